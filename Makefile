@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+# PYTHON chooses the interpreter of .venv (3.10 or newer), NODES how many nodes the demo has.
+NODES ?= 2
+export PYTHON ?= python3
+
+.PHONY: demo demo-down test lint bench system
+
+demo: .venv/installed system  ## two simulated nodes, from bare to torch.npu.is_available()
+	.venv/bin/python sim/demo.py --nodes $(NODES)
+
+demo-down: .venv/installed  ## remove what demo made, but for packages and the cache
+	.venv/bin/python sim/demo.py down
+
+test: .venv/installed system  ## everything: lint, unit, contract, molecule, end to end
+	.venv/bin/python -m pytest
+
+lint: .venv/installed  ## ansible-lint, yamllint, ruff, mypy
+	.venv/bin/python -m pytest -m lint tests/contract
+
+bench: .venv/installed system  ## what a converged node costs
+	.venv/bin/python -m pytest tests/bench
+
+.venv/installed: pyproject.toml scripts/virtualenv
+	scripts/virtualenv
+
+system:
+	scripts/system-packages

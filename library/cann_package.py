@@ -1,0 +1,182 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: Apache-2.0
+"""Ansible module: one CANN package, the toolkit or a chip's kernels."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: cann_package
+short_description: Install or remove CANN's toolkit or kernels
+version_added: "0.1.0"
+description:
+  - Takes a C(.run) package (or the official C(.zip) around one) from the depot, verifies its size and sha256, runs its
+    installer with a time limit, and judges the result by the installed files, never by the installer's words.
+  - A package that is complete is not touched. One that is half-installed, or that lost a file since its installation,
+    is installed again.
+  - Changing the toolkit removes its kernels (the installer does that), so install the kernels afterwards.
+author:
+  - The ascend-fleet authors (@ascend-fleet)
+options:
+  package:
+    description: Which package.
+    type: str
+    choices: [kernels, toolkit]
+    required: true
+  version:
+    description: Its version, which is also the name of its folder.
+    type: str
+    required: true
+  chip:
+    description: The chip family of the kernels.
+    type: str
+  state:
+    description: Whether it shall be installed.
+    type: str
+    choices: [absent, present]
+    default: present
+  url:
+    description: Where the depot gives it (http, https or file).
+    type: str
+  sha256:
+    description: Its sha256, in hexadecimal.
+    type: str
+  size_bytes:
+    description: Its size in bytes.
+    type: int
+  accept_eula:
+    description: That you have read and accept CANN's licence. The installer accepts it silently.
+    type: bool
+    default: false
+  allow_downgrade:
+    description: Install although a newer version is the running one.
+    type: bool
+    default: false
+  python_bin:
+    description: A folder with C(python3) and C(pip3), which the installer needs; put first in its PATH.
+    type: path
+  cann_root:
+    description: Where CANN lies.
+    type: path
+    default: /usr/local/Ascend
+  cache_dir:
+    description: Where packages from the depot are kept.
+    type: path
+    default: /var/cache/ascend-fleet
+  state_dir:
+    description: Where the manifest of the installed files is kept.
+    type: path
+    default: /var/lib/ascend-fleet
+  tmp_dir:
+    description: Where the installer unpacks, in a private folder that is removed afterwards.
+    type: path
+    default: /var/tmp
+  timeout_s:
+    description: Longest time for the installer, in seconds.
+    type: int
+    default: 3600
+attributes:
+  check_mode:
+    description: Says what would change, and writes nothing.
+    support: full
+  diff_mode:
+    description: Shows the state before and after.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Install the toolkit
+  cann_package:
+    package: toolkit
+    version: "8.0.RC1"
+    url: http://192.0.2.1:8080/cann/Ascend-cann-toolkit_8.0.RC1_linux-aarch64.run
+    sha256: "{{ sha256 }}"
+    size_bytes: "{{ size_bytes }}"
+    accept_eula: true
+
+- name: Install the kernels of the 910B
+  cann_package:
+    package: kernels
+    chip: 910b
+    version: "8.0.RC1"
+    url: file:///srv/ascend-depot/cann/Ascend-cann-kernels-910b_8.0.RC1_linux.run
+    sha256: "{{ sha256 }}"
+    size_bytes: "{{ size_bytes }}"
+    accept_eula: true
+"""
+
+RETURN = r"""
+package:
+  description: The package after the run (in check mode, as found), with C(state), C(problems) and C(problem_count).
+  returned: success
+  type: dict
+  sample: {state: complete, problems: [], problem_count: 0}
+"""
+
+from ansible.module_utils.ascend import cann_install
+from ansible.module_utils.ascend.command import run
+from ansible.module_utils.ascend.depot_file import DepotFile
+from ansible.module_utils.ascend.errors import AscendError
+from ansible.module_utils.basic import AnsibleModule
+
+ARGUMENT_SPEC = {
+    "package": {"type": "str", "choices": ["kernels", "toolkit"], "required": True},
+    "version": {"type": "str", "required": True},
+    "chip": {"type": "str"},
+    "state": {"type": "str", "choices": ["absent", "present"], "default": "present"},
+    "url": {"type": "str"},
+    "sha256": {"type": "str"},
+    "size_bytes": {"type": "int"},
+    "accept_eula": {"type": "bool", "default": False},
+    "allow_downgrade": {"type": "bool", "default": False},
+    "python_bin": {"type": "path"},
+    "cann_root": {"type": "path", "default": "/usr/local/Ascend"},
+    "cache_dir": {"type": "path", "default": "/var/cache/ascend-fleet"},
+    "state_dir": {"type": "path", "default": "/var/lib/ascend-fleet"},
+    "tmp_dir": {"type": "path", "default": "/var/tmp"},
+    "timeout_s": {"type": "int", "default": 3600},
+}
+REQUIRED_IF = [
+    ("state", "present", ["url", "sha256", "size_bytes"]),
+    ("package", "kernels", ["chip"]),
+]
+WANTED = {"present": "complete", "absent": "absent"}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, required_if=REQUIRED_IF, supports_check_mode=True)
+    options = module.params
+    package = cann_install.Package(
+        kind=options["package"],
+        version=options["version"],
+        chip=options["chip"],
+        root=options["cann_root"],
+        cache_dir=options["cache_dir"],
+        state_dir=options["state_dir"],
+        tmp_dir=options["tmp_dir"],
+        python_bin=options["python_bin"],
+        timeout_s=options["timeout_s"],
+    )
+    try:
+        found = cann_install.observe(package)
+        after, changed = found, found["state"] != WANTED[options["state"]]
+        if changed and options["state"] == "present":
+            cann_install.hold_allowed(package, options["accept_eula"], options["allow_downgrade"], module.check_mode)
+        if changed and not module.check_mode:
+            if options["state"] == "present":
+                file = DepotFile(options["url"], options["sha256"], options["size_bytes"])
+                cann_install.install(package, file, run)
+            else:
+                cann_install.uninstall(package, run)
+            after = cann_install.observe(package)
+    except AscendError as error:
+        module.fail_json(msg=str(error), **error.as_dict())
+    diff = {
+        "before": "%s %s: %s\n" % (package.name, package.version, found["state"]),
+        "after": "%s %s: %s\n" % (package.name, package.version, WANTED[options["state"]]),
+    }
+    module.exit_json(changed=changed, package=after, diff=diff)
+
+
+if __name__ == "__main__":
+    main()

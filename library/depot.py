@@ -1,0 +1,160 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: Apache-2.0
+"""Ansible module, for the control node: one part of the depot."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: depot
+short_description: Fill one part of the depot, on the control node
+version_added: "0.1.0"
+description:
+  - Brings the files of a release into the depot, verified, and enters them into its C(index.json). What is there and
+    unchanged is not fetched again.
+  - Runs on the control node, with the Python that runs Ansible (3.10 or newer).
+author:
+  - The ascend-fleet authors (@ascend-fleet)
+options:
+  part:
+    description:
+      - C(cann) takes CANN's packages, C(python) a relocatable CPython, C(uv) the program uv, C(wheels) every wheel of the
+        lock, C(source) an archive of LLaMA-Factory.
+    type: str
+    choices: [cann, python, source, uv, wheels]
+    required: true
+  folder:
+    description: The depot.
+    type: path
+    required: true
+  release:
+    description: The folder of the release.
+    type: path
+    required: true
+  architecture:
+    description: For which nodes, as C(uname -m) says. Not for the part C(source).
+    type: str
+    choices: [aarch64, x86_64]
+  lock:
+    description: The lock, for O(part=wheels); relative to the release. Its own when empty.
+    type: str
+  incoming:
+    description: A folder of yours with packages, archives and wheels, taken before anything is downloaded.
+    type: path
+  cann_sha256:
+    description: File name to sha256 of your C(.run) packages.
+    type: dict
+    default: {}
+  python:
+    description: An interpreter of yours to make the archive from, for O(part=python).
+    type: path
+  requirements:
+    description: The requirements file with the hashes of uv, for O(part=uv).
+    type: path
+  extra_index:
+    description: The package index with torch's +cpu builds, used where a lock names one.
+    type: str
+  source:
+    description: Either C(url) and C(version) of a git repository, or C(archive). For O(part=source).
+    type: dict
+    default: {}
+attributes:
+  check_mode:
+    description: Says what it would take, and writes nothing.
+    support: full
+  diff_mode:
+    description: Shows what it takes.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Take every wheel of the lock
+  depot:
+    part: wheels
+    folder: /srv/ascend-depot
+    release: releases/8.0.RC1
+    architecture: aarch64
+"""
+
+RETURN = r"""
+taken:
+  description: What was taken.
+  returned: success
+  type: list
+  elements: str
+  sample: ["Ascend-cann-toolkit_8.0.RC1_linux-aarch64.run"]
+"""
+
+from pathlib import Path
+
+from ansible.module_utils.ascend.errors import AscendError
+from ansible.module_utils.ascend_control import depot_cann, depot_python, depot_source, depot_wheels
+from ansible.module_utils.ascend_control.depot_index import Index
+from ansible.module_utils.ascend_control.release import read_release
+from ansible.module_utils.basic import AnsibleModule
+
+ARGUMENT_SPEC = {
+    "part": {"type": "str", "choices": ["cann", "python", "source", "uv", "wheels"], "required": True},
+    "folder": {"type": "path", "required": True},
+    "release": {"type": "path", "required": True},
+    "architecture": {"type": "str", "choices": ["aarch64", "x86_64"]},
+    "lock": {"type": "str"},
+    "incoming": {"type": "path"},
+    "cann_sha256": {"type": "dict", "default": {}},
+    "python": {"type": "path"},
+    "requirements": {"type": "path"},
+    "extra_index": {"type": "str"},
+    "source": {"type": "dict", "default": {}},
+}
+REQUIRED_IF = [
+    ("part", "cann", ["architecture"]),
+    ("part", "python", ["architecture"]),
+    ("part", "uv", ["architecture", "requirements"]),
+    ("part", "wheels", ["architecture"]),
+    ("part", "source", ["source"]),
+]
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, required_if=REQUIRED_IF, supports_check_mode=True)
+    options = module.params
+    try:
+        taken, warnings = fill(options, module.check_mode)
+    except AscendError as error:
+        module.fail_json(msg=str(error), **error.as_dict())
+    for warning in warnings:
+        module.warn(warning)
+    diff = {"before": "", "after": "".join(name + "\n" for name in taken)}
+    module.exit_json(changed=bool(taken), taken=taken, diff=diff)
+
+
+def fill(options, check):
+    """Fill one part; return (what was taken, warnings)."""
+    folder = Path(options["folder"])
+    if not check:
+        folder.mkdir(parents=True, exist_ok=True)
+    index = Index(folder)
+    release = read_release(options["release"])
+    architecture, series = options["architecture"], release["python"]["series"]
+    incoming = Path(options["incoming"]) if options["incoming"] else None
+    warnings = []
+    if options["part"] == "cann":
+        taken, warnings = depot_cann.fill(index, release, architecture, incoming, options["cann_sha256"], check)
+    elif options["part"] == "python":
+        taken = depot_python.fill(index, series, architecture, incoming, options["python"] or "", check)
+    elif options["part"] == "source":
+        taken = depot_source.fill(index, options["source"], release["requirements"], check)
+    else:
+        lock = Path(options["release"]) / (options["lock"] or release["locks"][architecture])
+        pip = depot_wheels.pip_options(lock, incoming, options["extra_index"] or "")
+        if options["part"] == "uv":
+            taken = depot_wheels.fetch_uv(index, architecture, Path(options["requirements"]), pip, check)
+        else:
+            taken = depot_wheels.fill(index, release["release"], architecture, lock, series, pip, check)
+    if not check:
+        index.save()
+    return taken, warnings
+
+
+if __name__ == "__main__":
+    main()

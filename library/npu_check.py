@@ -1,0 +1,113 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: Apache-2.0
+"""Ansible module: prove an environment on every card."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: npu_check
+short_description: Run torch-npu in an environment on every card
+version_added: "0.1.0"
+description:
+  - Imports torch and torch_npu in the environment, through C(ascend-env), asks C(torch.npu.is_available()), moves a tensor
+    to every card and back, compares versions, and runs C(llamafactory-cli version).
+  - Fails when anything is not as expected, with what it means and what helps. Never changes anything.
+  - In check mode an environment that is absent is not checked.
+author:
+  - The ascend-fleet authors (@ascend-fleet)
+options:
+  environment:
+    description: The environment to prove.
+    type: path
+    required: true
+  ascend_env:
+    description: The program ascend-env.
+    type: path
+    default: /usr/local/bin/ascend-env
+  expected_devices:
+    description: How many devices there must be, as npu-smi counts chips.
+    type: int
+    required: true
+  expected_versions:
+    description: Distribution to version, as the running interpreter must see them.
+    type: dict
+    default: {}
+  timeout_s:
+    description: Longest time for each of the two programs, in seconds.
+    type: int
+    default: 600
+attributes:
+  check_mode:
+    description: Checks as always; an environment that is absent is skipped.
+    support: full
+  diff_mode:
+    description: Changes nothing, so there is no difference to show.
+    support: none
+"""
+
+EXAMPLES = r"""
+- name: Prove the current environment
+  npu_check:
+    environment: /opt/ascend/env/current
+    expected_devices: 8
+    expected_versions:
+      torch-npu: "2.1.0.post3"
+"""
+
+RETURN = r"""
+cards:
+  description: A dictionary a device with C(index), C(ok), C(name), C(memory_total_mb) (MB) and C(error).
+  returned: success
+  type: list
+  elements: dict
+  sample: [{index: 0, ok: true, name: Ascend910B3, memory_total_mb: 65536, error: null}]
+versions:
+  description: Distribution to version, as the running interpreter sees them.
+  returned: success
+  type: dict
+  sample: {torch: "2.1.0"}
+llamafactory:
+  description: What C(llamafactory-cli version) says, or null when it was not asked for.
+  returned: success
+  type: str
+  sample: "0.9.1"
+"""
+
+import os
+
+from ansible.module_utils.ascend import npu_probe
+from ansible.module_utils.ascend.command import run
+from ansible.module_utils.ascend.errors import AscendError
+from ansible.module_utils.basic import AnsibleModule
+
+ARGUMENT_SPEC = {
+    "environment": {"type": "path", "required": True},
+    "ascend_env": {"type": "path", "default": "/usr/local/bin/ascend-env"},
+    "expected_devices": {"type": "int", "required": True},
+    "expected_versions": {"type": "dict", "default": {}},
+    "timeout_s": {"type": "int", "default": 600},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    options = module.params
+    if module.check_mode and not (os.path.isdir(options["environment"]) and os.path.exists(options["ascend_env"])):
+        module.exit_json(changed=False, skipped=True, cards=[], versions={}, llamafactory=None)
+    try:
+        result = npu_probe.check(
+            run,
+            options["ascend_env"],
+            options["environment"],
+            options["expected_devices"],
+            options["expected_versions"],
+            options["timeout_s"],
+        )
+    except AscendError as error:
+        module.fail_json(msg=str(error), **error.as_dict())
+    module.exit_json(changed=False, **result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,219 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: Apache-2.0
+"""Ansible module: an environment exactly as its lock."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: python_env
+short_description: Make a virtual environment exactly as its lock, offline, and make it current
+version_added: "0.1.0"
+description:
+  - Builds the environment with uv from the depot's wheels, hashes required, bytecode compiled. What the lock does not
+    name is removed; what differs is replaced; nothing else is touched.
+  - With O(current=true) the link C(current) beside the environment is led to it, atomically. Without O(lock) that is all
+    that happens.
+author:
+  - The ascend-fleet authors (@ascend-fleet)
+options:
+  path:
+    description: The environment.
+    type: path
+    required: true
+  state:
+    description: Whether it shall be there.
+    type: str
+    choices: [absent, present]
+    default: present
+  release:
+    description: The release it is made for; kept in its record.
+    type: str
+  python:
+    description: The interpreter it is made with.
+    type: path
+  cann_home:
+    description: The folder of the CANN version it is made for; C(ascend-env) sources that version's set_env.sh.
+    type: path
+  lock:
+    description: The lock's text, a requirements file in which every distribution is pinned and hashed.
+    type: str
+  lock_digest:
+    description: The lock's digest; kept in the record.
+    type: str
+  wheelhouse:
+    description: The depot's folder of wheels (http, https or file).
+    type: str
+  uv_url:
+    description: Where the depot gives the program uv.
+    type: str
+  uv_sha256:
+    description: Its sha256, in hexadecimal.
+    type: str
+  uv_size_bytes:
+    description: Its size in bytes.
+    type: int
+  source_url:
+    description: Where the depot gives an archive of LLaMA-Factory to install editable, instead of the lock's release.
+    type: str
+  source_sha256:
+    description: Its sha256, in hexadecimal.
+    type: str
+  source_size_bytes:
+    description: Its size in bytes.
+    type: int
+  current:
+    description: Lead the link C(current) beside the environment to it.
+    type: bool
+    default: false
+  cache_dir:
+    description: Where files from the depot are kept.
+    type: path
+    default: /var/cache/ascend-fleet
+  timeout_s:
+    description: Longest time for each run of uv, in seconds.
+    type: int
+    default: 3600
+attributes:
+  check_mode:
+    description: Says what would change, and writes nothing.
+    support: full
+  diff_mode:
+    description: Shows how the environment differs from its lock, and where the link leads.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Build the environment
+  python_env:
+    path: /opt/ascend/env/8.0.RC1-0123456789ab
+    release: "8.0.RC1"
+    python: /opt/ascend/python/3.10.13/bin/python3
+    cann_home: /usr/local/Ascend/ascend-toolkit/8.0.RC1
+    lock: "{{ lookup('ansible.builtin.file', 'lock-aarch64.txt') }}"
+    lock_digest: 0123456789ab
+    wheelhouse: http://192.0.2.1:8080/wheels/8.0.RC1-aarch64
+    uv_url: http://192.0.2.1:8080/uv/uv-aarch64
+    uv_sha256: "{{ uv_sha256 }}"
+    uv_size_bytes: "{{ uv_size_bytes }}"
+
+- name: Make it current
+  python_env:
+    path: /opt/ascend/env/8.0.RC1-0123456789ab
+    current: true
+"""
+
+RETURN = r"""
+differences:
+  description: How the environment differed from what is wanted, in words; empty when it did not.
+  returned: success
+  type: list
+  elements: str
+  sample: ["torch is missing"]
+"""
+
+import os
+import shutil
+
+from ansible.module_utils.ascend import environment
+from ansible.module_utils.ascend.command import run
+from ansible.module_utils.ascend.depot_file import DepotFile
+from ansible.module_utils.ascend.errors import AscendError
+from ansible.module_utils.basic import AnsibleModule
+
+ARGUMENT_SPEC = {
+    "path": {"type": "path", "required": True},
+    "state": {"type": "str", "choices": ["absent", "present"], "default": "present"},
+    "release": {"type": "str"},
+    "python": {"type": "path"},
+    "cann_home": {"type": "path"},
+    "lock": {"type": "str"},
+    "lock_digest": {"type": "str"},
+    "wheelhouse": {"type": "str"},
+    "uv_url": {"type": "str"},
+    "uv_sha256": {"type": "str"},
+    "uv_size_bytes": {"type": "int"},
+    "source_url": {"type": "str"},
+    "source_sha256": {"type": "str"},
+    "source_size_bytes": {"type": "int"},
+    "current": {"type": "bool", "default": False},
+    "cache_dir": {"type": "path", "default": "/var/cache/ascend-fleet"},
+    "timeout_s": {"type": "int", "default": 3600},
+}
+BUILD = (
+    "lock", "lock_digest", "release", "python", "cann_home", "wheelhouse", "uv_url", "uv_sha256", "uv_size_bytes"
+)  # fmt: skip
+REQUIRED_TOGETHER = [BUILD, ("source_url", "source_sha256", "source_size_bytes")]
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec=ARGUMENT_SPEC, required_together=REQUIRED_TOGETHER, supports_check_mode=True
+    )
+    options = module.params
+    try:
+        result = ensure(options, module.check_mode)
+    except AscendError as error:
+        module.fail_json(msg=str(error), **error.as_dict())
+    module.exit_json(**result)
+
+
+def ensure(options, check_mode):
+    """Read, plan, apply; return the module's result."""
+    path = options["path"]
+    link = os.path.join(os.path.dirname(path), "current")
+    wanted = wanted_of(options) if options["lock"] and options["state"] == "present" else None
+    differences = environment.problems(wanted) if wanted else []
+    led = environment.read_current(link)
+    switch = options["state"] == "present" and options["current"] and led != path
+    remove = options["state"] == "absent" and os.path.lexists(path)
+    if not check_mode:
+        if remove:
+            remove_environment(path, led)
+        if wanted and differences:
+            environment.build(wanted, run)
+        if switch:
+            environment.make_current(path, link)
+    before, after = differences, []
+    if remove:
+        before, after = ["%s is there" % path], ["%s is absent" % path]
+    if switch:
+        before, after = before + ["current -> %s" % led], after + ["current -> %s" % path]
+    return {
+        "changed": bool(differences or switch or remove),
+        "differences": differences,
+        "diff": {"before": "".join(line + "\n" for line in before), "after": "".join(line + "\n" for line in after)},
+    }
+
+
+def wanted_of(options):
+    """Return what the options ask for."""
+    source = None
+    if options["source_url"]:
+        source = DepotFile(options["source_url"], options["source_sha256"], options["source_size_bytes"])
+    return environment.Wanted(
+        path=options["path"],
+        release=options["release"],
+        python=options["python"],
+        cann_home=options["cann_home"],
+        lock=options["lock"],
+        lock_digest=options["lock_digest"],
+        wheelhouse=options["wheelhouse"],
+        uv=DepotFile(options["uv_url"], options["uv_sha256"], options["uv_size_bytes"]),
+        source=source,
+        cache_dir=options["cache_dir"],
+        timeout_s=options["timeout_s"],
+    )
+
+
+def remove_environment(path, led):
+    """Remove an environment, never the one that is current."""
+    if led == path:
+        raise AscendError(
+            "the current environment is not removed", wanted="another one to be current", found=path, where=path
+        )
+    shutil.rmtree(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: Apache-2.0
+"""Ansible module: a relocatable CPython from the depot."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: python_runtime
+short_description: Install a relocatable CPython from the depot
+version_added: "0.1.0"
+description:
+  - Takes an archive with the one top folder C(python/) from the depot, verifies it, unpacks it beside its place, tries
+    it, and renames it into place. A version that is complete is not touched.
+author:
+  - The ascend-fleet authors (@ascend-fleet)
+options:
+  version:
+    description: The version in the archive, with three numbers.
+    type: str
+    required: true
+  root:
+    description: The folder that holds a folder a version.
+    type: path
+    default: /opt/ascend/python
+  url:
+    description: Where the depot gives the archive (http, https or file).
+    type: str
+    required: true
+  sha256:
+    description: Its sha256, in hexadecimal.
+    type: str
+    required: true
+  size_bytes:
+    description: Its size in bytes.
+    type: int
+    required: true
+  cache_dir:
+    description: Where files from the depot are kept.
+    type: path
+    default: /var/cache/ascend-fleet
+attributes:
+  check_mode:
+    description: Says what would change, and writes nothing.
+    support: full
+  diff_mode:
+    description: Shows the state before and after.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Install CPython
+  python_runtime:
+    version: "3.10.13"
+    url: http://192.0.2.1:8080/python/cpython-3.10.13-linux-aarch64.tar.gz
+    sha256: "{{ sha256 }}"
+    size_bytes: "{{ size_bytes }}"
+"""
+
+RETURN = r"""
+path:
+  description: Where the version lies.
+  returned: success
+  type: str
+  sample: /opt/ascend/python/3.10.13
+"""
+
+import os
+
+from ansible.module_utils.ascend import runtime
+from ansible.module_utils.ascend.command import run
+from ansible.module_utils.ascend.depot_file import DepotFile
+from ansible.module_utils.ascend.errors import AscendError
+from ansible.module_utils.basic import AnsibleModule
+
+ARGUMENT_SPEC = {
+    "version": {"type": "str", "required": True},
+    "root": {"type": "path", "default": "/opt/ascend/python"},
+    "url": {"type": "str", "required": True},
+    "sha256": {"type": "str", "required": True},
+    "size_bytes": {"type": "int", "required": True},
+    "cache_dir": {"type": "path", "default": "/var/cache/ascend-fleet"},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    options = module.params
+    root, version = options["root"], options["version"]
+    before = runtime.observe(root, version)
+    changed = before != "complete"
+    try:
+        if changed and not module.check_mode:
+            file = DepotFile(options["url"], options["sha256"], options["size_bytes"])
+            runtime.install(root, version, file, options["cache_dir"], run)
+    except AscendError as error:
+        module.fail_json(msg=str(error), **error.as_dict())
+    diff = {"before": "Python %s: %s\n" % (version, before), "after": "Python %s: complete\n" % version}
+    module.exit_json(changed=changed, path=os.path.join(root, version), diff=diff)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bring one CANN package (the toolkit, or a chip's kernels) of one version to the wanted state.
+
+The packages are makeself archives with an installer inside (options, logs and layout: Huawei's installation guide for
+7.0.0 and 8.0.RC2). Their words are not believed: an installation has succeeded when the files are there.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Callable, Dict, Iterator, List, Optional
+
+from ansible.module_utils.ascend import cann_tree, manifest
+from ansible.module_utils.ascend.command import Result
+from ansible.module_utils.ascend.depot_file import DepotFile, take, unpacked_run
+from ansible.module_utils.ascend.errors import AscendError
+from ansible.module_utils.ascend.versions import compare_cann
+
+LOG_DIR = "/var/log/ascend_seclog"
+DEFAULT_ROOT = "/usr/local/Ascend"
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+TMP_PREFIX = "ascend-fleet-"
+
+Run = Callable[..., Result]
+
+
+@dataclass(frozen=True)
+class Package:
+    """What is wanted, and where things lie."""
+
+    kind: str  # "toolkit" or "kernels"
+    version: str
+    chip: Optional[str]
+    root: str
+    cache_dir: str
+    state_dir: str
+    tmp_dir: str
+    python_bin: Optional[str]
+    timeout_s: int
+
+    @property
+    def name(self) -> str:
+        return "toolkit" if self.kind == "toolkit" else "kernels-%s" % self.chip
+
+    @property
+    def manifest(self) -> str:
+        return cann_tree.manifest_path(self.state_dir, self.name, self.version)
+
+    @property
+    def log(self) -> str:
+        return os.path.join(LOG_DIR, "ascend_%s_install.log" % self.name.replace("-", "_"))
+
+
+def observe(package: Package) -> cann_tree.Package:
+    """Return the package as it is on this node: state, problems, problem_count."""
+    if package.kind == "toolkit":
+        return cann_tree.read_toolkit(package.root, package.state_dir, package.version)
+    return cann_tree.read_kernels(package.root, package.state_dir, package.version, str(package.chip))
+
+
+def hold_allowed(package: Package, accept_eula: bool, allow_downgrade: bool, check_mode: bool) -> None:
+    """Raise AscendError when the package must not be installed on this node."""
+    if not accept_eula:
+        raise AscendError(
+            "CANN's licence has not been accepted",
+            wanted="accept_eula: true",
+            found="false",
+            remedy="read the licence, then set cann_accept_eula: true; the installer accepts it silently",
+        )
+    latest = cann_tree.read_latest(package.root)
+    if latest and not allow_downgrade and compare_cann(latest, package.version) > 0:
+        raise AscendError(
+            "a newer CANN is installed",
+            wanted=package.version,
+            found=latest,
+            where=package.root,
+            remedy="ask for the older one: -e cann_allow_downgrade=true",
+        )
+    if package.kind == "kernels" and not check_mode:
+        toolkit = cann_tree.read_toolkit(package.root, package.state_dir, package.version)
+        if toolkit["state"] != "complete":
+            raise AscendError(
+                "kernels need the toolkit of their version",
+                wanted="toolkit %s, complete" % package.version,
+                found="toolkit %s" % toolkit["state"],
+                where=package.root,
+                remedy="install package: toolkit of that version first",
+            )
+
+
+def install(package: Package, file: DepotFile, run: Run) -> None:
+    """Take, verify and run the installer, then judge by the files. Raises AscendError; may be run again at any point."""
+    path = unpacked_run(take(file, package.cache_dir))
+    for stale in _stale_manifests(package):
+        os.unlink(stale)
+    with _private_tmp(package.tmp_dir) as tmp:
+        result = run(_argv(package, path), package.timeout_s, env=_environment(package, tmp))
+    found = observe(package)
+    if result.timed_out or found["state"] != "complete":
+        raise _failure(package, path, result, found)
+    _record(package)
+
+
+def _record(package: Package) -> None:
+    """Remember the installed files. The kernels' installer may touch the toolkit's, so both are recorded after it."""
+    folder = cann_tree.toolkit_dir(package.root, package.version)
+    # var/ is the installers' own journal, which later ones write to.
+    tops = [name for name in sorted(os.listdir(folder)) if name != "var"]
+    manifest.record(folder, tops, cann_tree.manifest_path(package.state_dir, "toolkit", package.version))
+    if package.kind == "kernels":
+        manifest.record(folder, cann_tree.kernels_tops(str(package.chip)), package.manifest)
+
+
+def uninstall(package: Package, run: Run) -> None:
+    """Run the installed package's own uninstaller. Raises AscendError when something of the package is left."""
+    folder = cann_tree.toolkit_dir(package.root, package.version)
+    if package.kind == "toolkit":
+        script = os.path.join(cann_tree.arch_dir(package.root, package.version), "script", "uninstall.sh")
+    else:
+        script = os.path.join(folder, "opp_kernel", "script", "uninstall.sh")
+    if not os.path.isfile(script):
+        raise AscendError("the package has no uninstaller", wanted=script, found="no such file", where=folder)
+    with _private_tmp(package.tmp_dir) as tmp:
+        result = run(["bash", script], package.timeout_s, env=_environment(package, tmp))
+    for stale in _stale_manifests(package):
+        os.unlink(stale)
+    found = observe(package)
+    if found["state"] != "absent":
+        raise _failure(package, script, result, found)
+
+
+def _stale_manifests(package: Package) -> List[str]:
+    """A changed toolkit takes its kernels away, so their manifests go with its own."""
+    names = [package.name] if package.kind == "kernels" else ["toolkit"] + ["kernels-" + c for c in cann_tree.CHIPS]
+    paths = [cann_tree.manifest_path(package.state_dir, name, package.version) for name in names]
+    return [path for path in paths if os.path.exists(path)]
+
+
+def _argv(package: Package, path: str) -> List[str]:
+    # --nox11: with DISPLAY set the archive would start itself again in a terminal window and wait there for ever.
+    installer = ["bash", path, "--nox11", "--install", "--quiet", "--install-for-all"]
+    if package.root != DEFAULT_ROOT:
+        installer.append("--install-path=" + package.root)
+    if package.kind == "toolkit":
+        return installer
+    # The kernels find their toolkit by ASCEND_OPP_PATH, which the toolkit's set_env.sh sets.
+    set_env = os.path.join(cann_tree.arch_dir(package.root, package.version), "script", "set_env.sh")
+    return ["bash", "-c", 'source "$1" && shift && exec "$@"', "ascend-fleet", set_env] + installer
+
+
+def _environment(package: Package, tmp: str) -> Dict[str, str]:
+    """Only what the installer needs: no DISPLAY, no PYTHONPATH, no profile; python3 and pip3 first in PATH."""
+    path = SYSTEM_PATH if not package.python_bin else package.python_bin + ":" + SYSTEM_PATH
+    return {"PATH": path, "HOME": "/root", "USER": "root", "TMPDIR": tmp, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+
+
+@contextmanager
+def _private_tmp(tmp_dir: str) -> Iterator[str]:
+    """A folder for the installer to unpack in, removed whatever happens; leftovers of dead runs are removed first."""
+    for name in os.listdir(tmp_dir):
+        match = re.fullmatch(TMP_PREFIX + r"(\d+)-.*", name)
+        if match and not os.path.exists("/proc/" + match.group(1)):
+            shutil.rmtree(os.path.join(tmp_dir, name), ignore_errors=True)
+    path = tempfile.mkdtemp(prefix="%s%d-" % (TMP_PREFIX, os.getpid()), dir=tmp_dir)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _failure(package: Package, path: str, result: Result, found: cann_tree.Package) -> AscendError:
+    what = "did not end within %d s" % package.timeout_s if result.timed_out else "ended with code %d" % result.code
+    problems = ", ".join(found["problems"]) or "nothing of it"
+    return AscendError(
+        "the installer of %s %s %s" % (package.name, package.version, what),
+        wanted="a complete %s" % package.name,
+        found="%s: %s" % (found["state"], problems),
+        where="%s; it said: %s" % (path, _last_error(package.log) or result.last_lines(8) or "nothing"),
+        remedy="less %s  # on the node; then run site.yml again" % package.log,
+    )
+
+
+def _last_error(log: str) -> str:
+    try:
+        with open(log, encoding="utf-8", errors="replace") as stream:
+            errors = [line.strip() for line in stream if "[ERROR]" in line]
+    except OSError:
+        return ""
+    return errors[-1] if errors else ""

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Take a file from the depot into the node's cache. The way is not trusted: size and sha256 decide."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import urllib.error
+import urllib.request
+import zipfile
+from dataclasses import dataclass
+
+from ansible.module_utils.ascend.errors import AscendError
+
+BLOCK = 1024 * 1024
+STALL_S = 60  # a connection that gives nothing for so long is given up
+
+
+@dataclass(frozen=True)
+class DepotFile:
+    """A file of the depot: where it is, its size in bytes, and the sha256 it must have."""
+
+    url: str
+    sha256: str
+    size_bytes: int
+
+    @property
+    def name(self) -> str:
+        return os.path.basename(self.url)
+
+
+def take(file: DepotFile, cache_dir: str) -> str:
+    """Return the path of ``file`` in the cache, fetched unless it is already there; verified either way.
+
+    Files are named by their sha256, so two versions never collide; a partial download is never taken for a file.
+    Raises AscendError when it cannot be had or is not what it should be.
+    """
+    folder = os.path.join(cache_dir, file.sha256[:16])
+    path = os.path.join(folder, file.name)
+    if os.path.isfile(path) and os.path.getsize(path) == file.size_bytes and sha256_of(path) == file.sha256:
+        return path
+    os.makedirs(folder, mode=0o755, exist_ok=True)
+    _hold_room(folder, file)
+    partial = path + ".part"
+    try:
+        digest, size = _fetch(file.url, partial)
+        _hold_same(file, digest, size)
+        os.replace(partial, path)
+    finally:
+        if os.path.exists(partial):
+            os.unlink(partial)
+    return path
+
+
+def unpacked_run(path: str) -> str:
+    """Return the path of the ``.run`` package: ``path`` itself, or the one inside of an official ``.zip`` bundle."""
+    if not path.endswith(".zip"):
+        return path
+    try:
+        with zipfile.ZipFile(path) as bundle:
+            runs = [entry for entry in bundle.infolist() if entry.filename.endswith(".run")]
+            if len(runs) != 1:
+                raise AscendError("not one package in a bundle", wanted="one .run", found=str(len(runs)), where=path)
+            target = os.path.join(os.path.dirname(path), os.path.basename(runs[0].filename))
+            if os.path.isfile(target) and os.path.getsize(target) == runs[0].file_size:
+                return target
+            partial = target + ".part"
+            with bundle.open(runs[0]) as source, open(partial, "wb") as sink:
+                shutil.copyfileobj(source, sink, BLOCK)
+                sink.flush()
+                os.fsync(sink.fileno())
+            os.replace(partial, target)
+            return target
+    except (zipfile.BadZipFile, OSError) as error:
+        raise AscendError("a bundle cannot be unpacked", found=str(error), where=path) from error
+
+
+def sha256_of(path: str) -> str:
+    """Return the sha256 of a file in hexadecimal."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        for block in iter(lambda: stream.read(BLOCK), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _fetch(url: str, partial: str) -> "tuple[str, int]":
+    digest, size = hashlib.sha256(), 0
+    try:
+        with urllib.request.urlopen(url, timeout=STALL_S) as source, open(partial, "wb") as sink:
+            for block in iter(lambda: source.read(BLOCK), b""):
+                digest.update(block)
+                size += len(block)
+                sink.write(block)
+            sink.flush()
+            os.fsync(sink.fileno())
+    except (OSError, ValueError) as error:
+        reason = error.reason if isinstance(error, urllib.error.URLError) else error
+        raise AscendError(
+            "the depot does not give a file",
+            wanted=url,
+            found=str(reason),
+            remedy="curl -fI %s  # from the node; is ascend_depot_url right and the depot served?" % url,
+        ) from error
+    return digest.hexdigest(), size
+
+
+def _hold_same(file: DepotFile, digest: str, size: int) -> None:
+    if (digest, size) == (file.sha256, file.size_bytes):
+        return
+    raise AscendError(
+        "a file from the depot is not what the control node said",
+        wanted="%d bytes, sha256 %s" % (file.size_bytes, file.sha256),
+        found="%d bytes, sha256 %s" % (size, digest),
+        where=file.url,
+        remedy="ansible-playbook playbooks/depot.yml, then again",
+    )
+
+
+def _hold_room(folder: str, file: DepotFile) -> None:
+    room = os.statvfs(folder)
+    free = room.f_bavail * room.f_frsize
+    if free < file.size_bytes:
+        raise AscendError(
+            "too little room in the cache",
+            wanted="%d MB" % (file.size_bytes // BLOCK + 1),
+            found="%d MB" % (free // BLOCK),
+            where=folder,
+            remedy="df -h %s" % folder,
+        )

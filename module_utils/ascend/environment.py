@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Make an environment exactly as its lock, with uv, from the depot's wheels alone; and make one current.
+
+An environment is built at its final place, whose name tells its lock, beside all others. It does not count until its
+record is written, which is the last thing that happens. Damage is repaired by the same steps: uv touches just those
+distributions that differ from the lock.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tarfile
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, List, Optional
+
+from ansible.module_utils.ascend import lock as locks
+from ansible.module_utils.ascend import plan, python_tree
+from ansible.module_utils.ascend.command import Result
+from ansible.module_utils.ascend.depot_file import DepotFile, take
+from ansible.module_utils.ascend.errors import AscendError
+
+SOURCE = os.path.join("src", "LLaMA-Factory")
+
+Run = Callable[..., Result]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What an environment shall be."""
+
+    path: str
+    release: str
+    python: str
+    cann_home: str
+    lock: str
+    lock_digest: str
+    wheelhouse: str
+    uv: DepotFile
+    source: Optional[DepotFile]
+    cache_dir: str
+    timeout_s: int
+
+    @property
+    def building(self) -> str:
+        """Beside the environment, on the same file system: uv links files from its cache instead of copying them."""
+        folder, name = os.path.split(self.path)
+        return os.path.join(folder, ".building-" + name)
+
+    def distributions(self) -> Dict[str, str]:
+        return locks.parse(self.lock)
+
+
+def problems(wanted: Wanted) -> List[str]:
+    """Return how the environment differs from what is wanted; ["it is absent"] when there is none."""
+    if not os.path.isdir(wanted.path):
+        return ["it is absent"]
+    found = python_tree.read_environment(wanted.path)
+    distributions = wanted.distributions()
+    if wanted.source and "llamafactory" in found["distributions"]:
+        distributions["llamafactory"] = found["distributions"]["llamafactory"]
+    asked = {"distributions": distributions, "cann_home": wanted.cann_home, "source": bool(wanted.source)}
+    return plan.environment_problems(found, asked)
+
+
+def build(wanted: Wanted, run: Run) -> None:
+    """Bring the environment to what is wanted. Raises AscendError; may be run again at any point."""
+    uv = _program(take(wanted.uv, wanted.cache_dir))
+    shutil.rmtree(wanted.building, ignore_errors=True)
+    os.makedirs(wanted.building, mode=0o755)
+    try:
+        _without_record(wanted.path)
+        _virtualenv(wanted, uv, run)
+        _drop_broken(wanted.path)
+        _sync(wanted, uv, run)
+        if wanted.source:
+            _editable(wanted, wanted.source, uv, run)
+    finally:
+        shutil.rmtree(wanted.building, ignore_errors=True)
+    _write(os.path.join(wanted.path, python_tree.CANN_HOME), wanted.cann_home + "\n")
+    _record(wanted)
+    left = problems(wanted)
+    if left:
+        _without_record(wanted.path)
+        raise AscendError(
+            "the environment is not as its lock although uv ended well",
+            wanted="lock %s" % wanted.lock_digest,
+            found=", ".join(left[: plan.SHOWN]),
+            where=wanted.path,
+            remedy="run site.yml again; if it stays so, report it with the lock",
+        )
+
+
+def read_current(link: str) -> Optional[str]:
+    """Return the path that the link leads to, or None."""
+    try:
+        return os.path.join(os.path.dirname(link), os.readlink(link))
+    except OSError:
+        return None
+
+
+def make_current(path: str, link: str) -> None:
+    """Lead ``link`` to ``path``, atomically. Raises AscendError when the environment is not finished."""
+    if not os.path.isfile(os.path.join(path, python_tree.RECORD)):
+        raise AscendError(
+            "an environment that is not finished cannot become current",
+            wanted="%s with its record" % path,
+            found="no %s in it" % python_tree.RECORD,
+            remedy="build it first (python_env with a lock)",
+        )
+    partial = link + ".part"
+    if os.path.lexists(partial):
+        os.unlink(partial)
+    os.symlink(os.path.basename(path), partial)
+    os.replace(partial, link)
+
+
+def _virtualenv(wanted: Wanted, uv: str, run: Run) -> None:
+    """Made anew unless its interpreter is the wanted one."""
+    program = os.path.join(wanted.path, "bin", "python")
+    if os.path.realpath(program) == os.path.realpath(wanted.python) and os.path.isfile(os.path.realpath(program)):
+        return
+    shutil.rmtree(wanted.path, ignore_errors=True)
+    _uv(wanted, run, [uv, "venv", "--python", wanted.python, wanted.path])
+
+
+def _sync(wanted: Wanted, uv: str, run: Run) -> None:
+    text = locks.without(wanted.lock, "llamafactory") if wanted.source else wanted.lock
+    requirements = os.path.join(wanted.building, "lock.txt")
+    _write(requirements, text)
+    argv = [uv, "pip", "sync", "--python", os.path.join(wanted.path, "bin", "python"), "--require-hashes"]
+    argv += ["--no-index", "--find-links", wanted.wheelhouse, "--link-mode", "hardlink", "--compile-bytecode"]
+    for name in sorted(python_tree.lost_files(wanted.path)):
+        argv += ["--reinstall-package", name]
+    _uv(wanted, run, argv + [requirements])
+
+
+def _editable(wanted: Wanted, source: DepotFile, uv: str, run: Run) -> None:
+    """Unpack the checkout, unless it is there, and install it editable, as the guide does."""
+    archive = take(source, wanted.cache_dir)
+    place = os.path.join(wanted.path, SOURCE)
+    if not os.path.isdir(place):
+        partial = os.path.join(wanted.building, "source")
+        try:
+            with tarfile.open(archive) as stream:
+                stream.extraction_filter = lambda member, _path: member  # type: ignore[method-assign,assignment]
+                stream.extractall(partial)
+        except (OSError, tarfile.TarError) as error:
+            raise AscendError("the source archive cannot be unpacked", found=str(error), where=archive) from error
+        (top,) = os.listdir(partial)
+        os.makedirs(os.path.dirname(place), exist_ok=True)
+        os.rename(os.path.join(partial, top), place)
+    argv = [uv, "pip", "install", "--python", os.path.join(wanted.path, "bin", "python"), "--no-index"]
+    _uv(wanted, run, argv + ["--no-deps", "--no-build-isolation", "--editable", place])
+
+
+def _uv(wanted: Wanted, run: Run, argv: List[str]) -> None:
+    environment = {
+        "PATH": os.path.dirname(wanted.python) + ":/usr/local/bin:/usr/bin:/bin",
+        "HOME": wanted.building,
+        "TMPDIR": wanted.building,
+        "UV_CACHE_DIR": os.path.join(wanted.building, "cache"),
+        "UV_NO_CONFIG": "1",
+        "UV_PYTHON_DOWNLOADS": "never",
+        "UV_NO_PROGRESS": "1",
+    }
+    result = run(argv, wanted.timeout_s, env=environment)
+    if result.code == 0:
+        return
+    what = "did not end within %d s" % wanted.timeout_s if result.timed_out else "ended with code %d" % result.code
+    raise AscendError(
+        "uv %s" % what,
+        wanted="lock %s from %s" % (wanted.lock_digest, wanted.wheelhouse),
+        found=result.last_lines(12),
+        where=wanted.path,
+        remedy="ansible-playbook playbooks/depot.yml  # does the depot hold every wheel of the lock?",
+    )
+
+
+def _drop_broken(path: str) -> None:
+    """uv cannot remove a distribution that lost its METADATA or RECORD: take its dist-info away, so that it installs anew."""
+    _, _, found = python_tree.read_distributions(path)
+    for info in python_tree.broken_infos(path) if found else []:
+        shutil.rmtree(info)
+
+
+def _without_record(path: str) -> None:
+    record = os.path.join(path, python_tree.RECORD)
+    if os.path.exists(record):
+        os.unlink(record)
+
+
+def _record(wanted: Wanted) -> None:
+    python = python_tree.read_environment(wanted.path)
+    value: Dict[str, Any] = {
+        "schema": 1,
+        "release": wanted.release,
+        "lock_digest": wanted.lock_digest,
+        "cann_home": wanted.cann_home,
+        "python": os.path.basename(os.path.dirname(os.path.dirname(wanted.python))),
+        "distributions": len(python["distributions"]),
+    }
+    _write(os.path.join(wanted.path, python_tree.RECORD), json.dumps(value, sort_keys=True) + "\n")
+
+
+def _write(path: str, text: str) -> None:
+    partial = path + ".part"
+    with open(partial, "w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.replace(partial, path)
+
+
+def _program(path: str) -> str:
+    os.chmod(path, 0o755)
+    return path

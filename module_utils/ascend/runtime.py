@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Install a relocatable CPython from the depot: unpacked beside its place, tried, then renamed into it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tarfile
+from typing import Callable
+
+from ansible.module_utils.ascend import python_tree
+from ansible.module_utils.ascend.command import Result
+from ansible.module_utils.ascend.depot_file import DepotFile, take
+from ansible.module_utils.ascend.errors import AscendError
+
+TRIAL = "import ctypes, hashlib, lzma, sqlite3, ssl, sys, venv; print('%d.%d.%d' % sys.version_info[:3])"
+TRIAL_S = 60
+
+Run = Callable[..., Result]
+
+
+def observe(root: str, version: str) -> str:
+    """Return "complete", "half-installed" or "absent" of one version below ``root``."""
+    return python_tree.read_pythons(root).get(version, {}).get("state", "absent")
+
+
+def install(root: str, version: str, file: DepotFile, cache_dir: str, run: Run) -> None:
+    """Bring the version to ``<root>/<version>``. Raises AscendError; may be run again at any point."""
+    path = take(file, cache_dir)
+    place, partial, old = (os.path.join(root, prefix + version) for prefix in ("", ".partial-", ".replaced-"))
+    os.makedirs(root, mode=0o755, exist_ok=True)
+    for leftover in (partial, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    _unpack(path, partial)
+    unpacked = os.path.join(partial, "python")
+    _try(unpacked, version, path, run)
+    with open(os.path.join(unpacked, python_tree.RECORD), "w", encoding="utf-8") as stream:
+        json.dump({"schema": 1, "version": version, "sha256": file.sha256}, stream)
+    if os.path.lexists(place):
+        os.rename(place, old)
+    os.rename(unpacked, place)
+    for leftover in (partial, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _unpack(path: str, partial: str) -> None:
+    """The archive is ours by its sha256; its one top folder is ``python/``."""
+    try:
+        with tarfile.open(path) as archive:
+            # From Python 3.12 on a filter has to be named; older ones do not know the attribute and trust as well.
+            archive.extraction_filter = lambda member, _path: member  # type: ignore[method-assign,assignment]
+            archive.extractall(partial)
+    except (OSError, tarfile.TarError) as error:
+        raise AscendError("the Python archive cannot be unpacked", found=str(error), where=path) from error
+
+
+def _try(unpacked: str, version: str, path: str, run: Run) -> None:
+    program = os.path.join(unpacked, "bin", "python" + ".".join(version.split(".")[:2]))
+    result = run([program, "-I", "-c", TRIAL], TRIAL_S, env={"PATH": "/usr/bin:/bin"})
+    if result.code == 0 and result.output.strip() == version:
+        return
+    raise AscendError(
+        "the Python from the depot does not run on this node",
+        wanted="Python %s with ssl, sqlite3, ctypes, lzma" % version,
+        found=result.last_lines(3),
+        where=path,
+        remedy="ldd on its lib-dynload files; fill the depot with an archive for this system (roles/depot)",
+    )

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A relocatable CPython for the depot: the operator's archive, uv's CPython, or one made from an interpreter here."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from ansible.module_utils.ascend.errors import AscendError
+from ansible.module_utils.ascend_control.depot_index import Index, place
+
+# Left out: what only CPython's own developers and desktop programs need.
+LEFT_OUT = re.compile(r"__pycache__|test|tests|idlelib|turtledemo|tkinter|_tkinter\..*\.so|.*\.a|config-3.*|site-packages")
+# pip as a module, from whatever place the archive was unpacked to: CANN's installer calls pip3.
+PIP = '#!/bin/sh\nexec "$(dirname "$(readlink -f "$0")")/python3" -m pip "$@"\n'
+
+
+def fill(index: Index, series: str, architecture: str, incoming: Path | None, own: str, check: bool) -> list[str]:
+    """Bring one CPython of the series ("3.10") for an architecture into the depot; return what was taken.
+
+    ``own`` is an interpreter that the operator names, or empty. Raises AscendError when there is none to be had.
+    """
+    entry = index["pythons"].get(architecture)
+    if entry and entry["version"].startswith(series + ".") and index.known(entry["file"]):
+        return []
+    if check:
+        return [f"CPython {series} for {architecture}"]
+    tried: list[str] = []
+    (index.folder / "python").mkdir(parents=True, exist_ok=True)
+    for way in (_from_incoming, _from_operator, _from_uv, _from_here):
+        found = way(index, series, architecture, incoming, own, tried)
+        if found:
+            version, relative = found
+            index.sha256(relative)
+            index["pythons"][architecture] = {"version": version, "file": relative}
+            return [relative]
+    raise AscendError(
+        f"no CPython {series} for {architecture} can be had",
+        wanted=f"an archive with one top folder python/, named cpython-{series}.N-linux-{architecture}.tar.gz",
+        found="; ".join(tried),
+        remedy="put an install_only archive of python-build-standalone into ascend_depot_incoming, "
+        "or name an interpreter of this architecture: ascend_depot_python",
+    )
+
+
+Found = tuple[str, str] | None
+
+
+def _from_incoming(
+    index: Index, series: str, architecture: str, incoming: Path | None, _own: str, tried: list[str]
+) -> Found:
+    for path in sorted(incoming.glob(f"cpython-{series}.*.tar.gz")) if incoming else []:
+        match = re.match(rf"cpython-({re.escape(series)}\.\d+)", path.name)
+        if match and architecture in path.name:
+            relative = f"python/{path.name}"
+            place(path, index.folder / relative)
+            return match.group(1), relative
+    tried.append(f"no archive in {incoming}" if incoming else "ascend_depot_incoming is not set")
+    return None
+
+
+def _from_operator(
+    index: Index, series: str, architecture: str, _incoming: Path | None, own: str, tried: list[str]
+) -> Found:
+    return _archive_of(index, Path(own), series, architecture, tried) if own else None
+
+
+def _from_uv(
+    index: Index, series: str, architecture: str, _incoming: Path | None, _own: str, tried: list[str]
+) -> Found:
+    uv = shutil.which("uv", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
+    if not uv:
+        tried.append("uv is not installed")
+        return None
+    with tempfile.TemporaryDirectory(dir=index.folder / "python") as folder:
+        argv = [uv, "python", "install", "--no-bin", "--install-dir", folder, f"cpython-{series}-linux-{architecture}-gnu"]
+        environment = dict(os.environ, UV_HTTP_TIMEOUT="60", UV_HTTP_RETRIES="1")
+        done = subprocess.run(argv, capture_output=True, text=True, env=environment, check=False)
+        homes = [path for path in Path(folder).glob("cpython-*") if path.is_dir() and not path.is_symlink()]
+        if done.returncode or not homes:
+            tried.append(f"uv python install: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else 'nothing'}")
+            return None
+        return _pack(index, homes[0], homes[0].name.split("-")[1], architecture, plain=True)
+
+
+def _from_here(
+    index: Index, series: str, architecture: str, _incoming: Path | None, _own: str, tried: list[str]
+) -> Found:
+    for program in _interpreters(series):
+        found = _archive_of(index, program, series, architecture, tried)
+        if found:
+            return found
+    tried.append(f"no python{series} on PATH, nor one of pyenv's")
+    return None
+
+
+def _interpreters(series: str) -> Iterator[Path]:
+    root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    yield from sorted(root.glob(f"versions/{series}.*/bin/python{series}"), reverse=True)
+    found = shutil.which(f"python{series}")
+    if found:
+        yield Path(found)
+
+
+def _archive_of(index: Index, program: Path, series: str, architecture: str, tried: list[str]) -> Found:
+    """Make the archive from the installation that an interpreter belongs to; None when it is not fit."""
+    ask = "import platform, sys, sysconfig; print(platform.python_version(), sys.base_prefix, platform.machine())"
+    done = subprocess.run([str(program), "-I", "-c", ask], capture_output=True, text=True, check=False)
+    if done.returncode:
+        tried.append(f"{program}: {done.stderr.strip()[-80:]}")
+        return None
+    version, prefix, machine = done.stdout.split()
+    if not version.startswith(series + ".") or machine != architecture or machine != platform.machine():
+        tried.append(f"{program} is {version} for {machine}")
+        return None
+    if Path(prefix) == Path("/usr"):
+        tried.append(f"{program} is the distribution's own: it cannot be moved")
+        return None
+    return _pack(index, Path(prefix), version, architecture, plain=False)
+
+
+def _pack(index: Index, home: Path, version: str, architecture: str, plain: bool) -> Found:
+    """Pack an installation as python/; ``plain`` as it is, else made relocatable first."""
+    relative = f"python/cpython-{version}-linux-{architecture}.tar.gz"
+    partial = index.folder / (relative + ".part")
+    with tempfile.TemporaryDirectory(dir=index.folder / "python") as folder:
+        if not plain:
+            home = _relocatable(home, Path(folder) / "python", ".".join(version.split(".")[:2]))
+        with tarfile.open(partial, "w:gz", compresslevel=6) as archive:
+            archive.add(home, arcname="python", filter=_plain_owner)
+    partial.replace(index.folder / relative)
+    return version, relative
+
+
+def _plain_owner(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    member.uid = member.gid = 0
+    member.uname = member.gname = "root"
+    return member
+
+
+def _relocatable(prefix: Path, target: Path, series: str) -> Path:
+    """Copy what an environment needs, and make it find its library from wherever it lies."""
+    for part in ("bin", "include", "lib"):
+        (target / part).mkdir(parents=True)
+    library = prefix / "lib" / f"python{series}"
+    shutil.copytree(
+        library, target / "lib" / f"python{series}", symlinks=True, ignore=lambda _folder, names: _left_out(names)
+    )
+    shutil.copytree(prefix / "include" / f"python{series}", target / "include" / f"python{series}")
+    for shared in prefix.glob("lib/libpython*.so*"):
+        shutil.copy2(shared, target / "lib" / shared.name, follow_symlinks=False)
+    program = target / "bin" / f"python{series}"
+    shutil.copy2(prefix / "bin" / f"python{series}", program)
+    for link in ("python3", "python"):
+        (target / "bin" / link).symlink_to(program.name)
+    subprocess.run(["patchelf", "--set-rpath", "$ORIGIN/../lib", str(program)], check=True)
+    _with_pip(target, series)
+    return target
+
+
+def _left_out(names: list[str]) -> set[str]:
+    return {name for name in names if LEFT_OUT.fullmatch(name)}
+
+
+def _with_pip(target: Path, series: str) -> None:
+    """pip comes from CPython's own bundle, not from what the control node has installed."""
+    site = target / "lib" / f"python{series}" / "site-packages"
+    site.mkdir()
+    program = str(target / "bin" / "python3")
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(target)}
+    argv = [program, "-I", "-m", "ensurepip", "--default-pip", "--upgrade"]
+    subprocess.run(argv, check=True, capture_output=True, env=environment)
+    for script in (target / "bin").glob("pip*"):
+        script.unlink()
+    for name in ("pip", "pip3", f"pip{series}"):
+        (target / "bin" / name).write_text(PIP, encoding="utf-8")
+        (target / "bin" / name).chmod(0o755)
+    for cache in target.rglob("__pycache__"):
+        shutil.rmtree(cache)

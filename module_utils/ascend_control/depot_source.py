@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""LLaMA-Factory's source for the depot: a tag of a git repository, or an archive of the operator's."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import subprocess
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.ascend.errors import AscendError
+from ansible.module_utils.ascend_control.depot_index import Index, place
+from packaging.version import InvalidVersion, Version
+
+VERSION_FILE = "src/llamafactory/extras/env.py"
+
+
+def fill(index: Index, source: dict[str, Any], requirements: dict[str, dict[str, str]], check: bool) -> list[str]:
+    """Bring the source that ``{"url", "version"}`` or ``{"archive"}`` names into the depot; return what was taken.
+
+    Raises AscendError for a version that the release was not tested with, with its table.
+    """
+    wanted = " ".join(f"{key}={source[key]}" for key in sorted(source))
+    entry = index["sources"].get("llamafactory", {})
+    if entry.get("wanted") == wanted and index.known(entry["file"]) and not source.get("archive"):
+        return []
+    if check:
+        return [wanted]
+    with tempfile.TemporaryDirectory(dir=index.folder) as folder:
+        archive = Path(source["archive"]) if source.get("archive") else _clone(source, Path(folder))
+        version = _version(archive)
+        hold_tested("llamafactory", version, requirements)
+        relative = f"sources/llamafactory-{version}-{re.sub('[^A-Za-z0-9.]+', '-', wanted)[-60:]}.tar.gz"
+        before = index.sha256(relative) if index.known(relative) else ""
+        place(archive, index.folder / relative)
+    after = index.sha256(relative)
+    index["sources"]["llamafactory"] = {"version": version, "file": relative, "wanted": wanted}
+    return [relative] if before != after else []
+
+
+def hold_tested(name: str, version: str, requirements: dict[str, dict[str, str]]) -> None:
+    """Raise AscendError, with the release's table, for a version outside of what was tested."""
+    row = requirements[name]
+    try:
+        if Version(row["minimum"]) <= Version(version) <= Version(row["tested_maximum"]):
+            return
+    except InvalidVersion:
+        pass
+    raise AscendError(
+        f"{name} {version} was not tested with this release",
+        wanted=f"{row['minimum']} to {row['tested_maximum']}",
+        found=version,
+        remedy="choose one of the table:\n" + table(requirements),
+    )
+
+
+def table(requirements: dict[str, dict[str, str]]) -> str:
+    """Return the release's table of versions as text."""
+    lines = [f"{'':14} {'minimum':12} {'recommended':12} tested up to"]
+    for name, row in sorted(requirements.items()):
+        lines.append(f"{name:14} {row['minimum']:12} {row['recommended']:12} {row['tested_maximum']}")
+    return "\n".join(lines)
+
+
+def _clone(source: dict[str, Any], folder: Path) -> Path:
+    checkout = folder / "checkout"
+    argv = ["git", "clone", "--quiet", "--depth", "1", "--branch", source["version"], source["url"], str(checkout)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise AscendError("the source cannot be cloned", wanted=" ".join(argv[2:]), found=done.stderr.strip()[-300:])
+    archive = folder / "source.tar.gz"
+    tar = subprocess.run(
+        ["git", "-C", str(checkout), "archive", "--prefix", "LLaMA-Factory/", "HEAD"], capture_output=True, check=True
+    )
+    archive.write_bytes(gzip.compress(tar.stdout, mtime=0))
+    return archive
+
+
+def _version(archive: Path) -> str:
+    if not archive.is_file():
+        raise AscendError("the source archive is not there", wanted=str(archive), found="no such file")
+    with tarfile.open(archive) as tar:
+        members = [name for name in tar.getnames() if name.split("/", 1)[-1] == VERSION_FILE]
+        stream = tar.extractfile(members[0]) if members else None
+        match = re.search(r'^VERSION = "([^"]+)"', stream.read().decode() if stream else "", re.MULTILINE)
+    if not match:
+        raise AscendError("the archive is no LLaMA-Factory", wanted=f"*/{VERSION_FILE} with VERSION", where=str(archive))
+    return match.group(1)

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plans and facts in words, for the terminal: lines of text, shortest first to read at 3 a.m."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Plan = dict[str, list[dict[str, str]]]
+SHOWN_NODES = 8
+
+
+def refusal_text(refusals: list[dict[str, str]]) -> str:
+    """Return one block a refusal: the problem, wanted, found, next."""
+    blocks = []
+    for refusal in refusals:
+        blocks.append(
+            f"{refusal['problem']}\n"
+            f"  wanted: {refusal['wanted']}\n"
+            f"  found:  {refusal['found']}\n"
+            f"  next:   {refusal['remedy']}"
+        )
+    return "\n".join(blocks)
+
+
+def fleet_plan(plans: dict[str, Plan]) -> list[str]:
+    """Return the plans of many nodes (host name -> plan) as lines; nodes with the same plan share a block."""
+    alike: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    refused: list[str] = []
+    for host in sorted(plans):
+        if plans[host]["refusals"]:
+            refused.append(host)
+        else:
+            steps = tuple((step["component"], f"{step['action']}: {step['reason']}") for step in plans[host]["steps"])
+            alike.setdefault(steps, []).append(host)
+    lines = []
+    for steps, hosts in sorted(alike.items(), key=lambda item: (-len(item[0]), item[1])):
+        if not steps:
+            lines.append(f"{_nodes(hosts)}: nothing to do")
+            continue
+        lines.append(f"{_nodes(hosts)}:")
+        lines += [f"  {number}. {component:<11} {text}" for number, (component, text) in enumerate(steps, 1)]
+    if refused:
+        lines.append(f"{_nodes(refused)}: stopped, for the reasons given above")
+    for host in sorted(plans):
+        lines += [f"{host}: warning: {w['problem']} ({w['found']}; {w['remedy']})" for w in plans[host]["warnings"]]
+    return lines
+
+
+def installed(found: dict[str, Any]) -> list[str]:
+    """Return what is installed on a node, a line a component, from its facts."""
+    cann, environments = found["cann"], found["environments"]
+    devices = found["npu"]["devices"]
+    kinds = sorted({f"{device['name']} {device['hbm_total_mb'] or 0} MB" for device in devices})
+    current = environments["all"].get(environments["current"] or "", {"distributions": {}, "python": "absent"})
+    have = current["distributions"]
+    names = ("torch", "torch-npu", "deepspeed", "llamafactory")
+    packages = ["toolkit " + _state(cann["versions"].get(cann["latest"] or "", {}).get("toolkit"))]
+    kernels = cann["versions"].get(cann["latest"] or "", {}).get("kernels", {})
+    packages += [f"kernels-{chip} {_state(package)}" for chip, package in sorted(kernels.items())]
+    return [
+        f"cards        {len(devices)} x {', '.join(kinds) or 'none'}",
+        f"driver       {found['driver']['version'] or 'absent'}",
+        f"CANN         {cann['latest'] or 'absent'}: {', '.join(packages)}",
+        f"Python       {current['python']}",
+        f"environment  {environments['current'] or 'absent'}",
+        *[f"{name:<12} {have.get(name, 'absent')}" for name in names],
+    ]
+
+
+def cards(results: list[dict[str, Any]]) -> list[str]:
+    """Return a line a card from npu_check's result."""
+    lines = []
+    for card in results:
+        answer = f"{card['name']}, {card['memory_total_mb']} MB" if card["ok"] else card["error"]
+        lines.append(f"npu:{card['index']:<8} torch.npu.is_available() {card['ok']}: {answer}")
+    return lines
+
+
+def _state(package: dict[str, Any] | None) -> str:
+    return package["state"] if package else "absent"
+
+
+def _nodes(hosts: list[str]) -> str:
+    names = ", ".join(hosts[:SHOWN_NODES])
+    more = f" and {len(hosts) - SHOWN_NODES} more" if len(hosts) > SHOWN_NODES else ""
+    return f"{len(hosts)} node{'s' if len(hosts) > 1 else ''} ({names}{more})"

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Resolve what one node should be: the release and the depot, for the architecture and the chip that were found.
+
+The result is the second argument of ``ansible.module_utils.ascend.plan.plan``, and what the roles give to the state
+modules. What the control node cannot supply (no lock for the architecture, a file that the depot lacks) is listed under
+``problems`` in the form of a refusal, so that one odd node does not stop the others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.ascend.plan import chip_family
+from ansible.module_utils.ascend_control.release import read_index, read_lock, read_release
+
+VERIFIED = ("deepspeed", "llamafactory", "torch", "torch-npu")  # what npu_check compares in the running interpreter
+
+
+def resolve(found: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    """Return what a node with these facts should be, by the playbook's settings (roles/preflight/defaults)."""
+    folder = Path(settings["releases_dir"]) / settings["release"]
+    release = read_release(str(folder))
+    depot = _Depot(settings["depot_dir"], settings["depot_url"])
+    architecture = found["system"]["architecture"]
+    chip = _chip(found, release)
+    cann_home = f"{settings['cann_root']}/ascend-toolkit/{release['cann']['version']}"
+    wanted = {
+        "release": release["release"],
+        "architecture": architecture,
+        "chips": release["chips"],
+        "driver": {**release["driver"], "policy": settings["driver_policy"]},
+        "disk_mb": release["disk_mb"],
+        "places": {
+            "cann": settings["cann_root"],
+            "tmp": settings["tmp_dir"],
+            "env": settings["root"],
+            "cache": settings["cache_dir"],
+        },
+        "accept_eula": settings["accept_eula"],
+        "allow_downgrade": settings["allow_downgrade"],
+        "toolkit": _package(depot, release, "toolkit", None, architecture),
+        "kernels": {"chip": chip, **(_package(depot, release, "kernels", chip, architecture) if chip else {})},
+        "python": _python(depot, architecture, settings["root"]),
+        "uv": depot.described(depot.index["uv"].get(architecture), "uv", architecture),
+        "environment": _environment(depot, folder, release, architecture, settings, cann_home),
+        "ascend_env": {"path": settings["ascend_env"], "sha256": _sha256(settings["ascend_env_file"])},
+        "devices": [device["name"] for device in found["npu"]["devices"]],
+    }
+    return {**wanted, "problems": depot.problems}
+
+
+class _Depot:
+    """The depot as the nodes see it; remembers what it was asked for and does not hold."""
+
+    def __init__(self, folder: str, url: str) -> None:
+        self.index = read_index(folder)
+        self.folder = folder
+        self.url = url.rstrip("/")
+        self.problems: list[dict[str, str]] = []
+
+    def described(self, entry: Any, what: str, architecture: str) -> dict[str, Any]:
+        """Return version, url, sha256 and size_bytes of a file of the depot; empty texts when it is not there."""
+        file = entry["file"] if isinstance(entry, dict) else entry
+        known = self.index["files"].get(file) if file else None
+        if not known:
+            self.lacks(what, architecture)
+            return {"version": "", "url": "", "sha256": "", "size_bytes": 0}
+        version = entry.get("version", "") if isinstance(entry, dict) else ""
+        return {"version": version, "url": f"{self.url}/{file}", **known}
+
+    def lacks(self, what: str, architecture: str) -> None:
+        self.problems.append(
+            {
+                "check": "depot",
+                "problem": f"the depot holds no {what} for {architecture}",
+                "wanted": f"{what} for {architecture} in {self.folder}",
+                "found": "not in its index.json",
+                "remedy": f"add {architecture} to ascend_depot_architectures, then: ansible-playbook playbooks/depot.yml",
+            }
+        )
+
+
+def _chip(found: dict[str, Any], release: dict[str, Any]) -> str:
+    """Return the supported chip family of the node's cards, or an empty text."""
+    for device in found["npu"]["devices"]:
+        family, chip = chip_family(str(device["name"]), release["chips"])
+        if chip and chip["supported"]:
+            return str(family)
+    return ""
+
+
+def _package(
+    depot: _Depot, release: dict[str, Any], package: str, chip: str | None, architecture: str
+) -> dict[str, Any]:
+    version = release["cann"]["version"]
+    entry = depot.index["cann"].get(version, {}).get(package, {})
+    entry = entry.get(chip, {}) if chip else entry
+    what = f"CANN {version} {package}" + (f" {chip}" if chip else "")
+    return {**depot.described(entry.get(architecture), what, architecture), "version": version}
+
+
+def _python(depot: _Depot, architecture: str, root: str) -> dict[str, Any]:
+    python = depot.described(depot.index["pythons"].get(architecture), "Python", architecture)
+    return {**python, "path": f"{root}/python/{python['version']}"}
+
+
+def _environment(
+    depot: _Depot,
+    folder: Path,
+    release: dict[str, Any],
+    architecture: str,
+    settings: dict[str, Any],
+    cann_home: str,
+) -> dict[str, Any]:
+    nothing = {"name": "", "path": "", "distributions": {}, "versions": {}, "cann_home": cann_home, "source": {}}
+    lock_file = settings["locks"].get(architecture) or release["locks"].get(architecture)
+    if not lock_file:
+        depot.problems.append(_no_lock(release, architecture))
+        return nothing
+    distributions, digest = read_lock(str(folder / lock_file))
+    entry = depot.index["locks"].get(release["release"], {}).get(architecture)
+    if not entry or entry["lock_digest"] != digest:
+        depot.lacks(f"wheels of lock {digest}", architecture)
+        return nothing
+    source = _source(depot, settings, architecture)
+    name = f"{release['release']}-{digest}"
+    if source:
+        distributions = {**distributions, "llamafactory": source["version"]}
+        name += f"-{source['sha256'][:8]}"
+    return {
+        "name": name,
+        "path": f"{settings['root']}/env/{name}",
+        "lock_digest": digest,
+        "lock_file": str(Path(settings["depot_dir"]) / entry["file"]),
+        "wheelhouse": f"{depot.url}/{entry['wheels']}",
+        "distributions": distributions,
+        "versions": {key: distributions[key] for key in VERIFIED if key in distributions},
+        "cann_home": cann_home,
+        "source": source,
+    }
+
+
+def _source(depot: _Depot, settings: dict[str, Any], architecture: str) -> dict[str, Any]:
+    """Return the LLaMA-Factory archive to install editable, or nothing where the lock's release is wanted."""
+    if not settings["llamafactory_source"]:
+        return {}
+    return depot.described(depot.index["sources"].get("llamafactory"), "LLaMA-Factory source", architecture)
+
+
+def _no_lock(release: dict[str, Any], architecture: str) -> dict[str, str]:
+    return {
+        "check": "architecture",
+        "problem": f"release {release['release']} has no lock for {architecture}",
+        "wanted": "one of " + ", ".join(sorted(release["locks"])),
+        "found": architecture,
+        "remedy": "make one (releases/README.md) and name it: ascend_locks: {" + architecture + ": path}",
+    }
+
+
+def _sha256(path: str) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()

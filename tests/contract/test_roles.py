@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Roles and playbooks: public variables are documented, and local modules get the arguments they have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from packaging.version import Version
+
+from tests.contract.tree import ROOT, documentation, modules, roles, yaml_files
+
+ROLES = roles()
+NAMES = [role.name for role in ROLES]
+# Variables of the whole fleet, not of one role.
+FLEET_WIDE = ("ascend_", "cann_", "llamafactory_")
+SPECS: dict[str, dict[str, Any]] = {module.stem: documentation(module)["options"] for module in modules()}
+TASK_FILES = yaml_files("roles", "playbooks", "molecule")
+
+
+def load(path: Path) -> Any:
+    return yaml.safe_load(path.read_text())
+
+
+def options(role: Path) -> dict[str, dict[str, Any]]:
+    """The options of a role's entry point `main`."""
+    spec = load(role / "meta" / "argument_specs.yml")["argument_specs"]["main"]
+    return dict(spec.get("options", {}))
+
+
+def defaults(role: Path) -> dict[str, Any]:
+    file = role / "defaults" / "main.yml"
+    return dict(load(file) or {}) if file.is_file() else {}
+
+
+def test_the_two_roles_the_project_is_named_for() -> None:
+    assert {"cann", "torch_npu"} <= set(NAMES)
+
+
+@pytest.mark.parametrize("role", ROLES, ids=NAMES)
+def test_defaults_and_argument_specs_name_the_same(role: Path) -> None:
+    optional = {name for name, option in options(role).items() if not option.get("required")}
+    assert set(defaults(role)) == optional
+
+
+@pytest.mark.parametrize("role", ROLES, ids=NAMES)
+def test_defaults_and_argument_specs_say_the_same(role: Path) -> None:
+    given = defaults(role)
+    for name, option in options(role).items():
+        assert option.get("description"), f"{name} has no description"
+        assert option.get("type"), f"{name} has no type"
+        if "default" in option:
+            assert option["default"] == given[name], name
+
+
+@pytest.mark.parametrize("role", ROLES, ids=NAMES)
+def test_every_default_has_its_sentence(role: Path) -> None:
+    file = role / "defaults" / "main.yml"
+    lines = file.read_text().splitlines() if file.is_file() else []
+    bare = [
+        line
+        for before, line in zip(["", *lines], lines, strict=False)
+        if line[:1].isalpha() and not before.startswith("# ")
+    ]
+    assert bare == [], "no comment above these"
+
+
+@pytest.mark.parametrize("role", ROLES, ids=NAMES)
+def test_names_of_variables(role: Path) -> None:
+    names = {*defaults(role), *options(role)}
+    assert [name for name in sorted(names) if not name.startswith((f"{role.name}_", *FLEET_WIDE))] == []
+
+
+@pytest.mark.parametrize("role", ROLES, ids=NAMES)
+def test_main_is_a_table_of_contents(role: Path) -> None:
+    """A role's tasks/main.yml is short; what it does lies in one file a phase."""
+    assert len((role / "tasks" / "main.yml").read_text().splitlines()) <= 80
+
+
+def calls(node: Any) -> Iterator[tuple[str, Any]]:
+    """Every call of a local module below a YAML node, as (module, arguments)."""
+    if isinstance(node, list):
+        for entry in node:
+            yield from calls(entry)
+    elif isinstance(node, dict):
+        for key, value in node.items():
+            if key in SPECS and key != "name":
+                yield key, value
+            else:
+                yield from calls(value)
+
+
+def faults(module: str, arguments: Any) -> Iterator[str]:
+    """What is wrong with the arguments of one call, as far as they are literal."""
+    if arguments is None:
+        arguments = {}
+    if isinstance(arguments, str):  # "{{ a_mapping }}"
+        return
+    spec = SPECS[module]
+    for name in sorted(set(arguments) - set(spec)):
+        yield f"{module} has no option {name}"
+    for name, option in spec.items():
+        if option.get("required") and name not in arguments:
+            yield f"{module} needs {name}"
+        value = arguments.get(name)
+        if option.get("choices") and isinstance(value, str) and "{{" not in value and value not in option["choices"]:
+            yield f"{module}: {name}={value} is none of {option['choices']}"
+
+
+CALLS = [(path, *call) for path in TASK_FILES for call in calls(load(path))]
+
+
+def test_local_modules_are_called() -> None:
+    """Nothing would be checked below if a change of layout hid the calls."""
+    assert {module for _, module, _ in CALLS} >= {"ascend_facts", "cann_package", "python_env", "npu_check"}
+
+
+@pytest.mark.parametrize("path", TASK_FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_arguments_of_local_modules(path: Path) -> None:
+    wrong = [fault for file, module, given in CALLS if file == path for fault in faults(module, given)]
+    assert wrong == []
+
+
+def test_a_wrong_argument_is_seen() -> None:
+    assert list(faults("ascend_facts", {"gather_subsets": ["all"]})) == ["ascend_facts has no option gather_subsets"]
+    assert "cann_package needs package" in list(faults("cann_package", {"version": "8.0.RC1"}))
+    assert any("is none of" in fault for fault in faults("cann_package", {"package": "toolkits", "version": "8"}))
+
+
+@pytest.mark.parametrize("role", ROLES, ids=NAMES)
+def test_meta_says_the_oldest_ansible(role: Path) -> None:
+    file = role / "meta" / "main.yml"
+    if not file.is_file():
+        pytest.skip("the role has no meta/main.yml")
+    assert Version(str(load(file)["galaxy_info"]["min_ansible_version"])) == Version("2.17")

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the checkout holds, and how to run a tool over it."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+# Modules and code that run on the control node alone, with the control node's Python; all else runs on nodes.
+CONTROL_MODULES = re.compile(r"(depot|ssh_enroll|controller)")
+NODE_UTILS = ROOT / "module_utils" / "ascend"
+
+
+def modules() -> list[Path]:
+    """The project's own Ansible modules."""
+    return sorted(path for path in (ROOT / "library").glob("*.py") if not path.name.startswith("_"))
+
+
+def node_modules() -> list[Path]:
+    """The modules that run with a node's own Python."""
+    return [path for path in modules() if not CONTROL_MODULES.match(path.stem)]
+
+
+def roles() -> list[Path]:
+    return sorted(path for path in (ROOT / "roles").iterdir() if path.is_dir())
+
+
+def documentation(module: Path) -> dict[str, Any]:
+    """The parsed DOCUMENTATION of a module, without importing it."""
+    for node in ast.parse(module.read_text()).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "DOCUMENTATION":
+            parsed: dict[str, Any] = yaml.safe_load(ast.literal_eval(node.value))
+            return parsed
+    raise AssertionError(f"{module} has no DOCUMENTATION")
+
+
+@cache
+def committed() -> tuple[Path, ...]:
+    """Every file that git tracks or would track, links left out."""
+    listed = run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]).stdout.split("\0")
+    paths = (ROOT / name for name in sorted(listed) if name)
+    return tuple(path for path in paths if path.is_file() and not path.is_symlink())
+
+
+def yaml_files(*folders: str) -> list[Path]:
+    """YAML files of these folders and playbooks of the top folder."""
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*.yml")]
+    return sorted([*files, *ROOT.glob("*.yml")])
+
+
+def run(
+    argv: Sequence[str | Path],
+    *,
+    cwd: Path = ROOT,
+    env: Mapping[str, str] | None = None,
+    timeout_s: float = 600,
+) -> subprocess.CompletedProcess[str]:
+    """Run a tool of the virtual environment and keep what it says; the caller judges the exit code."""
+    return subprocess.run(
+        [str(word) for word in argv],
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )
+
+
+def passes(argv: Sequence[str | Path], **options: Any) -> str:
+    """Run a tool that must exit 0; its output is the failure's message."""
+    done = run(argv, **options)
+    assert done.returncode == 0, f"{' '.join(map(str, argv))} exited {done.returncode}:\n{done.stdout[-20000:]}"
+    return done.stdout
+
+
+def _candidates() -> Iterator[str]:
+    yield sys.executable
+    for minor in range(7, 16):
+        if found := shutil.which(f"python3.{minor}"):
+            yield found
+    if pyenv := shutil.which("pyenv"):
+        for version in run([pyenv, "versions", "--bare"]).stdout.split():
+            yield f"{run([pyenv, 'prefix', version]).stdout.strip()}/bin/python3"
+
+
+@cache
+def pythons() -> dict[tuple[int, int], str]:
+    """The Python 3 interpreters of this machine that start, by version; from PATH and from pyenv."""
+    ask = "import sys; print(*sys.version_info[:2], getattr(sys, '_base_executable', sys.executable))"
+    found: dict[tuple[int, int], str] = {}
+    for candidate in _candidates():
+        try:
+            said = run([candidate, "-c", ask], timeout_s=30)
+        except OSError:
+            continue
+        if said.returncode == 0:
+            major, minor, executable = said.stdout.split(maxsplit=2)
+            found.setdefault((int(major), int(minor)), executable.strip())
+    return {version: path for version, path in found.items() if version[0] == 3}
