@@ -294,9 +294,11 @@ def _downgrade(found: Facts, wanted: Wanted) -> List[Refusal]:
 
 
 def _directories(found: Facts) -> List[Refusal]:
+    """CANN's own folder comes first in ``paths``, then its parents; Red Hat's kin have / and /usr as 0555."""
     refusals = []
-    for path in found["system"]["paths"]:
-        if not path["exists"] or (path["uid"] == 0 and path["mode"] == "0755"):
+    for position, path in enumerate(found["system"]["paths"]):
+        modes = ("0755",) if position == 0 else ("0755", "0555")
+        if not path["exists"] or (path["uid"] == 0 and path["mode"] in modes):
             continue
         refusals.append(
             _refusal(

@@ -37,6 +37,7 @@ def resolve(found: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
             "tmp": settings["tmp_dir"],
             "env": settings["root"],
             "cache": settings["cache_dir"],
+            "state": settings["state_dir"],
         },
         "accept_eula": settings["accept_eula"],
         "allow_downgrade": settings["allow_downgrade"],

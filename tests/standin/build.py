@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from textwrap import dedent
 
+# The local version +standin keeps a package index from offering the real ones in their place.
 CONTENT = Path(__file__).resolve().parent / "content"
 # The oldest time that a zip archive knows: wheels of the same content are the same bytes.
 EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -40,10 +41,12 @@ class Distribution:
 
 
 DISTRIBUTIONS = (
-    Distribution("deepspeed", "0.13.2", "deepspeed", ("torch",)),
-    Distribution("llamafactory", "0.9.1", "llamafactory", ("torch",), {"llamafactory-cli": "llamafactory.cli:main"}),
-    Distribution("torch", "2.1.0", "torch"),
-    Distribution("torch-npu", "2.1.0.post3", "torch_npu", ("torch==2.1.0",)),
+    Distribution("deepspeed", "0.13.2+standin", "deepspeed", ("torch",)),
+    Distribution(
+        "llamafactory", "0.9.1+standin", "llamafactory", ("torch",), {"llamafactory-cli": "llamafactory.cli:main"}
+    ),
+    Distribution("torch", "2.1.0+standin", "torch"),
+    Distribution("torch-npu", "2.1.0.post3+standin", "torch_npu", ("torch==2.1.0+standin",)),
 )
 
 

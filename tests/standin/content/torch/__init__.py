@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any, Iterable, List
 
-__version__ = "2.1.0"
+__version__ = "2.1.0+standin"
 npu: Any  # set by torch_npu
 
 

@@ -13,6 +13,6 @@ except OSError as error:
         "Please run 'source set_env.sh' in the CANN installation path."
     ) from error
 
-__version__ = "2.1.0.post3"
+__version__ = "2.1.0.post3+standin"
 
 torch.npu = npu

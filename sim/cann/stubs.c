@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The functions of CANN that torch-npu needs an answer from, for a node without an NPU: device memory is host memory,
+ * everything is done at once. All other functions are generated (stubs.py) and return 0. Hardware: node.conf. */
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CONF "/etc/ascend-sim/node.conf"
+#define INVALID_DEVICE 107001
+
+static const char *setting(const char *key, const char *otherwise) {
+  static _Thread_local char line[256];
+  size_t length = strlen(key);
+  FILE *file = fopen(CONF, "r");
+  const char *value = otherwise;
+  while (file && fgets(line, sizeof line, file)) {
+    if (strncmp(line, key, length) == 0 && line[length] == '=') {
+      line[strcspn(line, "\n")] = 0;
+      value = line + length + 1;
+      break;
+    }
+  }
+  if (file) fclose(file);
+  return value;
+}
+
+/* ASCEND_RT_VISIBLE_DEVICES: a list of card numbers; the first that is no card ends it. */
+static int visible_cards(void) {
+  int cards = atoi(setting("driver", "present")[0] == 'a' ? "0" : setting("card_count", "8"));
+  const char *list = getenv("ASCEND_RT_VISIBLE_DEVICES");
+  if (!list) return cards;
+  int count = 0;
+  while (*list) {
+    char *end;
+    long card = strtol(list, &end, 10);
+    if (end == list || card < 0 || card >= cards) break;
+    count++;
+    list = *end == ',' ? end + 1 : end;
+  }
+  return count;
+}
+
+static _Thread_local int32_t current_device;
+static int handle;
+
+static int hand_out(void **result) {
+  *result = &handle;
+  return 0;
+}
+
+static int take(void **result, size_t size) { return posix_memalign(result, 512, size ? size : 1) ? 207001 : 0; }
+
+int aclrtGetDeviceCount(uint32_t *count) {
+  *count = (uint32_t)visible_cards();
+  return 0;
+}
+
+const char *aclrtGetSocName(void) {
+  static char name[64];
+  snprintf(name, sizeof name, "Ascend%s", setting("chip_name", "910B3"));
+  return name;
+}
+
+int aclrtSetDevice(int32_t device) {
+  if (device < 0 || device >= visible_cards()) return INVALID_DEVICE;
+  current_device = device;
+  return 0;
+}
+
+int aclrtGetDevice(int32_t *device) {
+  *device = current_device;
+  return 0;
+}
+
+int aclrtGetMemInfo(int kind, size_t *available, size_t *total) {
+  (void)kind;
+  *total = (size_t)atol(setting("hbm_total_mb", "65536")) << 20;
+  *available = *total - ((size_t)3300 << 20);
+  return 0;
+}
+
+int aclrtMalloc(void **result, size_t size, int policy) {
+  (void)policy;
+  return take(result, size);
+}
+int aclrtMallocAlign32(void **result, size_t size, int policy) {
+  (void)policy;
+  return take(result, size);
+}
+int aclrtMallocHost(void **result, size_t size) { return take(result, size); }
+int aclrtFree(void *memory) {
+  free(memory);
+  return 0;
+}
+int aclrtFreeHost(void *memory) {
+  free(memory);
+  return 0;
+}
+
+int aclrtMemcpy(void *to, size_t room, const void *from, size_t size, int kind) {
+  (void)room, (void)kind;
+  memcpy(to, from, size);
+  return 0;
+}
+int aclrtMemcpyAsync(void *to, size_t room, const void *from, size_t size, int kind, void *stream) {
+  (void)stream;
+  return aclrtMemcpy(to, room, from, size, kind);
+}
+int aclrtMemset(void *memory, size_t room, int32_t value, size_t size) {
+  (void)room;
+  memset(memory, value, size);
+  return 0;
+}
+
+int aclrtCreateContext(void **context, int32_t device) {
+  (void)device;
+  return hand_out(context);
+}
+int aclrtGetCurrentContext(void **context) { return hand_out(context); }
+int aclrtCreateStream(void **stream) { return hand_out(stream); }
+int aclrtCreateStreamWithConfig(void **stream, uint32_t priority, uint32_t flag) {
+  (void)priority, (void)flag;
+  return hand_out(stream);
+}
+int aclrtCreateEvent(void **event) { return hand_out(event); }
+int aclrtCreateEventWithFlag(void **event, uint32_t flag) {
+  (void)flag;
+  return hand_out(event);
+}
+int aclrtCreateEventExWithFlag(void **event, uint32_t flag) {
+  (void)flag;
+  return hand_out(event);
+}
+int aclrtQueryEventStatus(void *event, int *status) {
+  (void)event;
+  *status = 1;
+  return 0;
+}
+
+size_t aclGetCompileoptSize(int option) {
+  (void)option;
+  return 8;
+}
+int aclGetCompileopt(int option, char *value, size_t room) {
+  (void)option;
+  snprintf(value, room, "enable");
+  return 0;
+}
+const char *aclGetRecentErrMsg(void) { return ""; }

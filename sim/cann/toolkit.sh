@@ -1,0 +1,115 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The installer inside the simulated toolkit package. What it knows of itself stands in package.env.
+set -euo pipefail
+umask 0022
+cd "$(dirname "$0")"
+source ./package.env
+source ./common.sh
+label=Toolkit
+components=(runtime compiler hccl opp test-ops toolkit aoe ncs mindstudio-toolkit pyACL)
+
+links() { # the running version: a real folder of one link a component
+  local latest=$root/ascend-toolkit/latest component
+  install -d -m 0755 "$latest" "$latest/$arch-linux" "$latest/python/site-packages" "$latest/var"
+  for component in "${components[@]}" opp_kernel; do
+    [[ $component == test-ops || ! -d $home/$component ]] || ln -sfn "../$version/$component" "$latest/$component"
+  done
+  ln -sfn "../$version/opp" "$latest/ops"
+  for component in lib64 bin include ascend_toolkit_install.info; do
+    ln -sfn "../../$version/$arch-linux/$component" "$latest/$arch-linux/$component"
+  done
+  for component in lib64 bin include; do ln -sfn "$arch-linux/$component" "$latest/$component"; done
+  ln -sfn "./$version" "$root/ascend-toolkit/${version%.*}"
+}
+
+version_cfg() {
+  local cfg=$root/ascend-toolkit/latest/version.cfg kind component
+  {
+    echo '# version: 1.0'
+    for kind in running upgrade installed; do
+      for component in runtime compiler hccl opp toolkit aoe ncs; do
+        echo "${component}_${kind}_version=[$inner:$version]"
+      done
+    done
+  } >"$cfg"
+}
+
+remove() {
+  rm -rf "$home"
+  local latest=$root/ascend-toolkit/latest
+  [[ $(readlink "$latest/runtime" 2>/dev/null) != "../$version/runtime" ]] || rm -rf "$latest"
+  [[ $(readlink "$root/ascend-toolkit/${version%.*}" 2>/dev/null) != "./$version" ]] || rm -f "$root/ascend-toolkit/${version%.*}"
+}
+
+install_compiler_python() { # pip3 of whoever installs, as CANN's compiler does
+  if ! pip3 install --quiet --no-index --no-deps --force-reinstall -t "$home/python/site-packages" wheels/te-*.whl >>"$log" 2>&1; then
+    say ERROR 'pip3 is not found or cannot install te, please check pip3 in PATH.'
+    say ERROR "CANN-compiler-$version-linux.$arch.run --full --pylocal --quiet --nox11 install failed"
+    remove
+    exit 1
+  fi
+}
+
+install_all() {
+  local component
+  install -d -m 0755 "$root" "$root/ascend-toolkit" "$home" "$home/var"
+  for component in "${components[@]}"; do
+    say INFO "install package CANN-$component-$version-linux.$arch.run start"
+    copy_component "$component" "$home"
+    [[ $component != compiler ]] || install_compiler_python
+    say INFO "CANN-$component-$version-linux.$arch.run --full --quiet --nox11 --install-for-all install success"
+  done
+  cp -a components/arch/. "$home/"
+  sed "s|@HOME@|$root/ascend-toolkit/latest|g" set_env.sh >"$root/ascend-toolkit/set_env.sh"
+  sed "s|@HOME@|$home|g" set_env.sh >"$home/$arch-linux/script/set_env.sh"
+  sed "s|@HOME@|$home|g; s|@ROOT@|$root|g; s|@VERSION@|$version|g" uninstall.sh >"$home/$arch-linux/script/uninstall.sh"
+  sed -i "s|@HOME@|$home|g; s|@ROOT@|$root|g" "$home/$arch-linux/ascend_toolkit_install.info" "$home/$arch-linux/install.conf"
+  links
+  version_cfg
+  install -d -m 0755 /etc/Ascend
+  echo "Toolkit_InstallPath=$root" >/etc/Ascend/ascend_cann_install.info
+}
+
+read_options "$@"
+home=$root/ascend-toolkit/$version
+misbehave
+accept_eula
+open_log toolkit
+if [[ $(uname -m) != "$arch" ]]; then
+  say INFO "The current OS is $(uname -m)"
+  die 'No packages to install !'
+fi
+check_place
+check_record
+if [[ $action == uninstall ]]; then
+  remove
+  rm -f /etc/Ascend/ascend_cann_install.info
+  say INFO "Ascend-cann-toolkit_${version}_linux-$arch uninstall success"
+  exit 0
+fi
+say INFO 'install start'
+say INFO "The installation path is $root."
+[[ -e /usr/local/Ascend/driver/version.info ]] || say WARNING 'driver package maybe not installed'
+if [[ $action == upgrade ]]; then
+  running=$(readlink "$root/ascend-toolkit/latest/runtime") ||
+    die 'Can not find softlink for this package in latest directory, upgrade failed'
+  running=${running#../}
+  rm -rf "${root:?}/ascend-toolkit/${running%%/*}"
+fi
+remove
+install_all
+driver='Not installed.'
+[[ ! -e /usr/local/Ascend/driver/version.info ]] || driver='Installed in /usr/local/Ascend/driver.'
+cat <<SUMMARY
+===========
+= Summary =
+===========
+
+Driver:   $driver
+Toolkit:  Ascend-cann-toolkit_${version}_linux-$arch $action success, installed in $root.
+
+Please make sure that the environment variables have been configured.
+-  To take effect for all users, you can add "source $root/ascend-toolkit/set_env.sh" to /etc/profile.
+-  To take effect for current user, you can exec command below: source $root/ascend-toolkit/set_env.sh or add "source $root/ascend-toolkit/set_env.sh" to ~/.bashrc.
+SUMMARY
