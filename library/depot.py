@@ -18,8 +18,8 @@ author:
 options:
   part:
     description:
-      - C(cann) takes CANN's packages, C(python) a relocatable CPython, C(uv) the program uv, C(wheels) every wheel of the
-        lock, C(source) an archive of LLaMA-Factory.
+      - C(cann) takes CANN's packages, C(python) a relocatable CPython, C(uv) the program uv, C(wheels) every wheel of
+        the lock, C(source) an archive of LLaMA-Factory.
     type: str
     choices: [cann, python, source, uv, wheels]
     required: true
@@ -86,6 +86,7 @@ taken:
 """
 
 from pathlib import Path
+from typing import Any
 
 from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend_control import depot_cann, depot_python, depot_source, depot_wheels
@@ -128,7 +129,7 @@ def main() -> None:
     module.exit_json(changed=bool(taken), taken=taken, diff=diff)
 
 
-def fill(options, check):
+def fill(options: dict[str, Any], check: bool) -> tuple[list[str], list[str]]:
     """Fill one part; return (what was taken, warnings)."""
     folder = Path(options["folder"])
     if not check:
@@ -137,20 +138,19 @@ def fill(options, check):
     release = read_release(options["release"])
     architecture, series = options["architecture"], release["python"]["series"]
     incoming = Path(options["incoming"]) if options["incoming"] else None
-    warnings = []
+    warnings: list[str] = []
     if options["part"] == "cann":
         taken, warnings = depot_cann.fill(index, release, architecture, incoming, options["cann_sha256"], check)
     elif options["part"] == "python":
         taken = depot_python.fill(index, series, architecture, incoming, options["python"] or "", check)
     elif options["part"] == "source":
         taken = depot_source.fill(index, options["source"], release["requirements"], check)
+    elif options["part"] == "uv":
+        taken = depot_wheels.fill_uv(index, architecture, Path(options["requirements"]), series, incoming, check)
     else:
         lock = Path(options["release"]) / (options["lock"] or release["locks"][architecture])
-        pip = depot_wheels.pip_options(lock, incoming, options["extra_index"] or "")
-        if options["part"] == "uv":
-            taken = depot_wheels.fetch_uv(index, architecture, Path(options["requirements"]), pip, check)
-        else:
-            taken = depot_wheels.fill(index, release["release"], architecture, lock, series, pip, check)
+        extra_index = options["extra_index"] or ""
+        taken = depot_wheels.fill(index, release["release"], architecture, lock, series, incoming, extra_index, check)
     if not check:
         index.save()
     return taken, warnings

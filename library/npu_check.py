@@ -10,8 +10,8 @@ module: npu_check
 short_description: Run torch-npu in an environment on every card
 version_added: "0.1.0"
 description:
-  - Imports torch and torch_npu in the environment, through C(ascend-env), asks C(torch.npu.is_available()), moves a tensor
-    to every card and back, compares versions, and runs C(llamafactory-cli version).
+  - Imports torch and torch_npu in the environment, through C(ascend-env), asks C(torch.npu.is_available()), moves a
+    tensor to every card and back, compares versions, and runs C(llamafactory-cli version).
   - Fails when anything is not as expected, with what it means and what helps. Never changes anything.
   - In check mode an environment that is absent is not checked.
 author:

@@ -12,8 +12,8 @@ version_added: "0.1.0"
 description:
   - Builds the environment with uv from the depot's wheels, hashes required, bytecode compiled. What the lock does not
     name is removed; what differs is replaced; nothing else is touched.
-  - With O(current=true) the link C(current) beside the environment is led to it, atomically. Without O(lock) that is all
-    that happens.
+  - With O(current=true) the link C(current) beside the environment is led to it, atomically. Without O(lock) that is
+    all that happens.
 author:
   - The ascend-fleet authors (@ascend-fleet)
 options:
@@ -114,6 +114,7 @@ differences:
 
 import os
 import shutil
+from typing import Any, Dict, List, Optional
 
 from ansible.module_utils.ascend import environment
 from ansible.module_utils.ascend.command import run
@@ -147,9 +148,7 @@ REQUIRED_TOGETHER = [BUILD, ("source_url", "source_sha256", "source_size_bytes")
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=ARGUMENT_SPEC, required_together=REQUIRED_TOGETHER, supports_check_mode=True
-    )
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, required_together=REQUIRED_TOGETHER, supports_check_mode=True)
     options = module.params
     try:
         result = ensure(options, module.check_mode)
@@ -158,7 +157,7 @@ def main() -> None:
     module.exit_json(**result)
 
 
-def ensure(options, check_mode):
+def ensure(options: Dict[str, Any], check_mode: bool) -> Dict[str, Any]:
     """Read, plan, apply; return the module's result."""
     path = options["path"]
     link = os.path.join(os.path.dirname(path), "current")
@@ -174,11 +173,13 @@ def ensure(options, check_mode):
             environment.build(wanted, run)
         if switch:
             environment.make_current(path, link)
-    before, after = differences, []
+    before: List[str] = list(differences)
+    after: List[str] = []
     if remove:
         before, after = ["%s is there" % path], ["%s is absent" % path]
     if switch:
-        before, after = before + ["current -> %s" % led], after + ["current -> %s" % path]
+        before.append("current -> %s" % led)
+        after.append("current -> %s" % path)
     return {
         "changed": bool(differences or switch or remove),
         "differences": differences,
@@ -186,7 +187,7 @@ def ensure(options, check_mode):
     }
 
 
-def wanted_of(options):
+def wanted_of(options: Dict[str, Any]) -> environment.Wanted:
     """Return what the options ask for."""
     source = None
     if options["source_url"]:
@@ -206,7 +207,7 @@ def wanted_of(options):
     )
 
 
-def remove_environment(path, led):
+def remove_environment(path: str, led: Optional[str]) -> None:
     """Remove an environment, never the one that is current."""
     if led == path:
         raise AscendError(

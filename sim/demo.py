@@ -32,7 +32,10 @@ def main() -> int:
         return run("Removing the simulated nodes", [*fleet, "down"])
     steps = [
         ("Making the simulated CANN packages", packages),
-        ("Starting the simulated nodes", lambda: call([*fleet, "up", "--nodes", str(arguments.nodes), "--depot", depot()])),
+        (
+            "Starting the simulated nodes",
+            lambda: call([*fleet, "up", "--nodes", str(arguments.nodes), "--depot", depot()]),
+        ),
         ("ansible-playbook site.yml -i inventory/sim", lambda: playbook("site.yml")),
         ("ansible-playbook playbooks/verify.yml -i inventory/sim", lambda: playbook("playbooks/verify.yml")),
     ]
@@ -43,8 +46,8 @@ def main() -> int:
         if code:
             print(f"demo: stopped: {what}: exit code {code}", file=sys.stderr)
             return code
-    print(f"\nDone in {time.monotonic() - started:.0f} s. The nodes are still there: .venv/bin/ansible-playbook site.yml -i")
-    print("inventory/sim finds nothing to do; make demo-down removes them.")
+    print(f"\nDone in {time.monotonic() - started:.0f} s. The nodes are still there; a second run finds nothing to do:")
+    print(".venv/bin/ansible-playbook site.yml -i inventory/sim   (make demo-down removes them)")
     return 0
 
 

@@ -138,7 +138,15 @@ def ensure_network(fleet: Fleet) -> str:
     for number in range(1, 250):
         prefix = f"10.213.{number}"
         if f"{prefix}.0/24" not in used:
-            podman("network", "create", "--label", f"{LABEL}={fleet.name}", "--subnet", f"{prefix}.0/24", fleet_network(fleet))
+            podman(
+                "network",
+                "create",
+                "--label",
+                f"{LABEL}={fleet.name}",
+                "--subnet",
+                f"{prefix}.0/24",
+                fleet_network(fleet),
+            )
             return prefix
     sys.exit("fleet: no free network among 10.213.1.0/24 to 10.213.249.0/24: podman network ls")
 

@@ -62,5 +62,3 @@ def _digest() -> str:
     for path in [NODE / "packages.txt", *sorted((NODE / "bin").iterdir()), Path(__file__)]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:12]
-
-

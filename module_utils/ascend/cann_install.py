@@ -94,7 +94,7 @@ def hold_allowed(package: Package, accept_eula: bool, allow_downgrade: bool, che
 
 
 def install(package: Package, file: DepotFile, run: Run) -> None:
-    """Take, verify and run the installer, then judge by the files. Raises AscendError; may be run again at any point."""
+    """Take, verify and run the installer, then judge by the files. Raises AscendError; may be run again."""
     path = unpacked_run(take(file, package.cache_dir))
     for stale in _stale_manifests(package):
         os.unlink(stale)
@@ -150,7 +150,7 @@ def _argv(package: Package, path: str) -> List[str]:
         return installer
     # The kernels find their toolkit by ASCEND_OPP_PATH, which the toolkit's set_env.sh sets.
     set_env = os.path.join(cann_tree.arch_dir(package.root, package.version), "script", "set_env.sh")
-    return ["bash", "-c", 'source "$1" && shift && exec "$@"', "ascend-fleet", set_env] + installer
+    return ["bash", "-c", 'source "$1" && shift && exec "$@"', "ascend-fleet", set_env, *installer]
 
 
 def _environment(package: Package, tmp: str) -> Dict[str, str]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Dict, List, Optional
 
@@ -64,10 +65,8 @@ def _set_umask(umask: int) -> None:
 
 def _end(process: "subprocess.Popen[bytes]") -> bytes:
     for number in (signal.SIGTERM, signal.SIGKILL):
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(process.pid, number)
-        except ProcessLookupError:
-            pass
         try:
             output, _ = process.communicate(timeout=GRACE_S)
             return output

@@ -133,7 +133,7 @@ def _sync(wanted: Wanted, uv: str, run: Run) -> None:
     argv += ["--no-index", "--find-links", wanted.wheelhouse, "--link-mode", "hardlink", "--compile-bytecode"]
     for name in sorted(python_tree.lost_files(wanted.path)):
         argv += ["--reinstall-package", name]
-    _uv(wanted, run, argv + [requirements])
+    _uv(wanted, run, [*argv, requirements])
 
 
 def _editable(wanted: Wanted, source: DepotFile, uv: str, run: Run) -> None:
@@ -144,7 +144,7 @@ def _editable(wanted: Wanted, source: DepotFile, uv: str, run: Run) -> None:
         partial = os.path.join(wanted.building, "source")
         try:
             with tarfile.open(archive) as stream:
-                stream.extraction_filter = lambda member, _path: member  # type: ignore[method-assign,assignment]
+                stream.extraction_filter = lambda member, _path: member
                 stream.extractall(partial)
         except (OSError, tarfile.TarError) as error:
             raise AscendError("the source archive cannot be unpacked", found=str(error), where=archive) from error
@@ -152,7 +152,7 @@ def _editable(wanted: Wanted, source: DepotFile, uv: str, run: Run) -> None:
         os.makedirs(os.path.dirname(place), exist_ok=True)
         os.rename(os.path.join(partial, top), place)
     argv = [uv, "pip", "install", "--python", os.path.join(wanted.path, "bin", "python"), "--no-index"]
-    _uv(wanted, run, argv + ["--no-deps", "--no-build-isolation", "--editable", place])
+    _uv(wanted, run, [*argv, "--no-deps", "--no-build-isolation", "--editable", place])
 
 
 def _uv(wanted: Wanted, run: Run, argv: List[str]) -> None:
@@ -179,7 +179,7 @@ def _uv(wanted: Wanted, run: Run, argv: List[str]) -> None:
 
 
 def _drop_broken(path: str) -> None:
-    """uv cannot remove a distribution that lost its METADATA or RECORD: take its dist-info away, so that it installs anew."""
+    """uv cannot remove a distribution that lost its METADATA or RECORD; without its dist-info it installs it anew."""
     _, _, found = python_tree.read_distributions(path)
     for info in python_tree.broken_infos(path) if found else []:
         shutil.rmtree(info)

@@ -43,7 +43,9 @@ _REMEDIES = (
 )
 
 
-def collect(run: Run, find: Callable[[str], Optional[str]], places: Places, subsets: List[str], timeout_s: float) -> Any:
+def collect(
+    run: Run, find: Callable[[str], Optional[str]], places: Places, subsets: List[str], timeout_s: float
+) -> Any:
     """Return the facts of ``subsets`` ("all" for every one) as documented in the module ``ascend_facts``.
 
     ``run(argv, timeout_s)`` runs a program, ``find(name)`` returns its path or None.
@@ -68,10 +70,13 @@ def collect(run: Run, find: Callable[[str], Optional[str]], places: Places, subs
 def read_npu(run: Run, find: Callable[[str], Optional[str]], timeout_s: float) -> Dict[str, Any]:
     """Return what ``npu-smi info`` says, or why it says nothing, under ``problem``."""
     program = find("npu-smi") or next(
-        (path for path in (os.path.join(place, "npu-smi") for place in NPU_SMI_PLACES) if os.access(path, os.X_OK)), None
+        (path for path in (os.path.join(place, "npu-smi") for place in NPU_SMI_PLACES) if os.access(path, os.X_OK)),
+        None,
     )
     if not program:
-        return _npu(None, _problem("npu-smi is missing", "no such program", "install the NPU driver: it brings npu-smi"))
+        return _npu(
+            None, _problem("npu-smi is missing", "no such program", "install the NPU driver: it brings npu-smi")
+        )
     result = run([program, "info"], timeout_s)
     if result.timed_out:
         remedy = "the driver hangs: dmesg | tail; reboot the node"
@@ -79,7 +84,9 @@ def read_npu(run: Run, find: Callable[[str], Optional[str]], timeout_s: float) -
     info = npu_smi.parse_info(result.output)
     if result.code != 0:
         said = result.last_lines(3) or "exit code %d, no word" % result.code
-        remedy = next((cure for sign, cure in _REMEDIES if sign in result.output), "npu-smi info  # as root, on the node")
+        remedy = next(
+            (cure for sign, cure in _REMEDIES if sign in result.output), "npu-smi info  # as root, on the node"
+        )
         return _npu(info, _problem("npu-smi fails", said, remedy))
     if info.problems and not info.devices:
         return _npu(info, _problem("npu-smi's table is unreadable", info.problems[0], "npu-smi info  # on the node"))

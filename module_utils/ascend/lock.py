@@ -14,7 +14,7 @@ _PIN = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==([^\s;\\]+)(.*)
 
 
 def parse(text: str) -> Dict[str, str]:
-    """Return normalised name -> version of every distribution. Raises AscendError on a line that is not a hashed pin."""
+    """Return normalised name -> version of every distribution. Raises AscendError on any line but a hashed pin."""
     versions: Dict[str, str] = {}
     for line in entries(text):
         match = _PIN.fullmatch(line)

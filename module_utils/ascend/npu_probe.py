@@ -128,7 +128,10 @@ def _variables(environment: str) -> Dict[str, str]:
 def _failure(what: str, result: Result, environment: str, timeout_s: int) -> AscendError:
     if result.timed_out:
         return AscendError(what, wanted="an answer within %d s" % timeout_s, found="none", where=environment)
-    meaning, remedy = _meaning(result.output) or ("exit code %d" % result.code, "ascend-env python -c 'import torch_npu'")
+    meaning, remedy = _meaning(result.output) or (
+        "exit code %d" % result.code,
+        "ascend-env python -c 'import torch_npu'",
+    )
     return AscendError(
         "%s: %s" % (what, meaning), wanted="exit code 0", found=result.last_lines(6), where=environment, remedy=remedy
     )

@@ -214,7 +214,7 @@ def _chips(devices: List[Dict[str, Any]], wanted: Wanted) -> List[Refusal]:
 
 
 def chip_family(name: str, chips: Dict[str, Any]) -> Any:
-    """Return (family, chip) of the release's chip table whose ``names`` pattern matches npu-smi's name, or (None, None)."""
+    """Return (family, chip) of the release's chip table whose ``names`` match npu-smi's name, or (None, None)."""
     for family, chip in sorted(chips.items()):
         if re.fullmatch(chip["names"], name):
             return family, chip

@@ -124,7 +124,9 @@ def _record_problems(info: str, name: str) -> List[str]:
     if not record:
         return ["%s: RECORD is missing" % name]
     site = os.path.dirname(info)
-    tops = {line.split(",", 1)[0].split("/", 1)[0] for line in record.splitlines() if line[:1] not in ("", ".", "/", '"')}
+    tops = {
+        line.split(",", 1)[0].split("/", 1)[0] for line in record.splitlines() if line[:1] not in ("", ".", "/", '"')
+    }
     lost = sorted(top for top in tops if not os.path.lexists(os.path.join(site, top)) and top != "__pycache__")
     return ["%s: %s is missing" % (name, lost[0])] if lost else []
 

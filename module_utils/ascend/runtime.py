@@ -49,7 +49,7 @@ def _unpack(path: str, partial: str) -> None:
     try:
         with tarfile.open(path) as archive:
             # From Python 3.12 on a filter has to be named; older ones do not know the attribute and trust as well.
-            archive.extraction_filter = lambda member, _path: member  # type: ignore[method-assign,assignment]
+            archive.extraction_filter = lambda member, _path: member
             archive.extractall(partial)
     except (OSError, tarfile.TarError) as error:
         raise AscendError("the Python archive cannot be unpacked", found=str(error), where=path) from error

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CANN's packages for the depot: the operator's own ``.run`` or ``.zip``, or Huawei's ``.zip``, whose sum is published."""
+"""CANN's packages for the depot: the operator's own ``.run`` or ``.zip``, or Huawei's ``.zip`` with its known sum."""
 
 from __future__ import annotations
 
@@ -85,7 +85,10 @@ def _take_run(
     if own.name in sums:
         if sha256_of(own) != sums[own.name].lower():
             raise AscendError(
-                "your package is not what you said", wanted=f"sha256 {sums[own.name]}", found=sha256_of(own), where=str(own)
+                "your package is not what you said",
+                wanted=f"sha256 {sums[own.name]}",
+                found=sha256_of(own),
+                where=str(own),
             )
     else:
         warnings.append(f"{own.name} is taken as it lies in {own.parent}: no sum of it is known (depot_cann_sha256)")
@@ -130,5 +133,5 @@ def _download(package: dict[str, Any], target: Path, incoming: Path | None) -> N
             "a CANN package cannot be had",
             wanted=package["file"],
             found=f"{places}{package['url']}: {error}",
-            remedy="put the .run or the .zip into a folder and name it: -e ascend_depot_incoming=/that/folder",
+            remedy="put the .run or the .zip into a folder and name it: -e depot_incoming=/that/folder",
         ) from error

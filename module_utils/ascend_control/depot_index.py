@@ -3,8 +3,8 @@
 
 ``index.json``: ``{"schema": 1, "files": {relative path: {"sha256", "size_bytes", "mtime_ns"}}, "cann": {version:
 {"toolkit": {architecture: path}, "kernels": {chip: {architecture: path}}}}, "pythons" and "uv": {architecture:
-{"version", "file"}}, "locks": {release: {architecture: {"file", "wheels", "lock_digest"}}}, "sources": {name: {"version",
-"file"}}}``. A file is hashed again only when its size or time stamp changed.
+{"version", "file"}}, "locks": {release: {architecture: {"file", "wheels", "lock_digest"}}}, "sources": {name:
+{"version", "file"}}}``. A file is hashed again only when its size or time stamp changed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ class Index:
         self.folder = folder
         self._path = folder / "index.json"
         self._before = self._path.read_text(encoding="utf-8") if self._path.is_file() else ""
-        self.content: dict[str, Any] = json.loads(self._before) if self._before else {"schema": 1}
+        self.content: dict[str, Any] = {"schema": 1}
+        if self._before:
+            self.content = json.loads(self._before)
         for section in SECTIONS:
             self.content.setdefault(section, {})
 
@@ -36,7 +38,8 @@ class Index:
 
     def known(self, relative: str) -> bool:
         """Whether the file is there as the table says it is."""
-        entry, path = self["files"].get(relative), self.folder / relative
+        entry: dict[str, Any] = self["files"].get(relative) or {}
+        path = self.folder / relative
         return bool(entry) and path.is_file() and path.stat().st_size == entry["size_bytes"]
 
     def sha256(self, relative: str) -> str:

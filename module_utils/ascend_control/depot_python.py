@@ -18,7 +18,9 @@ from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend_control.depot_index import Index, place
 
 # Left out: what only CPython's own developers and desktop programs need.
-LEFT_OUT = re.compile(r"__pycache__|test|tests|idlelib|turtledemo|tkinter|_tkinter\..*\.so|.*\.a|config-3.*|site-packages")
+LEFT_OUT = re.compile(
+    r"__pycache__|test|tests|idlelib|turtledemo|tkinter|_tkinter\..*\.so|.*\.a|config-3.*|site-packages"
+)
 # pip as a module, from whatever place the archive was unpacked to: CANN's installer calls pip3.
 PIP = '#!/bin/sh\nexec "$(dirname "$(readlink -f "$0")")/python3" -m pip "$@"\n'
 
@@ -46,8 +48,8 @@ def fill(index: Index, series: str, architecture: str, incoming: Path | None, ow
         f"no CPython {series} for {architecture} can be had",
         wanted=f"an archive with one top folder python/, named cpython-{series}.N-linux-{architecture}.tar.gz",
         found="; ".join(tried),
-        remedy="put an install_only archive of python-build-standalone into ascend_depot_incoming, "
-        "or name an interpreter of this architecture: ascend_depot_python",
+        remedy="put an install_only archive of python-build-standalone into depot_incoming, "
+        "or name an interpreter of this architecture: depot_python",
     )
 
 
@@ -63,7 +65,7 @@ def _from_incoming(
             relative = f"python/{path.name}"
             place(path, index.folder / relative)
             return match.group(1), relative
-    tried.append(f"no archive in {incoming}" if incoming else "ascend_depot_incoming is not set")
+    tried.append(f"no archive in {incoming}" if incoming else "depot_incoming is not set")
     return None
 
 
@@ -81,12 +83,22 @@ def _from_uv(
         tried.append("uv is not installed")
         return None
     with tempfile.TemporaryDirectory(dir=index.folder / "python") as folder:
-        argv = [uv, "python", "install", "--no-bin", "--install-dir", folder, f"cpython-{series}-linux-{architecture}-gnu"]
+        argv = [
+            uv,
+            "python",
+            "install",
+            "--no-bin",
+            "--install-dir",
+            folder,
+            f"cpython-{series}-linux-{architecture}-gnu",
+        ]
         environment = dict(os.environ, UV_HTTP_TIMEOUT="60", UV_HTTP_RETRIES="1")
         done = subprocess.run(argv, capture_output=True, text=True, env=environment, check=False)
         homes = [path for path in Path(folder).glob("cpython-*") if path.is_dir() and not path.is_symlink()]
         if done.returncode or not homes:
-            tried.append(f"uv python install: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else 'nothing'}")
+            tried.append(
+                f"uv python install: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else 'nothing'}"
+            )
             return None
         return _pack(index, homes[0], homes[0].name.split("-")[1], architecture, plain=True)
 

@@ -87,5 +87,7 @@ def _version(archive: Path) -> str:
         stream = tar.extractfile(members[0]) if members else None
         match = re.search(r'^VERSION = "([^"]+)"', stream.read().decode() if stream else "", re.MULTILINE)
     if not match:
-        raise AscendError("the archive is no LLaMA-Factory", wanted=f"*/{VERSION_FILE} with VERSION", where=str(archive))
+        raise AscendError(
+            "the archive is no LLaMA-Factory", wanted=f"*/{VERSION_FILE} with VERSION", where=str(archive)
+        )
     return match.group(1)

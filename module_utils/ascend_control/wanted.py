@@ -78,7 +78,7 @@ class _Depot:
                 "problem": f"the depot holds no {what} for {architecture}",
                 "wanted": f"{what} for {architecture} in {self.folder}",
                 "found": "not in its index.json",
-                "remedy": f"add {architecture} to ascend_depot_architectures, then: ansible-playbook playbooks/depot.yml",
+                "remedy": f"add {architecture} to depot_architectures, then: ansible-playbook site.yml",
             }
         )
 

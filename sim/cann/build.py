@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Build simulated CANN packages: genuine makeself archives that install the layout of CANN 8.0, with stub libraries.
 
-They are for nodes without an NPU. What is real: the archive, its checks, the installers' options, texts, logs, files and
-faults. What is not: the content.
+They are for nodes without an NPU. What is real: the archive, its checks, the installers' options, texts, logs, files
+and faults. What is not: the content.
 """
 
 from __future__ import annotations
@@ -88,9 +88,9 @@ def toolkit_payload(payload: Path, version: str, arch: str, names: list[str]) ->
     (machine / "ascend_toolkit_install.info").write_text(TOOLKIT_INFO.format(version=version, arch=arch))
     (machine / "install.conf").write_text(INSTALL_CONF)
     for library, component in stubs.LIBRARIES.items():
-        place = payload / "components" / component / component / "lib64"
-        place.mkdir(parents=True, exist_ok=True)
-        shutil.move(libraries / library, place / library)
+        home = payload / "components" / component / component / "lib64"
+        home.mkdir(parents=True, exist_ok=True)
+        shutil.move(libraries / library, home / library)
         (machine / "lib64" / library).symlink_to(f"../../{component}/lib64/{library}")
     libraries.rmdir()
     for link in ("bin", "include", "lib64"):

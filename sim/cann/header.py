@@ -2,8 +2,8 @@
 """Adapt the distribution's makeself header to what Huawei's header does, at build time.
 
 Huawei's differs from the stock one in this: it unpacks below $HOME unless TMPDIR is set; options that its help text
-names go to the embedded script without ``--``, others end it; the script gets the package's name and the caller's folder
-as two arguments first; ``--check`` runs the script too; ``--extract=`` unpacks and keeps.
+names go to the embedded script without ``--``, others end it; the script gets the package's name and the caller's
+folder as two arguments first; ``--check`` runs the script too; ``--extract=`` unpacks and keeps.
 """
 
 from __future__ import annotations
@@ -17,11 +17,14 @@ CHANGES = [
     (r"TMPROOT=\${TMPDIR:=/tmp}", r"TMPROOT=\${TMPDIR:=\$HOME}"),
     ('initargs="\\$@"\n', 'initargs="\\$@"\nmsargs=\n'),
     ("    -q | --quiet)\n\tquiet=y\n", '    -q | --quiet)\n\tquiet=y\n\tmsargs="\\$msargs --quiet"\n'),
-    ('\tMS_Check "\\$0" y\n\texit 0\n', '\tMS_Check "\\$0" y\n\tSETUP_NOCHECK=1\n\tmsargs="\\$msargs --check"\n\tshift\n'),
+    (
+        '\tMS_Check "\\$0" y\n\texit 0\n',
+        '\tMS_Check "\\$0" y\n\tSETUP_NOCHECK=1\n\tmsargs="\\$msargs --check"\n\tshift\n',
+    ),
     (
         '    -*)\n\techo Unrecognized flag : "\\$1" >&2\n\tMS_Help\n\texit 1\n\t;;\n',
-        "    --extract=*)\n\tkeep=y\n\ttargetdir=\\`echo \"\\$1\" | cut -d= -f2-\\`\n\tshift\n\t;;\n"
-        "    -*)\n\tif echo \"\\$helpheader\" | grep -qw -e \"\\`echo \"\\$1\" | cut -d= -f1\\`\"; then\n"
+        '    --extract=*)\n\tkeep=y\n\ttargetdir=\\`echo "\\$1" | cut -d= -f2-\\`\n\tshift\n\t;;\n'
+        '    -*)\n\tif echo "\\$helpheader" | grep -qw -e "\\`echo "\\$1" | cut -d= -f1\\`"; then\n'
         '\t\tmsargs="\\$msargs \\$1"\n\t\tshift\n\telse\n'
         '\t\techo "Unrecognized flag : \\$1" >&2\n\t\tMS_Help\n\t\texit 1\n\tfi\n\t;;\n',
     ),

@@ -33,7 +33,9 @@ def names_in(wheel: Path) -> list[str]:
             if not re.search(r"\.so(\.|$)", member):
                 continue
             path = Path(archive.extract(member, folder))
-            done = subprocess.run(["nm", "-D", "--undefined-only", str(path)], capture_output=True, text=True, check=True)
+            done = subprocess.run(
+                ["nm", "-D", "--undefined-only", str(path)], capture_output=True, text=True, check=True
+            )
             symbols = [line.split()[-1].split("@")[0] for line in done.stdout.splitlines()]
             names.update(symbol for symbol in symbols if _LINKED.fullmatch(symbol))
             names.update(match.decode() for match in _LOOKED_UP.findall(path.read_bytes()))

@@ -27,8 +27,10 @@ def load(path: Path) -> Any:
 
 def options(role: Path) -> dict[str, dict[str, Any]]:
     """The options of a role's entry point `main`."""
-    spec = load(role / "meta" / "argument_specs.yml")["argument_specs"]["main"]
-    return dict(spec.get("options", {}))
+    file = role / "meta" / "argument_specs.yml"
+    if not file.is_file():
+        return {}  # a role without variables of its own
+    return dict(load(file)["argument_specs"]["main"].get("options", {}))
 
 
 def defaults(role: Path) -> dict[str, Any]:
@@ -77,7 +79,8 @@ def test_names_of_variables(role: Path) -> None:
 @pytest.mark.parametrize("role", ROLES, ids=NAMES)
 def test_main_is_a_table_of_contents(role: Path) -> None:
     """A role's tasks/main.yml is short; what it does lies in one file a phase."""
-    assert len((role / "tasks" / "main.yml").read_text().splitlines()) <= 80
+    file = role / "tasks" / "main.yml"
+    assert not file.is_file() or len(file.read_text().splitlines()) <= 80
 
 
 def calls(node: Any) -> Iterator[tuple[str, Any]]:
