@@ -79,7 +79,7 @@ def up(fleet: Fleet, count: int, depot: Path | None) -> None:
     started = []
     for number in range(1, count + 1):
         name = f"{fleet.name}-{number}"
-        if name in running and name in nodes:
+        if name in running and name in nodes and greets(nodes[name]["port"]):
             continue
         port = nodes.get(name, {}).get("port") or free_port({node["port"] for node in nodes.values()})
         nodes[name] = {"port": port, "number": number, **HARDWARE[(number - 1) % len(HARDWARE)]}
@@ -138,15 +138,8 @@ def ensure_network(fleet: Fleet) -> str:
     for number in range(1, 250):
         prefix = f"10.213.{number}"
         if f"{prefix}.0/24" not in used:
-            podman(
-                "network",
-                "create",
-                "--label",
-                f"{LABEL}={fleet.name}",
-                "--subnet",
-                f"{prefix}.0/24",
-                fleet_network(fleet),
-            )
+            label = f"{LABEL}={fleet.name}"
+            podman("network", "create", "--label", label, "--subnet", f"{prefix}.0/24", fleet_network(fleet))
             return prefix
     sys.exit("fleet: no free network among 10.213.1.0/24 to 10.213.249.0/24: podman network ls")
 
@@ -191,14 +184,19 @@ def wait_for_ssh(name: str, port: int) -> None:
     """Wait until the node's sshd greets."""
     until = time.monotonic() + SSHD_S
     while time.monotonic() < until:
-        try:
-            with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
-                if connection.recv(4) == b"SSH-":
-                    return
-        except OSError:
-            pass
+        if greets(port):
+            return
         time.sleep(0.1)
     sys.exit(f"fleet: {name} does not answer on 127.0.0.1:{port} within {SSHD_S} s: podman logs {name}")
+
+
+def greets(port: int) -> bool:
+    """Whether an sshd answers on that port: a node can be running and out of reach, its forwarding lost."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
+            return connection.recv(4) == b"SSH-"
+    except OSError:
+        return False
 
 
 def main() -> None:

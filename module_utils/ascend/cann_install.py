@@ -111,7 +111,8 @@ def _record(package: Package) -> None:
     folder = cann_tree.toolkit_dir(package.root, package.version)
     # var/ is the installers' own journal, which later ones write to.
     tops = [name for name in sorted(os.listdir(folder)) if name != "var"]
-    manifest.record(folder, tops, cann_tree.manifest_path(package.state_dir, "toolkit", package.version))
+    toolkit = cann_tree.manifest_path(package.state_dir, "toolkit", package.version)
+    manifest.record(folder, tops, toolkit, without=cann_tree.KERNELS)
     if package.kind == "kernels":
         manifest.record(folder, cann_tree.kernels_tops(str(package.chip)), package.manifest)
 

@@ -22,6 +22,8 @@ CHIPS = ("310b", "310p", "910", "910b")
 SHOWN = 10
 _VERSION = re.compile(r"\d+\.\d+\.[A-Za-z0-9.]+")
 _KERNEL = "opp/built-in/op_impl/ai_core/tbe/kernel"
+# Folders of the toolkit that only the kernels packages fill: their loss is not the toolkit's.
+KERNELS = ("opp_kernel", _KERNEL)
 
 Package = Dict[str, Any]
 

@@ -14,11 +14,17 @@ from typing import Dict, Iterable, List, Union
 Entry = Union[int, str]
 
 
-def record(root: str, tops: Iterable[str], path: str) -> int:
-    """Write to ``path`` every file and link below ``root``/<each of tops>; return how many. Written atomically."""
+def record(root: str, tops: Iterable[str], path: str, without: Iterable[str] = ()) -> int:
+    """Write to ``path`` every file and link below ``root``/<each of tops>; return how many. Written atomically.
+
+    ``without`` are folders below ``root`` that are left out: they belong to another package.
+    """
+    foreign = tuple(folder + os.sep for folder in without)
     files: Dict[str, Entry] = {}
     for top in tops:
         for relative in _walk(root, top):
+            if relative.startswith(foreign):
+                continue
             entry = _entry(os.path.join(root, relative))
             if entry is not None:
                 files[relative] = entry

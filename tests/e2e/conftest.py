@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One simulated node, the real wheels, and the ways to it: ansible-playbook, and paramiko for what is read."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import demo
+import paramiko
+import pytest
+import testinfra
+
+ROOT = Path(__file__).resolve().parents[2]
+FLEET = "ascend-e2e"
+NODE = f"{FLEET}-1"
+# What any login or look at a node writes.
+NOISE = (
+    "/proc",
+    "/sys",
+    "/dev",
+    "/run",
+    "/tmp",
+    "/root/.ansible",
+    "/var/log/lastlog",
+    "/var/log/wtmp",
+    "/var/log/btmp",
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a playbook did to the node."""
+
+    code: int
+    output: str
+
+    @property
+    def changed(self) -> int:
+        """The number behind ``changed=`` in the node's line of the recap."""
+        match = re.search(rf"^{NODE} +: .*changed=(\d+)", self.output, re.MULTILINE)
+        assert match, self.output
+        return int(match.group(1))
+
+    @property
+    def changed_tasks(self) -> list[str]:
+        """The names of the tasks that changed the node."""
+        tasks = re.findall(rf"^TASK \[(.*?)\] \**\n(?:(?!TASK).*\n)*?changed: \[{NODE}\]", self.output, re.MULTILINE)
+        return [re.sub(r"^\w+ : ", "", task) for task in tasks]
+
+    @property
+    def steps(self) -> list[str]:
+        """The components of the plan, in its order."""
+        return re.findall(r"^ *(?:- ')? *\d+\. ([a-z-]+) ", self.output, re.MULTILINE)
+
+
+class Fleet:
+    """The simulated node and the playbooks over it."""
+
+    def __init__(self, state: Path) -> None:
+        self.state = state
+
+    def playbook(self, *arguments: str) -> Run:
+        """Run ansible-playbook on the node; host keys are checked against the fleet's known_hosts."""
+        done = subprocess.run(
+            [Path(sys.executable).with_name("ansible-playbook"), "-i", "inventory/sim", *arguments],
+            cwd=ROOT,
+            env={**os.environ, "ASCEND_SIM_STATE": str(self.state), "ANSIBLE_NOCOLOR": "1"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=1800,
+            check=False,
+        )
+        return Run(done.returncode, done.stdout + done.stderr)
+
+    def site(self, *arguments: str) -> Run:
+        return self.playbook("site.yml", *arguments)
+
+
+def fleet_command(state: Path, *arguments: str) -> None:
+    argv = [sys.executable, "sim/fleet.py", "--name", FLEET, "--state", str(state), *arguments]
+    subprocess.run(argv, cwd=ROOT, check=True, timeout=900)
+
+
+@pytest.fixture(scope="session")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """A bare node, removed at the end; CANN's packages and the depot lie in the cache, as the demo's do."""
+    state = tmp_path_factory.mktemp("e2e") / "state"
+    assert demo.packages() == 0
+    fleet_command(state, "down")
+    fleet_command(state, "up", "--nodes", "1", "--depot", demo.depot())
+    yield Fleet(state)
+    fleet_command(state, "down")
+
+
+def connect(fleet: Fleet, known_hosts: Path) -> paramiko.SSHClient:
+    """Log in to the node; a host key that is not known is refused."""
+    described = subprocess.run(
+        [sys.executable, "sim/fleet.py", "--name", FLEET, "--state", str(fleet.state), "list"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    port = int(described.split("127.0.0.1:")[1].split()[0])
+    client = paramiko.SSHClient()
+    client.load_host_keys(str(known_hosts))
+    client.set_missing_host_key_policy(paramiko.RejectPolicy())
+    key = str(fleet.state / "id_ed25519")
+    client.connect("127.0.0.1", port, "root", key_filename=key, look_for_keys=False, allow_agent=False)
+    return client
+
+
+@pytest.fixture(scope="session")
+def node(fleet: Fleet) -> Iterator[Any]:
+    """testinfra's view of the node, through paramiko. testinfra knows no known_hosts, so it is handed a connection."""
+    host = testinfra.get_host("paramiko://root@127.0.0.1")
+    client = connect(fleet, fleet.state / "known_hosts")
+    host.backend.__dict__["client"] = client
+    yield host
+    client.close()
+
+
+def files(node: Any) -> list[str]:
+    """Path, mode, owner, size, time and target of every file of the node, but for what any login writes."""
+    left_out = " -o ".join(f"-path {path}" for path in NOISE)
+    kinds = r"-type d -printf '%p %m %U\n' -o -printf '%p %m %U %s %T@ (%l)\n'"
+    found = node.run(rf"find / -xdev \( {left_out} -o -name __pycache__ \) -prune -o {kinds}")
+    assert found.rc == 0, found.stderr
+    return sorted(found.stdout.splitlines())

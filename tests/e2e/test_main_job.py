@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The main job with the real wheels: look, do, do again, damage and repair. The tests run in this order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import paramiko
+import pytest
+
+from tests.e2e.conftest import Fleet, Run, connect, files
+
+pytestmark = pytest.mark.e2e
+
+TOOLKIT = "/usr/local/Ascend/ascend-toolkit/8.0.RC1"
+SITE_PACKAGES = "/opt/ascend/env/current/lib/python3.10/site-packages"
+ALL_STEPS = ["python", "toolkit", "kernels", "environment", "ascend-env", "current"]
+ENVIRONMENT = "Build exactly as its lock the environment"
+TOOLKIT_TASK = "Install the CANN toolkit 8.0.RC1"
+KERNELS_TASK = "Install the CANN kernels for 910b"
+
+
+def test_an_unknown_host_key_is_refused(fleet: Fleet, tmp_path: Path) -> None:
+    nobody = tmp_path / "known_hosts"
+    nobody.touch()
+    with pytest.raises(paramiko.SSHException, match="not found in known_hosts"):
+        connect(fleet, nobody)
+
+
+def test_check_of_an_untouched_node_lists_the_steps_and_changes_nothing(fleet: Fleet, node: Any) -> None:
+    # The depot lies on the control node and is filled first: check mode would plan without it.
+    assert fleet.playbook("playbooks/depot.yml").code == 0
+    before = files(node)
+    run = fleet.site("--check", "--diff")
+    assert run.code == 0, run.output
+    assert run.steps == ALL_STEPS
+    assert run.changed == len(ALL_STEPS)
+    assert files(node) == before
+
+
+@pytest.fixture(scope="module")
+def converged(fleet: Fleet) -> Run:
+    """The first real run."""
+    run = fleet.site()
+    assert run.code == 0, run.output
+    return run
+
+
+def test_the_first_run_does_every_step(converged: Run) -> None:
+    assert converged.steps == ALL_STEPS
+    assert converged.changed == len(ALL_STEPS)
+
+
+@pytest.mark.usefixtures("converged")
+def test_the_second_run_changes_nothing(fleet: Fleet, node: Any) -> None:
+    before = files(node)
+    run = fleet.site()
+    assert run.code == 0, run.output
+    assert (run.changed, run.steps) == (0, [])
+    assert files(node) == before
+
+
+@pytest.mark.usefixtures("converged")
+def test_check_of_a_converged_node_lists_nothing(fleet: Fleet) -> None:
+    run = fleet.site("--check", "--diff")
+    assert run.code == 0, run.output
+    assert (run.changed, run.steps) == (0, [])
+
+
+@pytest.mark.usefixtures("converged")
+def test_every_card_answers(fleet: Fleet) -> None:
+    run = fleet.playbook("playbooks/verify.yml")
+    assert run.code == 0, run.output
+    for card in range(8):
+        assert f"npu:{card}        torch.npu.is_available() True: Ascend910B3, 65536 MB" in run.output
+
+
+@pytest.mark.usefixtures("converged")
+def test_users_run_the_real_thing(node: Any) -> None:
+    said = node.run("env -i /usr/local/bin/ascend-env llamafactory-cli env")
+    assert said.rc == 0, said.stderr
+    for words in ("`llamafactory` version: 0.9.1", "PyTorch version: 2.1.0", "(NPU)", "NPU type: Ascend910B3"):
+        assert words in said.stdout
+    sums = "import torch, torch_npu; print(torch.ones(3).npu().cpu().sum().item(), torch.npu.device_count())"
+    few = node.run(f"ASCEND_RT_VISIBLE_DEVICES=0,1 ascend-env python -c '{sums}'")
+    assert few.stdout.split() == ["3.0", "2"], few.stderr
+
+
+# damage -> the task that repairs it, and it alone
+DAMAGE = {
+    "a lost file of the toolkit": (f"rm {TOOLKIT}/runtime/lib64/libascendcl.so", [TOOLKIT_TASK, KERNELS_TASK]),
+    "lost kernels": (f"bash {TOOLKIT}/opp_kernel/script/uninstall.sh", [KERNELS_TASK]),
+    "an uninstalled distribution": (f"rm -r {SITE_PACKAGES}/deepspeed {SITE_PACKAGES}/deepspeed-*", [ENVIRONMENT]),
+    "another version of a distribution": (
+        f"cd {SITE_PACKAGES} && mv fire-0.7.0.dist-info fire-0.6.0.dist-info"
+        " && sed -i 's/^Version: .*/Version: 0.6.0/' fire-0.6.0.dist-info/METADATA"
+        " && sed -i 's/fire-0.7.0/fire-0.6.0/' fire-0.6.0.dist-info/RECORD",
+        [ENVIRONMENT],
+    ),
+    "a distribution that the lock does not name": (
+        f"mkdir {SITE_PACKAGES}/leftover-1.0.dist-info && cd {SITE_PACKAGES}/leftover-1.0.dist-info"
+        " && printf 'Metadata-Version: 2.1\\nName: leftover\\nVersion: 1.0\\n' > METADATA && echo uv > INSTALLER"
+        " && printf 'leftover-1.0.dist-info/METADATA,,\\nleftover-1.0.dist-info/RECORD,,\\n' > RECORD",
+        [ENVIRONMENT],
+    ),
+}
+
+
+@pytest.mark.usefixtures("converged")
+@pytest.mark.parametrize("name", DAMAGE)
+def test_damage_is_repaired_alone(fleet: Fleet, node: Any, name: str) -> None:
+    command, repairs = DAMAGE[name]
+    done = node.run(command)
+    assert done.rc == 0, done.stderr
+    run = fleet.site()
+    assert run.code == 0, run.output
+    changed = run.changed_tasks
+    assert len(changed) == len(repairs), run.output
+    assert all(task.startswith(repair) for task, repair in zip(changed, repairs, strict=True)), changed
+    assert fleet.site("--check").changed == 0
+
+
+@pytest.mark.usefixtures("converged")
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("silent", "a complete kernels-910b"),
+        ("hang", "did not end within 5 s"),
+        ("exit:3", "ended with code 3"),
+        ("dies:opp_kernel", "half-installed"),
+    ],
+)
+def test_an_installer_is_judged_by_its_files(fleet: Fleet, node: Any, fault: str, words: str) -> None:
+    node.run_test(f"bash {TOOLKIT}/opp_kernel/script/uninstall.sh; ascend-sim set installer={fault}")
+    run = fleet.site("-e", "cann_timeout_s=5")
+    node.run_test("ascend-sim set installer=ok")
+    assert run.code == 2, run.output
+    assert words in " ".join(run.output.split()), run.output
+    assert node.run("ls -A /var/tmp").stdout == "", "an installer's folder is left"
+    assert fleet.site().code == 0
