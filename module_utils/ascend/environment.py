@@ -179,7 +179,7 @@ def _uv(wanted: Wanted, run: Run, argv: List[str]) -> None:
 
 
 def _drop_broken(path: str) -> None:
-    """uv cannot remove a distribution that lost its METADATA or RECORD; without its dist-info it installs it anew."""
+    """uv cannot remove a distribution with a broken RECORD; without its dist-info it installs it anew."""
     _, _, found = python_tree.read_distributions(path)
     for info in python_tree.broken_infos(path) if found else []:
         shutil.rmtree(info)

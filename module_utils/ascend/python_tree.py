@@ -105,9 +105,14 @@ def lost_files(path: str) -> Dict[str, List[str]]:
 
 
 def broken_infos(path: str) -> List[str]:
-    """Return the dist-info folders that lost their METADATA or RECORD."""
+    """Return the dist-info folders without METADATA, or whose RECORD is lost or speaks of another folder."""
     infos = glob.glob(os.path.join(path, "lib", "python3*", "site-packages", "*.dist-info"))
-    return sorted(info for info in infos if not _name_version(info)[0] or not _text(os.path.join(info, "RECORD")))
+    return sorted(info for info in infos if not _name_version(info)[0] or not _records_itself(info))
+
+
+def _records_itself(info: str) -> bool:
+    own = os.path.basename(info) + "/METADATA"
+    return own in (_text(os.path.join(info, "RECORD")) or "")
 
 
 def _as_recorded(site: str, row: List[str]) -> bool:

@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One CANN package: the exact call of its installer, and success judged by the files."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.module_utils.ascend import cann_install, cann_tree, manifest
+from ansible.module_utils.ascend.command import Result
+from ansible.module_utils.ascend.depot_file import DepotFile
+from ansible.module_utils.ascend.errors import AscendError
+
+VERSION = "8.0.RC1"
+ARCH = platform.machine() + "-linux"
+KERNELS = "opp/built-in/op_impl/ai_core/tbe/kernel"
+Effect = Callable[[], None]
+
+
+def write(path: Path, text: str = "content\n") -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+class Node:
+    """A node's folders, and installers that put there what the real ones do."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root = folder / "Ascend"
+        self.home = self.root / "ascend-toolkit" / VERSION
+        self.tmp = folder / "tmp"
+        self.tmp.mkdir()
+        self.state = folder / "state"
+        self.run_file = folder / "package.run"
+        self.run_file.write_bytes(b"makeself")
+        self.file = DepotFile(self.run_file.as_uri(), hashlib.sha256(b"makeself").hexdigest(), 8)
+
+    def package(self, kind: str) -> cann_install.Package:
+        return cann_install.Package(
+            kind=kind,
+            version=VERSION,
+            chip="910b" if kind == "kernels" else None,
+            root=str(self.root),
+            cache_dir=str(self.root.parent / "cache"),
+            state_dir=str(self.state),
+            tmp_dir=str(self.tmp),
+            python_bin="/opt/python/bin",
+            timeout_s=7,
+        )
+
+    def put_toolkit(self) -> None:
+        write(
+            self.home / ARCH / "ascend_toolkit_install.info", f"package_name=Ascend-cann-toolkit\nversion={VERSION}\n"
+        )
+        for component in cann_tree.COMPONENTS:
+            write(self.home / component / "version.info", f"Version=7.3\nversion_dir={VERSION}\n")
+        for library in cann_tree.LIBRARIES:
+            write(self.home / ARCH / "lib64" / library)
+        write(self.home / ARCH / "script" / "set_env.sh")
+        write(self.root / "ascend-toolkit" / "set_env.sh")
+        latest = self.root / "ascend-toolkit" / "latest"
+        latest.mkdir(exist_ok=True)
+        if not (latest / "runtime").is_symlink():
+            (latest / "runtime").symlink_to(f"../{VERSION}/runtime")
+        write(latest / "version.cfg", f"runtime_running_version=[7.3:{VERSION}]\n")
+
+    def put_kernels(self) -> None:
+        write(self.home / "opp_kernel" / "version.info", f"version_dir={VERSION}\n")
+        write(self.home / KERNELS / "config" / "ascend910b" / "binary_info_config.json", "{}")
+        write(self.home / KERNELS / "ascend910b" / "add.o")
+
+
+class Calls:
+    """A fake ``run``: answers each expected call, in order, and fails on one too many."""
+
+    def __init__(self, *answers: tuple[Effect | None, Result]) -> None:
+        self.answers = list(answers)
+        self.seen: list[tuple[list[str], float, dict[str, str]]] = []
+
+    def __call__(self, argv: list[str], timeout_s: float, env: dict[str, str]) -> Result:
+        assert self.answers, f"nobody expected {argv}"
+        self.seen.append((argv, timeout_s, env))
+        effect, result = self.answers.pop(0)
+        if effect:
+            effect()
+        return result
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Node:
+    return Node(tmp_path)
+
+
+def done(code: int = 0, output: str = "install success", timed_out: bool = False) -> Result:
+    return Result(code, output, timed_out)
+
+
+def test_the_toolkit(node: Node) -> None:
+    run = Calls((node.put_toolkit, done()))
+    package = node.package("toolkit")
+    assert cann_install.observe(package)["state"] == "absent"
+    cann_install.install(package, node.file, run)
+    ((argv, timeout_s, env),) = run.seen
+    cached = str(node.root.parent / "cache" / node.file.sha256[:16] / "package.run")
+    assert argv == [
+        "bash",
+        cached,
+        "--nox11",
+        "--install",
+        "--quiet",
+        "--install-for-all",
+        f"--install-path={node.root}",
+    ]
+    assert timeout_s == 7
+    assert env["PATH"].startswith("/opt/python/bin:")
+    assert Path(env["TMPDIR"]).parent == node.tmp
+    assert set(env) == {"PATH", "HOME", "USER", "TMPDIR", "PIP_DISABLE_PIP_VERSION_CHECK"}
+    assert list(node.tmp.iterdir()) == []
+    assert cann_install.observe(package)["state"] == "complete"
+
+
+def test_the_kernels_find_their_toolkit_by_its_set_env(node: Node) -> None:
+    node.put_toolkit()
+    run = Calls((node.put_kernels, done()))
+    cann_install.install(node.package("kernels"), node.file, run)
+    argv = run.seen[0][0]
+    set_env = str(node.home / ARCH / "script" / "set_env.sh")
+    assert argv[:5] == ["bash", "-c", 'source "$1" && shift && exec "$@"', "ascend-fleet", set_env]
+    assert argv[5] == "bash"
+    assert argv[7] == "--nox11"
+    assert cann_install.observe(node.package("kernels"))["state"] == "complete"
+
+
+def test_kernels_that_are_lost_leave_the_toolkit_complete(node: Node) -> None:
+    cann_install.install(node.package("toolkit"), node.file, Calls((node.put_toolkit, done())))
+    cann_install.install(node.package("kernels"), node.file, Calls((node.put_kernels, done())))
+    for path in sorted(node.home.rglob("*"), reverse=True):
+        if KERNELS in str(path) or "opp_kernel" in str(path):
+            path.unlink() if path.is_file() else path.rmdir()
+    assert cann_install.observe(node.package("toolkit"))["state"] == "complete"
+    assert cann_install.observe(node.package("kernels"))["state"] == "absent"
+
+
+def test_a_file_lost_after_the_installation_is_seen(node: Node) -> None:
+    def put() -> None:
+        node.put_toolkit()
+        write(node.home / "aoe" / "bin" / "aoe")
+
+    cann_install.install(node.package("toolkit"), node.file, Calls((put, done())))
+    (node.home / "aoe" / "bin" / "aoe").unlink()
+    found = cann_install.observe(node.package("toolkit"))
+    assert (found["state"], found["problems"]) == ("half-installed", ["missing aoe/bin/aoe"])
+    write(node.home / "aoe" / "bin" / "aoe", "longer than it was\n")
+    assert "bytes, not" in cann_install.observe(node.package("toolkit"))["problems"][0]
+
+
+@pytest.mark.parametrize(
+    ("effect", "result", "words"),
+    [
+        (None, done(), "found: absent: nothing of it"),
+        (None, done(3, "no space left"), "ended with code 3.*no space left"),
+        ("half", done(), "half-installed: .*missing"),
+        ("all", done(-9, "", True), "did not end within 7 s"),
+    ],
+)
+def test_its_words_are_not_believed(node: Node, effect: str | None, result: Result, words: str) -> None:
+    def half() -> None:
+        write(node.home / "runtime" / "version.info", f"version_dir={VERSION}\n")
+
+    effects: dict[str, Effect] = {"half": half, "all": node.put_toolkit}
+    with pytest.raises(AscendError, match=words):
+        cann_install.install(node.package("toolkit"), node.file, Calls((effects.get(effect or ""), result)))
+    assert list(node.tmp.iterdir()) == []
+    assert not os.path.exists(node.package("toolkit").manifest)
+
+
+def test_files_decide_also_when_the_code_is_not_zero(node: Node) -> None:
+    """CANN's installers warn with a code of their own where all is there."""
+    cann_install.install(node.package("toolkit"), node.file, Calls((node.put_toolkit, done(1, "warning"))))
+    assert cann_install.observe(node.package("toolkit"))["state"] == "complete"
+
+
+def test_another_file_is_never_run(node: Node) -> None:
+    wrong = DepotFile(node.file.url, "0" * 64, 8)
+    with pytest.raises(AscendError, match="not what the control node said"):
+        cann_install.install(node.package("toolkit"), wrong, Calls())
+
+
+def test_folders_of_dead_runs_are_removed_and_others_kept(node: Node) -> None:
+    dead, alive, foreign = (
+        node.tmp / name for name in ("ascend-fleet-999999999-a", f"ascend-fleet-{os.getpid()}-b", "x")
+    )
+    for folder in (dead, alive, foreign):
+        folder.mkdir()
+    cann_install.install(node.package("toolkit"), node.file, Calls((node.put_toolkit, done())))
+    assert sorted(node.tmp.iterdir()) == sorted([alive, foreign])
+
+
+def hold(node: Node, kind: str = "toolkit", **changes: Any) -> None:
+    options = {"accept_eula": True, "allow_downgrade": False, "check_mode": False, **changes}
+    cann_install.hold_allowed(node.package(kind), **options)
+
+
+def test_what_is_not_allowed(node: Node) -> None:
+    hold(node)
+    with pytest.raises(AscendError, match="licence"):
+        hold(node, accept_eula=False)
+    with pytest.raises(AscendError, match="kernels need the toolkit"):
+        hold(node, "kernels")
+    node.put_toolkit()
+    hold(node, "kernels")
+    latest = node.root / "ascend-toolkit" / "latest" / "runtime"
+    latest.unlink()
+    latest.symlink_to("../8.0.0/runtime")
+    with pytest.raises(AscendError, match="a newer CANN is installed"):
+        hold(node)
+    hold(node, allow_downgrade=True)
+
+
+def test_a_manifest_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
+    assert manifest.verify(str(tmp_path / "none.json")) == []
+    write(tmp_path / "bad.json", "{")
+    assert "unreadable" in manifest.verify(str(tmp_path / "bad.json"))[0]

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the control node does: words for plans, files for the depot."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.module_utils.ascend.errors import AscendError
+from ansible.module_utils.ascend_control import depot_cann, depot_fetch, depot_source, depot_wheels
+from ansible.module_utils.ascend_control.depot_index import Index
+from ansible.module_utils.ascend_control.release import read_release
+from ansible.module_utils.ascend_control.report import fleet_plan, refusal_text
+
+from tests.standin import build as standin
+
+RELEASES = Path(__file__).resolve().parents[2] / "releases"
+STEP = {"component": "toolkit", "action": "install", "reason": "toolkit 8.0.RC1 is absent"}
+REFUSAL = {"problem": "cards are not healthy", "wanted": "OK", "found": "NPU 3: Alarm", "remedy": "npu-smi info"}
+
+
+def test_nodes_with_the_same_plan_share_a_block() -> None:
+    same: dict[str, Any] = {"steps": [STEP], "refusals": [], "warnings": []}
+    plans = {f"n{number:02}": same for number in range(12)}
+    plans["ok"] = {"steps": [], "refusals": [], "warnings": []}
+    plans["sick"] = {"steps": [STEP], "refusals": [REFUSAL], "warnings": []}
+    assert fleet_plan(plans) == [
+        "12 nodes (n00, n01, n02, n03, n04, n05, n06, n07 and 4 more):",
+        "  1. toolkit     install: toolkit 8.0.RC1 is absent",
+        "1 node (ok): nothing to do",
+        "1 node (sick): stopped, for the reasons given above",
+    ]
+
+
+def test_a_refusal_says_all_four() -> None:
+    assert refusal_text([REFUSAL]).splitlines() == [
+        "cards are not healthy",
+        "  wanted: OK",
+        "  found:  NPU 3: Alarm",
+        "  next:   npu-smi info",
+    ]
+
+
+@pytest.fixture
+def depot(tmp_path: Path) -> Index:
+    folder = tmp_path / "depot"
+    folder.mkdir()
+    return Index(folder)
+
+
+@pytest.fixture
+def incoming(tmp_path: Path) -> Path:
+    standin.build(tmp_path / "own")
+    return tmp_path / "own" / "incoming"
+
+
+def fill(depot: Index, incoming: Path, check: bool = False) -> list[str]:
+    lock = incoming.parent / "lock.txt"
+    return depot_wheels.fill(depot, "8.0.RC1", "x86_64", lock, "3.10", incoming, "", check)
+
+
+def test_own_wheels_need_no_network(depot: Index, incoming: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(depot_fetch, "_resolve", lambda *_: pytest.fail("the package index was asked"))
+    assert len(fill(depot, incoming, check=True)) == 4
+    assert not (depot.folder / "wheels").exists()
+    assert len(fill(depot, incoming)) == 4
+    assert fill(depot, incoming) == []
+    depot.save()
+    again = Index(depot.folder)
+    entry = again["locks"]["8.0.RC1"]["x86_64"]
+    assert len((depot.folder / entry["file"]).read_text().splitlines()) == 4
+    assert fill(again, incoming, check=True) == []
+
+
+def test_a_damaged_wheel_is_taken_again(depot: Index, incoming: Path) -> None:
+    fill(depot, incoming)
+    wheel = next((depot.folder / "wheels").rglob("torch-*.whl"))
+    wheel.unlink()
+    wheel.write_bytes(b"damaged")
+    assert fill(depot, incoming) == ["torch==2.1.0+standin"]
+
+
+def test_the_best_wheel_is_chosen() -> None:
+    def file(name: str) -> dict[str, Any]:
+        return {"name": name, "hashes": {"sha256": "0" * 64}}
+
+    names = [
+        "a-1.tar.gz",
+        "a-1-cp311-cp311-manylinux_2_17_aarch64.whl",
+        "a-1-cp310-cp310-manylinux_2_28_x86_64.whl",
+        "a-1-cp310-cp310-manylinux_2_34_aarch64.whl",
+        "a-1-cp310-cp310-manylinux_2_17_aarch64.manylinux2014_aarch64.whl",
+        "a-1-cp38-abi3-manylinux_2_28_aarch64.whl",
+        "a-1-py3-none-any.whl",
+    ]
+    package = {"name": "a", "version": "1", "files": [file(name) for name in names]}
+    assert depot_fetch._best(package, "aarch64", "3.10")["name"] == names[4]
+    package["files"] = [file(name) for name in (names[0], names[5], names[6])]
+    assert depot_fetch._best(package, "aarch64", "3.10")["name"] == names[5]
+    package["files"] = [file(names[0])]
+    assert depot_fetch._best(package, "aarch64", "3.10")["name"] == names[0]
+    package["files"] = [file(names[1]), file(names[3])]
+    with pytest.raises(AscendError, match="no file for aarch64"):
+        depot_fetch._best(package, "aarch64", "3.10")
+
+
+def test_a_download_is_held_to_its_sum(tmp_path: Path) -> None:
+    source = tmp_path / "a-1-py3-none-any.whl"
+    source.write_bytes(b"wheel")
+    target = tmp_path / "target"
+    target.mkdir()
+    file = {"url": source.as_uri(), "hashes": {"sha256": hashlib.sha256(b"other").hexdigest()}}
+    with pytest.raises(AscendError, match="not what the lock says"):
+        depot_fetch._download(file, target)
+    assert list(target.iterdir()) == []
+    file["hashes"] = {"sha256": hashlib.sha256(b"wheel").hexdigest()}
+    depot_fetch._download(file, target)
+    assert (target / source.name).read_bytes() == b"wheel"
+
+
+def cann_release(sum_of_zip: str) -> dict[str, Any]:
+    package = {"file": "Ascend-cann-toolkit.run", "url": "https://192.0.2.1/Ascend-cann-toolkit.zip"}
+    packages = {"toolkit": {"aarch64": {**package, "zip_sha256": sum_of_zip}}, "kernels": {}}
+    return {"cann": {"version": "8.0.RC1"}, "packages": packages}
+
+
+def bundle(incoming: Path) -> str:
+    path = incoming / "Ascend-cann-toolkit.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x/Ascend-cann-toolkit.run", b"makeself")
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_the_official_bundle(depot: Index, tmp_path: Path) -> None:
+    sum_of_zip = bundle(tmp_path)
+    release = cann_release(sum_of_zip)
+    assert depot_cann.fill(depot, release, "aarch64", tmp_path, {}, False)[0] == ["Ascend-cann-toolkit.run"]
+    assert (depot.folder / "cann/8.0.RC1/Ascend-cann-toolkit.run").read_bytes() == b"makeself"
+    assert depot_cann.fill(depot, release, "aarch64", tmp_path, {}, False)[0] == []
+    with pytest.raises(AscendError, match="not the published one"):
+        depot_cann.fill(Index(tmp_path / "other"), cann_release("0" * 64), "aarch64", tmp_path, {}, False)
+
+
+def test_the_operators_own_package(depot: Index, tmp_path: Path) -> None:
+    own = tmp_path / "Ascend-cann-toolkit.run"
+    own.write_bytes(b"mine")
+    release = cann_release("0" * 64)
+    with pytest.raises(AscendError, match="not what you said"):
+        depot_cann.fill(depot, release, "aarch64", tmp_path, {own.name: "0" * 64}, False)
+    taken, warnings = depot_cann.fill(depot, release, "aarch64", tmp_path, {}, False)
+    assert (taken, len(warnings)) == ([own.name], 1)
+    known = {own.name: hashlib.sha256(b"mine").hexdigest()}
+    assert depot_cann.fill(depot, release, "aarch64", tmp_path, known, False) == ([], [])
+
+
+@pytest.mark.parametrize("version", ["0.7.1", "0.9.2", "1.0", "main"])
+def test_llamafactory_outside_of_what_was_tested(version: str) -> None:
+    requirements = read_release(str(RELEASES / "8.0.RC1"))["requirements"]
+    depot_source.hold_tested("llamafactory", "0.9.1", requirements)
+    depot_source.hold_tested("llamafactory", "0.8.0", requirements)
+    with pytest.raises(AscendError, match=r"(?s)was not tested.*torch-npu +2\.1\.0 +2\.1\.0\.post3"):
+        depot_source.hold_tested("llamafactory", version, requirements)
