@@ -74,6 +74,7 @@ def build(wanted: Wanted, run: Run) -> None:
         _virtualenv(wanted, uv, run)
         _drop_broken(wanted.path)
         _sync(wanted, uv, run)
+        _drop_broken(wanted.path)  # what uv left of a distribution whose RECORD was not whole
         if wanted.source:
             _editable(wanted, wanted.source, uv, run)
     finally:

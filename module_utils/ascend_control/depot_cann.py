@@ -82,20 +82,13 @@ def _take(
 def _take_run(
     own: Path, target: Path, index: Index, relative: str, sums: dict[str, str], check: bool, warnings: list[str]
 ) -> bool:
-    if own.name in sums:
-        if sha256_of(own) != sums[own.name].lower():
-            raise AscendError(
-                "your package is not what you said",
-                wanted=f"sha256 {sums[own.name]}",
-                found=sha256_of(own),
-                where=str(own),
-            )
-    else:
+    if own.name in sums and sha256_of(own) != sums[own.name].lower():
+        wanted = f"sha256 {sums[own.name]}"
+        raise AscendError("your package is not what you said", wanted=wanted, found=sha256_of(own), where=str(own))
+    if index.known(relative) and (target.samefile(own) or index.sha256(relative) == sha256_of(own)):
+        return False
+    if own.name not in sums:
         warnings.append(f"{own.name} is taken as it lies in {own.parent}: no sum of it is known (depot_cann_sha256)")
-    if index.known(relative) and target.samefile(own):
-        return False
-    if index.known(relative) and index.sha256(relative) == sha256_of(own):
-        return False
     if not check:
         place(own, target)
     return True

@@ -19,7 +19,7 @@ VERIFIED = ("deepspeed", "llamafactory", "torch", "torch-npu")  # what npu_check
 
 
 def resolve(found: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
-    """Return what a node with these facts should be, by the playbook's settings (roles/preflight/defaults)."""
+    """Return what a node with these facts should be, by the playbook's settings (roles/ascend/defaults)."""
     folder = Path(settings["releases_dir"]) / settings["release"]
     release = read_release(str(folder))
     depot = _Depot(settings["depot_dir"], settings["depot_url"])

@@ -128,7 +128,7 @@ def test_damage_is_repaired_alone(fleet: Fleet, node: Any, name: str) -> None:
         ("silent", "a complete kernels-910b"),
         ("hang", "did not end within 5 s"),
         ("exit:3", "ended with code 3"),
-        ("dies:opp_kernel", "half-installed"),
+        ("dies:opp_kernel", "ended with code 137"),
     ],
 )
 def test_an_installer_is_judged_by_its_files(fleet: Fleet, node: Any, fault: str, words: str) -> None:

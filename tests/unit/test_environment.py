@@ -81,6 +81,7 @@ def test_damage_is_repaired_and_nothing_else_touched(wanted: environment.Wanted)
     extra = site / "extra-1.0.dist-info"
     extra.mkdir()
     (extra / "METADATA").write_text("Metadata-Version: 2.1\nName: extra\nVersion: 1.0\n")
+    (extra / "INSTALLER").write_text("somebody\n")  # not in RECORD: uv leaves it behind
     (extra / "RECORD").write_text("extra-1.0.dist-info/METADATA,,\nextra-1.0.dist-info/RECORD,,\n")
     untouched = site / "torch_npu" / "__init__.py"
     before = untouched.stat()
