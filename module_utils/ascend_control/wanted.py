@@ -22,7 +22,7 @@ def resolve(found: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
     """Return what a node with these facts should be, by the playbook's settings (roles/ascend/defaults)."""
     folder = Path(settings["releases_dir"]) / settings["release"]
     release = read_release(str(folder))
-    depot = _Depot(settings["depot_dir"], settings["depot_url"])
+    depot = _Depot(settings["depot_dir"], settings["depot_url"], settings["check_mode"])
     architecture = found["system"]["architecture"]
     chip = _chip(found, release)
     cann_home = f"{settings['cann_root']}/ascend-toolkit/{release['cann']['version']}"
@@ -43,7 +43,7 @@ def resolve(found: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
         "allow_downgrade": settings["allow_downgrade"],
         "toolkit": _package(depot, release, "toolkit", None, architecture),
         "kernels": {"chip": chip, **(_package(depot, release, "kernels", chip, architecture) if chip else {})},
-        "python": _python(depot, architecture, settings["root"]),
+        "python": _python(depot, release, architecture, settings["root"]),
         "uv": depot.described(depot.index["uv"].get(architecture), "uv", architecture),
         "environment": _environment(depot, folder, release, architecture, settings, cann_home),
         "ascend_env": {"path": settings["ascend_env"], "sha256": _sha256(settings["ascend_env_file"])},
@@ -53,9 +53,13 @@ def resolve(found: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
 
 
 class _Depot:
-    """The depot as the nodes see it; remembers what it was asked for and does not hold."""
+    """The depot as the nodes see it; remembers what it was asked for and does not hold.
 
-    def __init__(self, folder: str, url: str) -> None:
+    In check mode (``to_be_filled``) a depot that lacks a file is not a problem: the real run fills it first.
+    """
+
+    def __init__(self, folder: str, url: str, to_be_filled: bool) -> None:
+        self.to_be_filled = to_be_filled
         self.index = read_index(folder)
         self.folder = folder
         self.url = url.rstrip("/")
@@ -72,6 +76,8 @@ class _Depot:
         return {"version": version, "url": f"{self.url}/{file}", **known}
 
     def lacks(self, what: str, architecture: str) -> None:
+        if self.to_be_filled:
+            return
         self.problems.append(
             {
                 "check": "depot",
@@ -102,8 +108,10 @@ def _package(
     return {**depot.described(entry.get(architecture), what, architecture), "version": version}
 
 
-def _python(depot: _Depot, architecture: str, root: str) -> dict[str, Any]:
+def _python(depot: _Depot, release: dict[str, Any], architecture: str, root: str) -> dict[str, Any]:
     python = depot.described(depot.index["pythons"].get(architecture), "Python", architecture)
+    if depot.to_be_filled and not python["version"]:
+        python["version"] = release["python"]["series"]
     return {**python, "path": f"{root}/python/{python['version']}"}
 
 
@@ -124,7 +132,9 @@ def _environment(
     entry = depot.index["locks"].get(release["release"], {}).get(architecture)
     if not entry or entry["lock_digest"] != digest:
         depot.lacks(f"wheels of lock {digest}", architecture)
-        return nothing
+        if not depot.to_be_filled:
+            return nothing
+        entry = {"file": folder.resolve() / lock_file, "wheels": ""}
     source = _source(depot, settings, architecture)
     name = f"{release['release']}-{digest}"
     if source:

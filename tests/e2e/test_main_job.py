@@ -39,6 +39,13 @@ def test_check_of_an_untouched_node_lists_the_steps_and_changes_nothing(fleet: F
     assert files(node) == before
 
 
+def test_check_with_an_empty_depot_lists_the_same_steps(fleet: Fleet, tmp_path: Path) -> None:
+    run = fleet.site("--check", "--diff", "-e", f"ascend_depot_dir={tmp_path / 'depot'}")
+    assert run.code == 0, run.output
+    assert run.steps == ALL_STEPS
+    assert not (tmp_path / "depot").exists()
+
+
 @pytest.fixture(scope="module")
 def converged(fleet: Fleet) -> Run:
     """The first real run."""
