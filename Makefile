@@ -17,8 +17,8 @@ test: .venv/installed system  ## everything: lint, unit, contract, molecule, end
 lint: .venv/installed  ## ansible-lint, yamllint, ruff, mypy
 	.venv/bin/python -m pytest -m lint tests/contract
 
-bench: .venv/installed system  ## what a converged node costs
-	.venv/bin/python -m pytest tests/bench
+bench: .venv/installed  ## what a converged fleet costs, on the nodes of demo
+	.venv/bin/python tests/bench/converged.py
 
 .venv/installed: pyproject.toml scripts/virtualenv
 	scripts/virtualenv

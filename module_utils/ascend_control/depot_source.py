@@ -23,6 +23,12 @@ def fill(index: Index, source: dict[str, Any], requirements: dict[str, dict[str,
 
     Raises AscendError for a version that the release was not tested with, with its table.
     """
+    if set(source) not in ({"archive"}, {"url", "version"}) or not all(source.values()):
+        raise AscendError(
+            "llamafactory_source is not complete",
+            wanted="{url: ..., version: ...} or {archive: path}",
+            found=str(source),
+        )
     wanted = " ".join(f"{key}={source[key]}" for key in sorted(source))
     entry = index["sources"].get("llamafactory", {})
     if entry.get("wanted") == wanted and index.known(entry["file"]) and not source.get("archive"):

@@ -163,3 +163,9 @@ def test_llamafactory_outside_of_what_was_tested(version: str) -> None:
     depot_source.hold_tested("llamafactory", "0.8.0", requirements)
     with pytest.raises(AscendError, match=r"(?s)was not tested.*torch-npu +2\.1\.0 +2\.1\.0\.post3"):
         depot_source.hold_tested("llamafactory", version, requirements)
+
+
+@pytest.mark.parametrize("source", [{"url": "u"}, {"archive": ""}, {"version": "v0.9.1"}, {"archive": "a", "url": "u"}])
+def test_a_source_that_is_not_complete(depot: Index, source: dict[str, str]) -> None:
+    with pytest.raises(AscendError, match=r"wanted: \{url: \.\.\., version"):
+        depot_source.fill(depot, source, {}, True)
