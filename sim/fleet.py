@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Simulated nodes: containers with their own sshd on 127.0.0.1, host keys known, and a web server with the depot.
+"""Simulated nodes: containers with their own sshd and address, host keys known, and a web server with the depot.
+
+A fleet has a network of its own on this machine. Its nodes are reached at their own addresses, as real ones are, and
+not at forwarded ports: a forwarding rule outlives a container that died, and takes its port with it.
 
 ``up`` may be run at any time: what runs is kept, what is missing is started. All that it makes carries a label with the
 fleet's name, and ``down`` removes just that.
@@ -18,11 +21,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from image import ROOT, ensure_image, podman, say
+from image import ROOT, ensure_image, podman, run_podman, say
 
 LABEL = "org.ascend-fleet.sim"
-FIRST_PORT = 22200
-SSHD_S = 30
+DEPOT_LABEL = f"{LABEL}.depot"
+ANSWER_S = 30
+# The last number of an address: nodes from .11 on, the depot after the last of them.
+FIRST_NODE = 10
+DEPOT = 250
 # What real fleets have: 64 GB and 32 GB cards.
 HARDWARE = [
     {"chip_name": "910B3", "hbm_total_mb": "65536"},
@@ -41,7 +47,7 @@ class Fleet:
         self.file = state / "fleet.json"
 
     def nodes(self) -> dict[str, dict[str, Any]]:
-        """Return node name -> port, hardware; empty before the first ``up``."""
+        """Return node name -> address, hardware; empty before the first ``up``."""
         if not self.file.is_file():
             return {}
         nodes: dict[str, dict[str, Any]] = json.loads(self.file.read_text(encoding="utf-8"))["nodes"]
@@ -51,7 +57,7 @@ class Fleet:
         """Write what the inventory reads."""
         content = {"name": self.name, "key": str(self.key), "known_hosts": str(self.known_hosts), "nodes": nodes}
         self.file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        lines = [f"[127.0.0.1]:{node['port']} {self._public(name)}" for name, node in sorted(nodes.items())]
+        lines = [f"{node['address']} {self._public(name)}" for name, node in sorted(nodes.items())]
         self.known_hosts.write_text("".join(lines), encoding="utf-8")
 
     def keypair(self, name: str) -> Path:
@@ -68,36 +74,40 @@ class Fleet:
 
 def up(fleet: Fleet, count: int, depot: Path | None) -> None:
     """Start what is missing of ``count`` nodes and, with ``depot``, the web server that serves that folder."""
+    if count > DEPOT - FIRST_NODE - 1:
+        sys.exit(f"fleet: {count} nodes wanted, {DEPOT - FIRST_NODE - 1} at most")
     fleet.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     image = ensure_image()
     network = ensure_network(fleet)
     running = containers(fleet)
     fleet.keypair(fleet.key.name)
-    if depot and f"{fleet.name}-depot" not in running:
-        start_depot(fleet, image, network, depot)
+    if depot and not (serving(fleet, depot.resolve()) and answers(depot_address(network), 80)):
+        start_depot(fleet, image, network, depot.resolve())
     nodes = fleet.nodes()
     started = []
     for number in range(1, count + 1):
         name = f"{fleet.name}-{number}"
-        if name in running and name in nodes and greets(nodes[name]["port"]):
+        address = f"{network}.{FIRST_NODE + number}"
+        if name in running and nodes.get(name, {}).get("address") == address and answers(address, 22):
             continue
-        port = nodes.get(name, {}).get("port") or free_port({node["port"] for node in nodes.values()})
-        nodes[name] = {"port": port, "number": number, **HARDWARE[(number - 1) % len(HARDWARE)]}
+        nodes[name] = {"address": address, "number": number, **HARDWARE[(number - 1) % len(HARDWARE)]}
         fleet.save(nodes)
         start_node(fleet, image, network, name, nodes[name])
         started.append(name)
     for name in started:
-        wait_for_ssh(name, nodes[name]["port"])
+        wait_for(name, nodes[name]["address"], 22)
+    if depot:
+        wait_for(f"{fleet.name}-depot", depot_address(network), 80)
     kept = len([name for name in nodes if name not in started])
     say(f"{len(started)} nodes started, {kept} were running" if started else f"{kept} nodes are running")
 
 
 def start_node(fleet: Fleet, image: str, network: str, name: str, node: dict[str, Any]) -> None:
     """Start one node; a stopped one of the same name is replaced."""
-    say(f"starting {name}: 8 x {node['chip_name']}, {int(node['hbm_total_mb']) // 1024} GB, 127.0.0.1:{node['port']}")
-    podman("rm", "--force", "--ignore", name)
-    argv = ["run", "--detach", "--name", name, "--hostname", name, *common(fleet, network)]
-    argv += ["--publish", f"127.0.0.1:{node['port']}:22", "--add-host", f"depot:{depot_address(network)}"]
+    say(f"starting {name}: 8 x {node['chip_name']}, {int(node['hbm_total_mb']) // 1024} GB, {node['address']}")
+    remove(name)
+    argv = ["run", "--detach", "--name", name, "--hostname", name, *common(fleet)]
+    argv += ["--ip", node["address"], "--add-host", f"depot:{depot_address(network)}"]
     argv += ["--volume", f"{fleet.keypair(f'host_{name}')}:/etc/ascend-sim/host_key:ro"]
     argv += ["--volume", f"{fleet.key.with_suffix('.pub')}:/etc/ascend-sim/client.pub:ro"]
     argv += ["--env", f"ASCEND_SIM_CHIP_NAME={node['chip_name']}", "--env", f"ASCEND_SIM_HBM_MB={node['hbm_total_mb']}"]
@@ -109,16 +119,23 @@ def start_depot(fleet: Fleet, image: str, network: str, depot: Path) -> None:
     say(f"serving {depot} to the nodes as http://depot/")
     depot.mkdir(parents=True, exist_ok=True)
     name = f"{fleet.name}-depot"
-    podman("rm", "--force", "--ignore", name)
-    argv = ["run", "--detach", "--name", name, *common(fleet, network), "--ip", depot_address(network)]
-    podman(*argv, "--volume", f"{depot.resolve()}:/srv/depot:ro", image, "/opt/ascend-sim/start-depot")
+    remove(name)
+    argv = ["run", "--detach", "--name", name, *common(fleet), "--ip", depot_address(network)]
+    argv += ["--label", f"{DEPOT_LABEL}={depot}", "--volume", f"{depot}:/srv/depot:ro"]
+    podman(*argv, image, "/opt/ascend-sim/start-depot")
 
 
-def common(fleet: Fleet, network: str) -> list[str]:
+def serving(fleet: Fleet, depot: Path) -> bool:
+    """Whether the fleet's web server runs, with that folder."""
+    labels = ["--filter", f"label={LABEL}={fleet.name}", "--filter", f"label={DEPOT_LABEL}={depot}"]
+    return bool(podman("ps", *labels, "--quiet").strip())
+
+
+def common(fleet: Fleet) -> list[str]:
     return [
         *("--label", f"{LABEL}={fleet.name}", "--network", fleet_network(fleet)),
         *("--ulimit", "nofile=10000:10000", "--ulimit", "nproc=9000:9000"),
-        *("--stop-timeout", "2", "--label", f"{LABEL}.network={network}"),
+        *("--stop-timeout", "2"),
     ]
 
 
@@ -145,7 +162,7 @@ def ensure_network(fleet: Fleet) -> str:
 
 
 def depot_address(network: str) -> str:
-    return f"{network}.250"
+    return f"{network}.{DEPOT}"
 
 
 def containers(fleet: Fleet) -> list[str]:
@@ -153,11 +170,19 @@ def containers(fleet: Fleet) -> list[str]:
     return podman("ps", "--filter", f"label={LABEL}={fleet.name}", "--format", "{{.Names}}").split()
 
 
+def remove(*names: str) -> None:
+    """Remove containers that may be there, running or dead."""
+    argv = ["rm", "--force", "--ignore", "--time", "1", *names]
+    # podman stumbles once over a container that died with the machine, notes it, and then removes it.
+    if run_podman(*argv).returncode:
+        podman(*argv)
+
+
 def down(fleet: Fleet) -> None:
     """Remove the fleet's containers, network and state; the image and the cache stay."""
     names = podman("ps", "--all", "--filter", f"label={LABEL}={fleet.name}", "--format", "{{.Names}}").split()
     if names:
-        podman("rm", "--force", "--time", "1", *names)
+        remove(*names)
     networks = podman("network", "ls", "--filter", f"label={LABEL}={fleet.name}", "--format", "{{.Name}}").split()
     if networks:
         podman("network", "rm", *networks)
@@ -166,37 +191,23 @@ def down(fleet: Fleet) -> None:
     say(f"{len(names)} containers removed")
 
 
-def free_port(taken: set[int]) -> int:
-    """Return a port of 127.0.0.1 that nobody listens on and no other node of the fleet has."""
-    for port in range(FIRST_PORT, FIRST_PORT + 2000):
-        if port in taken:
-            continue
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        return port
-    sys.exit(f"fleet: no free port from {FIRST_PORT} on")
-
-
-def wait_for_ssh(name: str, port: int) -> None:
-    """Wait until the node's sshd greets."""
-    until = time.monotonic() + SSHD_S
+def wait_for(name: str, address: str, port: int) -> None:
+    """Wait until the container's server answers."""
+    until = time.monotonic() + ANSWER_S
     while time.monotonic() < until:
-        if greets(port):
+        if answers(address, port):
             return
         time.sleep(0.1)
-    sys.exit(f"fleet: {name} does not answer on 127.0.0.1:{port} within {SSHD_S} s: podman logs {name}")
+    sys.exit(f"fleet: {name} does not answer on {address}:{port} within {ANSWER_S} s: podman logs {name}")
 
 
-def greets(port: int) -> bool:
-    """Whether an sshd answers on that port: a node can be running and out of reach, its forwarding lost."""
+def answers(address: str, port: int) -> bool:
+    """Whether a server is there: podman calls running what died with the machine."""
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
-            return connection.recv(4) == b"SSH-"
+        socket.create_connection((address, port), timeout=2).close()
     except OSError:
         return False
+    return True
 
 
 def main() -> None:
@@ -208,7 +219,7 @@ def main() -> None:
     start.add_argument("--nodes", type=int, default=2)
     start.add_argument("--depot", type=Path, help="a folder to serve to the nodes as http://depot/")
     actions.add_parser("down", help="remove the fleet")
-    actions.add_parser("list", help="name, port and hardware of each node")
+    actions.add_parser("list", help="name, address and hardware of each node")
     actions.add_parser("image", help="build the node image alone")
     execute = actions.add_parser("exec", help="run a command in a node")
     execute.add_argument("node")
@@ -225,7 +236,7 @@ def main() -> None:
         sys.stdout.write(podman("exec", arguments.node, *[word for word in arguments.command if word != "--"]))
     else:
         for name, node in sorted(fleet.nodes().items()):
-            print(f"{name}  127.0.0.1:{node['port']}  {node['chip_name']} {node['hbm_total_mb']} MB")
+            print(f"{name}  {node['address']}  {node['chip_name']} {node['hbm_total_mb']} MB")
 
 
 if __name__ == "__main__":

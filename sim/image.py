@@ -21,11 +21,16 @@ def say(text: str) -> None:
     print(f"    {text}", flush=True)
 
 
-def podman(*arguments: str) -> str:
-    """Run podman and return its output; stop the program with podman's words when it fails."""
+def run_podman(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run podman, however it ends."""
     # runc, because crun needs a cgroup layout that hosts without systemd do not have.
     argv = [*as_root(), "podman", "--runtime", "runc", *arguments]
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+
+
+def podman(*arguments: str) -> str:
+    """Run podman and return its output; stop the program with podman's words when it fails."""
+    done = run_podman(*arguments)
     if done.returncode:
         sys.exit(f"podman {' '.join(arguments[:3])} ...: {done.stderr.strip() or done.stdout.strip()}")
     return done.stdout

@@ -18,8 +18,7 @@ def main() -> None:
     for name, node in fleet["nodes"].items():
         checked = f"-o UserKnownHostsFile={fleet['known_hosts']} -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes"
         hosts[name] = {
-            "ansible_host": "127.0.0.1",
-            "ansible_port": node["port"],
+            "ansible_host": node["address"],
             "ansible_user": "root",
             "ansible_ssh_private_key_file": fleet["key"],
             "ansible_ssh_common_args": checked,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -102,26 +103,19 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
 
 def connect(fleet: Fleet, known_hosts: Path) -> paramiko.SSHClient:
     """Log in to the node; a host key that is not known is refused."""
-    described = subprocess.run(
-        [sys.executable, "sim/fleet.py", "--name", FLEET, "--state", str(fleet.state), "list"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    port = int(described.split("127.0.0.1:")[1].split()[0])
+    (described,) = json.loads((fleet.state / "fleet.json").read_text(encoding="utf-8"))["nodes"].values()
     client = paramiko.SSHClient()
     client.load_host_keys(str(known_hosts))
     client.set_missing_host_key_policy(paramiko.RejectPolicy())
     key = str(fleet.state / "id_ed25519")
-    client.connect("127.0.0.1", port, "root", key_filename=key, look_for_keys=False, allow_agent=False)
+    client.connect(described["address"], 22, "root", key_filename=key, look_for_keys=False, allow_agent=False)
     return client
 
 
 @pytest.fixture(scope="session")
 def node(fleet: Fleet) -> Iterator[Any]:
     """testinfra's view of the node, through paramiko. testinfra knows no known_hosts, so it is handed a connection."""
-    host = testinfra.get_host("paramiko://root@127.0.0.1")
+    host = testinfra.get_host("paramiko://root@node")
     client = connect(fleet, fleet.state / "known_hosts")
     host.backend.__dict__["client"] = client
     yield host
