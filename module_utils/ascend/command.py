@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Dict, List, Optional
@@ -38,38 +39,44 @@ def run(
     ``env`` replaces the environment (default: the caller's); the locale is C.UTF-8 either way.
     """
     environment = dict(os.environ if env is None else env, LC_ALL="C.UTF-8", LANG="C.UTF-8")
-    try:
-        process = subprocess.Popen(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=environment,
-            cwd=cwd,
-            start_new_session=True,
-            preexec_fn=lambda: _set_umask(umask),  # pylint: disable=subprocess-popen-preexec-fn
-        )
-    except OSError as error:
-        return Result(127, str(error), False)
-    try:
-        output, _ = process.communicate(timeout=timeout_s)
-        return Result(process.returncode, output.decode("utf-8", "replace"), False)
-    except subprocess.TimeoutExpired:
-        output = _end(process)
-        return Result(-signal.SIGKILL, output.decode("utf-8", "replace"), True)
+    # A file, not a pipe: a daemon that the program leaves behind would hold a pipe open long after the program's end.
+    with tempfile.TemporaryFile() as output:
+        try:
+            process = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                cwd=cwd,
+                start_new_session=True,
+                preexec_fn=lambda: _set_umask(umask),  # pylint: disable=subprocess-popen-preexec-fn
+            )
+        except OSError as error:
+            return Result(127, str(error), False)
+        timed_out = not _ended(process, timeout_s)
+        if timed_out:
+            _end(process)
+        output.seek(0)
+        text = output.read().decode("utf-8", "replace")
+    return Result(-signal.SIGKILL if timed_out else process.returncode, text, timed_out)
 
 
 def _set_umask(umask: int) -> None:
     os.umask(umask)
 
 
-def _end(process: "subprocess.Popen[bytes]") -> bytes:
+def _ended(process: "subprocess.Popen[bytes]", timeout_s: float) -> bool:
+    try:
+        process.wait(timeout_s)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """End the whole group, also what ignores being asked. What hangs in the kernel cannot be ended: it is left."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         with suppress(ProcessLookupError):
             os.killpg(process.pid, number)
-        try:
-            output, _ = process.communicate(timeout=GRACE_S)
-            return output
-        except subprocess.TimeoutExpired:
-            continue
-    return b""
+        _ended(process, GRACE_S)

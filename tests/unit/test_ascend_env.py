@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ascend-env as it is, run by bash: what a command finds in its environment, and what is said where there is none."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+PROGRAM = ROOT / "roles" / "torch_npu" / "files" / "ascend-env"
+# As CANN's: expands what may be unset, ends with a command that fails, and prepends each time that it is sourced.
+SET_ENV = """
+export LD_LIBRARY_PATH=/cann/lib64:/cann/lib64/plugin:$LD_LIBRARY_PATH
+export PYTHONPATH=/cann/python/site-packages:$PYTHONPATH
+export ASCEND_HOME_PATH=/cann
+false
+"""
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Path:
+    """An environment whose CANN has a set_env.sh."""
+    script = tmp_path / "cann" / "8.0.RC1" / f"{platform.machine()}-linux" / "script" / "set_env.sh"
+    script.parent.mkdir(parents=True)
+    script.write_text(SET_ENV)
+    place = tmp_path / "env" / "8.0.RC1-x"
+    (place / "bin").mkdir(parents=True)
+    (place / ".cann_home").write_text(f"{tmp_path / 'cann' / '8.0.RC1'}\n")
+    return place
+
+
+def ascend_env(environment: Path, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    bare = {"PATH": "/usr/bin:/bin", "ASCEND_FLEET_ENVIRONMENT": str(environment), **variables}
+    return subprocess.run(["bash", PROGRAM, *command], env=bare, capture_output=True, text=True, check=False)
+
+
+def variables_of(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
+    assert done.returncode == 0, done.stderr
+    return dict(line.split("=", 1) for line in done.stdout.splitlines())
+
+
+def test_what_a_command_finds(environment: Path) -> None:
+    found = variables_of(ascend_env(environment, "env"))
+    assert found["PATH"] == f"{environment}/bin:/usr/bin:/bin"
+    assert found["VIRTUAL_ENV"] == str(environment)
+    assert found["ASCEND_HOME_PATH"] == "/cann"
+    assert found["PYTHONPATH"] == "/cann/python/site-packages", "an empty element would be the current directory"
+    assert found["LD_LIBRARY_PATH"].startswith("/cann/lib64:/cann/lib64/plugin:")
+    assert found["LD_LIBRARY_PATH"].count("/driver/lib64") == 3
+    assert "::" not in found["LD_LIBRARY_PATH"]
+
+
+def test_twice_is_once(environment: Path) -> None:
+    once = ascend_env(environment, "env")
+    twice = ascend_env(environment, "bash", str(PROGRAM), "env")
+    assert variables_of(once) == variables_of(twice) | {"SHLVL": variables_of(once)["SHLVL"]}
+
+
+def test_what_the_user_set_is_kept(environment: Path) -> None:
+    found = variables_of(ascend_env(environment, "env", LD_LIBRARY_PATH="/mine", ASCEND_RT_VISIBLE_DEVICES="0,1"))
+    assert "/mine" in found["LD_LIBRARY_PATH"].split(":")
+    assert found["ASCEND_RT_VISIBLE_DEVICES"] == "0,1"
+
+
+def test_arguments_and_exit_code_are_the_commands(environment: Path) -> None:
+    done = ascend_env(environment, "bash", "-c", 'printf "<%s>" "$@"; exit 7', "name", "a b", "*", "")
+    assert (done.returncode, done.stdout) == (7, "<a b><*><>")
+
+
+def test_a_job_keeps_the_environment_that_it_started_with(environment: Path) -> None:
+    link = environment.parent / "current"
+    link.symlink_to(environment.name)
+    assert variables_of(ascend_env(link, "env"))["VIRTUAL_ENV"] == str(environment)
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        ("rm -r {}", "leads nowhere"),
+        ("rm {}/.cann_home", "not finished"),
+        ("echo /nowhere/8.0.RC1 > {}/.cann_home", "set_env.sh is missing from /nowhere/8.0.RC1"),
+    ],
+)
+def test_where_there_is_none(environment: Path, damage: str, words: str) -> None:
+    assert os.system(damage.format(environment)) == 0
+    done = ascend_env(environment, "true")
+    assert done.returncode == 127
+    assert words in done.stderr
+    assert "next: run site.yml" in done.stderr
+
+
+def test_no_command() -> None:
+    done = ascend_env(Path("/"))
+    assert done.returncode == 127
+    assert "usage: ascend-env COMMAND" in done.stderr

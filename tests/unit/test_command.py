@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Programs with a time limit: what they print, how they end, and that nothing of them stays."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from ansible.module_utils.ascend import command
+from ansible.module_utils.ascend.command import run
+
+
+def test_output_and_code() -> None:
+    done = run(["sh", "-c", "echo out; echo err >&2; exit 3"], 10)
+    assert (done.code, done.output.split(), done.timed_out) == (3, ["out", "err"], False)
+
+
+def test_a_program_that_is_not_there() -> None:
+    done = run(["/nowhere/npu-smi"], 10)
+    assert done.code == 127
+    assert "/nowhere/npu-smi" in done.output
+
+
+def test_bytes_that_are_no_text() -> None:
+    assert run(["printf", r"a\377b"], 10).output == "a�b"
+
+
+def test_it_has_no_standard_input_and_a_known_locale() -> None:
+    done = run(["sh", "-c", "cat; echo $LC_ALL; umask; echo ${HOME-none}"], 10, env={"PATH": "/usr/bin:/bin"})
+    assert done.output.split() == ["C.UTF-8", "0022", "none"]
+
+
+def test_a_hung_program_ends_with_its_children(tmp_path: Path) -> None:
+    file = tmp_path / "child"
+    started = time.monotonic()
+    done = run(["sh", "-c", f"(trap '' TERM; sleep 600) & echo $! > {file}; echo waiting; wait"], 0.5)
+    assert time.monotonic() - started < 5
+    assert done.timed_out
+    assert done.output == "waiting\n"
+    until = time.monotonic() + 5
+    while alive(int(file.read_text())) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not alive(int(file.read_text()))
+
+
+def alive(pid: int) -> bool:
+    """Whether a process is there, and not a zombie that whoever inherited it has not collected yet."""
+    try:
+        return (Path("/proc") / str(pid) / "stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_a_daemon_that_it_leaves_behind_is_not_waited_for(tmp_path: Path) -> None:
+    file = tmp_path / "daemon"
+    done = run(["sh", "-c", f"sleep 600 & echo $! > {file}; echo started"], 10)
+    os.kill(int(file.read_text()), signal.SIGKILL)
+    assert (done.code, done.output, done.timed_out) == (0, "started\n", False)
+
+
+def test_a_program_that_ignores_being_asked_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "GRACE_S", 0.2)
+    done = run(["sh", "-c", "trap '' TERM; while :; do sleep 0.1; done"], 0.2)
+    assert done.timed_out
+
+
+def test_the_last_lines() -> None:
+    done = run(["sh", "-c", "for n in 1 2 3 4; do echo $n; done"], 10, cwd=os.sep)
+    assert done.last_lines(2) == "3\n4"
