@@ -115,8 +115,11 @@ def _from_here(
 
 
 def _interpreters(series: str) -> Iterator[Path]:
-    root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
-    yield from sorted(root.glob(f"versions/{series}.*/bin/python{series}"), reverse=True)
+    homes = [os.environ.get("PYENV_ROOT"), Path.home() / ".pyenv"]
+    for versions in dict.fromkeys(Path(home) / "versions" for home in homes if home):
+        # Another user's folder may be named by a variable that sudo or su kept.
+        if os.access(versions, os.R_OK | os.X_OK):
+            yield from sorted(versions.glob(f"{series}.*/bin/python{series}"), reverse=True)
     found = shutil.which(f"python{series}")
     if found:
         yield Path(found)
