@@ -85,7 +85,9 @@ def _build(wheels: Path, incoming: Path | None) -> None:
     for archive in [*sorted(wheels.glob("*.tar.gz")), *sorted(wheels.glob("*.zip"))]:
         with tempfile.TemporaryDirectory(dir=wheels) as folder:
             own = ["--find-links", str(incoming)] if incoming else []
-            _pip(["wheel", "--no-deps", "--no-cache-dir", "--wheel-dir", folder, *own, str(archive)])
+            # Older pips build without isolation, with whatever setuptools the control node has, unless they are told.
+            options = ["--use-pep517", "--no-deps", "--no-cache-dir", "--wheel-dir", folder]
+            _pip(["wheel", *options, *own, str(archive)])
             (wheel,) = Path(folder).glob("*.whl")
             wheel.replace(wheels / wheel.name)
             built.add(wheel.name)
@@ -97,8 +99,9 @@ def _pip(arguments: list[str]) -> None:
     argv = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments]
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode:
-        errors = [line for line in (done.stderr or done.stdout).splitlines() if re.match("ERROR|error", line)]
-        found = " ".join(errors[-3:]) or done.stderr[-400:]
+        said = (done.stdout + done.stderr).splitlines()
+        errors = [line.strip() for line in said if re.match(r"\s*(ERROR|error|\w*Error)\b", line)]
+        found = "; ".join(errors[-5:] or said[-5:])
         raise AscendError(f"pip {arguments[0]} fails", found=found, where=arguments[-1], remedy=depot_fetch.REMEDY)
 
 
