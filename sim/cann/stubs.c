@@ -66,7 +66,9 @@ const char *aclrtGetSocName(void) {
 int aclrtSetDevice(int32_t device) {
   if (device < 0 || device >= visible_cards()) return INVALID_DEVICE;
   current_device = device;
-  return 0;
+  char fault[32];
+  snprintf(fault, sizeof fault, "device_error.%d", (int)device);
+  return atoi(setting(fault, "0"));
 }
 
 int aclrtGetDevice(int32_t *device) {

@@ -146,3 +146,18 @@ def test_an_installer_is_judged_by_its_files(fleet: Fleet, node: Any, fault: str
     assert words in " ".join(run.output.split()), run.output
     assert node.run("ls -A /var/tmp").stdout == "", "an installer's folder is left"
     assert fleet.site().code == 0
+
+
+@pytest.mark.usefixtures("converged")
+def test_an_environment_that_fails_on_a_card_does_not_become_current(fleet: Fleet, node: Any) -> None:
+    node.run_test("ascend-sim set device_error.3=507033; rm /opt/ascend/env/current")
+    run = fleet.site()
+    link = node.file("/opt/ascend/env/current")
+    assert run.code == 2, run.output
+    assert "the driver and CANN do not match" in run.output
+    assert "card 3" in run.output
+    assert not link.exists
+    node.run_test("ascend-sim unset device_error.3")
+    again = fleet.site()
+    assert (again.code, again.changed_tasks) == (0, ["Make the verified environment current"]), again.output
+    assert link.is_symlink
