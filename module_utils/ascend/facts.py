@@ -88,8 +88,9 @@ def read_npu(run: Run, find: Callable[[str], Optional[str]], timeout_s: float) -
             (cure for sign, cure in _REMEDIES if sign in result.output), "npu-smi info  # as root, on the node"
         )
         return _npu(info, _problem("npu-smi fails", said, remedy))
-    if info.problems and not info.devices:
-        return _npu(info, _problem("npu-smi's table is unreadable", info.problems[0], "npu-smi info  # on the node"))
+    if not info.devices and (info.problems or not info.tool_version):
+        said = info.problems[0] if info.problems else result.last_lines(3) or "nothing"
+        return _npu(info, _problem("npu-smi's table is unreadable", said, "npu-smi info  # on the node"))
     return _npu(info, None)
 
 

@@ -3,7 +3,7 @@
 # What both installers share: options, log, EULA, checks of the place. Sets: action quiet for_all root label log.
 # The first two arguments are the package's name and the caller's folder, from the archive's header.
 
-conf() { sed -n "s/^$1=//p" /etc/ascend-sim/node.conf 2>/dev/null | tail -n 1; }
+conf() { [[ ! -r /etc/ascend-sim/node.conf ]] || sed -n "s/^$1=//p" /etc/ascend-sim/node.conf | tail -n 1; }
 
 stamp() { date +%Y%m%d-%H:%M:%S; }
 
