@@ -58,6 +58,9 @@ def ensure_image() -> str:
             sys.exit(f"mmdebstrap: {done.stderr.strip()[-2000:]}")
         podman("import", "--quiet", str(archive), name)
     say(f"built {name} in {time.monotonic() - started:.0f} s")
+    for older in podman("images", "--format", "{{.Repository}}:{{.Tag}}", REPOSITORY).split():
+        if older != name:
+            run_podman("rmi", older)  # one that a node still runs on is refused, and stays
     return name
 
 
