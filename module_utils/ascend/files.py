@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Read small files of a node without raising: what is absent, unreadable or odd is None or empty, never an error."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any, Dict, List, Optional
+
+MOST_BYTES = 16 * 1024 * 1024  # a text file of the driver's or CANN's has a few KB; no node's memory is filled by another
+
+
+def text(path: str) -> Optional[str]:
+    """Return the file's text (UTF-8, odd bytes replaced), or None when there is no regular file to read."""
+    try:
+        if not os.path.isfile(path):
+            return None
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            return stream.read(MOST_BYTES)
+    except OSError:
+        return None
+
+
+def pairs(content: Optional[str]) -> Dict[str, str]:
+    """Return the ``key=value`` lines of a text; comments and other lines left out, quotes around a value taken away."""
+    found = {}
+    for line in (content or "").splitlines():
+        key, equals, value = line.partition("=")
+        if equals and not key.lstrip().startswith("#"):
+            found[key.strip()] = value.strip().strip("\"'")
+    return found
+
+
+def mapping(path: str) -> Dict[str, Any]:
+    """Return the JSON object in a file; empty when there is none."""
+    content = text(path)
+    try:
+        value = json.loads(content) if content else None
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def names(folder: str) -> List[str]:
+    """Return the sorted names in a folder; empty when it cannot be listed."""
+    try:
+        return sorted(os.listdir(folder))
+    except OSError:
+        return []
+
+
+def link(path: str) -> Optional[str]:
+    """Return what a link says, as it says it; None when there is no link."""
+    try:
+        return os.readlink(path)
+    except OSError:
+        return None

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How the readers reach a node, and the form in which they say what is wrong with it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Callable, Dict, List, Optional
+
+from ansible.module_utils.ascend.command import Result
+
+Run = Callable[[List[str], float], Result]
+Finding = Dict[str, str]
+
+MOST_CHARACTERS = 400  # of a tool's own words in a finding: facts stay small
+
+
+@dataclass(frozen=True)
+class Node:
+    """``run(argv, timeout_s)`` runs a program there, ``find(name)`` returns a program's path or None.
+
+    ``root`` is the folder in which the node's files lie: "/", but for tests and replayed records.
+    """
+
+    run: Run
+    find: Callable[[str], Optional[str]]
+    root: str = "/"
+
+    def path(self, path: str) -> str:
+        """Return where the node's absolute ``path`` lies."""
+        return path if self.root == "/" else os.path.join(self.root, path.lstrip("/"))
+
+
+def finding(
+    subset: str, name: str, problem: str, wanted: str = "", found: str = "", where: str = "", remedy: str = ""
+) -> Finding:
+    """Return something that is wrong with a node. ``name`` is stable (docs/facts.md lists them all), ``problem`` words.
+
+    ``wanted``, ``found`` (the tool's own words where it has some), ``where`` and ``remedy`` (the next command to type).
+    """
+    return {
+        "subset": subset,
+        "name": name,
+        "problem": problem,
+        "wanted": wanted,
+        "found": shortened(found),
+        "where": where,
+        "remedy": remedy,
+    }
+
+
+def shortened(words: str) -> str:
+    """Return at most MOST_CHARACTERS of a tool's words, its middle left out: beginnings and ends say most."""
+    if len(words) <= MOST_CHARACTERS:
+        return words
+    half = MOST_CHARACTERS // 2 - 3
+    return "%s ... %s" % (words[:half].rstrip(), words[-half:].lstrip())
