@@ -17,8 +17,9 @@ test: .venv/installed system  ## everything: lint, unit, contract, molecule, end
 lint: .venv/installed  ## ansible-lint, yamllint, ruff, mypy
 	.venv/bin/python -m pytest -m lint tests/contract
 
-bench: .venv/installed  ## what a converged fleet costs, on the nodes of demo
+bench: .venv/installed  ## what a converged fleet and a node's facts cost, on the nodes of demo
 	.venv/bin/python tests/bench/converged.py
+	.venv/bin/python tests/bench/facts.py
 
 .venv/installed: pyproject.toml scripts/virtualenv
 	scripts/virtualenv

@@ -11,18 +11,28 @@ short_description: Report driver, cards, CANN, Pythons and environments of an As
 version_added: "0.1.0"
 description:
   - Observes an Ascend node in one round trip and changes nothing.
-  - Never fails because something is absent or broken on the node. Absence and breakage are part of the facts, with the
-    tool's own words, so that one bad node cannot hide the others.
-  - Runs C(npu-smi info) once, with a time limit. All else is read from files.
+  - Never fails because something is absent or broken on the node. Absence and breakage are C(findings), with the
+    tool's own words and a remedy, so that one bad node cannot hide the others.
+  - Runs C(npu-smi info) once, and C(npu-smi info -t health) for each chip that is not OK. All else is read from files;
+    no Python of an environment is started. Each call has a time limit and the locale C.
+  - docs/facts.md describes every field and finding.
 author:
   - The ascend-fleet authors (@ascend-fleet)
 options:
   gather_subset:
-    description: What to observe.
+    description:
+      - What to observe. C(network) asks C(hccn_tool) four things a chip, and takes seconds; C(all) is every subset.
+      - C(network) reports C(npu) and C(driver) as well.
     type: list
     elements: str
-    choices: [all, cann, npu, python, system]
-    default: [all]
+    choices: [all, cann, network, npu, python, system]
+    default: [cann, npu, python, system]
+  deep:
+    description:
+      - Read every installed file of CANN and of the environments and hold it against what was recorded when it was
+        installed. Takes as long as reading some 15 GB. Without it sizes, times and small files decide.
+    type: bool
+    default: false
   cann_root:
     description: Where CANN and the driver lie.
     type: path
@@ -44,7 +54,7 @@ options:
     type: path
     default: /var/tmp
   command_timeout_s:
-    description: Longest time for C(npu-smi info), in seconds.
+    description: Longest time for each call of a tool of the driver, in seconds.
     type: int
     default: 30
 attributes:
@@ -63,6 +73,15 @@ EXAMPLES = r"""
 - name: Look at the cards alone
   ascend_facts:
     gather_subset: [npu]
+
+- name: Which cards can not take part in multi-node training, and why
+  ascend_facts:
+    gather_subset: [network]
+
+- name: Read every installed file
+  ascend_facts:
+    gather_subset: [cann, python]
+    deep: true
 """
 
 RETURN = r"""
@@ -80,35 +99,52 @@ ansible_facts:
           description: Version of this structure.
           type: int
           returned: always
-          sample: 1
+          sample: 2
+        findings:
+          description:
+            - What is wrong with the node, most telling first within a subset. Each has C(subset), C(name) (stable),
+              C(problem), C(wanted), C(found) (the tool's own words), C(where) and C(remedy) (the next command).
+          type: list
+          elements: dict
+          returned: always
         system:
           description:
             - C(architecture), C(kernel), C(glibc) (null with another C library), C(distribution),
-              C(distribution_version).
+              C(distribution_version), C(container) (its runtime, null on bare metal).
             - C(disk) maps each place to C(free_mb) (MB of 1048576 bytes), C(device) (number of the file system) and
               C(path_measured) (the nearest folder that exists).
             - C(paths) is O(cann_root) and its parents with C(exists), C(uid), C(mode).
           type: dict
           returned: subset system
         driver:
-          description: C(version) and C(firmware_version) from their version.info files, C(path); null when absent.
+          description:
+            - What the installer left, C(state) (complete, half-installed, absent), C(path), C(version) and
+              C(firmware_version) (from their version.info files; null when absent).
+            - C(device_nodes) counts /dev/davinci followed by a number, C(modules_loaded) the driver's kernel modules.
           type: dict
           returned: subset npu
         npu:
           description:
-            - C(tool_version), C(driver_version), C(devices), C(processes) from C(npu-smi info).
-            - A device has C(npu_id), C(chip_id), C(name), C(health), C(bus_id), C(power_w) (W), C(temperature_c) (C),
-              C(aicore_percent), C(memory_used_mb), C(memory_total_mb), C(hbm_used_mb), C(hbm_total_mb) (MB).
-            - A process has C(npu_id), C(chip_id), C(pid), C(name), C(memory_mb) (MB).
-            - C(device_nodes) counts /dev/davinci followed by a number; C(unread) lists lines that were not understood.
-            - C(problem) is null, or C(what), C(message) (the tool's own words) and C(remedy).
+            - C(answered) (npu-smi gave its table), C(tool_version), C(driver_version) (of the running driver),
+              C(devices), C(processes) and C(process_count), C(processes_from) (npu-smi or /proc), C(unread) (the first
+              lines that were not understood).
+            - A device has C(npu_id), C(chip_id), C(name), C(health), C(errors) (codes, asked when health is not OK),
+              C(device_id), C(phy_id), C(bus_id), C(power_w) (W), C(temperature_c) (C), C(aicore_percent),
+              C(memory_used_mb), C(memory_total_mb), C(hbm_used_mb), C(hbm_total_mb) (MB). Null means that the table
+              does not say.
+            - A process has C(pid), C(name), C(user), C(command), C(container), C(chips) (lists of NPU id, chip id, MB).
           type: dict
           returned: subset npu
+        network:
+          description: Address, link, health and place in multi-node training of each chip; see docs/facts.md.
+          type: dict
+          returned: subset network
         cann:
           description:
-            - C(root), C(latest) (the running version or null), C(versions).
-            - A version has C(toolkit) and C(kernels) by chip, each with C(state) (complete, half-installed, absent),
-              C(problems) (at most ten) and C(problem_count).
+            - C(root), C(latest) (the running version or null), C(latest_state) (ok, absent, dangling, mixed),
+              C(versions), C(elsewhere), C(record).
+            - A version has C(toolkit) and C(kernels) by chip, each with C(state) (complete, half-installed, altered,
+              absent), C(problems) (at most five) and C(problem_count).
           type: dict
           returned: subset cann
         pythons:
@@ -117,9 +153,8 @@ ansible_facts:
           returned: subset python
         environments:
           description:
-            - C(current) is the name that the link leads to, or null; C(all) maps names to environments.
-            - An environment has C(path), C(state), C(python), C(cann_home), C(lock_digest), C(distributions) (name to
-              version), C(editable) (name to path) and C(problems).
+            - C(current) is the name that the link leads to, or null; C(all) maps names to environments, with what
+              differs from the lock that they were built from; see docs/facts.md.
           type: dict
           returned: subset python
         ascend_env:
@@ -128,17 +163,19 @@ ansible_facts:
           returned: subset python
 """
 
-from ansible.module_utils.ascend.command import run
+from ansible.module_utils.ascend.command import query
 from ansible.module_utils.ascend.facts import Places, collect
+from ansible.module_utils.ascend.node import Node
 from ansible.module_utils.basic import AnsibleModule
 
 ARGUMENT_SPEC = {
     "gather_subset": {
         "type": "list",
         "elements": "str",
-        "choices": ["all", "cann", "npu", "python", "system"],
-        "default": ["all"],
+        "choices": ["all", "cann", "network", "npu", "python", "system"],
+        "default": ["cann", "npu", "python", "system"],
     },
+    "deep": {"type": "bool", "default": False},
     "cann_root": {"type": "path", "default": "/usr/local/Ascend"},
     "ascend_root": {"type": "path", "default": "/opt/ascend"},
     "cache_dir": {"type": "path", "default": "/var/cache/ascend-fleet"},
@@ -153,7 +190,8 @@ def main() -> None:
     options = module.params
     names = ("cann_root", "ascend_root", "cache_dir", "state_dir", "tmp_dir")
     places = Places(**{name: options[name] for name in names})
-    facts = collect(run, module.get_bin_path, places, options["gather_subset"], options["command_timeout_s"])
+    node = Node(query, module.get_bin_path)
+    facts = collect(node, places, options["gather_subset"], options["command_timeout_s"], options["deep"])
     module.exit_json(changed=False, ansible_facts={"ascend": facts})
 
 

@@ -12,8 +12,8 @@ version_added: "0.1.0"
 description:
   - Takes a C(.run) package (or the official C(.zip) around one) from the depot, verifies its size and sha256, runs its
     installer with a time limit, and judges the result by the installed files, never by the installer's words.
-  - A package that is complete is not touched. One that is half-installed, or that lost a file since its installation,
-    is installed again.
+  - A package that is complete is not touched. One that is half-installed, or that lost a file since its installation
+    or has a changed one, is installed again.
   - Changing the toolkit removes its kernels (the installer does that), so install the kernels afterwards.
 author:
   - The ascend-fleet authors (@ascend-fleet)
@@ -107,7 +107,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 package:
-  description: The package after the run (in check mode, as found), with C(state), C(problems) and C(problem_count).
+  description: The package after the run (in check mode, as found), with C(state) (complete, half-installed,
+    altered, absent), C(problems) and C(problem_count).
   returned: success
   type: dict
   sample: {state: complete, problems: [], problem_count: 0}

@@ -12,7 +12,8 @@ version_added: "0.1.0"
 description:
   - Imports torch and torch_npu in the environment, through C(ascend-env), asks C(torch.npu.is_available()), moves a
     tensor to every card and back, compares versions, and runs C(llamafactory-cli version).
-  - Fails when anything is not as expected, with what it means and what helps. Never changes anything.
+  - Fails when anything is not as expected, with the name of the symptom as far as it is known
+    (C(docs/troubleshooting.md)), what it means and what helps. Never changes anything.
   - In check mode an environment that is absent is not checked.
 author:
   - The ascend-fleet authors (@ascend-fleet)
@@ -57,11 +58,41 @@ EXAMPLES = r"""
 
 RETURN = r"""
 cards:
-  description: A dictionary a device with C(index), C(ok), C(name), C(memory_total_mb) (MB) and C(error).
-  returned: success
+  description:
+    - A dictionary a device with C(index), C(ok), C(name), C(memory_total_mb) (MB), and, where it failed, its own words
+      C(error), the name of the symptom C(symptom) and the next command C(remedy); the last two are null where the words
+      are unknown.
+    - Empty when it is not the cards that fail.
+  returned: always
   type: list
   elements: dict
-  sample: [{index: 0, ok: true, name: Ascend910B3, memory_total_mb: 65536, error: null}]
+  sample: [{index: 0, ok: true, name: Ascend910B3, memory_total_mb: 65536, error: null, symptom: null, remedy: null}]
+symptom:
+  description: The stable name of what is wrong, a row of C(docs/troubleshooting.md), or null where it is unknown.
+  returned: failure
+  type: str
+  sample: device-start-failed
+problem:
+  description: What is wrong, in words.
+  returned: failure
+  type: str
+wanted:
+  description: What was expected.
+  returned: failure
+  type: str
+found:
+  description: What was found instead, in the failing program's own words.
+  returned: failure
+  type: str
+where:
+  description: The environment.
+  returned: failure
+  type: str
+remedy:
+  description: The next command to type.
+  returned: failure
+  type: str
+  sample: npu-smi info
 versions:
   description: Distribution to version, as the running interpreter sees them.
   returned: success

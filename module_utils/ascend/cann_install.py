@@ -112,9 +112,18 @@ def _record(package: Package) -> None:
     # var/ is the installers' own journal, which later ones write to.
     tops = [name for name in sorted(os.listdir(folder)) if name != "var"]
     toolkit = cann_tree.manifest_path(package.state_dir, "toolkit", package.version)
-    manifest.record(folder, tops, toolkit, without=cann_tree.KERNELS)
-    if package.kind == "kernels":
-        manifest.record(folder, cann_tree.kernels_tops(str(package.chip)), package.manifest)
+    try:
+        manifest.record(folder, tops, toolkit, without=cann_tree.KERNELS)
+        if package.kind == "kernels":
+            manifest.record(folder, cann_tree.kernels_tops(str(package.chip)), package.manifest)
+    except OSError as error:
+        raise AscendError(
+            "the installed files cannot be remembered",
+            wanted="every file of %s read once" % folder,
+            found=str(error),
+            where=os.path.dirname(toolkit),
+            remedy="dmesg | tail; df -h %s  # then run site.yml again" % package.state_dir,
+        ) from error
 
 
 def uninstall(package: Package, run: Run) -> None:
@@ -137,7 +146,8 @@ def uninstall(package: Package, run: Run) -> None:
 
 def _stale_manifests(package: Package) -> List[str]:
     """A changed toolkit takes its kernels away, so their manifests go with its own."""
-    names = [package.name] if package.kind == "kernels" else ["toolkit"] + ["kernels-" + c for c in cann_tree.CHIPS]
+    chips = cann_tree.recorded_chips(package.state_dir, package.version)
+    names = [package.name] if package.kind == "kernels" else ["toolkit"] + ["kernels-" + chip for chip in chips]
     paths = [cann_tree.manifest_path(package.state_dir, name, package.version) for name in names]
     return [path for path in paths if os.path.exists(path)]
 
@@ -150,7 +160,7 @@ def _argv(package: Package, path: str) -> List[str]:
     if package.kind == "toolkit":
         return installer
     # The kernels find their toolkit by ASCEND_OPP_PATH, which the toolkit's set_env.sh sets.
-    set_env = os.path.join(cann_tree.arch_dir(package.root, package.version), "script", "set_env.sh")
+    set_env = cann_tree.set_env(package.root, package.version)
     return ["bash", "-c", 'source "$1" && shift && exec "$@"', "ascend-fleet", set_env, *installer]
 
 

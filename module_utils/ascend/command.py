@@ -9,9 +9,11 @@ import subprocess
 import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Dict, List, Optional
 
 GRACE_S = 5  # between asking a process group to end and ending it
+MOST_BYTES = 16 * 1024 * 1024  # of output that is read: a tool gone wild does not fill the memory
 
 
 @dataclass(frozen=True)
@@ -31,14 +33,16 @@ def run(
     argv: List[str],
     timeout_s: float,
     env: Optional[Dict[str, str]] = None,
-    umask: int = 0o022,
+    umask: Optional[int] = 0o022,
     cwd: Optional[str] = None,
+    locale: str = "C.UTF-8",
 ) -> Result:
     """Run ``argv`` and return its result; a program that cannot be started has code 127 and the reason as output.
 
-    ``env`` replaces the environment (default: the caller's); the locale is C.UTF-8 either way.
+    ``env`` replaces the environment (default: the caller's); the locale is ``locale`` either way. Without ``umask`` no
+    code runs between fork and exec, so that threads may call this.
     """
-    environment = dict(os.environ if env is None else env, LC_ALL="C.UTF-8", LANG="C.UTF-8")
+    environment = dict(os.environ if env is None else env, LC_ALL=locale, LANG=locale, LANGUAGE="")
     # A file, not a pipe: a daemon that the program leaves behind would hold a pipe open long after the program's end.
     with tempfile.TemporaryFile() as output:
         try:
@@ -50,7 +54,7 @@ def run(
                 env=environment,
                 cwd=cwd,
                 start_new_session=True,
-                preexec_fn=lambda: _set_umask(umask),  # pylint: disable=subprocess-popen-preexec-fn
+                preexec_fn=None if umask is None else partial(_set_umask, umask),
             )
         except OSError as error:
             return Result(127, str(error), False)
@@ -58,8 +62,13 @@ def run(
         if timed_out:
             _end(process)
         output.seek(0)
-        text = output.read().decode("utf-8", "replace")
+        text = output.read(MOST_BYTES).decode("utf-8", "replace")
     return Result(-signal.SIGKILL if timed_out else process.returncode, text, timed_out)
+
+
+def query(argv: List[str], timeout_s: float) -> Result:
+    """Run a program that only tells something: locale C, safe to call from several threads at once."""
+    return run(argv, timeout_s, umask=None, locale="C")
 
 
 def _set_umask(umask: int) -> None:

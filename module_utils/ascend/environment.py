@@ -13,13 +13,14 @@ import os
 import shutil
 import tarfile
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
+from ansible.module_utils.ascend import dist_record, distributions, plan, python_tree, virtualenv
 from ansible.module_utils.ascend import lock as locks
-from ansible.module_utils.ascend import plan, python_tree
 from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.depot_file import DepotFile, take
 from ansible.module_utils.ascend.errors import AscendError
+from ansible.module_utils.ascend.python_tree import Made
 
 SOURCE = os.path.join("src", "LLaMA-Factory")
 
@@ -51,29 +52,38 @@ class Wanted:
     def distributions(self) -> Dict[str, str]:
         return locks.parse(self.lock)
 
+    @property
+    def editable(self) -> Tuple[str, ...]:
+        return ("llamafactory",) if self.source else ()
 
-def problems(wanted: Wanted) -> List[str]:
-    """Return how the environment differs from what is wanted; ["it is absent"] when there is none."""
+
+def problems(wanted: Wanted, deep: bool = False) -> List[str]:
+    """Return how the environment differs from what is wanted; ["it is absent"] when there is none.
+
+    ``deep`` holds every file to its sum instead of a look at the upper folders.
+    """
     if not os.path.isdir(wanted.path):
         return ["it is absent"]
-    found = python_tree.read_environment(wanted.path)
-    distributions = wanted.distributions()
-    if wanted.source and "llamafactory" in found["distributions"]:
-        distributions["llamafactory"] = found["distributions"]["llamafactory"]
-    asked = {"distributions": distributions, "cann_home": wanted.cann_home, "source": bool(wanted.source)}
+    found = python_tree.read_environment(wanted.path, _made(wanted, python_tree.recorded(wanted.path)), deep)
+    asked = {"lock_digest": wanted.lock_digest, "cann_home": wanted.cann_home, "source": bool(wanted.source)}
     return plan.environment_problems(found, asked)
 
 
-def build(wanted: Wanted, run: Run) -> None:
-    """Bring the environment to what is wanted. Raises AscendError; may be run again at any point."""
+def build(wanted: Wanted, run: Run, deep: bool = False) -> None:
+    """Bring the environment to what is wanted. Raises AscendError; may be run again at any point.
+
+    ``deep`` holds every file to its sum, and has those replaced that differ.
+    """
     uv = _program(take(wanted.uv, wanted.cache_dir))
     shutil.rmtree(wanted.building, ignore_errors=True)
     os.makedirs(wanted.building, mode=0o755)
     try:
+        recorded = python_tree.recorded(wanted.path)
         _without_record(wanted.path)
-        _virtualenv(wanted, uv, run)
+        _virtualenv(wanted, recorded, uv, run)
         _drop_broken(wanted.path)
-        _sync(wanted, uv, run)
+        _drop_foreign(wanted, recorded)
+        _sync(wanted, recorded, deep, uv, run)
         _drop_broken(wanted.path)  # what uv left of a distribution whose RECORD was not whole
         if wanted.source:
             _editable(wanted, wanted.source, uv, run)
@@ -110,6 +120,14 @@ def make_current(path: str, link: str) -> None:
             found="no %s in it" % python_tree.RECORD,
             remedy="build it first (python_env with a lock)",
         )
+    if os.path.isdir(link) and not os.path.islink(link):
+        raise AscendError(
+            "the link to the current environment cannot be made",
+            wanted="a link, or nothing there",
+            found="a folder",
+            where=link,
+            remedy="mv %s %s.old" % (link, link),
+        )
     partial = link + ".part"
     if os.path.lexists(partial):
         os.unlink(partial)
@@ -117,24 +135,46 @@ def make_current(path: str, link: str) -> None:
     os.replace(partial, link)
 
 
-def _virtualenv(wanted: Wanted, uv: str, run: Run) -> None:
-    """Made anew unless its interpreter is the wanted one."""
-    program = os.path.join(wanted.path, "bin", "python")
-    if os.path.realpath(program) == os.path.realpath(wanted.python) and os.path.isfile(os.path.realpath(program)):
+def _made(wanted: Wanted, recorded: Optional[Made]) -> Made:
+    """Return what the environment is held to. An editable checkout has the version that it says it has."""
+    pins = wanted.distributions()
+    for name in wanted.editable:
+        pins.pop(name, None)
+        version = python_tree.inspect(wanted.path).distributions.get(name)
+        if version:
+            pins[name] = version
+    known = recorded or Made({})
+    return Made(pins, wanted.editable, known.python, known.corrected)
+
+
+def _virtualenv(wanted: Wanted, recorded: Optional[Made], uv: str, run: Run) -> None:
+    """Made anew unless its interpreter is the wanted one and its settings are whole."""
+    program = os.path.realpath(os.path.join(wanted.path, "bin", "python"))
+    there = virtualenv.read(wanted.path, str)
+    same = recorded is None or recorded.python in (None, there.version)
+    if program == os.path.realpath(wanted.python) and os.path.isfile(program) and same and not there.problems:
         return
     shutil.rmtree(wanted.path, ignore_errors=True)
     _uv(wanted, run, [uv, "venv", "--python", wanted.python, wanted.path])
 
 
-def _sync(wanted: Wanted, uv: str, run: Run) -> None:
+def _sync(wanted: Wanted, recorded: Optional[Made], deep: bool, uv: str, run: Run) -> None:
     text = locks.without(wanted.lock, "llamafactory") if wanted.source else wanted.lock
     requirements = os.path.join(wanted.building, "lock.txt")
     _write(requirements, text)
     argv = [uv, "pip", "sync", "--python", os.path.join(wanted.path, "bin", "python"), "--require-hashes"]
     argv += ["--no-index", "--find-links", wanted.wheelhouse, "--link-mode", "hardlink", "--compile-bytecode"]
-    for name in sorted(python_tree.lost_files(wanted.path)):
+    for name in _reinstalled(wanted, recorded, deep):
         argv += ["--reinstall-package", name]
     _uv(wanted, run, [*argv, requirements])
+
+
+def _reinstalled(wanted: Wanted, recorded: Optional[Made], deep: bool) -> List[str]:
+    """Return the distributions that uv takes for whole, by the names of their folders, and that are not."""
+    sums = dist_record.ALL_SUMS if deep else dist_record.INFO_SUMS
+    names = set(distributions.lost_files(wanted.path, recorded.corrected if recorded else None, sums))
+    names.update(python_tree.inspect(wanted.path, _made(wanted, recorded)).difference()["other"])
+    return sorted(names)
 
 
 def _editable(wanted: Wanted, source: DepotFile, uv: str, run: Run) -> None:
@@ -181,9 +221,21 @@ def _uv(wanted: Wanted, run: Run, argv: List[str]) -> None:
 
 def _drop_broken(path: str) -> None:
     """uv cannot remove a distribution with a broken RECORD; without its dist-info it installs it anew."""
-    _, _, found = python_tree.read_distributions(path)
-    for info in python_tree.broken_infos(path) if found else []:
-        shutil.rmtree(info)
+    for info in distributions.broken_infos(path):
+        _remove(info)
+
+
+def _drop_foreign(wanted: Wanted, recorded: Optional[Made]) -> None:
+    """Leftovers, other folders' .pth files and the like: uv does not know them."""
+    for path in python_tree.foreign_paths(python_tree.inspect(wanted.path, _made(wanted, recorded))):
+        _remove(path)
+
+
+def _remove(path: str) -> None:
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    else:
+        os.unlink(path)
 
 
 def _without_record(path: str) -> None:
@@ -193,14 +245,17 @@ def _without_record(path: str) -> None:
 
 
 def _record(wanted: Wanted) -> None:
-    python = python_tree.read_environment(wanted.path)
+    """What it was built from: the environment is held to this from now on."""
+    there = python_tree.inspect(wanted.path)
     value: Dict[str, Any] = {
-        "schema": 1,
+        "schema": 2,
         "release": wanted.release,
         "lock_digest": wanted.lock_digest,
         "cann_home": wanted.cann_home,
-        "python": os.path.basename(os.path.dirname(os.path.dirname(wanted.python))),
-        "distributions": len(python["distributions"]),
+        "python": there.python,
+        "distributions": _made(wanted, None).pins,
+        "editable": {name: there.editable[name] for name in wanted.editable if name in there.editable},
+        "corrected": distributions.corrections(wanted.path),
     }
     _write(os.path.join(wanted.path, python_tree.RECORD), json.dumps(value, sort_keys=True) + "\n")
 

@@ -12,7 +12,9 @@ from ansible.module_utils.ascend.command import Result
 Run = Callable[[List[str], float], Result]
 Finding = Dict[str, str]
 
-MOST_CHARACTERS = 400  # of a tool's own words in a finding: facts stay small
+MOST_CHARACTERS = 300  # of a tool's own words in a finding: facts stay small
+MOST_FINDINGS = 3500  # characters of all findings of a node; those beyond are named and counted
+_KEYS = 90  # characters of a finding's keys and quotes, as JSON
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,24 @@ def finding(
         "where": where,
         "remedy": remedy,
     }
+
+
+def bounded(findings: List[Finding]) -> List[Finding]:
+    """Return the findings as long as there is room, and one that names and counts those that are left out."""
+    room, kept = MOST_FINDINGS, 0
+    for found in findings:
+        room -= _KEYS + sum(len(words) for words in found.values())
+        if room < 0:
+            break
+        kept += 1
+    left_out = [found["name"] for found in findings[kept:]]
+    if not left_out:
+        return findings
+    counts = ["%d x %s" % (left_out.count(name), name) for name in sorted(set(left_out))]
+    problem = "%d findings more than the facts have room for" % len(left_out)
+    remedy = "cure those above first, then look again: ansible NODE -m ascend_facts"
+    more = finding("facts", "findings-left-out", problem, "a node with few faults", ", ".join(counts), "", remedy)
+    return findings[:kept] + [more]
 
 
 def shortened(words: str) -> str:

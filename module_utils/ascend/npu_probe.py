@@ -6,12 +6,14 @@ from __future__ import annotations
 import json
 import os
 import re
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.errors import AscendError
+from ansible.module_utils.ascend.symptoms import recognise
 
 Run = Callable[..., Result]
+Card = Dict[str, Any]
 
 MARK = "ascend-fleet-probe:"
 # One process: importing torch takes longer than all cards together. A card's failure does not hide the next card's.
@@ -40,17 +42,18 @@ for index in range(result["count"]):
 print("ascend-fleet-probe:" + json.dumps(result))
 """
 
-# What a failure says -> what it means and what helps. The first that matches is shown.
-KNOWN = (
-    (r"libhccl\.so|libascendcl\.so", "CANN's libraries are not found", "run site.yml: it repairs the toolkit"),
-    (r"libascend_hal\.so|drvRetCode", "the NPU driver does not answer", "npu-smi info; reinstall or load the driver"),
-    (r"507033", "the driver and CANN do not match", "install the driver that the release names, reboot"),
-    (r"507008|-8020", "a card is held by another container or process", "npu-smi info; end what holds the card"),
-    (r"500001|EC0010|EH9999", "CANN cannot initialise", "less ~/ascend/log/debug/plog/*; run site.yml"),
-    (r"np\.float_|_ARRAY_API", "numpy 2 is installed", "run site.yml: it restores the lock"),
-    (r"pkg_resources|packaging' from", "setuptools is too new or 70.0.0", "run site.yml: it restores the lock"),
-    (r"No module named", "a distribution is missing", "run site.yml: it restores the lock"),
-)
+
+class ProbeError(AscendError):
+    """An AscendError that also names the symptom, None where it is unknown, and holds what the cards answered."""
+
+    def __init__(self, problem: str, symptom: Optional[str] = None, cards: Sequence[Card] = (), **parts: str) -> None:
+        super().__init__(problem, **parts)
+        self.symptom = symptom
+        self.cards = list(cards)
+
+    def as_dict(self) -> Dict[str, Any]:
+        """Return the parts, for a module's result."""
+        return {**super().as_dict(), "symptom": self.symptom, "cards": self.cards}
 
 
 def check(
@@ -61,12 +64,17 @@ def check(
     expected_versions: Dict[str, str],
     timeout_s: int,
 ) -> Dict[str, Any]:
-    """Return ``{"cards", "versions", "llamafactory"}``. Raises AscendError when anything is not as expected."""
-    probe = _probe(run, ascend_env, environment, sorted(expected_versions), timeout_s)
-    _hold_cards(probe, environment, expected_devices)
+    """Return ``{"cards", "versions", "llamafactory"}``. Raises ProbeError when anything is not as expected.
+
+    A card is ``{"index", "ok", "name", "memory_total_mb", "error", "symptom", "remedy"}``: of one that failed,
+    ``error`` is its own words, ``symptom`` and ``remedy`` what they mean and what helps, None where they are unknown.
+    """
+    probe, noise = _probe(run, ascend_env, environment, sorted(expected_versions), timeout_s)
+    cards = [_explained(card) for card in probe["cards"]]
+    _hold_cards(probe, cards, noise, environment, expected_devices)
     for name, wanted in sorted(expected_versions.items()):
         if probe["versions"].get(name) != wanted:
-            raise AscendError(
+            raise ProbeError(
                 "%s is not the locked version" % name,
                 wanted=wanted,
                 found=str(probe["versions"].get(name)),
@@ -74,33 +82,48 @@ def check(
                 remedy="run site.yml: it restores the lock",
             )
     version = _llamafactory(run, ascend_env, environment, expected_versions.get("llamafactory"), timeout_s)
-    return {"cards": probe["cards"], "versions": probe["versions"], "llamafactory": version}
+    return {"cards": cards, "versions": probe["versions"], "llamafactory": version}
 
 
-def _probe(run: Run, ascend_env: str, environment: str, names: List[str], timeout_s: int) -> Dict[str, Any]:
+def _probe(run: Run, ascend_env: str, environment: str, names: List[str], timeout_s: int) -> Tuple[Dict[str, Any], str]:
+    """Return the probe's answer, and what else was printed: CANN says there why it sees no card."""
     argv = [ascend_env, "python", "-c", PROBE, json.dumps(names)]
     result = run(argv, timeout_s, env=_variables(environment))
-    for line in result.output.splitlines():
+    lines = result.output.splitlines()
+    for line in lines:
         if line.startswith(MARK):
             answer: Dict[str, Any] = json.loads(line[len(MARK) :])
-            return answer
+            return answer, "\n".join(other for other in lines if other is not line)
     raise _failure("torch and torch_npu do not run", result, environment, timeout_s)
 
 
-def _hold_cards(probe: Dict[str, Any], environment: str, expected_devices: int) -> None:
-    bad = [card for card in probe["cards"] if not card["ok"]]
+def _explained(card: Card) -> Card:
+    known = recognise(card["error"])[:1] if card["error"] else ()
+    return {
+        **card,
+        "symptom": known[0].name if known else None,
+        "remedy": known[0].remedy if known else None,
+    }
+
+
+def _hold_cards(probe: Dict[str, Any], cards: List[Card], noise: str, environment: str, expected_devices: int) -> None:
+    bad = [card for card in cards if not card["ok"]]
     if probe["available"] is True and probe["count"] == expected_devices and not bad:
         return
     found = "is_available() %s, %d devices" % (probe["available"], probe["count"])
     if bad:
         found += "; card %s: %s" % (bad[0]["index"], bad[0]["error"])
-    meaning, remedy = _meaning(found) or ("torch-npu does not see every card", "npu-smi info; dmesg | tail")
-    raise AscendError(
-        meaning,
+    known = recognise(bad[0]["error"] if bad else noise)[:1]
+    if known and not bad:
+        found += "; %s" % known[0].evidence
+    raise ProbeError(
+        known[0].what if known else "torch-npu does not see every card",
+        symptom=known[0].name if known else None,
+        cards=cards,
         wanted="is_available() True, %d devices, each gives a tensor back" % expected_devices,
         found=found,
         where=environment,
-        remedy=remedy,
+        remedy=known[0].remedy if known else "npu-smi info; dmesg | tail",
     )
 
 
@@ -112,7 +135,7 @@ def _llamafactory(run: Run, ascend_env: str, environment: str, wanted: Optional[
     if result.code != 0 or not match:
         raise _failure("llamafactory-cli does not run", result, environment, timeout_s)
     if match.group(1).rstrip("|") != wanted:
-        raise AscendError("llamafactory-cli is another version", wanted=wanted, found=match.group(1), where=environment)
+        raise ProbeError("llamafactory-cli is another version", wanted=wanted, found=match.group(1), where=environment)
     return match.group(1)
 
 
@@ -125,17 +148,15 @@ def _variables(environment: str) -> Dict[str, str]:
     }
 
 
-def _failure(what: str, result: Result, environment: str, timeout_s: int) -> AscendError:
+def _failure(what: str, result: Result, environment: str, timeout_s: int) -> ProbeError:
     if result.timed_out:
-        return AscendError(what, wanted="an answer within %d s" % timeout_s, found="none", where=environment)
-    meaning, remedy = _meaning(result.output) or (
-        "exit code %d" % result.code,
-        "ascend-env python -c 'import torch_npu'",
+        return ProbeError(what, wanted="an answer within %d s" % timeout_s, found="none", where=environment)
+    known = recognise(result.output)[:1]
+    return ProbeError(
+        "%s: %s" % (what, known[0].what if known else "exit code %d" % result.code),
+        symptom=known[0].name if known else None,
+        wanted="exit code 0",
+        found=result.last_lines(6),
+        where=environment,
+        remedy=known[0].remedy if known else "ascend-env python -c 'import torch_npu'",
     )
-    return AscendError(
-        "%s: %s" % (what, meaning), wanted="exit code 0", found=result.last_lines(6), where=environment, remedy=remedy
-    )
-
-
-def _meaning(text: str) -> Any:
-    return next(((meaning, remedy) for sign, meaning, remedy in KNOWN if re.search(sign, text)), None)

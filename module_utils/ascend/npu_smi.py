@@ -1,17 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """Read the table of ``npu-smi info``.
 
-The columns are those that the table's own header names, in its order: widths and driver versions decide nothing. What
+The columns are those that the table's own headers name, in their order: widths and driver versions decide nothing. What
 cannot be read becomes a line in ``problems``; everything readable around it is kept. Nothing here raises on text.
-Seen: npu-smi 21.0.3 to 25.5 and the Ascend 950's, cards of one to four chips, tables quoted with ``> ``, cut, elided,
-without title or header, with log lines around.
+
+A card has two rows, one below the other, and borders around them. Which header a row stands below is told by its values
+(a bus id, "3318 / 65536", ...). A card's row takes the chip's row that follows it, and none from beyond a border or an
+unreadable line: half a card is reported rather than one with another's values. What the text alone cannot tell is a
+table that lost the end of one card and the beginning of the next, with the border between them.
+
+Seen: npu-smi 21.0.3 to 25.5 and the Ascend 950's; cards of one to four chips; tables quoted with "> ", cut, elided,
+without title, header or borders, with log lines around and between.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Dict, List, Optional, Set, Tuple
+from typing import Any, Callable, Dict, List, Optional, Set, Tuple
 
 from ansible.module_utils.ascend import tool_output
 
@@ -20,9 +26,10 @@ from ansible.module_utils.ascend import tool_output
 class Device:
     """One chip of a card. None: the table has no such column, "NA" or "-" in it, or ``problems`` says why.
 
-    ``health`` is the tool's word (OK, Warning, Alarm, Critical, UNKNOWN), empty when it cannot be read. ``device_id`` is
-    the logical number (column Device), ``phy_id`` the physical one (Phy-ID). ``memory_*`` is the column
-    Memory-Usage(MB) (DDR, 0 on a 910B), ``hbm_*`` HBM-Usage(MB), both in MB; ``hugepages_*`` in pages.
+    ``name`` is "" where no column is called so. ``health`` is the tool's word (OK, Warning, Alarm, Critical, UNKNOWN,
+    ...), "" when it cannot be read. ``chip_id`` counts the chips of a card (the Ascend 950's table does not).
+    ``device_id`` is the logical number (column Device), ``phy_id`` the physical one (Phy-ID). ``memory_*`` is the
+    column Memory-Usage(MB) (DDR, 0 on a 910B), ``hbm_*`` HBM-Usage(MB), both in MB; ``hugepages_*`` in pages.
     """
 
     npu_id: int
@@ -88,47 +95,87 @@ def parse_info(text: str) -> NpuSmiInfo:
 
 
 CARD, CHIP, PROCESS = "card", "chip", "process"
-# Column name -> the kind of row it belongs to ("" where several have it). Every name that has been seen.
-_KIND = {
-    "NPU": "",
-    "NPU ID": "",
-    "Name": CARD,
-    "Health": CARD,
-    "Power(W)": CARD,
-    "Temp(C)": CARD,
-    "Hugepages-Usage(page)": CARD,
-    "Chip": "",
-    "Device": CHIP,
-    "Phy-ID": CHIP,
-    "Bus-Id": CHIP,
-    "AICore(%)": CHIP,
-    "NPU Util(%)": CHIP,
-    "Memory-Usage(MB)": CHIP,
-    "HBM-Usage(MB)": CHIP,
-    "Process id": PROCESS,
-    "Process id in container": PROCESS,
-    "Process name": PROCESS,
-    "Process memory(MB)": PROCESS,
-}
-# Longer names first: "NPU ID" is one column, "NPU   Name" are two. What is no known name still holds its place.
-_COLUMN = re.compile(
-    r"(?:%s)(?!\S)|\S+" % "|".join(re.escape(name) for name in sorted(_KIND, key=len, reverse=True))
-)
-_TITLE = re.compile(r"\|\s*npu-smi\b")
-_TOOL = re.compile(r"npu-smi\s+([^\s|]+)")
-_DRIVER = re.compile(r"Version:\s*([^\s|]+)")
-_BORDER = re.compile(r"[-+=|\s]*")
-_BUS_ID = re.compile(r"[0-9A-Fa-f]{4,8}:[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}\.[0-9A-Fa-f]")
-_HEALTH = re.compile(r"[A-Za-z]+")
-_IDLE = re.compile(r"\|\s*No running processes found in NPU\s+([0-9]{1,18})\s*\|?\s*")
-_SLASH = re.compile(r"\s*/\s*")
+MOST_CHARACTERS = 128  # of a name, a version, a word for the health: what is longer is damage
 
-Columns = List[List[str]]
-Values = Dict[str, str]
+
+def _words(text: str) -> Optional[str]:
+    return text if 0 < len(text) <= MOST_CHARACTERS and tool_output.bus_id(text) is None else None
+
+
+def _free(text: str) -> Optional[str]:
+    return text if len(text) <= MOST_CHARACTERS else None
+
+
+# A column's name in small letters -> what its value is called here, and how it is read. Every name that has been seen.
+_COLUMNS: Dict[str, Tuple[str, Callable[[str], Any]]] = {
+    "npu": ("npu_id", tool_output.count),
+    "npu id": ("npu_id", tool_output.count),
+    "name": ("name", _words),
+    "health": ("health", _words),
+    "power(w)": ("power_w", tool_output.number),
+    "temp(c)": ("temperature_c", tool_output.integer),
+    "hugepages-usage(page)": ("hugepages", tool_output.pair),
+    "chip": ("chip_id", tool_output.count),
+    "device": ("device_id", tool_output.count),
+    "phy-id": ("phy_id", tool_output.count),
+    "bus-id": ("bus_id", tool_output.bus_id),
+    "aicore(%)": ("aicore_percent", tool_output.percent),
+    "npu util(%)": ("aicore_percent", tool_output.percent),
+    "memory-usage(mb)": ("memory", tool_output.pair),
+    "hbm-usage(mb)": ("hbm", tool_output.pair),
+    "process id": ("pid", tool_output.count),
+    "process id in container": ("container_pid", tool_output.count),
+    "process name": ("process_name", _free),
+    "process memory(mb)": ("memory_mb", tool_output.count),
+}
+_LONGEST = max(len(name.split()) for name in _COLUMNS)
+_TEXTS = ("name", "health", "process name")  # "NA" and "-" are words there, and blanks belong to them
+_NAME = ("process name",)
+
+Cell = Tuple[str, ...]  # the columns that one cell of a header names
+Columns = Tuple[Cell, ...]
+
+# Where no header is left (npu-smi info | grep 910B3): a row is read if it is whole and fits one of these.
+_CARD_MEASURES = ("Power(W)", "Temp(C)", "Hugepages-Usage(page)")
+_CHIP_MEASURES = ("AICore(%)", "Memory-Usage(MB)", "HBM-Usage(MB)")
+_USUAL: Dict[str, Tuple[Columns, ...]] = {
+    CARD: (
+        (("NPU", "Name"), ("Health",), _CARD_MEASURES),
+        (("NPU", "Name"), ("Health",), _CARD_MEASURES[:2]),
+        (("NPU ID",), ("Name",), ("Health",), _CARD_MEASURES),
+    ),
+    CHIP: (
+        (("Chip",), ("Bus-Id",), _CHIP_MEASURES),
+        (("Chip", "Device or Phy-ID"), ("Bus-Id",), _CHIP_MEASURES),
+        (("Chip", "Device or Phy-ID"), ("Bus-Id",), _CHIP_MEASURES[:2]),
+        ((), (), ("Bus-Id",), _CHIP_MEASURES),
+    ),
+}
+# One of these words makes a row a card's even if its measures are damaged or cut off.
+_HEALTHS = ("OK", "WARNING", "ALARM", "CRITICAL", "UNKNOWN", "OFFLINE")
+
+_TITLE = re.compile(r"\|\s*npu-smi\b")
+# What nothing follows, neither a blank nor a border, may have been cut.
+_TOOL = re.compile(r"npu-smi\s+(?!Version:)([^\s|]{1,128})[\s|]")
+_DRIVER = re.compile(r"Version:\s*([^\s|]{1,128})[\s|]")
+_NO_PROCESS = re.compile(r"\|\s*No\s+running")
+_IDLE = re.compile(r"\|\s*No\s+running\s+processes\s+found(?:\s+in\s+NPU\s+([0-9]{1,18})(?:\s*\||\s)|\s*\|)\s*")
+_SLASH = re.compile(r"\s*/\s*")
+_GAP = re.compile(r"\s{2,}|\t")
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A row read below one header: its values, what is wrong and with how many cells, and whether it was cut."""
+
+    values: Dict[str, Any]
+    problems: List[str]
+    bad: int
+    cut: bool
 
 
 class _Reader:
-    """Reads line by line. A card's row waits in ``_card`` for its chip's row, the next one."""
+    """Reads line by line. A card's row waits in ``_card`` for its chip's row."""
 
     def __init__(self) -> None:
         self.tool_version: Optional[str] = None
@@ -138,280 +185,380 @@ class _Reader:
         self.idle: List[int] = []
         self.problems: List[str] = []
         self._columns: Dict[str, Columns] = {}
-        self._in_processes = False
-        self._again = False  # below a second table's title
-        self._card: Optional[Tuple[int, Values]] = None
-        self._seen: Set[Tuple[int, Optional[int]]] = set()
+        self._assumed: Set[str] = set()  # the kinds of rows that stand below no header
+        self._left_out = 0  # a line "..." before everything else
+        self._card: Optional[Tuple[int, Dict[str, Any]]] = None
+        self._seen: Set[Tuple[Optional[int], ...]] = set()
+        self._below: Optional[Tuple[int, str]] = None  # the title or the header below which nothing was read yet
+        self._edge = ""  # what the last border is made of, "-" or "="
+        self._row_line = 0  # the last row's
+        self._cut_line = 0
+        self._open = False  # no border yet after the last row, title or header
+        self._empty_line = 0  # a border that follows another one
+        self._over = False  # a second table has begun
 
     def read(self, number: int, line: str) -> None:
         inner = line.lstrip()
-        if self._again or not inner or _BORDER.fullmatch(inner):
+        if self._over or not inner:
             return
-        if inner.startswith("|"):
+        if tool_output.is_elided(inner):
+            self._elided(number)
+        elif not inner.strip("| \t\r"):
+            self._separate()
+        elif tool_output.is_border(inner):
+            self._border(number, inner)
+        elif inner[0] == "|":
             self._table_line(number, inner)
-        elif inner.rstrip() == tool_output.ELIDED:
-            self._problem(number, "rows were left out of the table")
-        elif inner.count("|") > 1 and self._columns and not inner.startswith(("+", "[")):
-            self._problem(number, "a row without its left border: %s" % _quoted(inner))
+        elif (self._columns or self._assumed) and _looks_like_a_row(inner):
+            self._unread(number, "a row without its left border: %s" % tool_output.quoted(inner))
 
     def finish(self) -> None:
-        self._without_chip()
-        if self._columns and not self._in_processes and not self.devices and not self.problems:
-            self.problems.append("the table ends below its header")
+        """Say whether the table seems to go on behind the text's end."""
+        self._separate()
+        if self._over:
+            return
+        if self._below:
+            self._problem(self._below[0], "the table ends below its %s" % self._below[1])
+        elif self._row_line == self._cut_line:
+            return  # said there
+        elif self._open and self._edge:
+            self._problem(self._row_line, "the table ends without a border: it may go on")
+        elif self._edge == "-" and PROCESS not in self._columns:
+            self._problem(self._row_line, "the table ends within a card: it may go on")
+
+    def _elided(self, number: int) -> None:
+        if self._columns or self._assumed:
+            self._unread(number, "rows were left out of the table")
+        else:
+            self._left_out = number  # of a table, if rows without a header follow
+
+    def _border(self, number: int, line: str) -> None:
+        self._separate()
+        edge = "=" if "==" in line else "-"
+        if not self._below and not self._row_line:
+            return
+        if not self._open:
+            # "=" and "-" may be the end of the cards and the beginning of the processes: what follows will tell.
+            self._empty_line = number
+            if (self._edge, edge) != ("=", "-"):
+                self._say_empty()
+        self._edge, self._open = edge, False
+
+    def _say_empty(self) -> None:
+        if self._empty_line:
+            self._problem(self._empty_line, "no row between two borders")
+            self._empty_line = 0
 
     def _table_line(self, number: int, line: str) -> None:
-        idle = _IDLE.fullmatch(line)
         if _TITLE.match(line):
             self._title(number, line)
-        elif idle:
-            self.idle.append(int(idle.group(1)))
-        elif line.lstrip("| \t").startswith("No running"):
-            if line.rstrip().endswith("|") and not re.search(r"[0-9]", line):
-                return  # "No running processes found" of a table that does not name the NPU
-            self._problem(number, "no NPU id in it: %s" % _quoted(line))
+            return
+        if _NO_PROCESS.match(line):
+            self._no_process(number, line)
+            return
+        cells = tool_output.cells(line)
+        columns = _header(cells)
+        if columns:
+            self._header(number, columns)
+        elif PROCESS in self._columns:
+            self._process(number, line, cells)
         else:
-            cells = _cells(line)
-            columns = [_header_columns(cell) for cell in cells]
-            if _is_header(columns):
-                self._header(number, columns)
-            else:
-                self._row(number, line, cells)
+            self._row(number, line, [cell.strip() for cell in cells])
 
     def _title(self, number: int, line: str) -> None:
-        if self._columns:
-            self._problem(number, "a second table begins; it was not read")
-            self._again = True
+        if self._has_begun():
+            self._second_table(number)
             return
+        if self._below:
+            self._problem(number, "the table begins again")
+            self._columns = {}
         tool, driver = _TOOL.search(line), _DRIVER.search(line)
-        # A title without its right border was cut: its last word may be, too.
-        whole = line.rstrip().endswith("|") or line[-1:].isspace()
-        self.tool_version = tool.group(1) if tool and (driver or whole) else None
-        self.driver_version = driver.group(1) if driver and whole else None
+        self.tool_version = tool.group(1) if tool else None
+        self.driver_version = driver.group(1) if driver else None
+        self._begin(number, "title")
         if not self.driver_version:
-            self._problem(number, "no version in the title: %s" % _quoted(line))
+            self._problem(number, "no version in the title: %s" % tool_output.quoted(line))
 
     def _header(self, number: int, columns: Columns) -> None:
-        kinds = [_KIND.get(name, "") for cell in columns for name in cell]
-        kind = max((CARD, CHIP, PROCESS), key=kinds.count)
-        unknown = [name for cell in columns for name in cell if name not in _KIND]
+        kind = _kind(columns)
+        if self._below and columns == self._columns.get(kind):
+            return  # the same line again
+        if PROCESS in self._columns or (kind != PROCESS and self._has_begun()):
+            self._second_table(number)
+            return
+        if kind in self._columns:
+            self._problem(number, "one more header than is known: %s" % tool_output.quoted(str(columns)))
+            return
+        self._separate()
+        unknown = [name for cell in columns for name in cell if name.lower() not in _COLUMNS]
         if unknown:
-            self._problem(number, "unknown columns: %s" % _quoted(" ".join(unknown)))
-        if kind == PROCESS:
-            self._without_chip()
-        self._in_processes = kind == PROCESS
+            self._problem(number, "unknown columns: %s" % tool_output.quoted(", ".join(unknown)))
         self._columns[kind] = columns
+        self._begin(number, "header")
+
+    def _begin(self, number: int, what: str) -> None:
+        self._below, self._open, self._left_out, self._empty_line = (number, what), True, 0, 0
+
+    def _has_begun(self) -> bool:
+        return bool(self.devices or self._card or self.processes or self.idle or PROCESS in self._columns)
+
+    def _second_table(self, number: int) -> None:
+        self._separate()
+        self._problem(number, "a second table begins; it was not read")
+        self._over = True
+
+    def _no_process(self, number: int, line: str) -> None:
+        match = _IDLE.fullmatch(line)
+        if not match:
+            self._unread(number, "not understood: %s" % tool_output.quoted(line))
+            return
+        self._mark_row(number)
+        if match.group(1):
+            self.idle.append(int(match.group(1)))
 
     def _row(self, number: int, line: str, cells: List[str]) -> None:
-        whole = line.rstrip().endswith("|")
-        if not whole and cells and not line[-1:].isspace():
-            # Cut inside a word: what is left of it is not a value.
-            words = cells[-1].split()
-            cells = cells[:-1] + [" ".join(words[:-1])]
-        if self._in_processes:
-            self._process(number, line, cells, whole)
+        closed = len(cells)
+        if not tool_output.is_whole(line):
+            self._cut_line, closed = number, len(cells) - 1
+            cells = tool_output.without_cut_word(line, cells)
+        card, chip = self._fitting(CARD, cells, closed), self._fitting(CHIP, cells, closed)
+        if card and (not chip or card.bad < chip.bad or (card.bad == chip.bad and not self._card)):
+            self._card_row(number, line, card)
+        elif chip:
+            self._chip_row(number, line, chip)
+        elif self._columns or self._assumed or cells[0][:1].isdigit():
+            self._unread(number, "%d cells, which no header has: %s" % (len(cells), tool_output.quoted(line)))
+
+    def _fitting(self, kind: str, cells: List[str], closed: int) -> Optional[_Row]:
+        """Return the row as one of this kind, None if it has more cells than its header."""
+        if kind in self._columns:
+            return _row_below(self._columns[kind], cells, closed)
+        usual = (_row_below(columns, cells, closed) for columns in _USUAL[kind])
+        return next((row for row in usual if row and not row.bad and not row.cut), None)
+
+    def _card_row(self, number: int, line: str, row: _Row) -> None:
+        # What is damaged, cut, or stands where the chip's row should be must not become a card by chance.
+        sure = not (row.cut or row.bad or self._card)
+        sure = sure or ("name" in row.values and row.values.get("health", "").upper() in _HEALTHS)
+        if not sure or "npu_id" not in row.values:
+            self._unread(number, "no row of a card: %s" % tool_output.quoted(line))
             return
-        kind = self._kind(cells)
-        columns = self._columns.get(kind)
-        if columns is None:
-            columns = _assumed(kind, cells)
-            self._problem(number, "no header names the columns of this %s; they were taken by their number" % kind)
-        if len(cells) > len(columns) or (whole and len(cells) < len(columns)):
-            self._unread(number, kind, "%d cells under a header of %d: %s" % (len(cells), len(columns), _quoted(line)))
+        self._separate()
+        self._accept(number, CARD, row, line)
+        self._card = (number, row.values)
+
+    def _chip_row(self, number: int, line: str, row: _Row) -> None:
+        # Without borders, nothing but its bus id tells a damaged chip's row from the next card's.
+        sure = not (row.cut or row.bad) or "bus_id" in row.values or bool(self._edge and row.values)
+        if not sure or not self._card:
+            self._unread(number, "no row of a chip below its card's: %s" % tool_output.quoted(line))
             return
-        values = self._named(number, cells, columns)
-        if not whole:
-            self._problem(number, "cut before its end: %s" % _quoted(line))
-        if kind == CARD:
-            self._without_chip()
-            self._card = (number, values)
-        else:
-            self._chip(number, values)
+        _, card = self._card
+        self._card = None
+        self._accept(number, CHIP, row, line)
+        self._device(number, dict(card, **row.values))
 
-    def _kind(self, cells: List[str]) -> str:
-        """A chip's row has a bus id, a card's its health, in the same place; NA may be either, in turn."""
-        if any(_BUS_ID.fullmatch(cell) for cell in cells):
-            return CHIP
-        place = next((i for i, cell in enumerate(self._columns.get(CARD, [])) if cell == ["Health"]), 1)
-        word = cells[place] if place < len(cells) else ""
-        if _HEALTH.fullmatch(word) and not tool_output.is_absent(word):
-            return CARD
-        return CHIP if self._card else CARD
+    def _accept(self, number: int, kind: str, row: _Row, line: str) -> None:
+        self._mark_row(number)
+        if kind not in self._columns and kind not in self._assumed:
+            self._assumed.add(kind)
+            if self._left_out:
+                self._problem(self._left_out, "rows were left out of the table")
+                self._left_out = 0
+            self._problem(number, "no header names the columns of a %s; they were taken to be the usual ones" % kind)
+        for why in row.problems:
+            self._problem(number, why)
+        if row.cut:
+            self._cut_line = number
+            self._problem(number, "cut before its end: %s" % tool_output.quoted(line))
 
-    def _unread(self, number: int, kind: str, why: str) -> None:
-        """A row whose cells are not the header's is not read at all: which value is which would be a guess."""
-        if kind == CARD:
-            self._without_chip()
-        self._problem(number, why)
-        if kind == CHIP and self._card:
-            _, card = self._card
-            self._card = None
-            self._device(number, card, {})
-
-    def _without_chip(self) -> None:
+    def _separate(self) -> None:
+        """What follows is not of the waiting card: report it without the values of its chip."""
         if self._card:
             number, values = self._card
             self._card = None
             self._problem(number, "the card has no row of its chip")
-            self._device(number, values, {})
+            self._device(number, values)
 
-    def _chip(self, number: int, values: Values) -> None:
-        if not self._card:
-            self._problem(number, "a chip's row without its card's")
-            return
-        _, card = self._card
-        self._card = None
-        self._device(number, card, values)
-
-    def _device(self, number: int, card: Values, chip: Values) -> None:
-        # A layout with the column "NPU ID" has one chip a card and no number for it.
-        npu_id, name = tool_output.integer(card.get("NPU", card.get("NPU ID", ""))), card.get("Name", "")
-        chip_id = 0 if chip and "NPU ID" in card else self._integer(number, chip, "Chip")
-        if npu_id is None or npu_id < 0 or not name:
-            self._problem(number, "no NPU id or name: %s" % _quoted(" ".join(card.values())))
-            return
+    def _device(self, number: int, values: Dict[str, Any]) -> None:
+        npu_id, chip_id = values["npu_id"], values.get("chip_id")
         if (npu_id, chip_id) in self._seen:
             self._problem(number, "NPU %d chip %s is there twice" % (npu_id, chip_id))
             return
         self._seen.add((npu_id, chip_id))
-        bus_id = chip.get("Bus-Id", "")
-        if not _BUS_ID.fullmatch(bus_id) and not tool_output.is_absent(bus_id):
-            self._problem(number, "Bus-Id is %s" % _quoted(bus_id))
-            bus_id = ""
-        memory = self._pair(number, chip, "Memory-Usage(MB)")
-        hbm = self._pair(number, chip, "HBM-Usage(MB)")
-        hugepages = self._pair(number, card, "Hugepages-Usage(page)")
+        pairs: Dict[str, Tuple[Optional[int], Optional[int]]] = {}
+        for name in ("memory", "hbm", "hugepages"):
+            used, total = pairs[name] = values.get(name, (None, None))
+            if used is not None and total is not None and used > total:
+                self._problem(number, "%s: %d of %d are used" % (name, used, total))
         self.devices.append(
             Device(
                 npu_id=npu_id,
                 chip_id=chip_id,
-                name=name,
-                health=card.get("Health", ""),
-                device_id=self._integer(number, chip, "Device"),
-                phy_id=self._integer(number, chip, "Phy-ID"),
-                bus_id=None if tool_output.is_absent(bus_id) else bus_id.upper(),
-                power_w=self._number(number, card, "Power(W)"),
-                temperature_c=self._integer(number, card, "Temp(C)"),
-                aicore_percent=self._integer(number, chip, "NPU Util(%)" if "NPU Util(%)" in chip else "AICore(%)"),
-                memory_used_mb=memory[0],
-                memory_total_mb=memory[1],
-                hbm_used_mb=hbm[0],
-                hbm_total_mb=hbm[1],
-                hugepages_used=hugepages[0],
-                hugepages_total=hugepages[1],
+                name=values.get("name", ""),
+                health=values.get("health", ""),
+                device_id=values.get("device_id"),
+                phy_id=values.get("phy_id"),
+                bus_id=values.get("bus_id"),
+                power_w=values.get("power_w"),
+                temperature_c=values.get("temperature_c"),
+                aicore_percent=values.get("aicore_percent"),
+                memory_used_mb=pairs["memory"][0],
+                memory_total_mb=pairs["memory"][1],
+                hbm_used_mb=pairs["hbm"][0],
+                hbm_total_mb=pairs["hbm"][1],
+                hugepages_used=pairs["hugepages"][0],
+                hugepages_total=pairs["hugepages"][1],
             )
         )
 
-    def _process(self, number: int, line: str, cells: List[str], whole: bool) -> None:
+    def _process(self, number: int, line: str, cells: List[str]) -> None:
         columns = self._columns[PROCESS]
-        if whole and len(cells) > len(columns) and ["Process name"] in columns:
-            # The name alone is free text, so it alone may hold the border's character.
-            place, more = columns.index(["Process name"]), len(cells) - len(columns)
-            cells = cells[:place] + ["|".join(cells[place : place + more + 1])] + cells[place + more + 1 :]
-        if len(cells) != len(columns):
-            self._problem(number, "%d cells under a header of %d: %s" % (len(cells), len(columns), _quoted(line)))
+        place = next((i for i, cell in enumerate(columns) if tuple(map(str.lower, cell)) == _NAME), len(columns))
+        closed = len(cells)
+        if not tool_output.is_whole(line):
+            self._cut_line, closed = number, len(cells) - 1
+            cells = tool_output.without_cut_word(line, cells)
+        more = len(cells) - len(columns)
+        if closed < len(columns):
+            # The name alone is free text. The border's character in it hides which cell is which.
+            cells, closed = cells[:place], min(closed, place)
+        elif more > 0 and place < len(columns):
+            cells[place : place + more + 1] = ["|".join(cells[place : place + more + 1])]
+            closed = len(cells)
+        row = _row_below(columns, [cell.strip() for cell in cells], closed)
+        if not row or "npu_id" not in row.values or "pid" not in row.values:
+            self._unread(number, "no row of a process: %s" % tool_output.quoted(line))
             return
-        values = self._named(number, cells, columns)
-        npu_id = tool_output.integer(values.get("NPU", values.get("NPU ID", "")))
-        pid = tool_output.integer(values.get("Process id", ""))
-        if npu_id is None or pid is None or not whole:
-            self._problem(number, "no NPU id, no process id or no end: %s" % _quoted(line))
+        npu_id, chip_id, pid = key = row.values["npu_id"], row.values.get("chip_id"), row.values["pid"]
+        self._accept(number, PROCESS, row, line)
+        if key in self._seen:
+            self._problem(number, "process %d on NPU %d chip %s is there twice" % (pid, npu_id, chip_id))
             return
-        self.processes.append(
-            Process(
-                npu_id,
-                0 if "NPU ID" in values else self._integer(number, values, "Chip"),
-                pid,
-                values.get("Process name", ""),
-                self._integer(number, values, "Process memory(MB)"),
-                self._integer(number, values, "Process id in container"),
-            )
-        )
+        self._seen.add(key)
+        name, memory_mb = row.values.get("process_name", ""), row.values.get("memory_mb")
+        self.processes.append(Process(npu_id, chip_id, pid, name, memory_mb, row.values.get("container_pid")))
 
-    def _named(self, number: int, cells: List[str], columns: Columns) -> Values:
-        """Return column name -> text. A cell of one column is its whole text, else its words, one a column."""
-        values: Values = {}
-        for cell, names in zip(cells, columns):
-            text = _SLASH.sub("/", cell)
-            if len(names) == 1:
-                values[names[0]] = cell if names[0] == "Process name" else text
-                continue
-            words = text.split(None, len(names) - 1) if names[-1] == "Name" else text.split()
-            if len(words) == len(names) and (names[-1] != "Name" or not re.match(r"\S+\s+\S*$|[0-9]+\s", words[-1])
-                                             or re.match(r"[A-Za-z]", words[-1])):  # fmt: skip
-                values.update(zip(names, words))
-            elif names:
-                self._problem(number, "%s is not one value each of %s" % (_quoted(cell), ", ".join(names)))
-        return values
+    def _unread(self, number: int, why: str) -> None:
+        self._separate()
+        if self._columns or self._assumed:
+            self._mark_row(number)
+        self._problem(number, why)
 
-    def _integer(self, number: int, values: Values, name: str) -> Optional[int]:
-        text = values.get(name, "")
-        value = tool_output.integer(text)
-        if value is None and not tool_output.is_absent(text):
-            self._problem(number, "%s is %s" % (name, _quoted(text)))
-        return value
-
-    def _number(self, number: int, values: Values, name: str) -> Optional[float]:
-        text = values.get(name, "")
-        value = tool_output.number(text)
-        if value is None and not tool_output.is_absent(text):
-            self._problem(number, "%s is %s" % (name, _quoted(text)))
-        return value
-
-    def _pair(self, number: int, values: Values, name: str) -> Tuple[Optional[int], Optional[int]]:
-        """Return (used, total) of "3862/65536"."""
-        text = values.get(name, "")
-        parts = text.split("/")
-        if len(parts) == 2:
-            pair = tool_output.integer(parts[0]), tool_output.integer(parts[1])
-            if all(value is not None or tool_output.is_absent(part) for value, part in zip(pair, parts)):
-                if pair[0] is not None and pair[1] is not None and pair[0] > pair[1]:
-                    self._problem(number, "%s is %s: more used than there is" % (name, _quoted(text)))
-                return pair
-        if not tool_output.is_absent(text):
-            self._problem(number, "%s is %s" % (name, _quoted(text)))
-        return None, None
+    def _mark_row(self, number: int) -> None:
+        self._say_empty()
+        self._row_line, self._open, self._below = number, True, None
 
     def _problem(self, number: int, why: str) -> None:
         self.problems.append("line %d: %s" % (number, why))
 
 
-def _header_columns(cell: str) -> List[str]:
-    """Return the columns that a cell of a header names; unknown words that stand together are one column."""
-    columns: List[str] = []
-    end = None
-    for match in _COLUMN.finditer(cell):
-        name = match.group()
-        if name not in _KIND and columns and columns[-1] not in _KIND and end == match.start() - 1:
-            columns[-1] += " " + name
-        else:
-            columns.append(name)
-        end = match.end()
-    return columns
+def _looks_like_a_row(line: str) -> bool:
+    """A row whose left border is lost; not a line of a log, many of which hold a "|", too."""
+    return line.count("|") > 1 and line[0] != "[" and (tool_output.is_whole(line) or line.split(None, 1)[0].isdigit())
 
 
-def _is_header(columns: Columns) -> bool:
-    """A header begins with the name of a number, never with a number, and most of its cells hold known names."""
-    first = next((name for cell in columns for name in cell), "")
-    known = sum(any(name in _KIND for name in cell) for cell in columns)
-    return not first[:1].isdigit() and known > 1 and known * 2 > sum(bool(cell) for cell in columns)
+def _header(cells: List[str]) -> Optional[Columns]:
+    """Return the columns that this line names, None if it is no header: most of its cells hold names that are known."""
+    filled = [cell for cell in cells if cell.strip()]
+    if not filled or filled[0].lstrip()[0].isdigit():
+        return None
+    columns = tuple(_names(cell) for cell in cells)
+    known = sum(any(name.lower() in _COLUMNS for name in cell) for cell in columns)
+    return columns if known > 1 and known * 2 > len(filled) else None
 
 
-def _assumed(kind: str, cells: List[str]) -> Columns:
-    """Return the columns of a row that stands below no header, by how many values its cells have."""
-    last = len(_SLASH.sub("/", cells[-1]).split()) if cells else 0
-    if kind == CARD:
-        return [["NPU", "Name"], ["Health"], ["Power(W)", "Temp(C)", "Hugepages-Usage(page)"][:last] or ["Power(W)"]]
-    first = ["Chip", "the second number"] if cells and len(cells[0].split()) == 2 else ["Chip"]
-    return [first, ["Bus-Id"], ["AICore(%)", "Memory-Usage(MB)", "HBM-Usage(MB)"][:last] or ["AICore(%)"]]
+def _names(cell: str) -> Cell:
+    """Return the columns that a header's cell names: known ones, else what wide gaps separate."""
+    names = _known(cell.split())
+    if names is None:
+        names = tuple(name for part in _GAP.split(cell.strip()) for name in _known(part.split()) or (part,))
+    return names
 
 
-def _cells(line: str) -> List[str]:
-    line = line.rstrip()
-    inner = line[1:-1] if line.endswith("|") and len(line) > 1 else line[1:]
-    return [cell.strip() for cell in inner.split("|")]
+def _known(words: List[str]) -> Optional[Cell]:
+    """Return the known names that these words are, longest first ("NPU ID" is one, "NPU Name" two), else None."""
+    names = []
+    at = 0
+    while at < len(words):
+        parts = (" ".join(words[at : at + size]) for size in range(_LONGEST, 0, -1))
+        name = next((part for part in parts if part.lower() in _COLUMNS), None)
+        if name is None:
+            return None
+        names.append(name)
+        at += name.count(" ") + 1
+    return tuple(names)
 
 
-def _quoted(text: str) -> str:
-    """Return the text for a message: short, on one line, unprintable characters escaped."""
-    short = " ".join(text.split())
-    return repr(short if len(short) <= 60 else short[:57] + "...")
+def _kind(columns: Columns) -> str:
+    names = {name.lower() for cell in columns for name in cell}
+    if "process id" in names or "process name" in names:
+        return PROCESS
+    return CARD if "npu" in names or "npu id" in names else CHIP
+
+
+def _row_below(columns: Columns, cells: List[str], closed: int) -> Optional[_Row]:
+    """Return the row's values by these columns; None if it has more cells: which is which is unknown then.
+
+    ``closed``: how many of the cells have their right border. A row that has too few of them was cut.
+    """
+    if len(cells) > len(columns):
+        return None
+    values: Dict[str, Any] = {}
+    problems: List[str] = []
+    bad = 0
+    for text, names in zip(cells[:closed], columns):
+        if not _read_cell(values, problems, text, names):
+            bad += 1
+    if closed < len(cells):
+        _read_beginning(values, cells[closed], columns[closed])
+    return _Row(values, problems, bad, closed < len(columns))
+
+
+def _read_cell(values: Dict[str, Any], problems: List[str], text: str, names: Cell) -> bool:
+    words = _values(text, names)
+    if words is None:
+        wanted = ", ".join(names) or "nothing"
+        problems.append("%s is not one value each of %s" % (tool_output.quoted(text), tool_output.quoted(wanted)))
+        return False
+    good = True
+    for name, word in zip(names, words):
+        if not _read_value(values, name.lower(), word):
+            problems.append("%s is %s" % (name, tool_output.quoted(word)))
+            good = False
+    return good
+
+
+def _read_beginning(values: Dict[str, Any], text: str, names: Cell) -> None:
+    """Read the whole values of a cell that was cut; a text may go on behind the cut."""
+    for name, word in zip(names, _SLASH.sub("/", text).split()):
+        if name.lower() in _TEXTS:
+            return
+        _read_value(values, name.lower(), word)
+
+
+def _read_value(values: Dict[str, Any], name: str, text: str) -> bool:
+    if name not in _COLUMNS or (name not in _TEXTS and tool_output.is_absent(text)):
+        return True
+    key, read = _COLUMNS[name]
+    value = read(text)
+    if value is not None:
+        values.setdefault(key, value)  # of two columns with one meaning, the first
+    return value is not None
+
+
+def _values(text: str, names: Cell) -> Optional[List[str]]:
+    """Return one text a column, None if the cell has more or fewer."""
+    if len(names) < 2:
+        return [text][: len(names)] if names or not text else None
+    if "/" in text:
+        text = _SLASH.sub("/", text)
+    words = text.split()
+    if len(words) == len(names):
+        return words
+    parts = _GAP.split(text)
+    if len(parts) == len(names):
+        return parts
+    if names[-1].lower() == "name" and len(parts) == 1 and len(words) > len(names):
+        return text.split(None, len(names) - 1)
+    return None

@@ -44,7 +44,7 @@ def plan(found: Facts, wanted: Wanted) -> Dict[str, List[Dict[str, str]]]:
         + _disk(found, wanted, steps)
         + _eula(wanted, steps)
     )
-    return {"steps": steps, "refusals": refusals, "warnings": warnings}
+    return {"steps": steps, "refusals": refusals, "warnings": warnings + _observed(found)}
 
 
 # --- what would change -------------------------------------------------------------------------------------------
@@ -128,26 +128,31 @@ def _environment_step(found: Facts, wanted: Wanted) -> List[Step]:
     reasons = environment_problems(there, environment)
     if not reasons:
         return []
-    reason = "environment %s: %s" % (environment["name"], _listed(reasons))
+    unlisted = there["problem_count"] - len(there["problems"]) + there["difference_count"]
+    unlisted -= sum(len(names) for names in there["difference"].values())
+    reason = "environment %s: %s" % (environment["name"], _listed(reasons, len(reasons) + unlisted))
     return [_step("environment", "repair", reason, there["state"], environment["name"])]
 
 
 def environment_problems(there: Dict[str, Any], environment: Dict[str, Any]) -> List[str]:
-    """Return in words how an environment found on a node differs from its lock; empty when it does not."""
-    reasons = [] if there["state"] == "complete" else ["it was not finished"]
-    have, want = there["distributions"], environment["distributions"]
-    reasons += ["%s is missing" % name for name in sorted(set(want) - set(have))]
-    reasons += [
-        "%s is %s, not %s" % (name, have[name], want[name])
-        for name in sorted(set(want) & set(have))
-        if have[name] != want[name]
-    ]
-    reasons += ["%s %s is extra" % (name, have[name]) for name in sorted(set(have) - set(want))]
+    """Return in words how an environment differs from its lock, as far as its facts list it; empty when it does not.
+
+    The node holds an environment to the record of what it was built from; here the record is held to the lock.
+    """
+    complete = there["state"] == "complete"
+    reasons = [] if complete else ["it was not finished"]
+    if complete and there["lock_digest"] != environment["lock_digest"]:
+        reasons.append("it was built from lock %s, not %s" % (there["lock_digest"], environment["lock_digest"]))
+    difference = there["difference"]
+    reasons += ["%s is missing" % name for name in sorted(difference["missing"])]
+    reasons += ["%s is %s, not %s" % (name, *versions) for name, versions in sorted(difference["other"].items())]
+    reasons += ["%s %s is extra" % (name, version) for name, version in sorted(difference["extra"].items())]
     reasons += list(there["problems"])
-    if there["state"] == "complete" and there["cann_home"] != environment["cann_home"]:
+    if complete and there["cann_home"] != environment["cann_home"]:
         reasons.append("it belongs to %s, not %s" % (there["cann_home"], environment["cann_home"]))
-    if environment.get("source") and "llamafactory" not in there["editable"]:
-        reasons.append("llamafactory is not the editable checkout")
+    editable = "llamafactory is not the editable checkout"
+    if environment.get("source") and "llamafactory" not in there["editable"] and editable not in reasons:
+        reasons.append(editable)
     return reasons
 
 
@@ -174,11 +179,23 @@ def _refusal(check: str, problem: str, wanted: str, found: str, remedy: str) -> 
     return {"check": check, "problem": problem, "wanted": wanted, "found": found, "remedy": remedy}
 
 
+def as_refusal(finding: Dict[str, str]) -> Refusal:
+    """Return a finding of the facts (module_utils/ascend/node.py) in the form of a refusal."""
+    return _refusal(finding["name"], finding["problem"], finding["wanted"], finding["found"], finding["remedy"])
+
+
+# Findings that stop nothing and that the operator should know before the first change.
+_WARNINGS = ("driver-reboot-pending", "firmware-incompatible", "npu-smi-unread", "fewer-chips-visible")
+
+
+def _observed(found: Facts) -> List[Refusal]:
+    return [as_refusal(finding) for finding in found["findings"] if finding["name"] in _WARNINGS]
+
+
 def _hardware(found: Facts, wanted: Wanted) -> List[Refusal]:
     npu = found["npu"]
-    if npu["problem"]:
-        problem = npu["problem"]
-        return [_refusal("driver", problem["what"], "npu-smi info answers", problem["message"], problem["remedy"])]
+    if not npu["answered"]:
+        return [as_refusal(finding) for finding in found["findings"] if finding["subset"] == "npu"][:1]
     if not npu["devices"]:
         return [
             _refusal(
@@ -222,18 +239,23 @@ def chip_family(name: str, chips: Dict[str, Any]) -> Any:
 
 
 def _health(devices: List[Dict[str, Any]]) -> List[Refusal]:
-    bad = ["NPU %s chip %s: %s" % (d["npu_id"], d["chip_id"], d["health"]) for d in devices if d["health"] != "OK"]
+    bad = ["NPU %s chip %s: %s" % (d["npu_id"], d["chip_id"], _sick(d)) for d in devices if d["health"] != "OK"]
     if not bad:
         return []
     remedy = "npu-smi info -t health -i %s  # then the vendor's service" % bad[0].split()[1]
     return [_refusal("health", "cards are not healthy", "health OK on every card", _listed(bad), remedy)]
 
 
+def _sick(device: Dict[str, Any]) -> str:
+    return (device["health"] or "unread") + "".join(" " + code for code in device["errors"])
+
+
 def _driver_age(found: Facts, wanted: Wanted) -> Any:
     """Return (refusals, warnings) about the driver's version, by the policy "fail" or "warn"."""
-    version = found["driver"]["version"] or found["npu"]["driver_version"]
+    # The driver that runs, not the one on disk, which may wait for a reboot.
+    version = found["npu"]["driver_version"] or found["driver"]["version"]
     minimum = wanted["driver"]["minimum"]
-    if found["npu"]["problem"] and not version:
+    if not found["npu"]["answered"] and not version:
         return [], []  # already refused for npu-smi
     try:
         if version and compare_driver(version, minimum) >= 0:

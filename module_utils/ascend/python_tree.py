@@ -1,178 +1,386 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Read the Pythons and the environments below /opt/ascend from their files; none of them is started."""
+"""Read the Pythons and the environments below /opt/ascend from their files; none of them is started.
+
+An environment is held to its own record: what it was built from stands in ``.ascend-fleet.json``, so that facts hold
+the difference and not two lists of a hundred versions.
+"""
 
 from __future__ import annotations
 
-import csv
-import glob
-import json
 import os
-import re
-from typing import Any, Dict, List, Optional, Tuple
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
-RECORD = ".ascend-fleet.json"  # written last by the module that made a Python or an environment
+from ansible.module_utils.ascend import (
+    checkout,
+    distributions,
+    environment_findings,
+    files,
+    known_traps,
+    leaks,
+    virtualenv,
+)
+from ansible.module_utils.ascend.dist_record import Corrections
+from ansible.module_utils.ascend.distributions import Distribution, Problem, shown
+from ansible.module_utils.ascend.distributions import normalise as normalise
+from ansible.module_utils.ascend.node import Finding, Node, finding
+
+RECORD = virtualenv.RECORD
 CANN_HOME = ".cann_home"
-SHOWN = 10
+CURRENT = "current"
+SHOWN = 10  # problems of an environment, and differences of one kind, that facts list
+VERSIONS = ("deepspeed", "llamafactory", "torch", "torch-npu", "transformers")
+
+Facts = Dict[str, Any]
+Place = Callable[[str], str]
+
+
+@dataclass(frozen=True)
+class Made:
+    """What an environment is held to, by its record or by a lock.
+
+    ``pins`` are its distributions (name -> version), ``editable`` those of them that are, ``python`` its Python's
+    version where that counts, ``corrected`` what ``distributions.corrections`` said when it was built.
+    """
+
+    pins: Dict[str, str]
+    editable: Sequence[str] = ()
+    python: Optional[str] = None
+    corrected: Optional[Corrections] = None
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What was found in an environment, in full.
+
+    ``problems`` are what a repair cures; ``warnings`` what it cannot, since the environment is meant to be so.
+    """
+
+    path: str
+    record: Facts
+    made: Optional[Made]
+    python: Optional[str]
+    cann_home: Optional[str]
+    distributions: Dict[str, str]
+    editable: Dict[str, str]
+    commit: Dict[str, str]
+    problems: Tuple[Problem, ...]
+    warnings: Tuple[Problem, ...]
+
+    def difference(self) -> Dict[str, Dict[str, Any]]:
+        """Return ``{"missing": {name: wanted}, "other": {name: [found, wanted]}, "extra": {name: found}}``."""
+        have, want = self.distributions, self.made.pins if self.made else self.distributions
+        both = sorted(set(have) & set(want))
+        return {
+            "missing": {name: want[name] for name in sorted(set(want) - set(have))},
+            "other": {name: [have[name], want[name]] for name in both if have[name] != want[name]},
+            "extra": {name: have[name] for name in sorted(set(have) - set(want))},
+        }
+
+
+# --- Pythons -----------------------------------------------------------------------------------------------------
 
 
 def read_pythons(root: str) -> Dict[str, Dict[str, str]]:
-    """Return version -> ``{"path", "state": "complete" | "half-installed"}`` of the Pythons in ``root``."""
+    """Return version -> ``{"path", "state": "complete" | "half-installed"}`` of the Pythons in ``root``.
+
+    One that is half-installed has a ``problem`` too, in words.
+    """
     pythons = {}
     for name in _folders(root):
         path = os.path.join(root, name)
-        series = ".".join(name.split(".")[:2])
-        program = os.path.join(path, "bin", "python" + series)
-        whole = os.access(program, os.X_OK) and _json(os.path.join(path, RECORD)).get("version") == name
-        pythons[name] = {"path": path, "state": "complete" if whole else "half-installed"}
+        pythons[name] = {"path": path, "state": "complete"}
+        problem = _python_problem(path, name)
+        if problem:
+            pythons[name].update(state="half-installed", problem=problem)
     return pythons
 
 
-def read_environments(root: str) -> Dict[str, Any]:
-    """Return ``{"current": name or None, "all": {name: environment}}`` (see ``read_environment``)."""
-    try:
-        current: Optional[str] = os.path.basename(os.readlink(os.path.join(root, "current")))
-    except OSError:
-        current = None
-    names = [name for name in _folders(root) if not os.path.islink(os.path.join(root, name))]
-    return {"current": current, "all": {name: read_environment(os.path.join(root, name)) for name in names}}
+def python_findings(pythons: Dict[str, Dict[str, str]]) -> List[Finding]:
+    """Return a finding for every Python that is half-installed."""
+    return [
+        finding(
+            "python",
+            "python-half-installed",
+            "Python %s is half-installed" % name,
+            "an interpreter that can be run, and its record %s" % RECORD,
+            python["problem"],
+            python["path"],
+            "ansible-playbook site.yml  # or remove it",
+        )
+        for name, python in sorted(pythons.items())
+        if python["state"] != "complete"
+    ]
 
 
-def read_environment(path: str) -> Dict[str, Any]:
-    """Return ``{"path", "state", "python", "cann_home", "lock_digest", "distributions", "editable", "problems"}``.
+def _python_problem(path: str, name: str) -> str:
+    series = ".".join(name.split(".")[:2])
+    if files.mapping(os.path.join(path, RECORD)).get("version") != name:
+        return "its record is missing or of another version"
+    if not os.access(os.path.join(path, "bin", "python" + series), os.X_OK):
+        return "bin/python%s cannot be run" % series
+    library = os.path.join(path, "lib", "python" + series)
+    if os.path.isdir(library) and not os.path.isfile(os.path.join(library, "os.py")):
+        return "lib/python%s has lost the standard library" % series
+    return ""
 
-    ``distributions`` maps normalised names (PEP 503) to versions, as their dist-info says. An environment is complete
-    when its record is there and its interpreter can be reached.
+
+# --- environments ------------------------------------------------------------------------------------------------
+
+
+def read_environments(node: Node, root: str, deep: bool = False) -> Tuple[Facts, List[Finding]]:
+    """Return ``{"current": name or None, "all": {name: environment}}`` of the node's folder ``root``, and findings.
+
+    An environment has the form of ``read_environment``. The current one lists ``distributions`` in full.
     """
-    record = _json(os.path.join(path, RECORD))
-    distributions, editable, problems = read_distributions(path)
-    python = os.path.join(path, "bin", "python")
-    if record and not os.access(python, os.X_OK):
-        problems.insert(0, "bin/python cannot be run")
-    return {
-        "path": path,
+    folder = node.path(root)
+    current, findings = _current(node, root)
+    everything: Facts = {}
+    for name in _folders(folder):
+        if name == CURRENT or os.path.islink(os.path.join(folder, name)):
+            continue
+        environment = inspect(os.path.join(root, name), None, deep, node.path)
+        everything[name] = _facts(environment, name == current)
+        findings += _findings(name, environment)
+    return {"current": current, "all": everything}, findings + leaks.settings(node)
+
+
+def read_environment(path: str, made: Optional[Made] = None, deep: bool = False) -> Facts:
+    """Return what an environment is, held to ``made`` or else to its record.
+
+    ``{"path", "state", "python", "cann_home", "lock_digest", "distribution_count", "versions", "distributions",
+    "difference", "difference_count", "editable", "commit", "problems", "problem_count"}``: ``distributions`` maps
+    normalised names (PEP 503) to versions; ``difference`` is that of ``Environment.difference``, at most SHOWN of a
+    kind, and empty where nothing says what it was built from. It is complete when its record is there.
+
+    ``deep`` holds every file to the sum in its RECORD.
+    """
+    return _facts(inspect(path, made, deep), True)
+
+
+def inspect(path: str, made: Optional[Made] = None, deep: bool = False, place: Place = str) -> Environment:
+    """Read an environment; ``place`` tells where the node's absolute paths lie."""
+    here = place(path)
+    record = files.mapping(os.path.join(here, RECORD))
+    by_record = _made(record)
+    corrected = by_record.corrected if by_record else None
+    made = made or by_record
+    interpreter = virtualenv.read(here, place)
+    found, editable, problems = _site_packages(path, place, interpreter.series, deep, corrected)
+    versions = {distribution.name: distribution.version for distribution in found}
+    cann_home = (files.text(os.path.join(here, CANN_HOME)) or "").strip() or None
+    problems = _record_problems(here, by_record) + list(interpreter.problems) + problems
+    warnings: List[Problem] = []
+    if made:
+        if not interpreter.problems and made.python not in (None, interpreter.version):
+            words = "its Python is %s, not %s" % (interpreter.version, made.python)
+            problems.append(Problem(virtualenv.INTERPRETER, shown(words)))
+        problems += _not_as_made(here, found, editable, made)
+    if by_record and record.get("cann_home") != cann_home:
+        warnings.append(Problem(environment_findings.HOME_ALTERED, shown("%s says %s" % (CANN_HOME, cann_home))))
+    problems += _lost_checkouts(editable, place)
+    for trap in known_traps.find(versions):
+        (warnings if made and _meant(trap.names, versions, made) else problems).append(trap.problem)
+    commits = {name: checkout.commit(place(source)) for name, source in editable.items()}
+    return Environment(
+        path=path,
+        record=record if by_record else {},
+        made=made,
+        python=interpreter.version,
+        cann_home=shown(cann_home) if cann_home else None,
+        distributions=versions,
+        editable={name: shown(source) for name, source in sorted(editable.items())},
+        commit={name: commit for name, commit in sorted(commits.items()) if commit},
+        problems=tuple(problems),
+        warnings=tuple(warnings),
+    )
+
+
+def recorded(path: str) -> Optional[Made]:
+    """Return what an environment was built from by its record; None when it was not finished."""
+    return _made(files.mapping(os.path.join(path, RECORD)))
+
+
+def foreign_paths(environment: Environment) -> List[str]:
+    """Return the files and folders that have to go before an installer can make the environment whole again."""
+    return sorted({problem.path for problem in environment.problems if problem.path})
+
+
+def _facts(environment: Environment, full: bool) -> Facts:
+    record, have, difference = environment.record, environment.distributions, environment.difference()
+    digest = record.get("lock_digest")
+    facts: Facts = {
+        "path": environment.path,
         "state": "complete" if record else "half-installed",
-        "python": record.get("python"),
-        "cann_home": (_text(os.path.join(path, CANN_HOME)) or "").strip() or None,
-        "lock_digest": record.get("lock_digest"),
-        "distributions": distributions,
-        "editable": editable,
-        "problems": problems[:SHOWN],
+        "python": environment.python,
+        "cann_home": environment.cann_home,
+        "lock_digest": shown(digest) if isinstance(digest, str) else None,
+        "distribution_count": len(have),
+        "versions": {name: have[name] for name in VERSIONS if name in have},
+        "difference": {kind: dict(list(names.items())[:SHOWN]) for kind, names in difference.items()},
+        "difference_count": sum(len(names) for names in difference.values()),
+        "editable": environment.editable,
+        "commit": environment.commit,
+        "problems": [problem.words for problem in environment.problems[:SHOWN]],
+        "problem_count": len(environment.problems),
     }
+    if full:
+        facts["distributions"] = have
+    return facts
 
 
-def read_distributions(path: str) -> Tuple[Dict[str, str], Dict[str, str], List[str]]:
-    """Return (name -> version, name -> path of an editable checkout, problems) of an environment."""
-    distributions: Dict[str, str] = {}
+def _findings(name: str, environment: Environment) -> List[Finding]:
+    """One finding a kind, however many problems there are of it."""
+    words: Dict[str, List[str]] = {}
+    if not environment.record:
+        words[environment_findings.HALF] = []
+    for problem in environment.problems + environment.warnings:
+        words.setdefault(problem.name, []).append(problem.words)
+    difference = environment.difference()
+    differing = ["%s is missing" % other for other in difference["missing"]]
+    differing += ["%s is %s, not %s" % (other, *versions) for other, versions in difference["other"].items()]
+    differing += ["%s %s is extra" % (other, version) for other, version in difference["extra"].items()]
+    if differing:
+        words[environment_findings.DIFFERS] = differing
+    return environment_findings.say(name, environment.path, words)
+
+
+def _current(node: Node, root: str) -> Tuple[Optional[str], List[Finding]]:
+    """Return the name of the environment that the link leads to (the link's own words when it leads elsewhere)."""
+    path = os.path.join(root, CURRENT)
+    said = files.link(node.path(path))
+    problem = ""
+    if said is None:
+        if os.path.lexists(node.path(path)):
+            problem = "is no link"
+    else:
+        target = os.path.normpath(os.path.join(root, said))
+        if os.path.dirname(target) == os.path.normpath(root):
+            said = os.path.basename(target)
+        if not os.path.isdir(node.path(target)):
+            problem = "leads to nothing"
+        said = shown(said)
+    if not problem:
+        return said, []
+    remedy = "rm %s  # if it is no link, rm -r; then: ansible-playbook site.yml" % path
+    words = "the link %s %s" % (CURRENT, problem)
+    name = "environment-current-dangling"
+    return said, [finding("python", name, words, "a link to an environment", said or "a folder or file", path, remedy)]
+
+
+# --- the parts of an environment ---------------------------------------------------------------------------------
+
+
+def _record_problems(here: str, made: Optional[Made]) -> List[Problem]:
+    if made or not os.path.lexists(os.path.join(here, RECORD)):
+        return []
+    return [Problem(environment_findings.HALF, "its record cannot be read, or does not say what it was built from")]
+
+
+def _made(record: Facts) -> Optional[Made]:
+    """Return what a record says; None when it does not say the version of every distribution."""
+    pins, editable, python = record.get("distributions"), record.get("editable", {}), record.get("python")
+    if not isinstance(pins, dict) or not isinstance(editable, dict):
+        return None
+    if not all(isinstance(version, str) for version in pins.values()):
+        return None
+    names = {normalise(name): version for name, version in pins.items()}
+    return Made(names, tuple(editable), python if isinstance(python, str) else None, _corrected(record))
+
+
+def _corrected(record: Facts) -> Optional[Corrections]:
+    corrected = record.get("corrected")
+    if not isinstance(corrected, dict):
+        return None
+    return {path: row for path, row in corrected.items() if isinstance(row, str)}
+
+
+def _site_packages(
+    path: str, place: Place, series: Optional[str], deep: bool, corrected: Optional[Corrections]
+) -> Tuple[List[Distribution], Dict[str, str], List[Problem]]:
+    """Return the distributions of the environment's own Python, name -> source of the editable ones, and problems."""
+    here = place(path)
+    found: List[Distribution] = []
     editable: Dict[str, str] = {}
-    problems: List[str] = []
-    for info in sorted(glob.glob(os.path.join(path, "lib", "python3*", "site-packages", "*.dist-info"))):
-        name, version = _name_version(info)
-        if not name:
-            problems.append("%s has no readable METADATA" % os.path.basename(info))
+    listings, problems = _listings(here, series)
+    for site, names in listings:
+        there, wrong = distributions.read(site, names, deep, corrected)
+        problems += wrong
+        for distribution in there:
+            source = checkout.editable_path(distribution.info)
+            if source is not None:
+                editable[distribution.name] = source
+        for distribution, source in _linked(site, names, place):
+            there.append(distribution)
+            editable[distribution.name] = source
+        found += there
+    own = [path, here, *editable.values()]
+    for site, names in listings:
+        problems += leaks.site_leaks(site, names, own)
+    return found, editable, problems
+
+
+def _listings(here: str, series: Optional[str]) -> Tuple[List[Tuple[str, List[str]]], List[Problem]]:
+    """Return the site-packages folders that the environment's Python looks into, and the names in each."""
+    listings: List[Tuple[str, List[str]]] = []
+    problems: List[Problem] = []
+    for site in distributions.sites(here):
+        of = os.path.basename(os.path.dirname(site))
+        if series and of != "python" + series:
+            words = "lib/%s is of another Python than %s" % (of, series)
+            problems.append(Problem(virtualenv.INTERPRETER, shown(words), os.path.dirname(site)))
             continue
-        if name in distributions:
-            problems.append("%s is there twice: %s and %s" % (name, distributions[name], version))
-        distributions[name] = version
-        problems += _record_problems(info, name)
-        url = _json(os.path.join(info, "direct_url.json"))
-        if url.get("dir_info", {}).get("editable"):
-            editable[name] = re.sub("^file://", "", url.get("url", ""))
-    return distributions, editable, problems
-
-
-def normalise(name: str) -> str:
-    """Return a distribution's name in its one form (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def lost_files(path: str) -> Dict[str, List[str]]:
-    """Return name -> files that a distribution's RECORD lists and that are missing or of another size.
-
-    Reads every RECORD and looks at every file: some 60,000 for an environment with torch.
-    """
-    lost: Dict[str, List[str]] = {}
-    for info in sorted(glob.glob(os.path.join(path, "lib", "python3*", "site-packages", "*.dist-info"))):
-        name, _ = _name_version(info)
         try:
-            with open(os.path.join(info, "RECORD"), encoding="utf-8", newline="") as stream:
-                rows = list(csv.reader(stream))
-        except (OSError, ValueError):
-            continue
-        bad = [row[0] for row in rows if len(row) == 3 and not _as_recorded(os.path.dirname(info), row)]
-        if bad:
-            lost[name] = bad
-    return lost
+            listings.append((site, sorted(os.listdir(site))))
+        except OSError as error:
+            words = "%s: %s" % (os.path.relpath(site, here), error.strerror)
+            problems.append(Problem(environment_findings.UNREADABLE, shown(words)))
+    return listings, problems
 
 
-def broken_infos(path: str) -> List[str]:
-    """Return the dist-info folders without METADATA, or whose RECORD is lost or speaks of another folder."""
-    infos = glob.glob(os.path.join(path, "lib", "python3*", "site-packages", "*.dist-info"))
-    return sorted(info for info in infos if not _name_version(info)[0] or not _records_itself(info))
+def _linked(site: str, names: List[str], place: Place) -> List[Tuple[Distribution, str]]:
+    """Return the distributions that egg-link files lead to, with their sources."""
+    found = []
+    for source in [checkout.linked_path(os.path.join(site, name)) for name in names if name.endswith(".egg-link")]:
+        for name in files.names(place(source)) if source else []:
+            info = os.path.join(place(str(source)), name)
+            egg, version = distributions.name_version(os.path.join(info, "PKG-INFO"))
+            if egg and name.endswith(".egg-info"):
+                found.append((Distribution(egg, version, info), str(source)))
+    return found
 
 
-def _records_itself(info: str) -> bool:
-    own = os.path.basename(info) + "/METADATA"
-    return own in (_text(os.path.join(info, "RECORD")) or "")
+def _not_as_made(here: str, found: List[Distribution], editable: Dict[str, str], made: Made) -> List[Problem]:
+    """What differs from how the distributions were installed, apart from versions."""
+    problems = []
+    for distribution in found:
+        name, info = distribution.name, distribution.info
+        if name in editable and name not in made.editable:
+            words = "%s is an editable checkout of %s" % (name, editable[name])
+            direct = os.path.join(info, checkout.DIRECT_URL)
+            problems.append(
+                Problem(environment_findings.EDITABLE, shown(words), direct if info.endswith(".dist-info") else "")
+            )
+        elif name in made.editable and name not in editable:
+            problems.append(Problem(environment_findings.EDITABLE, "%s is not the editable checkout" % name))
+        if not info.endswith(".dist-info") and info.startswith(here + "/"):
+            words = "%s was not installed from a wheel: it has no RECORD" % name
+            problems.append(Problem(distributions.BROKEN, words, info))
+    return problems
 
 
-def _as_recorded(site: str, row: List[str]) -> bool:
-    try:
-        size = os.stat(os.path.join(site, row[0])).st_size
-    except OSError:
-        return row[0].endswith(".pyc")
-    return not row[2] or int(row[2]) == size
+def _lost_checkouts(editable: Dict[str, str], place: Place) -> List[Problem]:
+    return [
+        Problem(environment_findings.EDITABLE_MISSING, shown("%s: its source %s is missing" % (name, source)))
+        for name, source in sorted(editable.items())
+        if not source.startswith("/") or not os.path.isdir(place(source))
+    ]
 
 
-def _record_problems(info: str, name: str) -> List[str]:
-    """The fast form: the list of files is there, and the first package it names is."""
-    record = _text(os.path.join(info, "RECORD"))
-    if not record:
-        return ["%s: RECORD is missing" % name]
-    site = os.path.dirname(info)
-    tops = {
-        line.split(",", 1)[0].split("/", 1)[0] for line in record.splitlines() if line[:1] not in ("", ".", "/", '"')
-    }
-    lost = sorted(top for top in tops if not os.path.lexists(os.path.join(site, top)) and top != "__pycache__")
-    return ["%s: %s is missing" % (name, lost[0])] if lost else []
-
-
-def _name_version(info: str) -> Tuple[str, str]:
-    name = version = ""
-    try:
-        with open(os.path.join(info, "METADATA"), encoding="utf-8", errors="replace") as stream:
-            for line in stream:
-                key, _, value = line.partition(":")
-                if key == "Name":
-                    name = normalise(value.strip())
-                elif key == "Version":
-                    version = value.strip()
-                if (name and version) or not line.strip():
-                    break
-    except OSError:
-        return "", ""
-    return name, version
+def _meant(names: Sequence[str], versions: Dict[str, str], made: Made) -> bool:
+    """Whether the environment was built with these very versions: no repair changes them."""
+    return all(versions.get(name) == made.pins.get(name) for name in names)
 
 
 def _folders(root: str) -> List[str]:
-    try:
-        names = sorted(os.listdir(root))
-    except OSError:
-        return []
-    return [name for name in names if not name.startswith(".") and os.path.isdir(os.path.join(root, name))]
-
-
-def _json(path: str) -> Dict[str, Any]:
-    try:
-        with open(path, encoding="utf-8") as stream:
-            value = json.load(stream)
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _text(path: str) -> Optional[str]:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            return stream.read()
-    except OSError:
-        return None
+    return [name for name in files.names(root) if name[0] != "." and os.path.isdir(os.path.join(root, name))]

@@ -123,7 +123,8 @@ def _environment(
     settings: dict[str, Any],
     cann_home: str,
 ) -> dict[str, Any]:
-    nothing = {"name": "", "path": "", "distributions": {}, "versions": {}, "cann_home": cann_home, "source": {}}
+    nothing: dict[str, Any] = {"name": "", "path": "", "lock_digest": "", "distributions": {}, "versions": {}}
+    nothing |= {"cann_home": cann_home, "source": {}}
     lock_file = settings["locks"].get(architecture) or release["locks"].get(architecture)
     if not lock_file:
         depot.problems.append(_no_lock(release, architecture))

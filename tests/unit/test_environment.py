@@ -4,14 +4,19 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import os
+import re
 import shutil
 import subprocess
 import sys
 import tarfile
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.ascend import environment, lock
+from ansible.module_utils.ascend import environment, lock, python_tree
 from ansible.module_utils.ascend.command import run
 from ansible.module_utils.ascend.depot_file import DepotFile
 from ansible.module_utils.ascend.errors import AscendError
@@ -53,8 +58,8 @@ def wanted(depot: Path, tmp_path: Path) -> environment.Wanted:
 
 
 def site_packages(wanted: environment.Wanted) -> Path:
-    (found,) = Path(wanted.path).glob("lib/python3*/site-packages")
-    return found
+    series = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    return Path(wanted.path) / "lib" / series / "site-packages"
 
 
 def test_build_and_nothing_left(wanted: environment.Wanted) -> None:
@@ -91,6 +96,147 @@ def test_damage_is_repaired_and_nothing_else_touched(wanted: environment.Wanted)
     environment.build(wanted, run)
     assert environment.problems(wanted) == []
     assert (untouched.stat().st_ino, untouched.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_the_record_says_what_it_was_built_from(wanted: environment.Wanted) -> None:
+    environment.build(wanted, run)
+    made = python_tree.recorded(wanted.path)
+    assert made is not None
+    assert (made.pins, made.editable, made.corrected) == (wanted.distributions(), (), {})
+    found = python_tree.read_environment(wanted.path)
+    assert (found["state"], found["python"], found["lock_digest"]) == ("complete", made.python, wanted.lock_digest)
+    ask = "import sys; print('%d.%d.%d' % sys.version_info[:3])"
+    said = subprocess.run([f"{wanted.path}/bin/python", "-c", ask], capture_output=True, text=True, check=True)
+    assert found["python"] == said.stdout.strip()
+
+
+def break_metadata(site: Path) -> None:
+    metadata = next(site.glob("torch-*.dist-info")) / "METADATA"
+    metadata.write_text(metadata.read_text().replace("Version: 2.1.0", "Version: 9.9.9"))
+    record = metadata.with_name("RECORD")  # no sum of it either
+    record.write_text(re.sub("METADATA,.*", "METADATA,,", record.read_text()))
+
+
+def break_name(site: Path) -> None:
+    metadata = next(site.glob("torch-*.dist-info")) / "METADATA"
+    metadata.write_text(metadata.read_text().replace("Name: torch", "Name: tarch"))
+
+
+def add_twin(site: Path) -> None:
+    twin = shutil.copytree(next(site.glob("torch-*.dist-info")), site / "torch-1.0.dist-info")
+    for name in ("METADATA", "RECORD"):
+        text = (twin / name).read_text().replace("2.1.0+standin", "1.0")
+        (twin / name).write_text(text)
+
+
+def make_editable(site: Path) -> None:
+    direct = json.dumps({"url": f"file://{site}", "dir_info": {"editable": True}})
+    (next(site.glob("torch-*.dist-info")) / "direct_url.json").write_text(direct)
+
+
+def alter_settings(site: Path) -> None:
+    config = site.parents[2] / "pyvenv.cfg"
+    config.write_text(config.read_text().replace("= false", "= true"))
+
+
+def other_python(site: Path) -> None:
+    record = site.parents[2] / python_tree.RECORD
+    record.write_text(json.dumps({**json.loads(record.read_text()), "python": "3.1.4"}))
+
+
+REPAIRED: dict[str, list[tuple[Callable[[Path], object], str]]] = {
+    "in site-packages": [
+        (lambda site: (site / "x.pth").write_text("/other\n"), "x.pth brings in /other"),
+        (lambda site: (site / "x.egg-link").write_text("/other\n"), "x.egg-link brings in /other"),
+        (lambda site: (site / "sitecustomize.py").touch(), "sitecustomize.py is run"),
+        (lambda site: (site / "~orch").mkdir(), "~orch is left of an interrupted pip"),
+        (lambda site: (site / "old.egg-info").write_text("Name: old\nVersion: 1\n"), "old 1 is extra"),
+        (lambda site: (site / "older.egg-info").mkdir(), "older.egg-info has no readable PKG-INFO"),
+        (lambda site: (site.parents[1] / "python3.9/site-packages").mkdir(parents=True), "lib/python3.9 is of another"),
+        (lambda site: (site.parents[2] / ".cann_home").unlink(), "it belongs to None, not /usr/local"),
+    ],
+    "in distributions": [
+        (lambda site: (site / "torch_npu" / "__init__.py").unlink(), "torch-npu: torch_npu/__init__.py is missing"),
+        (lambda site: (site / "deepspeed" / "__init__.py").write_text("x"), "deepspeed/__init__.py"),
+        (break_metadata, "torch is 9.9.9+standin, not 2.1.0+standin"),
+        (make_editable, "torch is an editable checkout"),
+    ],
+    "in dist-infos": [
+        (lambda site: os.truncate(next(site.glob("torch_npu-*.dist-info")) / "RECORD", 70), "torch-npu: RECORD"),
+        (add_twin, "torch is there twice"),
+    ],
+    "in a name": [(break_name, "torch is missing")],
+    "in the settings": [(alter_settings, "pyvenv.cfg takes in the system's site-packages")],
+    "in no settings": [(lambda site: (site.parents[2] / "pyvenv.cfg").unlink(), "pyvenv.cfg is missing")],
+    "in the link": [(lambda site: (site.parents[2] / "bin" / "python").unlink(), "bin/python is missing")],
+    "in the record": [(other_python, "not 3.1.4")],
+}
+
+
+@pytest.mark.parametrize("kind", REPAIRED)
+def test_every_problem_is_cured_by_a_repair(wanted: environment.Wanted, kind: str) -> None:
+    environment.build(wanted, run)
+    for damage, _ in REPAIRED[kind]:
+        damage(site_packages(wanted))
+    found = ", ".join(environment.problems(wanted))
+    for _, words in REPAIRED[kind]:
+        assert words in found
+    environment.build(wanted, run)
+    assert environment.problems(wanted, deep=True) == []
+
+
+def test_an_altered_byte_is_seen_and_repaired_by_sums_alone(wanted: environment.Wanted) -> None:
+    environment.build(wanted, run)
+    file = next(path for path in sorted((site_packages(wanted) / "torch").rglob("*.py")) if path.stat().st_size)
+    good = file.read_bytes()
+    file.write_bytes(b"#" * len(good))
+    assert environment.problems(wanted) == []
+    assert environment.problems(wanted, deep=True) == [f"torch: 1 file altered: {file.relative_to(file.parents[1])}"]
+    environment.build(wanted, run, deep=True)
+    assert (file.read_bytes(), environment.problems(wanted, deep=True)) == (good, [])
+
+
+def test_a_wheel_that_is_not_as_its_own_record(wanted: environment.Wanted, tmp_path: Path) -> None:
+    """As torch-npu 2.1.0.post3 is, whose METADATA was edited after it was summed."""
+    wheelhouse = shutil.copytree(Path(wanted.wheelhouse.removeprefix("file://")), tmp_path / "incoming")
+    wheel = next(wheelhouse.glob("torch_npu-*.whl"))
+    old = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    with zipfile.ZipFile(wheel) as archive:
+        content = {name: archive.read(name) for name in archive.namelist()}
+    (metadata,) = (name for name in content if name.endswith("/METADATA"))
+    content[metadata] += b"License: x\n"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for name, data in content.items():
+            archive.writestr(name, data)
+    text = wanted.lock.replace(old, hashlib.sha256(wheel.read_bytes()).hexdigest())
+    odd = environment.Wanted(
+        **{**wanted.__dict__, "lock": text, "wheelhouse": wheelhouse.as_uri(), "lock_digest": lock.digest(text)}
+    )
+    environment.build(odd, run)
+    assert environment.problems(odd, deep=True) == []
+    untouched = site_packages(odd) / "torch_npu" / "__init__.py"
+    before = untouched.stat()
+    shutil.rmtree(site_packages(odd) / "deepspeed")
+    environment.build(odd, run)
+    assert environment.problems(odd, deep=True) == []
+    assert untouched.stat().st_ino == before.st_ino, "what is as its wheel is not installed again"
+
+
+def test_another_lock_in_the_record_is_said(wanted: environment.Wanted) -> None:
+    environment.build(wanted, run)
+    other = environment.Wanted(**{**wanted.__dict__, "lock_digest": "f" * 12})
+    assert environment.problems(other) == [f"it was built from lock {wanted.lock_digest}, not ffffffffffff"]
+    environment.build(other, run)
+    assert environment.problems(other) == []
+
+
+def test_a_folder_in_place_of_the_link_is_not_touched(wanted: environment.Wanted) -> None:
+    environment.build(wanted, run)
+    link = Path(wanted.path).parent / "current"
+    link.mkdir()
+    with pytest.raises(AscendError, match="cannot be made"):
+        environment.make_current(wanted.path, str(link))
+    assert link.is_dir()
 
 
 def test_a_lost_file_within_a_distribution_is_restored(wanted: environment.Wanted) -> None:
@@ -148,11 +294,24 @@ def test_an_editable_checkout(wanted: environment.Wanted, tmp_path: Path) -> Non
         tar.add(checkout, "LLaMA-Factory")
     source = environment.Wanted(**{**wanted.__dict__, "source": depot_file(archive)})
     environment.build(source, run)
-    assert environment.problems(source) == []
+    assert environment.problems(source, deep=True) == []
+    found = python_tree.read_environment(wanted.path)
+    assert found["editable"] == {"llamafactory": f"{wanted.path}/src/LLaMA-Factory"}
+    made = python_tree.recorded(wanted.path)
+    assert made is not None
+    assert (made.pins["llamafactory"], made.editable) == ("0.9.0", ("llamafactory",))
     ask = "import llamafactory; print(llamafactory.__file__)"
     said = subprocess.run([f"{wanted.path}/bin/python", "-c", ask], capture_output=True, text=True, check=True)
     assert said.stdout.startswith(f"{wanted.path}/src/LLaMA-Factory/src/")
-    assert (Path(wanted.path) / "src" / "LLaMA-Factory" / "examples" / "lora.yaml").is_file()
+    example = Path(wanted.path) / "src" / "LLaMA-Factory" / "examples" / "lora.yaml"
+    assert example.is_file()
+    shutil.rmtree(Path(wanted.path) / "src")
+    assert environment.problems(source) == [f"llamafactory: its source {wanted.path}/src/LLaMA-Factory is missing"]
+    environment.build(source, run)
+    assert (environment.problems(source), example.is_file()) == ([], True)
+    assert "llamafactory is an editable checkout" in ", ".join(environment.problems(wanted))
+    environment.build(wanted, run)
+    assert environment.problems(wanted) == []
 
 
 # The least build backend with editable wheels (PEP 660), so that no network is needed.

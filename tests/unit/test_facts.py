@@ -1,108 +1,144 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Facts of a node: npu-smi's answers and refusals, and the driver's files where it says nothing."""
+"""A whole node's facts: subsets, an empty machine, and the largest answer that a node of eight cards may give."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.ascend import facts
-from ansible.module_utils.ascend.command import Result
+from ansible.module_utils.ascend import facts, lock, python_tree
+from ansible.module_utils.ascend.node import bounded, finding
 
-TABLE = """\
-+------------------------------------------------------------------------------------------------+
-| npu-smi 24.1.rc1                 Version: 24.1.rc1                                             |
-+---------------------------+---------------+----------------------------------------------------+
+from tests.answers import HANGS, Programs, names, node, write
+
+ROOT = Path(__file__).resolve().parents[2]
+PLACES = facts.Places("/usr/local/Ascend", "/opt/ascend", "/var/cache/ascend-fleet", "/var/lib/ascend-fleet", "/var/tmp")
+LIMIT = 16 * 1024
+HEAD = """\
+| npu-smi 25.2.0                   Version: 25.2.0                                               |
 | NPU   Name                | Health        | Power(W)    Temp(C)           Hugepages-Usage(page)|
-| Chip                      | Bus-Id        | AICore(%)   Memory-Usage(MB)  HBM-Usage(MB)        |
-+===========================+===============+====================================================+
-| 0     910B3               | OK            | 93.0        38                0    / 0             |
-| 0                         | 0000:C1:00.0  | 0           0    / 0          3300 / 65536         |
+| Chip  Phy-ID              | Bus-Id        | AICore(%)   Memory-Usage(MB)  HBM-Usage(MB)        |
 +===========================+===============+====================================================+
 """
-Find = Callable[[str], "str | None"]
+CHIP = """\
+| {card}     Ascend910           | OK            | 162.8       37                0    / 0             |
+| {chip}     {phy:<2}                  | 0000:{phy:02X}:00.0  | 100         15567/ 15567      65536/ 65536         |
+"""
+PROCESS = "| {card}       {chip}                 | {pid}        | python3.10               | 65536                   |\n"
+BORDER = "+===========================+===============+====================================================+\n"
 
 
-def program(code: int, output: str, timed_out: bool = False) -> Callable[[list[str], float], Result]:
-    def run(argv: list[str], timeout_s: float) -> Result:
-        assert argv[1:] == ["info"]
-        assert timeout_s == 5
-        return Result(code, output, timed_out)
-
-    return run
-
-
-def there(name: str) -> str | None:
-    return f"/usr/local/bin/{name}"
+def table(cards: int, chips: int) -> str:
+    """Cards of several chips, each with a process."""
+    each = [{"card": card, "chip": chip, "phy": card * chips + chip} for card in range(cards) for chip in range(chips)]
+    text = HEAD + "".join(CHIP.format(**one) for one in each) + BORDER
+    text += "| NPU     Chip              | Process id    | Process name             | Process memory(MB)      |\n"
+    return text + "".join(PROCESS.format(pid=3715239 + one["phy"], **one) for one in each) + BORDER
 
 
-def test_a_card() -> None:
-    npu = facts.read_npu(program(0, TABLE), there, 5)
-    assert npu["problem"] is None
-    assert npu["driver_version"] == "24.1.rc1"
-    assert [(device["name"], device["hbm_total_mb"]) for device in npu["devices"]] == [("910B3", 65536)]
+LOCK = lock.parse((ROOT / "sim" / "lock-x86_64.txt").read_text(encoding="utf-8"))
+
+
+def environment(root: Path, name: str, pins: dict[str, str]) -> None:
+    """An environment with the distributions of a lock."""
+    place = f"/opt/ascend/env/{name}"
+    for distribution, version in pins.items():
+        info = f"{place}/lib/python3.10/site-packages/{distribution.replace('-', '_')}-{version}.dist-info"
+        write(root, f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n\n")
+        write(root, f"{info}/RECORD", f"{Path(info).name}/METADATA,,\n{Path(info).name}/RECORD,,\n")
+    write(root, f"{place}/pyvenv.cfg", "version_info = 3.10.13\ninclude-system-site-packages = false\n")
+    record = {"schema": 1, "python": "3.10.13", "lock_digest": "0123456789ab", "distributions": pins}
+    write(root, f"{place}/{python_tree.RECORD}", json.dumps(record))
+
+
+def cann(root: Path, version: str) -> None:
+    """Enough of a version to be one, with a long list of what is missing."""
+    home = f"/usr/local/Ascend/ascend-toolkit/{version}"
+    write(root, f"{home}/aarch64-linux/ascend_toolkit_install.info", f"version={version}\narch=aarch64\n")
+    write(root, f"{home}/opp/built-in/op_impl/ai_core/tbe/kernel/config/ascend910b/binary_info_config.json", "{}")
+
+
+def test_an_empty_machine_is_described_and_not_refused(tmp_path: Path) -> None:
+    found = facts.collect(node(tmp_path, names=()), PLACES, ["all"], 5)
+    assert set(found) == {
+        "schema", "findings", "system", "npu", "driver", "network", "cann", "pythons", "environments", "ascend_env",
+    }  # fmt: skip
+    assert found["cann"]["versions"] == {}
+    assert set(found["system"]["disk"]) == {PLACES.cann_root, PLACES.ascend_root, PLACES.cache_dir, PLACES.tmp_dir}
+    assert json.loads(json.dumps(found)) == found
+    assert names(found["findings"])[:2] == ["npu-smi-missing", "driver-missing"]
+    for finding in found["findings"]:
+        assert all(finding[key] for key in ("subset", "name", "problem", "wanted", "found", "remedy")), finding
 
 
 @pytest.mark.parametrize(
-    ("result", "what", "message", "remedy"),
+    ("subset", "keys"),
     [
-        (program(-9, "", True), "does not answer", "nothing within 5 s", "the driver hangs"),
-        (program(1, "dcmi model init failed, ret is -8005\n"), "fails", "ret is -8005", "the driver does not answer"),
-        (program(1, "dcmi module initialize failed. ret is -8020\n"), "fails", "-8020", "another container"),
-        (program(127, "libdrvdsmi_host.so: cannot open shared object file"), "fails", "libdrv", "reinstall the driver"),
-        (program(1, "Permission denied"), "fails", "Permission denied", "run as root"),
-        (program(3, ""), "fails", "exit code 3, no word", "npu-smi info"),
-        (program(0, "Segmentation fault"), "unreadable", "Segmentation fault", "npu-smi info"),
-        (program(0, ""), "unreadable", "nothing", "npu-smi info"),
+        ("system", {"system"}),
+        ("npu", {"npu", "driver"}),
+        ("network", {"npu", "driver", "network"}),
+        ("cann", {"cann"}),
+        ("python", {"pythons", "environments", "ascend_env"}),
     ],
 )
-def test_why_npu_smi_says_nothing(
-    result: Callable[[list[str], float], Result], what: str, message: str, remedy: str
+def test_a_subset_asks_for_nothing_else(tmp_path: Path, subset: str, keys: set[str]) -> None:
+    programs = Programs({"npu-smi info": HANGS})
+    found = facts.collect(node(tmp_path, programs, ("npu-smi",)), PLACES, [subset], 5)
+    assert set(found) == {"schema", "findings"} | keys
+    assert bool(programs.asked) == ("npu" in keys)
+
+
+@pytest.mark.parametrize(
+    ("chips", "subsets", "limit"),
+    [(1, list(facts.FAST_SUBSETS), LIMIT), (1, ["all"], LIMIT + 2048), (2, list(facts.FAST_SUBSETS), LIMIT + 4096)],
+    ids=["910B", "910B with its network", "A3 with 16 chips"],
+)
+def test_a_busy_and_broken_node_of_eight_cards_stays_small(
+    tmp_path: Path, chips: int, subsets: list[str], limit: int
 ) -> None:
-    npu = facts.read_npu(result, there, 5)
-    assert npu["devices"] == []
-    problem = npu["problem"]
-    assert (what in problem["what"], message in problem["message"], remedy in problem["remedy"]) == (True,) * 3, problem
+    answers = {"npu-smi info": table(8, chips)}
+    for number in range(8 * chips):
+        ask = f"hccn_tool -i {number} "
+        answers[ask + "-ip -g"] = f"ipaddr:192.0.2.{number}\nnetmask:255.255.255.0\n"
+        answers[ask + "-gateway -g"] = "default gateway:192.0.2.254, Iface:eth0\n"
+        answers[ask + "-link -g"] = "link status: UP\n"
+        answers[ask + "-net_health -g"] = "net health status: Success\n"
+        command = f"python3.10\0-m\0torch.distributed.run\0--node_rank\0{number}\0" + "some/long/path/" * 12
+        write(tmp_path, f"/proc/{3715239 + number}/cmdline", command)
+    for release in ("8.0.RC1", "8.1.RC1", "8.2.RC1"):
+        cann(tmp_path, release)
+        environment(tmp_path, f"{release}-0123456789ab", LOCK)
+    (tmp_path / "opt/ascend/env/current").symlink_to("8.1.RC1-0123456789ab")
+    programs = Programs(answers)
+    found = facts.collect(node(tmp_path, programs), PLACES, subsets, 5)
+    assert programs.all_asked() == (subsets == ["all"])
+    assert (len(found["npu"]["devices"]), found["npu"]["process_count"]) == (8 * chips, 8 * chips)
+    assert len(found["environments"]["all"]["8.1.RC1-0123456789ab"]["distributions"]) == len(LOCK)
+    sizes = {key: len(json.dumps(value)) for key, value in found.items()}
+    assert sum(sizes.values()) < limit, sizes
 
 
-def test_no_program_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(facts, "NPU_SMI_PLACES", ())
-    npu = facts.read_npu(program(0, TABLE), lambda _name: None, 5)
-    assert npu["problem"]["what"] == "npu-smi is missing"
+def test_ascend_env_is_known_by_its_sum(tmp_path: Path) -> None:
+    write(tmp_path, facts.ASCEND_ENV, "abc")
+    found = facts.collect(node(tmp_path), PLACES, ["python"], 5)
+    assert found["ascend_env"]["sha256"] == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
-def test_a_program_where_path_does_not_lead(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "npu-smi").touch(mode=0o755)
-    monkeypatch.setattr(facts, "NPU_SMI_PLACES", ("/nowhere", str(tmp_path)))
-    assert facts.read_npu(program(0, TABLE), lambda _name: None, 5)["problem"] is None
+def test_which_kernels_the_cards_need_is_known_when_both_are_asked_for(tmp_path: Path) -> None:
+    write(tmp_path, "/usr/local/Ascend/ascend-toolkit/8.0.RC1/opp_kernel/version.info", "Version=7\n")
+    cann(tmp_path, "8.0.RC1")
+    (tmp_path / "usr/local/Ascend/ascend-toolkit/latest").mkdir()
+    (tmp_path / "usr/local/Ascend/ascend-toolkit/latest/runtime").symlink_to("../8.0.RC1/runtime")
+    write(tmp_path, "/usr/local/Ascend/ascend-toolkit/8.0.RC1/runtime/version.info", "Version=7\n")
+    text = table(1, 1).replace("Ascend910", "310P3    ")
+    found = facts.collect(node(tmp_path, Programs({"npu-smi info": text})), PLACES, ["npu", "cann"], 5)
+    assert "cann-kernels-chip" in names(found["findings"])
 
 
-def test_the_drivers_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(facts, "DRIVER_INFO", str(tmp_path / "none"))
-    assert facts.read_driver(str(tmp_path)) == {"version": None, "firmware_version": None, "path": None}
-    elsewhere = tmp_path / "elsewhere"
-    for part, version in (("driver", "24.1.rc1"), ("firmware", "7.1.0.6.220")):
-        (elsewhere / part).mkdir(parents=True)
-        (elsewhere / part / "version.info").write_text(f"Version={version}\npackage={part}\n")
-    info = tmp_path / "ascend_install.info"
-    info.write_text(f"Driver_Install_Path_Param={elsewhere}\n")
-    monkeypatch.setattr(facts, "DRIVER_INFO", str(info))
-    assert facts.read_driver("/usr/local/Ascend") == {
-        "version": "24.1.rc1",
-        "firmware_version": "7.1.0.6.220",
-        "path": str(elsewhere / "driver"),
-    }
-
-
-def test_a_whole_node_and_a_subset(tmp_path: Path) -> None:
-    places = facts.Places(*(str(tmp_path / name) for name in ("Ascend", "opt", "cache", "state", "tmp")))
-    found = facts.collect(program(0, TABLE), there, places, ["all"], 5)
-    assert set(found) == {
-        "schema", "system", "npu", "driver", "cann", "pythons", "environments", "ascend_env"
-    }  # fmt: skip
-    assert found["cann"] == {"root": places.cann_root, "latest": None, "versions": {}}
-    assert set(found["system"]["disk"]) == {places.cann_root, places.ascend_root, places.cache_dir, places.tmp_dir}
-    assert json.loads(json.dumps(found)) == found
-    assert set(facts.collect(program(0, TABLE), there, places, ["cann"], 5)) == {"schema", "cann"}
+def test_findings_beyond_the_room_are_named_and_counted() -> None:
+    few = [finding("cann", "cann-altered", "x" * 100) for _ in range(3)]
+    assert bounded(few) == few
+    many = bounded([*few, *[finding("python", "environment-leak", "y" * 1000) for _ in range(9)]])
+    assert names(many) == ["cann-altered"] * 3 + ["environment-leak"] * 2 + ["findings-left-out"]
+    assert many[-1]["found"] == "7 x environment-leak"

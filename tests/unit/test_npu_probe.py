@@ -62,8 +62,8 @@ def test_all_is_well() -> None:
         (answer(versions={**VERSIONS, "torch": "2.2.0"}), "torch is not the locked version.*found: 2.2.0"),
         (answer(versions={**VERSIONS, "torch": None}), "torch is not the locked version.*found: None"),
         (Result(1, "ImportError: libhccl.so: cannot open shared object file", False), "CANN's libraries are not found"),
-        (Result(1, "ImportError: libascend_hal.so: cannot open", False), "the NPU driver does not answer"),
-        (Result(1, "ModuleNotFoundError: No module named 'yaml'", False), "a distribution is missing"),
+        (Result(1, "ImportError: libascend_hal.so: cannot open", False), "a library of the NPU driver"),
+        (Result(1, "ModuleNotFoundError: No module named 'yaml'", False), "a Python distribution is missing"),
         (Result(139, "", False), "exit code 139"),
         (Result(-9, "", True), "an answer within 60 s"),
     ],
@@ -71,6 +71,41 @@ def test_all_is_well() -> None:
 def test_failures_and_what_they_mean(probe: Result, words: str) -> None:
     with pytest.raises(AscendError, match=words):
         check(Program(probe))
+
+
+def test_a_failing_card_says_what_helps() -> None:
+    bad = card(
+        1, ok=False, error="RuntimeError: SetDevice(device_id_), error code is 507033\nFailed to start the device."
+    )
+    with pytest.raises(AscendError) as failure:
+        check(Program(answer(cards=[card(0), bad])))
+    said: dict[str, Any] = failure.value.as_dict()
+    first, second = said["cards"]
+    assert (first["ok"], first["error"], first["symptom"], first["remedy"]) == (True, None, None, None)
+    assert (second["error"], second["symptom"]) == (bad["error"], "device-start-failed")
+    assert "driver" in second["remedy"]
+    assert (said["symptom"], said["remedy"]) == ("device-start-failed", second["remedy"])
+    assert "the driver and CANN do not match" in said["problem"]
+    assert bad["error"] in said["found"], "its own words"
+
+
+def test_a_card_with_unknown_words_keeps_them() -> None:
+    with pytest.raises(AscendError, match=r"torch-npu does not see every card.*card 0: back as") as failure:
+        check(Program(answer(cards=[card(0, ok=False, error="back as [0.0]"), card(1)])))
+    said: dict[str, Any] = failure.value.as_dict()
+    assert (said["symptom"], said["cards"][0]["symptom"], said["cards"][0]["remedy"]) == (None, None, None)
+
+
+def test_what_cann_prints_beside_the_answer_says_why_there_is_no_card() -> None:
+    none = answer(available=False, count=0, cards=[])
+    noise = "[ERROR] RUNTIME(7,python): GetDeviceCount:Call drvGetDevNum, drvRetCode=87\n"
+    with pytest.raises(AscendError, match=r"held by another.*0 devices.*drvRetCode=87"):
+        check(Program(Result(0, noise + none.output, False)))
+
+
+def test_every_card_of_a_good_check_has_the_same_fields() -> None:
+    for one in check(Program(answer()))["cards"]:
+        assert set(one) == {"index", "ok", "name", "memory_total_mb", "error", "symptom", "remedy"}
 
 
 @pytest.mark.parametrize(

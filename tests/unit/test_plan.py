@@ -7,12 +7,12 @@ import copy
 from typing import Any
 
 import pytest
+from ansible.module_utils.ascend.node import finding
 from ansible.module_utils.ascend.plan import plan
 
 COMPLETE = {"state": "complete", "problems": [], "problem_count": 0}
 NAME = "8.0.RC1-0123456789ab"
 HOME = "/usr/local/Ascend/ascend-toolkit/8.0.RC1"
-LOCK = {"torch": "2.1.0", "torch-npu": "2.1.0.post3"}
 
 
 def wanted(**changes: Any) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def wanted(**changes: Any) -> dict[str, Any]:
         "toolkit": {"version": "8.0.RC1"},
         "kernels": {"version": "8.0.RC1", "chip": "910b"},
         "python": {"version": "3.10.13"},
-        "environment": {"name": NAME, "distributions": LOCK, "cann_home": HOME, "source": {}},
+        "environment": {"name": NAME, "lock_digest": "0123456789ab", "cann_home": HOME, "source": {}},
         "ascend_env": {"path": "/usr/local/bin/ascend-env", "sha256": "aa"},
         "problems": [],
         **changes,
@@ -51,11 +51,12 @@ def bare() -> dict[str, Any]:
             "paths": paths,
         },
         "npu": {
-            "problem": None,
+            "answered": True,
             "driver_version": "24.1.rc1",
-            "devices": [{"npu_id": n, "chip_id": 0, "name": "910B3", "health": "OK"} for n in range(8)],
+            "devices": [{"npu_id": n, "chip_id": 0, "name": "910B3", "health": "OK", "errors": []} for n in range(8)],
         },
         "driver": {"version": "24.1.rc1"},
+        "findings": [],
         "cann": {"latest": None, "versions": {}},
         "pythons": {},
         "environments": {"current": None, "all": {}},
@@ -69,7 +70,16 @@ def converged() -> dict[str, Any]:
     kernels = {"910b": dict(COMPLETE)}
     found["cann"] = {"latest": "8.0.RC1", "versions": {"8.0.RC1": {"toolkit": dict(COMPLETE), "kernels": kernels}}}
     found["pythons"] = {"3.10.13": {"state": "complete"}}
-    environment = {"state": "complete", "distributions": dict(LOCK), "problems": [], "cann_home": HOME, "editable": {}}
+    environment = {
+        "state": "complete",
+        "lock_digest": "0123456789ab",
+        "cann_home": HOME,
+        "difference": {"missing": {}, "other": {}, "extra": {}},
+        "difference_count": 0,
+        "editable": {},
+        "problems": [],
+        "problem_count": 0,
+    }
     found["environments"] = {"current": NAME, "all": {NAME: environment}}
     found["ascend_env"] = {"sha256": "aa"}
     return found
@@ -129,9 +139,11 @@ def test_kernels_alone() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda env: env["distributions"].pop("torch"), "torch is missing"),
-        (lambda env: env["distributions"].update({"torch": "2.2.0"}), "torch is 2.2.0, not 2.1.0"),
-        (lambda env: env["distributions"].update({"foo": "1"}), "foo 1 is extra"),
+        (lambda env: env["difference"]["missing"].update({"torch": "2.1.0"}), "torch is missing"),
+        (lambda env: env["difference"]["other"].update({"torch": ["2.2.0", "2.1.0"]}), "torch is 2.2.0, not 2.1.0"),
+        (lambda env: env["difference"]["extra"].update({"foo": "1"}), "foo 1 is extra"),
+        (lambda env: env.update(lock_digest="ffff"), "it was built from lock ffff, not 0123456789ab"),
+        (lambda env: env.update(lock_digest=None), "it was built from lock None, not 0123456789ab"),
         (lambda env: env["problems"].append("torch: RECORD is missing"), "RECORD is missing"),
         (lambda env: env.update(state="half-installed"), "not finished"),
         (lambda env: env.update(cann_home="/elsewhere"), "/elsewhere"),
@@ -143,6 +155,19 @@ def test_a_damaged_environment_is_repaired_alone(change: Any, words: str) -> Non
     (step,) = plan(found, wanted())["steps"]
     assert (step["component"], step["action"]) == ("environment", "repair")
     assert words in step["reason"]
+
+
+def test_what_an_environments_facts_do_not_list_is_counted() -> None:
+    found = converged()
+    found["environments"]["all"][NAME].update(
+        difference={"missing": {"b": "1", "a": "1"}, "other": {"c": ["1", "2"]}, "extra": {"d": "1"}},
+        difference_count=24,
+        problems=["p: RECORD is missing", "q: RECORD is missing"],
+        problem_count=12,
+    )
+    (step,) = plan(found, wanted())["steps"]
+    words = "a is missing, b is missing, c is 1, not 2, d 1 is extra, p: RECORD is missing and 31 more"
+    assert step["reason"] == f"environment {NAME}: {words}"
 
 
 def test_the_editable_checkout_is_wanted() -> None:
@@ -168,19 +193,26 @@ def changed(**parts: Any) -> dict[str, Any]:
     return found
 
 
-PROBLEM = {"what": "npu-smi fails", "message": "ret is -8005", "remedy": "dmesg"}
+def silent(found: dict[str, Any]) -> dict[str, Any]:
+    """The node with an npu-smi that says nothing but why."""
+    found["npu"] = {"answered": False, "driver_version": None, "devices": []}
+    why = finding("npu", "driver-not-answering", "the driver hangs", "a table", "ret is -8005", "npu-smi", "dmesg")
+    found["findings"] = [finding("cann", "cann-altered", "x"), why, finding("driver", "driver-half-installed", "y")]
+    return found
 
 
 @pytest.mark.parametrize(
     ("found", "check"),
     [
-        (changed(npu__problem=PROBLEM), "driver"),
+        (silent(bare()), "driver-not-answering"),
         (changed(npu__devices=[]), "card"),
         (changed(npu__devices__3__name="910A"), "chip"),
         (changed(npu__devices__3__name="Mystery"), "chip"),
         (changed(npu__devices__3__health="Alarm"), "health"),
-        (changed(driver__version="23.0.6"), "driver"),
-        (changed(driver__version="not-a-version"), "driver"),
+        (changed(npu__driver_version="23.0.6"), "driver"),
+        (changed(npu__driver_version="not-a-version"), "driver"),
+        (changed(npu__driver_version=None, driver__version="23.0.6"), "driver"),
+        (changed(npu__driver_version=None, driver__version=None), "driver"),
         (changed(system__glibc="2.27"), "glibc"),
         (changed(system__glibc=None), "glibc"),
         (changed(system__paths__0__mode="0775"), "directory"),
@@ -194,13 +226,27 @@ def test_refusals(found: dict[str, Any], check: str) -> None:
 
 
 def test_the_tools_own_words_are_quoted() -> None:
-    (refusal,) = plan(changed(npu__problem=PROBLEM), wanted())["refusals"]
-    assert (refusal["problem"], refusal["found"], refusal["remedy"]) == ("npu-smi fails", "ret is -8005", "dmesg")
+    (refusal,) = plan(silent(bare()), wanted())["refusals"]
+    assert (refusal["problem"], refusal["found"], refusal["remedy"]) == ("the driver hangs", "ret is -8005", "dmesg")
+
+
+def test_a_sick_card_is_refused_with_its_error_codes() -> None:
+    found = changed(npu__devices__3__health="Alarm", npu__devices__3__errors=["A4025021"])
+    (refusal,) = plan(found, wanted())["refusals"]
+    assert refusal["found"] == "NPU 3 chip 0: Alarm A4025021"
+
+
+def test_the_running_driver_counts_and_not_the_one_that_waits_for_a_reboot() -> None:
+    assert refusals(changed(driver__version="23.0.6")) == []
+    found = bare()
+    found["findings"] = [finding("driver", "driver-reboot-pending", "p", "w", "f", "x", "reboot")]
+    result = plan(found, wanted())
+    assert (result["refusals"], [warning["check"] for warning in result["warnings"]]) == ([], ["driver-reboot-pending"])
 
 
 def test_an_old_driver_can_be_a_warning() -> None:
     want = wanted(driver={**wanted()["driver"], "policy": "warn"})
-    result = plan(changed(driver__version="23.0.6"), want)
+    result = plan(changed(npu__driver_version="23.0.6"), want)
     assert result["refusals"] == []
     assert [warning["check"] for warning in result["warnings"]] == ["driver"]
 

@@ -1,0 +1,329 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Parsers of the small files in which CANN, its components and the driver record what they are.
+
+Formats as installed by CANN 5.1 to 8.5 and by drivers since 20.2. Every parser takes text, returns a frozen dataclass
+and never raises: what it cannot read is in ``problems`` as "line N: why", and what is readable around it is kept. A
+field that the text does not have is None (or empty).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from dataclasses import dataclass
+from typing import Dict, List, Optional, Set, Tuple
+
+MOST_BYTES = 1024 * 1024  # these files have a few KB
+MOST_PROBLEMS = 20
+Groups = Tuple[Tuple[str, ...], ...]
+Versions = Dict[str, Groups]
+
+_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_VERSION = re.compile(r"[0-9][0-9A-Za-z]*(?:[.-][0-9A-Za-z]+)*")
+
+
+@dataclass(frozen=True)
+class ProductInfo:
+    """``ascend_toolkit_install.info`` and its sisters of nnae and nnrt: what product lies here.
+
+    ``compatible`` holds the groups in brackets as they stand: one name, or a lowest and a highest one.
+    """
+
+    package: Optional[str]
+    version: Optional[str]
+    inner_version: Optional[str]
+    compatible: Groups
+    arch: Optional[str]
+    os: Optional[str]
+    path: Optional[str]
+    problems: Tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class VersionCfg:
+    """``latest/version.cfg``: component -> ((component's number, CANN version), ...), the second as a folder's name."""
+
+    running: Versions
+    upgrade: Versions
+    installed: Versions
+    problems: Tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class VersionInfo:
+    """``version.info`` of a component, of the driver or of the firmware.
+
+    ``parts`` are the versions of interfaces ("aicpu" of ``aicpu_version``), ``required`` those that are needed
+    ("driver_tsfw"), ``required_packages`` the ranges of other components (">=7.6, <=7.7"). ``compatible`` as above.
+    """
+
+    version: Optional[str]
+    version_dir: Optional[str]
+    timestamp: Optional[str]
+    inner_version: Optional[str]
+    package_version: Optional[str]
+    compatible: Groups
+    compatible_firmware: Groups
+    compatible_driver: Groups
+    parts: Dict[str, str]
+    required: Dict[str, str]
+    required_packages: Dict[str, str]
+    problems: Tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class InstallInfo:
+    """``/etc/ascend_install.info``, ``ascend_install.info``, ``install.conf``, ``ascend_cann_install.info``.
+
+    ``packages`` maps a package ("driver", "opp_kernel"; "" where none is named) to what is said of it: ``type``,
+    ``path``, ``for_all``, ``mode``, ``status``, ``version``, ``chip``, ``feature``. ``others`` are the remaining pairs.
+    """
+
+    user: Optional[str]
+    group: Optional[str]
+    packages: Dict[str, Dict[str, str]]
+    others: Dict[str, str]
+    problems: Tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class NnalInfo:
+    """``nnal/atb/<version>/version.info``, whose lines are ``key : value``."""
+
+    package: Optional[str]
+    version: Optional[str]
+    build_version: Optional[str]
+    arch: Optional[str]
+    others: Dict[str, str]
+    problems: Tuple[str, ...]
+
+
+def read(path: str) -> Tuple[str, str]:
+    """Return (text, problem) of a small file; the problem is "", "missing", "empty" or why it cannot be read.
+
+    UTF-8, odd bytes replaced; at most MOST_BYTES. A pipe or a device is not opened: it could wait for ever.
+    """
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return "", "no regular file"
+        with open(path, encoding="utf-8-sig", errors="replace") as stream:
+            text = stream.read(MOST_BYTES)
+    except (FileNotFoundError, NotADirectoryError):
+        return "", "missing"
+    except OSError as error:
+        return "", "cannot be read: %s" % error.strerror
+    return text, "" if text.strip() else "empty"
+
+
+def parse_product_info(text: str) -> ProductInfo:
+    """Return what ``ascend_<product>_install.info`` says."""
+    lines = _Lines(text, "=")
+    return ProductInfo(
+        package=lines.take("package_name"),
+        version=lines.take_version("version"),
+        inner_version=lines.take_version("innerversion"),
+        compatible=lines.take_groups("compatible_version"),
+        arch=lines.take("arch"),
+        os=lines.take("os"),
+        path=lines.take("path"),
+        problems=lines.problems(),
+    )
+
+
+def parse_version_cfg(text: str) -> VersionCfg:
+    """Return what ``version.cfg`` says: ``runtime_running_version=[7.7.0.1.238:8.1.RC1]``."""
+    lines = _Lines(text, "=")
+    found: Dict[str, Versions] = {"running": {}, "upgrade": {}, "installed": {}}
+    for key in lines.keys:
+        match = re.fullmatch(r"(.+)_(running|upgrade|installed)_version", key)
+        if not match:
+            lines.object_to(key, "no version of a component: %s" % key)
+            continue
+        component, kind = match.groups()
+        pairs = []
+        for group in lines.take_groups(key, ":"):
+            if len(group) == 2 and all(group):
+                pairs.append(group)
+            else:
+                lines.object_to(key, "no [number:version]: [%s]" % ":".join(group))
+        found[kind][component] = tuple(pairs)
+    return VersionCfg(found["running"], found["upgrade"], found["installed"], lines.problems())
+
+
+def parse_version_info(text: str) -> VersionInfo:
+    """Return what a ``version.info`` says, be it a component's, the driver's or the firmware's."""
+    lines = _Lines(text, "=")
+    parts: Dict[str, str] = {}
+    required: Dict[str, str] = {}
+    packages: Dict[str, str] = {}
+    for key in lines.keys:
+        match = re.fullmatch(r"(required_package_|required_|)(.+)_version", key)
+        if match and key not in ("package_version", "compatible_version"):
+            place = {"required_package_": packages, "required_": required, "": parts}[match.group(1)]
+            place[match.group(2)] = lines.take(key) or ""
+    return VersionInfo(
+        version=lines.take_version("Version"),
+        version_dir=lines.take("version_dir"),
+        timestamp=lines.take("timestamp"),
+        inner_version=lines.take_version("Innerversion"),
+        package_version=lines.take_version("package_version"),
+        compatible=lines.take_groups("compatible_version"),
+        compatible_firmware=lines.take_groups("compatible_version_fw"),
+        compatible_driver=lines.take_groups("compatible_version_drv"),
+        parts=parts,
+        required=required,
+        required_packages=packages,
+        problems=lines.problems(),
+    )
+
+
+# The ends of keys, in small letters, and what they say of the package that is named before them.
+_FIELDS = (
+    ("install_path_param", "path"),
+    ("install_path_val", "path"),
+    ("install_path", "path"),
+    ("installpath", "path"),
+    ("path", "path"),
+    ("install_for_all", "for_all"),
+    ("install_feature", "feature"),
+    ("feature_type", "feature"),
+    ("install_status", "status"),
+    ("install_type", "type"),
+    ("install_mode", "mode"),
+    ("install_chip", "chip"),
+    ("chip_type", "chip"),
+    ("version", "version"),
+    ("username", "user"),
+    ("usergroup", "group"),
+)
+
+
+def parse_install_info(text: str) -> InstallInfo:
+    """Return what a record of an installation says, whatever the spelling of its keys."""
+    lines = _Lines(text, "=")
+    owners: Dict[str, str] = {}
+    packages: Dict[str, Dict[str, str]] = {}
+    others: Dict[str, str] = {}
+    for key in lines.keys:
+        value = lines.take(key) or ""
+        package, field = _package_and_field(key)
+        if not field:
+            others[key] = value
+        elif field in ("user", "group"):
+            if owners.setdefault(field, value) != value:
+                lines.object_to(key, "another %s than before: %s" % (field, value))
+        elif packages.setdefault(package, {}).setdefault(field, value) != value:
+            lines.object_to(key, "another %s than before: %s" % (field, value))
+    return InstallInfo(owners.get("user"), owners.get("group"), packages, others, lines.problems())
+
+
+def _package_and_field(key: str) -> Tuple[str, str]:
+    """Return ("opp_kernel", "type") of ``OPP_KERNEL_INSTALL_TYPE``; the field is "" where none is known.
+
+    A path that is another's (``Compiler_Arch_Linux_Path``) is none of the package.
+    """
+    lower = key.lower()
+    for end, field in _FIELDS:
+        if lower == end:
+            return "", field
+        if lower.endswith("_" + end) and end != "path":
+            return lower[: -len(end) - 1], field
+    return "", ""
+
+
+def parse_nnal_info(text: str) -> NnalInfo:
+    """Return what ``version.info`` of nnal says: ``Ascend-cann-atb : 8.1.RC1``, ``Ascend-cann-atb Version : ...``."""
+    lines = _Lines(text, ":")
+    package = version = build = arch = None
+    others: Dict[str, str] = {}
+    for key in lines.keys:
+        value = lines.take(key)
+        if key.lower() == "platform":
+            arch = value
+        elif key.startswith("Ascend-") and key.endswith(" Version"):
+            build = value
+        elif key.startswith("Ascend-"):
+            package, version = key, value
+        else:
+            others[key] = value or ""
+    return NnalInfo(package, version, build, arch, others, lines.problems())
+
+
+class _Lines:
+    """The ``key=value`` (or ``key : value``) lines of a text, and what is wrong with them."""
+
+    def __init__(self, text: str, separator: str) -> None:
+        self._pairs: Dict[str, Tuple[int, str]] = {}
+        self._problems: List[Tuple[int, str]] = []
+        self._torn: Set[str] = set()
+        if not text.strip():
+            self._problems.append((1, "the file is empty"))
+            return
+        for number, line in enumerate(text.lstrip("\ufeff").split("\n"), 1):
+            self._read(number, line.strip(), separator)
+
+    def _read(self, number: int, line: str, separator: str) -> None:
+        if not line or line.startswith("#"):
+            return
+        key, found, value = (part.strip() for part in line.partition(separator))
+        if "\0" in line or "\ufffd" in line:
+            self._object(number, "bytes that are no text")
+        elif not found or not _KEY.fullmatch(key if separator == "=" else key.replace(" ", "_")):
+            self._object(number, "no key%svalue: %s" % (separator, line))
+        elif value[:1] in ("'", '"') and (len(value) < 2 or value[-1] != value[0]):
+            self._object(number, "a quotation that does not end: %s" % line)
+        elif key in self._torn:
+            self._object(number, "%s is given again" % key)
+        elif self._pairs.get(key, (0, _unquoted(value)))[1] != _unquoted(value):
+            # Which of the two is right cannot be told, so neither is taken.
+            self._object(number, "%s is given twice: %s and %s" % (key, self._pairs.pop(key)[1], _unquoted(value)))
+            self._torn.add(key)
+        else:
+            self._pairs[key] = (number, _unquoted(value))
+
+    def _object(self, number: int, words: str) -> None:
+        self._problems.append((number, words if len(words) <= 120 else words[:117] + "..."))
+
+    def object_to(self, key: str, words: str) -> None:
+        """Remember a problem of the line with this key."""
+        self._object(self._pairs[key][0], words)
+
+    @property
+    def keys(self) -> List[str]:
+        return list(self._pairs)
+
+    def take(self, key: str) -> Optional[str]:
+        return self._pairs[key][1] if key in self._pairs else None
+
+    def take_version(self, key: str) -> Optional[str]:
+        value = self.take(key)
+        if value is None or _VERSION.fullmatch(value.lstrip("Vv")):
+            return value
+        self.object_to(key, "no version: %s" % (value or "nothing"))
+        return None
+
+    def take_groups(self, key: str, separator: str = ",") -> Groups:
+        """Return the groups of ``[a,b],[c]``; between groups stand commas, blanks or nothing."""
+        value = self.take(key) or ""
+        groups = []
+        for piece in value.split("]")[:-1]:
+            before, bracket, inside = piece.partition("[")
+            if not bracket or before.strip(", ") or "[" in inside:
+                self.object_to(key, "no list in brackets: %s]" % piece.strip(", "))
+                continue
+            if inside.strip():
+                groups.append(tuple(part.strip() for part in inside.split(separator)))
+        rest = value.rpartition("]")[2].strip(", ")
+        if rest:
+            self.object_to(key, "a bracket is missing: %s" % rest)
+        return tuple(groups)
+
+    def problems(self) -> Tuple[str, ...]:
+        words = ["line %d: %s" % problem for problem in sorted(self._problems)]
+        more = ["%d more lines" % (len(words) - MOST_PROBLEMS)] if len(words) > MOST_PROBLEMS else []
+        return tuple(words[:MOST_PROBLEMS] + more)
+
+
+def _unquoted(value: str) -> str:
+    return value[1:-1] if value[:1] in ("'", '"') else value

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hold a distribution's files to its RECORD: one ``path,hash,size`` line a file (binary distribution format).
+
+There are two depths:
+
+* fast: RECORD in one piece, as bytes; most of its lines are not taken apart. It sees what is missing among the two
+  upper levels of every package (``torch``, ``torch/nn``), and another size of METADATA, of the scripts in bin, and of
+  the first and last files listed.
+* deep: existence, size and sum of every file that RECORD lists. Only this sees a file lost or altered further down.
+
+Byte code (``*.pyc``) never counts: Python makes it anew. What no RECORD lists is not seen by either.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import os
+import re
+import stat
+from typing import Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
+
+MOST_RECORD = 64 * 1024 * 1024
+BLOCK = 1024 * 1024
+EDGE = 4  # how many of the first and of the last files in RECORD the fast form measures
+SUMS = ("sha256", "sha384", "sha512")
+NO_SUMS, INFO_SUMS, ALL_SUMS = range(3)  # which files' sums are compared: none, those in dist-info folders, all
+
+Corrections = Dict[str, str]  # path -> "hash,size" in place of RECORD's; "" where the file does not count
+
+_UPPER = re.compile(rb"([^/,\n]*(?:/[^/,\n]+)?)[^\n]*\n")  # the one or two first parts of a line's path
+_INFO = re.compile(rb"(?:\A|\n)([^/,\n]{1,200}\.dist-info)/")
+_SIZE = re.compile(r"[0-9]{1,18}")
+
+
+class Row(NamedTuple):
+    """A line of RECORD; hash ("sha256=...") and size may be empty."""
+
+    path: str
+    hash: str
+    size: str
+
+
+class Listings:
+    """Names in a site-packages folder and in its packages, each folder listed once."""
+
+    def __init__(self, site: str, names: List[str]) -> None:
+        self.site = site
+        self._known: Dict[str, Set[str]] = {"": set(names)}
+
+    def holds(self, path: str) -> bool:
+        """Whether there is a file or folder at ``path``, of one or two parts."""
+        top, _, name = path.rpartition("/")
+        if top not in self._known:
+            try:
+                self._known[top] = set(os.listdir(os.path.join(self.site, top)))
+            except OSError:
+                self._known[top] = set()
+        return name in self._known[top]
+
+
+def content(path: str, most: int = MOST_RECORD) -> bytes:
+    """Return at most so many of a regular file's first bytes; none for all else. Never waits (a pipe would)."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError):
+        return b""
+    try:
+        status = os.fstat(descriptor)
+        return _read(descriptor, min(most, status.st_size)) if stat.S_ISREG(status.st_mode) else b""
+    except OSError:
+        return b""
+    finally:
+        os.close(descriptor)
+
+
+def _read(descriptor: int, size: int) -> bytes:
+    blocks = []
+    while size > 0:
+        block = os.read(descriptor, size)
+        if not block:
+            break
+        blocks.append(block)
+        size -= len(block)
+    return b"".join(blocks)
+
+
+def fault(folder: str, data: bytes) -> str:
+    """Return what is wrong with the form of the RECORD of a dist-info ``folder``, in words; "" when it can be used."""
+    if not data:
+        return "RECORD is missing"
+    own = _own(folder)
+    if not data.startswith(own) and b"\n" + own not in data:
+        other = _INFO.search(data)
+        if other and other.group(1) != os.fsencode(folder):
+            return "RECORD speaks of %s" % os.fsdecode(other.group(1))
+        return "RECORD does not list its own METADATA"
+    last = data.rstrip(b"\r\n").rpartition(b"\n")[2]
+    return "" if row(os.fsdecode(last)) else "RECORD is cut short"
+
+
+def row(line: str) -> Optional[Row]:
+    """Return a line's three fields, or None when they cannot be read."""
+    if line.startswith('"'):
+        try:
+            fields = next(csv.reader([line]), [])
+        except csv.Error:
+            return None
+    else:
+        fields = line.rstrip("\r\n").rsplit(",", 2)
+    if len(fields) != 3 or not fields[0] or (fields[2] and not _SIZE.fullmatch(fields[2])):
+        return None
+    return Row(*fields) if not fields[1] or "=" in fields[1] else None
+
+
+def unreadable_rows(data: bytes) -> int:
+    """Return how many lines are no rows."""
+    return sum(1 for line in os.fsdecode(data).split("\n") if line.strip() and row(line) is None)
+
+
+def missing_uppers(data: bytes, listings: Listings, corrected: Corrections) -> List[str]:
+    """Return what is missing among the two upper levels of the packages, as short as can be.
+
+    Of a folder that is not there only the folder is named, not what was in it. Names in quotes are for the deep form.
+    """
+    uppers = {os.fsdecode(upper) for upper in set(_UPPER.findall(data if data.endswith(b"\n") else data + b"\n"))}
+    missing: List[str] = []
+    for upper in sorted(uppers):
+        top = upper.partition("/")[0]
+        if top in ("", ".", "..", "__pycache__") or top[0] == '"' or upper.endswith(("/__pycache__", ".pyc")):
+            continue
+        if corrected.get(upper) == "":
+            continue
+        if not listings.holds(top):
+            if top not in missing:
+                missing.append(top)
+        elif not listings.holds(upper):
+            missing.append(upper)
+    return missing
+
+
+def measured(folder: str, data: bytes) -> bytes:
+    """Return the lines of RECORD whose files the fast form measures."""
+    lines = data.split(b"\n", EDGE)[:EDGE] + data.rstrip(b"\n").rsplit(b"\n", EDGE)[-EDGE:]
+    if data.startswith(b"../") or b"\n../" in data:
+        lines += [line for line in data.splitlines() if line.startswith(b"../")]
+    own = _own(folder)
+    start = 0 if data.startswith(own) else data.find(b"\n" + own) + 1
+    lines.append(data[start : data.find(b"\n", start)])
+    return b"\n".join(dict.fromkeys(lines))
+
+
+def unlike(site: str, data: bytes, sums: int, corrected: Corrections) -> Iterator[Tuple[str, bool]]:
+    """Give the files of a RECORD that are not as it says, and whether they are missing (or else altered)."""
+    for line in os.fsdecode(data).split("\n"):
+        said = row(line)
+        if said and said.path in corrected:
+            said = row("%s,%s" % (said.path, corrected[said.path]))
+        if not said or said.path.endswith((".pyc", "/")):
+            continue
+        try:
+            status = os.stat(os.path.join(site, said.path))
+        except (OSError, ValueError):  # ValueError: a zero byte in the path
+            yield said.path, True
+            continue
+        sized = stat.S_ISREG(status.st_mode) and said.size in ("", str(status.st_size))
+        summed = sums == ALL_SUMS or (sums == INFO_SUMS and os.path.dirname(said.path).endswith(".dist-info"))
+        if not sized or (summed and not _sum_agrees(site, said)):
+            yield said.path, False
+
+
+def as_it_is(path: str) -> str:
+    """Return "hash,size" of a file as RECORD would write them, "" where it cannot be read."""
+    digest = _sum(path, "sha256")
+    return "sha256=%s,%d" % (digest, os.stat(path).st_size) if digest else ""
+
+
+def _own(folder: str) -> bytes:
+    return os.fsencode(folder) + b"/METADATA,"
+
+
+def _sum_agrees(site: str, said: Row) -> bool:
+    """A sum of a kind that is not known says nothing."""
+    kind, _, wanted = said.hash.partition("=")
+    return kind not in SUMS or _sum(os.path.join(site, said.path), kind) == wanted.rstrip("=")
+
+
+def _sum(path: str, kind: str) -> Optional[str]:
+    """Return a file's sum as RECORD writes it (urlsafe base64 without padding); None when it cannot be read."""
+    digest = hashlib.new(kind)
+    try:
+        with open(path, "rb", buffering=0) as stream:
+            for block in iter(lambda: stream.read(BLOCK), b""):
+                digest.update(block)
+    except OSError:
+        return None
+    return base64.urlsafe_b64encode(digest.digest()).decode("ascii").rstrip("=")

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Read what the driver's installer left: its record, the version files of driver and firmware, the device files.
+
+Formats: /etc/ascend_install.info and version.info are ``key=value`` lines (drivers 20.2 to 25.x). They answer also when
+npu-smi cannot.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any, Dict, List, Optional, Tuple
+
+from ansible.module_utils.ascend import files
+from ansible.module_utils.ascend.node import Finding, Node, finding
+
+INSTALL_INFO = "/etc/ascend_install.info"
+_DEVICE_FILE = re.compile(r"davinci[0-9]{1,4}$")
+_RANGE = re.compile(r"\[\s*([0-9.]+)\s*,\s*([0-9.]+)\s*\]")
+_INSTALL = "install Ascend HDK (driver, then firmware), reboot: it brings npu-smi and /dev/davinci*"
+
+
+def read_driver(node: Node, cann_root: str) -> Tuple[Dict[str, Any], List[Finding]]:
+    """Return (facts, findings): what is on disk, wherever the driver was installed.
+
+    ``{"state": "complete" | "half-installed" | "absent", "path", "version", "firmware_version", "device_nodes",
+    "modules_loaded"}``; ``device_nodes`` counts /dev/davinci<N>, ``modules_loaded`` the kernel's modules drv_*.
+    """
+    record = files.pairs(files.text(node.path(INSTALL_INFO)))
+    root = record.get("Driver_Install_Path_Param") or cann_root
+    path = os.path.join(root, "driver")
+    driver = files.pairs(files.text(node.path(os.path.join(path, "version.info"))))
+    firmware = files.pairs(files.text(node.path(os.path.join(root, "firmware", "version.info"))))
+    missing = _missing(node, path, record, driver)
+    present = bool(record.get("Driver_Install_Type") or driver or os.path.isdir(node.path(path)))
+    state = "absent" if not present else "half-installed" if missing else "complete"
+    facts = {
+        "state": state,
+        "path": path if os.path.isdir(node.path(path)) else None,
+        "version": driver.get("Version"),
+        "firmware_version": firmware.get("Version"),
+        "device_nodes": count_device_nodes(node),
+        "modules_loaded": _modules(node),
+    }
+    findings = []
+    if state == "absent":
+        findings.append(
+            finding("driver", "driver-missing", "no driver is installed", path, "nothing there", path, _INSTALL)
+        )
+    elif state == "half-installed":
+        findings.append(
+            finding(
+                "driver",
+                "driver-half-installed",
+                "the driver is half-installed",
+                "a complete driver",
+                ", ".join(missing),
+                path,
+                "less /var/log/ascend_seclog/ascend_install.log  # then install the driver again, and reboot",
+            )
+        )
+    return facts, findings + _firmware(driver, firmware, root)
+
+
+def count_device_nodes(node: Node) -> int:
+    """Return how many /dev/davinci<N> there are: one a chip that the kernel's driver has found."""
+    return sum(bool(_DEVICE_FILE.match(name)) for name in files.names(node.path("/dev")))
+
+
+def compare_running(driver: Dict[str, Any], running: Optional[str]) -> List[Finding]:
+    """Return a finding when the driver that runs (npu-smi) is not the one on disk: it waits for a reboot."""
+    installed = driver["version"]
+    if not installed or not running or installed.lower() == running.lower():
+        return []
+    return [
+        finding(
+            "driver",
+            "driver-reboot-pending",
+            "the running driver is not the installed one",
+            "driver %s, as installed" % installed,
+            "driver %s runs" % running,
+            os.path.join(driver["path"] or "", "version.info"),
+            "reboot  # the new driver is loaded then",
+        )
+    ]
+
+
+def _missing(node: Node, path: str, record: Dict[str, str], driver: Dict[str, str]) -> List[str]:
+    """What a complete driver has and this one has not, in words."""
+    missing = []
+    if not record:
+        missing.append("%s is missing" % INSTALL_INFO)
+    status = record.get("Driver_Install_Status", "complete")
+    if status != "complete":
+        missing.append("%s says Driver_Install_Status=%s" % (INSTALL_INFO, status))
+    if not driver.get("Version"):
+        missing.append("version.info is missing or says no Version")
+    missing += [name + "/ is missing" for name in ("lib64",) if not os.path.isdir(node.path(os.path.join(path, name)))]
+    return missing
+
+
+def _modules(node: Node) -> int:
+    lines = (files.text(node.path("/proc/modules")) or "").splitlines()
+    return sum(line.startswith(("drv_", "davinci")) for line in lines)
+
+
+def _firmware(driver: Dict[str, str], firmware: Dict[str, str], root: str) -> List[Finding]:
+    """The driver names the firmware versions that it runs with, e.g. ``[7.0.0,7.2.99]``."""
+    ranges = _RANGE.findall(driver.get("compatible_version_fw", ""))
+    version = firmware.get("Version", "")
+    if not ranges or not re.match(r"[0-9]+(\.[0-9]+)*$", version):
+        return []
+    if any(_within(version, low, high) for low, high in ranges):
+        return []
+    return [
+        finding(
+            "driver",
+            "firmware-incompatible",
+            "driver and firmware do not belong together",
+            "firmware " + " or ".join("%s to %s" % pair for pair in ranges),
+            "firmware %s with driver %s" % (version, driver.get("Version", "")),
+            os.path.join(root, "firmware", "version.info"),
+            "install the firmware of the driver's HDK release, then reboot",
+        )
+    ]
+
+
+def _within(version: str, low: str, high: str) -> bool:
+    """Bounds count to the last place that they name: 7.1.99.2 is within [7.0.0,7.1.99]."""
+    found = _numbers(version)
+    return found[: len(_numbers(low))] >= _numbers(low) and found[: len(_numbers(high))] <= _numbers(high)
+
+
+def _numbers(text: str) -> List[int]:
+    return [int(part) for part in re.findall("[0-9]+", text)]

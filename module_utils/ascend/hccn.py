@@ -1,0 +1,359 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Read what hccn_tool says about a card's own network port, and /etc/hccn.conf, from which the port is set up.
+
+One reader for each question that somebody asks; ``hccn_answer.read`` takes any other answer apart. Nothing here raises
+on a text, or guesses: what cannot be read is a problem, and what stands around it is kept.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from typing import Dict, List, Optional, Tuple, Union
+
+from ansible.module_utils.ascend import tool_output
+from ansible.module_utils.ascend.hccn_answer import read
+from ansible.module_utils.ascend.npu_smi_query import Block, Pair, Row, Table, fold, look_up
+
+LINK_WORDS = ("UP", "DOWN", "PARTIAL LINK", "PARTIAL UP", "UNKNOWN")
+_FAULTS = ("Fault", "Socket fail", "Socket failed", "Receive timeout", "Unreachable", "Time exceeded", "Thread error")
+HEALTH_WORDS = ("Success", "Init", "Detect ip set", "Unknown", *_FAULTS)
+
+_CHANGE = re.compile(r"(.*\S)\s+LINK[ _](UP|DOWN)$")
+_BRACKETS = re.compile(r"([A-Za-z][A-Za-z_ ]{0,60})\[([^\]]{0,400})\]")
+_CERTIFICATE = re.compile(r"dev_id:[0-9]+, \[([^\]]*)\] info:")
+_SETTING = re.compile(r"\s*([A-Za-z][A-Za-z0-9_]*)_([0-9]{1,3})\s*=(.*)")
+_NONE = ("", "NA", "N/A", "-", "NONE", "NULL", "(NULL)", "0.0.0.0", "::", "::0")
+_ADDRESS = ("ipaddr", "ipaddress", "ip", "address", "ipv6address", "ipv6addr")
+_GATEWAY = ("defaultgateway", "gateway", "ipv6gateway", "ipv6defaultgateway")
+
+
+@dataclass(frozen=True)
+class Value:
+    """One value, None where there is none; ``error``: what the tool said instead."""
+
+    value: Optional[str]
+    error: str
+    problems: Tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Address:
+    """``address`` and ``netmask`` (IPv4) or ``prefix_length`` (IPv6); all None and no error: the card has none."""
+
+    address: Optional[str]
+    netmask: Optional[str]
+    prefix_length: Optional[int]
+    error: str
+    problems: Tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LinkStat:
+    """How often a link changed; ``changes`` are (time, "UP" or "DOWN") as the tool lists them, the newest first."""
+
+    device: Optional[int]
+    now: str
+    up_count: Optional[int]
+    down_count: Optional[int]
+    changes: Tuple[Pair, ...]
+    problems: Tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Counters:
+    device: Optional[int]
+    values: Tuple[Tuple[str, int], ...]
+    problems: Tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """``status``: 0 valid, 1 expires soon, 2 expired."""
+
+    name: str
+    subject: str
+    issuer: str
+    start: str
+    end: str
+    status: Optional[int]
+
+
+@dataclass(frozen=True)
+class Tls:
+    """``switch`` 1: the card speaks with cards alone that have TLS switched on too."""
+
+    device: Optional[int]
+    switch: Optional[int]
+    preconfigured: Optional[int]
+    alarm_days: Optional[int]
+    certificates: Tuple[Certificate, ...]
+    problems: Tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Ping:
+    device: Optional[int]
+    address: Optional[str]
+    sent: Optional[int]
+    received: Optional[int]
+    loss_percent: Optional[float]
+    times_ms: Tuple[float, ...]
+    problems: Tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CardConf:
+    """What the file says of one card: ``values`` (name, value) of all its lines; the others None unless addresses."""
+
+    index: int
+    values: Block
+    address: Optional[str]
+    netmask: Optional[str]
+    gateway: Optional[str]
+    ipv6_address: Optional[str]
+
+
+@dataclass(frozen=True)
+class Conf:
+    """The cards in the order of their numbers."""
+
+    cards: Tuple[CardConf, ...]
+    problems: Tuple[str, ...]
+
+
+def address_of(text: str) -> Optional[str]:
+    """Return the address that ``text`` is, in its usual spelling, else None."""
+    try:
+        found: Union[ipaddress.IPv4Address, ipaddress.IPv6Address] = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    # Pythons differ about zones and about 010.0.0.1: neither is an address here.
+    return None if "%" in text or (found.version == 4 and str(found) != text) else str(found)
+
+
+def netmask_of(text: str) -> Optional[str]:
+    """Return the IPv4 netmask that ``text`` is, else None."""
+    try:
+        return text if str(ipaddress.IPv4Network("0.0.0.0/" + text).netmask) == text else None
+    except ValueError:
+        return None
+
+
+def parse_address(text: str) -> Address:
+    """Return what ``-ip -g`` says; with ``-inet6`` too."""
+    answer = read(text)
+    problems = list(answer.problems)
+    values = [value.split("/") for key, value in answer.pairs if fold(key) in _ADDRESS]
+    said = values[0][0].strip() if values else ""
+    address = _valid("address", said, address_of(said), problems)
+    if len({value[0] for value in values}) > 1:
+        problems.append("%d addresses: %s" % (len(values), ", ".join(value[0] for value in values[:8])))
+    mask = look_up(answer.pairs, "netmask") or ""
+    netmask = _valid("netmask", mask, netmask_of(mask), problems)
+    length = look_up(answer.pairs, "prefix_length") or (values[0][1] if values and len(values[0]) > 1 else "")
+    prefix = tool_output.integer(length.strip())
+    if length and (prefix is None or not 0 <= prefix <= 128):
+        problems.append("prefix length is %r" % length[:60])
+        prefix = None
+    return Address(address, netmask, prefix, "" if values else _words(text), tuple(problems))
+
+
+def parse_gateway(text: str) -> Value:
+    """Return the address that ``-gateway -g`` names: "default gateway:ADDRESS, Iface:NAME", or a route to default."""
+    answer = read(text)
+    problems = list(answer.problems)
+    said = [value for key, value in answer.pairs if fold(key) in _GATEWAY]
+    said += [line[8:].replace("via ", "") for part in answer.sections for line in part.lines if line[:8] == "default "]
+    word = (said[0].partition(",")[0].split() or [""])[0] if said else ""
+    return Value(_valid("gateway", word, address_of(word), problems), "" if said else _words(text), tuple(problems))
+
+
+def parse_link(text: str) -> Value:
+    """Return "UP", "DOWN" or what else ``-link -g`` says in capitals."""
+    return _word(text, "link status", [(word, word) for word in LINK_WORDS])
+
+
+def parse_net_health(text: str) -> Value:
+    """Return the word of ``-net_health -g``, whether the watched address answers. "Success" alone is healthy."""
+    return _word(text, "net health status", [(word, word.upper()) for word in HEALTH_WORDS])
+
+
+def parse_link_stat(text: str) -> LinkStat:
+    """Return what ``-link_stat -g`` says, in lines or, of an Ascend 950, in a table."""
+    answer = read(text)
+    problems = list(answer.problems)
+    device, changes = answer.device, []
+    for section in answer.sections:
+        for line in section.lines:
+            match = _CHANGE.match(line)
+            if match:
+                changes.append((match.group(1), match.group(2)))
+            else:
+                problems.append("not understood: %r" % line[:60])
+        for table in section.tables:
+            for row in table.rows:
+                values = {fold(name): value or "" for name, value in zip(table.columns, row)}
+                match = _CHANGE.match("at %s" % values.get("linkstatus", "").replace("_", " "))
+                if match:
+                    changes.append((values.get("timestamp", ""), match.group(2)))
+                else:
+                    problems.append("not understood: %r" % (row,))
+                device = tool_output.integer(values.get("npu", "")) if device is None else device
+    up, down = (_count(answer.pairs, label, problems) for label in ("link up count", "link down count"))
+    return LinkStat(device, look_up(answer.pairs, "current time") or "", up, down, tuple(changes), tuple(problems))
+
+
+def parse_counters(text: str) -> Counters:
+    """Return what ``-stat -g`` and ``-hw_stats -g`` count."""
+    answer = read(text)
+    problems = list(answer.problems)
+    found: Dict[str, int] = {}
+    for name, said in answer.pairs:
+        value = tool_output.integer(said)
+        if value is None or name in found:
+            problems.append("%s is %r%s" % (name, said[:60], " again" if name in found else ""))
+        else:
+            found[name] = value
+    problems += ["not understood: %r" % line[:60] for part in answer.sections for line in part.lines]
+    return Counters(answer.device, tuple(found.items()), tuple(problems))
+
+
+def parse_tls(text: str) -> Tls:
+    """Return what ``-tls -g`` says: the switch, which has to be the same on all nodes, and the certificates."""
+    head: Dict[str, str] = {}
+    certificates: List[Tuple[str, Dict[str, str]]] = []
+    problems: List[str] = []
+    for number, raw in tool_output.lines(text):
+        line = raw.strip()
+        named = _CERTIFICATE.match(line)
+        values = {key.strip(): value for key, value in _BRACKETS.findall(line)}
+        if named:
+            certificates.append((named.group(1), {}))
+        elif line.startswith("dev_id:") and "tls switch" in values:
+            head.update(values, device=line[len("dev_id:") :].partition(",")[0])
+        elif values and certificates:
+            certificates[-1][1].update(values)
+        elif line:
+            problems.append("line %d: not understood: %r" % (number, line[:60]))
+    found = tuple(_certificate(name, values) for name, values in certificates)
+    numbers = ("device", "tls switch", "tls preconfigured", "tls alarm time threshold")
+    if "tls switch" not in head:
+        problems.append("no tls switch")
+    device, switch, preconfigured, alarm_days = (_integer(head, name) for name in numbers)
+    return Tls(device, switch, preconfigured, alarm_days, found, tuple(problems))
+
+
+def parse_ping(text: str) -> Ping:
+    """Return what ``-ping -g address ADDRESS`` says."""
+    device = sent = received = address = loss = None
+    times: List[float] = []
+    problems: List[str] = []
+    for number, raw in tool_output.lines(text):
+        words = re.split(r"[ ,=]+", raw.strip())
+        if words[0] == "device" and words[2:3] == ["PING"] and len(words) > 3:
+            device, address = tool_output.integer(words[1]), address_of(words[3])
+        elif words[:2] == ["recv", "seq"] and words[3:4] == ["time"] and words[-1].endswith("ms"):
+            times += [value for value in [tool_output.number(words[-1][:-2])] if value is not None]
+        elif words[1:3] == ["packets", "transmitted"] and words[4:5] == ["received"] and words[5:6]:
+            sent, received = tool_output.integer(words[0]), tool_output.integer(words[3])
+            loss = tool_output.number(words[5].rstrip("%"))
+        elif raw.strip():
+            problems.append("line %d: not understood: %r" % (number, raw.strip()[:60]))
+    if sent is None:
+        problems.append("no count of packets")
+    return Ping(device, address, sent, received, loss, tuple(times), tuple(problems))
+
+
+def parse_routes(text: str) -> Table:
+    """Return the routing table of ``-route -g``."""
+    columns: Tuple[str, ...] = ()
+    rows: List[Row] = []
+    problems: List[str] = []
+    for number, raw in tool_output.lines(text):
+        words = tuple(raw.split())
+        if words[:1] == ("Destination",):
+            columns = words
+        elif columns and len(words) == len(columns):
+            rows.append(words)
+        elif words and words[:2] != ("Routing", "table:"):
+            problems.append("line %d: not understood: %r" % (number, raw.strip()[:60]))
+    return Table(columns, tuple(rows), "" if columns else _words(text), tuple(problems))
+
+
+def parse_conf(text: str) -> Conf:
+    """Return what /etc/hccn.conf says: ``NAME_CARD=VALUE`` a line, comments left out."""
+    problems: List[str] = []
+    found: Dict[int, List[Pair]] = {}
+    for number, raw in tool_output.lines(text):
+        line = re.split(r"(?:^|\s)#", raw, maxsplit=1)[0]
+        match = _SETTING.match(line)
+        if line.strip() == tool_output.ELIDED:
+            problems.append("line %d: lines were left out" % number)
+        elif match:
+            name, index, value = match.groups()
+            found.setdefault(int(index), []).append((name, value.strip().strip("\"'")))
+        elif line.strip():
+            problems.append("line %d: not NAME_CARD=VALUE: %r" % (number, line.strip()[:60]))
+    return Conf(tuple(_card_conf(index, found[index], problems) for index in sorted(found)), tuple(problems))
+
+
+def _card_conf(index: int, values: List[Pair], problems: List[str]) -> CardConf:
+    chosen: Dict[str, Optional[str]] = {}
+    for name in ("address", "netmask", "gateway"):
+        said = list(dict.fromkeys(value for key, value in values if key.lower() == name))
+        if len(said) > 1:
+            problems.append("%s_%d has %d values: %s" % (name, index, len(said), ", ".join(said[:8])))
+        else:
+            word = said[0] if said else ""
+            valid = netmask_of(word) if name == "netmask" else address_of(word)
+            chosen[name] = _valid("%s_%d" % (name, index), word, valid, problems)
+    names = re.compile("(?:ipv6|inet6).*addr|addr.*(?:ipv6|inet6)", re.IGNORECASE)
+    six = next((value for key, value in values if names.search(key) and address_of(value)), None)
+    address, netmask, gateway = (chosen.get(name) for name in ("address", "netmask", "gateway"))
+    return CardConf(index, tuple(values), address, netmask, gateway, six)
+
+
+def _word(text: str, label: str, known: List[Pair]) -> Value:
+    """Return the value of one label: as ``known`` spells it, else with a problem."""
+    answer = read(text)
+    problems = list(answer.problems)
+    said = look_up(answer.pairs, label)
+    if said is None:
+        return Value(None, _words(text), tuple(problems))
+    value = next((word for word, upper in known if upper == said.upper()), None)
+    if value is None:
+        problems.append("%s is %r" % (label, said[:60]))
+    return Value(value or said or None, "", tuple(problems))
+
+
+def _words(text: str) -> str:
+    """Return what a tool said when it did not say what was asked: its first lines, on one."""
+    said = [line.strip() for _, line in tool_output.lines(text)]
+    return " ".join([line[:200] for line in said if line][:5])
+
+
+def _valid(name: str, said: str, value: Optional[str], problems: List[str]) -> Optional[str]:
+    if said.upper() in _NONE:
+        return None
+    if value is None:
+        problems.append("%s is %r" % (name, said[:60]))
+    return value
+
+
+def _count(pairs: Block, label: str, problems: List[str]) -> Optional[int]:
+    said = look_up(pairs, label)
+    value = tool_output.integer(said) if said is not None else None
+    if said is not None and value is None:
+        problems.append("%s is %r" % (label, said[:60]))
+    return value
+
+
+def _certificate(name: str, values: Dict[str, str]) -> Certificate:
+    subject, issuer, start, end = (values.get(key, "") for key in ("subject", "issuer", "start_time", "end_time"))
+    return Certificate(name, subject, issuer, start, end, _integer(values, "tls expiration status"))
+
+
+def _integer(values: Dict[str, str], name: str) -> Optional[int]:
+    return tool_output.integer(values.get(name, ""))

@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Judge the cards' own network: what keeps a card from training with cards of other nodes, and what is lost at boot."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+from typing import Callable, Dict, List, Optional, Tuple
+
+from ansible.module_utils.ascend.hccn import CardConf
+from ansible.module_utils.ascend.node import Finding, finding
+
+CONF = "/etc/hccn.conf"
+HEALTHY = "Success"
+# Without a gateway a card still reaches its own network.
+_NEEDED = {"ip": "address", "link": "link", "net_health": "net health"}
+
+
+@dataclass
+class Port:
+    """The port of a chip and what is known of it. ``roce``: whether it has one; if not, ``words`` are the tool's.
+
+    ``unread``: (question, what was said) of the answers that cannot be read. ``hung``, ``late``: no answer in time.
+    """
+
+    device: int
+    npu_id: int
+    chip_id: Optional[int]
+    several: bool  # the node's cards have several chips
+    conf: Optional[CardConf]
+    roce: Optional[bool] = None
+    words: str = ""
+    address: Optional[str] = None
+    netmask: Optional[str] = None
+    prefix_length: Optional[int] = None
+    gateway: Optional[str] = None
+    link: Optional[str] = None
+    net_health: Optional[str] = None
+    no_address: bool = False
+    hung: bool = False
+    late: bool = False
+    unread: List[Tuple[str, str]] = field(default_factory=list)
+    reasons: List[str] = field(default_factory=list)
+
+    @property
+    def label(self) -> str:
+        """The card; of cards with several chips, the chip too: "3/1"."""
+        return "%d/%s" % (self.npu_id, self.chip_id) if self.several else str(self.npu_id)
+
+
+def judge(ports: List[Port], conf_read: bool, timeout_s: float) -> List[Finding]:
+    """Fill in the ports' ``reasons`` and return what is wrong, one finding for all cards that share it."""
+    for port in ports:
+        port.reasons += _reasons(port)
+    with_port = [port for port in ports if port.roce is not False]
+    findings = _silent(with_port, timeout_s) + _no_address(with_port) + _duplicates(with_port)
+    findings += _links(with_port) + _unhealthy(with_port) + _gateways(with_port)
+    if conf_read:
+        findings += _not_persistent(with_port)
+    return findings + _unread(with_port)
+
+
+def unread(where: str, found: str, remedy: str) -> Finding:
+    """Return the finding of an answer or a file that cannot be read."""
+    return finding("network", "network-unread", "the cards' network cannot be read", "an answer", found, where, remedy)
+
+
+def _reasons(port: Port) -> List[str]:
+    if port.roce is False:
+        return ["no RoCE port: %s" % port.words[:100]]
+    reasons = ["no answer"] if port.hung or port.late else []
+    reasons += ["no address"] if port.no_address else []
+    reasons += ["link %s" % port.link] if port.link not in (None, "UP") else []
+    reasons += ["net health: %s" % port.net_health] if port.net_health not in (None, HEALTHY) else []
+    return reasons + ["%s cannot be read" % _NEEDED[question] for question, _ in port.unread if question in _NEEDED]
+
+
+def _silent(ports: List[Port], timeout_s: float) -> List[Finding]:
+    hung = [port for port in ports if port.hung]
+    late = [port for port in ports if port.late and not port.hung]
+    if not hung and not late:
+        return []
+    found = "nothing within %g s from %s" % (timeout_s, _cards(hung)) if hung else "slow answers"
+    if late:
+        found += "; the time was up before %s" % _cards(late)
+    return [
+        finding(
+            "network",
+            "hccn-tool-hangs",
+            "hccn_tool does not answer",
+            "an answer within %g s" % timeout_s,
+            found,
+            "hccn_tool -i %d" % (hung or late)[0].device,
+            "dmesg | tail  # the driver hangs; end what holds the cards, or reboot the node",
+        )
+    ]
+
+
+def _no_address(ports: List[Port]) -> List[Finding]:
+    found = [port for port in ports if port.no_address]
+    mask = next((port.netmask for port in ports if port.netmask), "255.255.0.0")
+    groups = _grouped(found, lambda port: "yes" if port.conf and port.conf.address else "no")
+    findings = []
+    for configured, group in groups.items():
+        number = group[0].device
+        remedy = "hccn_tool -i %d -ip -s address 10.0.0.2 netmask %s  # with a free address of your plan" % (
+            number,
+            mask,
+        )
+        if configured == "yes":
+            remedy = "hccn_tool -i %d -cfg recovery  # %s has the address; then hccn_tool -i %d -ip -g" % (
+                number,
+                CONF,
+                number,
+            )
+        wanted = "an address of its own for every card"
+        where = "hccn_tool -i %d -ip -g" % number
+        findings.append(
+            finding("network", "network-no-address", "cards have no address", wanted, _cards(group), where, remedy)
+        )
+    return findings
+
+
+def _duplicates(ports: List[Port]) -> List[Finding]:
+    groups = _grouped([port for port in ports if port.address], lambda port: port.address or "")
+    shared = {address: group for address, group in groups.items() if len(group) > 1}
+    if not shared:
+        return []
+    for group in shared.values():
+        for port in group:
+            port.reasons.append("address of another card")
+    last = next(iter(shared.values()))[-1]
+    mask = last.netmask or "255.255.0.0"
+    return [
+        finding(
+            "network",
+            "network-duplicate-address",
+            "cards share an address",
+            "an address of its own for every card",
+            "; ".join("%s: %s" % (address, _cards(group)) for address, group in shared.items()),
+            "hccn_tool -i %d -ip -g" % last.device,
+            "hccn_tool -i %d -ip -s address 10.0.0.2 netmask %s  # with a free address of your plan"
+            % (last.device, mask),
+        )
+    ]
+
+
+def _links(ports: List[Port]) -> List[Finding]:
+    groups = _grouped([port for port in ports if port.link not in (None, "UP")], lambda port: port.link or "")
+    return [
+        finding(
+            "network",
+            "network-link-down",
+            "the link of cards is not up",
+            "link status: UP",
+            "%s: %s" % (word, _cards(group)),
+            "hccn_tool -i %d -link -g" % group[0].device,
+            "hccn_tool -i %d -optical -g  # the cable, the module, the switch's port" % group[0].device,
+        )
+        for word, group in groups.items()
+    ]
+
+
+def _unhealthy(ports: List[Port]) -> List[Finding]:
+    sick = [port for port in ports if port.net_health not in (None, HEALTHY)]
+    findings = []
+    for word, group in _grouped(sick, lambda port: port.net_health or "").items():
+        first = group[0]
+        gateway = first.gateway or (first.conf and first.conf.gateway) or "10.0.0.1"
+        remedy = "hccn_tool -i %d -ping -g address %s  # what the card watches: hccn_tool -i %d -netdetect -g"
+        if word == "Init":
+            remedy = (
+                "hccn_tool -i %d -netdetect -s address %s  # the address to watch; now: hccn_tool -i %d -netdetect -g"
+            )
+        findings.append(
+            finding(
+                "network",
+                "network-unhealthy",
+                "cards do not reach the address that they watch",
+                "net health status: %s" % HEALTHY,
+                "%s: %s" % (word, _cards(group)),
+                "hccn_tool -i %d -net_health -g" % first.device,
+                remedy % (first.device, gateway, first.device),
+            )
+        )
+    return findings
+
+
+def _gateways(ports: List[Port]) -> List[Finding]:
+    outside = [port for port in ports if _gateway_outside(port)]
+    if not outside:
+        return []
+    shown = (
+        "%s is not in %s/%s (card %s)" % (p.gateway, p.address, p.netmask or p.prefix_length, p.label) for p in outside
+    )
+    number = outside[0].device
+    return [
+        finding(
+            "network",
+            "network-gateway-unreachable-by-mask",
+            "the gateway of cards is not in their own network",
+            "a gateway in the network that address and netmask make",
+            "; ".join(shown),
+            "hccn_tool -i %d -gateway -g" % number,
+            "hccn_tool -i %d -gateway -s gateway 10.0.0.1  # with the gateway of that network" % number,
+        )
+    ]
+
+
+def _gateway_outside(port: Port) -> bool:
+    length = port.netmask or port.prefix_length
+    if port.address is None or port.gateway is None or length is None:
+        return False
+    gateway = ipaddress.ip_address(port.gateway)
+    if gateway.version != ipaddress.ip_address(port.address).version:
+        return False
+    return gateway not in ipaddress.ip_network("%s/%s" % (port.address, length), strict=False)
+
+
+def _not_persistent(ports: List[Port]) -> List[Finding]:
+    lost = [(port, words) for port in ports for words in [_differs(port)] if words]
+    if not lost:
+        return []
+    first = lost[0][0]
+    if first.prefix_length is not None and first.netmask is None:
+        told = "-inet6 -s ipv6_address %s prefix_length %d" % (first.address, first.prefix_length)
+    else:
+        told = "-s address %s netmask %s" % (first.address, first.netmask or "255.255.0.0")
+    remedy = "hccn_tool -i %d -ip %s  # writes it down, too" % (first.device, told)
+    return [
+        finding(
+            "network",
+            "network-not-persistent",
+            "the address of cards is lost or changed at the next boot",
+            "%s says what is set now" % CONF,
+            "; ".join("card %s: %s" % (port.label, words) for port, words in lost),
+            CONF,
+            remedy,
+        )
+    ]
+
+
+def _differs(port: Port) -> str:
+    """Return how the file differs from what is set now: empty when it does not."""
+    if port.address is None:
+        return ""
+    conf = port.conf
+    written = conf and (conf.ipv6_address if ":" in port.address else conf.address)
+    if conf is None or written != port.address:
+        return "%s, in the file %s" % (port.address, written or "none")
+    for name, now, later in (("netmask", port.netmask, conf.netmask), ("gateway", port.gateway, conf.gateway)):
+        if now and now != later and ":" not in now:
+            return "%s %s, in the file %s" % (name, now, later or "none")
+    return ""
+
+
+def _unread(ports: List[Port]) -> List[Finding]:
+    groups: Dict[str, Dict[str, List[Port]]] = {}
+    for port in ports:
+        for question, said in port.unread:
+            groups.setdefault(question, {}).setdefault(said, []).append(port)
+    findings = []
+    for question, told in groups.items():
+        command = "hccn_tool -i %d -%s -g" % (next(iter(told.values()))[0].device, question)
+        found = "; ".join("%s: %s" % (_cards(group), said) for said, group in told.items())
+        findings.append(unread(command, found, command))
+    return findings
+
+
+def _grouped(ports: List[Port], key: Callable[[Port], str]) -> Dict[str, List[Port]]:
+    groups: Dict[str, List[Port]] = {}
+    for port in ports:
+        groups.setdefault(key(port), []).append(port)
+    return groups
+
+
+def _cards(ports: List[Port]) -> str:
+    return "%s %s" % ("card" if len(ports) == 1 else "cards", ", ".join(port.label for port in ports))

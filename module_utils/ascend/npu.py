@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ask the cards: ``npu-smi info`` once, and the health of those chips that are not OK. Each call has a time limit."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import asdict
+from typing import Any, Dict, List, Optional, Tuple
+
+from ansible.module_utils.ascend import driver, npu_smi, npu_smi_query, processes, symptoms
+from ansible.module_utils.ascend.command import Result
+from ansible.module_utils.ascend.node import Finding, Node, finding
+
+# Where installers put npu-smi when PATH does not lead to it (a session without a profile).
+PLACES = ("/usr/local/bin", "/usr/local/sbin", "/usr/local/Ascend/driver/tools")
+UNHEALTHY_ASKED = 16  # chips whose errors are asked for, one call each
+SHOWN = 5  # lines or chips that a finding names before it counts the rest
+_NOT_SAID = ("hugepages_used", "hugepages_total")  # in the table, of no use to a plan or a report
+_FAMILY = re.compile(r"(?:Ascend\s*)?(910B|310P|310B)", re.IGNORECASE)
+
+Facts = Dict[str, Any]
+
+
+def read_npu(node: Node, timeout_s: float) -> Tuple[Facts, List[Finding]]:
+    """Return (facts, findings) of the cards.
+
+    ``{"answered", "tool_version", "driver_version", "devices", "processes", "process_count", "processes_from",
+    "unread"}``. ``answered`` is False when npu-smi gave no table: the first finding says why. ``processes_from`` is
+    "npu-smi", or "/proc" where npu-smi does not speak of every card's processes.
+    """
+    program = find_tool(node, "npu-smi")
+    if not program:
+        missing = finding(
+            "npu",
+            "npu-smi-missing",
+            "npu-smi is missing",
+            "npu-smi in PATH or %s" % PLACES[0],
+            "no such program",
+            remedy="install the NPU driver: it brings npu-smi; in a container, mount it from the host",
+        )
+        return _facts(node, None, False), [missing]
+    result = node.run([program, "info"], timeout_s)
+    info = npu_smi.parse_info(result.output)
+    silent = _why_silent(program, result, info, timeout_s)
+    facts = _facts(node, info, silent is None)
+    findings = ([silent] if silent else []) + _unread(program, info, silent is None)
+    if silent is None:
+        findings += _health(node, program, facts["devices"], timeout_s)
+    return facts, findings
+
+
+def find_tool(node: Node, name: str) -> Optional[str]:
+    """Return the path of a tool of the driver, or None: PATH first, then where installers put it."""
+    places = (node.path(os.path.join(place, name)) for place in PLACES)
+    return node.find(name) or next((path for path in places if os.access(path, os.X_OK)), None)
+
+
+def kernels_families(devices: List[Facts]) -> List[str]:
+    """Return which kernels packages the chips need, as far as their names tell: "910b", "310p", "310b".
+
+    A plain 910 may be a 910A or an A3, which have different ones: nothing is said of it.
+    """
+    found = (_FAMILY.match(str(device["name"])) for device in devices)
+    return sorted({match.group(1).lower() for match in found if match})
+
+
+def fewer_visible(npu: Facts, device_nodes: int) -> List[Finding]:
+    """Return a finding when npu-smi shows another number of chips than there are /dev/davinci<N>."""
+    shown = len(npu["devices"])
+    if not npu["answered"] or not device_nodes or shown == device_nodes:
+        return []
+    return [
+        finding(
+            "npu",
+            "fewer-chips-visible" if shown < device_nodes else "device-files-missing",
+            "npu-smi and /dev do not show the same number of chips",
+            "as many chips in npu-smi as /dev/davinci<N>",
+            "%d chips in npu-smi, %d device files" % (shown, device_nodes),
+            "/dev/davinci*",
+            "npu-smi info -l; dmesg | grep -i davinci  # a card that fell off, or a container with a part of them",
+        )
+    ]
+
+
+def _facts(node: Node, info: Optional[npu_smi.NpuSmiInfo], answered: bool) -> Facts:
+    devices = [asdict(device) for device in info.devices] if info else []
+    for device in devices:
+        for key in _NOT_SAID:
+            del device[key]
+        device["errors"] = []
+    told = bool(info) and answered and _speaks_of_all(info)
+    found = processes.read_processes(node, info.processes) if info and told else processes.read_holders(node)
+    shown, count = processes.bounded(found)
+    return {
+        "answered": answered,
+        "tool_version": info.tool_version if info else None,
+        "driver_version": info.driver_version if info else None,
+        "devices": devices,
+        "processes": shown,
+        "process_count": count,
+        "processes_from": "npu-smi" if told else "/proc",
+        "unread": list(info.problems[:SHOWN]) if info else [],
+    }
+
+
+def _speaks_of_all(info: Optional[npu_smi.NpuSmiInfo]) -> bool:
+    """Old drivers print no table of processes, and a cut one speaks of some cards alone."""
+    if info is None or not info.devices:
+        return False
+    spoken = set(info.idle) | {process.npu_id for process in info.processes}
+    return {device.npu_id for device in info.devices} <= spoken
+
+
+def _why_silent(program: str, result: Result, info: npu_smi.NpuSmiInfo, timeout_s: float) -> Optional[Finding]:
+    wanted = "%s info answers with its table" % os.path.basename(program)
+    if result.timed_out:
+        return finding(
+            "npu",
+            "npu-smi-hangs",
+            "npu-smi does not answer",
+            wanted,
+            "nothing within %g s" % timeout_s,
+            program,
+            "dmesg | tail  # the driver hangs; end what holds the cards, or reboot the node",
+        )
+    if result.code == 0 and (info.devices or info.tool_version) and not (info.problems and not info.devices):
+        return None
+    known = symptoms.recognise(result.output)
+    said = result.last_lines(3) or "no word"
+    if known:
+        symptom = known[0]
+        return finding("npu", symptom.name, symptom.what, wanted, said, program, symptom.remedy)
+    if result.code != 0:
+        found = "exit code %d: %s" % (result.code, said)
+        return finding("npu", "npu-smi-fails", "npu-smi fails", wanted, found, program, "npu-smi info  # as root")
+    found = info.problems[0] if info.problems else said
+    return finding("npu", "npu-smi-unreadable", "npu-smi's table is unreadable", wanted, found, program, "npu-smi info")
+
+
+def _unread(program: str, info: npu_smi.NpuSmiInfo, answered: bool) -> List[Finding]:
+    if not info.problems or not answered:
+        return []
+    more = len(info.problems) - SHOWN
+    found = "; ".join(info.problems[:SHOWN]) + ("; and %d more" % more if more > 0 else "")
+    return [
+        finding(
+            "npu",
+            "npu-smi-unread",
+            "lines of npu-smi's table could not be read",
+            "every line of the table understood",
+            found,
+            program,
+            "ansible-playbook playbooks/record.yml  # and attach the record to a report",
+        )
+    ]
+
+
+def _health(node: Node, program: str, devices: List[Facts], timeout_s: float) -> List[Finding]:
+    """Ask each chip that is not OK for its errors, which the table does not show; note them in the device, too."""
+    sick = [device for device in devices if device["health"] != "OK"]
+    if not sick:
+        return []
+    for device in sick[:UNHEALTHY_ASKED]:
+        chip = ["-c", str(device["chip_id"])] if device["chip_id"] is not None else []
+        argv = [program, "info", "-t", "health", "-i", str(device["npu_id"])] + chip
+        result = node.run(argv, timeout_s)
+        if result.timed_out:
+            break  # the next call would hang as well
+        device["errors"] = list(npu_smi_query.parse_health(result.output).error_codes)[:SHOWN]
+    found = ["NPU %s chip %s: %s" % (d["npu_id"], d["chip_id"], _words(d)) for d in sick]
+    more = "" if len(found) <= SHOWN else " and %d more" % (len(found) - SHOWN)
+    return [
+        finding(
+            "npu",
+            "card-unhealthy",
+            "cards are not healthy",
+            "health OK on every chip",
+            ", ".join(found[:SHOWN]) + more,
+            program,
+            "npu-smi info -t health -i %s  # then the vendor's service" % sick[0]["npu_id"],
+        )
+    ]
+
+
+def _words(device: Facts) -> str:
+    codes = " (%s)" % " ".join(device["errors"]) if device["errors"] else ""
+    return (device["health"] or "unread") + codes

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who uses the cards: the processes that npu-smi names, or that hold a device file, with owner and command from /proc."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+from typing import Any, Dict, Iterable, List, Optional, Set, Tuple
+
+from ansible.module_utils.ascend import files
+from ansible.module_utils.ascend.node import Node
+from ansible.module_utils.ascend.npu_smi import Process
+
+SHOWN = 32  # processes in the facts; their count stands beside them
+MOST_CHARACTERS = 100  # of a command line
+_DEVICE_FILE = re.compile(r"/dev/davinci([0-9]{1,4})$")
+_SECRET = re.compile(r"(?i)([a-z0-9_-]*(?:token|passw(?:or)?d|secret|api[_-]?key|credential)[a-z0-9_-]*)(=|\s+)(\S+)")
+# What a container's runtime writes into the path of a control group: 64 hexadecimal digits.
+_CONTAINER = re.compile(r"[0-9a-f]{64}")
+
+
+def read_processes(node: Node, listed: Iterable[Process]) -> List[Dict[str, Any]]:
+    """Return npu-smi's processes, one entry a process, with the chips it holds.
+
+    ``{"pid", "name", "user", "command", "container", "chips": [[npu_id, chip_id, memory_mb], ...]}``; user and command
+    are None where /proc has no such process: it ended meanwhile, or its number is another container's.
+    """
+    chips: Dict[int, List[List[Optional[int]]]] = {}
+    names: Dict[int, str] = {}
+    for process in listed:
+        chips.setdefault(process.pid, []).append([process.npu_id, process.chip_id, process.memory_mb])
+        names.setdefault(process.pid, process.name)
+    return [{**_described(node, pid, names[pid]), "chips": chips[pid]} for pid in sorted(chips)]
+
+
+def read_holders(node: Node) -> List[Dict[str, Any]]:
+    """Return the processes that hold /dev/davinci<N> open, in the same form; N stands for the NPU id.
+
+    For a node whose npu-smi says nothing of processes: hung, failing, or too old to list them. Needs root.
+    """
+    found: Dict[int, Set[int]] = {}
+    for name in files.names(node.path("/proc")):
+        if not name.isdigit():
+            continue
+        folder = node.path("/proc/%s/fd" % name)
+        for number in files.names(folder):
+            match = _DEVICE_FILE.match(files.link(os.path.join(folder, number)) or "")
+            if match:
+                found.setdefault(int(name), set()).add(int(match.group(1)))
+    return [
+        {**_described(node, pid, ""), "chips": [[device, None, None] for device in sorted(found[pid])]}
+        for pid in sorted(found)
+    ]
+
+
+def _described(node: Node, pid: int, name: str) -> Dict[str, Any]:
+    place = node.path("/proc/%d" % pid)
+    command = _command(os.path.join(place, "cmdline"))
+    groups = _CONTAINER.search(files.text(os.path.join(place, "cgroup")) or "")
+    return {
+        "pid": pid,
+        "name": name or (files.text(os.path.join(place, "comm")) or "").strip(),
+        "user": _owner(place),
+        "command": command,
+        "container": groups.group()[:12] if groups else None,
+    }
+
+
+def _owner(place: str) -> Optional[str]:
+    try:
+        uid = os.stat(place).st_uid
+    except OSError:
+        return None
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _command(path: str) -> Optional[str]:
+    """Return the command line on one line, shortened, with what looks like a secret masked."""
+    content = files.text(path)
+    if content is None:
+        return None
+    words = " ".join(content.replace("\0", " ").split())
+    words = _SECRET.sub(r"\1\2***", words)
+    return words if len(words) <= MOST_CHARACTERS else words[: MOST_CHARACTERS - 3] + "..."
+
+
+def bounded(processes: List[Dict[str, Any]]) -> Tuple[List[Dict[str, Any]], int]:
+    """Return (the first SHOWN processes, how many there are)."""
+    return processes[:SHOWN], len(processes)

@@ -1,0 +1,584 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What failing tools of a node say, what it means, and what helps: data for ``symptoms``.
+
+The order is the rank: a cause stands before its consequence, a family of codes behind its known members. A name may
+have two rows, where the same trouble wants other words. docs/troubleshooting.md has every name.
+
+Sources, in brackets: dcmi, drv, smi = header files and npu-smi of hicann/driver; acl, err = list of aclError and
+error_code.json of CANN; pta = NPUErrorCodes.h of Ascend/pytorch; hccl = messages of HCCL. Else a repository's thread.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Tuple
+
+Words = Tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One symptom, shown when a line has one of ``phrases`` (and none of ``unless``) or the text has one of the rest.
+
+    A phrase is written as the tool writes it: case, blanks and quotes do not count, " .. " stands for anything on the
+    line, a line feed for the line's edge. ``codes``, ``libraries`` (shared objects that were not found) and ``modules``
+    (Python modules that were not found): "*" and "?" as in file names. ``fallback``: shown only where no other row is.
+    """
+
+    name: str
+    what: str
+    remedy: str
+    phrases: Words = ()
+    codes: Words = ()
+    libraries: Words = ()
+    modules: Words = ()
+    unless: Words = ()
+    fallback: bool = False
+
+
+REPAIR = "ansible-playbook site.yml --limit NODE"
+PLOG = "grep -rh ERROR ~/ascend/log/debug/plog | tail -n 30"
+HOLDERS = "npu-smi info; fuser -v /dev/davinci*  # end the job or container that holds it, wait 10 s"
+KERNEL_LOG = "dmesg | grep -iE 'davinci|ascend|drv' | tail"
+
+TABLE = (
+    # The tools themselves
+    Row("wrong-architecture",  # execve(2); dlopen(3); CANN's installer
+        "the program or package was built for another processor architecture",
+        "uname -m; file -L $(command -v npu-smi)  # install the package of this architecture",
+        phrases=("exec format error", "cannot execute binary file", "wrong ELF class", "invalid ELF header",
+                 "qemu- .. Could not open", "required file not found", "No packages to install !",
+                 "architecture of the run package is inconsistent")),
+    Row("shared-memory-full",  # torch DataLoader
+        "the shared memory (/dev/shm) is too small for the worker processes",
+        "df -h /dev/shm; ipcs -m  # in a container: --shm-size=16g or --ipc=host",
+        phrases=("insufficient shared memory", "out of shared memory", "/dev/shm .. No space left")),
+    Row("host-out-of-memory",
+        "the node's own memory is used up",
+        "free -g; ps aux --sort=-rss | head",
+        phrases=("Cannot allocate memory", "std::bad_alloc", "bytes of host memory", "\nMemoryError"),
+        codes=("200000", "EE1013", "EH0010", "EK0201"),
+        unless=("static TLS",)),
+    Row("process-killed",
+        "the system killed the process, most often because the node ran out of memory",
+        "dmesg | grep -i 'killed process' | tail; free -g",
+        phrases=("Killed process", "oom-kill", "oom_reaper", "SIGKILL", "exitcode: -9 (", "\nKilled\n")),
+    Row("tool-crashed",
+        "the program crashed",
+        "run it again as root; then dmesg | tail, and reinstall the driver (its tools) or CANN, whichever "
+        "crashed",
+        phrases=("segmentation fault", "core dumped", "dumped core", "exit code 139", "exit status 139",
+                 "bus error", "illegal instruction", "stack smashing detected", "double free or corruption",
+                 "free(): invalid", "munmap_chunk(): invalid", "malloc(): ", "terminate called after", "SIGSEGV",
+                 "SIGABRT", "SIGBUS", "fatal python error", "段错误", "\nAborted\n"),
+        unless=("PCIe Bus Error", "shared memory", "/dev/shm")),
+    Row("pip-missing",
+        "the installer found no pip3, which it needs",
+        REPAIR + "  # brings its own Python before CANN",
+        phrases=("pip3: command not found", "pip3: not found", "pip3 is not installed"),
+        modules=("pip",)),
+    Row("command-not-found",
+        "the program is not installed, or not on this session's PATH",
+        "ls /usr/local/bin/npu-smi /usr/local/sbin/npu-smi /usr/local/Ascend/driver/tools  # none: install the "
+        "driver",
+        phrases=("command not found", "npu-smi: not found", "hccn_tool: not found", "msnpureport: not found",
+                 "sh: .. : not found", "npu-smi: No such file", "hccn_tool: No such file",
+                 "No such file or directory: npu-smi", "No such file or directory: hccn_tool", "未找到命令"),
+        unless=("pip3",)),
+    Row("sudo-needs-password",
+        "sudo asks for a password and nobody answers",
+        "ansible-playbook ... --ask-become-pass  # or a NOPASSWD rule for the account",
+        phrases=("sudo: a password is required", "sudo: a terminal is required", "is not in the sudoers file",
+                 "no tty present and no askpass")),
+    Row("disk-full",  # makeself; [err]
+        "a disk is full",
+        "df -h / /root /tmp /var /usr/local  # installers unpack into TMPDIR: put it on a larger disk",
+        phrases=("No space left on device", "Not enough space left in", "Disk quota exceeded",
+                 "Insufficient disk space"),
+        codes=("EK0204",)),
+    # npu-smi and the driver
+    Row("card-held-elsewhere",  # [dcmi] [smi] [drv] [err]
+        "a card is held by another container or process",
+        HOLDERS,
+        phrases=("because the device is used", "device is used. ret", "is occupied by Docker",
+                 "davinci .. resource busy", "Resource_Busy", "The resources are busy"),
+        codes=("-8020", "-9020", "drvRetCode=87", "EL0005", "EL0015")),
+    Row("device-upgrading",  # [dcmi]
+        "the card's firmware is being upgraded",
+        "npu-smi upgrade -q mcu -i 0  # wait until it has ended; never power off",
+        codes=("-8017", "-9021")),
+    Row("query-not-in-container",  # [dcmi]
+        "the driver does not answer this inside a container",
+        "run the command on the host itself",
+        codes=("-8013", "-9013")),
+    Row("query-not-supported",  # [smi] [dcmi]
+        "this card or driver does not know the question",
+        "nothing is broken: leave the query out, or ask a newer driver",
+        phrases=("This device does not support", "This device dose not support", "This device doesn't support",
+                 "does not support querying", "does not support setting"),
+        codes=("-8255", "-9255", "-9256")),
+    Row("card-lost",  # [smi] [dcmi] [drv] [err]
+        "the driver does not know this card: it fell off the bus, or the number is wrong",
+        "npu-smi info -l; lspci | grep -i d80  # a card is missing: reboot, then the vendor",
+        phrases=("Invalid card id", "Invalid phy id"),
+        codes=("-8007", "-8008", "-9007", "-9008", "drvRetCode=2", "EL0001")),
+    Row("card-hung",  # [acl] [drv]
+        "a card lost its heartbeat: it hangs, is being reset, or the driver lost the way to it",
+        "npu-smi info -t health -i N; " + KERNEL_LOG + "  # then reset the card, or reboot",
+        phrases=("task scheduler loses the heartbeat", "lost heartbeat", "device is abnormal",
+                 "HDC) session is disconnected"),
+        codes=("507010", "507901", "drvRetCode=33", "drvRetCode=43", "drvRetCode=45")),
+    Row("card-memory-faulty",  # [acl]
+        "a card's memory has faults that cannot be corrected",
+        "npu-smi info -t ecc -i N  # take the card out of use; the vendor",
+        phrases=("UCE ERROR", "HBM MULTI BIT ECC"),
+        codes=("507053", "507054", "507055", "507057")),
+    Row("driver-library-missing",  # vllm-ascend#6264, matpool/npu-exporter
+        "a library of the NPU driver is not found",
+        "ls /usr/local/Ascend/driver/lib64/{common,driver}; ldconfig -p | grep -i ascend  # none: reinstall "
+        "the driver",
+        libraries=("libdrv*", "libdcmi*", "libc_sec*", "libascend_hal*", "libmmpa*", "libdevmmap*", "libdsmi*",
+                   "libslog*", "libnpu_smi*")),
+    Row("driver-not-answering",  # [dcmi] [drv]
+        "the driver says that it is not ready yet",
+        "wait a minute, then npu-smi info; still so: " + KERNEL_LOG + ", reboot",
+        codes=("-8012", "-9012", "drvRetCode=34", "drvRetCode=51")),
+    Row("driver-not-answering",  # mind-cluster FAQ: -8005 where the reboot after a firmware change was left out
+        "the NPU driver does not answer",
+        "npu-smi info  # as root, on the host; after a change of driver or firmware: reboot. Else " + KERNEL_LOG
+        + ", reinstall the driver",
+        phrases=("rpc .. fail", "rpc .. error", "rpc .. timeout", "rpc .. timed out",
+                 "Failed to obtain the number of devices", "The device failed to be connected",
+                 "TSDaemon process is abnormal"),
+        codes=("-8005", "-8006", "-8009", "-8010", "-8011", "-9006", "-9009", "-9010", "-9011", "drvRetCode=4",
+               "drvRetCode=7", "drvRetCode=9", "drvRetCode=16", "drvRetCode=17", "E30005", "E39002", "E39005",
+               "E39009"),
+        unless=("grpc", "torch")),
+    Row("driver-module-refused",  # modprobe(8)
+        "the kernel does not take the driver's modules: they were built for another kernel, or are not signed",
+        "uname -r; lsmod | grep drv_; dmesg | tail  # reinstall the driver for this kernel, reboot",
+        phrases=("could not insert module", "modprobe: FATAL", "Unknown symbol in module",
+                 "disagrees about version of symbol", "Key was rejected by service", "Invalid module format")),
+    Row("kernel-headers-missing",
+        "the driver cannot build its modules: the headers of the running kernel are missing",
+        "apt install linux-headers-$(uname -r)  # openEuler, Kylin: dnf install kernel-devel-$(uname -r)",
+        phrases=("/lib/modules/ .. /build .. No such file", "kernel headers .. not", "kernel source .. not found",
+                 "kernel-devel .. not")),
+    Row("driver-user-missing",  # hicann/driver env_check.sh
+        "the account HwHiAiUser, which the driver needs, does not exist",
+        "groupadd HwHiAiUser; useradd -g HwHiAiUser -d /home/HwHiAiUser -m HwHiAiUser -s /bin/bash",
+        phrases=("HwHiAiUser not exists",),
+        codes=("ERR_NO:0x0091",)),
+    Row("no-permission",  # vllm-ascend#9490; ssh's refusal is another matter
+        "this account may not do that, or may not use the cards",
+        "id; ls -l /dev/davinci*  # run as root, or: usermod -aG HwHiAiUser USER, then a new login",
+        phrases=("Permission denied", "Operation not permitted", "You have no permission",
+                 "not have the operation permission", "only root user", "User is not belong to", "权限不够"),
+        codes=("-8002", "-9002", "207006", "drvRetCode=46", "drvRetCode=88", "EL0007", "ERR_NO:0x0093", "ERR??012"),
+        unless=("publickey", "gssapi", "(password", ",password")),
+    # CANN's installers
+    Row("package-damaged",  # makeself's header
+        "a package is cut short or damaged",
+        "ansible-playbook playbooks/depot.yml  # fetch it again; sha256sum FILE",
+        phrases=("Error in SHA256 checksums", "Error in MD5 checksums", "Unexpected archive size",
+                 "please check this package", "sha256 .. mismatch", "End-of-central-directory signature not found")),
+    Row("tar-missing",
+        "the system has no tar, so that the package cannot unpack itself",
+        "apt install tar  # or dnf install tar",
+        phrases=("Extraction failed", "Decompressin failed", "tar: command not found")),
+    Row("install-path-refused",
+        "CANN's installer refuses the folder: owner or mode of it or of a parent",
+        "namei -l /usr/local/Ascend  # chown root:root, chmod 0755 on each",
+        phrases=("or its parents, permission is invalid", "does not support install_for_all",
+                 "unsecure install-path", "parent path doesn't exist")),
+    Row("kernels-need-toolkit",  # ascend-deployer
+        "the kernels package found no toolkit of its own version",
+        REPAIR + "  # toolkit first, its set_env.sh sourced, then kernels of the same version",
+        phrases=("Please install toolkit", "before installing kernels")),
+    Row("install-already-running",
+        "another installation is running",
+        "ps aux | grep [.]run  # wait for it, then again",
+        phrases=("do not execute multiple tasks at the same time", "already a process being executed"),
+        codes=("ERR_NO:0x0094",)),
+    Row("cann-half-installed",
+        "an installation of CANN was interrupted and left parts behind",
+        REPAIR + "  # it repairs; by hand: uninstall, then install again",
+        phrases=("please retry after uninstall", "Can not find softlink for this package",
+                 "package install failed, please retry")),
+    Row("set-env-in-strict-shell",
+        "set_env.sh was sourced by a shell with `set -u`, which it does not stand",
+        "ascend-env COMMAND  # or set +u around the line",
+        phrases=("LD_LIBRARY_PATH: unbound variable", "PYTHONPATH: unbound variable",
+                 "LD_LIBRARY_PATH: parameter not set")),
+    # Python environments
+    Row("torch-npu-source-folder",  # Ascend/pytorch faq
+        "Python imports torch_npu from a source folder that was not built",
+        "cd ~  # leave the folder of the sources, then again",
+        modules=("torch_npu._c",)),
+    Row("setuptools-wrong",  # gsplat#899
+        "setuptools is too new (82 and later have no pkg_resources) or is 70.0.0",
+        REPAIR + "  # or uv pip install 'setuptools<81'",
+        phrases=("cannot import name packaging from pkg_resources",),
+        modules=("pkg_resources",)),
+    Row("numpy-too-new",  # LLaMA-Factory PR#4382
+        "numpy 2 is installed, and this software needs numpy 1",
+        REPAIR + "  # or uv pip install 'numpy<2'",
+        phrases=("np.float_ was removed", "_ARRAY_API not found", "compiled using NumPy 1.x cannot be run",
+                 "numpy .. no attribute float_", "numpy.core.multiarray failed to import",
+                 "numpy.dtype size changed")),
+    Row("cann-python-module-missing",  # LLaMA-Factory PR#3930
+        "a Python module that CANN's operator compiler (TBE) needs is missing in this Python",
+        REPAIR + "  # it restores the lock: decorator, attrs, psutil, scipy, cloudpickle, ...",
+        phrases=("Failed to import Python module",),
+        codes=("EC0010", "E40020", "E40024"),
+        modules=("decorator", "attr", "attrs", "cloudpickle", "tornado", "absl", "pathlib2", "synr")),
+    Row("cann-environment-not-set",  # Ascend/pytorch#29; [acl]
+        "CANN's variables are not set in this session: set_env.sh was not sourced",
+        "ascend-env COMMAND  # or source /usr/local/Ascend/ascend-toolkit/set_env.sh, also in cron, systemd, "
+        "sudo",
+        phrases=("KeyError: ASCEND_HOME_PATH", "_PATH environment variable is not set",
+                 "check that the cann package is installed", "ASCEND_OPP_PATH is not set",
+                 "ASCEND_OPP_PATH does not exist"),
+        codes=("148049", "E20002"),
+        modules=("acl", "tbe", "te", "hccl")),
+    Row("protobuf-mismatch",
+        "protobuf is too new for CANN's generated files",
+        "PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION=python COMMAND  # or uv pip install 'protobuf<3.21'",
+        phrases=("Descriptors cannot be created directly", "Descriptors cannot not be created directly")),
+    Row("torch-npu-mismatch",  # Ascend/pytorch#35, #37
+        "torch and torch-npu are not of one pair",
+        REPAIR + "  # torch-npu X.Y.Z.postN goes with torch X.Y.Z alone",
+        phrases=("libtorch_npu.so: undefined symbol", "torch_npu/ .. undefined symbol",
+                 "no attribute get_npu_backend", "undefined symbol: _ZN7c10_npu", "undefined symbol: _ZN5torch",
+                 "undefined symbol: _ZN3c10")),
+    Row("stub-libraries-first",  # [acl]
+        "a stub library stands before the real one on LD_LIBRARY_PATH",
+        "echo $LD_LIBRARY_PATH | tr : '\\n' | grep -nE 'stub|devlib'  # put it last, or leave it out",
+        phrases=("undefined symbol: aclprofSetConfig",),
+        codes=("100039",)),
+    Row("library-versions-mixed",
+        "a library does not fit the program: driver, CANN or Python package of different versions",
+        "ldd PROGRAM; echo $LD_LIBRARY_PATH | tr : '\\n'  # one driver, one CANN; in a container, the host's "
+        "driver",
+        phrases=("undefined symbol", "symbol lookup error"),
+        unless=("aclprofSetConfig", "torch_npu", "_ZN7c10_npu", "_ZN5torch", "_ZN3c10")),
+    Row("static-tls-block",  # Ascend/pytorch#7
+        "a library came too late for its thread storage (aarch64: libgomp)",
+        "LD_PRELOAD=$(find / -name 'libgomp*.so*' -path '*torch*' 2>/dev/null | head -n 1) COMMAND",
+        phrases=("in static TLS block",)),
+    Row("c-library-too-old",
+        "the operating system's C or C++ library is older than the program needs",
+        "ldd --version; strings /usr/lib*/*/libstdc++.so.6 | grep GLIBCXX | tail -n 1  # a newer operating "
+        "system",
+        phrases=("version GLIBC_ .. not found", "version GLIBCXX_ .. not found", "version CXXABI_ .. not found")),
+    Row("torch-cpu-build-missing",  # lmdeploy#2745
+        "pip looks for torch +cpu, which is in PyTorch's own index alone (x86_64)",
+        "ansible-playbook playbooks/depot.yml  # or pip --extra-index-url of PyTorch's CPU builds",
+        phrases=("no version of torch== .. +cpu", "No matching distribution found for torch== .. +cpu",
+                 "satisfies the requirement torch== .. +cpu", "torch== .. +cpu .. conflict")),
+    Row("no-wheel-for-this-python",  # Ascend/pytorch#18
+        "there is no wheel for this Python version or machine",
+        "python3 --version; uname -m  # torch-npu 2.1.0.post3 wants Python 3.8 to 3.10",
+        phrases=("No matching distribution found for torch", "satisfies the requirement torch",
+                 "is not a supported wheel on this platform"),
+        unless=("+cpu",)),
+    Row("wheel-not-as-locked",  # pip, uv
+        "a downloaded file is not the one that the lock names",
+        "ansible-playbook playbooks/depot.yml  # then again",
+        phrases=("DO NOT MATCH THE HASHES", "Hash mismatch for", "hash mismatch")),
+    Row("version-check-refused",
+        "LLaMA-Factory or transformers refuses the version of a distribution",
+        REPAIR + "  # it restores the lock",
+        phrases=("required for a normal functioning of this module", "To fix: run")),
+    Row("llamafactory-files-missing",
+        "old tags of LLaMA-Factory hold no JSON files: dataset_info.json, ds_z*_config.json",
+        "give dataset_dir and deepspeed paths of your own files",
+        phrases=("dataset_info.json .. No such file", "No such file .. dataset_info.json",
+                 "Cannot open .. dataset_info.json", "No such file .. ds_z", "ds_z .. .json .. No such file")),
+    Row("deepspeed-build-failed",  # DeepSpeed#7061
+        "DeepSpeed cannot build its CPU optimiser: compiler, ninja, libaio or CANN's variables are missing",
+        "apt install g++ ninja-build libaio1 libaio-dev; ascend-env COMMAND  # or train without offload",
+        phrases=("ds_opt_adam", "Ninja is required to load", "Error building extension", "async_io .. not",
+                 "async_io requires"),
+        libraries=("libaio*",),
+        modules=("ninja",)),
+    Row("cxx-headers-missing",
+        "CANN's compiler finds no C++ headers",
+        "apt install g++  # openEuler: dnf install gcc-c++",
+        phrases=("type_traits file not found", "filesystem file not found")),
+    # CANN's libraries
+    Row("nnal-missing",  # vllm-ascend#152
+        "CANN's acceleration library (nnal, ATB) is not installed or not sourced",
+        "source /usr/local/Ascend/nnal/atb/set_env.sh  # LLaMA-Factory does not need it, vLLM does",
+        libraries=("libatb*", "libmki*", "libasdops*")),
+    Row("cann-libraries-missing",  # vllm-ascend#262
+        "CANN's libraries are not found: set_env.sh was not sourced, or the toolkit is damaged",
+        "ascend-env COMMAND; still so: " + REPAIR + "  # it repairs the toolkit",
+        phrases=("Please run source set_env.sh",),
+        libraries=("libhccl*", "libhcom*", "libascend*", "libacl*", "libge_*", "libgraph*", "libruntime*",
+                   "libregister*", "libplatform*", "liberror_manager*", "libopapi*", "libnnopbase*",
+                   "libprofapi*", "libmsprof*", "libunified_dlog*", "libalog*", "libtiling*", "libte_fusion*",
+                   "libmetadef*", "libexe_graph*", "liblowering*", "libaicpu*", "libcce*", "libop_*",
+                   "libopt_feature*", "libcust_opapi*")),
+    Row("torch-library-missing",
+        "a library of torch or torch-npu is not found: the environment is damaged",
+        REPAIR,
+        libraries=("libtorch*", "libc10*")),
+    Row("opp-not-verified",  # vllm-ascend#4284; [err]
+        "the driver refuses CANN's operator package: the two do not fit, or the package is damaged",
+        "cat /usr/local/Ascend/driver/version.info  # the driver that the release names, then " + REPAIR,
+        phrases=("Failed to verify the OPP", "Failed to verify the signature of package"),
+        codes=("E30006", "E30009", "E39006")),
+    Row("driver-files-damaged",  # [err]
+        "a program that the driver or CANN puts onto the card is damaged",
+        "ls -lR /usr/local/Ascend/driver/device  # reinstall the driver, reboot",
+        codes=("E30004", "E39008", "E39011")),
+    Row("cann-too-old",  # vllm PR#8054
+        "CANN lacks an operator that torch-npu calls: it is older than torch-npu wants",
+        REPAIR + "  # CANN and torch-npu of one release",
+        phrases=("not in libopapi.so",)),
+    Row("driver-too-old",  # gpustack#755; [acl]
+        "the driver is too old for this CANN",
+        "cat /usr/local/Ascend/driver/version.info  # install the driver that the release names, reboot",
+        phrases=("driver version capability is insufficient", "driver version capacity is insufficient",
+                 "driver version is too low", "driver version .. not match", "Check version does not matched"),
+        codes=("207019", "EE1015")),
+    Row("kernels-missing",  # LLaMA-Factory#3796
+        "the operators' binaries are missing: no kernels package, one for another chip, or of another version",
+        REPAIR + "  # kernels of this chip (910b), of the toolkit's version",
+        phrases=("does not has any binary", "does not have any binary", "Parse dynamic kernel config fail",
+                 "binary_info_config.json", "Cannot find bin of op", "Cannot find binary for op",
+                 "opp_kernels is not installed", "No supported Ops kernel", "opp_kernel is not installed"),
+        codes=("EZ3002", "EZ3003", "EZ0501", "EZ9010", "E22001", "100024", "100029", "561003")),
+    Row("operator-not-compiled",  # [err]
+        "CANN could not compile an operator",
+        PLOG,
+        phrases=("Failed to compile Op",),
+        codes=("E20001", "E40021", "E40001", "E40002")),
+    # The cards' number and state
+    Row("visible-devices-wrong",  # gpustack#3352
+        "ASCEND_RT_VISIBLE_DEVICES names a card that is not there",
+        "echo $ASCEND_RT_VISIBLE_DEVICES; ls /dev/davinci*  # unset it, or numbers from 0 of the cards seen "
+        "here",
+        phrases=("set ASCEND_RT_VISIBLE_DEVICES", "Set visible device failed",
+                 "environment variable ASCEND_RT_VISIBLE_DEVICES is invalid"),
+        codes=("EE2002",)),
+    Row("device-number-invalid",  # [acl] [err]
+        "the program asks for a card number that is not there",
+        "python -c 'import torch, torch_npu; print(torch.npu.device_count())'  # numbers run from 0",
+        phrases=("Set device failed, invalid device", "valid device range is", "Invalid device ID",
+                 "device id error", "The device ID is invalid"),
+        codes=("107001", "200002", "EL0002"),
+        unless=("visible devices", "ASCEND_RT_VISIBLE_DEVICES")),
+    Row("no-card-available",  # [acl] [drv]
+        "CANN sees no card that it could use",
+        "npu-smi info; ls /dev/davinci*  # none: driver or container; else check ASCEND_RT_VISIBLE_DEVICES",
+        phrases=("no valid device", "The device is unavailable", "No NPUs are available", "Found no NPU"),
+        codes=("207004", "drvRetCode=1")),
+    Row("cuda-asked-for",  # LLaMA-Factory#4159
+        "the program asks for CUDA, which an NPU does not have",
+        "ASCEND_RT_VISIBLE_DEVICES instead of CUDA_VISIBLE_DEVICES; device npu:0 in the program",
+        phrases=("Torch not compiled with CUDA enabled", "No CUDA GPUs are available", "Found no NVIDIA driver")),
+    Row("npu-in-forked-process",
+        "a forked process uses a card that its parent has opened",
+        "start worker processes with spawn: multiprocessing.set_start_method('spawn')",
+        phrases=("Cannot re-initialize NPU in forked subprocess",)),
+    Row("npu-out-of-memory",  # [acl] [drv] [err]
+        "a card's memory is used up",
+        "npu-smi info  # a left-over process? else a smaller batch, "
+        "PYTORCH_NPU_ALLOC_CONF=expandable_segments:True",
+        phrases=("NPU out of memory", "memory on the device is exhausted", "driver error:out of memory",
+                 "bytes of NPU memory", "Failed to apply for memory"),
+        codes=("207001", "207018", "245000", "245002", "drvRetCode=6", "EL0004", "EI0011", "ERR??006")),
+    Row("resources-used-up",  # [acl] [drv] [err]
+        "streams, events or other places on a card are used up",
+        "npu-smi info  # fewer processes a card, or end left-over ones",
+        phrases=("Memory resources are exhausted", "Reason: Resources are exhausted"),
+        codes=("207005", "207007", "207008", "207009", "207010", "207011", "207012", "drvRetCode=14",
+               "drvRetCode=37", "drvRetCode=47", "drvRetCode=48", "drvRetCode=49", "EL0006", "EL0008", "EL0009",
+               "EL0010", "EL0011", "EL0012", "EL0013", "EI0007", "EC0009", "EE1007", "EE1023", "507002", "507032")),
+    Row("previous-job-remains",  # [err]
+        "processes of an earlier job still hold the card",
+        HOLDERS,
+        phrases=("last training process is running", "started NN processes exceeds the limit",
+                 "started user processes on the device exceeds"),
+        codes=("E30003", "EJ0001")),
+    # Between cards and nodes
+    Row("port-in-use",  # [hccl]
+        "a network port of the job is taken: often by a left-over process",
+        "ss -ltnp | grep PORT  # end the old job, or another MASTER_PORT / HCCL_IF_BASE_PORT",
+        phrases=("Address already in use", "Failed to bind the IP port"),
+        codes=("EI0019", "EI0020", "EJ0003")),
+    Row("collective-not-connected",  # [hccl]; vllm-ascend#486
+        "not all ranks came together in time: one did not start, started late, or is not reached",
+        "look at every rank's first error; HCCL_SOCKET_IFNAME, firewall; HCCL_CONNECT_TIMEOUT=1200 (at most "
+        "7200)",
+        phrases=("Getting socket times out", "get socket timeout", "got error: Socket Timeout",
+                 "client socket has timed out", "collect cluster information of the communicator"),
+        codes=("EI0006", "EI0015")),
+    Row("npu-network-down",  # [hccl] [err] [acl]
+        "the cards' own network does not carry: a port is down, has no address, or loses packets",
+        "for i in {0..7}; do hccn_tool -i $i -link -g; hccn_tool -i $i -ip -g; done",
+        phrases=("The network port is down", "transport init error", "SDMA memory copy task exception",
+                 "An error CQE occurred", "ra hdc message process failed", "Check ip fail"),
+        codes=("EI0009", "EI0012", "EI0013", "EI0018", "EJ0002", "EJ0004", "507056", "507914", "drvRetCode=95",
+               "drvRetCode=96", "drvRetCode=97")),
+    Row("p2p-failed",
+        "two cards of the node cannot reach each other's memory",
+        "npu-smi info -t topo; HCCL_INTRA_ROCE_ENABLE=1 COMMAND",
+        phrases=("P2P communication failed", "Wait timeout for get P2P status", "connected p2p timeout"),
+        codes=("EI0010",)),
+    Row("collective-timeout",  # [hccl]; LLaMA-Factory#5551
+        "a collective operation waited too long for another rank: it died, is slow, or the network fails",
+        "look for the rank with the first error; slow preprocessing: do it first; HCCL_EXEC_TIMEOUT, "
+        "ddp_timeout",
+        phrases=("Notify register times out", "Notify register waits for execution", "notify wait timeout",
+                 "Heartbeat Lost Occurred"),
+        codes=("EI0002", "507048")),
+    Row("collective-arguments-differ",
+        "ranks do not agree about a collective operation, or its arguments are wrong",
+        "the same script, data and number of steps on every rank; " + PLOG,
+        phrases=("collective communication are inconsistent between ranks",),
+        codes=("EI0003", "EI0005")),
+    Row("versions-differ-between-nodes",
+        "the ranks have different versions of CANN",
+        "ansible-playbook site.yml  # the same release on every node",
+        phrases=("CANN versions are inconsistent", "HCCL versions are inconsistent"),
+        codes=("EI0008",)),
+    Row("hccl-settings-wrong",  # [hccl]
+        "a variable or the rank table of HCCL is wrong",
+        "env | grep -E 'HCCL|RANK'; the rank table against hccn_tool -i N -ip -g",
+        phrases=("ranktable .. invalid", "ranktable information check failed", "Failed to parse the ranktable"),
+        codes=("EI0001", "EI0004", "EI0014", "EI0016", "EI0017")),
+    # At run time
+    Row("operator-timeout",
+        "an operator ran longer than it may",
+        PLOG,
+        phrases=("AI CPU operator execution time",),
+        codes=("507014", "507017", "507034", "E30008")),
+    Row("operator-crashed",  # [acl] [pta]
+        "an operator crashed on the card: wrong input, a defect of the operator, or a sick card",
+        "ASCEND_LAUNCH_BLOCKING=1 COMMAND; npu-smi info -t health -i N",
+        phrases=("aicore execution is abnormal", "vector core execution is abnormal", "aicore trap",
+                 "ffts+ .. exception"),
+        codes=("507011", "507015", "507016", "507035", "507036", "507042", "507043", "507044", "507045", "507049",
+               "507050", "EZ2001")),
+    Row("aicpu-failed",  # [acl] [err]
+        "the card's AI CPU does not work: often the driver and CANN do not fit",
+        "cat /usr/local/Ascend/driver/version.info  # the driver that the release names; " + PLOG,
+        phrases=("aicpu execution is abnormal", "AI CPU scheduler is abnormal"),
+        codes=("507018", "507019", "507020", "507900", "507902", "E30007", "E39004", "E39007", "E39010")),
+    Row("synchronise-timeout",  # LLaMA-Factory#975
+        "the card did not finish in time: it waits for another rank, or hangs",
+        "look for the rank with the first error; preprocess before training; HCCL_EXEC_TIMEOUT, ddp_timeout",
+        phrases=("Stream synchronize timeout",),
+        codes=("507046", "507047", "107019", "107020", "507012", "EE1002")),
+    Row("card-held-elsewhere",  # PaddleOCR#16162, Paddle#72458
+        "CANN cannot read which chip this is (507008): the card is held by another container or process, or "
+        "the driver's folders are not mounted",
+        HOLDERS + "; in a container: mount /usr/local/Ascend/driver",
+        codes=("507008",)),
+    Row("device-start-failed",  # Paddle#68865, vllm-ascend#4284
+        "a card does not start: the driver and CANN do not match, or something else holds the card",
+        "npu-smi info; cat /usr/local/Ascend/driver/version.info  # the driver that the release names, reboot; "
+        + PLOG,
+        phrases=("Failed to start the device",),
+        codes=("507033",)),
+    Row("context-missing",  # [acl] [pta]
+        "a thread uses the card before it chose one, or after another failure closed it",
+        "look for an earlier error; torch.npu.set_device in every process and thread",
+        phrases=("The context is empty",),
+        codes=("107002", "107003")),
+    Row("feature-not-supported",  # [acl] [drv] [err]
+        "this card, driver or CANN does not have the feature that the program asks for",
+        "leave the feature out, or take the versions of the release",
+        phrases=("The operation is unsupported", "current system or device does not support"),
+        codes=("207000", "207021", "200001", "200006", "drvRetCode=65534", "EL0014", "EE1005", "EE1006", "EE1016",
+               "EH0006", "EH0011", "EK0004", "EK0005", "ERR??007")),
+    Row("cann-init-failed",  # FlagGems PR#5707
+        "CANN cannot initialise: a Python module of its compiler, its kernels, or a fitting driver is missing",
+        PLOG + "; ascend-env python -c 'import tbe, acl'; " + REPAIR,
+        phrases=("AclSetCompileopt", "GEInitialize failed", "aclInit .. failed:500"),
+        codes=("500000", "500001")),
+    Row("operator-on-cpu",
+        "an operator is not there for the NPU and runs on the CPU: slow, not wrong",
+        "nothing is broken; a newer torch-npu may have it",
+        phrases=("npu_cpu_fallback", "will fall back to run on the CPU")),
+    Row("cann-wheels-in-pip-check",  # vllm-ascend#437
+        "pip complains about CANN's own Python packages: harmless",
+        "nothing: they stand in PYTHONPATH and are not part of the environment",
+        phrases=("te 0.4.0 requires", "op-compile-tool .. requires", "auto-tune .. requires",
+                 "hccl 0.1.0 requires", "opc-tool 0.1.0 requires", "schedule-search .. requires")),
+    # Where nothing more is known
+    Row("driver-not-answering",  # [smi]
+        "npu-smi cannot find out what board this is: the driver does not answer",
+        "npu-smi info  # as root, on the host; " + KERNEL_LOG + "; reboot, or reinstall the driver",
+        codes=("-9005", "-9019"),
+        fallback=True),
+    Row("tool-misused",  # [smi] [dcmi]
+        "the tool does not know the option or value",
+        "npu-smi info -h  # its options changed between versions",
+        phrases=("Error parameter of", "Command or option is not found", "Input parameter format error",
+                 "unrecognized arguments"),
+        codes=("-8001", "-9001", "drvRetCode=3", "drvRetCode=8"),
+        fallback=True),
+    Row("driver-error",  # [dcmi]
+        "the driver's library fails; the code is known only as one of its own",
+        KERNEL_LOG + "; npu-smi info as root; reboot, or reinstall the driver",
+        codes=("-8*", "-9*", "EL9999"),
+        fallback=True),
+    Row("driver-half-installed",  # [drv]
+        "the NPU driver is not loaded, or only half installed",
+        "lsmod | grep drv_; ls -l /dev/davinci_manager; " + KERNEL_LOG + "  # reinstall the driver, reboot",
+        phrases=("DrvMngGetConsoleLogLevel failed", "dcmi .. fail", "dcmi .. error", "dcmi .. not found",
+                 "dcmi .. not exist", "davinci_manager .. No such file", "driver package maybe not installed",
+                 "driver is not installed", "driver not installed"),
+        fallback=True),
+    Row("driver-error",  # [acl]
+        "the driver reports an internal error",
+        "npu-smi info; " + KERNEL_LOG,
+        phrases=("driver error:internal error", "get ascend_hal device count"),
+        codes=("507899", "5078*", "500004", "drvRetCode=*"),
+        fallback=True),
+    Row("network-error",  # [hccl] [pta]
+        "HCCL, which connects the cards, fails; the code is known only as one of its own",
+        "look at every rank's first error; " + PLOG,
+        phrases=("HCCL function error", "HCCL error in"),
+        codes=("EI*", "EJ*", "ERR??200"),
+        fallback=True),
+    Row("argument-refused",  # [acl] [err] [pta]
+        "CANN refuses a value that the program gave it",
+        "read the line's Reason; " + PLOG,
+        phrases=("The argument is invalid",),
+        codes=("1000*", "1070*", "1450*", "1480*", "1610*", "3610*", "E10*", "EE10*", "EH00*", "EL003", "EL0003",
+               "EK00*", "ERR??001", "ERR??002", "ERR??003", "ERR??004"),
+        fallback=True),
+    Row("resources-used-up",  # [acl]
+        "CANN lacks a resource or a feature; the code is known only by its family",
+        PLOG,
+        codes=("2000*", "2070*", "2450*", "30000*", "EC*"),
+        fallback=True),
+    Row("cann-internal-error",  # [acl] [err]
+        "CANN reports an internal error; the code is known only by its family",
+        PLOG,
+        phrases=("Inner Error!",),
+        codes=("5000*", "5070*", "5079*", "5450*", "5456*", "5610*", "E?9999", "E3*", "E1*", "E2*", "E4*", "E5*",
+               "E6*", "E7*", "E8*", "E9*", "EL*", "EZ*", "EE*", "EM*", "EB*", "EF*", "EG*", "EP*", "0x7*"),
+        fallback=True),
+    Row("system-library-missing",
+        "a shared library is not found",
+        "ldd PROGRAM | grep 'not found'  # install the distribution's package that has it",
+        libraries=("lib*",),
+        fallback=True),
+    Row("python-module-missing",
+        "a Python distribution is missing in this environment",
+        REPAIR + "  # it restores the lock",
+        modules=("*",),
+        fallback=True),
+    Row("torch-npu-error",  # [pta]
+        "torch-npu passes on an error of CANN or HCCL; its cause is further up",
+        PLOG,
+        phrases=("NPU function error", "NPU error,", "CANN error:", "call acl api failed"),
+        codes=("ERR*",),
+        fallback=True),
+)  # fmt: skip

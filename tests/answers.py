@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A node for unit tests: its files lie below a folder, its programs answer what the test says, each once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ansible.module_utils.ascend.command import Result
+from ansible.module_utils.ascend.node import Node
+
+NPU_SMI = "/usr/local/bin/npu-smi"
+HANGS = Result(-9, "", True)
+
+
+class Programs:
+    """``answers``: command line -> output, or a Result. A call that no test expects fails the test."""
+
+    def __init__(self, answers: dict[str, str | Result]) -> None:
+        self.answers = dict(answers)
+        self.asked: list[str] = []
+
+    def run(self, argv: list[str], timeout_s: float) -> Result:
+        words = " ".join([Path(argv[0]).name, *argv[1:]])
+        assert timeout_s > 0
+        assert words in self.answers, f"not expected: {words}"
+        assert words not in self.asked, f"asked twice: {words}"
+        self.asked.append(words)
+        answer = self.answers[words]
+        return answer if isinstance(answer, Result) else Result(0, answer, False)
+
+    def all_asked(self) -> bool:
+        """Whether every answer was wanted."""
+        return sorted(self.asked) == sorted(self.answers)
+
+
+def node(root: Path, programs: Programs | None = None, names: tuple[str, ...] = ("npu-smi", "hccn_tool")) -> Node:
+    """A node whose files lie below ``root`` and that has the programs ``names``."""
+    run = (programs or Programs({})).run
+    return Node(run, lambda name: f"/usr/local/bin/{name}" if name in names else None, str(root))
+
+
+def write(root: Path, path: str, text: str = "") -> Path:
+    """Write a node's file, with its folders."""
+    place = root / path.lstrip("/")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(text)
+    return place
+
+
+def names(findings: list[dict[str, str]]) -> list[str]:
+    """The names of findings, in their order."""
+    return [finding["name"] for finding in findings]

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run by each Python that a node may have, without Ansible: import everything, or answer questions as JSON.
+
+``node_python.py CHECKOUT import FILE...``  prints how many files of module_utils/ascend were imported
+``node_python.py CHECKOUT answer``          reads ``{"root", "places", "programs", "texts"}``, prints facts and parses
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import json
+import pathlib
+import sys
+import types
+
+
+def prepare(checkout):
+    """Show the tree as Ansible shows it to a module."""
+    for name, folder in [("ansible", None), ("ansible.module_utils", checkout / "module_utils")]:
+        package = types.ModuleType(name)
+        package.__path__ = [str(folder)] if folder else []
+        sys.modules[name] = package
+
+
+def import_all(checkout, files):
+    names = sorted((checkout / "module_utils" / "ascend").rglob("*.py"))
+    for file in names:
+        parts = file.relative_to(checkout).with_suffix("").parts
+        importlib.import_module(".".join(("ansible",) + (parts[:-1] if parts[-1] == "__init__" else parts)))
+    for file in files:
+        compile(pathlib.Path(file).read_text(encoding="utf-8"), file, "exec")
+    print(len(names), "imported")
+
+
+def answer(question):
+    from ansible.module_utils.ascend import facts, npu_smi, npu_smi_query, symptoms
+    from ansible.module_utils.ascend.command import Result
+    from ansible.module_utils.ascend.node import Node
+
+    def run(argv, timeout_s):
+        known = question["programs"].get(" ".join([pathlib.Path(argv[0]).name] + argv[1:]))
+        return Result(0, known, False) if known is not None else Result(1, "unexpected: %s" % argv, False)
+
+    node = Node(run, lambda name: "/usr/local/bin/" + name, question["root"])
+    places = facts.Places(**question["places"])
+    texts = [
+        [
+            dataclasses.asdict(npu_smi.parse_info(text)),
+            dataclasses.asdict(npu_smi_query.parse_health(text)),
+            [dataclasses.asdict(symptom) for symptom in symptoms.recognise(text)],
+        ]
+        for text in question["texts"]
+    ]
+    found = [facts.collect(node, places, ["cann", "network", "npu", "python"], 5, deep) for deep in (False, True)]
+    print(json.dumps({"facts": found, "texts": texts}, sort_keys=True))
+
+
+if __name__ == "__main__":
+    place = pathlib.Path(sys.argv[1])
+    prepare(place)
+    if sys.argv[2] == "import":
+        import_all(place, sys.argv[3:])
+    else:
+        answer(json.load(sys.stdin))

@@ -1,0 +1,405 @@
+# SPDX-License-Identifier: Apache-2.0
+"""npu-smi's sub-commands: answers in every form, damaged ones, and real ones where they are at hand."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.module_utils.ascend.npu_smi_query import (
+    Mapped,
+    fold,
+    look_up,
+    parse_components,
+    parse_health,
+    parse_list,
+    parse_mapping,
+    read_columns,
+    read_pairs,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+SIM = Path(__file__).resolve().parents[2] / "sim/node/bin/npu-smi"
+SAMPLES = Path(os.environ.get("ASCEND_CORPUS", "/nonexistent")) / "npu-smi-sub"
+EXPECTED_FILE = Path(__file__).resolve().parents[1] / "corpus" / "npu_smi_sub.yml"
+# Every value is text, as the tools print it.
+EXPECTED: dict[str, Any] = yaml.load(EXPECTED_FILE.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
+
+HEALTH = """\
+\tHealth Status                  : Warning
+\tError Code                     : 80E01801 A6023001
+\tError Information              : hbm temperature is above its limit
+
+\t                               : node type=board, sensor type=Fan, event state=stopped
+"""
+MAPPING = """\
+\tNPU ID                         Chip ID                        Chip Logic ID                  Chip Name
+\t2                              0                              0                              Ascend 310P3
+\t2                              1                              1                              Ascend 310P3
+\t2                              2                              -                              Mcu
+"""
+USAGES = """\
+\tNPU ID                         : 5
+\tChip Count                     : 2
+
+\tMemory Usage Rate(%)           : 3
+\tChip ID                        : 0
+
+\tMemory Usage Rate(%)           : 9
+\tChip ID                        : 1
+
+\tChip Name                      : mcu
+\tTemperature(C)                 : 40
+"""
+
+
+def text_of(value: object) -> str:
+    """A value the way the file of expected values writes it."""
+    return str(value)
+
+
+def lines_of(problems: tuple[str, ...]) -> list[str]:
+    return [problem.partition(":")[0].removeprefix("line ") for problem in problems]
+
+
+@pytest.mark.skipif(not SAMPLES.is_dir(), reason="ASCEND_CORPUS is not set")
+@pytest.mark.parametrize("name", EXPECTED)
+def test_real_answers(name: str) -> None:
+    expected = EXPECTED[name]
+    text = (SAMPLES / name).read_text(encoding="utf-8")
+    compared = set()
+    if "blocks" in expected:
+        answer = read_pairs(text)
+        assert [list(block) for block in answer.blocks] == [list(block.items()) for block in expected["blocks"]]
+        assert (answer.error, answer.problems) == (expected.get("error", ""), ())
+        compared |= {"blocks", "error"}
+        for label, value in expected.get("look_up", {}).items():
+            assert answer.get(label) == value
+        compared.add("look_up")
+    if "table" in expected:
+        table = read_columns(text)
+        found = [list(table.columns), *([text_of(value) for value in row] for row in table.rows)]
+        assert (found, table.error) == (expected["table"], "")
+        assert lines_of(table.problems) == expected.get("problems", [])
+        compared |= {"table", "problems"}
+    if "mapping" in expected:
+        mapping = parse_mapping(text)
+        for rows, wanted in ((mapping.chips, expected["mapping"]), (mapping.mcus, expected["mcus"])):
+            assert [[text_of(value) for value in vars(row).values()] for row in rows] == wanted
+        assert (mapping.error, mapping.problems) == ("", ())
+        compared |= {"mapping", "mcus"}
+    if "health" in expected:
+        health = parse_health(text)
+        wanted = {**expected["health"], "error_codes": tuple(expected["health"]["error_codes"])}
+        assert vars(health) == {**wanted, "error": "", "problems": ()}
+        compared.add("health")
+    if "list" in expected:
+        listing = parse_list(text)
+        assert text_of(listing.total) == expected["list"]["total"]
+        assert [text_of(npu_id) for npu_id in listing.npu_ids] == expected["list"]["npu_ids"]
+        assert expected["list"].get("problem", "") in " ".join(listing.problems)
+        assert bool(listing.problems) == ("problem" in expected["list"])
+        compared.add("list")
+    if "components" in expected:
+        components = parse_components(text)
+        assert [[text_of(value) for value in vars(row).values()] for row in components.components] == expected[
+            "components"
+        ]
+        assert lines_of(components.problems) == expected["problems"]
+        compared |= {"components", "problems"}
+    assert compared >= set(expected)
+
+
+@pytest.mark.skipif(not SAMPLES.is_dir(), reason="ASCEND_CORPUS is not set")
+def test_every_real_answer_has_expected_values() -> None:
+    assert sorted(path.name for path in SAMPLES.iterdir()) == sorted(EXPECTED)
+
+
+def test_health() -> None:
+    health = parse_health(HEALTH)
+    assert (health.status, health.error_codes) == ("Warning", ("80E01801", "A6023001"))
+    assert health.error_information == (
+        "hbm temperature is above its limit\nnode type=board, sensor type=Fan, event state=stopped"
+    )
+    assert (health.error, health.problems) == ("", ())
+
+
+def test_the_worst_of_several_chips() -> None:
+    text = "NPU ID : 1\nChip Count : 3\n\n" + "".join(
+        f"Chip ID       : {chip}\nHealth        : {health}\nError Code    : {code}\n\n"
+        for chip, (health, code) in enumerate([("OK", "NA"), ("Alarm", "0x80e01801"), ("Warning", "80E01801")])
+    )
+    health = parse_health(text)
+    assert (health.status, health.error_codes, health.problems) == ("Alarm", ("80E01801",), ())
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Health Status : Alar", "'Alar'"),
+        ("Health Status : OK\nError Code : 80E0", "'80E0'"),
+        ("Health Status : OK\nError Code : NA\nError Infor", "line 3"),
+        ("NPU ID : 1", "no health status"),
+    ],
+)
+def test_a_damaged_health_is_a_problem(text: str, said: str) -> None:
+    health = parse_health(text)
+    assert any(said in problem for problem in health.problems), health
+
+
+def test_mapping() -> None:
+    mapping = parse_mapping(MAPPING)
+    assert mapping.chips == (
+        Mapped(2, 0, 0, None, None, "Ascend 310P3"),
+        Mapped(2, 1, 1, None, None, "Ascend 310P3"),
+    )
+    assert mapping.mcus == (Mapped(2, 2, None, None, None, "Mcu"),)
+    assert (mapping.error, mapping.problems) == ("", ())
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: "\n".join("> " + line for line in text.splitlines()),
+        lambda text: text.replace("\n", "   \r\n"),
+        lambda text: "\x1b[32m" + text.replace("Mcu", "Mcu\x1b[0m"),
+        lambda text: "\n".join(" ".join(line.split()) for line in text.splitlines()),
+        lambda text: text.replace("                   ", "\t"),
+        lambda text: "\n\n" + text.replace("\n\t", "\n\n\t"),
+    ],
+    ids=["quoted", "crlf", "ansi", "squeezed", "tabs", "blank lines"],
+)
+def test_a_mapping_that_lost_nothing(damage: Any) -> None:
+    assert parse_mapping(damage(MAPPING)) == parse_mapping(MAPPING)
+
+
+def test_a_value_that_is_missing_is_not_another_column_s() -> None:
+    lines = MAPPING.splitlines()
+    short = lines[1][:63] + " " + lines[1][64:]  # no Chip Logic ID
+    mapping = parse_mapping("\n".join([lines[0], short]))
+    assert mapping.chips == (Mapped(2, 0, None, None, None, "Ascend 310P3"),)
+    assert mapping.problems == ("line 2: 3 values for 4 columns",)
+    moved = parse_mapping("\n".join([lines[0], "\t2       0       Ascend 310P3"]))
+    assert moved.chips == ()
+    assert moved.problems == ("line 2: 3 values for 4 columns",)
+
+
+def test_a_cut_table_has_no_rows_and_says_so() -> None:
+    table = read_columns("\n".join(MAPPING.splitlines()[1:]))
+    assert table.rows == ()
+    assert table.error or table.problems
+
+
+def test_units_part_columns() -> None:
+    table = read_columns("NpuID(Idx)  ChipId(Idx) Pwr(W)      AI Core(%)  Ctrl Cpu(%) Memory(%)\n3  0  80.1  0  4  3\n")
+    assert table.columns == ("NpuID(Idx)", "ChipId(Idx)", "Pwr(W)", "AI Core(%)", "Ctrl Cpu(%)", "Memory(%)")
+    assert table.rows == (("3", "0", "80.1", "0", "4", "3"),)
+
+
+@pytest.mark.parametrize("name", ["NPU", "Phy-ID"])
+@pytest.mark.parametrize("margin", ["", " " * 9])
+def test_topology(name: str, margin: str) -> None:
+    text = f"{margin}{name}0     {name}1     CPU Affinity\n"
+    text += f"{name}0     X     SIO     0-31\n{name}1     SIO     X     32-63\n"
+    table = read_columns(text + "\nLegend:\n  X    = Self\n  SIO = not a row\n")
+    assert table.columns == ("", f"{name}0", f"{name}1", "CPU Affinity")
+    assert table.rows == ((f"{name}0", "X", "SIO", "0-31"), (f"{name}1", "SIO", "X", "32-63"))
+    assert (table.error, table.problems) == ("", ())
+
+
+def test_a_topology_s_short_row_is_left_out() -> None:
+    table = read_columns("     NPU0     NPU1\nNPU0     X     HCCS\nNPU1     X\n")
+    assert table.rows == (("NPU0", "X", "HCCS"),)
+    assert table.problems == ("line 3: 2 values for 3 columns",)
+
+
+def test_blocks() -> None:
+    answer = read_pairs(USAGES)
+    assert answer.blocks == (
+        (("NPU ID", "5"), ("Chip Count", "2"), ("Memory Usage Rate(%)", "3"), ("Chip ID", "0")),
+        (("Memory Usage Rate(%)", "9"), ("Chip ID", "1")),
+        (("Chip Name", "mcu"), ("Temperature(C)", "40")),
+    )
+    assert (answer.error, answer.problems) == ("", ())
+    assert look_up(answer.blocks[1], "chip id") == "1"
+
+
+def test_blocks_without_their_blank_lines() -> None:
+    text = "\n".join(line for line in USAGES.splitlines() if line.strip())
+    assert read_pairs(text).blocks == read_pairs(USAGES).blocks
+
+
+def test_several_pairs_in_one_line() -> None:
+    text = "NPU ID       : 0\nProcess id:17  Process name:a b:c  Process memory(MB):5\n"
+    text += "Process id:18  Process name:x  Process memory(MB):6"
+    assert [dict(block) for block in read_pairs(text).blocks] == [
+        {"NPU ID": "0", "Process id": "17", "Process name": "a b:c", "Process memory(MB)": "5"},
+        {"Process id": "18", "Process name": "x", "Process memory(MB)": "6"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        (
+            "Invalid card id.\nError parameter of -i\nUsage: npu-smi info <x>\n",
+            "Invalid card id. Error parameter of -i",
+        ),
+        ("Usage: npu-smi info <x>\n\nOptions:\n   -i %d    Card ID\n", "Usage: npu-smi info <x>"),
+        ("This device does not support querying spod.\n", "This device does not support querying spod."),
+        ("dcmi module initialize failed. ret is -8005\n", "dcmi module initialize failed. ret is -8005"),
+        (
+            "npu-smi: error while loading shared libraries: libc_sec.so: cannot open",
+            "npu-smi: error while loading shared libraries: libc_sec.so: cannot open",
+        ),
+        ("bash: npu-smi: command not found", "bash: npu-smi: command not found"),
+        ("words that nobody knows\n", "words that nobody knows"),
+    ],
+)
+def test_words_instead_of_data(text: str, error: str) -> None:
+    assert (read_pairs(text).blocks, read_pairs(text).error) == ((), error)
+    assert (read_columns(text).rows, read_columns(text).error) == ((), error)
+    health, listing, mapping = parse_health(text), parse_list(text), parse_mapping(text)
+    assert (health.status, listing.total, mapping.chips) == (None, None, ())
+    assert {health.error, listing.error, mapping.error} == {error}
+
+
+def test_words_beside_data() -> None:
+    answer = read_pairs("[INFO] a log line\nNPU ID      : 0\nNot supported     : 1\nget voltage failed\n...\n")
+    assert answer.blocks == ((("NPU ID", "0"), ("Not supported", "1")),)
+    assert answer.error == "get voltage failed"
+    assert answer.problems == ("line 5: lines were left out", "line 1: not understood: '[INFO] a log line'")
+
+
+def test_a_list_that_is_shorter_than_announced() -> None:
+    listing = parse_list("Total Count : 3\n\nNPU ID : 0\nChip Count : 1\n\nNPU ID : 4\nChip Count : 1\n")
+    assert (listing.total, listing.npu_ids, listing.problems) == (3, (0, 4), ("3 announced, 2 listed",))
+    assert parse_list("NPU ID : 1\n").problems == ("no Total Count",)
+    assert parse_list("Total Count : 2\nNPU ID : 1\n\nNPU ID : 1\n").problems[0] == "NPU ID is '1' again"
+
+
+def test_components() -> None:
+    text = (
+        "{\nGet component version(1.2.3) succeed for deviceId(1), componentType(0).\n"
+        '{"device_id":1, "component":nve, "version":1.2.3}\n'
+        "Get component version failed for deviceId(2), componentType(0).\n}\n"
+    )
+    components = parse_components(text)
+    assert [(row.device_id, row.component, row.version) for row in components.components] == [(1, "nve", "1.2.3")]
+    assert components.error == "Get component version failed for deviceId(2), componentType(0)."
+
+
+def test_labels_in_two_spellings() -> None:
+    assert fold("Temperature (C)") == fold("Temperature(C)")
+    assert fold("Health") == fold("Health Status") == fold("health  status")
+    assert fold("Chip Phy-ID") == fold("Chip Phy ID")
+    assert fold("Chip ID") != fold("NPU ID")
+
+
+PARSERS = (read_pairs, read_columns, parse_health, parse_list, parse_mapping, parse_components)
+WHOLE = [HEALTH, MAPPING, USAGES]
+
+
+@given(st.sampled_from(WHOLE).flatmap(lambda text: st.tuples(st.just(text), st.integers(0, len(text)))))
+def test_a_cut_never_raises_or_invents(cut: tuple[str, int]) -> None:
+    text, length = cut
+    for parse in PARSERS:
+        parse(text[:length])
+        parse(text[length:])
+    assert set(parse_mapping(MAPPING[:length]).chips[:-1]) <= set(parse_mapping(MAPPING).chips)
+
+
+@given(st.permutations((HEALTH + MAPPING + USAGES).splitlines()))
+def test_shuffled_lines_never_raise(lines: list[str]) -> None:
+    for parse in PARSERS:
+        parse("\n".join(lines))
+    assert set(parse_mapping("\n".join(lines)).chips) <= set(parse_mapping(MAPPING).chips)
+
+
+@given(st.text(alphabet=' \t\n:-0129aNPUIDChip(%).|{}"\x1b[', max_size=300))
+def test_no_text_raises(text: str) -> None:
+    for parse in PARSERS:
+        parse(text)
+
+
+@pytest.mark.parametrize(
+    "line", ["a:b ", "a  " * 3, "(" * 5, ": x", "NPU ID ", "1 " * 4, "Get component version(", '{"device_id":1, ']
+)
+def test_time_is_linear_in_the_length(line: str) -> None:
+    started = time.monotonic()
+    for text in (line * 10_000, (line + "\n") * 10_000, "label   : 1\n" + f"   {line}\n" * 10_000):
+        for parse in PARSERS:
+            parse(text)
+    assert time.monotonic() - started < 10
+
+
+def simulated(folder: Path, *words: str) -> str:
+    """What the simulated npu-smi prints."""
+    conf = folder / "node.conf"
+    conf.write_text(
+        "card_count=3\ndriver_version=24.1.rc2\nhealth.1=Alarm\nerror.1=80E01801,A6023001 hot, very\nerror.2=1 x\n"
+    )
+    argv = [sys.executable, str(SIM), *words]
+    done = subprocess.run(
+        argv, env={**os.environ, "ASCEND_SIM_CONF": str(conf)}, capture_output=True, text=True, check=False
+    )
+    refused = "Usage:" in done.stdout or "not support" in done.stdout
+    assert (done.returncode, done.stderr) == (int(refused), "")
+    return done.stdout
+
+
+def test_the_simulated_health(tmp_path: Path) -> None:
+    sick = parse_health(simulated(tmp_path, "info", "-t", "health", "-i", "1", "-c", "0"))
+    assert (sick.status, sick.error_codes) == ("Alarm", ("80E01801", "A6023001"))
+    assert (sick.error_information, sick.problems) == ("hot, very", ())
+    well = parse_health(simulated(tmp_path, "info", "-i", "2", "-t", "health"))
+    assert (well.status, well.error_codes, well.error_information) == ("OK", (), "")
+
+
+def test_the_simulated_tables(tmp_path: Path) -> None:
+    assert parse_list(simulated(tmp_path, "info", "-l")).npu_ids == (0, 1, 2)
+    mapping = parse_mapping(simulated(tmp_path, "info", "-m"))
+    assert mapping.chips[2] == Mapped(2, 0, 2, None, None, "Ascend 910B3")
+    assert (len(mapping.chips), mapping.problems) == (3, ())
+
+
+@pytest.mark.parametrize(
+    ("kind", "label", "value", "blocks"),
+    [
+        ("board", "Software Version", "24.1.rc2", 1),
+        ("common", "Aicore Count", "20", 2),
+        ("usages", "HBM Capacity(MB)", "65536", 1),
+        ("memory", "HBM Temperature (C)", "39", 1),
+        ("ecc", "HBM Double Bit Error Count", "0", 1),
+    ],
+)
+def test_other_simulated_answers(tmp_path: Path, kind: str, label: str, value: str, blocks: int) -> None:
+    answer = read_pairs(simulated(tmp_path, "info", "-t", kind, "-i", "2"))
+    assert (answer.get(label), len(answer.blocks), answer.problems) == (value, blocks, ())
+    assert answer.get("NPU ID") == "2"
+
+
+def test_the_two_simulated_boards(tmp_path: Path) -> None:
+    chip = read_pairs(simulated(tmp_path, "info", "-t", "board", "-i", "0", "-c", "0"))
+    assert (chip.get("Chip Name"), chip.get("Software Version")) == ("910B3", None)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["-t", "health", "-i", "3", "-c", "0"], "Invalid card id. Error parameter of -i"),
+        (["-t", "health", "-i", "0", "-c", "4"], "Invalid chip id. Error parameter of -c"),
+        (["-t", "spod-info", "-i", "0"], "This device does not support querying spod-info."),
+        (["-t", "nonsense", "-i", "0"], "Error parameter of -t"),
+        (["-t", "health", "-i"], "Error parameter of -i"),
+    ],
+)
+def test_what_the_simulated_tool_refuses(tmp_path: Path, words: list[str], said: str) -> None:
+    assert read_pairs(simulated(tmp_path, "info", *words)).error == said
