@@ -52,6 +52,10 @@ options:
     description: Install although a newer version is the running one.
     type: bool
     default: false
+  deep:
+    description: Read every installed file and hold it against what was recorded when it was installed.
+    type: bool
+    default: false
   python_bin:
     description: A folder with C(python3) and C(pip3), which the installer needs; put first in its PATH.
     type: path
@@ -131,6 +135,7 @@ ARGUMENT_SPEC = {
     "accept_eula": {"type": "bool", "default": False},
     "allow_downgrade": {"type": "bool", "default": False},
     "python_bin": {"type": "path"},
+    "deep": {"type": "bool", "default": False},
     "cann_root": {"type": "path", "default": "/usr/local/Ascend"},
     "cache_dir": {"type": "path", "default": "/var/cache/ascend-fleet"},
     "state_dir": {"type": "path", "default": "/var/lib/ascend-fleet"},
@@ -159,7 +164,7 @@ def main() -> None:
         timeout_s=options["timeout_s"],
     )
     try:
-        found = cann_install.observe(package)
+        found = cann_install.observe(package, options["deep"])
         after, changed = found, found["state"] != WANTED[options["state"]]
         if changed and options["state"] == "present":
             cann_install.hold_allowed(package, options["accept_eula"], options["allow_downgrade"], module.check_mode)

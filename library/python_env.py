@@ -66,6 +66,10 @@ options:
     description: Lead the link C(current) beside the environment to it.
     type: bool
     default: false
+  deep:
+    description: Hold every file of every distribution to its sum, and have those replaced that differ.
+    type: bool
+    default: false
   cache_dir:
     description: Where files from the depot are kept.
     type: path
@@ -138,6 +142,7 @@ ARGUMENT_SPEC = {
     "source_sha256": {"type": "str"},
     "source_size_bytes": {"type": "int"},
     "current": {"type": "bool", "default": False},
+    "deep": {"type": "bool", "default": False},
     "cache_dir": {"type": "path", "default": "/var/cache/ascend-fleet"},
     "timeout_s": {"type": "int", "default": 3600},
 }
@@ -162,7 +167,7 @@ def ensure(options: Dict[str, Any], check_mode: bool) -> Dict[str, Any]:
     path = options["path"]
     link = os.path.join(os.path.dirname(path), "current")
     wanted = wanted_of(options) if options["lock"] and options["state"] == "present" else None
-    differences = environment.problems(wanted) if wanted else []
+    differences = environment.problems(wanted, options["deep"]) if wanted else []
     led = environment.read_current(link)
     switch = options["state"] == "present" and options["current"] and led != path
     remove = options["state"] == "absent" and os.path.lexists(path)
@@ -170,7 +175,7 @@ def ensure(options: Dict[str, Any], check_mode: bool) -> Dict[str, Any]:
         if remove:
             remove_environment(path, led)
         if wanted and differences:
-            environment.build(wanted, run)
+            environment.build(wanted, run, options["deep"])
         if switch:
             environment.make_current(path, link)
     before: List[str] = list(differences)

@@ -56,11 +56,11 @@ class Package:
         return os.path.join(LOG_DIR, "ascend_%s_install.log" % self.name.replace("-", "_"))
 
 
-def observe(package: Package) -> cann_tree.Package:
-    """Return the package as it is on this node: state, problems, problem_count."""
+def observe(package: Package, deep: bool = False) -> cann_tree.Package:
+    """Return the package as it is on this node: state, problems, problem_count; ``deep`` reads every file."""
     if package.kind == "toolkit":
-        return cann_tree.read_toolkit(package.root, package.state_dir, package.version)
-    return cann_tree.read_kernels(package.root, package.state_dir, package.version, str(package.chip))
+        return cann_tree.read_toolkit(package.root, package.state_dir, package.version, deep)
+    return cann_tree.read_kernels(package.root, package.state_dir, package.version, str(package.chip), deep)
 
 
 def hold_allowed(package: Package, accept_eula: bool, allow_downgrade: bool, check_mode: bool) -> None:

@@ -234,14 +234,14 @@ def read_latest(root: str) -> Optional[str]:
     return Tree(root, "").running().version
 
 
-def read_toolkit(root: str, state_dir: str, version: str) -> Package:
+def read_toolkit(root: str, state_dir: str, version: str, deep: bool = False) -> Package:
     """Return the toolkit package of one version (see ``read_cann``)."""
-    return _package(_toolkit_problems(Tree(root, state_dir), version, False))
+    return _package(_toolkit_problems(Tree(root, state_dir), version, deep))
 
 
-def read_kernels(root: str, state_dir: str, version: str, chip: str) -> Package:
+def read_kernels(root: str, state_dir: str, version: str, chip: str, deep: bool = False) -> Package:
     """Return the kernels package of one version and chip family ("910b")."""
-    return _package(_kernels_problems(Tree(root, state_dir), version, chip, False))
+    return _package(_kernels_problems(Tree(root, state_dir), version, chip, deep))
 
 
 def read_cann(node: Node, cann_root: str, state_dir: str, deep: bool = False) -> Tuple[Dict[str, Any], List[Finding]]:

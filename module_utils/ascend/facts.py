@@ -55,6 +55,7 @@ def collect(node: Node, places: Places, subsets: List[str], timeout_s: float, de
             findings += cann_tree.kernels_chip_findings(facts["cann"], chip)
     if "python" in chosen:
         facts["pythons"] = python_tree.read_pythons(node.path(os.path.join(places.ascend_root, "python")))
+        findings += python_tree.python_findings(facts["pythons"])
         env = os.path.join(places.ascend_root, "env")
         facts["environments"], found = python_tree.read_environments(node, env, deep)
         facts["ascend_env"] = {"path": ASCEND_ENV, "sha256": _sha256(node.path(ASCEND_ENV))}

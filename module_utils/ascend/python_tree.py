@@ -22,7 +22,7 @@ from ansible.module_utils.ascend import (
 )
 from ansible.module_utils.ascend.dist_record import Corrections
 from ansible.module_utils.ascend.distributions import Distribution, Problem, shown
-from ansible.module_utils.ascend.distributions import normalise as normalise
+from ansible.module_utils.ascend.distributions import normalise
 from ansible.module_utils.ascend.node import Finding, Node, finding
 
 RECORD = virtualenv.RECORD

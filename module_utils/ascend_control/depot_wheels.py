@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ansible.module_utils.ascend import lock as locks
 from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend.python_tree import normalise
+from ansible.module_utils.ascend.distributions import normalise
 from ansible.module_utils.ascend_control import depot_fetch
 from ansible.module_utils.ascend_control.depot_index import Index
 

@@ -39,6 +39,7 @@ def resolve(found: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
             "cache": settings["cache_dir"],
             "state": settings["state_dir"],
         },
+        "deep": settings["deep"],
         "accept_eula": settings["accept_eula"],
         "allow_downgrade": settings["allow_downgrade"],
         "toolkit": _package(depot, release, "toolkit", None, architecture),

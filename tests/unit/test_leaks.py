@@ -48,7 +48,7 @@ def test_what_site_packages_brings_in(name: str, text: str | bytes, wanted: list
 
 # A profile, a line's number and name of the finding and the folder it brings in.
 PROFILES: list[tuple[str, str, list[tuple[int, str, str]]]] = [
-    ("/root/.bashrc", "export PYTHONPATH=/home/me/lib:$PYTHONPATH\n", [(1, "pythonpath-set", "/home/me/lib")]),
+    ("/root/.bashrc", "export PYTHONPATH=/home/anna/lib:$PYTHONPATH\n", [(1, "pythonpath-set", "/home/anna/lib")]),
     ("/root/.profile", "\n  PYTHONPATH='/a' ; export PYTHONPATH\n", [(2, "pythonpath-set", "/a")]),
     ("/root/.bash_profile", "if true; then export PYTHONPATH=/a; fi\n", [(1, "pythonpath-set", "/a")]),
     ("/etc/profile", 'declare -x PYTHONPATH="/a b:/c"\n', [(1, "pythonpath-set", "/a b, /c")]),
