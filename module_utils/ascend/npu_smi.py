@@ -338,7 +338,7 @@ class _Reader:
 
     def _card_row(self, number: int, line: str, row: _Row) -> None:
         # What is damaged, cut, or stands where the chip's row should be must not become a card by chance.
-        sure = not (row.cut or row.bad or self._card)
+        sure = not (row.cut or row.bad or self._card or self._may_be_a_chip(row.values))
         sure = sure or ("name" in row.values and row.values.get("health", "").upper() in _HEALTHS)
         if not sure or "npu_id" not in row.values:
             self._unread(number, "no row of a card: %s" % tool_output.quoted(line))
@@ -346,6 +346,13 @@ class _Reader:
         self._separate()
         self._accept(number, CARD, row, line)
         self._card = (number, row.values)
+
+    def _may_be_a_chip(self, values: Dict[str, Any]) -> bool:
+        """A chip's row without a bus id ("| 0  3 | NA | ...") looks like a card's, but for its measures."""
+        if not tool_output.is_absent(values.get("health", "")) or not values.get("name", "").isdigit():
+            return False
+        unknown = any(name.lower() not in _COLUMNS for cell in self._columns.get(CARD, ()) for name in cell)
+        return unknown or not {"power_w", "temperature_c", "hugepages"}.intersection(values)
 
     def _chip_row(self, number: int, line: str, row: _Row) -> None:
         # Without borders, nothing but its bus id tells a damaged chip's row from the next card's.

@@ -13,7 +13,9 @@ from ansible.module_utils.ascend.node import bounded, finding
 from tests.answers import HANGS, Programs, names, node, write
 
 ROOT = Path(__file__).resolve().parents[2]
-PLACES = facts.Places("/usr/local/Ascend", "/opt/ascend", "/var/cache/ascend-fleet", "/var/lib/ascend-fleet", "/var/tmp")
+PLACES = facts.Places(
+    "/usr/local/Ascend", "/opt/ascend", "/var/cache/ascend-fleet", "/var/lib/ascend-fleet", "/var/tmp"
+)
 LIMIT = 16 * 1024
 HEAD = """\
 | npu-smi 25.2.0                   Version: 25.2.0                                               |
@@ -25,7 +27,7 @@ CHIP = """\
 | {card}     Ascend910           | OK            | 162.8       37                0    / 0             |
 | {chip}     {phy:<2}                  | 0000:{phy:02X}:00.0  | 100         15567/ 15567      65536/ 65536         |
 """
-PROCESS = "| {card}       {chip}                 | {pid}        | python3.10               | 65536                   |\n"
+PROCESS = "| {card}       {chip}                 | {pid}        | python3.10               | 65536                |\n"
 BORDER = "+===========================+===============+====================================================+\n"
 
 
@@ -68,8 +70,8 @@ def test_an_empty_machine_is_described_and_not_refused(tmp_path: Path) -> None:
     assert set(found["system"]["disk"]) == {PLACES.cann_root, PLACES.ascend_root, PLACES.cache_dir, PLACES.tmp_dir}
     assert json.loads(json.dumps(found)) == found
     assert names(found["findings"])[:2] == ["npu-smi-missing", "driver-missing"]
-    for finding in found["findings"]:
-        assert all(finding[key] for key in ("subset", "name", "problem", "wanted", "found", "remedy")), finding
+    for one in found["findings"]:
+        assert all(one[key] for key in ("subset", "name", "problem", "wanted", "found", "remedy")), one
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,8 @@ from ansible.module_utils.ascend.hccn import (
 from ansible.module_utils.ascend.hccn_answer import read, split_calls
 from hypothesis import given
 from hypothesis import strategies as st
+
+from tests.hangs import no_hang
 
 SAMPLES = Path(os.environ.get("ASCEND_CORPUS", "/nonexistent")) / "hccn"
 EXPECTED_FILE = Path(__file__).resolve().parents[1] / "corpus" / "hccn.yml"
@@ -412,9 +413,8 @@ def test_no_text_raises(text: str) -> None:
 @pytest.mark.parametrize(
     "line", ["# ", "a/", "a ", "LINK ", "| ", "+-", "a_1=", "dev_id:1, tls", "[devid 1]", "default "]
 )
-def test_time_is_linear_in_the_length(line: str) -> None:
-    started = time.monotonic()
+def test_no_line_takes_for_ever(line: str) -> None:
     for text in (line * 10_000, (line + "\n") * 10_000, "label   : 1\n" + f"   {line}\n" * 10_000):
         for parse in PARSERS:
-            parse(text)
-    assert time.monotonic() - started < 10
+            with no_hang():
+                parse(text)

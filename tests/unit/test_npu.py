@@ -33,7 +33,7 @@ PROCESSES = """\
 +===========================+===============+====================================================+
 """
 BORDER = "+===========================+===============+====================================================+\n"
-IDLE = "| No running processes found in NPU {card}                                                            |\n" + BORDER
+IDLE = "| No running processes found in NPU {card}" + " " * 60 + "|\n" + BORDER
 
 
 def table(*healths: str, tail: str | None = None) -> str:

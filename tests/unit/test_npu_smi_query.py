@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,8 @@ from ansible.module_utils.ascend.npu_smi_query import (
 )
 from hypothesis import given
 from hypothesis import strategies as st
+
+from tests.hangs import no_hang
 
 SIM = Path(__file__).resolve().parents[2] / "sim/node/bin/npu-smi"
 SAMPLES = Path(os.environ.get("ASCEND_CORPUS", "/nonexistent")) / "npu-smi-sub"
@@ -332,12 +333,11 @@ def test_no_text_raises(text: str) -> None:
 @pytest.mark.parametrize(
     "line", ["a:b ", "a  " * 3, "(" * 5, ": x", "NPU ID ", "1 " * 4, "Get component version(", '{"device_id":1, ']
 )
-def test_time_is_linear_in_the_length(line: str) -> None:
-    started = time.monotonic()
+def test_no_line_takes_for_ever(line: str) -> None:
     for text in (line * 10_000, (line + "\n") * 10_000, "label   : 1\n" + f"   {line}\n" * 10_000):
         for parse in PARSERS:
-            parse(text)
-    assert time.monotonic() - started < 10
+            with no_hang():
+                parse(text)
 
 
 def simulated(folder: Path, *words: str) -> str:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import re
 import string
-import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,8 @@ from ansible.module_utils.ascend.symptom_table import TABLE
 from ansible.module_utils.ascend.symptoms import recognise
 from hypothesis import given
 from hypothesis import strategies as st
+
+from tests.hangs import no_hang
 
 ROOT = Path(__file__).resolve().parents[2]
 CORPUS = os.environ.get("ASCEND_CORPUS", "")
@@ -460,13 +461,9 @@ def flood(line: str) -> str:
         "modules",
     ],
 )
-def test_a_megabyte_takes_a_moment(said: str) -> None:
-    def once() -> float:
-        start = time.process_time()
+def test_a_megabyte_does_not_take_for_ever(said: str) -> None:
+    with no_hang():
         recognise(said)
-        return time.process_time() - start
-
-    assert min(once() for _ in range(3)) < 0.2
 
 
 # The table ------------------------------------------------------------------------------------------------------------
