@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from ansible.module_utils.ascend.command import Result
@@ -15,7 +16,7 @@ HANGS = Result(-9, "", True)
 class Programs:
     """``answers``: command line -> output, or a Result. A call that no test expects fails the test."""
 
-    def __init__(self, answers: dict[str, str | Result]) -> None:
+    def __init__(self, answers: Mapping[str, str | Result]) -> None:
         self.answers = dict(answers)
         self.asked: list[str] = []
 

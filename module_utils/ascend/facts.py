@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from dataclasses import dataclass
 from typing import Any, Dict, List, Optional
@@ -12,8 +13,11 @@ from ansible.module_utils.ascend import cann_tree, driver, network, npu, python_
 from ansible.module_utils.ascend.node import Finding, Node, bounded
 
 FAST_SUBSETS = ("system", "npu", "cann", "python")
-SUBSETS = FAST_SUBSETS + ("network",)
+SUBSETS = (*FAST_SUBSETS, "network")
 SCHEMA = 2
+# The facts of a fleet fit in memory and in a fact cache: the findings of a node have what the rest leaves of this.
+MOST_BYTES = 16 * 1024
+LEAST_FINDINGS = 3000
 ASCEND_ENV = "/usr/local/bin/ascend-env"
 
 
@@ -60,7 +64,8 @@ def collect(node: Node, places: Places, subsets: List[str], timeout_s: float, de
         facts["environments"], found = python_tree.read_environments(node, env, deep)
         facts["ascend_env"] = {"path": ASCEND_ENV, "sha256": _sha256(node.path(ASCEND_ENV))}
         findings += found
-    facts["findings"] = bounded(findings)
+    room = max(MOST_BYTES - len(json.dumps(facts)), LEAST_FINDINGS)
+    facts["findings"] = bounded(findings, room)
     return facts
 
 

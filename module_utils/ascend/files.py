@@ -7,7 +7,7 @@ import json
 import os
 from typing import Any, Dict, List, Optional
 
-MOST_BYTES = 16 * 1024 * 1024  # a text file of the driver's or CANN's has a few KB; no node's memory is filled by another
+MOST_BYTES = 16 * 1024 * 1024  # a text file of the driver's or CANN's has a few KB: no other fills the memory
 
 
 def text(path: str) -> Optional[str]:

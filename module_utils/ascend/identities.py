@@ -24,7 +24,7 @@ _WORDS = """
     board card chip health version python python3 pip conda env opt usr local home data lib lib64 bin etc var tmp dev
     proc run sys mnt srv docker kubernetes pod service ip addr address port link up down ok error warning file folder
     command current latest complete install path name value total free used size ib eth lo com net org cn the for and
-    with not
+    with not train model work app
 """
 WORDS = frozenset(_WORDS.split())
 
@@ -73,7 +73,7 @@ _LABEL = re.compile(
     r"|servers?|peer|ping|via|src|dst|source|destination|nameserver|dns|ntp|proxy|endpoint|route|connect[a-z]*"
     r"|listen[a-z]*|bind|bound)(?![a-z]))"
     r"|(?P<version>version|firmware|(?<![a-z])(?:ver|rev|driver|software|release|npu-smi|cann|toolkit|package|hdk|bios"
-    r"|cpld|mcu|vrd|vrp|build|glibc|wanted|installed)(?![a-z]))"
+    r"|cpld|mcu|vrd|vrp|build|glibc)(?![a-z]))"
 )
 _ADDRESS, _VERSION, _UNSAID, _PART = "address", "version", "unsaid", "part"
 

@@ -27,7 +27,7 @@ from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend.identities import HIDDEN, KINDS, Identities, is_hardware, is_ipv6
 
 # Shorter ones are masked behind their label, but not wherever the same characters stand.
-SHORTEST_SERIAL = 6
+SHORTEST_SERIAL = 8
 SHORTEST_PASSWORD = 8
 _ATTEMPTS = 1000
 

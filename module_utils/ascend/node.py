@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from typing import Callable, Dict, List, Optional
@@ -12,9 +13,8 @@ from ansible.module_utils.ascend.command import Result
 Run = Callable[[List[str], float], Result]
 Finding = Dict[str, str]
 
+_LEFT_OUT = 500  # characters of the finding that speaks of those that had no room
 MOST_CHARACTERS = 300  # of a tool's own words in a finding: facts stay small
-MOST_FINDINGS = 3500  # characters of all findings of a node; those beyond are named and counted
-_KEYS = 90  # characters of a finding's keys and quotes, as JSON
 
 
 @dataclass(frozen=True)
@@ -51,22 +51,22 @@ def finding(
     }
 
 
-def bounded(findings: List[Finding]) -> List[Finding]:
-    """Return the findings as long as there is room, and one that names and counts those that are left out."""
-    room, kept = MOST_FINDINGS, 0
+def bounded(findings: List[Finding], room: int) -> List[Finding]:
+    """Return the findings that have room (characters of JSON), and one that names and counts those left out."""
+    if len(json.dumps(findings)) <= room:
+        return findings
+    kept, room = 0, room - _LEFT_OUT
     for found in findings:
-        room -= _KEYS + sum(len(words) for words in found.values())
+        room -= len(json.dumps(found)) + len(", ")
         if room < 0:
             break
         kept += 1
     left_out = [found["name"] for found in findings[kept:]]
-    if not left_out:
-        return findings
     counts = ["%d x %s" % (left_out.count(name), name) for name in sorted(set(left_out))]
     problem = "%d findings more than the facts have room for" % len(left_out)
     remedy = "cure those above first, then look again: ansible NODE -m ascend_facts"
     more = finding("facts", "findings-left-out", problem, "a node with few faults", ", ".join(counts), "", remedy)
-    return findings[:kept] + [more]
+    return [*findings[:kept], more]
 
 
 def shortened(words: str) -> str:

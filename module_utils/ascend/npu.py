@@ -8,7 +8,7 @@ import re
 from dataclasses import asdict
 from typing import Any, Dict, List, Optional, Tuple
 
-from ansible.module_utils.ascend import driver, npu_smi, npu_smi_query, processes, symptoms
+from ansible.module_utils.ascend import npu_smi, npu_smi_query, processes, symptoms
 from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.node import Finding, Node, finding
 
@@ -163,7 +163,7 @@ def _health(node: Node, program: str, devices: List[Facts], timeout_s: float) ->
         return []
     for device in sick[:UNHEALTHY_ASKED]:
         chip = ["-c", str(device["chip_id"])] if device["chip_id"] is not None else []
-        argv = [program, "info", "-t", "health", "-i", str(device["npu_id"])] + chip
+        argv = [program, "info", "-t", "health", "-i", str(device["npu_id"]), *chip]
         result = node.run(argv, timeout_s)
         if result.timed_out:
             break  # the next call would hang as well

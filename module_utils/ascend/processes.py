@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who uses the cards: the processes that npu-smi names, or that hold a device file, with owner and command from /proc."""
+"""Who uses the cards: processes that npu-smi names, or that hold a device file, with owner and command from /proc."""
 
 from __future__ import annotations
 

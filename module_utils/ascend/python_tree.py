@@ -21,8 +21,7 @@ from ansible.module_utils.ascend import (
     virtualenv,
 )
 from ansible.module_utils.ascend.dist_record import Corrections
-from ansible.module_utils.ascend.distributions import Distribution, Problem, shown
-from ansible.module_utils.ascend.distributions import normalise
+from ansible.module_utils.ascend.distributions import Distribution, Problem, normalise, shown
 from ansible.module_utils.ascend.node import Finding, Node, finding
 
 RECORD = virtualenv.RECORD

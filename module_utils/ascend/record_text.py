@@ -7,11 +7,11 @@ A line that begins with two blanks is for people alone. Of the others, the first
     @ {...}          what is known of the record, or of the section, as JSON
     | text           a line of the section's content
 
-In the text a backslash begins an escape: ``\\``, ``\t``, ``\r``, ``\xNN`` (a control character below 80, a byte that is no
-UTF-8 from 80 on), ``\uNNNN``, ``\UNNNNNNNN``; all that a screen or a mail program might swallow is escaped, also a blank at
-the end of a line. A backslash as the last character of a line: it goes on in the next one; in the last line of a
-section: no line feed follows there. Line ends may have become CRLF, blanks at the end of lines may be lost, and a mail
-may have put ``> `` before every line.
+In the text a backslash begins an escape: ``\\``, ``\t``, ``\r``, ``\xNN`` (a control character below 80, a byte that is
+no UTF-8 from 80 on), ``\uNNNN``, ``\UNNNNNNNN``. All that a screen or a mail program might swallow is escaped, also a
+blank at the end of a line. A backslash as the last character of a line: it goes on in the next one; in the last line of
+a section: no line feed follows there. Line ends may have become CRLF, blanks at the end of lines may be lost, and a
+mail may have put ``> `` before every line.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import Any, Dict, Iterator, List, Match, Optional, Sequence, Tuple
 
 TITLE = "ascend-fleet record"
-WIDTH = 400  # mail takes lines of at most 998 bytes
+WIDTH = 300  # mail takes lines of at most 998 bytes, and a character may have three
 MOST_PROBLEMS = 20
 
 _UNSAFE = re.compile(r"[\\\x00-\x1f\x7f-\U0010ffff]|[ ]$")
@@ -54,7 +54,7 @@ class Record:
 
 
 def write(about: Dict[str, Any], introduction: Sequence[str], sections: Sequence[Section]) -> str:
-    """Return the record as a text in ASCII and printable characters; ``introduction`` are lines for people."""
+    """Return the record as printable text; ``introduction`` are lines for people."""
     lines = [TITLE, *_lines("@", json.dumps(dict(about, sections=len(sections)), sort_keys=True)), ""]
     lines += ["  " + escape(line) for line in introduction]
     for number, section in enumerate(sections, 1):

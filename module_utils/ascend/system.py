@@ -77,4 +77,3 @@ def _glibc() -> Optional[str]:
     except (OSError, ValueError):
         return None  # another C library
     return version if name == "glibc" else None
-

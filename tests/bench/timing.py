@@ -38,7 +38,7 @@ class Timed:
         self.output = done.stdout
         if done.returncode:
             command = " ".join(self.argv)
-            sys.exit(f"bench: {command}: exit code {done.returncode}; are the demo's nodes up? make demo\n{done.stdout}")
+            sys.exit(f"bench: {command}: exit code {done.returncode}; are the nodes up? make demo\n{done.stdout}")
 
 
 def in_turn(rounds: int, *commands: Timed) -> None:

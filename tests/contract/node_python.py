@@ -13,9 +13,10 @@ import json
 import pathlib
 import sys
 import types
+from typing import Any
 
 
-def prepare(checkout):
+def prepare(checkout: pathlib.Path) -> None:
     """Show the tree as Ansible shows it to a module."""
     for name, folder in [("ansible", None), ("ansible.module_utils", checkout / "module_utils")]:
         package = types.ModuleType(name)
@@ -23,23 +24,23 @@ def prepare(checkout):
         sys.modules[name] = package
 
 
-def import_all(checkout, files):
-    names = sorted((checkout / "module_utils" / "ascend").rglob("*.py"))
-    for file in names:
+def import_all(checkout: pathlib.Path, files: list[str]) -> None:
+    utils = sorted((checkout / "module_utils" / "ascend").rglob("*.py"))
+    for file in utils:
         parts = file.relative_to(checkout).with_suffix("").parts
         importlib.import_module(".".join(("ansible",) + (parts[:-1] if parts[-1] == "__init__" else parts)))
-    for file in files:
-        compile(pathlib.Path(file).read_text(encoding="utf-8"), file, "exec")
-    print(len(names), "imported")
+    for name in files:
+        compile(pathlib.Path(name).read_text(encoding="utf-8"), name, "exec")
+    print(len(utils), "imported")
 
 
-def answer(question):
+def answer(question: dict[str, Any]) -> None:
     from ansible.module_utils.ascend import facts, npu_smi, npu_smi_query, symptoms
     from ansible.module_utils.ascend.command import Result
     from ansible.module_utils.ascend.node import Node
 
-    def run(argv, timeout_s):
-        known = question["programs"].get(" ".join([pathlib.Path(argv[0]).name] + argv[1:]))
+    def run(argv: list[str], timeout_s: float) -> Result:
+        known = question["programs"].get(" ".join([pathlib.Path(argv[0]).name, *argv[1:]]))
         return Result(0, known, False) if known is not None else Result(1, "unexpected: %s" % argv, False)
 
     node = Node(run, lambda name: "/usr/local/bin/" + name, question["root"])

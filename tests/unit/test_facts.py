@@ -140,7 +140,10 @@ def test_which_kernels_the_cards_need_is_known_when_both_are_asked_for(tmp_path:
 
 def test_findings_beyond_the_room_are_named_and_counted() -> None:
     few = [finding("cann", "cann-altered", "x" * 100) for _ in range(3)]
-    assert bounded(few) == few
-    many = bounded([*few, *[finding("python", "environment-leak", "y" * 1000) for _ in range(9)]])
-    assert names(many) == ["cann-altered"] * 3 + ["environment-leak"] * 2 + ["findings-left-out"]
-    assert many[-1]["found"] == "7 x environment-leak"
+    assert bounded(few, 1000) == few
+    many = [*few, *[finding("python", "environment-leak", "y" * 1000) for _ in range(9)]]
+    kept = bounded(many, 4500)
+    assert names(kept) == ["cann-altered"] * 3 + ["environment-leak"] * 3 + ["findings-left-out"]
+    assert kept[-1]["found"] == "6 x environment-leak"
+    assert len(json.dumps(kept)) <= 4500
+    assert names(bounded(many, 0)) == ["findings-left-out"]

@@ -282,7 +282,7 @@ def test_half_cards_are_not_put_together() -> None:
 @pytest.mark.parametrize("measures", ["NA  NA  NA", "-  -  -"])
 def test_a_chip_of_which_nothing_is_known_is_no_card(measures: str) -> None:
     lines = changed(5, LINES[4].replace("| Chip       ", "| Chip Device")).splitlines()
-    row = f"| 0     3     | NA            | {measures} |"
+    row = f"| 7     3     | NA            | {measures} |"
     info = parse_info("\n".join([*lines[: CARD - 1], row, *lines[CHIP:]]))
     assert [device.npu_id for device in info.devices] == [0]
     assert CARD in lines_of(info)
@@ -290,10 +290,14 @@ def test_a_chip_of_which_nothing_is_known_is_no_card(measures: str) -> None:
 
 def test_a_chip_below_a_damaged_header_is_no_card() -> None:
     lines = changed(4, LINES[3].replace("Temp(C)", "Temp[C]")).replace("| Chip       ", "| Chip  Phy-ID").splitlines()
-    row = "| 0     3     | NA            | NA   0 / 0   2422 / 32768 |"
+    row = "| 7     3     | NA            | NA   0 / 0   2422 / 32768 |"
     info = parse_info("\n".join([*lines[: CARD - 1], row, *lines[CHIP:]]))
     assert [device.npu_id for device in info.devices] == [0]
     assert CARD in lines_of(info)
+    row = "| 7     3     | 0000:42:00.?  | 1    0 / 0   2422 / 32768 |"
+    info = parse_info("\n".join([*lines[:CARD], row, *lines[CHIP:]]))
+    assert [device.npu_id for device in info.devices] == [0, 5]
+    assert CHIP in lines_of(info)
 
 
 def test_a_card_that_is_called_as_a_number_and_has_no_health() -> None:
