@@ -67,6 +67,7 @@ _PUBLIC = re.compile(
     r"(?:^|\.)(?:hiascend|huawei|huaweicloud|myhuaweicloud|github|gitee|gnu|python|kernel|openeuler|ubuntu|debian|redhat"
     r"|apache|pytorch|w3|kylinos)\.(?:com|cn|org|net)(?:\.cn)?$"
 )
+_BEFORE = re.compile(r"(?:://|@|(?<![0-9.])[0-9]{1,3}(?:\.[0-9]{1,3}){3}-)$")
 _BEHIND = re.compile(r":[0-9]{1,5}(?![0-9:.A-Za-z])|:/|/[0-9]{1,2}(?![0-9.])|-[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
 _LABEL = re.compile(
     r"(?i)(?P<address>(?<![a-z])(?:ip(?:v4)?(?:_?addr(?:ess)?)?|addr(?:ess)?(?:es)?|inet|gateway|netdetect|host(?:name)?s?"
@@ -175,10 +176,9 @@ def is_ipv6(word: str) -> bool:
         address = ipaddress.IPv6Address(word)
     except ValueError:
         return False
-    value = int(address)
-    behind_first = value & ((1 << 112) - 1)
-    if value < 2 or (value >> 124 == 0xF and (behind_first == 0 or (address.is_multicast and behind_first < 0x10000))):
-        return False
+    behind_first = int(address) & ((1 << 112) - 1)
+    if behind_first == 0 or int(address) == 1 or (address.is_multicast and behind_first < 0x10000):
+        return False  # a prefix like fe80:: or 19e5:: names nobody
     return any(character.isdigit() for character in word) or word.count(":") > 2
 
 
@@ -250,7 +250,7 @@ def _quads(text: Text) -> Iterator[Tuple[str, str]]:
 
 
 def _called(before: str, behind: str) -> str:
-    if before.endswith(("://", "@")) or _BEHIND.match(behind):
+    if _BEFORE.search(before) or _BEHIND.match(behind):
         return _ADDRESS
     labels = list(_LABEL.finditer(before))
     if labels:

@@ -20,7 +20,7 @@ import ipaddress
 import random
 import re
 import string
-from typing import Callable, Dict, List, Optional, Pattern, Set, Tuple
+from typing import Callable, Dict, Iterator, List, Optional, Pattern, Set, Tuple
 
 from ansible.module_utils.ascend import identities
 from ansible.module_utils.ascend.errors import AscendError
@@ -30,6 +30,8 @@ from ansible.module_utils.ascend.identities import HIDDEN, KINDS, Identities, is
 SHORTEST_SERIAL = 8
 SHORTEST_PASSWORD = 8
 _ATTEMPTS = 1000
+_WORD = re.compile("[A-Za-z0-9]")
+_LOWER = {ord(letter): letter.lower() for letter in string.ascii_uppercase}  # keeps lengths, as str.lower does not
 
 
 class Mask:
@@ -72,29 +74,33 @@ class Mask:
         spans.add_all(identities.PAIRS, self._hardware)
         spans.add_all(identities.GROUPS, self._ipv6)
         spans.add_all(identities.QUAD, self._quads.get)
-        lowered = content.lower()
-        for needle, pattern, new in self._literals:
-            if needle in lowered:
-                for match in pattern.finditer(content):
-                    spans.add(match.start(), match.end(), new)
+        lowered = content.translate(_LOWER)
+        for value, ignores_case, new in self._literals:
+            for start in _places(lowered if ignores_case else content, value):
+                spans.add(start, start + len(value), new)
         return spans.replaced()
 
     def leaks(self, content: str) -> List[str]:
         """Return the kinds of what can still be read in a masked text; empty when nothing can."""
-        lowered = content.lower()
+        lowered = content.translate(_LOWER)
         kinds = {
             words
             for kind, words in KINDS.items()
             for value in self._found.of(kind)
             if kind != "ipv4" and _is_everywhere(kind, value)
-            if value.lower() in lowered and _whole(kind, value).search(content)
+            if any(
+                True for _place in _places(*(lowered, value.translate(_LOWER)) if _ignores(kind) else (content, value))
+            )
         }
         if not set(self._found.ipv4).isdisjoint(identities.QUAD.findall(content)):
             kinds.add(KINDS["ipv4"])
         return sorted(kinds)
 
-    def _everywhere(self) -> List[Tuple[str, Pattern[str], str]]:
-        """What is replaced wherever it stands as a word: the longest first, so that no part of one is taken for it."""
+    def _everywhere(self) -> List[Tuple[str, bool, str]]:
+        """Return (text, whether its case does not matter, pseudonym) of what is replaced wherever it stands as a word.
+
+        The longest first, so that no part of one is taken for it.
+        """
         tables: Dict[str, Dict[str, str]] = {
             "hosts": self._names,
             "users": self._names,
@@ -102,7 +108,7 @@ class Mask:
             "passwords": dict.fromkeys(self._found.passwords, HIDDEN),
         }
         found = [
-            (value.lower(), _whole(kind, value), table[value])
+            (value.translate(_LOWER) if _ignores(kind) else value, _ignores(kind), table[value])
             for kind, table in tables.items()
             for value in self._found.of(kind)
             if _is_everywhere(kind, value)
@@ -217,9 +223,19 @@ def _is_everywhere(kind: str, value: str) -> bool:
     return kind != "serials" or len(value) >= SHORTEST_SERIAL
 
 
-def _whole(kind: str, value: str) -> Pattern[str]:
-    ignored = 0 if kind in ("users", "passwords") else re.IGNORECASE
-    return re.compile(r"(?<![A-Za-z0-9])%s(?![A-Za-z0-9])" % re.escape(value), ignored)
+def _ignores(kind: str) -> bool:
+    """Whether upper and lower case make no difference."""
+    return kind not in ("users", "passwords")
+
+
+def _places(content: str, value: str) -> Iterator[int]:
+    """Give where a value stands in a text and is no part of a longer word."""
+    start = content.find(value)
+    while start >= 0:
+        end = start + len(value)
+        if not (_WORD.match(content, start - 1, start) if start else None) and not _WORD.match(content, end, end + 1):
+            yield start
+        start = content.find(value, start + 1)
 
 
 def _free_name(stem: str, length: int, taken: Set[str], rng: random.Random) -> str:

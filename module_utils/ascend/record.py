@@ -17,10 +17,12 @@ import re
 import socket
 import threading
 import time
+from collections import Counter
+from dataclasses import replace
 from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Set, Tuple
 
 from ansible.module_utils.ascend import facts as ascend_facts
-from ansible.module_utils.ascend import files, identities, network, npu, record_sources, record_text
+from ansible.module_utils.ascend import files, identities, npu, record_sources, record_text
 from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend.identities import KINDS, Identities, Text
@@ -33,13 +35,14 @@ SCHEMA = 1
 MOST_BYTES = 2 * 1000 * 1000  # of a whole record, about
 MOST_OUTPUT = 200 * 1000  # characters of one program's output
 MOST_LIMITS = 3  # a program that did not answer so often in time is asked nothing more
+FINDINGS_SHOWN = 20  # at the record's beginning
 MOST_SECONDS = 300  # for the questions beyond those of the facts
 
 parse = record_text.parse
 
 # Sections in which four numbers with dots are versions unless the words around them say otherwise.
 _VERSIONS = re.compile(
-    r"(?:\S*/)?(?:npu-smi|lspci|lsmod|lscpu|ldconfig|uname)(?: |$)|/etc/os-release|/proc/version|.*\.info|.*version\.cfg"
+    r"(?:npu-smi|lspci|lsmod|lscpu|ldconfig|uname)(?: |$)|/etc/os-release|/proc/version|.*\.info|.*version\.cfg"
     r"|folder |distributions of |.*/manifests/"
 )
 INTRODUCTION = """\
@@ -81,39 +84,31 @@ class Recorder:
     def node(self) -> Node:
         return Node(self.run, self.find, self._node.root)
 
-    def ask(self, queries: Iterable[Query], timeout_s: float) -> Iterator[str]:
-        """Ask what was not asked yet; give a line for each question that was not asked, and why."""
+    def ask(self, queries: Iterable[Query], tools: Dict[str, Optional[str]], timeout_s: float) -> Iterator[str]:
+        """Ask what was not asked yet; give a line for each question that was not asked, and why.
+
+        ``tools`` are the programs that PATH need not lead to, by name.
+        """
         deadline = time.monotonic() + MOST_SECONDS
+        asked = [argv for argv, _result, _seconds in self.calls]
+        late = Counter(argv[0] for argv, result, _seconds in self.calls if result.timed_out)
         for query in queries:
             words = " ".join(query.argv)
-            path = self._path(query.argv[0])
+            path = tools[query.argv[0]] if query.argv[0] in tools else self._node.find(query.argv[0])
+            own = _own(self._node, path or "")
             if path is None:
-                yield "%s: no such program" % words
+                yield "%s   (no such program)" % words
+            elif [own, *query.argv[1:]] in asked:
                 continue
-            argv = [path, *query.argv[1:]]
-            asked = [call for call, _result, _seconds in self.calls]
-            late = sum(result.timed_out for call, result, _seconds in self.calls if call[0] == _own(self._node, path))
-            if [_own(self._node, path), *query.argv[1:]] in asked:
-                continue
-            if late >= MOST_LIMITS:
-                yield "%s: the program did not answer in time before" % words
+            elif late[own] >= MOST_LIMITS:
+                yield "%s   (the program did not answer in time before)" % words
             elif time.monotonic() >= deadline:
-                yield "%s: the time for all questions was up" % words
+                yield "%s   (the time for all questions was up)" % words
             else:
-                self.run(argv, timeout_s)
-                call, result, seconds = self.calls[-1]
-                self.calls[-1] = (
-                    call,
-                    Result(result.code, record_sources.kept(query, result.output), result.timed_out),
-                    seconds,
-                )
-
-    def _path(self, name: str) -> Optional[str]:
-        if name == "npu-smi":
-            return npu.find_tool(self.node(), name)
-        if name == "hccn_tool":
-            return network.find_tool(self.node())
-        return self.programs[name] if name in self.programs else self.find(name)
+                result = self.run([path, *query.argv[1:]], timeout_s)
+                late[own] += result.timed_out
+                argv, result, seconds = self.calls[-1]
+                self.calls[-1] = (argv, replace(result, output=record_sources.kept(query, result.output)), seconds)
 
 
 def make(
@@ -131,12 +126,15 @@ def make(
     """
     recorder = Recorder(node)
     facts = ascend_facts.collect(recorder.node(), places, ["all"], timeout_s)
-    facts = json.loads(json.dumps(facts).replace(json.dumps(node.root)[1:-1].rstrip("/") + "/", "/"))
-    unasked = list(recorder.ask(_queries(facts), timeout_s))
+    tools = {"npu-smi": npu.find_tool(node, "npu-smi"), "hccn_tool": facts["network"]["tool"]}
+    unasked = list(recorder.ask(_queries(facts), tools, timeout_s))
+    if node.root != "/":
+        facts = json.loads(json.dumps(facts).replace(json.dumps(node.root.rstrip("/") + "/")[1:-1], "/"))
     sections = _sections(node, places, facts, recorder, unasked)
     found = identities.find(_texts(sections, facts), *_known(node, names), words=_words(places))
     mask = Mask(found, rng)
-    masked = _bounded([_masked(mask, section) for section in sections] + [_facts_section(mask, facts)])
+    facts = _masked_values(mask, facts)
+    masked = _bounded([_masked(mask, section) for section in sections] + [_facts_section(facts)])
     about = {
         "schema": SCHEMA,
         "facts_schema": ascend_facts.SCHEMA,
@@ -146,7 +144,7 @@ def make(
         "programs": _masked_values(mask, recorder.programs),
         "places": _masked_values(mask, vars(places)),
     }
-    text = record_text.write(about, [*_introduction(about, found), *_contents(masked)], masked)
+    text = record_text.write(about, [*_introduction(about, found, facts["findings"]), *_contents(masked)], masked)
     _hold_masked(mask, text)
     return text
 
@@ -215,7 +213,7 @@ def _bounded(sections: List[Section]) -> List[Section]:
     for section in sections[:-1]:
         room -= len(section.content)
         if room < 0:
-            section = Section(section.title, dict(section.about, left_out=len(section.content)), "")
+            section = Section(section.title, dict(section.about, full=True), "")
         kept.append(section)
     return [*kept, sections[-1]]
 
@@ -266,9 +264,8 @@ def _masked_values(mask: Mask, value: Any) -> Any:
     return mask.apply(value) if isinstance(value, str) else value
 
 
-def _facts_section(mask: Mask, facts: Dict[str, Any]) -> Section:
-    content = json.dumps(_masked_values(mask, facts), indent=1, ensure_ascii=False) + "\n"
-    return Section("facts", {"kind": "facts"}, content)
+def _facts_section(facts: Dict[str, Any]) -> Section:
+    return Section("facts", {"kind": "facts"}, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
 
 
 def _hold_masked(mask: Mask, text: str) -> None:
@@ -288,8 +285,11 @@ def _words(places: ascend_facts.Places) -> Set[str]:
     """Words of the record's own: a node called so is not named by them."""
     own = [INTRODUCTION, *vars(places).values(), *record_sources.FILES, *KINDS.values()]
     own += [" ".join(query.argv) for query in record_sources.queries([{"npu_id": 0, "chip_id": 0}], [0])]
-    own += ["kind path mode state whole cut filtered argv code timed_out seconds bytes sha256 left_out there root text"]
+    own += [
+        "kind path mode state whole cut filtered argv code timed_out seconds bytes sha256 left_out there full root text"
+    ]
     own += ["programs places made machine schema sections facts_schema note process distributions manifest exit what"]
+    own += ["clock form masked kept found wrong problem"]
     return set(re.findall("[a-z][a-z0-9]+", " ".join(own).lower().replace("_", " ")))
 
 
@@ -344,15 +344,19 @@ def _serial(text: Optional[str]) -> str:
 # --- for people ----------------------------------------------------------------------------------------------------
 
 
-def _introduction(about: Dict[str, Any], found: Identities) -> List[str]:
-    counts = ["%d %s" % (len(found.of(kind)), words) for kind, words in KINDS.items() if found.of(kind)]
+def _introduction(about: Dict[str, Any], found: Identities, findings: List[Dict[str, str]]) -> List[str]:
+    counts = ["%s %d" % (words, len(found.of(kind))) for kind, words in KINDS.items() if found.of(kind)]
     lines = [*INTRODUCTION.splitlines(), ""]
     lines.append("made      %s (clock of the node), Python %s, %s" % (about["made"], about["python"], about["machine"]))
     lines.append("form      record %d, facts %d" % (SCHEMA, ascend_facts.SCHEMA))
-    lines.append("masked    %s" % (", ".join(counts) or "nothing was found that names the node"))
+    lines.append("masked    %s" % (", ".join(counts) or "nothing: nothing was found that names the node"))
     if found.kept:
-        lines.append("kept      names that are words of the tools: %s" % ", ".join(found.kept))
-    return lines
+        lines.append("kept      host names that are words of the tools: %s" % ", ".join(found.kept))
+    lines += ["", "What the facts find wrong: %s" % (len(findings) or "nothing")]
+    for finding in findings[:FINDINGS_SHOWN]:
+        words = " ".join(("%(name)s: %(problem)s; found: %(found)s" % finding).split())
+        lines.append("  " + record_text.escape(words if len(words) <= 116 else words[:113] + "..."))
+    return lines + ["  and more, see the section facts"] * (len(findings) > FINDINGS_SHOWN)
 
 
 def _contents(sections: List[Section]) -> List[str]:
@@ -360,8 +364,10 @@ def _contents(sections: List[Section]) -> List[str]:
     lines = ["", "  no  exit  seconds    bytes  what"]
     for number, section in enumerate(sections, 1):
         about = section.about
-        late = "late" if about.get("timed_out") else str(about.get("code", ""))
+        code = "late" if about.get("timed_out") else str(about.get("code", ""))
+        seconds = "%.2f" % about["seconds"] if "seconds" in about else ""
         size = len(section.content.encode("utf-8", "surrogatepass"))
-        note = "  (left out: the record is long enough)" if "left_out" in about and about["kind"] != "manifest" else ""
-        lines.append("%4d  %4s  %7s  %7d  %s%s" % (number, late, about.get("seconds", ""), size, section.title, note))
+        note = "   (left out: the record is long enough)" if about.get("full") else ""
+        title = record_text.escape(section.title)
+        lines.append("%4d  %4s  %7s  %7d  %s%s" % (number, code, seconds, size, title, note))
     return lines

@@ -14,7 +14,7 @@ import stat
 from dataclasses import dataclass
 from typing import Any, Dict, Iterable, Iterator, List, Optional, Set, Tuple
 
-from ansible.module_utils.ascend import cann_tree, driver, files, manifest, network, processes
+from ansible.module_utils.ascend import cann_tree, driver, files, manifest, network_findings, processes
 from ansible.module_utils.ascend.facts import Places
 from ansible.module_utils.ascend.node import Node
 from ansible.module_utils.ascend.record_text import Section
@@ -32,7 +32,10 @@ DEPTH = 4  # of folders below CANN's root: ascend-toolkit/<version>/<component>/
 
 @dataclass(frozen=True)
 class Query:
-    """A question: ``argv`` begins with a program's name. ``keep``: only lines in which it is found; the last ``most``."""
+    """A question; ``argv`` begins with a program's name.
+
+    Of the lines in which ``keep`` is found, the last ``most`` are kept.
+    """
 
     argv: Tuple[str, ...]
     keep: str = ""
@@ -47,24 +50,24 @@ ONCE = (
     Query(("npu-smi", "info", "-m")),
     Query(("npu-smi", "info", "-t", "topo")),
     Query(("uname", "-a")),
-    Query(("lscpu",)),
+    Query(("lscpu",), r"^(?!Vulnerability|Flags)"),
     Query(("lspci", "-d", "19e5:")),
     Query(("lsmod",), _KERNEL_WORDS),
     Query(("dmesg",), _KERNEL_WORDS, 400),
-    Query(("df", "-kP"), most=100),
-    Query(("mount",), r"^/dev/|:/|Ascend|/opt|/home| type (?:nfs|ceph|lustre|fuse|overlay|xfs|ext4)", 100),
+    Query(("df", "-kP"), r"^(?!overlay |shm |tmpfs |devtmpfs )", 100),
+    Query(("mount",), r"^/dev/|^\S+:/|Ascend| on / | type (?:nfs|ceph|lustre|fuse|xfs|ext4)", 100),
     Query(("ldconfig", "-p"), r"(?i)ascend|hccl|dcmi|drvdsmi|libge_|libgraph|acl_|libc\.so|stdc\+\+", 200),
     Query(("id", "HwHiAiUser")),
 )
 NPU_SMI_TYPES = ("board", "common", "usages", "memory", "ecc", "health", "proc-mem")
 HCCN_QUESTIONS = (
-    "ip", "gateway", "link", "net_health", "netdetect", "link_stat", "optical", "lldp", "fec", "tls", "route", "mac", "mtu",
-    "speed", "stat",
+    "ip", "gateway", "link", "net_health", "netdetect", "link_stat", "optical", "lldp", "fec", "tls", "route", "mac",
+    "mtu", "speed", "stat",
 )  # fmt: skip
 # Files that say what the node is; below the driver's and CANN's folders, see trees().
 FILES = (
     driver.INSTALL_INFO,
-    network.CONF,
+    network_findings.CONF,
     "/etc/os-release",
     cann_tree.RECORD,
     "/proc/version",
@@ -81,17 +84,17 @@ DEVICES = re.compile(r"davinci|devmm|hisi|dvpp|svm|ummu|uburma|infiniband")
 _READ = re.compile(
     r".*\.info|version\.cfg|install\.conf|.*set_env\.sh|platform\.ini|pyvenv\.cfg|\.ascend-fleet\.json|\.cann_home"
 )
-_KERNEL = "opp/built-in/op_impl/ai_core/tbe/kernel"
+KERNEL = "opp/built-in/op_impl/ai_core/tbe/kernel"
 # Folders deeper than DEPTH, below a version's own, that CANN's reader looks into.
 DEEPER = (
     "*-linux/lib64",
     "*-linux/script",
     "share/info/*",
-    _KERNEL,
-    _KERNEL + "/config",
-    _KERNEL + "/config/ascend*",
-    _KERNEL + "/config/ascend*/*",
-    _KERNEL + "/ascend*",
+    KERNEL,
+    KERNEL + "/config",
+    KERNEL + "/config/ascend*",
+    KERNEL + "/config/ascend*/*",
+    KERNEL + "/ascend*",
 )
 
 

@@ -54,13 +54,13 @@ class Record:
 
 
 def write(about: Dict[str, Any], introduction: Sequence[str], sections: Sequence[Section]) -> str:
-    """Return the record as printable text; ``introduction`` are lines for people."""
-    lines = [TITLE, *_lines("@", json.dumps(dict(about, sections=len(sections)), sort_keys=True)), ""]
-    lines += ["  " + escape(line) for line in introduction]
+    """Return the record as printable text; ``introduction`` are lines for people, which ``parse`` does not read."""
+    lines = [TITLE, *_lines("@", json.dumps(dict(about, sections=len(sections)), ensure_ascii=False)), ""]
+    lines += [("  " + line).rstrip() for line in introduction]
     for number, section in enumerate(sections, 1):
         known = dict(section.about, bytes=_size(section.content), sha256=_digest(section.content))
         lines += ["", *_lines("=", "%d %s" % (number, section.title))]
-        lines += _lines("@", json.dumps(known, sort_keys=True, ensure_ascii=False))
+        lines += _lines("@", json.dumps(known, ensure_ascii=False))
         lines += _content(section.content)
     lines += ["", "= end %d" % len(sections), ""]
     return "\n".join(lines)

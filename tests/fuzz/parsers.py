@@ -33,6 +33,7 @@ import ansible.module_utils
 ROOT = Path(__file__).resolve().parents[2]
 MOST_SECONDS = 0.5
 MOST_PROBLEM = 1000
+MOST_BYTES = 1_000_000  # of a damaged text; MOST_SECONDS is for these
 CHUNK = 500
 MOST_FILES = 10  # of failing inputs, a parser
 
@@ -182,7 +183,8 @@ def doubled(random: Random, text: bytes) -> bytes:
 
 
 def repeated(random: Random, text: bytes) -> bytes:
-    return text * random.choice((2, 2, 2, 3, 20))
+    times = random.choice((2, 2, 2, 3, 20))
+    return text * times if len(text) * times < MOST_BYTES else text
 
 
 def noise_inserted(random: Random, text: bytes) -> bytes:

@@ -1,0 +1,125 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: Apache-2.0
+"""Ansible module: what an Ascend node says of itself, raw and masked, as one text."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: ascend_record
+short_description: Record what an Ascend node says of itself, raw, with names and addresses masked
+version_added: "0.1.0"
+description:
+  - Runs every query on which the facts of M(ascend_facts) rest, and further ones that only read, and packs the raw
+    outputs, the files and the facts into one text. Changes nothing.
+  - Host and user names, serial numbers, IPv4, IPv6 and hardware addresses, UUIDs, mail addresses and passwords are
+    replaced on the node, before the text leaves it. The same value has the same pseudonym everywhere in a record.
+  - Fails rather than hand out a text that still holds something that was to be masked.
+  - What is absent or broken on the node is in the record and no failure. Each call has a time limit; a tool that did
+    not answer three times in that time is asked nothing more; the queries beyond those of the facts end after five
+    minutes.
+author:
+  - The ascend-fleet authors (@ascend-fleet)
+options:
+  names:
+    description: Further words to mask, for example the node's names and addresses in the inventory.
+    type: list
+    elements: str
+    default: []
+  cann_root:
+    description: Where CANN and the driver lie.
+    type: path
+    default: /usr/local/Ascend
+  ascend_root:
+    description: Where the Pythons (C(python/)) and the environments (C(env/)) lie.
+    type: path
+    default: /opt/ascend
+  cache_dir:
+    description: Where packages from the depot are kept; its free space is reported.
+    type: path
+    default: /var/cache/ascend-fleet
+  state_dir:
+    description: Where the manifests of installed packages lie.
+    type: path
+    default: /var/lib/ascend-fleet
+  tmp_dir:
+    description: Where installers unpack; its free space is reported.
+    type: path
+    default: /var/tmp
+  command_timeout_s:
+    description: Longest time for each call of a tool, in seconds.
+    type: int
+    default: 30
+attributes:
+  check_mode:
+    description: Can run in check mode and return the same record.
+    support: full
+  diff_mode:
+    description: Changes nothing, so there is no difference to show.
+    support: none
+"""
+
+EXAMPLES = r"""
+- name: Record the node
+  ascend_record:
+    names: ["{{ inventory_hostname }}"]
+  register: recorded
+
+- name: Keep the record on the control node
+  ansible.builtin.copy:
+    content: "{{ recorded.record }}"
+    dest: ./record.txt
+    mode: "0600"
+  diff: false
+  delegate_to: localhost
+"""
+
+RETURN = r"""
+record:
+  description: The record, up to some 2 MB of text. docs/first-node.md says how to read it.
+  returned: success
+  type: str
+size_bytes:
+  description: The length of the record in UTF-8, in bytes.
+  returned: success
+  type: int
+  sample: 412345
+made:
+  description: When the record was made, UTC, by the node's clock.
+  returned: success
+  type: str
+  sample: 20260102T030405Z
+"""
+
+from ansible.module_utils.ascend import record
+from ansible.module_utils.ascend.command import query
+from ansible.module_utils.ascend.errors import AscendError
+from ansible.module_utils.ascend.facts import Places
+from ansible.module_utils.ascend.node import Node
+from ansible.module_utils.basic import AnsibleModule
+
+ARGUMENT_SPEC = {
+    "names": {"type": "list", "elements": "str", "default": []},
+    "cann_root": {"type": "path", "default": "/usr/local/Ascend"},
+    "ascend_root": {"type": "path", "default": "/opt/ascend"},
+    "cache_dir": {"type": "path", "default": "/var/cache/ascend-fleet"},
+    "state_dir": {"type": "path", "default": "/var/lib/ascend-fleet"},
+    "tmp_dir": {"type": "path", "default": "/var/tmp"},
+    "command_timeout_s": {"type": "int", "default": 30},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    options = module.params
+    places = Places(**{name: options[name] for name in Places.__annotations__})
+    try:
+        text = record.make(Node(query, module.get_bin_path), places, options["command_timeout_s"], options["names"])
+    except AscendError as error:
+        module.fail_json(msg=str(error), **error.as_dict())
+    made = "".join(character for character in record.parse(text).about["made"] if character.isalnum())
+    module.exit_json(changed=False, record=text, size_bytes=len(text.encode("utf-8")), made=made)
+
+
+if __name__ == "__main__":
+    main()
