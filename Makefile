@@ -3,7 +3,7 @@
 NODES ?= 2
 export PYTHON ?= python3
 
-.PHONY: demo demo-down test lint bench system
+.PHONY: demo demo-down test fuzz lint bench system
 
 demo: .venv/installed system  ## two simulated nodes, from bare to torch.npu.is_available()
 	.venv/bin/python sim/demo.py --nodes $(NODES)
@@ -13,6 +13,9 @@ demo-down: .venv/installed  ## remove what demo made, but for packages and the c
 
 test: .venv/installed system  ## everything: lint, unit, contract, molecule, end to end
 	.venv/bin/python -m pytest
+
+fuzz: .venv/installed  ## a million damaged tool outputs, for every parser; some minutes
+	.venv/bin/python tests/fuzz/parsers.py
 
 lint: .venv/installed  ## ansible-lint, yamllint, ruff, mypy
 	.venv/bin/python -m pytest -m lint tests/contract

@@ -155,7 +155,7 @@ def parse_address(text: str) -> Address:
     length = look_up(answer.pairs, "prefix_length") or (values[0][1] if values and len(values[0]) > 1 else "")
     prefix = tool_output.integer(length.strip())
     if length and (prefix is None or not 0 <= prefix <= 128):
-        problems.append("prefix length is %r" % length[:60])
+        problems.append("prefix length is %s" % tool_output.quoted(length))
         prefix = None
     return Address(address, netmask, prefix, "" if values else _words(text), tuple(problems))
 
@@ -191,7 +191,7 @@ def parse_link_stat(text: str) -> LinkStat:
             if match:
                 changes.append((match.group(1), match.group(2)))
             else:
-                problems.append("not understood: %r" % line[:60])
+                problems.append("not understood: %s" % tool_output.quoted(line))
         for table in section.tables:
             for row in table.rows:
                 values = {fold(name): value or "" for name, value in zip(table.columns, row)}
@@ -199,7 +199,7 @@ def parse_link_stat(text: str) -> LinkStat:
                 if match:
                     changes.append((values.get("timestamp", ""), match.group(2)))
                 else:
-                    problems.append("not understood: %r" % (row,))
+                    problems.append("not understood: %s" % tool_output.quoted(" ".join(str(cell) for cell in row)))
                 device = tool_output.integer(values.get("npu", "")) if device is None else device
     up, down = (_count(answer.pairs, label, problems) for label in ("link up count", "link down count"))
     return LinkStat(device, look_up(answer.pairs, "current time") or "", up, down, tuple(changes), tuple(problems))
@@ -213,10 +213,10 @@ def parse_counters(text: str) -> Counters:
     for name, said in answer.pairs:
         value = tool_output.integer(said)
         if value is None or name in found:
-            problems.append("%s is %r%s" % (name, said[:60], " again" if name in found else ""))
+            problems.append("%s is %s%s" % (name[:60], tool_output.quoted(said), " again" if name in found else ""))
         else:
             found[name] = value
-    problems += ["not understood: %r" % line[:60] for part in answer.sections for line in part.lines]
+    problems += ["not understood: %s" % tool_output.quoted(line) for part in answer.sections for line in part.lines]
     return Counters(answer.device, tuple(found.items()), tuple(problems))
 
 
@@ -236,7 +236,7 @@ def parse_tls(text: str) -> Tls:
         elif values and certificates:
             certificates[-1][1].update(values)
         elif line:
-            problems.append("line %d: not understood: %r" % (number, line[:60]))
+            problems.append("line %d: not understood: %s" % (number, tool_output.quoted(line)))
     found = tuple(_certificate(name, values) for name, values in certificates)
     numbers = ("device", "tls switch", "tls preconfigured", "tls alarm time threshold")
     if "tls switch" not in head:
@@ -260,7 +260,7 @@ def parse_ping(text: str) -> Ping:
             sent, received = tool_output.integer(words[0]), tool_output.integer(words[3])
             loss = tool_output.number(words[5].rstrip("%"))
         elif raw.strip():
-            problems.append("line %d: not understood: %r" % (number, raw.strip()[:60]))
+            problems.append("line %d: not understood: %s" % (number, tool_output.quoted(raw.strip())))
     if sent is None:
         problems.append("no count of packets")
     return Ping(device, address, sent, received, loss, tuple(times), tuple(problems))
@@ -278,7 +278,7 @@ def parse_routes(text: str) -> Table:
         elif columns and len(words) == len(columns):
             rows.append(words)
         elif words and words[:2] != ("Routing", "table:"):
-            problems.append("line %d: not understood: %r" % (number, raw.strip()[:60]))
+            problems.append("line %d: not understood: %s" % (number, tool_output.quoted(raw.strip())))
     return Table(columns, tuple(rows), "" if columns else _words(text), tuple(problems))
 
 
@@ -295,7 +295,7 @@ def parse_conf(text: str) -> Conf:
             name, index, value = match.groups()
             found.setdefault(int(index), []).append((name, value.strip().strip("\"'")))
         elif line.strip():
-            problems.append("line %d: not NAME_CARD=VALUE: %r" % (number, line.strip()[:60]))
+            problems.append("line %d: not NAME_CARD=VALUE: %s" % (number, tool_output.quoted(line.strip())))
     return Conf(tuple(_card_conf(index, found[index], problems) for index in sorted(found)), tuple(problems))
 
 
@@ -324,7 +324,7 @@ def _word(text: str, label: str, known: List[Pair]) -> Value:
         return Value(None, _words(text), tuple(problems))
     value = next((word for word, upper in known if upper == said.upper()), None)
     if value is None:
-        problems.append("%s is %r" % (label, said[:60]))
+        problems.append("%s is %s" % (label, tool_output.quoted(said)))
     return Value(value or said or None, "", tuple(problems))
 
 
@@ -338,7 +338,7 @@ def _valid(name: str, said: str, value: Optional[str], problems: List[str]) -> O
     if said.upper() in _NONE:
         return None
     if value is None:
-        problems.append("%s is %r" % (name, said[:60]))
+        problems.append("%s is %s" % (name, tool_output.quoted(said)))
     return value
 
 
@@ -346,7 +346,7 @@ def _count(pairs: Block, label: str, problems: List[str]) -> Optional[int]:
     said = look_up(pairs, label)
     value = tool_output.integer(said) if said is not None else None
     if said is not None and value is None:
-        problems.append("%s is %r" % (label, said[:60]))
+        problems.append("%s is %s" % (label, tool_output.quoted(said)))
     return value
 
 

@@ -188,7 +188,7 @@ def parse_health(text: str) -> Health:
     statuses = [value for block in answer.blocks for value in [look_up(block, "Health Status")] if value is not None]
     for status in statuses:
         if status.upper() not in HEALTH_WORDS:
-            problems.append("health status %r is not known" % status)
+            problems.append("health status %s is not known" % tool_output.quoted(status))
     if not statuses and not answer.error:
         problems.append("no health status")
     codes: List[str] = []
@@ -198,7 +198,7 @@ def parse_health(text: str) -> Health:
             if match:
                 codes.append(match.group(1).upper())
             elif not tool_output.is_absent(word):
-                problems.append("error code %r has not 8 hex digits" % word)
+                problems.append("error code %s has not 8 hex digits" % tool_output.quoted(word))
     said = [look_up(block, "Error Information") or "" for block in answer.blocks]
     information = "\n".join(words for words in said if not tool_output.is_absent(words))
     worst = max(statuses, key=_weight) if statuses else None
@@ -216,11 +216,13 @@ def parse_list(text: str) -> Listing:
         if npu_id is not None and npu_id not in ids:
             ids.append(npu_id)
         elif said is not None:
-            problems.append("NPU ID is %r%s" % (said, " again" if npu_id is not None else ""))
+            problems.append("NPU ID is %s%s" % (tool_output.quoted(said), " again" if npu_id is not None else ""))
     announced = answer.get("Total Count")
     total = tool_output.integer(announced) if announced is not None else None
     if total is None and not answer.error:
-        problems.append("Total Count is %r" % announced if announced is not None else "no Total Count")
+        problems.append(
+            "Total Count is %s" % tool_output.quoted(announced) if announced is not None else "no Total Count"
+        )
     elif total is not None and total != len(ids):
         problems.append("%d announced, %d listed" % (total, len(ids)))
     return Listing(total, tuple(ids), answer.error, tuple(problems))
@@ -238,10 +240,10 @@ def parse_mapping(text: str) -> Mapping:
             said = values.get(column, "-")
             numbers[column] = tool_output.integer(said)
             if numbers[column] is None and not tool_output.is_absent(said):
-                problems.append("%s is %r" % (column, said))
+                problems.append("%s is %s" % (column, tool_output.quoted(said)))
         npu_id = numbers["npuid"]
         if npu_id is None:
-            problems.append("a row without NPU ID: %r" % (row,))
+            problems.append("a row without NPU ID: %s" % tool_output.quoted(" ".join(str(cell) for cell in row)))
             continue
         chip, logic, phy, slot = (numbers[name] for name in ("chipid", "chiplogicid", "chipphyid", "slotid"))
         found.append(Mapped(npu_id, chip, logic, phy, slot, values.get("chipname", "")))
@@ -295,7 +297,9 @@ class _Words:
         if not errors and not data:
             errors = [line for _, line in self.loose]
         else:
-            self.problems += ["line %d: not understood: %r" % (number, line[:60]) for number, line in self.loose]
+            self.problems += [
+                "line %d: not understood: %s" % (number, tool_output.quoted(line)) for number, line in self.loose
+            ]
         return " ".join(line[:200] for line in errors[:5])
 
 

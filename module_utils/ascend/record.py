@@ -180,6 +180,7 @@ def _sections(
     missing = [path for path, section in zip(paths, read) if section is None]
     if missing:
         found.append(Section("files that are not there", {"kind": "note"}, "\n".join(missing) + "\n"))
+    found += record_sources.log_sections(node)
     found += record_sources.process_sections(node, facts["npu"]["processes"])
     found += record_sources.manifest_sections(node, places.state_dir)
     found += record_sources.distribution_sections(node, places.ascend_root)
@@ -286,7 +287,7 @@ def _words(places: ascend_facts.Places) -> Set[str]:
     own = [INTRODUCTION, *vars(places).values(), *record_sources.FILES, *KINDS.values()]
     own += [" ".join(query.argv) for query in record_sources.queries([{"npu_id": 0, "chip_id": 0}], [0])]
     own += [
-        "kind path mode state whole cut filtered argv code timed_out seconds bytes sha256 left_out there full root text"
+        "kind path mode state whole cut filtered end argv code timed_out seconds bytes sha256 left_out there full root text"
     ]
     own += ["programs places made machine schema sections facts_schema note process distributions manifest exit what"]
     own += ["clock form masked kept found wrong problem"]

@@ -79,6 +79,9 @@ FILES = (
 )
 # Of these only the lines that matter: (path, pattern).
 FILTERED = (("/proc/modules", _KERNEL_WORDS), ("/proc/meminfo", r"^(?:Mem|Swap|Huge)"))
+# What the installers of driver and CANN wrote: the end of each log.
+LOGS = "/var/log/ascend_seclog"
+LOG_BYTES = 16 * 1024
 DEVICES = re.compile(r"davinci|devmm|hisi|dvpp|svm|ummu|uburma|infiniband")
 # Files of CANN and of the driver whose content is kept.
 _READ = re.compile(
@@ -145,6 +148,24 @@ def file_section(node: Node, path: str, pattern: str = "") -> Optional[Section]:
         about["state"] = "filtered"
         text = "".join(line for line in text.splitlines(True) if re.search(pattern, line))
     return Section(path, about, text)
+
+
+def log_sections(node: Node) -> Iterator[Section]:
+    """Give the end of each of the installers' logs, from the first whole line on."""
+    for name in files.names(node.path(LOGS)):
+        path = os.path.join(LOGS, name)
+        place = node.path(path)
+        if not name.endswith(".log") or os.path.islink(place) or not os.path.isfile(place):
+            continue
+        about: Dict[str, Any] = {"kind": "file", "path": path, "size": os.path.getsize(place), "state": "end"}
+        try:
+            with open(place, "rb") as stream:
+                stream.seek(max(0, about["size"] - LOG_BYTES))
+                content = stream.read(LOG_BYTES).decode("utf-8", "surrogateescape")
+        except OSError as error:
+            yield Section(path, dict(about, state="cannot be read: %s" % error.strerror), "")
+            continue
+        yield Section(path, about, content.partition("\n")[2] if about["size"] > LOG_BYTES else content)
 
 
 def process_sections(node: Node, found: Iterable[Dict[str, Any]]) -> Iterator[Section]:

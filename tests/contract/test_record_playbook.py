@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""playbooks/record.yml on this machine: the record is kept for its owner alone, under no host's name, off the terminal."""
+"""playbooks/record.yml on this machine: a record is its owner's alone, names no host, and is not on the terminal."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import yaml
 from ansible.module_utils.ascend import record
@@ -16,10 +17,15 @@ HOSTS = ("rack4-slot2", "rack4-slot3")
 
 def test_a_record_a_node(tmp_path: Path) -> None:
     inventory = tmp_path / "hosts.yml"
-    here = {"ansible_connection": "local", "ansible_become": False, "ansible_python_interpreter": sys.executable}
-    inventory.write_text(yaml.safe_dump({"ascend": {"hosts": {host: here for host in HOSTS}}}))
+    here: dict[str, Any] = {
+        "ansible_connection": "local",
+        "ansible_become": False,
+        "ansible_python_interpreter": sys.executable,
+    }
+    inventory.write_text(yaml.safe_dump({"ascend": {"hosts": dict.fromkeys(HOSTS, here)}}))
     folder = tmp_path / "records"
-    words = ["ansible-playbook", "-i", inventory, "playbooks/record.yml", "--diff", "-e", f"ascend_record_dir={folder}"]
+    words: list[str | Path] = ["ansible-playbook", "-i", inventory, "playbooks/record.yml", "--diff"]
+    words += ["-e", f"ascend_record_dir={folder}"]
     said = passes([*words, "--check"], env={"ANSIBLE_NOCOLOR": "1"})
     assert not folder.exists()
     said = passes(words, env={"ANSIBLE_NOCOLOR": "1"})

@@ -265,7 +265,7 @@ def test_link_stat() -> None:
     assert found.changes == (("Sat May  4 09:59:59 2024", "UP"), ("Sat May  4 09:59:50 2024", "DOWN"))
     assert found.problems == ()
     assert parse_link_stat(LINK_STAT.replace("[devid 4]", "[device 4]")) == found
-    assert parse_link_stat(LINK_STAT[:-5]).problems == ("not understood: 'Sat May  4 09:59:50 2024    LINK'",)
+    assert parse_link_stat(LINK_STAT[:-5]).problems == ("not understood: 'Sat May 4 09:59:50 2024 LINK'",)
 
 
 def test_lines_of_two_devices() -> None:

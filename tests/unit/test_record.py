@@ -209,6 +209,18 @@ def test_a_replay_gives_the_same_facts(live: Live, tmp_path: Path) -> None:
     )
 
 
+def test_a_replay_of_the_later_layout(live: Live, tmp_path: Path) -> None:
+    home = f"{ROOT}/cann-8.5.0"
+    info = f"version=8.5.0\narch={ARCH}\npath={home}/{ARCH}-linux\n"
+    write(live.root, f"{home}/{ARCH}-linux/ascend_toolkit_install.info", info)
+    for component in cann_tree.CANN_COMPONENTS:
+        write(live.root, f"{home}/share/info/{component}/version.info", "Version=8.5.0\nversion_dir=cann-8.5.0\n")
+    (live.root / f"{ROOT}/cann".lstrip("/")).symlink_to("cann-8.5.0")
+    one = replay.replayed(live.make(), tmp_path / "replay")
+    assert one.collect(["cann"])["cann"] == one.recorded["cann"]
+    assert one.recorded["cann"]["latest"] == "8.5.0"
+
+
 @pytest.mark.parametrize("secret", SECRETS)
 def test_it_names_nobody(live: Live, secret: str) -> None:
     text = live.make()
@@ -248,6 +260,15 @@ def test_what_is_missing_is_said(live: Live) -> None:
     notes = {section.title: section.content for section in replay.sections(live.make(), "note")}
     assert "lspci -d 19e5:   (no such program)" in notes["not asked"]
     assert "/etc/ld.so.conf.d/ascend.conf" in notes["files that are not there"]
+
+
+def test_the_ends_of_the_installers_logs_are_in_it(live: Live) -> None:
+    path = "/var/log/ascend_seclog/ascend_toolkit_install.log"
+    write(live.root, path, "[Toolkit] [INFO] old\n" * 9000 + "[Toolkit] [ERROR] pip3 is missing on npu-017\n")
+    section = next(section for section in replay.sections(live.make(), "file") if section.title == path)
+    assert len(section.content) < 20_000
+    assert section.content.startswith("[Toolkit] [INFO] old\n")
+    assert re.search(r"pip3 is missing on host\d{3}\n$", section.content)
 
 
 def test_a_bare_machine_gives_a_record(tmp_path: Path) -> None:
