@@ -10,7 +10,7 @@ module: ascend_record
 short_description: Record what an Ascend node says of itself, raw, with names and addresses masked
 version_added: "0.1.0"
 description:
-  - Runs every query on which the facts of M(ascend_facts) rest, and further ones that only read, and packs the raw
+  - Runs every query on which the facts of C(ascend_facts) rest, and further ones that only read, and packs the raw
     outputs, the files and the facts into one text. Changes nothing.
   - Host and user names, serial numbers, IPv4, IPv6 and hardware addresses, UUIDs, mail addresses and passwords are
     replaced on the node, before the text leaves it. The same value has the same pseudonym everywhere in a record.

@@ -548,15 +548,15 @@ def _latest_findings(tree: Tree, latest: Latest, versions: List[str]) -> List[Fi
     """Return what is wrong with the link (or folder of links) of a layout that has these versions."""
     name = os.path.relpath(latest.path, tree.root)
     problem = {
-        "mixed": ("%s leads to more than one version", "links to one version"),
-        "dangling": ("%s leads to what is not there", "links to a version that is there"),
-        "absent": ("%s is absent", "a link to one of " + _listed(versions)),
+        "mixed": ("cann-latest-mixed", "%s leads to more than one version", "links to one version"),
+        "dangling": ("cann-latest-dangling", "%s leads to what is not there", "links to a version that is there"),
+        "absent": ("cann-latest-absent", "%s is absent", "a link to one of " + _listed(versions)),
     }.get(latest.state)
     found = []
     if problem and (versions or latest.state != "absent"):
         where = tree.shown(latest.path)
-        key = "cann-latest-" + latest.state
-        found.append(finding("cann", key, problem[0] % name, problem[1], latest.words(), where, _REPAIR))
+        key, words, wanted = problem
+        found.append(finding("cann", key, words % name, wanted, latest.words(), where, _REPAIR))
     if versions and not tree.is_later(versions[0]):
         top = os.path.join(tree.root, "ascend-toolkit", "set_env.sh")
         for missing in _file_problems(tree, versions[0], top, SET_ENV):

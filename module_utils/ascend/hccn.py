@@ -149,7 +149,9 @@ def parse_address(text: str) -> Address:
     said = values[0][0].strip() if values else ""
     address = _valid("address", said, address_of(said), problems)
     if len({value[0] for value in values}) > 1:
-        problems.append("%d addresses: %s" % (len(values), ", ".join(value[0] for value in values[:8])))
+        problems.append(
+            "%d addresses: %s" % (len(values), ", ".join(tool_output.quoted(value[0]) for value in values[:8]))
+        )
     mask = look_up(answer.pairs, "netmask") or ""
     netmask = _valid("netmask", mask, netmask_of(mask), problems)
     length = look_up(answer.pairs, "prefix_length") or (values[0][1] if values and len(values[0]) > 1 else "")
@@ -304,7 +306,10 @@ def _card_conf(index: int, values: List[Pair], problems: List[str]) -> CardConf:
     for name in ("address", "netmask", "gateway"):
         said = list(dict.fromkeys(value for key, value in values if key.lower() == name))
         if len(said) > 1:
-            problems.append("%s_%d has %d values: %s" % (name, index, len(said), ", ".join(said[:8])))
+            problems.append(
+                "%s_%d has %d values: %s"
+                % (name, index, len(said), ", ".join(tool_output.quoted(one) for one in said[:8]))
+            )
         else:
             word = said[0] if said else ""
             valid = netmask_of(word) if name == "netmask" else address_of(word)

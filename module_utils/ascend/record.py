@@ -45,6 +45,12 @@ _VERSIONS = re.compile(
     r"(?:npu-smi|lspci|lsmod|lscpu|ldconfig|uname)(?: |$)|/etc/os-release|/proc/version|.*\.info|.*version\.cfg"
     r"|folder |distributions of |.*/manifests/"
 )
+# Words of the form and of the lines for people, beside those of the introduction.
+_OWN_WORDS = """
+    kind path mode state whole cut filtered end argv code timed_out seconds bytes sha256 left_out there full root text
+    programs places made machine schema sections facts_schema note process distributions manifest exit what clock form
+    masked kept found wrong problem late
+"""
 INTRODUCTION = """\
 What an Ascend node says of itself, raw: the answers of its tools, its files, and the facts that ascend-fleet reads
 from them. For bug reports: read it before you send it.
@@ -286,12 +292,7 @@ def _words(places: ascend_facts.Places) -> Set[str]:
     """Words of the record's own: a node called so is not named by them."""
     own = [INTRODUCTION, *vars(places).values(), *record_sources.FILES, *KINDS.values()]
     own += [" ".join(query.argv) for query in record_sources.queries([{"npu_id": 0, "chip_id": 0}], [0])]
-    own += [
-        "kind path mode state whole cut filtered end argv code timed_out seconds bytes sha256 left_out there full root text"
-    ]
-    own += ["programs places made machine schema sections facts_schema note process distributions manifest exit what"]
-    own += ["clock form masked kept found wrong problem"]
-    return set(re.findall("[a-z][a-z0-9]+", " ".join(own).lower().replace("_", " ")))
+    return set(re.findall("[a-z][a-z0-9]+", " ".join([*own, _OWN_WORDS]).lower().replace("_", " ")))
 
 
 def _known(node: Node, names: Sequence[str]) -> Tuple[List[str], List[str], List[str]]:

@@ -94,7 +94,7 @@ GOES = [
     ("VDie ID   : 1D21C00C 20E0A0F4 4B04C00A 0D1A2C10 4D1001D3", "1D21C00C 20E0A0F4"),
     ('"serial_number": "2102313LNR10K5000123"', "2102313LNR10K5000123"),
     ("root=UUID=4b1f0a3e-1234-4cde-8f01-0123456789ab ro", "4b1f0a3e-1234-4cde-8f01-0123456789ab"),
-    ("/home/zhangsan/train.py", "zhangsan"),
+    ("/home/" + "zhangsan/train.py", "zhangsan"),
     ("Install_UserName=zhangsan", "zhangsan"),
     ("by zhang.san@example.com", "zhang.san@example.com"),
     ("http://user7:geheim99@proxy.corp.local:3128", "geheim99"),

@@ -29,6 +29,7 @@ from tests.answers import write
 ROOT, STATE, V = "/usr/local/Ascend", "/var/lib/ascend-fleet", "8.0.RC1"
 PLACES = Places(ROOT, "/opt/ascend", "/var/cache/ascend-fleet", STATE, "/var/tmp")
 HCCN = f"{ROOT}/driver/tools/hccn_tool"
+HOME = "/home/" + "zhangsan"
 ARCH = platform.machine()
 CONTAINER = "ab" * 32
 TABLE = """\
@@ -74,7 +75,7 @@ class Live:
             "uname -a": "Linux npu-017 5.10.0-60.18.0.50.oe2203.aarch64 #1 SMP aarch64 GNU/Linux\n",
             "df -kP": "Filesystem 1024-blocks Used Available Capacity Mounted on\nnas.corp.test:/vol 9 1 8 12% /home\n",
             "hccn_tool -i 0 -lldp -g": "System Name TLV\n\tspine-17\nManagement Address TLV\n\tIPv4: 192.168.7.9\n",
-            "hccn_tool -i 1 -mac -g": "mac addr: 00:e0:fc:12:34:56\n",
+            "hccn_tool -i 1 -mac -g": "mac addr: 00:e0:fc:12:34:56\ninet6:fe80::2e0:fcff:fe12:3456\n",
             "dmesg": "[1.0] eth0: up\n" * 9 + "[2.0] davinci 0000:c1:00.0: probe of npu-017 at 10.77.145.17\n",
             "hostname -f": "npu-017.corp.test\n",
         }
@@ -91,12 +92,15 @@ class Live:
     def put_system(self) -> None:
         write(self.root, "/etc/hostname", "npu-017\n")
         write(self.root, "/etc/hosts", "127.0.0.1 localhost\n10.77.145.17 npu-017.corp.test npu-017\n")
-        write(self.root, "/etc/passwd", "root:x:0:0::/root:/bin/sh\nzhangsan:x:1001:1001::/home/zhangsan:/bin/sh\n")
+        write(
+            self.root, "/etc/passwd", "root:x:0:0::/root:/bin/sh\nzhangsan:x:1001:1001::X:/bin/sh\n".replace("X", HOME)
+        )
         write(self.root, "/etc/machine-id", "0123456789abcdef0123456789abcdef\n")
         write(self.root, "/etc/os-release", 'ID="openEuler"\nVERSION_ID="22.03"\n')
+        write(self.root, "/proc/cmdline", "root=/dev/sda1 ks=http://user7:geheim99@10.77.145.18/ks.cfg\n")
         write(self.root, "/proc/net/fib_trie", "Main:\n  |-- 10.77.145.17\n     /32 host LOCAL\n")
         write(self.root, "/sys/class/net/eth0/address", "00:e0:fc:12:34:56\n")
-        write(self.root, "/home/zhangsan/Ascend/ascend-toolkit/7.0.0/version.info", "Version=7.0.0\n")
+        write(self.root, f"{HOME}/Ascend/ascend-toolkit/7.0.0/version.info", "Version=7.0.0\n")
 
     def put_driver(self) -> None:
         info = f"UserName=HwHiAiUser\nDriver_Install_Type=full\nDriver_Install_Path_Param={ROOT}\n"
@@ -148,7 +152,7 @@ class Live:
         write(
             self.root,
             "/proc/4242/cmdline",
-            "python\0/home/zhangsan/t.py\0--master\x0010.77.145.18\0--token\0hf_abcd1234\0",
+            f"python\0{HOME}/t.py\0--master\x0010.77.145.18\0--token\0hf_abcd1234\0",
         )
         write(self.root, "/proc/4242/comm", "python\n")
         write(self.root, "/proc/4242/cgroup", f"0::/docker/{CONTAINER}\n")
@@ -223,6 +227,8 @@ def test_a_replay_of_the_later_layout(live: Live, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("secret", SECRETS)
 def test_it_names_nobody(live: Live, secret: str) -> None:
+    files = [path.read_text() for path in live.root.rglob("*") if path.is_file() and "proc/4242/fd" not in str(path)]
+    assert secret in "".join([*files, *live.answers.values()]), "the node has no such secret: nothing is tested"
     text = live.make()
     read = record.parse(text)
     everything = text + "".join(
