@@ -91,11 +91,11 @@ made:
   sample: 20260102T030405Z
 """
 
-from ansible.module_utils.ascend import record
 from ansible.module_utils.ascend.command import query
 from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend.facts import Places
 from ansible.module_utils.ascend.node import Node
+from ansible.module_utils.ascend.record import record
 from ansible.module_utils.basic import AnsibleModule
 
 ARGUMENT_SPEC = {

@@ -118,7 +118,7 @@ package:
   sample: {state: complete, problems: [], problem_count: 0}
 """
 
-from ansible.module_utils.ascend import cann_install
+from ansible.module_utils.ascend.cann import cann_install
 from ansible.module_utils.ascend.command import run
 from ansible.module_utils.ascend.depot_file import DepotFile
 from ansible.module_utils.ascend.errors import AscendError

@@ -107,9 +107,9 @@ llamafactory:
 
 import os
 
-from ansible.module_utils.ascend import npu_probe
 from ansible.module_utils.ascend.command import run
 from ansible.module_utils.ascend.errors import AscendError
+from ansible.module_utils.ascend.npu import npu_probe
 from ansible.module_utils.basic import AnsibleModule
 
 ARGUMENT_SPEC = {

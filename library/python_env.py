@@ -120,10 +120,10 @@ import os
 import shutil
 from typing import Any, Dict, List, Optional
 
-from ansible.module_utils.ascend import environment
 from ansible.module_utils.ascend.command import run
 from ansible.module_utils.ascend.depot_file import DepotFile
 from ansible.module_utils.ascend.errors import AscendError
+from ansible.module_utils.ascend.python import environment
 from ansible.module_utils.basic import AnsibleModule
 
 ARGUMENT_SPEC = {

@@ -67,10 +67,10 @@ path:
 
 import os
 
-from ansible.module_utils.ascend import runtime
 from ansible.module_utils.ascend.command import run
 from ansible.module_utils.ascend.depot_file import DepotFile
 from ansible.module_utils.ascend.errors import AscendError
+from ansible.module_utils.ascend.python import runtime
 from ansible.module_utils.basic import AnsibleModule
 
 ARGUMENT_SPEC = {

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from ansible.module_utils.ascend import facts, record
+from ansible.module_utils.ascend import facts
 from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.node import Node
-from ansible.module_utils.ascend.record_text import Section
+from ansible.module_utils.ascend.record import record
+from ansible.module_utils.ascend.record.record_text import Section
 
 _WORD = re.compile(r'"(?:[^"\\]|\\.)*"|\S+')
 

@@ -9,8 +9,11 @@ import os
 from dataclasses import dataclass
 from typing import Any, Dict, List, Optional
 
-from ansible.module_utils.ascend import cann_tree, driver, network, npu, python_tree, system
+from ansible.module_utils.ascend import system
+from ansible.module_utils.ascend.cann import cann_tree
 from ansible.module_utils.ascend.node import Finding, Node, bounded
+from ansible.module_utils.ascend.npu import cards, driver, network
+from ansible.module_utils.ascend.python import python_tree
 
 FAST_SUBSETS = ("system", "npu", "cann", "python")
 SUBSETS = (*FAST_SUBSETS, "network")
@@ -44,18 +47,18 @@ def collect(node: Node, places: Places, subsets: List[str], timeout_s: float, de
         disks = [places.cann_root, places.tmp_dir, places.ascend_root, places.cache_dir]
         facts["system"] = system.read_system(node, places.cann_root, disks)
     if "npu" in chosen or "network" in chosen:
-        facts["npu"], found = npu.read_npu(node, timeout_s)
+        facts["npu"], found = cards.read_npu(node, timeout_s)
         facts["driver"], more = driver.read_driver(node, places.cann_root)
         findings += found + more
         findings += driver.compare_running(facts["driver"], facts["npu"]["driver_version"])
-        findings += npu.fewer_visible(facts["npu"], facts["driver"]["device_nodes"])
+        findings += cards.fewer_visible(facts["npu"], facts["driver"]["device_nodes"])
     if "network" in chosen:
         facts["network"], found = network.read_network(node, facts["npu"]["devices"], timeout_s)
         findings += found
     if "cann" in chosen:
         facts["cann"], found = cann_tree.read_cann(node, places.cann_root, places.state_dir, deep)
         findings += found
-        for chip in npu.kernels_families(facts["npu"]["devices"]) if "npu" in facts else ():
+        for chip in cards.kernels_families(facts["npu"]["devices"]) if "npu" in facts else ():
             findings += cann_tree.kernels_chip_findings(facts["cann"], chip)
     if "python" in chosen:
         facts["pythons"] = python_tree.read_pythons(node.path(os.path.join(places.ascend_root, "python")))

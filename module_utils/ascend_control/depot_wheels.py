@@ -10,9 +10,9 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from ansible.module_utils.ascend import lock as locks
-from ansible.module_utils.ascend.distributions import normalise
 from ansible.module_utils.ascend.errors import AscendError
+from ansible.module_utils.ascend.python import lock as locks
+from ansible.module_utils.ascend.python.distributions import normalise
 from ansible.module_utils.ascend_control import depot_fetch
 from ansible.module_utils.ascend_control.depot_index import Index
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend.lock import digest, parse
+from ansible.module_utils.ascend.python.lock import digest, parse
 
 
 def read_release(folder: str) -> dict[str, Any]:

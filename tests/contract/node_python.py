@@ -35,9 +35,10 @@ def import_all(checkout: pathlib.Path, files: list[str]) -> None:
 
 
 def answer(question: dict[str, Any]) -> None:
-    from ansible.module_utils.ascend import facts, npu_smi, npu_smi_query, symptoms
+    from ansible.module_utils.ascend import facts
     from ansible.module_utils.ascend.command import Result
     from ansible.module_utils.ascend.node import Node
+    from ansible.module_utils.ascend.npu import npu_smi, npu_smi_query, symptoms
 
     def run(argv: list[str], timeout_s: float) -> Result:
         known = question["programs"].get(" ".join([pathlib.Path(argv[0]).name, *argv[1:]]))

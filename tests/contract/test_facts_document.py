@@ -82,7 +82,7 @@ def test_every_field_is_explained(subset: str) -> None:
     fields = TEXT.split("## Fields")[1].split("## Findings")[0]
     part = example()[subset]
     names = set(part) if isinstance(part, dict) else set(part[0]) if isinstance(part, list) else set()
-    for inner in (part.values() if isinstance(part, dict) else ()):
+    for inner in part.values() if isinstance(part, dict) else ():
         names |= set(inner[0]) if isinstance(inner, list) and inner and isinstance(inner[0], dict) else set()
     missing = {name for name in names if re.fullmatch(r"[a-z_]+", name) and not re.search(rf"`[^`]*\b{name}\b", fields)}
     assert missing == set()

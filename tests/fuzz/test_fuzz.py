@@ -11,7 +11,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend.npu_smi import parse_info
+from ansible.module_utils.ascend.npu.npu_smi import parse_info
 
 from tests.fuzz import parsers
 from tests.fuzz.parsers import Parser
@@ -22,14 +22,17 @@ def test_damaged_text_harms_no_parser(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_every_parser_of_text_is_fed(root: Path) -> None:
-    sources = {path.stem: path.read_text() for path in (root / "module_utils" / "ascend").glob("*.py")}
+    top = root / "module_utils" / "ascend"
+    sources = {".".join(path.relative_to(top).with_suffix("").parts): path.read_text() for path in top.rglob("*.py")}
     known = {(parser.module, parser.function) for parser in parsers.PARSERS}
     # Locks are the project's own files, held to their sums before they are read; records carry sums of their own.
     taken = {
         (module, line.split("(")[0].removeprefix("def "))
         for module, source in sources.items()
         for line in source.splitlines()
-        if line.startswith("def parse") and "(text: str)" in line and module not in ("lock", "record_text")
+        if line.startswith("def parse")
+        and "(text: str)" in line
+        and module not in ("python.lock", "record.record_text")
     }
     assert taken <= known
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible.module_utils.ascend import cann_files
+from ansible.module_utils.ascend.cann import cann_files
 from hypothesis import given
 from hypothesis import strategies as st
 

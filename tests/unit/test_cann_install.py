@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend import cann_install, cann_tree, manifest
+from ansible.module_utils.ascend.cann import cann_install, cann_tree, manifest
 from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.depot_file import DepotFile
 from ansible.module_utils.ascend.errors import AscendError

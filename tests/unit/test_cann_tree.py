@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend import cann_install, cann_tree, manifest
+from ansible.module_utils.ascend.cann import cann_install, cann_tree, manifest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.ascend import checkout
+from ansible.module_utils.ascend.python import checkout
 
 A, B = "a" * 40, "b" * 64
 DIRECT = [

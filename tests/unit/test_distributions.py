@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.ascend import dist_record, distributions
+from ansible.module_utils.ascend.python import dist_record, distributions
 
 from tests import environment_tree as tree
 

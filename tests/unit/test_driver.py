@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.ascend import driver
+from ansible.module_utils.ascend.npu import driver
 
 from tests.answers import names, node, write
 

@@ -16,10 +16,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.ascend import environment, lock, python_tree
 from ansible.module_utils.ascend.command import run
 from ansible.module_utils.ascend.depot_file import DepotFile
 from ansible.module_utils.ascend.errors import AscendError
+from ansible.module_utils.ascend.python import environment, lock, python_tree
 
 from tests.standin import build as standin
 

@@ -7,8 +7,9 @@ import json
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.ascend import facts, lock, python_tree
+from ansible.module_utils.ascend import facts
 from ansible.module_utils.ascend.node import bounded, finding
+from ansible.module_utils.ascend.python import lock, python_tree
 
 from tests.answers import HANGS, Programs, names, node, write
 

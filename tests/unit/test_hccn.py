@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible.module_utils.ascend.hccn import (
+from ansible.module_utils.ascend.npu.hccn import (
     address_of,
     netmask_of,
     parse_address,
@@ -23,7 +23,7 @@ from ansible.module_utils.ascend.hccn import (
     parse_routes,
     parse_tls,
 )
-from ansible.module_utils.ascend.hccn_answer import read, split_calls
+from ansible.module_utils.ascend.npu.hccn_answer import read, split_calls
 from hypothesis import given
 from hypothesis import strategies as st
 

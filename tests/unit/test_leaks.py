@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.ascend import leaks
+from ansible.module_utils.ascend.python import leaks
 
 from tests import environment_tree as tree
 

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible.module_utils.ascend import lock
 from ansible.module_utils.ascend.errors import AscendError
+from ansible.module_utils.ascend.python import lock
 
 LOCK = """\
 # made by uv

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend.identities import KINDS, Identities, Text, find
-from ansible.module_utils.ascend.masking import Mask
+from ansible.module_utils.ascend.record.identities import KINDS, Identities, Text, find
+from ansible.module_utils.ascend.record.masking import Mask
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.ascend.command import Result, query
-from ansible.module_utils.ascend.network import device_numbers, read_network
 from ansible.module_utils.ascend.node import Node
+from ansible.module_utils.ascend.npu.network import device_numbers, read_network
 
 SIM = Path(__file__).resolve().parents[2] / "sim/node/bin"
 TOOL = "/opt/tools/hccn_tool"

@@ -7,9 +7,9 @@ import json
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend import npu_probe
 from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.errors import AscendError
+from ansible.module_utils.ascend.npu import npu_probe
 
 VERSIONS = {"torch": "2.1.0", "llamafactory": "0.9.1"}
 BANNER = "----\n| Welcome to LLaMA Factory, version 0.9.1  |\n----\n"

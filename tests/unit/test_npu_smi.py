@@ -14,7 +14,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend.npu_smi import Device, NpuSmiInfo, Process, parse_info
+from ansible.module_utils.ascend.npu.npu_smi import Device, NpuSmiInfo, Process, parse_info
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible.module_utils.ascend.npu_smi import parse_info
+from ansible.module_utils.ascend.npu.npu_smi import parse_info
 
 EXPECTED = yaml.safe_load((Path(__file__).parents[1] / "corpus" / "npu_smi_info.yml").read_text(encoding="utf-8"))
 DEVICE_FIELDS = EXPECTED["device_fields"].split()

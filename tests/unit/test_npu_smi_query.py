@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible.module_utils.ascend.npu_smi_query import (
+from ansible.module_utils.ascend.npu.npu_smi_query import (
     Mapped,
     fold,
     look_up,

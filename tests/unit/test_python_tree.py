@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend import python_tree
+from ansible.module_utils.ascend.python import python_tree
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend import cann_tree, manifest, record, record_sources, record_text
+from ansible.module_utils.ascend.cann import cann_tree, manifest
 from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend.facts import Places
-from ansible.module_utils.ascend.masking import Mask
 from ansible.module_utils.ascend.node import Node
-from ansible.module_utils.ascend.record_text import Section
+from ansible.module_utils.ascend.record import record, record_sources, record_text
+from ansible.module_utils.ascend.record.masking import Mask
+from ansible.module_utils.ascend.record.record_text import Section
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -8,10 +8,10 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.ascend import runtime
 from ansible.module_utils.ascend.command import run
 from ansible.module_utils.ascend.depot_file import DepotFile
 from ansible.module_utils.ascend.errors import AscendError
+from ansible.module_utils.ascend.python import runtime
 
 VERSION = "3.10.13"
 

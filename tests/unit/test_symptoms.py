@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible.module_utils.ascend import symptoms
-from ansible.module_utils.ascend.symptom_table import TABLE
-from ansible.module_utils.ascend.symptoms import recognise
+from ansible.module_utils.ascend.npu import symptoms
+from ansible.module_utils.ascend.npu.symptom_table import TABLE
+from ansible.module_utils.ascend.npu.symptoms import recognise
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible.module_utils.ascend import tool_output
+from ansible.module_utils.ascend.npu import tool_output
 from hypothesis import given
 from hypothesis import strategies as st
 

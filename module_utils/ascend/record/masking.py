@@ -22,9 +22,9 @@ import re
 import string
 from typing import Callable, Dict, Iterator, List, Optional, Pattern, Set, Tuple
 
-from ansible.module_utils.ascend import identities
 from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend.identities import HIDDEN, KINDS, Identities, is_hardware, is_ipv6
+from ansible.module_utils.ascend.record import identities
+from ansible.module_utils.ascend.record.identities import HIDDEN, KINDS, Identities, is_hardware, is_ipv6
 
 # Shorter ones are masked behind their label, but not wherever the same characters stand.
 SHORTEST_SERIAL = 8

@@ -11,18 +11,18 @@ import os
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
-from ansible.module_utils.ascend import (
+from ansible.module_utils.ascend import files
+from ansible.module_utils.ascend.node import Finding, Node, finding
+from ansible.module_utils.ascend.python import (
     checkout,
     distributions,
     environment_findings,
-    files,
     known_traps,
     leaks,
     virtualenv,
 )
-from ansible.module_utils.ascend.dist_record import Corrections
-from ansible.module_utils.ascend.distributions import Distribution, Problem, normalise, shown
-from ansible.module_utils.ascend.node import Finding, Node, finding
+from ansible.module_utils.ascend.python.dist_record import Corrections
+from ansible.module_utils.ascend.python.distributions import Distribution, Problem, normalise, shown
 
 RECORD = virtualenv.RECORD
 CANN_HOME = ".cann_home"

@@ -7,8 +7,8 @@ import hashlib
 import re
 from typing import Dict, List
 
-from ansible.module_utils.ascend.distributions import normalise
 from ansible.module_utils.ascend.errors import AscendError
+from ansible.module_utils.ascend.python.distributions import normalise
 
 _PIN = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==([^\s;\\]+)(.*)")
 

@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from typing import Dict, List, Optional, Sequence, Set, Tuple
 
-from ansible.module_utils.ascend import tool_output
+from ansible.module_utils.ascend.npu import tool_output
 
 Pair = Tuple[str, str]
 Block = Tuple[Pair, ...]

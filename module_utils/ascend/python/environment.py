@@ -15,12 +15,13 @@ import tarfile
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
-from ansible.module_utils.ascend import dist_record, distributions, plan, python_tree, virtualenv
-from ansible.module_utils.ascend import lock as locks
+from ansible.module_utils.ascend import plan
 from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.depot_file import DepotFile, take
 from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend.python_tree import Made
+from ansible.module_utils.ascend.python import dist_record, distributions, python_tree, virtualenv
+from ansible.module_utils.ascend.python import lock as locks
+from ansible.module_utils.ascend.python.python_tree import Made
 
 SOURCE = os.path.join("src", "LLaMA-Factory")
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Callable, Dict, Iterator, List, Optional
 
-from ansible.module_utils.ascend import cann_tree, manifest
+from ansible.module_utils.ascend.cann import cann_tree, manifest
 from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.depot_file import DepotFile, take, unpacked_run
 from ansible.module_utils.ascend.errors import AscendError

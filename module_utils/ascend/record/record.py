@@ -22,14 +22,16 @@ from dataclasses import replace
 from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Set, Tuple
 
 from ansible.module_utils.ascend import facts as ascend_facts
-from ansible.module_utils.ascend import files, identities, npu, record_sources, record_text
+from ansible.module_utils.ascend import files
 from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend.identities import KINDS, Identities, Text
-from ansible.module_utils.ascend.masking import Mask
 from ansible.module_utils.ascend.node import Node
-from ansible.module_utils.ascend.record_sources import Query
-from ansible.module_utils.ascend.record_text import Section
+from ansible.module_utils.ascend.npu import cards
+from ansible.module_utils.ascend.record import identities, record_sources, record_text
+from ansible.module_utils.ascend.record.identities import KINDS, Identities, Text
+from ansible.module_utils.ascend.record.masking import Mask
+from ansible.module_utils.ascend.record.record_sources import Query
+from ansible.module_utils.ascend.record.record_text import Section
 
 SCHEMA = 1
 MOST_BYTES = 2 * 1000 * 1000  # of a whole record, about
@@ -132,7 +134,7 @@ def make(
     """
     recorder = Recorder(node)
     facts = ascend_facts.collect(recorder.node(), places, ["all"], timeout_s)
-    tools = {"npu-smi": npu.find_tool(node, "npu-smi"), "hccn_tool": facts["network"]["tool"]}
+    tools = {"npu-smi": cards.find_tool(node, "npu-smi"), "hccn_tool": facts["network"]["tool"]}
     unasked = list(recorder.ask(_queries(facts), tools, timeout_s))
     if node.root != "/":
         facts = json.loads(json.dumps(facts).replace(json.dumps(node.root.rstrip("/") + "/")[1:-1], "/"))

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Callable, Dict, Optional, Tuple
 
 from ansible.module_utils.ascend import files
-from ansible.module_utils.ascend.distributions import Problem, shown
-from ansible.module_utils.ascend.leaks import LEAK
+from ansible.module_utils.ascend.python.distributions import Problem, shown
+from ansible.module_utils.ascend.python.leaks import LEAK
 
 CONFIG = "pyvenv.cfg"
 CONDA = "conda-meta"

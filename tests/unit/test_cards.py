@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.ascend import npu
 from ansible.module_utils.ascend.command import Result
+from ansible.module_utils.ascend.npu import cards
 
 from tests.answers import HANGS, Programs, names, node, write
 
@@ -46,7 +46,7 @@ def table(*healths: str, tail: str | None = None) -> str:
 
 def test_two_cards_at_rest(tmp_path: Path) -> None:
     programs = Programs({"npu-smi info": table("OK", "OK")})
-    facts, findings = npu.read_npu(node(tmp_path, programs), 5)
+    facts, findings = cards.read_npu(node(tmp_path, programs), 5)
     assert findings == []
     assert (facts["answered"], facts["driver_version"], facts["unread"]) == (True, "24.1.rc1", [])
     assert (facts["processes"], facts["process_count"], facts["processes_from"]) == ([], 0, "npu-smi")
@@ -60,7 +60,7 @@ def test_two_cards_at_rest(tmp_path: Path) -> None:
 def test_a_process_on_two_chips_is_one_process(tmp_path: Path) -> None:
     write(tmp_path, "/proc/4711/cmdline", "python3\0train.py\0--hub_token\0hf_abc\0")
     write(tmp_path, "/proc/4711/cgroup", f"0::/system.slice/docker-{'ab' * 32}.scope\n")
-    facts, _ = npu.read_npu(node(tmp_path, Programs({"npu-smi info": table("OK", "OK", tail=PROCESSES)})), 5)
+    facts, _ = cards.read_npu(node(tmp_path, Programs({"npu-smi info": table("OK", "OK", tail=PROCESSES)})), 5)
     (process,) = facts["processes"]
     assert process["chips"] == [[0, 0, 1200], [1, 0, 900]]
     assert process["command"] == "python3 train.py --hub_token ***"
@@ -72,7 +72,7 @@ def test_sick_chips_are_asked_for_their_errors(tmp_path: Path) -> None:
     said = "\tHealth Status                  : Alarm\n\tError Code                     : A4025021 8C03A000\n"
     said += "\tError Information              : heart beat lost\n"
     programs = Programs({"npu-smi info": table("OK", "Alarm"), "npu-smi info -t health -i 1 -c 0": said})
-    facts, findings = npu.read_npu(node(tmp_path, programs), 5)
+    facts, findings = cards.read_npu(node(tmp_path, programs), 5)
     assert programs.all_asked()
     assert facts["devices"][1]["errors"] == ["A4025021", "8C03A000"]
     assert names(findings) == ["card-unhealthy"]
@@ -81,7 +81,7 @@ def test_sick_chips_are_asked_for_their_errors(tmp_path: Path) -> None:
 
 def test_a_health_query_that_hangs_is_not_repeated(tmp_path: Path) -> None:
     programs = Programs({"npu-smi info": table("Alarm", "Alarm"), "npu-smi info -t health -i 0 -c 0": HANGS})
-    facts, findings = npu.read_npu(node(tmp_path, programs), 5)
+    facts, findings = cards.read_npu(node(tmp_path, programs), 5)
     assert [device["errors"] for device in facts["devices"]] == [[], []]
     assert findings[0]["found"] == "NPU 0 chip 0: Alarm, NPU 1 chip 0: Alarm"
 
@@ -104,7 +104,7 @@ def test_a_health_query_that_hangs_is_not_repeated(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_why_npu_smi_says_nothing(tmp_path: Path, result: Result, name: str, found: str) -> None:
     programs = Programs({"npu-smi info": result})
-    facts, findings = npu.read_npu(node(tmp_path, programs), 5)
+    facts, findings = cards.read_npu(node(tmp_path, programs), 5)
     assert (facts["answered"], facts["devices"], names(findings)) == (False, [], [name])
     assert found in findings[0]["found"]
     assert findings[0]["remedy"]
@@ -112,7 +112,7 @@ def test_why_npu_smi_says_nothing(tmp_path: Path, result: Result, name: str, fou
 
 
 def test_an_answer_with_an_error_code_is_kept_and_not_trusted(tmp_path: Path) -> None:
-    facts, findings = npu.read_npu(node(tmp_path, Programs({"npu-smi info": Result(1, table("OK"), False)})), 5)
+    facts, findings = cards.read_npu(node(tmp_path, Programs({"npu-smi info": Result(1, table("OK"), False)})), 5)
     assert (facts["answered"], len(facts["devices"]), names(findings)) == (False, 1, ["npu-smi-fails"])
 
 
@@ -122,20 +122,20 @@ def test_who_holds_the_cards_when_npu_smi_hangs(tmp_path: Path) -> None:
     for number, target in enumerate(["/dev/davinci3", "/dev/davinci3", "/dev/davinci_manager", "/dev/davinci0"], 1):
         (folder / str(number)).symlink_to(target)
     write(tmp_path, "/proc/78/comm", "bash\n")
-    facts, _ = npu.read_npu(node(tmp_path, Programs({"npu-smi info": HANGS})), 5)
+    facts, _ = cards.read_npu(node(tmp_path, Programs({"npu-smi info": HANGS})), 5)
     (process,) = facts["processes"]
     assert (process["pid"], process["name"], process["chips"]) == (77, "python3", [[0, None, None], [3, None, None]])
 
 
 def test_a_table_that_speaks_of_some_cards_alone_is_not_believed_to_be_idle(tmp_path: Path) -> None:
     tail = PROCESSES.split("\n| 0 ", maxsplit=1)[0] + "\n" + IDLE.format(card=0)
-    facts, _ = npu.read_npu(node(tmp_path, Programs({"npu-smi info": table("OK", "OK", tail=tail)})), 5)
+    facts, _ = cards.read_npu(node(tmp_path, Programs({"npu-smi info": table("OK", "OK", tail=tail)})), 5)
     assert facts["processes_from"] == "/proc"
 
 
 def test_unread_lines_are_a_finding_and_keep_the_rest(tmp_path: Path) -> None:
     broken = table("OK", "OK").replace("| 0000:C1:00.0  | 0 ", "| 0000:C1:00.0  0 ")
-    facts, findings = npu.read_npu(node(tmp_path, Programs({"npu-smi info": broken})), 5)
+    facts, findings = cards.read_npu(node(tmp_path, Programs({"npu-smi info": broken})), 5)
     assert facts["answered"]
     assert facts["devices"][0]["hbm_total_mb"] == 65536
     assert names(findings) == ["npu-smi-unread"]
@@ -144,22 +144,22 @@ def test_unread_lines_are_a_finding_and_keep_the_rest(tmp_path: Path) -> None:
 
 
 def test_a_node_without_npu_smi(tmp_path: Path) -> None:
-    facts, findings = npu.read_npu(node(tmp_path, names=()), 5)
+    facts, findings = cards.read_npu(node(tmp_path, names=()), 5)
     assert (facts["answered"], names(findings)) == (False, ["npu-smi-missing"])
 
 
 def test_a_program_where_path_does_not_lead(tmp_path: Path) -> None:
     place = write(tmp_path, "/usr/local/sbin/npu-smi")
     place.chmod(0o755)
-    assert npu.find_tool(node(tmp_path, names=()), "npu-smi") == str(place)
+    assert cards.find_tool(node(tmp_path, names=()), "npu-smi") == str(place)
 
 
 @pytest.mark.parametrize(
     ("device_nodes", "found"), [(0, []), (2, []), (8, ["fewer-chips-visible"]), (1, ["device-files-missing"])]
 )
 def test_counts_of_chips(tmp_path: Path, device_nodes: int, found: list[str]) -> None:
-    facts, _ = npu.read_npu(node(tmp_path, Programs({"npu-smi info": table("OK", "OK")})), 5)
-    findings = npu.fewer_visible(facts, device_nodes)
+    facts, _ = cards.read_npu(node(tmp_path, Programs({"npu-smi info": table("OK", "OK")})), 5)
+    findings = cards.fewer_visible(facts, device_nodes)
     assert names(findings) == found
     assert all("2 chips in npu-smi" in finding["found"] for finding in findings)
 
@@ -167,7 +167,7 @@ def test_counts_of_chips(tmp_path: Path, device_nodes: int, found: list[str]) ->
 def test_many_processes_are_counted_and_not_all_listed(tmp_path: Path) -> None:
     head = PROCESSES.split("\n| 0 ", maxsplit=1)[0] + "\n"
     rows = "".join(f"| 0       0                 | {pid}          | p{pid}  | 1  |\n" for pid in range(5000, 5100))
-    facts, _ = npu.read_npu(node(tmp_path, Programs({"npu-smi info": table("OK", tail=head + rows)})), 5)
+    facts, _ = cards.read_npu(node(tmp_path, Programs({"npu-smi info": table("OK", tail=head + rows)})), 5)
     assert (len(facts["processes"]), facts["process_count"]) == (32, 100)
 
 
@@ -176,7 +176,7 @@ def test_an_owner_without_a_name(tmp_path: Path) -> None:
         pytest.skip("gives a file to another user")
     place = write(tmp_path, "/proc/4711/cmdline", "x" * 500).parent
     os.chown(place, 54321, 54321)
-    facts, _ = npu.read_npu(node(tmp_path, Programs({"npu-smi info": table("OK", "OK", tail=PROCESSES)})), 5)
+    facts, _ = cards.read_npu(node(tmp_path, Programs({"npu-smi info": table("OK", "OK", tail=PROCESSES)})), 5)
     (process,) = facts["processes"]
     assert process["user"] == "54321"
     assert len(process["command"]) == 100
@@ -190,4 +190,4 @@ def test_an_owner_without_a_name(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_which_kernels_the_chips_need(names_in_table: list[str], families: list[str]) -> None:
-    assert npu.kernels_families([{"name": name} for name in names_in_table]) == families
+    assert cards.kernels_families([{"name": name} for name in names_in_table]) == families

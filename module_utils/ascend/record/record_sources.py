@@ -14,10 +14,12 @@ import stat
 from dataclasses import dataclass
 from typing import Any, Dict, Iterable, Iterator, List, Optional, Set, Tuple
 
-from ansible.module_utils.ascend import cann_tree, driver, files, manifest, network_findings, processes
+from ansible.module_utils.ascend import files
+from ansible.module_utils.ascend.cann import cann_tree, manifest
 from ansible.module_utils.ascend.facts import Places
 from ansible.module_utils.ascend.node import Node
-from ansible.module_utils.ascend.record_text import Section
+from ansible.module_utils.ascend.npu import driver, network_findings, processes
+from ansible.module_utils.ascend.record.record_text import Section
 
 DEFAULT_ROOT = "/usr/local/Ascend"
 MOST_CARDS = 16

@@ -12,9 +12,9 @@ import re
 from typing import Dict, List, Match, Tuple
 
 from ansible.module_utils.ascend import files
-from ansible.module_utils.ascend.checkout import linked_path
-from ansible.module_utils.ascend.distributions import Problem, listed, shown
 from ansible.module_utils.ascend.node import Finding, Node, finding
+from ansible.module_utils.ascend.python.checkout import linked_path
+from ansible.module_utils.ascend.python.distributions import Problem, listed, shown
 
 LEAK = "environment-leak"
 CUSTOM = ("sitecustomize", "usercustomize")

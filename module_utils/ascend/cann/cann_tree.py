@@ -15,7 +15,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, Dict, List, Optional, Set, Tuple
 
-from ansible.module_utils.ascend import cann_files, files, manifest
+from ansible.module_utils.ascend import files
+from ansible.module_utils.ascend.cann import cann_files, manifest
 from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend.node import Finding, Node, finding
 from ansible.module_utils.ascend.versions import compare_cann

@@ -11,8 +11,8 @@ import re
 from dataclasses import dataclass, field
 from typing import List, Optional, Set, Tuple
 
-from ansible.module_utils.ascend import tool_output
-from ansible.module_utils.ascend.npu_smi_query import Block, Table
+from ansible.module_utils.ascend.npu import tool_output
+from ansible.module_utils.ascend.npu.npu_smi_query import Block, Table
 
 _DEVICE = re.compile(r"\s*\[dev(?:_?id|ice) ?([0-9]{1,4})\]")
 _COMMAND = re.compile(r"(?:.*[#$] )?\s*(?:[^\s:]*/)?(hccn_tool|npu-smi|upgrade-tool) +((?:-|info|upgrade|set).*)")

@@ -15,10 +15,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional, Set, Tuple
 
-from ansible.module_utils.ascend import files, hccn, network_findings
+from ansible.module_utils.ascend import files
 from ansible.module_utils.ascend.command import Result
-from ansible.module_utils.ascend.network_findings import CONF, Port
 from ansible.module_utils.ascend.node import Finding, Node, finding
+from ansible.module_utils.ascend.npu import hccn, network_findings
+from ansible.module_utils.ascend.npu.network_findings import CONF, Port
 
 TOOL = "/usr/local/Ascend/driver/tools/hccn_tool"
 PLACES = (TOOL, "/usr/local/bin/hccn_tool", "/usr/local/sbin/hccn_tool")

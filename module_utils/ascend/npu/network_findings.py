@@ -7,8 +7,8 @@ import ipaddress
 from dataclasses import dataclass, field
 from typing import Callable, Dict, List, Optional, Tuple
 
-from ansible.module_utils.ascend.hccn import CardConf
 from ansible.module_utils.ascend.node import Finding, finding
+from ansible.module_utils.ascend.npu.hccn import CardConf
 
 CONF = "/etc/hccn.conf"
 HEALTHY = "Success"

@@ -12,8 +12,8 @@ import re
 from dataclasses import dataclass
 from typing import Dict, List, Optional, Tuple
 
-from ansible.module_utils.ascend import dist_record
-from ansible.module_utils.ascend.dist_record import ALL_SUMS, INFO_SUMS, NO_SUMS, Corrections, Listings
+from ansible.module_utils.ascend.python import dist_record
+from ansible.module_utils.ascend.python.dist_record import ALL_SUMS, INFO_SUMS, NO_SUMS, Corrections, Listings
 
 HEAD = 4096  # METADATA names its distribution in its first lines, but may do so later
 MOST_HEAD = 64 * 1024

@@ -9,10 +9,10 @@ import shutil
 import tarfile
 from typing import Callable
 
-from ansible.module_utils.ascend import python_tree
 from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.depot_file import DepotFile, take
 from ansible.module_utils.ascend.errors import AscendError
+from ansible.module_utils.ascend.python import python_tree
 
 TRIAL = "import ctypes, hashlib, lzma, sqlite3, ssl, sys, venv; print('%d.%d.%d' % sys.version_info[:3])"
 TRIAL_S = 60

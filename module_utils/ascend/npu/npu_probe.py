@@ -10,7 +10,7 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend.symptoms import recognise
+from ansible.module_utils.ascend.npu.symptoms import recognise
 
 Run = Callable[..., Result]
 Card = Dict[str, Any]

@@ -12,9 +12,9 @@ import re
 from dataclasses import dataclass
 from typing import Dict, List, Optional, Tuple, Union
 
-from ansible.module_utils.ascend import tool_output
-from ansible.module_utils.ascend.hccn_answer import read
-from ansible.module_utils.ascend.npu_smi_query import Block, Pair, Row, Table, fold, look_up
+from ansible.module_utils.ascend.npu import tool_output
+from ansible.module_utils.ascend.npu.hccn_answer import read
+from ansible.module_utils.ascend.npu.npu_smi_query import Block, Pair, Row, Table, fold, look_up
 
 LINK_WORDS = ("UP", "DOWN", "PARTIAL LINK", "PARTIAL UP", "UNKNOWN")
 _FAULTS = ("Fault", "Socket fail", "Socket failed", "Receive timeout", "Unreachable", "Time exceeded", "Thread error")

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Dict, List, Tuple
 
-from ansible.module_utils.ascend.distributions import Problem, shown
+from ansible.module_utils.ascend.python.distributions import Problem, shown
 
 NUMPY = "environment-numpy-2"
 SETUPTOOLS = "environment-setuptools"

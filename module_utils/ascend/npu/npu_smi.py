@@ -19,7 +19,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Optional, Set, Tuple
 
-from ansible.module_utils.ascend import tool_output
+from ansible.module_utils.ascend.npu import tool_output
 
 
 @dataclass(frozen=True)

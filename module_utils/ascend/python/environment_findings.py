@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from typing import Dict, List, Tuple
 
-from ansible.module_utils.ascend import distributions, known_traps, leaks, virtualenv
-from ansible.module_utils.ascend.distributions import listed, shown
 from ansible.module_utils.ascend.node import Finding, finding
+from ansible.module_utils.ascend.python import distributions, known_traps, leaks, virtualenv
+from ansible.module_utils.ascend.python.distributions import listed, shown
 
 NAMED = 5  # how many problems a finding names
 

@@ -8,9 +8,9 @@ import re
 from dataclasses import asdict
 from typing import Any, Dict, List, Optional, Tuple
 
-from ansible.module_utils.ascend import npu_smi, npu_smi_query, processes, symptoms
 from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.node import Finding, Node, finding
+from ansible.module_utils.ascend.npu import npu_smi, npu_smi_query, processes, symptoms
 
 # Where installers put npu-smi when PATH does not lead to it (a session without a profile).
 PLACES = ("/usr/local/bin", "/usr/local/sbin", "/usr/local/Ascend/driver/tools")
