@@ -39,7 +39,7 @@ class Replay:
         """
         owner = lambda place: self.owners.get(int(Path(place).name))  # noqa: E731  (a stand-in of one line)
         with (
-            mock.patch("ansible.module_utils.ascend.processes._owner", owner),
+            mock.patch("ansible.module_utils.ascend.npu.processes._owner", owner),
             mock.patch("platform.machine", return_value=self.machine),
         ):
             found = facts.collect(self.node, self.places, subsets, 5)

@@ -58,12 +58,12 @@ def test_two_cards_at_rest(tmp_path: Path) -> None:
 
 
 def test_a_process_on_two_chips_is_one_process(tmp_path: Path) -> None:
-    write(tmp_path, "/proc/4711/cmdline", "python3\0train.py\0--hub_token\0hf_abc\0")
+    write(tmp_path, "/proc/4711/cmdline", "python3\0--tokenizer\0llama\0--max_tokens=8\0--hub_token\0hf_abc\0")
     write(tmp_path, "/proc/4711/cgroup", f"0::/system.slice/docker-{'ab' * 32}.scope\n")
     facts, _ = cards.read_npu(node(tmp_path, Programs({"npu-smi info": table("OK", "OK", tail=PROCESSES)})), 5)
     (process,) = facts["processes"]
     assert process["chips"] == [[0, 0, 1200], [1, 0, 900]]
-    assert process["command"] == "python3 train.py --hub_token ***"
+    assert process["command"] == "python3 --tokenizer llama --max_tokens=8 --hub_token ***"
     assert process["container"] == "abababababab"
     assert process["user"] is not None
 

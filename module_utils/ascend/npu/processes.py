@@ -15,7 +15,12 @@ from ansible.module_utils.ascend.npu.npu_smi import Process
 SHOWN = 32  # processes in the facts; their count stands beside them
 MOST_CHARACTERS = 100  # of a command line
 _DEVICE_FILE = re.compile(r"/dev/davinci([0-9]{1,4})$")
-_SECRET = re.compile(r"(?i)([a-z0-9_-]*(?:token(?!s|iz)|passw(?:or)?d|secret|api[_-]?key|credential)[a-z0-9_-]*)(=|\s+)(\S+)")
+# Not --tokenizer and not max_tokens.
+_SECRET = re.compile(
+    r"(?i)([a-z0-9_-]*(?:token(?!s|iz)|passw(?:or)?d|secret|api[_-]?key|credential)[a-z0-9_-]*)(=|\s+)(\S+)"
+)
+    r"(?i)([a-z0-9_-]*(?:token(?!s|iz)|passw(?:or)?d|secret|api[_-]?key|credential)[a-z0-9_-]*)(=|\s+)(\S+)"
+)
 # What a container's runtime writes into the path of a control group: 64 hexadecimal digits.
 _CONTAINER = re.compile(r"[0-9a-f]{64}")
 
