@@ -19,8 +19,6 @@ _DEVICE_FILE = re.compile(r"/dev/davinci([0-9]{1,4})$")
 _SECRET = re.compile(
     r"(?i)([a-z0-9_-]*(?:token(?!s|iz)|passw(?:or)?d|secret|api[_-]?key|credential)[a-z0-9_-]*)(=|\s+)(\S+)"
 )
-    r"(?i)([a-z0-9_-]*(?:token(?!s|iz)|passw(?:or)?d|secret|api[_-]?key|credential)[a-z0-9_-]*)(=|\s+)(\S+)"
-)
 # What a container's runtime writes into the path of a control group: 64 hexadecimal digits.
 _CONTAINER = re.compile(r"[0-9a-f]{64}")
 
