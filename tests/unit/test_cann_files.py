@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from ansible.module_utils.ascend.cann import cann_files
 from hypothesis import given
 from hypothesis import strategies as st
 
-EXPECTED = yaml.safe_load((Path(__file__).resolve().parents[1] / "corpus/version_files.yml").read_text())
+from tests import samples
+
+EXPECTED = samples.expected("version_files")
 PARSERS = {name: getattr(cann_files, name) for name in sorted({case["reader"] for case in EXPECTED.values()})}
 VERSION_INFO = """\
 Version=7.2.0.1.100
@@ -32,14 +33,6 @@ opp_running_version=[7.2.0.1.100:8.0.RC1], [7.6.0.1.220:8.0.0]
 """
 
 
-@pytest.fixture(scope="module")
-def corpus() -> Path:
-    folder = os.environ.get("ASCEND_CORPUS")
-    if not folder or not (Path(folder) / "version-files").is_dir():
-        pytest.skip("ASCEND_CORPUS has no version-files")
-    return Path(folder) / "version-files"
-
-
 def plain(value: Any) -> Any:
     """Tuples as YAML writes them."""
     if isinstance(value, dict):
@@ -48,16 +41,16 @@ def plain(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", sorted(EXPECTED))
-def test_a_real_file(corpus: Path, name: str) -> None:
+def test_a_real_file(name: str) -> None:
     case = EXPECTED[name]
-    text, problem = cann_files.read(str(corpus / name))
+    text, problem = cann_files.read(str(samples.path("version-files/" + name)))
     assert problem == ""
     found = plain(dataclasses.asdict(PARSERS[case["reader"]](text)))
     assert {key: value for key, value in found.items() if value not in (None, {}, [])} == case["fields"]
 
 
-def test_every_real_file_is_expected(corpus: Path) -> None:
-    assert sorted(path.name for path in corpus.iterdir()) == sorted(EXPECTED)
+def test_expected_values_have_their_files() -> None:
+    samples.hold_names("version-files", EXPECTED)
 
 
 def test_a_version_info_in_any_clothes() -> None:

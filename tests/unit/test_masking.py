@@ -4,11 +4,9 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 import random
 import re
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +14,8 @@ from ansible.module_utils.ascend.record.identities import KINDS, Identities, Tex
 from ansible.module_utils.ascend.record.masking import Mask
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from tests import samples
 
 
 def mask(*texts: str, seed: int = 1, versions: bool = False, **known: Any) -> Mask:
@@ -260,15 +260,13 @@ def test_what_was_found_is_counted_by_kind() -> None:
     assert set(KINDS) == set(Identities.__annotations__) - {"kept"}
 
 
-CORPUS = os.environ.get("ASCEND_CORPUS")
 # Folders in which nobody's address stands, and what looks like one is a version.
 FOLDERS = ("npu-smi-info", "npu-smi-sub", "version-files")
 
 
-@pytest.mark.skipif(not CORPUS, reason="ASCEND_CORPUS is not set")
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_real_outputs_keep_their_versions_and_bus_ids(folder: str) -> None:
-    for path in sorted((Path(str(CORPUS)) / folder).iterdir()):
+    for path in samples.kind(folder):
         text = path.read_text(errors="surrogateescape")
         assert find([Text(text)]).ipv4 == (), path.name
         done = mask(text).apply(text)
@@ -277,9 +275,8 @@ def test_real_outputs_keep_their_versions_and_bus_ids(folder: str) -> None:
             assert before == after or ours.search(before), path.name
 
 
-@pytest.mark.skipif(not CORPUS, reason="ASCEND_CORPUS is not set")
 def test_real_addresses_go() -> None:
-    for path in sorted((Path(str(CORPUS)) / "hccn").iterdir()):
+    for path in samples.kind("hccn"):
         text = path.read_text(errors="surrogateescape")
         addresses = set(re.findall(r"(?:ipaddr:|address_\d+=|gateway_\d+=|PING )(\d+\.\d+\.\d+\.\d+)", text))
         done = mask(text).apply(text)

@@ -25,13 +25,12 @@ from ansible.module_utils.ascend.npu.npu_smi_query import (
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests import samples
 from tests.hangs import no_hang
 
 SIM = Path(__file__).resolve().parents[2] / "sim/node/bin/npu-smi"
-SAMPLES = Path(os.environ.get("ASCEND_CORPUS", "/nonexistent")) / "npu-smi-sub"
-EXPECTED_FILE = Path(__file__).resolve().parents[1] / "corpus" / "npu_smi_sub.yml"
 # Every value is text, as the tools print it.
-EXPECTED: dict[str, Any] = yaml.load(EXPECTED_FILE.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
+EXPECTED: dict[str, Any] = samples.expected("npu_smi_sub", yaml.BaseLoader)
 
 HEALTH = """\
 \tHealth Status                  : Warning
@@ -70,11 +69,10 @@ def lines_of(problems: tuple[str, ...]) -> list[str]:
     return [problem.partition(":")[0].removeprefix("line ") for problem in problems]
 
 
-@pytest.mark.skipif(not SAMPLES.is_dir(), reason="ASCEND_CORPUS is not set")
 @pytest.mark.parametrize("name", EXPECTED)
 def test_real_answers(name: str) -> None:
     expected = EXPECTED[name]
-    text = (SAMPLES / name).read_text(encoding="utf-8")
+    text = samples.text("npu-smi-sub/" + name)
     compared = set()
     if "blocks" in expected:
         answer = read_pairs(text)
@@ -118,9 +116,8 @@ def test_real_answers(name: str) -> None:
     assert compared >= set(expected)
 
 
-@pytest.mark.skipif(not SAMPLES.is_dir(), reason="ASCEND_CORPUS is not set")
-def test_every_real_answer_has_expected_values() -> None:
-    assert sorted(path.name for path in SAMPLES.iterdir()) == sorted(EXPECTED)
+def test_expected_values_have_their_answers() -> None:
+    samples.hold_names("npu-smi-sub", EXPECTED)
 
 
 def test_health() -> None:

@@ -3,24 +3,22 @@
 
 from __future__ import annotations
 
-import os
 import re
 import string
 from pathlib import Path
 
 import pytest
-import yaml
 from ansible.module_utils.ascend.npu import symptoms
 from ansible.module_utils.ascend.npu.symptom_table import TABLE
 from ansible.module_utils.ascend.npu.symptoms import recognise
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests import samples
 from tests.hangs import no_hang
 
 ROOT = Path(__file__).resolve().parents[2]
-CORPUS = os.environ.get("ASCEND_CORPUS", "")
-SAMPLES = yaml.safe_load((ROOT / "tests/corpus/messages.yml").read_text())
+SAMPLES = samples.expected("messages")
 GONE = "cannot open shared object file: No such file or directory"
 
 # For every row of the table: its name, words that show it, and words near them that do not.
@@ -184,21 +182,15 @@ def codes(text: str) -> list[str]:
 
 @pytest.mark.parametrize("sample", SAMPLES)
 def test_corpus(sample: str) -> None:
-    path = Path(CORPUS, sample)
-    if not CORPUS or not path.exists():
-        pytest.skip("needs ASCEND_CORPUS")
-    said = path.read_text(encoding="utf-8", errors="replace")
+    said = samples.text(sample)
     assert names(said) == SAMPLES[sample]["symptoms"]
     assert sorted(codes(said)) == sorted(SAMPLES[sample]["codes"])
 
 
-@pytest.mark.skipif(not CORPUS, reason="needs ASCEND_CORPUS")
 def test_answers_of_healthy_tools_are_no_symptoms() -> None:
     expected = {Path(sample).name for sample in SAMPLES}
     folders = ("npu-smi-info", "npu-smi-sub", "hccn", "version-files")
-    said = {
-        path.name: names(path.read_text(errors="replace")) for name in folders for path in Path(CORPUS, name).iterdir()
-    }
+    said = {path.name: names(path.read_text(errors="replace")) for name in folders for path in samples.kind(name)}
     assert said
     assert {name: found for name, found in said.items() if found and name not in expected} == {}
 
