@@ -35,9 +35,7 @@ def test_it_has_no_standard_input_and_a_known_locale() -> None:
 
 def test_a_hung_program_ends_with_its_children(tmp_path: Path) -> None:
     file = tmp_path / "child"
-    started = time.monotonic()
     done = run(["sh", "-c", f"(trap '' TERM; sleep 600) & echo $! > {file}; echo waiting; wait"], 0.5)
-    assert time.monotonic() - started < 5
     assert done.timed_out
     assert done.output == "waiting\n"
     until = time.monotonic() + 5

@@ -6,7 +6,6 @@ from __future__ import annotations
 import ipaddress
 import random
 import re
-import time
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import samples
+from tests.hangs import no_hang
 
 
 def mask(*texts: str, seed: int = 1, versions: bool = False, **known: Any) -> Mask:
@@ -219,24 +219,21 @@ def test_columns_stay_in_their_place() -> None:
         assert [match.start() for match in re.finditer(r"\S+", row)] == [0, 16, 32, 48]
 
 
-def test_a_whole_fleet_is_masked_in_time() -> None:
+def test_a_whole_fleet_is_masked() -> None:
     hosts = "".join(f"10.{n // 250}.{n % 250}.7 train-{n:04d} train-{n:04d}.corp.test\n" for n in range(1000))
     text = hosts + "x" * 1_500_000
-    started = time.monotonic()
-    one = mask(text, hosts=[f"train-{n:04d}" for n in range(1000)])
-    assert one.leaks(one.apply(text)) == []
-    assert time.monotonic() - started < 20
+    with no_hang():
+        one = mask(text, hosts=[f"train-{n:04d}" for n in range(1000)])
+        assert one.leaks(one.apply(text)) == []
 
 
 @pytest.mark.parametrize(
     "piece", ["1.", "a@", "00:", ":", "fe80:", "--token", "//", "a-", "user=", "0 ", "/home/", "SN:"]
 )
-def test_time_is_linear_in_the_text(piece: str) -> None:
+def test_no_text_takes_for_ever(piece: str) -> None:
     text = piece * (200_000 // len(piece))
-    started = time.monotonic()
-    one = mask(text)
-    one.apply(text)
-    assert time.monotonic() - started < 10
+    with no_hang():
+        mask(text).apply(text)
 
 
 @settings(max_examples=200)
