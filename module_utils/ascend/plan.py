@@ -185,10 +185,22 @@ def as_refusal(finding: Dict[str, str]) -> Refusal:
 
 
 # Findings that stop nothing and that the operator should know before the first change.
-_WARNINGS = ("driver-reboot-pending", "firmware-incompatible", "npu-smi-unread", "fewer-chips-visible")
+_WARNINGS = (
+    "driver-half-installed",
+    "driver-reboot-pending",
+    "firmware-incompatible",
+    "npu-smi-unread",
+    "fewer-chips-visible",
+    "device-files-missing",
+    "cann-record-stale",
+    "pythonpath-set",
+    "pythonhome-set",
+)
 
 
 def _observed(found: Facts) -> List[Refusal]:
+    if not found["npu"]["answered"]:
+        return []  # refused: one reason at a time
     return [as_refusal(finding) for finding in found["findings"] if finding["name"] in _WARNINGS]
 
 
