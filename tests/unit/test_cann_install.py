@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend.cann import cann_install, cann_tree, manifest
+from ansible.module_utils.ascend.cann import cann_install, cann_layout, manifest
 from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.depot_file import DepotFile
 from ansible.module_utils.ascend.errors import AscendError
@@ -57,18 +57,18 @@ class Node:
         write(
             self.home / ARCH / "ascend_toolkit_install.info", f"package_name=Ascend-cann-toolkit\nversion={VERSION}\n"
         )
-        for component in cann_tree.COMPONENTS:
+        for component in cann_layout.COMPONENTS:
             write(self.home / component / "version.info", f"Version=7.3\nversion_dir={VERSION}\n")
-        for library in cann_tree.LIBRARIES:
+        for library in cann_layout.LIBRARIES:
             write(self.home / ARCH / "lib64" / library)
         write(self.home / ARCH / "script" / "set_env.sh")
         write(self.root / "ascend-toolkit" / "set_env.sh")
         latest = self.root / "ascend-toolkit" / "latest"
         latest.mkdir(exist_ok=True)
-        for component in cann_tree.COMPONENTS:
+        for component in cann_layout.COMPONENTS:
             if not (latest / component).is_symlink():
                 (latest / component).symlink_to(f"../{VERSION}/{component}")
-        running = [f"{component}_running_version=[7.3:{VERSION}]\n" for component in cann_tree.COMPONENTS]
+        running = [f"{component}_running_version=[7.3:{VERSION}]\n" for component in cann_layout.COMPONENTS]
         write(latest / "version.cfg", "".join(running))
 
     def put_kernels(self) -> None:
@@ -166,9 +166,9 @@ def test_a_file_lost_after_the_installation_is_seen(node: Node) -> None:
 def test_a_changed_toolkit_forgets_its_kernels(node: Node) -> None:
     cann_install.install(node.package("toolkit"), node.file, Calls((node.put_toolkit, done())))
     cann_install.install(node.package("kernels"), node.file, Calls((node.put_kernels, done())))
-    assert cann_tree.recorded_chips(str(node.state), VERSION) == ["910b"]
+    assert cann_layout.recorded_chips(str(node.state), VERSION) == ["910b"]
     cann_install.install(node.package("toolkit"), node.file, Calls((node.put_toolkit, done())))
-    assert cann_tree.recorded_chips(str(node.state), VERSION) == []
+    assert cann_layout.recorded_chips(str(node.state), VERSION) == []
 
 
 def test_installed_files_that_cannot_be_read_are_said(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:

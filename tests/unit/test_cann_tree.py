@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend.cann import cann_install, cann_tree, manifest
+from ansible.module_utils.ascend.cann import cann_install, cann_layout, cann_packages, cann_tree, manifest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -43,9 +43,9 @@ class Cann:
         place = f"/{home.relative_to(self.root)}/{arch}-linux"
         info = f"package_name=Ascend-cann-toolkit\nversion={version}\ninnerversion=V100R001C17SPC001B240\narch={arch}\n"
         write(home, f"{arch}-linux/ascend_toolkit_install.info", f"{info}os=linux\npath={place}\n")
-        for library in cann_tree.LIBRARIES:
+        for library in cann_layout.LIBRARIES:
             write(home, f"{arch}-linux/lib64/{library}", f"{library} of {version}")
-        for component in (*cann_tree.COMPONENTS, "aoe"):
+        for component in (*cann_layout.COMPONENTS, "aoe"):
             inside = f"share/info/{component}" if shared else component
             text = f"Version={NUMBER.get(version, version)}\nversion_dir={version}\n"
             write(home, f"{inside}/version.info", text)
@@ -64,14 +64,14 @@ class Cann:
         shutil.rmtree(self.latest, ignore_errors=True)
         (self.latest / f"{arch}-linux").mkdir(parents=True)
         (self.latest / "tools").mkdir()
-        for component in (*cann_tree.COMPONENTS, "aoe"):
+        for component in (*cann_layout.COMPONENTS, "aoe"):
             (self.latest / component).symlink_to(f"../{version}/{component}")
         (self.latest / "ops").symlink_to(f"../{version}/opp")
         (self.latest / "lib64").symlink_to(f"{arch}-linux/lib64")
         (self.latest / f"{arch}-linux/lib64").symlink_to(f"../../{version}/{arch}-linux/lib64")
         # The installers make some of them absolute.
         (self.latest / "tools/aoe").symlink_to(f"{ROOT}/ascend-toolkit/{version}/aoe")
-        self.put_cfg(dict.fromkeys((*cann_tree.COMPONENTS, "aoe"), version))
+        self.put_cfg(dict.fromkeys((*cann_layout.COMPONENTS, "aoe"), version))
 
     def put_cfg(self, running: dict[str, str]) -> None:
         lines = [
@@ -103,10 +103,10 @@ class Cann:
     def remember(self, version: str = V, chip: str | None = "910b") -> None:
         state = str(self.root / STATE.strip("/"))
         home, tops = self.home(version), [path.name for path in self.home(version).iterdir()]
-        manifest.record(str(home), tops, cann_tree.manifest_path(state, "toolkit", version), cann_tree.KERNELS)
+        manifest.record(str(home), tops, cann_layout.manifest_path(state, "toolkit", version), cann_layout.KERNELS)
         if chip:
-            path = cann_tree.manifest_path(state, f"kernels-{chip}", version)
-            manifest.record(str(home), cann_tree.kernels_tops(chip), path)
+            path = cann_layout.manifest_path(state, f"kernels-{chip}", version)
+            manifest.record(str(home), cann_layout.kernels_tops(chip), path)
 
     def read(self, deep: bool = False) -> tuple[dict[str, Any], list[dict[str, str]]]:
         facts, findings = cann_tree.read_cann(node(self.root), ROOT, STATE, deep)
@@ -163,11 +163,11 @@ def test_a_complete_version(cann: Cann, deep: bool) -> None:
         }
     }
     root, state = (str(cann.root / path.strip("/")) for path in (ROOT, STATE))
-    assert cann_tree.read_toolkit(root, state, V) == COMPLETE
-    assert cann_tree.read_kernels(root, state, V, "910b") == COMPLETE
-    assert cann_tree.read_latest(root) == V
-    assert cann_tree.read_toolkit(root, state, NEW)["state"] == "absent"
-    assert cann_tree.read_kernels(root, state, V, "310p")["state"] == "absent"
+    assert cann_packages.read_toolkit(root, state, V) == COMPLETE
+    assert cann_packages.read_kernels(root, state, V, "910b") == COMPLETE
+    assert cann_layout.read_latest(root) == V
+    assert cann_packages.read_toolkit(root, state, NEW)["state"] == "absent"
+    assert cann_packages.read_kernels(root, state, V, "310p")["state"] == "absent"
 
 
 def test_a_full_set_of_links_as_of_8_1_rc1(cann: Cann) -> None:
@@ -228,7 +228,7 @@ def lead(link: str, target: str) -> Fault:
 ARCH = f"{V}/{MACHINE}-linux"
 INFO = f"{ARCH}/ascend_toolkit_install.info"
 HALF, ALTERED, WHOLE = "half-installed", "altered", "complete"
-MANY = dict.fromkeys(cann_tree.COMPONENTS, V)
+MANY = dict.fromkeys(cann_layout.COMPONENTS, V)
 
 
 def cfg(**changes: str) -> Fault:
@@ -395,7 +395,7 @@ def test_a_fault_is_seen_as_what_it_is(cann: Cann, name: str) -> None:
     assert (toolkit["state"], names(findings)) == (state, expected), (toolkit, findings)
     assert any(words in problem for problem in toolkit["problems"]) or not words, toolkit["problems"]
     assert toolkit["problem_count"] >= len(toolkit["problems"])
-    real = cann_tree.read_toolkit(str(cann.root / ROOT.strip("/")), str(cann.root / STATE.strip("/")), V)
+    real = cann_packages.read_toolkit(str(cann.root / ROOT.strip("/")), str(cann.root / STATE.strip("/")), V)
     # One way to read: what the module cann_package sees is what the facts say.
     assert real["state"] == state or "latest" in name
 
@@ -610,7 +610,7 @@ def test_many_other_places_are_counted(cann: Cann) -> None:
     for number in range(30):
         write(cann.root, f"/home/user{number:02}/Ascend/nnrt/8.0.RC3/x", "x")
     facts, findings = cann.read()
-    assert (len(facts["elsewhere"]), facts["elsewhere_count"]) == (cann_tree.SHOWN, 30)
+    assert (len(facts["elsewhere"]), facts["elsewhere_count"]) == (cann_layout.SHOWN, 30)
     assert names(findings) == ["cann-elsewhere"]
     assert len(json.dumps([facts, findings])) < 4000
 
@@ -663,7 +663,7 @@ def test_more_new_times_than_the_fast_form_reads(cann: Cann, monkeypatch: pytest
 
 
 def test_a_manifest_of_another_root_accuses_nobody(cann: Cann) -> None:
-    path = Path(cann_tree.manifest_path(str(cann.root / STATE.strip("/")), "toolkit", V))
+    path = Path(cann_layout.manifest_path(str(cann.root / STATE.strip("/")), "toolkit", V))
     manifest.record(str(cann.top), [V], str(path))
     remove(cann.home() / "aoe/content/part.bin")
     assert cann.read()[1] == []
@@ -675,14 +675,14 @@ def test_problems_are_bounded(cann: Cann) -> None:
             path.unlink()
     facts, _findings = cann.read()
     toolkit = facts["versions"][V]["toolkit"]
-    assert len(toolkit["problems"]) == cann_tree.SHOWN
+    assert len(toolkit["problems"]) == cann_layout.SHOWN
     assert toolkit["problem_count"] > 15
 
 
 EVERY_FILE = sorted(
-    [f"{component}/content/part.bin" for component in (*cann_tree.COMPONENTS, "aoe")]
-    + [f"{component}/version.info" for component in (*cann_tree.COMPONENTS, "aoe", "opp_kernel")]
-    + [f"{MACHINE}-linux/lib64/{library}" for library in cann_tree.LIBRARIES]
+    [f"{component}/content/part.bin" for component in (*cann_layout.COMPONENTS, "aoe")]
+    + [f"{component}/version.info" for component in (*cann_layout.COMPONENTS, "aoe", "opp_kernel")]
+    + [f"{MACHINE}-linux/lib64/{library}" for library in cann_layout.LIBRARIES]
     + [f"{MACHINE}-linux/script/set_env.sh", f"{KERNEL}/ascend910b/add.o"]
 )
 

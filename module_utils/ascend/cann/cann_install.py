@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Callable, Dict, Iterator, List, Optional
 
-from ansible.module_utils.ascend.cann import cann_tree, manifest
+from ansible.module_utils.ascend.cann import cann_layout, cann_packages, manifest
 from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.depot_file import DepotFile, take, unpacked_run
 from ansible.module_utils.ascend.errors import AscendError
@@ -49,18 +49,18 @@ class Package:
 
     @property
     def manifest(self) -> str:
-        return cann_tree.manifest_path(self.state_dir, self.name, self.version)
+        return cann_layout.manifest_path(self.state_dir, self.name, self.version)
 
     @property
     def log(self) -> str:
         return os.path.join(LOG_DIR, "ascend_%s_install.log" % self.name.replace("-", "_"))
 
 
-def observe(package: Package, deep: bool = False) -> cann_tree.Package:
+def observe(package: Package, deep: bool = False) -> cann_packages.Package:
     """Return the package as it is on this node: state, problems, problem_count; ``deep`` reads every file."""
     if package.kind == "toolkit":
-        return cann_tree.read_toolkit(package.root, package.state_dir, package.version, deep)
-    return cann_tree.read_kernels(package.root, package.state_dir, package.version, str(package.chip), deep)
+        return cann_packages.read_toolkit(package.root, package.state_dir, package.version, deep)
+    return cann_packages.read_kernels(package.root, package.state_dir, package.version, str(package.chip), deep)
 
 
 def hold_allowed(package: Package, accept_eula: bool, allow_downgrade: bool, check_mode: bool) -> None:
@@ -72,7 +72,7 @@ def hold_allowed(package: Package, accept_eula: bool, allow_downgrade: bool, che
             found="false",
             remedy="read the licence, then set cann_accept_eula: true; the installer accepts it silently",
         )
-    latest = cann_tree.read_latest(package.root)
+    latest = cann_layout.read_latest(package.root)
     if latest and not allow_downgrade and compare_cann(latest, package.version) > 0:
         raise AscendError(
             "a newer CANN is installed",
@@ -82,7 +82,7 @@ def hold_allowed(package: Package, accept_eula: bool, allow_downgrade: bool, che
             remedy="ask for the older one: -e cann_allow_downgrade=true",
         )
     if package.kind == "kernels" and not check_mode:
-        toolkit = cann_tree.read_toolkit(package.root, package.state_dir, package.version)
+        toolkit = cann_packages.read_toolkit(package.root, package.state_dir, package.version)
         if toolkit["state"] != "complete":
             raise AscendError(
                 "kernels need the toolkit of their version",
@@ -108,14 +108,14 @@ def install(package: Package, file: DepotFile, run: Run) -> None:
 
 def _record(package: Package) -> None:
     """Remember the installed files. The kernels' installer may touch the toolkit's, so both are recorded after it."""
-    folder = cann_tree.toolkit_dir(package.root, package.version)
+    folder = cann_layout.toolkit_dir(package.root, package.version)
     # var/ is the installers' own journal, which later ones write to.
     tops = [name for name in sorted(os.listdir(folder)) if name != "var"]
-    toolkit = cann_tree.manifest_path(package.state_dir, "toolkit", package.version)
+    toolkit = cann_layout.manifest_path(package.state_dir, "toolkit", package.version)
     try:
-        manifest.record(folder, tops, toolkit, without=cann_tree.KERNELS)
+        manifest.record(folder, tops, toolkit, without=cann_layout.KERNELS)
         if package.kind == "kernels":
-            manifest.record(folder, cann_tree.kernels_tops(str(package.chip)), package.manifest)
+            manifest.record(folder, cann_layout.kernels_tops(str(package.chip)), package.manifest)
     except OSError as error:
         raise AscendError(
             "the installed files cannot be remembered",
@@ -128,9 +128,9 @@ def _record(package: Package) -> None:
 
 def uninstall(package: Package, run: Run) -> None:
     """Run the installed package's own uninstaller. Raises AscendError when something of the package is left."""
-    folder = cann_tree.toolkit_dir(package.root, package.version)
+    folder = cann_layout.toolkit_dir(package.root, package.version)
     if package.kind == "toolkit":
-        script = os.path.join(cann_tree.arch_dir(package.root, package.version), "script", "uninstall.sh")
+        script = os.path.join(cann_layout.arch_dir(package.root, package.version), "script", "uninstall.sh")
     else:
         script = os.path.join(folder, "opp_kernel", "script", "uninstall.sh")
     if not os.path.isfile(script):
@@ -146,9 +146,9 @@ def uninstall(package: Package, run: Run) -> None:
 
 def _stale_manifests(package: Package) -> List[str]:
     """A changed toolkit takes its kernels away, so their manifests go with its own."""
-    chips = cann_tree.recorded_chips(package.state_dir, package.version)
+    chips = cann_layout.recorded_chips(package.state_dir, package.version)
     names = [package.name] if package.kind == "kernels" else ["toolkit"] + ["kernels-" + chip for chip in chips]
-    paths = [cann_tree.manifest_path(package.state_dir, name, package.version) for name in names]
+    paths = [cann_layout.manifest_path(package.state_dir, name, package.version) for name in names]
     return [path for path in paths if os.path.exists(path)]
 
 
@@ -160,7 +160,7 @@ def _argv(package: Package, path: str) -> List[str]:
     if package.kind == "toolkit":
         return installer
     # The kernels find their toolkit by ASCEND_OPP_PATH, which the toolkit's set_env.sh sets.
-    set_env = cann_tree.set_env(package.root, package.version)
+    set_env = cann_layout.set_env(package.root, package.version)
     return ["bash", "-c", 'source "$1" && shift && exec "$@"', "ascend-fleet", set_env, *installer]
 
 
@@ -184,7 +184,7 @@ def _private_tmp(tmp_dir: str) -> Iterator[str]:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _failure(package: Package, path: str, result: Result, found: cann_tree.Package) -> AscendError:
+def _failure(package: Package, path: str, result: Result, found: cann_packages.Package) -> AscendError:
     what = "did not end within %d s" % package.timeout_s if result.timed_out else "ended with code %d" % result.code
     problems = ", ".join(found["problems"]) or "nothing of it"
     return AscendError(

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Dict, Iterable, Iterator, List, Optional, Set, Tuple
 
 from ansible.module_utils.ascend import files
-from ansible.module_utils.ascend.cann import cann_tree, manifest
+from ansible.module_utils.ascend.cann import cann_elsewhere, manifest
 from ansible.module_utils.ascend.facts import Places
 from ansible.module_utils.ascend.node import Node
 from ansible.module_utils.ascend.npu import driver, network_findings, processes
@@ -71,7 +71,7 @@ FILES = (
     driver.INSTALL_INFO,
     network_findings.CONF,
     "/etc/os-release",
-    cann_tree.RECORD,
+    cann_elsewhere.RECORD,
     "/proc/version",
     "/proc/cmdline",
     "/proc/uptime",

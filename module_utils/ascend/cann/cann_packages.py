@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What makes a package of CANN complete: the toolkit of a version, and the kernels of a chip, checked file by file."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any, Dict, List, Optional, Tuple
+
+from ansible.module_utils.ascend import files
+from ansible.module_utils.ascend.cann import cann_files, manifest
+from ansible.module_utils.ascend.cann.cann_layout import (
+    COMPONENTS,
+    INFO,
+    KERNEL,
+    LIBRARIES,
+    MACHINES,
+    SHOWN,
+    Tree,
+    is_in,
+    listed,
+    manifest_path,
+    recorded_chips,
+    this_machine,
+)
+from ansible.module_utils.ascend.errors import AscendError
+from ansible.module_utils.ascend.versions import compare_cann
+
+CANN_COMPONENTS = ("runtime", "hccl")  # those of them that 8.5 and later still have under the same name
+# Kinds of a problem. The first ones decide a package's state, the last ones accuse nothing.
+HALF, VERSION, KERNELS_VERSION, SET_ENV, ARCHITECTURE, UNREADABLE, LATEST = (
+    "half-installed", "version-mismatch", "kernels-version", "set-env-missing", "architecture", "unreadable", "latest",
+)  # fmt: skip
+ALTERED, EXTRA, UNREAD = "altered", "extra", "unread"
+_OF_MANIFEST = {
+    manifest.LOST: ALTERED,
+    manifest.ALTERED: ALTERED,
+    manifest.UNREADABLE: UNREADABLE,
+    manifest.EXTRA: EXTRA,
+    manifest.UNREAD: UNREAD,
+}
+Package = Dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that is wrong with a package: one of the kinds above, words, and the file or folder that is meant."""
+
+    kind: str
+    words: str
+    path: str = ""  # relative to the version's folder
+
+
+def read_toolkit(root: str, state_dir: str, version: str, deep: bool = False) -> Package:
+    """Return the toolkit package of one version (see ``read_cann``)."""
+    return as_package(toolkit_problems(Tree(root, state_dir), version, deep))
+
+
+def read_kernels(root: str, state_dir: str, version: str, chip: str, deep: bool = False) -> Package:
+    """Return the kernels package of one version and chip family ("910b")."""
+    return as_package(kernels_problems(Tree(root, state_dir), version, chip, deep))
+
+
+def chips_of(tree: Tree, version: str) -> List[str]:
+    folder = os.path.join(tree.home(version), KERNEL, "config")
+    chips = [name[len("ascend") :] for name in files.names(folder) if name.startswith("ascend")]
+    return sorted(set(chips + recorded_chips(tree.state_dir, version)))
+
+
+def toolkit_problems(tree: Tree, version: str, deep: bool) -> Optional[List[Problem]]:
+    """Return what is wrong with a version's toolkit; None when there is none."""
+    home = tree.home(version)
+    try:
+        if not os.listdir(home):
+            return None  # an empty folder is what the uninstaller leaves
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        return [Problem(UNREADABLE, "%s cannot be read: %s" % (tree.shown(home), error.strerror))]
+    problems = _arch_problems(tree, version)
+    numbers = {}
+    for component in CANN_COMPONENTS if tree.is_later(version) else COMPONENTS:
+        info, found = _component(tree, version, component, VERSION)
+        problems += found
+        numbers[component] = info.version
+    if not tree.is_later(version):
+        top = os.path.join(tree.root, "ascend-toolkit", "set_env.sh")
+        problems += file_problems(tree, version, top, LATEST)
+    problems += _latest_problems(tree, version, numbers)
+    return problems + _manifest_problems(tree, version, "toolkit", deep, problems)
+
+
+def kernels_problems(tree: Tree, version: str, chip: str, deep: bool) -> Optional[List[Problem]]:
+    """Return what is wrong with the kernels of a chip; None when there are none."""
+    home = tree.home(version)
+    config = os.path.join(home, KERNEL, "config", "ascend" + chip)
+    recorded = chip in recorded_chips(tree.state_dir, version)
+    if not os.path.isdir(config) and not (recorded and os.path.isdir(os.path.join(home, "opp_kernel"))):
+        return None
+    problems = []
+    if not tree.is_later(version):  # from 8.5 on there is no such component
+        problems += _component(tree, version, "opp_kernel", KERNELS_VERSION)[1]
+        problems += _linked_kernels(tree, version)
+    # Newer packages have an index a group of operators, one folder below.
+    folders = [config] + [os.path.join(config, name) for name in files.names(config)]
+    indexes = [os.path.join(folder, "binary_info_config.json") for folder in folders]
+    there = [path for path in indexes if os.path.exists(path)] or indexes[:1]
+    for path in there:
+        problems += file_problems(tree, version, path, HALF)
+    binaries = os.path.join(home, KERNEL, "ascend" + chip)
+    if os.path.isdir(config) and not files.names(binaries):
+        problems.append(_unread(_short(tree, version, binaries), "missing"))
+    return problems + _manifest_problems(tree, version, "kernels-" + chip, deep, problems)
+
+
+def _linked_kernels(tree: Tree, version: str) -> List[Problem]:
+    """Return that the running version has kernels, and its links lead to those of another one."""
+    latest = tree.latest(later=False)
+    if latest.version != version or not latest.is_folder:
+        return []
+    problems = _running_problems(tree, version, ("opp_kernel",), KERNELS_VERSION)
+    if latest.kernels and latest.kernels != version:
+        words = "ascend-toolkit/latest/opp_kernel leads to %s" % latest.kernels
+        problems.insert(0, Problem(KERNELS_VERSION, words))
+    return problems
+
+
+def _arch_problems(tree: Tree, version: str) -> List[Problem]:
+    """Return what is wrong in the ``<arch>-linux`` folder of a version, and with its own environment file."""
+    arch = tree.arch(version)
+    if not os.path.lexists(arch):
+        return [_unread(_short(tree, version, arch), "missing")]
+    problems = _info_problems(tree, version)
+    for name in LIBRARIES:
+        problems += file_problems(tree, version, os.path.join(arch, "lib64", name), HALF)
+    return problems + file_problems(tree, version, tree.set_env(version), SET_ENV)
+
+
+def _info_problems(tree: Tree, version: str) -> List[Problem]:
+    path = os.path.join(tree.arch(version), INFO)
+    name = _short(tree, version, path)
+    text, problem = cann_files.read(path)
+    if problem:
+        return [_unread(name, problem)]
+    info = cann_files.parse_product_info(text)
+    problems = [Problem(HALF, "%s: %s" % (name, words), name) for words in info.problems]
+    if not info.version or not _same(info.version, version):
+        problems.append(Problem(VERSION, "%s says version %s" % (name, info.version or "nothing"), name))
+    folder = os.path.basename(tree.arch(version))[: -len("-linux")]
+    machines = {"it": folder, name: info.arch or folder}
+    for who, machine in machines.items():
+        if MACHINES.get(machine, machine) != this_machine():
+            words = "%s is for %s, this machine is %s" % (who, machine, this_machine())
+            problems.append(Problem(ARCHITECTURE, words, name))
+    return problems
+
+
+def _component(tree: Tree, version: str, component: str, kind: str) -> Tuple[cann_files.VersionInfo, List[Problem]]:
+    """Return a component's ``version.info`` and what is wrong with it; ``kind`` is that of another version."""
+    home = tree.home(version)
+    shared = os.path.join(home, "share", "info", component, "version.info")
+    path = shared if os.path.exists(shared) else os.path.join(home, component, "version.info")
+    text, problem = cann_files.read(path)
+    info = cann_files.parse_version_info(text)
+    name = _short(tree, version, path)
+    if problem == "missing" and not os.path.isdir(os.path.dirname(path)):
+        return info, [Problem(HALF, "missing component %s" % component, component)]
+    if problem:
+        return info, [_unread(name, problem)]
+    problems = [Problem(HALF, "%s: %s" % (name, words), name) for words in info.problems]
+    found = info.version_dir or version
+    if not _same(found, version) and found != "cann-" + version:
+        problems.append(Problem(kind, "%s says version %s" % (name, found), name))
+    return info, problems
+
+
+def _latest_problems(tree: Tree, version: str, numbers: Dict[str, Optional[str]]) -> List[Problem]:
+    """Return what of the running version's links is wrong for this one. ``numbers`` are its components' own."""
+    latest = tree.latest(tree.is_later(version))
+    name = os.path.relpath(latest.path, tree.root)
+    if latest.state == "absent":
+        return [Problem(LATEST, "missing %s" % name)]
+    if not latest.version:
+        return [Problem(LATEST, "%s leads to no version that is there (%s)" % (name, latest.words()))]
+    # Other parts may stay linked to an older version that had them, or be left out.
+    places = {place: [name for name in names if name in COMPONENTS] for place, names in latest.leads.items()}
+    mixed = sorted("%s to %s" % (listed(names), place) for place, names in places.items() if names)
+    if len(mixed) > 1 and places.get(version):
+        return [Problem(LATEST, "%s is mixed: %s" % (name, "; ".join(mixed)))]
+    if latest.version != version or not latest.is_folder:
+        return []
+    problems = [Problem(HALF, "%s/%s leads to nothing" % (name, link)) for link in latest.broken if link in COMPONENTS]
+    missing = [component for component in COMPONENTS if not os.path.lexists(os.path.join(latest.path, component))]
+    problems += [Problem(HALF, "missing %s/%s" % (name, component)) for component in missing]
+    return problems + _cfg_problems(tree, version, numbers)
+
+
+def _cfg_problems(tree: Tree, version: str, numbers: Dict[str, Optional[str]]) -> List[Problem]:
+    path = os.path.join(tree.root, "ascend-toolkit", "latest", "version.cfg")
+    name = _short(tree, version, path)
+    text, problem = cann_files.read(path)
+    if problem:
+        return [_unread(name, problem)]
+    cfg = cann_files.parse_version_cfg(text)
+    problems = [Problem(HALF, "%s: %s" % (name, words)) for words in cfg.problems]
+    for component in COMPONENTS:
+        if component not in cfg.running:
+            problems.append(Problem(HALF, "%s has no running version of %s" % (name, component)))
+        for number, running in cfg.running.get(component, ()):
+            own = numbers.get(component)
+            if own and number != own and _same(running, version):
+                words = "%s says that %s is %s, its version.info %s" % (name, component, number, own)
+                problems.append(Problem(VERSION, words, os.path.join(component, "version.info")))
+    return problems + _running_problems(tree, version, COMPONENTS, VERSION)
+
+
+def _running_problems(tree: Tree, version: str, components: Tuple[str, ...], kind: str) -> List[Problem]:
+    """Return which components are of another version, says ``version.cfg`` of the running version."""
+    path = os.path.join(tree.root, "ascend-toolkit", "latest", "version.cfg")
+    cfg = cann_files.parse_version_cfg(cann_files.read(path)[0])
+    return [
+        Problem(kind, "%s says that %s is of %s" % (_short(tree, version, path), component, running))
+        for component in components
+        for _number, running in cfg.running.get(component, ())
+        if not _same(running, version)
+    ]
+
+
+def _manifest_problems(tree: Tree, version: str, package: str, deep: bool, known: List[Problem]) -> List[Problem]:
+    """Return what differs from the manifest, but for the files of which the ``known`` problems speak already."""
+    accused = {problem.path for problem in known if problem.path}
+    folders = tuple(path + os.sep for path in accused)
+    found = manifest.verify(manifest_path(tree.state_dir, package, version), deep, tree.home(version))
+    return [
+        Problem(_OF_MANIFEST[difference.kind], difference.words, difference.path)
+        for difference in found
+        if difference.path not in accused and not difference.path.startswith(folders)
+    ]
+
+
+def file_problems(tree: Tree, version: str, path: str, kind: str) -> List[Problem]:
+    name = _short(tree, version, path)
+    try:
+        return [] if os.stat(path).st_size else [_unread(name, "empty", kind)]
+    except (FileNotFoundError, NotADirectoryError):
+        return [_unread(name, "missing", kind)]
+    except OSError as error:
+        return [_unread(name, "cannot be read: %s" % error.strerror)]
+
+
+def _unread(name: str, problem: str, kind: str = HALF) -> Problem:
+    """Return the problem of a file that ``cann_files.read`` did not read for the reason ``problem``."""
+    if problem in ("missing", "empty"):
+        return Problem(kind, "%s %s" % (problem, name), name)
+    return Problem(UNREADABLE if problem.startswith("cannot") else kind, "%s: %s" % (name, problem), name)
+
+
+def as_package(problems: Optional[List[Problem]]) -> Package:
+    """Return the package with these problems; None is an absent one."""
+    accused = [problem for problem in problems or [] if problem.kind not in (EXTRA, UNREAD)]
+    state = "half-installed" if accused else "complete"
+    if accused and all(problem.kind == ALTERED for problem in accused):
+        state = "altered"
+    words = list(dict.fromkeys(problem.words for problem in accused))
+    state = "absent" if problems is None else state
+    return {"state": state, "problems": words[:SHOWN], "problem_count": len(words)}
+
+
+def _short(tree: Tree, version: str, path: str) -> str:
+    """Return a path relative to the version's folder, or to the root where it lies outside."""
+    home = tree.home(version)
+    return os.path.relpath(path, home if is_in(path, home) else tree.root)
+
+
+def _same(one: str, other: str) -> bool:
+    """Whether two names are the same version: 8.0.RC1.beta1 is the community's name of 8.0.RC1."""
+    try:
+        return one == other or compare_cann(one, other) == 0
+    except AscendError:
+        return False
