@@ -17,9 +17,23 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, List, Optional, Set, Tuple
+from typing import Any, Dict, List, Optional, Set, Tuple
 
 from ansible.module_utils.ascend.npu import tool_output
+from ansible.module_utils.ascend.npu.npu_smi_rows import (
+    CARD,
+    CHIP,
+    COLUMNS,
+    NAME,
+    PROCESS,
+    USUAL,
+    Columns,
+    Row,
+    header_columns,
+    kind_of,
+    looks_like_a_row,
+    row_below,
+)
 
 
 @dataclass(frozen=True)
@@ -94,84 +108,14 @@ def parse_info(text: str) -> NpuSmiInfo:
     )
 
 
-CARD, CHIP, PROCESS = "card", "chip", "process"
-MOST_CHARACTERS = 128  # of a name, a version, a word for the health: what is longer is damage
-
-
-def _words(text: str) -> Optional[str]:
-    return text if 0 < len(text) <= MOST_CHARACTERS and tool_output.bus_id(text) is None else None
-
-
-def _free(text: str) -> Optional[str]:
-    return text if len(text) <= MOST_CHARACTERS else None
-
-
-# A column's name in small letters -> what its value is called here, and how it is read. Every name that has been seen.
-_COLUMNS: Dict[str, Tuple[str, Callable[[str], Any]]] = {
-    "npu": ("npu_id", tool_output.count),
-    "npu id": ("npu_id", tool_output.count),
-    "name": ("name", _words),
-    "health": ("health", _words),
-    "power(w)": ("power_w", tool_output.number),
-    "temp(c)": ("temperature_c", tool_output.integer),
-    "hugepages-usage(page)": ("hugepages", tool_output.pair),
-    "chip": ("chip_id", tool_output.count),
-    "device": ("device_id", tool_output.count),
-    "phy-id": ("phy_id", tool_output.count),
-    "bus-id": ("bus_id", tool_output.bus_id),
-    "aicore(%)": ("aicore_percent", tool_output.percent),
-    "npu util(%)": ("aicore_percent", tool_output.percent),
-    "memory-usage(mb)": ("memory", tool_output.pair),
-    "hbm-usage(mb)": ("hbm", tool_output.pair),
-    "process id": ("pid", tool_output.count),
-    "process id in container": ("container_pid", tool_output.count),
-    "process name": ("process_name", _free),
-    "process memory(mb)": ("memory_mb", tool_output.count),
-}
-_LONGEST = max(len(name.split()) for name in _COLUMNS)
-_TEXTS = ("name", "health", "process name")  # "NA" and "-" are words there, and blanks belong to them
-_NAME = ("process name",)
-
-Cell = Tuple[str, ...]  # the columns that one cell of a header names
-Columns = Tuple[Cell, ...]
-
-# Where no header is left (npu-smi info | grep 910B3): a row is read if it is whole and fits one of these.
-_CARD_MEASURES = ("Power(W)", "Temp(C)", "Hugepages-Usage(page)")
-_CHIP_MEASURES = ("AICore(%)", "Memory-Usage(MB)", "HBM-Usage(MB)")
-_USUAL: Dict[str, Tuple[Columns, ...]] = {
-    CARD: (
-        (("NPU", "Name"), ("Health",), _CARD_MEASURES),
-        (("NPU", "Name"), ("Health",), _CARD_MEASURES[:2]),
-        (("NPU ID",), ("Name",), ("Health",), _CARD_MEASURES),
-    ),
-    CHIP: (
-        (("Chip",), ("Bus-Id",), _CHIP_MEASURES),
-        (("Chip", "Device or Phy-ID"), ("Bus-Id",), _CHIP_MEASURES),
-        (("Chip", "Device or Phy-ID"), ("Bus-Id",), _CHIP_MEASURES[:2]),
-        ((), (), ("Bus-Id",), _CHIP_MEASURES),
-    ),
-}
 # One of these words makes a row a card's even if its measures are damaged or cut off.
 _HEALTHS = ("OK", "WARNING", "ALARM", "CRITICAL", "UNKNOWN", "OFFLINE")
-
 _TITLE = re.compile(r"\|\s*npu-smi\b")
 # What nothing follows, neither a blank nor a border, may have been cut.
 _TOOL = re.compile(r"npu-smi\s+(?!Version:)([^\s|]{1,128})[\s|]")
 _DRIVER = re.compile(r"Version:\s*([^\s|]{1,128})[\s|]")
 _NO_PROCESS = re.compile(r"\|\s*No\s+running")
 _IDLE = re.compile(r"\|\s*No\s+running\s+processes\s+found(?:\s+in\s+NPU\s+([0-9]{1,18})(?:\s*\||\s)|\s*\|)\s*")
-_SLASH = re.compile(r"\s*/\s*")
-_GAP = re.compile(r"\s{2,}|\t")
-
-
-@dataclass(frozen=True)
-class _Row:
-    """A row read below one header: its values, what is wrong and with how many cells, and whether it was cut."""
-
-    values: Dict[str, Any]
-    problems: List[str]
-    bad: int
-    cut: bool
 
 
 class _Reader:
@@ -209,7 +153,7 @@ class _Reader:
             self._border(number, inner)
         elif inner[0] == "|":
             self._table_line(number, inner)
-        elif (self._columns or self._assumed) and _looks_like_a_row(inner):
+        elif (self._columns or self._assumed) and looks_like_a_row(inner):
             self._unread(number, "a row without its left border: %s" % tool_output.quoted(inner))
 
     def finish(self) -> None:
@@ -257,7 +201,7 @@ class _Reader:
             self._no_process(number, line)
             return
         cells = tool_output.cells(line)
-        columns = _header(cells)
+        columns = header_columns(cells)
         if columns:
             self._header(number, columns)
         elif PROCESS in self._columns:
@@ -280,7 +224,7 @@ class _Reader:
             self._problem(number, "no version in the title: %s" % tool_output.quoted(line))
 
     def _header(self, number: int, columns: Columns) -> None:
-        kind = _kind(columns)
+        kind = kind_of(columns)
         if self._below and columns == self._columns.get(kind):
             return  # the same line again
         if PROCESS in self._columns or (kind != PROCESS and self._has_begun()):
@@ -290,7 +234,7 @@ class _Reader:
             self._problem(number, "one more header than is known: %s" % tool_output.quoted(str(columns)))
             return
         self._separate()
-        unknown = [name for cell in columns for name in cell if name.lower() not in _COLUMNS]
+        unknown = [name for cell in columns for name in cell if name.lower() not in COLUMNS]
         if unknown:
             self._problem(number, "unknown columns: %s" % tool_output.quoted(", ".join(unknown)))
         self._columns[kind] = columns
@@ -329,14 +273,14 @@ class _Reader:
         elif self._columns or self._assumed or cells[0][:1].isdigit():
             self._unread(number, "%d cells, which no header has: %s" % (len(cells), tool_output.quoted(line)))
 
-    def _fitting(self, kind: str, cells: List[str], closed: int) -> Optional[_Row]:
+    def _fitting(self, kind: str, cells: List[str], closed: int) -> Optional[Row]:
         """Return the row as one of this kind, None if it has more cells than its header."""
         if kind in self._columns:
-            return _row_below(self._columns[kind], cells, closed)
-        usual = (_row_below(columns, cells, closed) for columns in _USUAL[kind])
+            return row_below(self._columns[kind], cells, closed)
+        usual = (row_below(columns, cells, closed) for columns in USUAL[kind])
         return next((row for row in usual if row and not row.bad and not row.cut), None)
 
-    def _card_row(self, number: int, line: str, row: _Row) -> None:
+    def _card_row(self, number: int, line: str, row: Row) -> None:
         # What is damaged, cut, or stands where the chip's row should be must not become a card by chance.
         sure = not (row.cut or row.bad or self._card or self._may_be_a_chip(row.values))
         sure = sure or ("name" in row.values and row.values.get("health", "").upper() in _HEALTHS)
@@ -351,10 +295,10 @@ class _Reader:
         """A chip's row without a bus id ("| 0  3 | NA | ...") looks like a card's, but for its measures."""
         if not tool_output.is_absent(values.get("health", "")) or not values.get("name", "").isdigit():
             return False
-        unknown = any(name.lower() not in _COLUMNS for cell in self._columns.get(CARD, ()) for name in cell)
+        unknown = any(name.lower() not in COLUMNS for cell in self._columns.get(CARD, ()) for name in cell)
         return unknown or not {"power_w", "temperature_c", "hugepages"}.intersection(values)
 
-    def _chip_row(self, number: int, line: str, row: _Row) -> None:
+    def _chip_row(self, number: int, line: str, row: Row) -> None:
         # Without borders, nothing but its bus id tells a damaged chip's row from the next card's.
         sure = not (row.cut or row.bad) or "bus_id" in row.values or bool(self._edge and row.values)
         if not sure or not self._card:
@@ -365,7 +309,7 @@ class _Reader:
         self._accept(number, CHIP, row, line)
         self._device(number, dict(card, **row.values))
 
-    def _accept(self, number: int, kind: str, row: _Row, line: str) -> None:
+    def _accept(self, number: int, kind: str, row: Row, line: str) -> None:
         self._mark_row(number)
         if kind not in self._columns and kind not in self._assumed:
             self._assumed.add(kind)
@@ -421,7 +365,7 @@ class _Reader:
 
     def _process(self, number: int, line: str, cells: List[str]) -> None:
         columns = self._columns[PROCESS]
-        place = next((i for i, cell in enumerate(columns) if tuple(map(str.lower, cell)) == _NAME), len(columns))
+        place = next((i for i, cell in enumerate(columns) if tuple(map(str.lower, cell)) == NAME), len(columns))
         closed = len(cells)
         if not tool_output.is_whole(line):
             self._cut_line, closed = number, len(cells) - 1
@@ -433,7 +377,7 @@ class _Reader:
         elif more > 0 and place < len(columns):
             cells[place : place + more + 1] = ["|".join(cells[place : place + more + 1])]
             closed = len(cells)
-        row = _row_below(columns, [cell.strip() for cell in cells], closed)
+        row = row_below(columns, [cell.strip() for cell in cells], closed)
         if not row or "npu_id" not in row.values or "pid" not in row.values:
             self._unread(number, "no row of a process: %s" % tool_output.quoted(line))
             return
@@ -458,114 +402,3 @@ class _Reader:
 
     def _problem(self, number: int, why: str) -> None:
         self.problems.append("line %d: %s" % (number, why))
-
-
-def _looks_like_a_row(line: str) -> bool:
-    """A row whose left border is lost; not a line of a log, many of which hold a "|", too."""
-    return line.count("|") > 1 and line[0] != "[" and (tool_output.is_whole(line) or line.split(None, 1)[0].isdigit())
-
-
-def _header(cells: List[str]) -> Optional[Columns]:
-    """Return the columns that this line names, None if it is no header: most of its cells hold names that are known."""
-    filled = [cell for cell in cells if cell.strip()]
-    if not filled or filled[0].lstrip()[0].isdigit():
-        return None
-    columns = tuple(_names(cell) for cell in cells)
-    known = sum(any(name.lower() in _COLUMNS for name in cell) for cell in columns)
-    return columns if known > 1 and known * 2 > len(filled) else None
-
-
-def _names(cell: str) -> Cell:
-    """Return the columns that a header's cell names: known ones, else what wide gaps separate."""
-    names = _known(cell.split())
-    if names is None:
-        names = tuple(name for part in _GAP.split(cell.strip()) for name in _known(part.split()) or (part,))
-    return names
-
-
-def _known(words: List[str]) -> Optional[Cell]:
-    """Return the known names that these words are, longest first ("NPU ID" is one, "NPU Name" two), else None."""
-    names = []
-    at = 0
-    while at < len(words):
-        parts = (" ".join(words[at : at + size]) for size in range(_LONGEST, 0, -1))
-        name = next((part for part in parts if part.lower() in _COLUMNS), None)
-        if name is None:
-            return None
-        names.append(name)
-        at += name.count(" ") + 1
-    return tuple(names)
-
-
-def _kind(columns: Columns) -> str:
-    names = {name.lower() for cell in columns for name in cell}
-    if "process id" in names or "process name" in names:
-        return PROCESS
-    return CARD if "npu" in names or "npu id" in names else CHIP
-
-
-def _row_below(columns: Columns, cells: List[str], closed: int) -> Optional[_Row]:
-    """Return the row's values by these columns; None if it has more cells: which is which is unknown then.
-
-    ``closed``: how many of the cells have their right border. A row that has too few of them was cut.
-    """
-    if len(cells) > len(columns):
-        return None
-    values: Dict[str, Any] = {}
-    problems: List[str] = []
-    bad = 0
-    for text, names in zip(cells[:closed], columns):
-        if not _read_cell(values, problems, text, names):
-            bad += 1
-    if closed < len(cells):
-        _read_beginning(values, cells[closed], columns[closed])
-    return _Row(values, problems, bad, closed < len(columns))
-
-
-def _read_cell(values: Dict[str, Any], problems: List[str], text: str, names: Cell) -> bool:
-    words = _values(text, names)
-    if words is None:
-        wanted = ", ".join(names) or "nothing"
-        problems.append("%s is not one value each of %s" % (tool_output.quoted(text), tool_output.quoted(wanted)))
-        return False
-    good = True
-    for name, word in zip(names, words):
-        if not _read_value(values, name.lower(), word):
-            problems.append("%s is %s" % (name, tool_output.quoted(word)))
-            good = False
-    return good
-
-
-def _read_beginning(values: Dict[str, Any], text: str, names: Cell) -> None:
-    """Read the whole values of a cell that was cut; a text may go on behind the cut."""
-    for name, word in zip(names, _SLASH.sub("/", text).split()):
-        if name.lower() in _TEXTS:
-            return
-        _read_value(values, name.lower(), word)
-
-
-def _read_value(values: Dict[str, Any], name: str, text: str) -> bool:
-    if name not in _COLUMNS or (name not in _TEXTS and tool_output.is_absent(text)):
-        return True
-    key, read = _COLUMNS[name]
-    value = read(text)
-    if value is not None:
-        values.setdefault(key, value)  # of two columns with one meaning, the first
-    return value is not None
-
-
-def _values(text: str, names: Cell) -> Optional[List[str]]:
-    """Return one text a column, None if the cell has more or fewer."""
-    if len(names) < 2:
-        return [text][: len(names)] if names or not text else None
-    if "/" in text:
-        text = _SLASH.sub("/", text)
-    words = text.split()
-    if len(words) == len(names):
-        return words
-    parts = _GAP.split(text)
-    if len(parts) == len(names):
-        return parts
-    if names[-1].lower() == "name" and len(parts) == 1 and len(words) > len(names):
-        return text.split(None, len(names) - 1)
-    return None
