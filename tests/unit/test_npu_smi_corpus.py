@@ -3,19 +3,19 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from ansible.module_utils.ascend.npu.npu_smi import parse_info
 
-EXPECTED = yaml.safe_load((Path(__file__).parents[1] / "corpus" / "npu_smi_info.yml").read_text(encoding="utf-8"))
+from tests import samples
+
+EXPECTED = samples.expected("npu_smi_info")
 DEVICE_FIELDS = EXPECTED["device_fields"].split()
 PROCESS_FIELDS = EXPECTED["process_fields"].split()
 UNITS = {"memory": "_mb", "hbm": "_mb", "hugepages": ""}
+KIND = "npu-smi-info"
 TEXTS = ("name", "health", "bus_id")
 
 
@@ -38,17 +38,9 @@ def fields(names: list[str], line: str) -> dict[str, Any]:
     return row
 
 
-@pytest.fixture(scope="module")
-def corpus() -> Path:
-    folder = os.environ.get("ASCEND_CORPUS")
-    if not folder:
-        pytest.skip("ASCEND_CORPUS names no folder of real output")
-    return Path(folder) / "npu-smi-info"
-
-
 @pytest.mark.parametrize("number", EXPECTED["samples"])
-def test_real_table(corpus: Path, number: str) -> None:
-    sample = next(corpus.glob(f"{number}-*.txt"), None)
+def test_real_table(number: str) -> None:
+    sample = next((path for path in samples.kind(KIND) if path.name.startswith(f"{number}-")), None)
     if sample is None:
         pytest.skip("this folder of real output has no such sample")
     expected = EXPECTED["samples"][number]
@@ -62,8 +54,11 @@ def test_real_table(corpus: Path, number: str) -> None:
     assert [problem.split(":")[0] for problem in info.problems] == [f"line {line}" for line in expected["problems"]]
 
 
-def test_no_sample_is_silent(corpus: Path) -> None:
-    samples = sorted(corpus.glob("*.txt"))
-    assert samples
-    infos = {sample.name: parse_info(sample.read_bytes().decode(errors="replace")) for sample in samples}
+def test_expected_values_have_their_tables() -> None:
+    numbers = {path.name.split("-")[0]: path.name for path in samples.kind(KIND)}
+    samples.hold_names(KIND, [numbers.get(number, number) for number in EXPECTED["samples"]])
+
+
+def test_no_sample_is_silent() -> None:
+    infos = {path.name: parse_info(path.read_bytes().decode(errors="replace")) for path in samples.kind(KIND)}
     assert [name for name, info in infos.items() if not info.devices and not info.problems] == []
