@@ -91,6 +91,7 @@ def replayed(text: str, root: Path) -> Replay:
 
 def _put_folders(root: Path, content: str) -> None:
     folder = root
+    led_to: list[tuple[Path, int]] = []
     for line in content.splitlines():
         if not line.startswith(" "):
             folder = root / _unquoted(line.removesuffix(":")).lstrip("/")
@@ -100,11 +101,19 @@ def _put_folders(root: Path, content: str) -> None:
         if kind == "d":
             (folder / _unquoted(words[1])).mkdir(exist_ok=True)
         elif kind == "l":
-            (folder / _unquoted(words[0])).symlink_to(_unquoted(words[2]))
+            link = folder / _unquoted(words[0])
+            link.symlink_to(_unquoted(words[2]))
+            led_to += [(link, int(size)) for size in words[3:]]
         elif kind == "f":
             _sparse(folder / _unquoted(words[2]), int(words[1]), words[0])
         elif kind == "o":
             (folder / _unquoted(words[1])).touch()  # a device: no reader opens it
+    for link, size in led_to:
+        target = link.readlink()
+        place = Path(os.path.realpath(root / target.relative_to("/") if target.is_absolute() else link.parent / target))
+        if place.is_relative_to(root) and not place.exists():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            _sparse(place, size, "0644")
 
 
 def _put_file(root: Path, section: Section) -> None:
@@ -148,6 +157,8 @@ def _sparse(path: Path, size: int, mode: str) -> None:
 def _write(root: Path, path: str, content: bytes) -> Path:
     place = root / path.lstrip("/")
     place.parent.mkdir(parents=True, exist_ok=True)
+    if place.is_symlink():
+        place.unlink()  # it led to a place of the node, which would now be one of this machine
     place.write_bytes(content)
     return place
 

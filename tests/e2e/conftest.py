@@ -69,17 +69,31 @@ class Fleet:
 
     def playbook(self, *arguments: str) -> Run:
         """Run ansible-playbook on the node; host keys are checked against the fleet's known_hosts."""
-        done = subprocess.run(
-            [Path(sys.executable).with_name("ansible-playbook"), "-i", "inventory/sim", *arguments],
+        done = self._run("ansible-playbook", *arguments)
+        return Run(done.returncode, done.stdout + done.stderr)
+
+    def facts(self, arguments: str = "") -> dict[str, Any]:
+        """The node's facts, as ``ansible -m ascend_facts`` gives them."""
+        done = self._run("ansible", NODE, "-m", "ascend_facts", "-a", arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        result = json.JSONDecoder().raw_decode(done.stdout, done.stdout.index("{"))[0]
+        facts: dict[str, Any] = result["ansible_facts"]["ascend"]
+        return facts
+
+    def _run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        settings = {"ASCEND_SIM_STATE": str(self.state), "ANSIBLE_NOCOLOR": "1"}
+        if program == "ansible":
+            settings["ANSIBLE_CALLBACK_RESULT_FORMAT"] = "json"
+        return subprocess.run(
+            [Path(sys.executable).with_name(program), "-i", "inventory/sim", *arguments],
             cwd=ROOT,
-            env={**os.environ, "ASCEND_SIM_STATE": str(self.state), "ANSIBLE_NOCOLOR": "1"},
+            env={**os.environ, **settings},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=1800,
             check=False,
         )
-        return Run(done.returncode, done.stdout + done.stderr)
 
     def site(self, *arguments: str) -> Run:
         return self.playbook("site.yml", *arguments)

@@ -121,7 +121,14 @@ class Live:
         info = f"package_name=Ascend-cann-toolkit\nversion={V}\narch={ARCH}\nos=linux\npath={home}/{ARCH}-linux\n"
         write(self.root, f"{home}/{ARCH}-linux/ascend_toolkit_install.info", info)
         for library in cann_layout.LIBRARIES:
-            write(self.root, f"{home}/{ARCH}-linux/lib64/{library}", "library")
+            # Deeper than folders are listed.
+            write(self.root, f"{home}/runtime/lib64/{library}", "library")
+            link = self.root / f"{home}/{ARCH}-linux/lib64/{library}".lstrip("/")
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(f"../../runtime/lib64/{library}")
+        # Other names of the same folders, as installers make them.
+        (self.root / f"{ROOT}/ascend-toolkit/{V[:3]}".lstrip("/")).symlink_to(V)
+        (self.root / f"{home}/arm64-linux".lstrip("/")).symlink_to(f"{ARCH}-linux")
         write(self.root, f"{home}/{ARCH}-linux/script/set_env.sh", "export X=1\n")
         write(self.root, f"{ROOT}/ascend-toolkit/set_env.sh", "export X=1\n")
         for component in (*cann_layout.COMPONENTS, "opp_kernel"):

@@ -281,9 +281,14 @@ class Trees:
         return Section("folder %s" % top, {"kind": "folder", "path": top}, "".join(lines)) if lines else None
 
     def _deeper(self, top: str) -> Iterator[str]:
+        """Give the folders further down that are looked into, by their own names: none that a link leads to."""
+        real = os.path.realpath(self._node.path(top))
         for home in (os.path.join(top, "ascend-toolkit", "*"), os.path.join(top, "cann-*")):
             for place in DEEPER:
                 for path in sorted(glob.glob(os.path.join(self._node.path(home), place)))[:MOST_IN_FOLDER]:
+                    below = os.path.relpath(path, self._node.path(top))
+                    if os.path.realpath(path) != os.path.join(real, below):
+                        continue
                     yield path if self._node.root == "/" else path[len(self._node.root.rstrip("/")) :]
 
     def _list(self, folder: str, pattern: str, read: bool, lines: List[str]) -> List[Tuple[str, bool]]:
@@ -311,7 +316,7 @@ class Trees:
         except OSError as error:
             return "? %s %s" % (quoted(name), error.strerror), False
         if stat.S_ISLNK(status.st_mode):
-            return "l %s -> %s" % (quoted(name), quoted(files.link(place) or "")), False
+            return "l %s -> %s%s" % (quoted(name), quoted(files.link(place) or ""), _led_to(place)), False
         mode = "%04o" % stat.S_IMODE(status.st_mode)
         if stat.S_ISDIR(status.st_mode):
             return "d %s %s" % (mode, quoted(name)), True
@@ -323,6 +328,15 @@ class Trees:
         section = None if os.path.islink(self._node.path(path)) else file_section(self._node, path)
         if section:
             self.files.append(section)
+
+
+def _led_to(place: str) -> str:
+    """Return the size of the file that a link leads to: where it lies may be too deep for a list of its own."""
+    try:
+        status = os.stat(place)
+    except OSError:
+        return ""
+    return " %d" % status.st_size if stat.S_ISREG(status.st_mode) else ""
 
 
 def quoted(name: str) -> str:
