@@ -7,13 +7,16 @@ import os
 import signal
 import subprocess
 import tempfile
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Dict, List, Optional
+from typing import IO, Dict, List, Optional, Tuple
 
 GRACE_S = 5  # between asking a process group to end and ending it
-MOST_BYTES = 16 * 1024 * 1024  # of output that is read: a tool gone wild does not fill the memory
+MOST_BYTES = 16 * 1024 * 1024  # of output that is read
+MOST_ANSWER = 1024 * 1024  # of a tool that only tells something: more is no answer, and it is ended
+LOOK_S = 0.2  # how often the output's size is looked at
 
 
 @dataclass(frozen=True)
@@ -36,11 +39,13 @@ def run(
     umask: Optional[int] = 0o022,
     cwd: Optional[str] = None,
     locale: str = "C.UTF-8",
+    most_bytes: Optional[int] = None,
 ) -> Result:
     """Run ``argv`` and return its result; a program that cannot be started has code 127 and the reason as output.
 
     ``env`` replaces the environment (default: the caller's); the locale is ``locale`` either way. Without ``umask`` no
-    code runs between fork and exec, so that threads may call this.
+    code runs between fork and exec, so that threads may call this. A program that prints more than ``most_bytes`` is
+    ended; its code is that of the signal.
     """
     environment = dict(os.environ if env is None else env, LC_ALL=locale, LANG=locale, LANGUAGE="")
     # A file, not a pipe: a daemon that the program leaves behind would hold a pipe open long after the program's end.
@@ -58,17 +63,30 @@ def run(
             )
         except OSError as error:
             return Result(127, str(error), False)
-        timed_out = not _ended(process, timeout_s)
-        if timed_out:
+        timed_out, too_much = _watched(process, timeout_s, output, most_bytes)
+        if timed_out or too_much:
             _end(process)
         output.seek(0)
-        text = output.read(MOST_BYTES).decode("utf-8", "replace")
-    return Result(-signal.SIGKILL if timed_out else process.returncode, text, timed_out)
+        text = output.read(most_bytes or MOST_BYTES).decode("utf-8", "replace")
+    return Result(-signal.SIGKILL if timed_out or too_much else process.returncode, text, timed_out)
 
 
 def query(argv: List[str], timeout_s: float) -> Result:
     """Run a program that only tells something: locale C, safe to call from several threads at once."""
-    return run(argv, timeout_s, umask=None, locale="C")
+    return run(argv, timeout_s, umask=None, locale="C", most_bytes=MOST_ANSWER)
+
+
+def _watched(
+    process: "subprocess.Popen[bytes]", timeout_s: float, output: IO[bytes], most_bytes: Optional[int]
+) -> Tuple[bool, bool]:
+    """Wait for the program's end; return whether it missed its time, and whether it printed too much."""
+    until = time.monotonic() + timeout_s
+    while not _ended(process, min(LOOK_S, max(0.0, until - time.monotonic()))):
+        if most_bytes and os.fstat(output.fileno()).st_size > most_bytes:
+            return False, True
+        if time.monotonic() >= until:
+            return True, False
+    return False, False
 
 
 def _set_umask(umask: int) -> None:

@@ -45,7 +45,7 @@ def finding(
         "name": name,
         "problem": problem,
         "wanted": wanted,
-        "found": shortened(found),
+        "found": shortened(_printable(found)),
         "where": where,
         "remedy": remedy,
     }
@@ -67,6 +67,11 @@ def bounded(findings: List[Finding], room: int) -> List[Finding]:
     remedy = "cure those above first, then look again: ansible NODE -m ascend_facts"
     more = finding("facts", "findings-left-out", problem, "a node with few faults", ", ".join(counts), "", remedy)
     return [*findings[:kept], more]
+
+
+def _printable(words: str) -> str:
+    """Return words that do no harm on a terminal or in a report."""
+    return "".join(c if c.isprintable() or c == "\n" else "\\x%02x" % ord(c) for c in words)
 
 
 def shortened(words: str) -> str:

@@ -65,6 +65,17 @@ def test_a_program_that_ignores_being_asked_is_ended(monkeypatch: pytest.MonkeyP
     assert done.timed_out
 
 
+def test_a_question_that_is_answered_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "LOOK_S", 0.01)
+    done = command.query(["yes"], 60)
+    assert (done.code, done.timed_out) == (-signal.SIGKILL, False)
+    assert len(done.output) == command.MOST_ANSWER
+
+
+def test_a_question_is_asked_in_locale_c() -> None:
+    assert command.query(["sh", "-c", "echo $LC_ALL $LANG ${LANGUAGE:-none}"], 10).output == "C C none\n"
+
+
 def test_the_last_lines() -> None:
     done = run(["sh", "-c", "for n in 1 2 3 4; do echo $n; done"], 10, cwd=os.sep)
     assert done.last_lines(2) == "3\n4"

@@ -41,7 +41,7 @@ def read_npu(node: Node, timeout_s: float) -> Tuple[Facts, List[Finding]]:
         )
         return _facts(node, None, False), [missing]
     result = node.run([program, "info"], timeout_s)
-    info = npu_smi.parse_info(result.output)
+    info = npu_smi.parse_info("" if result.timed_out else result.output)
     silent = _why_silent(program, result, info, timeout_s)
     facts = _facts(node, info, silent is None)
     findings = ([silent] if silent else []) + _unread(program, info, silent is None)
@@ -131,6 +131,9 @@ def _why_silent(program: str, result: Result, info: npu_smi.NpuSmiInfo, timeout_
     if known:
         symptom = known[0]
         return finding("npu", symptom.name, symptom.what, wanted, said, program, symptom.remedy)
+    if result.code < 0:
+        found = "ended by signal %d: %s" % (-result.code, said)
+        return finding("npu", "tool-crashed", "npu-smi crashes", wanted, found, program, "dmesg | tail")
     if result.code != 0:
         found = "exit code %d: %s" % (result.code, said)
         return finding("npu", "npu-smi-fails", "npu-smi fails", wanted, found, program, "npu-smi info  # as root")
