@@ -116,6 +116,8 @@ def test_why_npu_smi_says_nothing(tmp_path: Path, result: Result, name: str, fou
 def test_an_answer_with_an_error_code_is_kept_and_not_trusted(tmp_path: Path) -> None:
     facts, findings = cards.read_npu(node(tmp_path, Programs({"npu-smi info": Result(1, table("OK"), False)})), 5)
     assert (facts["answered"], len(facts["devices"]), names(findings)) == (False, 1, ["npu-smi-fails"])
+    assert facts["processes_from"] == "/proc"
+    assert cards.fewer_visible(facts, 8) == []
 
 
 def test_who_holds_the_cards_when_npu_smi_hangs(tmp_path: Path) -> None:

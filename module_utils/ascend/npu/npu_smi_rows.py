@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rows of npu-smi's table: which columns a header names, and what the cells of a row below it hold."""
+"""One line of npu-smi's table: which columns a header names, of which kind a row is, what its cells hold.
+
+A header's cell names one column or several ("Chip  Phy-ID"); a row's cell below it holds one value for each. Where a
+card and its chip are told apart, a row is read by both headers and is of the kind in which fewer cells are wrong.
+Whether it is good enough to be believed is asked afterwards: ``is_card`` and ``is_chip``.
+"""
 
 from __future__ import annotations
 
@@ -9,24 +14,28 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from ansible.module_utils.ascend.npu import tool_output
 
-CARD, CHIP, PROCESS = "card", "chip", "process"
-MOST_CHARACTERS = 128  # of a name, a version, a word for the health: what is longer is damage
+CARD, CHIP, PROCESS = "card", "chip", "process"  # the kinds of rows, and of the headers above them
+
+Cell = Tuple[str, ...]  # the columns that one cell of a header names
+Columns = Tuple[Cell, ...]
+
+_MOST_CHARACTERS = 128  # of a name or a word for the health: what is longer is damage
 
 
-def _words(text: str) -> Optional[str]:
-    return text if 0 < len(text) <= MOST_CHARACTERS and tool_output.bus_id(text) is None else None
+def _word(text: str) -> Optional[str]:
+    return _free_text(text) if text and tool_output.bus_id(text) is None else None
 
 
-def _free(text: str) -> Optional[str]:
-    return text if len(text) <= MOST_CHARACTERS else None
+def _free_text(text: str) -> Optional[str]:
+    return text if len(text) <= _MOST_CHARACTERS else None
 
 
 # A column's name in small letters -> what its value is called here, and how it is read. Every name that has been seen.
-COLUMNS: Dict[str, Tuple[str, Callable[[str], Any]]] = {
+_COLUMNS: Dict[str, Tuple[str, Callable[[str], Any]]] = {
     "npu": ("npu_id", tool_output.count),
     "npu id": ("npu_id", tool_output.count),
-    "name": ("name", _words),
-    "health": ("health", _words),
+    "name": ("name", _word),
+    "health": ("health", _word),
     "power(w)": ("power_w", tool_output.number),
     "temp(c)": ("temperature_c", tool_output.integer),
     "hugepages-usage(page)": ("hugepages", tool_output.pair),
@@ -40,18 +49,17 @@ COLUMNS: Dict[str, Tuple[str, Callable[[str], Any]]] = {
     "hbm-usage(mb)": ("hbm", tool_output.pair),
     "process id": ("pid", tool_output.count),
     "process id in container": ("container_pid", tool_output.count),
-    "process name": ("process_name", _free),
+    "process name": ("process_name", _free_text),
     "process memory(mb)": ("memory_mb", tool_output.count),
 }
-_LONGEST = max(len(name.split()) for name in COLUMNS)
+_MOST_WORDS = max(len(name.split()) for name in _COLUMNS)
 _TEXTS = ("name", "health", "process name")  # "NA" and "-" are words there, and blanks belong to them
-NAME = ("process name",)
-Cell = Tuple[str, ...]  # the columns that one cell of a header names
-Columns = Tuple[Cell, ...]
+
 # Where no header is left (npu-smi info | grep 910B3): a row is read if it is whole and fits one of these.
 _CARD_MEASURES = ("Power(W)", "Temp(C)", "Hugepages-Usage(page)")
 _CHIP_MEASURES = ("AICore(%)", "Memory-Usage(MB)", "HBM-Usage(MB)")
-USUAL: Dict[str, Tuple[Columns, ...]] = {
+_EITHER_ID = "Device or Phy-ID"  # no known column: which of both it is, a header alone could say
+_USUAL: Dict[str, Tuple[Columns, ...]] = {
     CARD: (
         (("NPU", "Name"), ("Health",), _CARD_MEASURES),
         (("NPU", "Name"), ("Health",), _CARD_MEASURES[:2]),
@@ -59,22 +67,85 @@ USUAL: Dict[str, Tuple[Columns, ...]] = {
     ),
     CHIP: (
         (("Chip",), ("Bus-Id",), _CHIP_MEASURES),
-        (("Chip", "Device or Phy-ID"), ("Bus-Id",), _CHIP_MEASURES),
-        (("Chip", "Device or Phy-ID"), ("Bus-Id",), _CHIP_MEASURES[:2]),
+        (("Chip", _EITHER_ID), ("Bus-Id",), _CHIP_MEASURES),
+        (("Chip", _EITHER_ID), ("Bus-Id",), _CHIP_MEASURES[:2]),
         ((), (), ("Bus-Id",), _CHIP_MEASURES),
     ),
 }
-_SLASH = re.compile(r"\s*/\s*")
+# One of these words makes a row a card's even if its measures are damaged or cut off.
+_HEALTHS = ("OK", "WARNING", "ALARM", "CRITICAL", "UNKNOWN", "OFFLINE")
 _GAP = re.compile(r"\s{2,}|\t")
+
+
+def header_columns(line: str) -> Optional[Columns]:
+    """Return the columns that this line names, None if it is no header: most of its cells hold names that are known."""
+    cells = tool_output.cells(line)
+    filled = [cell for cell in cells if cell.strip()]
+    if not filled or filled[0].lstrip()[0].isdigit():
+        return None
+    columns = tuple(_column_names(cell) for cell in cells)
+    known = sum(any(map(_is_known, names)) for names in columns)
+    return columns if known > 1 and known * 2 > len(filled) else None
+
+
+def kind_of(columns: Columns) -> str:
+    """Return of which kind the rows below a header are."""
+    names = {name.lower() for cell in columns for name in cell}
+    if names & {"process id", "process name"}:
+        return PROCESS
+    return CARD if names & {"npu", "npu id"} else CHIP
+
+
+def unknown_names(columns: Columns) -> List[str]:
+    """Return the names whose values are left out, as they stand in the header."""
+    return [name for names in columns for name in names if not _is_known(name)]
+
+
+def _is_known(name: str) -> bool:
+    return name.lower() in _COLUMNS
+
+
+def _column_names(cell: str) -> Cell:
+    """Return the columns that a header's cell names: known ones, else what wide gaps separate."""
+    names = _known_names(cell.split())
+    if names is None:
+        names = tuple(name for part in _GAP.split(cell.strip()) for name in _known_names(part.split()) or (part,))
+    return names
+
+
+def _known_names(words: List[str]) -> Optional[Cell]:
+    """Return the known names that these words are, longest first ("NPU ID" is one, "NPU Name" two), else None."""
+    names = []
+    at = 0
+    while at < len(words):
+        parts = (" ".join(words[at : at + size]) for size in range(_MOST_WORDS, 0, -1))
+        name = next(filter(_is_known, parts), None)
+        if name is None:
+            return None
+        names.append(name)
+        at += name.count(" ") + 1
+    return tuple(names)
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The texts between a row's borders, and how many of them have their right border: the last one may be cut.
+
+    Of a cut one, the word in which it was cut is gone.
+    """
+
+    texts: List[str]
+    closed: int
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row read below one header: its values, what is wrong and with how many cells, and whether it was cut."""
+    """What one kind's header makes of a row. ``cut``: cells are missing at its end, or the last one is not whole."""
 
+    kind: str
     values: Dict[str, Any]
     problems: List[str]
-    bad: int
+    bad_cells: int
     cut: bool
 
 
@@ -83,101 +154,132 @@ def looks_like_a_row(line: str) -> bool:
     return line.count("|") > 1 and line[0] != "[" and (tool_output.is_whole(line) or line.split(None, 1)[0].isdigit())
 
 
-def header_columns(cells: List[str]) -> Optional[Columns]:
-    """Return the columns that this line names, None if it is no header: most of its cells hold names that are known."""
-    filled = [cell for cell in cells if cell.strip()]
-    if not filled or filled[0].lstrip()[0].isdigit():
-        return None
-    columns = tuple(_names(cell) for cell in cells)
-    known = sum(any(name.lower() in COLUMNS for name in cell) for cell in columns)
-    return columns if known > 1 and known * 2 > len(filled) else None
+def row_cells(line: str) -> Cells:
+    """Return the cells of a row that begins with its left border."""
+    texts = tool_output.cells(line)
+    if tool_output.is_whole(line):
+        return Cells(texts, len(texts))
+    return Cells(tool_output.without_cut_word(line, texts), len(texts) - 1)
 
 
-def _names(cell: str) -> Cell:
-    """Return the columns that a header's cell names: known ones, else what wide gaps separate."""
-    names = _known(cell.split())
-    if names is None:
-        names = tuple(name for part in _GAP.split(cell.strip()) for name in _known(part.split()) or (part,))
-    return names
+def card_or_chip(headers: Dict[str, Columns], cells: Cells, chip_expected: bool) -> Optional[Row]:
+    """Return the row as one of a card or of a chip, whichever it fits better; None if it has more cells than both."""
+    card, chip = _fitting(CARD, headers, cells), _fitting(CHIP, headers, cells)
+    if card is None or chip is None:
+        return card or chip
+    if card.bad_cells == chip.bad_cells:
+        return chip if chip_expected else card
+    return min(card, chip, key=lambda row: row.bad_cells)
 
 
-def _known(words: List[str]) -> Optional[Cell]:
-    """Return the known names that these words are, longest first ("NPU ID" is one, "NPU Name" two), else None."""
-    names = []
-    at = 0
-    while at < len(words):
-        parts = (" ".join(words[at : at + size]) for size in range(_LONGEST, 0, -1))
-        name = next((part for part in parts if part.lower() in COLUMNS), None)
-        if name is None:
-            return None
-        names.append(name)
-        at += name.count(" ") + 1
-    return tuple(names)
+def process_row(columns: Columns, cells: Cells) -> Optional[Row]:
+    """Return the row of a process; None if it has more cells than its header.
 
-
-def kind_of(columns: Columns) -> str:
-    names = {name.lower() for cell in columns for name in cell}
-    if "process id" in names or "process name" in names:
-        return PROCESS
-    return CARD if "npu" in names or "npu id" in names else CHIP
-
-
-def row_below(columns: Columns, cells: List[str], closed: int) -> Optional[Row]:
-    """Return the row's values by these columns; None if it has more cells: which is which is unknown then.
-
-    ``closed``: how many of the cells have their right border. A row that has too few of them was cut.
+    The name alone is free text: what is too many are the pieces of a name that holds the border's character. Where
+    cells are missing, that character hides which cell is which from the name on.
     """
-    if len(cells) > len(columns):
+    texts, closed = cells.texts, cells.closed
+    name_at = next((at for at, names in enumerate(columns) if _is_process_name(names)), len(columns))
+    too_many = len(texts) - len(columns)
+    if closed < len(columns):
+        texts, closed = texts[:name_at], min(closed, name_at)
+    elif too_many > 0 and name_at < len(columns):
+        after = name_at + 1 + too_many
+        texts = [*texts[:name_at], "|".join(texts[name_at:after]), *texts[after:]]
+        closed = len(texts)
+    return _row(PROCESS, columns, Cells(texts, closed))
+
+
+def _is_process_name(names: Cell) -> bool:
+    return [name.lower() for name in names] == ["process name"]
+
+
+def is_card(row: Row, headers: Dict[str, Columns], chip_expected: bool) -> bool:
+    """What is damaged, cut, or stands where the chip's row should be must not become a card by chance."""
+    if "npu_id" not in row.values:
+        return False
+    if "name" in row.values and row.values.get("health", "").upper() in _HEALTHS:
+        return True
+    return not (row.cut or row.bad_cells or chip_expected or _may_be_a_chip(row.values, headers.get(CARD, ())))
+
+
+def is_chip(row: Row, bordered: bool) -> bool:
+    """Without borders, nothing but its bus id tells a damaged chip's row from the next card's."""
+    return not (row.cut or row.bad_cells) or "bus_id" in row.values or (bordered and bool(row.values))
+
+
+def is_process(row: Row) -> bool:
+    """A process without a number, or on no NPU, is none."""
+    return "npu_id" in row.values and "pid" in row.values
+
+
+def _may_be_a_chip(values: Dict[str, Any], columns: Columns) -> bool:
+    """A chip's row without a bus id ("| 0  3 | NA | ...") looks like a card's, but for its measures."""
+    if not tool_output.is_absent(values.get("health", "")) or not values.get("name", "").isdigit():
+        return False
+    return bool(unknown_names(columns)) or not {"power_w", "temperature_c", "hugepages"}.intersection(values)
+
+
+def _fitting(kind: str, headers: Dict[str, Columns], cells: Cells) -> Optional[Row]:
+    if kind in headers:
+        return _row(kind, headers[kind], cells)
+    usual = (_row(kind, columns, cells) for columns in _USUAL[kind])
+    return next((row for row in usual if row and not row.bad_cells and not row.cut), None)
+
+
+def _row(kind: str, columns: Columns, cells: Cells) -> Optional[Row]:
+    """Return the row's values by these columns; None if it has more cells: which is which is unknown then."""
+    if len(cells.texts) > len(columns):
         return None
-    values: Dict[str, Any] = {}
+    row_values: Dict[str, Any] = {}
     problems: List[str] = []
-    bad = 0
-    for text, names in zip(cells[:closed], columns):
-        if not _read_cell(values, problems, text, names):
-            bad += 1
-    if closed < len(cells):
-        _read_beginning(values, cells[closed], columns[closed])
-    return Row(values, problems, bad, closed < len(columns))
+    bad_cells = 0
+    for text, names in zip(cells.texts[: cells.closed], columns):
+        wrong = _read_cell(row_values, text.strip(), names)
+        problems += wrong
+        bad_cells += bool(wrong)
+    if cells.closed < len(cells.texts):
+        _read_cut_cell(row_values, cells.texts[cells.closed], columns[cells.closed])
+    return Row(kind, row_values, problems, bad_cells, cells.closed < len(columns))
 
 
-def _read_cell(values: Dict[str, Any], problems: List[str], text: str, names: Cell) -> bool:
-    words = _values(text, names)
+def _read_cell(values: Dict[str, Any], text: str, names: Cell) -> List[str]:
+    """Add the cell's values to ``values``; return what is wrong with it."""
+    words = _one_text_each(text, names)
     if words is None:
         wanted = ", ".join(names) or "nothing"
-        problems.append("%s is not one value each of %s" % (tool_output.quoted(text), tool_output.quoted(wanted)))
-        return False
-    good = True
-    for name, word in zip(names, words):
-        if not _read_value(values, name.lower(), word):
-            problems.append("%s is %s" % (name, tool_output.quoted(word)))
-            good = False
-    return good
+        return ["%s is not one value each of %s" % (tool_output.quoted(text), tool_output.quoted(wanted))]
+    pairs = zip(names, words)
+    return ["%s is %s" % (name, tool_output.quoted(word)) for name, word in pairs if not _read_value(values, name, word)]
 
 
-def _read_beginning(values: Dict[str, Any], text: str, names: Cell) -> None:
-    """Read the whole values of a cell that was cut; a text may go on behind the cut."""
-    for name, word in zip(names, _SLASH.sub("/", text).split()):
+def _read_cut_cell(values: Dict[str, Any], text: str, names: Cell) -> None:
+    """Add the whole values of a cell that was cut; a text may go on behind the cut."""
+    for name, word in zip(names, _with_tight_slashes(text).split()):
         if name.lower() in _TEXTS:
             return
-        _read_value(values, name.lower(), word)
+        _read_value(values, name, word)
 
 
 def _read_value(values: Dict[str, Any], name: str, text: str) -> bool:
-    if name not in COLUMNS or (name not in _TEXTS and tool_output.is_absent(text)):
+    """Add the value if there is one; return whether it is as it should be."""
+    name = name.lower()
+    if name not in _COLUMNS or (name not in _TEXTS and tool_output.is_absent(text)):
         return True
-    key, read = COLUMNS[name]
+    key, read = _COLUMNS[name]
     value = read(text)
     if value is not None:
         values.setdefault(key, value)  # of two columns with one meaning, the first
     return value is not None
 
 
-def _values(text: str, names: Cell) -> Optional[List[str]]:
+def _one_text_each(text: str, names: Cell) -> Optional[List[str]]:
     """Return one text a column, None if the cell has more or fewer."""
-    if len(names) < 2:
-        return [text][: len(names)] if names or not text else None
-    if "/" in text:
-        text = _SLASH.sub("/", text)
+    if not names:
+        return None if text else []
+    if len(names) == 1:
+        return [text]
+    text = _with_tight_slashes(text)
     words = text.split()
     if len(words) == len(names):
         return words
@@ -187,3 +289,8 @@ def _values(text: str, names: Cell) -> Optional[List[str]]:
     if names[-1].lower() == "name" and len(parts) == 1 and len(words) > len(names):
         return text.split(None, len(names) - 1)
     return None
+
+
+def _with_tight_slashes(text: str) -> str:
+    """Return "3318/65536" for "3318 / 65536": one word, then, is one value."""
+    return "/".join(part.strip() for part in text.split("/"))
