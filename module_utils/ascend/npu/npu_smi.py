@@ -7,11 +7,12 @@ How a table is read, line by line:
   versions decide nothing. Where it is lost, the usual columns are assumed for rows that fit them wholly.
 * A card has two rows, one below the other, and borders around them. The card's row waits for the chip's; the two are a
   ``Device``. What else comes first (a border, an unreadable line, the next card) ends the wait: half a card is reported
-  rather than one with another's values. The kind of a row is told by its values (``npu_smi_rows``).
+  rather than one with another's values. The values of a row tell of which kind it is (``npu_smi_rows``).
 * Below the header of the processes, a row is a ``Process``, or says that an NPU has none.
-* What cannot be read becomes a line in ``problems``; everything readable around it is kept. Nothing raises on text. That
-  lines are missing shows in the borders (``_Frame``), but not if one card's end, the next one's beginning and the border
-  between them are gone. What follows a second title or header is another table: it is not read.
+* A second title, or a header behind rows, begins another table: reading ends there.
+* What cannot be read becomes a line in ``problems``; everything readable around it is kept. Nothing raises on text.
+* The borders show that lines are missing (``_Frame``), except where the end of one card, the beginning of the next and
+  the border between them are gone together: the text alone cannot tell that.
 
 Seen: npu-smi 21.0.3 to 25.5 and the Ascend 950's; cards of one to four chips; tables quoted with "> ", cut, elided,
 without title, header or borders, with log lines around and between.
@@ -25,7 +26,7 @@ from typing import Any, Callable, Dict, List, Optional, Set, Tuple
 
 from ansible.module_utils.ascend.npu import npu_smi_rows as rows
 from ansible.module_utils.ascend.npu import tool_output
-from ansible.module_utils.ascend.npu.npu_smi_rows import CARD, PROCESS, Cells, Columns, Row
+from ansible.module_utils.ascend.npu.npu_smi_rows import CARD, PROCESS, Columns, Row
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ class _Frame:
     def heading(self, number: int, what: str) -> None:
         self._last, self._open, self._empty = (number, what), True, 0
 
-    def row(self, number: int, cut: bool) -> None:
+    def row(self, number: int, cut: bool = False) -> None:
         self._say_empty()
         self._last, self._open = (number, CUT_ROW if cut else ROW), True
 
@@ -162,7 +163,7 @@ class _Reader:
         self._tool_version: Optional[str] = None
         self._driver_version: Optional[str] = None
         self._devices: Dict[Tuple[int, Optional[int]], Device] = {}  # by NPU and chip
-        self._processes: Dict[Tuple[int, Optional[int], int], Process] = {}  # by NPU, chip and number
+        self._processes: Dict[Tuple[int, int, Optional[int]], Process] = {}  # by number, NPU and chip
         self._idle: Dict[int, None] = {}  # a set in the table's order
         self._problems: List[str] = []
         self._frame = _Frame(self._problem)
@@ -310,16 +311,15 @@ class _Reader:
         self._devices[key] = device
 
     def _process_row(self, number: int, line: str) -> None:
-        cells = rows.row_cells(line)
-        row = rows.process_row(self._headers[PROCESS], cells)
+        row = rows.process_row(self._headers[PROCESS], rows.row_cells(line))
         if not row or not rows.is_process(row):
             self._unread_row(number, "no row of a process", line)
             return
         self._accept(number, line, row)
         process = _process(row.values)
-        key = (process.npu_id, process.chip_id, process.pid)
+        key = (process.pid, process.npu_id, process.chip_id)
         if key in self._processes:
-            self._problem(number, "process %d on NPU %d chip %s is there twice" % (process.pid, process.npu_id, process.chip_id))
+            self._problem(number, "process %d on NPU %d chip %s is there twice" % key)
             return
         self._processes[key] = process
 
@@ -328,7 +328,7 @@ class _Reader:
         if not match:
             self._unread(number, "not understood", line)
             return
-        self._frame.row(number, cut=False)
+        self._frame.row(number)
         if match.group(1):
             self._idle[int(match.group(1))] = None
 

@@ -231,16 +231,16 @@ def _row(kind: str, columns: Columns, cells: Cells) -> Optional[Row]:
     """Return the row's values by these columns; None if it has more cells: which is which is unknown then."""
     if len(cells.texts) > len(columns):
         return None
-    row_values: Dict[str, Any] = {}
+    values: Dict[str, Any] = {}
     problems: List[str] = []
     bad_cells = 0
     for text, names in zip(cells.texts[: cells.closed], columns):
-        wrong = _read_cell(row_values, text.strip(), names)
+        wrong = _read_cell(values, text.strip(), names)
         problems += wrong
         bad_cells += bool(wrong)
     if cells.closed < len(cells.texts):
-        _read_cut_cell(row_values, cells.texts[cells.closed], columns[cells.closed])
-    return Row(kind, row_values, problems, bad_cells, cells.closed < len(columns))
+        _read_cut_cell(values, cells.texts[cells.closed], columns[cells.closed])
+    return Row(kind, values, problems, bad_cells, cells.closed < len(columns))
 
 
 def _read_cell(values: Dict[str, Any], text: str, names: Cell) -> List[str]:
@@ -249,8 +249,8 @@ def _read_cell(values: Dict[str, Any], text: str, names: Cell) -> List[str]:
     if words is None:
         wanted = ", ".join(names) or "nothing"
         return ["%s is not one value each of %s" % (tool_output.quoted(text), tool_output.quoted(wanted))]
-    pairs = zip(names, words)
-    return ["%s is %s" % (name, tool_output.quoted(word)) for name, word in pairs if not _read_value(values, name, word)]
+    wrong = [(name, word) for name, word in zip(names, words) if not _read_value(values, name, word)]
+    return ["%s is %s" % (name, tool_output.quoted(word)) for name, word in wrong]
 
 
 def _read_cut_cell(values: Dict[str, Any], text: str, names: Cell) -> None:
