@@ -17,7 +17,8 @@ PLACES = ("/usr/local/bin", "/usr/local/sbin", "/usr/local/Ascend/driver/tools")
 UNHEALTHY_ASKED = 16  # chips whose errors are asked for, one call each
 SHOWN = 5  # lines or chips that a finding names before it counts the rest
 _NOT_SAID = ("hugepages_used", "hugepages_total")  # in the table, of no use to a plan or a report
-_FAMILY = re.compile(r"(?:Ascend\s*)?(910B|310P|310B)", re.IGNORECASE)
+# A "910B" without a number after it is an older chip of the 910 family.
+_FAMILY = re.compile(r"(?:Ascend\s*)?(910B(?=[0-9])|310P|310B)", re.IGNORECASE)
 
 Facts = Dict[str, Any]
 

@@ -4,7 +4,7 @@
 How a table is read, line by line:
 
 * A header (of the cards, their chips, the processes) names the columns of its rows, in their order: widths and driver
-  versions decide nothing. Where it is lost, the usual columns are assumed for rows that fit them wholly.
+  versions decide nothing. Where a card's or chip's is lost, rows are read that fit the usual columns wholly.
 * A card has two rows, one below the other, and borders around them. The card's row waits for the chip's; the two are a
   ``Device``. What else comes first (a border, an unreadable line, the next card) ends the wait: half a card is reported
   rather than one with another's values. The values of a row tell of which kind it is (``npu_smi_rows``).
@@ -190,6 +190,7 @@ class _Reader:
             self._unread(number, "a row without its left border", line)
 
     def finish(self) -> NpuSmiInfo:
+        """Return what was read, when there are no more lines."""
         self._end_card()
         if not self._over:
             self._frame.end(PROCESS in self._headers)
@@ -333,6 +334,7 @@ class _Reader:
             self._idle[int(match.group(1))] = None
 
     def _accept(self, number: int, line: str, row: Row) -> None:
+        # Pieces of a process's name ("a|b") may stand for the cells that were cut off.
         self._frame.row(number, row.cut or not tool_output.is_whole(line))
         if row.kind not in self._headers and row.kind not in self._headless:
             self._headless.add(row.kind)

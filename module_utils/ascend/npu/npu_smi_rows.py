@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """One line of npu-smi's table: which columns a header names, of which kind a row is, what its cells hold.
 
-A header's cell names one column or several ("Chip  Phy-ID"); a row's cell below it holds one value for each. Where a
-card and its chip are told apart, a row is read by both headers and is of the kind in which fewer cells are wrong.
-Whether it is good enough to be believed is asked afterwards: ``is_card`` and ``is_chip``.
+A header's cell names one column or several ("Chip  Phy-ID"); a row's cell below it holds one value for each. A row
+of the cards is read by both of their headers, and is a card's or a chip's by which fewer of its cells are wrong. Whether
+it is good enough to be believed is asked afterwards (``is_card``, ``is_chip``): a wrong value is worse than none.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ class Row:
 
 
 def looks_like_a_row(line: str) -> bool:
-    """A row whose left border is lost; not a line of a log, many of which hold a "|", too."""
+    """Whether this is a row whose left border is lost; not a line of a log, many of which hold a "|", too."""
     return line.count("|") > 1 and line[0] != "[" and (tool_output.is_whole(line) or line.split(None, 1)[0].isdigit())
 
 
@@ -163,7 +163,7 @@ def row_cells(line: str) -> Cells:
 
 
 def card_or_chip(headers: Dict[str, Columns], cells: Cells, chip_expected: bool) -> Optional[Row]:
-    """Return the row as one of a card or of a chip, whichever it fits better; None if it has more cells than both."""
+    """Return the row as a card's or a chip's, whichever header it fits better, the expected one if both; None if neither."""
     card, chip = _fitting(CARD, headers, cells), _fitting(CHIP, headers, cells)
     if card is None or chip is None:
         return card or chip
@@ -195,7 +195,7 @@ def _is_process_name(names: Cell) -> bool:
 
 
 def is_card(row: Row, headers: Dict[str, Columns], chip_expected: bool) -> bool:
-    """What is damaged, cut, or stands where the chip's row should be must not become a card by chance."""
+    """Whether to believe it: what is damaged, cut, or stands in a chip's place must not become a card by chance."""
     if "npu_id" not in row.values:
         return False
     if "name" in row.values and row.values.get("health", "").upper() in _HEALTHS:
@@ -204,23 +204,24 @@ def is_card(row: Row, headers: Dict[str, Columns], chip_expected: bool) -> bool:
 
 
 def is_chip(row: Row, bordered: bool) -> bool:
-    """Without borders, nothing but its bus id tells a damaged chip's row from the next card's."""
+    """Whether to believe it: without borders, only its bus id tells a damaged chip's row from the next card's."""
     return not (row.cut or row.bad_cells) or "bus_id" in row.values or (bordered and bool(row.values))
 
 
 def is_process(row: Row) -> bool:
-    """A process without a number, or on no NPU, is none."""
+    """Whether to believe it: without a number, or on no NPU, it is no process."""
     return "npu_id" in row.values and "pid" in row.values
 
 
 def _may_be_a_chip(values: Dict[str, Any], columns: Columns) -> bool:
-    """A chip's row without a bus id ("| 0  3 | NA | ...") looks like a card's, but for its measures."""
+    """Whether a card's row may be a chip's without a bus id ("| 0  3 | NA | ..."): its measures alone would tell."""
     if not tool_output.is_absent(values.get("health", "")) or not values.get("name", "").isdigit():
         return False
     return bool(unknown_names(columns)) or not {"power_w", "temperature_c", "hugepages"}.intersection(values)
 
 
 def _fitting(kind: str, headers: Dict[str, Columns], cells: Cells) -> Optional[Row]:
+    """Return the row as one of this kind, by its header or the first of the usual ones that it fits wholly."""
     if kind in headers:
         return _row(kind, headers[kind], cells)
     usual = (_row(kind, columns, cells) for columns in _USUAL[kind])
