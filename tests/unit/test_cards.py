@@ -189,7 +189,9 @@ def test_an_owner_without_a_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("names_in_table", "families"),
     [
-        (["910B3", "910B2C"], ["910b"]), (["310P3", "310B4"], ["310b", "310p"]), (["Ascend910", "910A", "910B", "xxx"], []),
+        (["910B3", "910B2C"], ["910b"]),
+        (["310P3", "310B4"], ["310b", "310p"]),
+        (["Ascend910", "910A", "910B", "xxx"], []),
         (["Ascend910B1"], ["910b"]),
     ],
 )  # fmt: skip

@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.fuzz.tables import Layout, Table, any_table
+from tests.hangs import no_hang
 
 PROGRAM = Path(__file__).resolve().parents[2] / "sim/node/bin/npu-smi"
 SETTINGS = """\
@@ -495,6 +496,14 @@ def test_rows_of_processes(written: list[str], processes: int, idle: tuple[int, 
     assert info.devices == DEVICES
 
 
+@pytest.mark.parametrize("row", ["| 1  0 | 12345 | py|thon | 5", "| 1  0 | 12345 | py|th|o", "| 1  0 | 12345 | p|y"])
+def test_a_cut_name_that_holds_the_borders_character(row: str) -> None:
+    head = next(number for number, line in enumerate(LINES, 1) if "Process id" in line) + 1
+    info = parse_info("\n".join([*LINES[:head], row]))
+    assert info.processes == (Process(1, 0, 12345, "", None),)
+    assert lines_of(info) == [head + 1]
+
+
 def test_a_process_table_that_is_not_closed() -> None:
     info = parse_info("\n".join(LINES[:-1]))
     assert (info.devices, info.processes) == (DEVICES, PROCESSES)
@@ -578,8 +587,10 @@ def test_problems_are_short_and_it_is_quick() -> None:
         "| npu-smi" + " " * 200000,
         "| No running processes found" + " " * 200000 + "in",
         "| 1 " + "/ " * 100000 + "|",
+        "| 0 910B3 | OK | 1/2" + " " * 200000 + "x |",
     ):
-        info = parse_info(text)
+        with no_hang():
+            info = parse_info(text)
         assert all(len(problem) < 400 for problem in info.problems)
 
 

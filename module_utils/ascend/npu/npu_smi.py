@@ -334,8 +334,7 @@ class _Reader:
             self._idle[int(match.group(1))] = None
 
     def _accept(self, number: int, line: str, row: Row) -> None:
-        # Pieces of a process's name ("a|b") may stand for the cells that were cut off.
-        self._frame.row(number, row.cut or not tool_output.is_whole(line))
+        self._frame.row(number, row.cut)
         if row.kind not in self._headers and row.kind not in self._headless:
             self._headless.add(row.kind)
             if self._left_out:

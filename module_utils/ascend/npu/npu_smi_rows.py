@@ -2,8 +2,8 @@
 """One line of npu-smi's table: which columns a header names, of which kind a row is, what its cells hold.
 
 A header's cell names one column or several ("Chip  Phy-ID"); a row's cell below it holds one value for each. A row
-of the cards is read by both of their headers, and is a card's or a chip's by which fewer of its cells are wrong. Whether
-it is good enough to be believed is asked afterwards (``is_card``, ``is_chip``): a wrong value is worse than none.
+above the processes is read by both headers there, and is a card's or a chip's by which fewer of its cells are wrong.
+Whether it is good enough to be believed is asked then (``is_card``, ``is_chip``): a wrong value is worse than none.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ def row_cells(line: str) -> Cells:
 
 
 def card_or_chip(headers: Dict[str, Columns], cells: Cells, chip_expected: bool) -> Optional[Row]:
-    """Return the row as a card's or a chip's, whichever header it fits better, the expected one if both; None if neither."""
+    """Return the row as a card's or a chip's, whichever it fits better (the expected one if both); None if neither."""
     card, chip = _fitting(CARD, headers, cells), _fitting(CHIP, headers, cells)
     if card is None or chip is None:
         return card or chip
@@ -176,14 +176,16 @@ def process_row(columns: Columns, cells: Cells) -> Optional[Row]:
     """Return the row of a process; None if it has more cells than its header.
 
     The name alone is free text: what is too many are the pieces of a name that holds the border's character. Where
-    cells are missing, that character hides which cell is which from the name on.
+    the row is cut, that character hides which cell is which from the name on.
     """
     texts, closed = cells.texts, cells.closed
-    name_at = next((at for at, names in enumerate(columns) if _is_process_name(names)), len(columns))
+    name_at = next((at for at, names in enumerate(columns) if _is_process_name(names)), None)
+    if name_at is None:
+        return _row(PROCESS, columns, cells)
     too_many = len(texts) - len(columns)
-    if closed < len(columns):
+    if closed < max(len(columns), len(texts)):
         texts, closed = texts[:name_at], min(closed, name_at)
-    elif too_many > 0 and name_at < len(columns):
+    elif too_many > 0:
         after = name_at + 1 + too_many
         texts = [*texts[:name_at], "|".join(texts[name_at:after]), *texts[after:]]
         closed = len(texts)
