@@ -194,6 +194,16 @@ def test_alphas_and_several_versions_side_by_side(cann: Cann) -> None:
     assert findings[0]["found"] == f"910b {V}"
 
 
+def test_the_environment_file_of_all_versions_is_missed_once(cann: Cann) -> None:
+    for version in (OLD, NEW):
+        cann.put_toolkit(version)
+    (cann.top / "set_env.sh").unlink()
+    _, findings = cann.read()
+    (found,) = [finding for finding in findings if finding["name"] == "cann-set-env-missing"]
+    assert found["where"] == f"{ROOT}/ascend-toolkit/set_env.sh"
+    assert found["found"] == "missing ascend-toolkit/set_env.sh"
+
+
 Fault = Callable[[Cann], Any]
 
 

@@ -78,6 +78,7 @@ def _installation(home: str, info: str, why: str) -> Dict[str, Optional[str]]:
 
 
 def elsewhere_findings(elsewhere: List[Dict[str, Optional[str]]]) -> List[Finding]:
+    """Return one finding for all of ``read_elsewhere``'s installations; none without any."""
     if not elsewhere:
         return []
     words = listed(["%(path)s (%(why)s)" % item for item in elsewhere])

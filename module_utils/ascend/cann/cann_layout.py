@@ -63,6 +63,16 @@ class Tree:
     state_dir: str
     below: str = "/"
 
+    @property
+    def top_set_env(self) -> str:
+        """The environment file of the older layout that sessions source; it leads wherever ``latest`` does."""
+        return os.path.join(self.root, "ascend-toolkit", "set_env.sh")
+
+    @property
+    def version_cfg(self) -> str:
+        """The older layout's file of which version of each component is running and which are installed."""
+        return os.path.join(self.root, "ascend-toolkit", "latest", "version.cfg")
+
     def shown(self, path: str) -> str:
         """Return a path of this machine as the node's own."""
         return path[len(self.below.rstrip("/")) :] if is_in(path, self.below.rstrip("/")) else path
@@ -73,6 +83,7 @@ class Tree:
         return later if os.path.isdir(later) else os.path.join(self.root, "ascend-toolkit", version)
 
     def is_later(self, version: str) -> bool:
+        """Whether a version lies in the later layout, ``cann-<version>/``."""
         return os.path.basename(self.home(version)).startswith("cann-")
 
     def arch(self, version: str) -> str:
@@ -231,13 +242,16 @@ def _version_in(path: str) -> Optional[str]:
 
 
 def is_in(path: str, folder: str) -> bool:
+    """Whether a path is a folder or lies below it, by the names alone."""
     return path == folder or path.startswith(folder + os.sep)
 
 
 def this_machine() -> str:
+    """Return this machine's architecture as CANN names it, e.g. "aarch64"."""
     return MACHINES.get(platform.machine(), platform.machine())
 
 
 def listed(words: List[str]) -> str:
+    """Return the first SHOWN words, and how many more there are."""
     more = " and %d more" % (len(words) - SHOWN) if len(words) > SHOWN else ""
     return ", ".join(words[:SHOWN]) + more

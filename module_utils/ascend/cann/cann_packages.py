@@ -62,6 +62,7 @@ def read_kernels(root: str, state_dir: str, version: str, chip: str, deep: bool 
 
 
 def chips_of(tree: Tree, version: str) -> List[str]:
+    """Return the chip families whose kernels a version has, or had when they were recorded."""
     folder = os.path.join(tree.home(version), KERNEL, "config")
     chips = [name[len("ascend") :] for name in files.names(folder) if name.startswith("ascend")]
     return sorted(set(chips + recorded_chips(tree.state_dir, version)))
@@ -84,8 +85,7 @@ def toolkit_problems(tree: Tree, version: str, deep: bool) -> Optional[List[Prob
         problems += found
         numbers[component] = info.version
     if not tree.is_later(version):
-        top = os.path.join(tree.root, "ascend-toolkit", "set_env.sh")
-        problems += file_problems(tree, version, top, LATEST)
+        problems += file_problems(tree, version, tree.top_set_env, LATEST)
     problems += _latest_problems(tree, version, numbers)
     return problems + _manifest_problems(tree, version, "toolkit", deep, problems)
 
@@ -196,9 +196,8 @@ def _latest_problems(tree: Tree, version: str, numbers: Dict[str, Optional[str]]
 
 
 def _cfg_problems(tree: Tree, version: str, numbers: Dict[str, Optional[str]]) -> List[Problem]:
-    path = os.path.join(tree.root, "ascend-toolkit", "latest", "version.cfg")
-    name = _short(tree, version, path)
-    text, problem = cann_files.read(path)
+    name = _short(tree, version, tree.version_cfg)
+    text, problem = cann_files.read(tree.version_cfg)
     if problem:
         return [_unread(name, problem)]
     cfg = cann_files.parse_version_cfg(text)
@@ -216,10 +215,10 @@ def _cfg_problems(tree: Tree, version: str, numbers: Dict[str, Optional[str]]) -
 
 def _running_problems(tree: Tree, version: str, components: Tuple[str, ...], kind: str) -> List[Problem]:
     """Return which components are of another version, says ``version.cfg`` of the running version."""
-    path = os.path.join(tree.root, "ascend-toolkit", "latest", "version.cfg")
-    cfg = cann_files.parse_version_cfg(cann_files.read(path)[0])
+    name = _short(tree, version, tree.version_cfg)
+    cfg = cann_files.parse_version_cfg(cann_files.read(tree.version_cfg)[0])
     return [
-        Problem(kind, "%s says that %s is of %s" % (_short(tree, version, path), component, running))
+        Problem(kind, "%s says that %s is of %s" % (name, component, running))
         for component in components
         for _number, running in cfg.running.get(component, ())
         if not _same(running, version)
@@ -239,6 +238,7 @@ def _manifest_problems(tree: Tree, version: str, package: str, deep: bool, known
 
 
 def file_problems(tree: Tree, version: str, path: str, kind: str) -> List[Problem]:
+    """Return the problem of a file that must be there and not be empty; ``kind`` is that of a lost or empty one."""
     name = _short(tree, version, path)
     try:
         return [] if os.stat(path).st_size else [_unread(name, "empty", kind)]
@@ -257,12 +257,13 @@ def _unread(name: str, problem: str, kind: str = HALF) -> Problem:
 
 def as_package(problems: Optional[List[Problem]]) -> Package:
     """Return the package with these problems; None is an absent one."""
-    accused = [problem for problem in problems or [] if problem.kind not in (EXTRA, UNREAD)]
+    if problems is None:
+        return {"state": "absent", "problems": [], "problem_count": 0}
+    accused = [problem for problem in problems if problem.kind not in (EXTRA, UNREAD)]
     state = "half-installed" if accused else "complete"
     if accused and all(problem.kind == ALTERED for problem in accused):
         state = "altered"
     words = list(dict.fromkeys(problem.words for problem in accused))
-    state = "absent" if problems is None else state
     return {"state": state, "problems": words[:SHOWN], "problem_count": len(words)}
 
 

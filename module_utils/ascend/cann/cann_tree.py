@@ -44,10 +44,11 @@ def read_cann(node: Node, cann_root: str, state_dir: str, deep: bool = False) ->
         versions[version], found = _read_version(tree, cann_root, version, deep)
         findings += found
     running = tree.running()
-    for later in (False, True):
-        there = [name for name, version in versions.items() if version["toolkit"]["state"] != "absent"]
-        layout = [version for version in there if tree.is_later(version) == later]
-        findings += _latest_findings(tree, tree.latest(later), layout)
+    there = [name for name, version in versions.items() if version["toolkit"]["state"] != "absent"]
+    older = [version for version in there if not tree.is_later(version)]
+    findings += _latest_findings(tree, tree.latest(later=False), older)
+    findings += _top_set_env_findings(tree, older)
+    findings += _latest_findings(tree, tree.latest(later=True), [name for name in there if name not in older])
     findings += _without_kernels(versions, running.version)
     record, found = read_record(node, cann_root)
     elsewhere = read_elsewhere(node, tree)
@@ -127,19 +128,22 @@ def _latest_findings(tree: Tree, latest: Latest, versions: List[str]) -> List[Fi
         "dangling": ("cann-latest-dangling", "%s leads to what is not there", "links to a version that is there"),
         "absent": ("cann-latest-absent", "%s is absent", "a link to one of " + listed(versions)),
     }.get(latest.state)
-    found = []
-    if problem and (versions or latest.state != "absent"):
-        where = tree.shown(latest.path)
-        key, words, wanted = problem
-        found.append(finding("cann", key, words % name, wanted, latest.words(), where, _REPAIR))
-    if versions and not tree.is_later(versions[0]):
-        top = os.path.join(tree.root, "ascend-toolkit", "set_env.sh")
-        for missing in file_problems(tree, versions[0], top, SET_ENV):
-            words = "no session finds CANN by its own environment file"
-            wanted = "ascend-toolkit/set_env.sh"
-            where = tree.shown(top)
-            found.append(finding("cann", "cann-set-env-missing", words, wanted, missing.words, where, _REPAIR))
-    return found
+    if not problem or (not versions and latest.state == "absent"):
+        return []
+    key, words, wanted = problem
+    return [finding("cann", key, words % name, wanted, latest.words(), tree.shown(latest.path), _REPAIR)]
+
+
+def _top_set_env_findings(tree: Tree, versions: List[str]) -> List[Finding]:
+    """Return that the environment file which the older layout's versions share is lost, empty or unreadable."""
+    words = "no session finds CANN by its own environment file"
+    wanted = "ascend-toolkit/set_env.sh"
+    where = tree.shown(tree.top_set_env)
+    return [
+        finding("cann", "cann-set-env-missing", words, wanted, problem.words, where, _REPAIR)
+        for version in versions[:1]
+        for problem in file_problems(tree, version, tree.top_set_env, SET_ENV)
+    ]
 
 
 def _without_kernels(versions: Dict[str, Any], running: Optional[str]) -> List[Finding]:
