@@ -9,7 +9,15 @@ from pathlib import Path
 from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.node import Node
 
-NPU_SMI = "/usr/local/bin/npu-smi"
+# What `npu-smi info` of a 910B prints above its cards.
+NPU_SMI_HEAD = """\
++------------------------------------------------------------------------------------------------+
+| npu-smi 24.1.rc1                 Version: 24.1.rc1                                             |
++---------------------------+---------------+----------------------------------------------------+
+| NPU   Name                | Health        | Power(W)    Temp(C)           Hugepages-Usage(page)|
+| Chip                      | Bus-Id        | AICore(%)   Memory-Usage(MB)  HBM-Usage(MB)        |
++===========================+===============+====================================================+
+"""
 HANGS = Result(-9, "", True)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.answers import write
+from tests.answers import NPU_SMI_HEAD, write
 from tests.contract.tree import NODE_UTILS, ROOT, node_modules, passes, pythons, run
 
 OLDEST = (3, 7)
@@ -32,14 +32,8 @@ def test_vermin_sees_newer_api(tmp_path: Path) -> None:
     assert run([*VERMIN, newer]).returncode != 0
 
 
-TABLE = """\
-+------------------------------------------------------------------------------------------------+
-| npu-smi 24.1.rc1                 Version: 24.1.rc1                                             |
-+---------------------------+---------------+----------------------------------------------------+
-| NPU   Name                | Health        | Power(W)    Temp(C)           Hugepages-Usage(page)|
-| Chip                      | Bus-Id        | AICore(%)   Memory-Usage(MB)  HBM-Usage(MB)        |
-+===========================+===============+====================================================+
-| 0     910B3               | OK            | 93.0        38                0    / 0             |
+TABLE = f"""\
+{NPU_SMI_HEAD}| 0     910B3               | OK            | 93.0        38                0    / 0             |
 | 0                         | 0000:C1:00.0  | 0           0    / 0          3300 / 65536         |
 +===========================+===============+====================================================+
 | 1     910B3               | Alarm         | NA          -                 0    / 0             |

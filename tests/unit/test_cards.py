@@ -10,16 +10,8 @@ import pytest
 from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.npu import cards
 
-from tests.answers import HANGS, Programs, names, node, write
+from tests.answers import HANGS, NPU_SMI_HEAD, Programs, names, node, write
 
-HEAD = """\
-+------------------------------------------------------------------------------------------------+
-| npu-smi 24.1.rc1                 Version: 24.1.rc1                                             |
-+---------------------------+---------------+----------------------------------------------------+
-| NPU   Name                | Health        | Power(W)    Temp(C)           Hugepages-Usage(page)|
-| Chip                      | Bus-Id        | AICore(%)   Memory-Usage(MB)  HBM-Usage(MB)        |
-+===========================+===============+====================================================+
-"""
 CARD = """\
 | {card}     910B3               | {health:<13} | 93.0        38                0    / 0             |
 | 0                         | 0000:C{card}:00.0  | 0           0    / 0          3300 / 65536         |
@@ -41,7 +33,7 @@ def table(*healths: str, tail: str | None = None) -> str:
     if tail is None:
         tail = PROCESSES.split("\n| 0 ", maxsplit=1)[0] + "\n"
         tail += "".join(IDLE.format(card=number) for number in range(len(healths)))
-    return HEAD + cards + tail
+    return NPU_SMI_HEAD + cards + tail
 
 
 def test_two_cards_at_rest(tmp_path: Path) -> None:
@@ -101,7 +93,7 @@ def test_a_health_query_that_hangs_is_not_repeated(tmp_path: Path) -> None:
         (Result(1, "\x1b]0;title\x07\x1b[2Jno\n", False), "npu-smi-fails", r"\x1b[2Jno"),
         (Result(0, "", False), "npu-smi-unreadable", "no word"),
         (Result(0, "all is well\n", False), "npu-smi-unreadable", "all is well"),
-        (Result(0, HEAD[: HEAD.index("Bus-Id")], False), "npu-smi-unreadable", ""),
+        (Result(0, NPU_SMI_HEAD[: NPU_SMI_HEAD.index("Bus-Id")], False), "npu-smi-unreadable", ""),
     ],
 )  # fmt: skip
 def test_why_npu_smi_says_nothing(tmp_path: Path, result: Result, name: str, found: str) -> None:
