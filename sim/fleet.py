@@ -72,12 +72,16 @@ class Fleet:
         return self.keypair(f"host_{node}").with_suffix(".pub").read_text(encoding="utf-8")
 
 
-def up(fleet: Fleet, count: int, depot: Path | None) -> None:
-    """Start what is missing of ``count`` nodes and, with ``depot``, the web server that serves that folder."""
+def up(fleet: Fleet, count: int, depot: Path | None, like: str | None = None) -> None:
+    """Start what is missing of ``count`` nodes and, with ``depot``, the web server that serves that folder.
+
+    New nodes are bare, or have what the running node ``like`` (of any fleet) has on disk now: they share its files.
+    """
     if count > DEPOT - FIRST_NODE - 1:
         sys.exit(f"fleet: {count} nodes wanted, {DEPOT - FIRST_NODE - 1} at most")
     fleet.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     image = ensure_image()
+    node_image = None if like else image
     network = ensure_network(fleet)
     running = containers(fleet)
     fleet.keypair(fleet.key.name)
@@ -92,7 +96,8 @@ def up(fleet: Fleet, count: int, depot: Path | None) -> None:
             continue
         nodes[name] = {"address": address, "number": number, **HARDWARE[(number - 1) % len(HARDWARE)]}
         fleet.save(nodes)
-        start_node(fleet, image, network, name, nodes[name])
+        node_image = node_image or copied(fleet, str(like))
+        start_node(fleet, node_image, network, name, nodes[name])
         started.append(name)
     for name in started:
         wait_for(name, nodes[name]["address"], 22)
@@ -112,6 +117,14 @@ def start_node(fleet: Fleet, image: str, network: str, name: str, node: dict[str
     argv += ["--volume", f"{fleet.key.with_suffix('.pub')}:/etc/ascend-sim/client.pub:ro"]
     argv += ["--env", f"ASCEND_SIM_CHIP_NAME={node['chip_name']}", "--env", f"ASCEND_SIM_HBM_MB={node['hbm_total_mb']}"]
     podman(*argv, image, "/opt/ascend-sim/start-node")
+
+
+def copied(fleet: Fleet, node: str) -> str:
+    """Return an image of what that node has on disk now; a minute or two for a node with an environment."""
+    say(f"copying {node}")
+    image = f"localhost/{fleet.name}-like:latest"
+    podman("commit", "--quiet", node, image)
+    return image
 
 
 def start_depot(fleet: Fleet, image: str, network: str, depot: Path) -> None:
@@ -183,6 +196,7 @@ def down(fleet: Fleet) -> None:
     names = podman("ps", "--all", "--filter", f"label={LABEL}={fleet.name}", "--format", "{{.Names}}").split()
     if names:
         remove(*names)
+    run_podman("rmi", f"localhost/{fleet.name}-like:latest")
     networks = podman("network", "ls", "--filter", f"label={LABEL}={fleet.name}", "--format", "{{.Name}}").split()
     if networks:
         podman("network", "rm", *networks)
@@ -218,6 +232,7 @@ def main() -> None:
     start = actions.add_parser("up", help="start what is missing")
     start.add_argument("--nodes", type=int, default=2)
     start.add_argument("--depot", type=Path, help="a folder to serve to the nodes as http://depot/")
+    start.add_argument("--like", metavar="NODE", help="new nodes have what this running node has on disk")
     actions.add_parser("down", help="remove the fleet")
     actions.add_parser("list", help="name, address and hardware of each node")
     actions.add_parser("image", help="build the node image alone")
@@ -227,7 +242,7 @@ def main() -> None:
     arguments = parser.parse_args()
     fleet = Fleet(arguments.name, arguments.state.resolve())
     if arguments.action == "up":
-        up(fleet, arguments.nodes, arguments.depot)
+        up(fleet, arguments.nodes, arguments.depot, arguments.like)
     elif arguments.action == "down":
         down(fleet)
     elif arguments.action == "image":
