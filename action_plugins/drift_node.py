@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Action ``drift_node``: ask a node for its facts and hold them against its plan. Changes nothing, never fails.
+
+Arguments: ``settings`` (the planner's, roles/ascend/vars), ``deep``, ``components`` (a list, or names with commas
+between them; empty for all). The result's ``node`` is the node as docs/fleet.schema.json says, without its groups but
+with ``began``, when its check began (seconds of the epoch).
+A node that cannot be checked has a finding that says why: it stops nobody else, and is in the report.
+"""
+
+from __future__ import annotations
+
+import shlex
+import time
+from pathlib import Path
+from typing import Any
+
+import ansible.module_utils
+from ansible import constants
+from ansible.context import CLIARGS
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
+from ansible.plugins.action import ActionBase
+
+# Ansible offers module_utils/ to modules only; actions are imported by the control node's own Python.
+_MODULE_UTILS = str(Path(__file__).resolve().parent.parent / "module_utils")
+if _MODULE_UTILS not in ansible.module_utils.__path__:
+    ansible.module_utils.__path__.append(_MODULE_UTILS)
+
+from ansible.module_utils.ascend.errors import AscendError  # noqa: E402  (after the path above)
+from ansible.module_utils.ascend_control.drift import fleet  # noqa: E402
+from ansible.module_utils.ascend_control.drift.silence import said_by  # noqa: E402
+from ansible.module_utils.ascend_control.wanted import release_of  # noqa: E402
+
+PYTHON = "/usr/bin/python3"
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
+    _requires_connection = True
+
+    def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        del tmp
+        began, begin = time.time(), time.monotonic()
+        arguments = self._task.args
+        settings = {**arguments["settings"], "deep": bool(arguments["deep"]), "check_mode": True}
+        name = task_vars["inventory_hostname"]
+        inventory = _inventory()
+        try:
+            components = fleet.chosen(arguments["components"])
+            questions = _questions(settings)
+        except AscendError as error:
+            raise AnsibleActionFail(str(error)) from error
+        answer, said, reached = self._ask(questions, task_vars)
+        if answer is None:
+            node = fleet.unchecked(name, said, reached, settings, components, inventory)
+        else:
+            repair = f"ansible-playbook site.yml {inventory} --limit {shlex.quote(name)}"
+            node = self._held(name, answer, settings, components, repair, inventory)
+        node.update(began=began, seconds=round(time.monotonic() - begin, 2))
+        result.update(changed=False, node=node)
+        return result
+
+    def _ask(self, questions: dict[str, Any], task_vars: Any) -> tuple[dict[str, Any] | None, str, bool]:
+        """Return (facts or None, what came instead, whether the node was reached)."""
+        try:
+            answer = self._facts(questions, task_vars)
+        except AnsibleConnectionFailure as error:
+            return None, str(error), False
+        except BaseException as error:
+            # The task's time limit is none of Exception's kin, and its class has moved between versions of Ansible.
+            if type(error).__name__ == "TaskTimeoutError":
+                return None, f"nothing within {self._task.timeout} s, the time limit of the check", True
+            if not isinstance(error, Exception):
+                raise
+            return None, str(error), True
+        facts = answer.get("ansible_facts", {}).get("ascend")
+        if answer.get("failed") or facts is None:
+            return None, said_by(answer), True
+        return facts, "", True
+
+    def _facts(self, questions: dict[str, Any], task_vars: Any) -> dict[str, Any]:
+        """One remote call, with the Python that systems have; where it is not there, Ansible looks for one."""
+        configured = constants.config.get_config_value("INTERPRETER_PYTHON", variables=task_vars)
+        guessed = (
+            str(configured).startswith("auto") and "discovered_interpreter_python" not in task_vars["ansible_facts"]
+        )
+        variables = {**task_vars, "ansible_python_interpreter": PYTHON} if guessed else task_vars
+        answer: dict[str, Any] = self._execute_module("ascend_facts", module_args=questions, task_vars=variables)
+        if guessed and answer.get("rc") == 127:
+            answer = self._execute_module("ascend_facts", module_args=questions, task_vars=task_vars)
+        return answer
+
+    def _held(
+        self, name: str, facts: dict[str, Any], settings: Any, components: tuple[str, ...], repair: str, inventory: str
+    ) -> dict[str, Any]:
+        """Facts of another version, or a defect of the planner, cost this node's result and no other's."""
+        try:
+            return fleet.checked(name, facts, settings, components, repair)
+        except (AscendError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            said = f"{type(error).__name__}: {error}" if not isinstance(error, AscendError) else str(error)
+            return fleet.unchecked(name, said, True, settings, components, inventory)
+
+
+def _questions(settings: dict[str, Any]) -> dict[str, Any]:
+    subsets = ["cann", "npu", "python", "system", "network" if settings["deep"] else "links"]
+    return {
+        "gather_subset": subsets,
+        "kernel_settings": sorted(release_of(settings)["system"]["kernel_settings"]),
+        "deep": settings["deep"],
+        **{name: settings[name] for name in ("cann_root", "cache_dir", "state_dir", "tmp_dir")},
+        "ascend_root": settings["root"],
+    }
+
+
+def _inventory() -> str:
+    """Return the inventory as options of the commands to copy; nothing for the default one."""
+    return " ".join(f"-i {shlex.quote(fleet.shown(path))}" for path in CLIARGS.get("inventory") or ())

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Action ``drift_report``: make the report of what every node's ``drift_node`` gave. Runs once, on the control node.
+
+Arguments: ``folder`` (of all reports), ``templates`` (of the page), ``keep_days``, ``keep_reports``,
+``accept_unchecked``, ``deep``, ``components``, ``answers`` (the name under which the nodes' results are registered).
+Result: ``exit_code`` (0, 2, 3), ``folder`` (of this report), ``summary`` (lines), ``counts``, ``seconds``.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import ansible.module_utils
+from ansible import constants
+from ansible.context import CLIARGS
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+# Ansible offers module_utils/ to modules only; actions are imported by the control node's own Python.
+_MODULE_UTILS = str(Path(__file__).resolve().parent.parent / "module_utils")
+if _MODULE_UTILS not in ansible.module_utils.__path__:
+    ansible.module_utils.__path__.append(_MODULE_UTILS)
+
+from ansible.module_utils.ascend.errors import AscendError  # noqa: E402  (after the path above)
+from ansible.module_utils.ascend_control.drift import fleet, history, page, reports, summary  # noqa: E402
+from ansible.module_utils.ascend_control.drift.silence import said_by  # noqa: E402
+
+TIME = "%Y-%m-%dT%H:%M:%SZ"
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
+    _requires_connection = False
+
+    def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        del tmp
+        begin = time.monotonic()
+        arguments = self._task.args
+        try:
+            report = self._report(arguments, task_vars)
+            folder = Path(arguments["folder"])
+            made = _written(report, folder, arguments)
+        except AscendError as error:
+            raise AnsibleActionFail(str(error)) from error
+        result.update(
+            changed=False,
+            exit_code=fleet.exit_code(report["counts"], bool(arguments["accept_unchecked"])),
+            folder=str(made),
+            counts=report["counts"],
+            summary=summary.lines(report, str(folder / "latest")),
+            seconds=round(time.monotonic() - begin, 2),
+        )
+        return result
+
+    def _report(self, arguments: dict[str, Any], task_vars: Any) -> dict[str, Any]:
+        """Return the fleet's report: every node of the play, also one whose result was lost."""
+        components = fleet.chosen(arguments["components"])
+        nodes = []
+        for name in task_vars["ansible_play_hosts_all"]:
+            variables = task_vars["hostvars"][name]
+            nodes.append(_node(name, variables.get(arguments["answers"]), variables, components))
+        began = min((node.pop("began") for node in nodes if "began" in node), default=time.time())
+        run = {
+            "made": datetime.fromtimestamp(began, timezone.utc).strftime(TIME),
+            "seconds": round(max(0.0, time.time() - began), 1),
+            "inventory": [fleet.shown(path) for path in CLIARGS.get("inventory") or constants.DEFAULT_HOST_LIST],
+            "limit": CLIARGS.get("subset"),
+            "deep": bool(arguments["deep"]),
+            "components": components,
+        }
+        return fleet.fleet(nodes, run)
+
+
+def _node(name: str, answer: Any, variables: Any, components: tuple[str, ...]) -> dict[str, Any]:
+    groups = sorted(str(group) for group in variables["group_names"])
+    if answer and "node" in answer:
+        return {**answer["node"], "groups": groups}
+    # The action failed as a whole, or Ansible never ran it.
+    said = said_by(answer) if answer else "no result came back"
+    settings = {"release": variables.get("ascend_release")}
+    return {**fleet.unchecked(name, said, True, settings, components, ""), "groups": groups, "seconds": None}
+
+
+def _written(report: dict[str, Any], folder: Path, arguments: dict[str, Any]) -> Path:
+    reports.prepare(folder)
+    history.update(folder / "history.sqlite", report)
+    made = reports.write(folder, report, page.render(report, Path(arguments["templates"])))
+    reports.prune(folder, int(arguments["keep_days"]), int(arguments["keep_reports"]), datetime.now(timezone.utc))
+    return made

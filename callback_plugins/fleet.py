@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ansible's own output, but for what a drift check says of a thousand nodes: its progress, and one screen at the end."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from ansible.executor.task_queue_manager import TaskQueueManager
+from ansible.plugins.callback.default import CallbackModule as Default
+
+DOCUMENTATION = """
+name: fleet
+type: stdout
+short_description: Ansible's default output, with a drift check's progress and summary in place of a line a node
+description:
+  - The output of C(ansible.builtin.default) for all but the actions of C(playbooks/drift.yml).
+  - A drift check shows how many nodes were checked, and ends with the report's summary instead of a recap of every node.
+  - It also makes 3 of the exit code 2 when nodes could not be checked; with another callback that is 2 as well.
+extends_documentation_fragment:
+  - default_callback
+  - result_format_callback
+"""
+
+NODE, REPORT = "drift_node", "drift_report"
+EVERY = 100  # nodes between two lines of progress, where the output is no terminal
+
+
+class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "stdout"
+    CALLBACK_NAME = "fleet"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._checked = self._bad = self._total = 0
+        self._report: dict[str, Any] = {}
+
+    def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
+        super().v2_playbook_on_task_start(task, is_conditional)
+        if task.action == NODE:
+            variables = task.get_variable_manager().get_vars(play=self._play)
+            self._total = len(variables["ansible_play_hosts_all"])
+
+    def v2_runner_on_ok(self, result: Any) -> None:
+        said = result._result
+        action = result._task.action
+        if action == NODE and "node" in said:
+            self._progress(said["node"]["state"])
+        elif action == REPORT and "summary" in said:
+            self._report = {"summary": list(said["summary"]), "exit_code": int(said["exit_code"])}
+        if action not in (NODE, REPORT) or self._run_is_verbose(result):
+            super().v2_runner_on_ok(result)
+
+    def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
+        if not self._ends_the_check(result):
+            super().v2_runner_on_failed(result, ignore_errors)
+            return
+        # The way to a third exit code: a run of failed hosts ends with this one.
+        TaskQueueManager.RUN_FAILED_HOSTS = self._report["exit_code"]
+
+    def v2_playbook_on_stats(self, stats: Any) -> None:
+        if not self._report:
+            super().v2_playbook_on_stats(stats)
+            return
+        self._display.banner("DRIFT")
+        for line in self._report["summary"]:
+            self._display.display(line)
+
+    def _ends_the_check(self, result: Any) -> bool:
+        """Whether this is the task that fails because of what the report says."""
+        return bool(self._report) and result._task.action.endswith("fail") and "drift_report" in str(result._task.when)
+
+    def _progress(self, state: str) -> None:
+        self._checked += 1
+        self._bad += state != "clean"
+        text = f"checked {self._checked:,} of {self._total:,} nodes, {self._bad:,} with findings"
+        last = self._checked == self._total
+        if sys.stdout.isatty():
+            sys.stdout.write(f"\r{text}" + ("\n" if last else ""))
+            sys.stdout.flush()
+        elif last or self._checked % EVERY == 0:
+            self._display.display(text)

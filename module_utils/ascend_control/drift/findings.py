@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What one node's plan says as findings: what site.yml would change, what it would refuse, what it would warn of.
+
+A finding's form and a node's are those of docs/fleet.schema.json, but for what the history adds to a finding.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from ansible.module_utils.ascend.plan.forms import COMPONENTS, STEPS
+
+Finding = dict[str, str]
+# Worst first: a component's state is that of its worst finding.
+LEVELS = ("unchecked", "refusal", "change", "warning")
+
+
+def findings(node: str, plan: dict[str, list[dict[str, Any]]], repair: str) -> list[Finding]:
+    """Return the findings of a plan; ``repair`` is the command that applies its steps."""
+    told = [*_refused(plan["refusals"], "refusal"), *_changes(plan["steps"], repair)]
+    told += _refused(plan["warnings"], "warning")
+    return identified(node, told)
+
+
+def identified(node: str, told: Iterable[Finding]) -> list[Finding]:
+    """Give each finding its id, in the order of components; two of one name and subject differ in where or words."""
+    there: dict[str, Finding] = {}
+    for finding in sorted(told, key=lambda finding: COMPONENTS.index(finding["component"])):
+        for subject in (finding["subject"], finding["where"], finding["problem"]):
+            number = identity(node, finding["component"], finding["name"], subject)
+            if number not in there:
+                there[number] = {"id": number, **finding, "subject": subject}
+                break
+    return list(there.values())
+
+
+def identity(node: str, component: str, name: str, subject: str) -> str:
+    """Return a finding's id: the same in every report, whatever the words."""
+    return hashlib.sha256("\0".join((node, component, name, subject)).encode()).hexdigest()[:16]
+
+
+def states(found: list[Finding], looked_at: Iterable[str], unknown: Iterable[str]) -> dict[str, str]:
+    """Return the state of each component that was looked at; of the ``unknown`` ones the facts could not tell."""
+    components = {}
+    for component in looked_at:
+        levels = {finding["level"] for finding in found if finding["component"] == component}
+        nothing = "unknown" if component in unknown else "clean"
+        components[component] = next((level for level in LEVELS if level in levels), nothing)
+    return components
+
+
+def unknown(facts: dict[str, Any]) -> tuple[str, ...]:
+    """Return the components of which these facts cannot tell: a silent driver shows no cards."""
+    return () if facts["npu"]["answered"] else ("cards", "network")
+
+
+def _changes(steps: list[dict[str, Any]], repair: str) -> Iterator[Finding]:
+    """A step is one finding, or one for each thing that it cures."""
+    for step in steps:
+        whole = {"name": step["component"], "subject": "", "problem": step["reason"]}
+        for cause in step["causes"] or [whole]:
+            yield {
+                "component": STEPS[step["component"]],
+                "level": "change",
+                "name": cause["name"],
+                "subject": cause["subject"],
+                "problem": cause["problem"],
+                "wanted": cause.get("wanted") or step["wanted"],
+                "found": cause.get("found") or step["found"],
+                "where": step["where"],
+                "remedy": repair,
+            }
+
+
+def _refused(refusals: list[dict[str, str]], level: str) -> Iterator[Finding]:
+    keys = ("component", "subject", "problem", "wanted", "found", "where", "remedy")
+    for refusal in refusals:
+        yield {"level": level, "name": refusal["check"], **{key: str(refusal[key]) for key in keys}}

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One node's check and the whole fleet's, in the form of docs/fleet.schema.json."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.ascend.errors import AscendError
+from ansible.module_utils.ascend.plan.forms import COMPONENTS
+from ansible.module_utils.ascend.plan.plan import plan
+from ansible.module_utils.ascend_control.drift import findings as told
+from ansible.module_utils.ascend_control.drift.silence import silence
+from ansible.module_utils.ascend_control.report import installed
+from ansible.module_utils.ascend_control.wanted import resolve
+
+SCHEMA = 1
+Node = dict[str, Any]
+
+
+def chosen(words: str | Iterable[str] | None) -> tuple[str, ...]:
+    """Return the components to look at, in order, of what a user asked for: "cann,env", a list, or nothing for all."""
+    names = words.split(",") if isinstance(words, str) else list(words or ())
+    names = [str(name).strip() for name in names if str(name).strip()]
+    unknown = sorted(set(names) - set(COMPONENTS))
+    if unknown:
+        raise AscendError(
+            f"there is no component {', '.join(unknown)}",
+            wanted=", ".join(COMPONENTS[1:]),
+            found=", ".join(names),
+            where="drift_components",
+        )
+    # Whether a node answers is always looked at.
+    return tuple(name for name in COMPONENTS if not names or name in names or name == "access")
+
+
+def checked(
+    name: str, facts: dict[str, Any], settings: dict[str, Any], components: tuple[str, ...], repair: str
+) -> Node:
+    """Return a node that answered, held against its plan."""
+    wanted = resolve(facts, settings)
+    found = [each for each in told.findings(name, plan(facts, wanted), repair) if each["component"] in components]
+    return {
+        "name": name,
+        "state": "drifted" if found else "clean",
+        "release": str(wanted["release"]),
+        "components": told.states(found, components, told.unknown(facts)),
+        "installed": installed(facts),
+        "findings": found,
+    }
+
+
+def unchecked(
+    name: str, said: str, reached: bool, settings: dict[str, Any], components: tuple[str, ...], inventory: str
+) -> Node:
+    """Return a node that could not be checked, with the reason."""
+    found = told.identified(name, [silence(name, said, reached, inventory)])
+    return {
+        "name": name,
+        "state": "unchecked",
+        "release": settings.get("release"),
+        "components": told.states(found, components, components[1:]),
+        "installed": {},
+        "findings": found,
+    }
+
+
+def fleet(nodes: list[Node], run: dict[str, Any]) -> dict[str, Any]:
+    """Return the report of these nodes, as it is before the history; ``run`` says when and how they were checked.
+
+    ``run``: ``{"made", "seconds", "inventory", "limit", "deep", "components"}``.
+    """
+    components = list(run["components"])
+    every = [finding for node in nodes for finding in node["findings"]]
+    states = [node["state"] for node in nodes]
+    return {
+        "schema": SCHEMA,
+        **run,
+        "components": components,
+        "partial": run["limit"] is not None or len(components) < len(COMPONENTS),
+        "counts": {
+            "nodes": len(nodes),
+            **{state: states.count(state) for state in ("clean", "drifted", "unchecked")},
+            "findings": len(every),
+            "by_component": {name: sum(each["component"] == name for each in every) for name in components},
+        },
+        "nodes": sorted(nodes, key=lambda node: str(node["name"])),
+    }
+
+
+def shown(inventory: Any) -> str:
+    """Return an inventory as one types it: Ansible makes a path absolute. A list of hosts stays as it is."""
+    path = Path(str(inventory))
+    return (
+        str(path.relative_to(Path.cwd())) if path.is_absolute() and path.is_relative_to(Path.cwd()) else str(inventory)
+    )
+
+
+def exit_code(counts: dict[str, Any], accept_unchecked: bool) -> int:
+    """Return 0 when every node was checked and none drifted, 3 when one could not be checked, 2 for drift alone."""
+    if counts["unchecked"] and not accept_unchecked:
+        return 3
+    return 2 if counts["drifted"] else 0
