@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The planner and its words, for playbooks.
 
+``settings | ascend_release``              the release that the settings name
 ``facts | ascend_wanted(settings)``        what this node should be
 ``facts | ascend_plan(wanted)``            what it takes: steps, refusals, warnings
 ``plan.refusals | ascend_refusal``         the message of a stopped node
@@ -24,9 +25,9 @@ if _MODULE_UTILS not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(_MODULE_UTILS)
 
 from ansible.module_utils.ascend.errors import AscendError  # noqa: E402  (after the path above)
-from ansible.module_utils.ascend.plan import plan  # noqa: E402
-from ansible.module_utils.ascend_control.report import cards, fleet_plan, installed, refusal_text  # noqa: E402
-from ansible.module_utils.ascend_control.wanted import resolve  # noqa: E402
+from ansible.module_utils.ascend.plan.plan import plan  # noqa: E402
+from ansible.module_utils.ascend_control.report import cards, fleet_plan, installed_lines, refusal_text  # noqa: E402
+from ansible.module_utils.ascend_control.wanted import release_of, resolve  # noqa: E402
 
 
 def _told(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -44,10 +45,11 @@ def _told(function: Callable[..., Any]) -> Callable[..., Any]:
 class FilterModule:
     def filters(self) -> Mapping[str, Callable[..., Any]]:
         return {
+            "ascend_release": _told(release_of),
             "ascend_wanted": _told(resolve),
             "ascend_plan": _told(plan),
             "ascend_refusal": refusal_text,
             "ascend_fleet_plan": fleet_plan,
-            "ascend_installed": installed,
+            "ascend_installed": installed_lines,
             "ascend_cards": cards,
         }

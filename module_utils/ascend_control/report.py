@@ -46,25 +46,30 @@ def fleet_plan(plans: dict[str, Plan]) -> list[str]:
     return lines
 
 
-def installed(found: dict[str, Any]) -> list[str]:
+def installed(found: dict[str, Any]) -> dict[str, str]:
     """Return what is installed on a node, a line a component, from its facts."""
     cann, environments = found["cann"], found["environments"]
     devices = found["npu"]["devices"]
     kinds = sorted({f"{device['name']} {device['hbm_total_mb'] or 0} MB" for device in devices})
-    current = environments["all"].get(environments["current"] or "", {"distributions": {}, "python": "absent"})
-    have = current["distributions"]
+    current = environments["all"].get(environments["current"] or "", {"versions": {}, "python": "absent"})
     names = ("torch", "torch-npu", "deepspeed", "llamafactory")
     packages = ["toolkit " + _state(cann["versions"].get(cann["latest"] or "", {}).get("toolkit"))]
     kernels = cann["versions"].get(cann["latest"] or "", {}).get("kernels", {})
     packages += [f"kernels-{chip} {_state(package)}" for chip, package in sorted(kernels.items())]
-    return [
-        f"cards        {len(devices)} x {', '.join(kinds) or 'none'}",
-        f"driver       {found['driver']['version'] or 'absent'}",
-        f"CANN         {cann['latest'] or 'absent'}: {', '.join(packages)}",
-        f"Python       {current['python']}",
-        f"environment  {environments['current'] or 'absent'}",
-        *[f"{name:<12} {have.get(name, 'absent')}" for name in names],
-    ]
+    return {
+        "cards": f"{len(devices)} x {', '.join(kinds) or 'none'}",
+        "driver": found["npu"]["driver_version"] or found["driver"]["version"] or "absent",
+        "firmware": found["driver"]["firmware_version"] or "unknown",
+        "CANN": f"{cann['latest'] or 'absent'}: {', '.join(packages)}",
+        "Python": current["python"] or "absent",
+        "environment": environments["current"] or "absent",
+        **{name: current["versions"].get(name, "absent") for name in names},
+    }
+
+
+def installed_lines(found: dict[str, Any]) -> list[str]:
+    """Return the same as lines of text."""
+    return [f"{what:<12} {is_there}" for what, is_there in installed(found).items()]
 
 
 def cards(results: list[dict[str, Any]]) -> list[str]:

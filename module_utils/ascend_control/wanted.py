@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Resolve what one node should be: the release and the depot, for the architecture and the chip that were found.
 
-The result is the second argument of ``ansible.module_utils.ascend.plan.plan``, and what the roles give to the state
-modules. What the control node cannot supply (no lock for the architecture, a file that the depot lacks) is listed under
-``problems`` in the form of a refusal, so that one odd node does not stop the others.
+The result is the second argument of the planner (``ansible.module_utils.ascend.plan``), and what the roles give to the
+state modules. What the control node cannot supply (no lock for the architecture, a file that the depot lacks) is listed
+under ``problems`` in the form of a refusal, so that one odd node does not stop the others.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.ascend.plan import chip_family
+from ansible.module_utils.ascend.plan.forms import refusal
+from ansible.module_utils.ascend.plan.hardware import chip_family
 from ansible.module_utils.ascend_control.release import read_index, read_lock, read_release
 
 VERIFIED = ("deepspeed", "llamafactory", "torch", "torch-npu")  # what npu_check compares in the running interpreter
@@ -20,8 +21,8 @@ VERIFIED = ("deepspeed", "llamafactory", "torch", "torch-npu")  # what npu_check
 
 def resolve(found: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
     """Return what a node with these facts should be, by the playbook's settings (roles/ascend/defaults)."""
-    folder = Path(settings["releases_dir"]) / settings["release"]
-    release = read_release(str(folder))
+    folder = _folder(settings)
+    release = release_of(settings)
     depot = _Depot(settings["depot_dir"], settings["depot_url"], settings["check_mode"])
     architecture = found["system"]["architecture"]
     chip = _chip(found, release)
@@ -31,6 +32,8 @@ def resolve(found: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
         "architecture": architecture,
         "chips": release["chips"],
         "driver": {**release["driver"], "policy": settings["driver_policy"]},
+        "cards": settings["cards"],
+        "system": release["system"],
         "disk_mb": release["disk_mb"],
         "places": {
             "cann": settings["cann_root"],
@@ -51,6 +54,15 @@ def resolve(found: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
         "devices": [device["name"] for device in found["npu"]["devices"]],
     }
     return {**wanted, "problems": depot.problems}
+
+
+def release_of(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the release that these settings name, as its ``release.yml`` says it."""
+    return read_release(str(_folder(settings)))
+
+
+def _folder(settings: dict[str, Any]) -> Path:
+    return Path(str(settings["releases_dir"]), str(settings["release"]))
 
 
 class _Depot:
@@ -80,13 +92,15 @@ class _Depot:
         if self.to_be_filled:
             return
         self.problems.append(
-            {
-                "check": "depot",
-                "problem": f"the depot holds no {what} for {architecture}",
-                "wanted": f"{what} for {architecture} in {self.folder}",
-                "found": "not in its index.json",
-                "remedy": f"add {architecture} to depot_architectures, then: ansible-playbook site.yml",
-            }
+            refusal(
+                "system",
+                "depot",
+                f"the depot holds no {what} for {architecture}",
+                f"{what} for {architecture} in {self.folder}",
+                "not in its index.json",
+                f"add {architecture} to depot_architectures, then: ansible-playbook site.yml",
+                subject=what,
+            )
         )
 
 
@@ -163,13 +177,14 @@ def _source(depot: _Depot, settings: dict[str, Any], architecture: str) -> dict[
 
 
 def _no_lock(release: dict[str, Any], architecture: str) -> dict[str, str]:
-    return {
-        "check": "architecture",
-        "problem": f"release {release['release']} has no lock for {architecture}",
-        "wanted": "one of " + ", ".join(sorted(release["locks"])),
-        "found": architecture,
-        "remedy": "make one (releases/README.md) and name it: ascend_locks: {" + architecture + ": path}",
-    }
+    return refusal(
+        "system",
+        "architecture",
+        f"release {release['release']} has no lock for {architecture}",
+        "one of " + ", ".join(sorted(release["locks"])),
+        architecture,
+        "make one (releases/README.md) and name it: ascend_locks: {" + architecture + ": path}",
+    )
 
 
 def _sha256(path: str) -> str:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.ascend.node import finding
-from ansible.module_utils.ascend.plan import plan
+from ansible.module_utils.ascend.plan import forms
+from ansible.module_utils.ascend.plan.plan import plan
 
 COMPLETE = {"state": "complete", "problems": [], "problem_count": 0}
 NAME = "8.0.RC1-0123456789ab"
@@ -25,6 +26,8 @@ def wanted(**changes: Any) -> dict[str, Any]:
             "910b": {"names": "910B[1-4].*", "supported": True},
         },
         "driver": {"minimum": "24.1.rc1", "firmware": "7.1.0.6.220", "policy": "fail"},
+        "cards": {"count": 0, "memory_mb": 0},
+        "system": {"limits": {}, "kernel_settings": {}},
         "disk_mb": {"cann": 15000, "tmp": 8000, "env": 8000, "cache": 8000},
         "places": places,
         "accept_eula": True,
@@ -55,7 +58,7 @@ def bare() -> dict[str, Any]:
             "driver_version": "24.1.rc1",
             "devices": [{"npu_id": n, "chip_id": 0, "name": "910B3", "health": "OK", "errors": []} for n in range(8)],
         },
-        "driver": {"version": "24.1.rc1"},
+        "driver": {"version": "24.1.rc1", "firmware_version": "7.1.0.6.220"},
         "findings": [],
         "cann": {"latest": None, "versions": {}},
         "pythons": {},
@@ -166,6 +169,7 @@ def test_what_an_environments_facts_do_not_list_is_counted() -> None:
         problem_count=12,
     )
     (step,) = plan(found, wanted())["steps"]
+    assert [cause["name"] for cause in step["causes"]][-2:] == ["damage", "unlisted"]
     words = "a is missing, b is missing, c is 1, not 2, d 1 is extra, p: RECORD is missing and 31 more"
     assert step["reason"] == f"environment {NAME}: {words}"
 
@@ -213,6 +217,8 @@ def silent(found: dict[str, Any]) -> dict[str, Any]:
         (changed(npu__driver_version="not-a-version"), "driver"),
         (changed(npu__driver_version=None, driver__version="23.0.6"), "driver"),
         (changed(npu__driver_version=None, driver__version=None), "driver"),
+        (changed(driver__firmware_version="7.1.0.5.999"), "firmware"),
+        (changed(driver__firmware_version="6.4"), "firmware"),
         (changed(system__glibc="2.27"), "glibc"),
         (changed(system__glibc=None), "glibc"),
         (changed(system__paths__0__mode="0775"), "directory"),
@@ -253,6 +259,179 @@ def test_an_old_driver_can_be_a_warning() -> None:
     assert [warning["check"] for warning in result["warnings"]] == ["driver"]
 
 
+def test_old_firmware_can_be_a_warning_and_unknown_firmware_is_not_judged() -> None:
+    want = wanted(driver={**wanted()["driver"], "policy": "warn"})
+    result = plan(changed(driver__firmware_version="7.1.0.5.1"), want)
+    assert (result["refusals"], [warning["check"] for warning in result["warnings"]]) == ([], ["firmware"])
+    assert refusals(changed(driver__firmware_version=None)) == []
+    assert refusals(changed(driver__firmware_version="7.3.0.1.231")) == []
+
+
+def test_each_sick_card_is_a_refusal_of_its_own() -> None:
+    found = bare()
+    for number in (2, 5):
+        found["npu"]["devices"][number]["health"] = "Alarm"
+    told = plan(found, wanted())["refusals"]
+    assert [(refusal["check"], refusal["subject"]) for refusal in told] == [("health", "2"), ("health", "5")]
+
+
+@pytest.mark.parametrize(
+    ("cards", "check"),
+    [
+        ({"count": 8, "memory_mb": 65536}, []),
+        ({"count": 0, "memory_mb": 0}, []),
+        ({"count": 16, "memory_mb": 0}, ["card-count"]),
+        ({"count": 7, "memory_mb": 0}, ["card-count"]),
+        ({"count": 8, "memory_mb": 32768}, ["card-memory"]),
+    ],
+)
+def test_the_inventorys_cards(cards: dict[str, int], check: list[str]) -> None:
+    found = bare()
+    for device in found["npu"]["devices"]:
+        device.update(hbm_total_mb=65536, memory_total_mb=0)
+    assert refusals(found, cards=cards) == check
+
+
+def test_chips_of_one_card_are_one_card() -> None:
+    found = bare()
+    for number, device in enumerate(found["npu"]["devices"]):
+        device.update(npu_id=number // 2, chip_id=number % 2)
+    assert refusals(found, cards={"count": 4, "memory_mb": 0}) == []
+
+
+def test_a_memory_size_that_the_table_lacks_is_not_judged() -> None:
+    assert refusals(bare(), cards={"count": 8, "memory_mb": 65536}) == []
+    found = bare()
+    found["npu"]["devices"][3].update(hbm_total_mb=32768)
+    (refusal,) = plan(found, wanted(cards={"count": 0, "memory_mb": 65536}))["refusals"]
+    assert (refusal["check"], refusal["found"]) == ("card-memory", "1 x 32768 MB")
+
+
+def warned(found: dict[str, Any], **changes: Any) -> list[tuple[str, str]]:
+    result = plan(found, wanted(**changes))["warnings"]
+    for warning in result:
+        assert all(warning[key] for key in ("component", "problem", "wanted", "found", "remedy")), warning
+    return [(warning["check"], warning["subject"]) for warning in result]
+
+
+@pytest.mark.parametrize(
+    ("limits", "told"),
+    [
+        ({"nofile": [1024, 8192]}, []),
+        ({"nofile": [1024, -1]}, []),
+        ({"nofile": [1024, 4096]}, [("limit", "nofile")]),
+        ({}, []),
+    ],
+)
+def test_limits_that_the_release_names(limits: dict[str, Any], told: list[Any]) -> None:
+    found = converged()
+    found["system"]["limits"] = limits
+    assert warned(found, system={"limits": {"nofile": 8192}, "kernel_settings": {}}) == told
+
+
+@pytest.mark.parametrize(
+    ("have", "want", "good"),
+    [
+        ("65530", "65530", True),
+        ("70000", "65530", True),
+        ("9", "10", False),
+        ("60000-60015", "60000-60015", True),
+        ("22,50000-60020", "60000-60015", True),
+        ("60000-60010,60012-60015", "60000-60015", False),
+        ("", "60000-60015", False),
+        (None, "60000-60015", False),
+        ("always [madvise] never", "always  [madvise] never", True),
+        ("never", "always", False),
+        ("1", "always", False),
+    ],
+)
+def test_kernel_settings_that_the_release_names(have: str | None, want: str, good: bool) -> None:
+    found = converged()
+    found["system"]["kernel_settings"] = {"net.x": have}
+    told = warned(found, system={"limits": {}, "kernel_settings": {"net.x": want}})
+    assert told == ([] if good else [("kernel-setting", "net.x")])
+
+
+@pytest.mark.parametrize(("synchronised", "told"), [(True, []), (None, []), (False, [("clock", "")])])
+def test_the_clock(synchronised: bool | None, told: list[Any]) -> None:
+    found = converged()
+    found["system"]["time_synchronised"] = synchronised
+    assert warned(found) == told
+
+
+def observed(subset: str, name: str, where: str = "", **facts: Any) -> dict[str, Any]:
+    found = {**converged(), **facts}
+    found["findings"] = [finding(subset, name, "problem", "wanted", "found", where, "remedy")]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("subset", "name", "component"),
+    [
+        ("network", "network-link-down", "network"),
+        ("npu", "fewer-chips-visible", "cards"),
+        ("npu", "npu-smi-unread", "driver"),
+        ("driver", "driver-reboot-pending", "driver"),
+        ("cann", "cann-latest-mixed", "cann"),
+        ("python", "environment-leak", "env"),
+        ("python", "python-half-installed", "python"),
+    ],
+)
+def test_what_no_step_cures_is_a_warning_of_its_component(subset: str, name: str, component: str) -> None:
+    (warning,) = plan(observed(subset, name), wanted())["warnings"]
+    assert (warning["check"], warning["component"]) == (name, component)
+
+
+def test_what_a_step_or_a_refusal_tells_is_not_told_twice() -> None:
+    assert plan(observed("npu", "card-unhealthy"), wanted())["warnings"] == []
+    found = observed("cann", "cann-altered", HOME)
+    found["cann"]["versions"]["8.0.RC1"]["toolkit"]["state"] = "altered"
+    assert plan(found, wanted())["warnings"] == []
+    stale = observed("cann", "cann-record-stale", "/etc/Ascend/x", cann=found["cann"])
+    assert warned(stale) == [("cann-record-stale", "")]
+
+
+def test_what_lies_beside_the_release_is_no_drift() -> None:
+    other = f"{HOME.replace('RC1', 'RC2')}"
+    found = observed("cann", "cann-half-installed", other)
+    found["cann"]["versions"]["8.0.RC2"] = {"path": other, "toolkit": {"state": "half-installed"}, "kernels": {}}
+    found["cann"]["versions"]["8.0.RC1"]["path"] = HOME
+    assert warned(found) == []
+    found["findings"][0]["where"] = HOME
+    assert warned(found) == [("cann-half-installed", "")]
+    found = observed("python", "environment-leak", "/opt/ascend/env/older/lib/x.pth")
+    found["environments"]["all"]["older"] = {"path": "/opt/ascend/env/older"}
+    assert warned(found) == []
+    found["findings"][0]["where"] = "/opt/ascend/env/older-one"
+    assert warned(found) == [("environment-leak", "")]
+    assert warned(observed("cann", "cann-elsewhere", "/home/anna/Ascend")) == []
+
+
+def source(**changes: Any) -> dict[str, Any]:
+    found = converged()
+    environment = found["environments"]["all"][NAME]
+    environment["editable"] = {"llamafactory": "/src"}
+    there = {"path": "/src", "commit": "a1", "recorded_commit": "a1", "edited": [], "edited_count": 0}
+    environment["sources"] = {"llamafactory": {**there, **changes}}
+    return found
+
+
+def test_the_checkout_of_llamafactory() -> None:
+    environment = {**wanted()["environment"], "source": {"version": "0.9.1"}}
+    assert steps(source(), environment=environment) == []
+    edited = source(edited=["src/a.py"], edited_count=7)
+    (step,) = plan(edited, wanted(environment=environment))["steps"]
+    assert (step["component"], step["action"]) == ("source", "repair")
+    assert step["reason"] == "files of the checkout were edited: src/a.py and 6 more"
+    assert steps(edited) == [], "no checkout is wanted"
+    (step,) = plan(source(commit="b2"), wanted(environment=environment))["steps"]
+    assert [cause["name"] for cause in step["causes"]] == ["source-commit"]
+    broken = source(edited_count=1, edited=["x"])
+    broken["environments"]["all"][NAME]["problems"] = ["p"]
+    broken["environments"]["all"][NAME]["problem_count"] = 1
+    assert steps(broken, environment=environment) == [("environment", "repair"), ("source", "repair")]
+
+
 def test_eula() -> None:
     assert refusals(bare(), accept_eula=False) == ["eula"]
     assert refusals(converged(), accept_eula=False) == []
@@ -263,7 +442,7 @@ def test_a_downgrade_that_was_asked_for() -> None:
 
 
 def test_what_the_depot_lacks() -> None:
-    lacking = {"check": "depot", "problem": "no wheels", "wanted": "w", "found": "f", "remedy": "r"}
+    lacking = forms.refusal("system", "depot", "no wheels", "w", "f", "r")
     assert refusals(bare(), problems=[lacking]) == ["depot"]
 
 

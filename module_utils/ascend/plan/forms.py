@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The forms of what a plan holds, and the components of a node to which each belongs.
+
+* a step is ``{"component", "action", "reason", "found", "wanted", "where", "causes"}``; its component names the role's
+  part that does it (STEPS); ``causes`` are what is wrong in particular, ``{"name", "subject", "problem", "wanted",
+  "found"}``, empty where the reason says all;
+* a refusal is ``{"component", "check", "subject", "problem", "wanted", "found", "where", "remedy"}``; ``check`` is a
+  stable name, ``subject`` says which one where a check can fail several times (a card); a warning has the same form.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Optional
+
+Facts = Dict[str, Any]
+Wanted = Dict[str, Any]
+Step = Dict[str, Any]
+Cause = Dict[str, str]
+Refusal = Dict[str, str]
+
+# What of a node is looked at, in the order of what stands on what: without access nothing is known.
+COMPONENTS = ("access", "driver", "cards", "network", "system", "cann", "python", "env", "llamafactory")
+# Step -> component.
+STEPS = {
+    "python": "python",
+    "toolkit": "cann",
+    "kernels": "cann",
+    "environment": "env",
+    "source": "llamafactory",
+    "ascend-env": "env",
+    "current": "env",
+}
+# Findings of the facts that speak of cards; the others of their subsets speak of the driver.
+_OF_CARDS = ("card-unhealthy", "fewer-chips-visible", "device-files-missing")
+_SUBSETS = {"network": "network", "cann": "cann", "python": "env"}
+
+SHOWN = 5  # how many names a text lists before it counts the rest
+
+
+def step(
+    component: str,
+    action: str,
+    reason: str,
+    found: str,
+    wanted: str,
+    where: str = "",
+    causes: Optional[List[Cause]] = None,
+) -> Step:
+    """Return a step (see the module's description)."""
+    return {
+        "component": component,
+        "action": action,
+        "reason": reason,
+        "found": found,
+        "wanted": wanted,
+        "where": where,
+        "causes": causes or [],
+    }
+
+
+def cause(name: str, problem: str, wanted: str = "", found: str = "", subject: str = "") -> Cause:
+    """Return one thing that a step cures."""
+    return {"name": name, "subject": subject, "problem": problem, "wanted": wanted, "found": found}
+
+
+def refusal(
+    component: str,
+    check: str,
+    problem: str,
+    wanted: str,
+    found: str,
+    remedy: str,
+    where: str = "",
+    subject: str = "",
+) -> Refusal:
+    """Return a refusal or a warning (see the module's description)."""
+    return {
+        "component": component,
+        "check": check,
+        "subject": subject,
+        "problem": problem,
+        "wanted": wanted,
+        "found": found,
+        "where": where,
+        "remedy": remedy,
+    }
+
+
+def as_refusal(finding: Dict[str, str]) -> Refusal:
+    """Return a finding of the facts (module_utils/ascend/node.py) in the form of a refusal."""
+    keys = ("problem", "wanted", "found", "remedy", "where")
+    return refusal(component_of(finding), finding["name"], **{key: finding[key] for key in keys})
+
+
+def component_of(finding: Dict[str, str]) -> str:
+    """Return the component of which a finding of the facts speaks."""
+    if finding["name"] in _OF_CARDS:
+        return "cards"
+    if finding["name"] == "python-half-installed":
+        return "python"
+    return _SUBSETS.get(finding["subset"], "driver")
+
+
+def listed(items: List[str], count: Optional[int] = None) -> str:
+    """Return the first names; the others are counted (``count`` in all, when more are known than are listed)."""
+    left = (len(items) if count is None else count) - len(items[:SHOWN])
+    shown = ", ".join(items[:SHOWN])
+    return shown if left <= 0 else "%s and %d more" % (shown, left)

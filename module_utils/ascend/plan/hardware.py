@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What forbids a change because of the hardware: driver, firmware, cards."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import Any, Dict, List, Optional, Tuple
+
+from ansible.module_utils.ascend.errors import AscendError
+from ansible.module_utils.ascend.plan.forms import Facts, Refusal, Wanted, as_refusal, refusal
+from ansible.module_utils.ascend.versions import compare_driver
+
+Devices = List[Dict[str, Any]]
+_TABLE = "npu-smi info"
+
+
+def hardware(found: Facts, wanted: Wanted) -> Tuple[List[Refusal], List[Refusal]]:
+    """Return (refusals, warnings)."""
+    npu = found["npu"]
+    if not npu["answered"]:
+        refusals = [as_refusal(finding) for finding in found["findings"] if finding["subset"] == "npu"][:1]
+    elif not npu["devices"]:
+        refusals = [_no_card()]
+    else:
+        devices = npu["devices"]
+        refusals = _chips(devices, wanted) + _health(devices) + _count(devices, wanted) + _memory(devices, wanted)
+    old = _old_driver(found, wanted) + _old_firmware(found, wanted)
+    if wanted["driver"]["policy"] == "warn":
+        return refusals, old
+    return refusals + old, []
+
+
+def chip_family(name: str, chips: Dict[str, Any]) -> Tuple[Optional[str], Optional[Dict[str, Any]]]:
+    """Return (family, chip) of the release's chip table whose ``names`` match npu-smi's name, or (None, None)."""
+    for family, chip in sorted(chips.items()):
+        if re.fullmatch(chip["names"], name):
+            return family, chip
+    return None, None
+
+
+def _no_card() -> Refusal:
+    remedy = "npu-smi info -l; lspci | grep -i d802  # are the cards seated and bound to the driver?"
+    return refusal("cards", "card", "npu-smi shows no card", "at least one card", "none", remedy, _TABLE)
+
+
+def _chips(devices: Devices, wanted: Wanted) -> List[Refusal]:
+    names = sorted({str(device["name"]) for device in devices})
+    supported = ", ".join(sorted(family for family, chip in wanted["chips"].items() if chip["supported"]))
+    refusals = []
+    for name in names:
+        family, chip = chip_family(name, wanted["chips"])
+        if chip and chip["supported"]:
+            continue
+        why = chip["reason"] if chip else "release %s does not know it" % wanted["release"]
+        refusals.append(
+            refusal(
+                "cards",
+                "chip",
+                "chip %s is not supported: %s" % (name, why),
+                "cards of %s" % supported,
+                "%s (%s)" % (name, family or "unknown"),
+                "take the node out of the inventory, or give it a release that supports the chip",
+                _TABLE,
+                name,
+            )
+        )
+    return refusals
+
+
+def _health(devices: Devices) -> List[Refusal]:
+    """One refusal a card, so that the second card that falls sick is something new."""
+    sick: Dict[Any, List[str]] = {}
+    for device in devices:
+        if device["health"] != "OK":
+            sick.setdefault(device["npu_id"], []).append("NPU %s chip %s: %s" % _sickness(device))
+    return [
+        refusal(
+            "cards",
+            "health",
+            "card %s is not healthy" % card,
+            "health OK",
+            ", ".join(words),
+            "npu-smi info -t health -i %s  # then the vendor's service" % card,
+            _TABLE,
+            str(card),
+        )
+        for card, words in sick.items()
+    ]
+
+
+def _sickness(device: Dict[str, Any]) -> Tuple[Any, Any, str]:
+    words = (device["health"] or "unread") + "".join(" " + code for code in device["errors"])
+    return device["npu_id"], device["chip_id"], words
+
+
+def _count(devices: Devices, wanted: Wanted) -> List[Refusal]:
+    """The inventory's number of cards; 0 where it names none."""
+    count, want = len({device["npu_id"] for device in devices}), wanted["cards"]["count"]
+    if not want or count == want:
+        return []
+    problem = "there are %d cards, not %d" % (count, want)
+    remedy = "lspci | grep -i d802; dmesg | grep -i davinci  # did a card fall off? else mend ascend_card_count"
+    return [refusal("cards", "card-count", problem, "%d cards" % want, "%d cards" % count, remedy, _TABLE)]
+
+
+def _memory(devices: Devices, wanted: Wanted) -> List[Refusal]:
+    """The inventory's memory of each chip in MB; 0 where it names none. A size that the table lacks is not judged."""
+    want = wanted["cards"]["memory_mb"]
+    sizes = Counter(device.get("hbm_total_mb") or device.get("memory_total_mb") or want for device in devices)
+    others = ["%d x %s MB" % (count, size) for size, count in sorted(sizes.items()) if size != want]
+    if not want or not others:
+        return []
+    remedy = "npu-smi info  # is it another model? else mend ascend_card_memory_mb"
+    problem = "chips have another memory size than the inventory says"
+    return [refusal("cards", "card-memory", problem, "%d MB on each chip" % want, ", ".join(others), remedy, _TABLE)]
+
+
+def _old_driver(found: Facts, wanted: Wanted) -> List[Refusal]:
+    # The driver that runs, not the one on disk, which may wait for a reboot.
+    version = found["npu"]["driver_version"] or found["driver"]["version"]
+    minimum = wanted["driver"]["minimum"]
+    if not found["npu"]["answered"] and not version:
+        return []  # already refused for npu-smi
+    try:
+        if version and compare_driver(version, minimum) >= 0:
+            return []
+        problem = "the driver is older than release %s needs" % wanted["release"]
+    except AscendError as error:
+        problem = str(error)
+    return [
+        refusal(
+            "driver",
+            "driver",
+            problem,
+            "driver %s or newer (firmware %s)" % (minimum, wanted["driver"]["firmware"]),
+            str(version or "no version"),
+            "install Ascend HDK %s, reboot; to go on regardless: -e ascend_driver_policy=warn" % minimum,
+            _TABLE,
+        )
+    ]
+
+
+def _old_firmware(found: Facts, wanted: Wanted) -> List[Refusal]:
+    """Firmware that the driver's files do not name is not judged: a container sees none."""
+    version, minimum = found["driver"].get("firmware_version"), wanted["driver"]["firmware"]
+    if not version or _numbers(version) >= _numbers(minimum):
+        return []
+    return [
+        refusal(
+            "driver",
+            "firmware",
+            "the firmware is older than release %s needs" % wanted["release"],
+            "firmware %s or newer" % minimum,
+            str(version),
+            "install the firmware of Ascend HDK %s, reboot; to go on regardless: -e ascend_driver_policy=warn"
+            % wanted["driver"]["minimum"],
+            "firmware/version.info",
+        )
+    ]
+
+
+def _numbers(version: str) -> Tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", str(version)))

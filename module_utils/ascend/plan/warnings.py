@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What stops nothing and is cured by no step: the operator has to know it, before a change and every night."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any, Dict, List, Set, Tuple
+
+from ansible.module_utils.ascend.plan.forms import (
+    STEPS,
+    Facts,
+    Refusal,
+    Step,
+    Wanted,
+    as_refusal,
+    component_of,
+    refusal,
+)
+
+# A refusal tells it, chip by chip.
+_REFUSED = ("card-unhealthy",)
+# Nobody's fault on this node: users may have a CANN of their own.
+_NOT_OURS = ("cann-elsewhere",)
+
+
+def warnings(found: Facts, wanted: Wanted, steps: List[Step]) -> List[Refusal]:
+    """Return what the facts found that no step cures, and what of the release's wishes the system does not fulfil."""
+    cured = {STEPS[step["component"]] for step in steps}
+    return _observed(found, wanted, cured) + _limits(found, wanted) + _kernel_settings(found, wanted) + _clock(found)
+
+
+def _observed(found: Facts, wanted: Wanted, cured: Any) -> List[Refusal]:
+    told = []
+    for finding in found["findings"]:
+        if finding["name"] in _REFUSED + _NOT_OURS or _of_another(finding, found, wanted):
+            continue
+        # A silent driver is refused: one reason at a time.
+        if finding["subset"] in ("npu", "driver", "network") and not found["npu"]["answered"]:
+            continue
+        # The step's reason says the same; what lies outside of CANN and the environments has no step.
+        if (
+            finding["subset"] in ("cann", "python")
+            and component_of(finding) in cured
+            and finding["name"] not in _OUTSIDE
+        ):
+            continue
+        told.append(as_refusal(finding))
+    return told
+
+
+_OUTSIDE = ("cann-record-stale", "pythonpath-set", "pythonhome-set")
+
+
+def _of_another(finding: Dict[str, str], found: Facts, wanted: Wanted) -> bool:
+    """Whether it speaks of a version or an environment that lies beside the wanted one and is not used by it."""
+    others = [version["path"] for name, version in _others(found["cann"]["versions"], wanted["toolkit"]["version"])]
+    others += [python["path"] for name, python in _others(found["pythons"], wanted["python"]["version"])]
+    environments = _others(found["environments"]["all"], wanted["environment"]["name"])
+    others += [environment["path"] for name, environment in environments]
+    where = finding["where"]
+    return any(where == path or where.startswith(path.rstrip("/") + os.sep) for path in others)
+
+
+def _others(there: Dict[str, Any], name: str) -> List[Tuple[str, Any]]:
+    return [(other, entry) for other, entry in there.items() if other != name and entry.get("path")]
+
+
+def _limits(found: Facts, wanted: Wanted) -> List[Refusal]:
+    """Hard limits of a session: a user may raise the soft one up to them."""
+    limits = found["system"].get("limits") or {}
+    told = []
+    for name, minimum in sorted(wanted["system"]["limits"].items()):
+        _, hard = limits.get(name, (-1, -1))
+        if hard == -1 or hard >= minimum:
+            continue
+        told.append(
+            refusal(
+                "system",
+                "limit",
+                "the limit %s is lower than release %s asks for" % (name, wanted["release"]),
+                "%d or more" % minimum,
+                str(hard),
+                "echo '* hard %s %d' > /etc/security/limits.d/60-ascend.conf  # for new sessions" % (name, minimum),
+                "/etc/security/limits.conf",
+                name,
+            )
+        )
+    return told
+
+
+def _kernel_settings(found: Facts, wanted: Wanted) -> List[Refusal]:
+    settings = found["system"].get("kernel_settings") or {}
+    told = []
+    for name, want in sorted(wanted["system"]["kernel_settings"].items()):
+        have = settings.get(name)
+        if have is not None and fulfils(have, str(want)):
+            continue
+        told.append(
+            refusal(
+                "system",
+                "kernel-setting",
+                "the kernel setting %s is not what release %s asks for" % (name, wanted["release"]),
+                str(want),
+                "empty" if have == "" else str(have if have is not None else "no such setting"),
+                "echo '%s = %s' > /etc/sysctl.d/60-ascend.conf && sysctl --system" % (name, want),
+                "/proc/sys/" + name.replace(".", "/"),
+                name,
+            )
+        )
+    return told
+
+
+def fulfils(have: str, want: str) -> bool:
+    """Whether a setting is what is wanted: a number at least, ranges such as 60000-60015,61000 covered, else equal."""
+    if re.fullmatch(r"\d+", have) and re.fullmatch(r"\d+", want):
+        return int(have) >= int(want)
+    if "-" in want and re.fullmatch(r"[\d,-]*", have + want):
+        return _numbers(want) <= _numbers(have)
+    return have.split() == want.split()
+
+
+def _numbers(ranges: str) -> Set[int]:
+    numbers: Set[int] = set()
+    for part in ranges.split(","):
+        first, _, last = part.partition("-")
+        if first:
+            numbers.update(range(int(first), int(last or first) + 1))
+    return numbers
+
+
+def _clock(found: Facts) -> List[Refusal]:
+    """A node that cannot tell whether its time is synchronised is not judged."""
+    if found["system"].get("time_synchronised") is not False:
+        return []
+    return [
+        refusal(
+            "system",
+            "clock",
+            "the time is not synchronised",
+            "a clock that NTP keeps",
+            "NTPSynchronized=no",
+            "systemctl enable --now chronyd; chronyc tracking  # several nodes train together by their clocks",
+            "timedatectl",
+        )
+    ]
