@@ -26,9 +26,10 @@ if _MODULE_UTILS not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(_MODULE_UTILS)
 
 from ansible.module_utils.ascend.errors import AscendError  # noqa: E402  (after the path above)
+from ansible.module_utils.ascend.plan.plan import plan as plan_of  # noqa: E402
 from ansible.module_utils.ascend_control.drift import fleet  # noqa: E402
 from ansible.module_utils.ascend_control.drift.silence import said_by  # noqa: E402
-from ansible.module_utils.ascend_control.wanted import release_of  # noqa: E402
+from ansible.module_utils.ascend_control.wanted import release_of, resolve  # noqa: E402
 
 PYTHON = "/usr/bin/python3"
 
@@ -54,7 +55,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
             node = fleet.unchecked(name, said, reached, settings, components, inventory)
         else:
             repair = f"ansible-playbook site.yml {inventory} --limit {shlex.quote(name)}"
-            node = self._held(name, answer, settings, components, repair, inventory)
+            node = self._held(name, answer, settings, components, repair, inventory, task_vars)
         node.update(began=began, seconds=round(time.monotonic() - begin, 2))
         result.update(changed=False, node=node)
         return result
@@ -90,14 +91,42 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         return answer
 
     def _held(
-        self, name: str, facts: dict[str, Any], settings: Any, components: tuple[str, ...], repair: str, inventory: str
+        self,
+        name: str,
+        facts: dict[str, Any],
+        settings: dict[str, Any],
+        components: tuple[str, ...],
+        repair: str,
+        inventory: str,
+        task_vars: Any,
     ) -> dict[str, Any]:
         """Facts of another version, or a defect of the planner, cost this node's result and no other's."""
         try:
-            return fleet.checked(name, facts, settings, components, repair)
+            wanted = resolve(facts, settings)
+            plan = plan_of(facts, wanted)
+            if settings["deep"] and "env" in components:
+                plan["refusals"] += self._proven(facts, wanted, plan, task_vars)
+            return fleet.checked(name, facts, wanted, plan, components, repair)
         except (AscendError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-            said = f"{type(error).__name__}: {error}" if not isinstance(error, AscendError) else str(error)
+            said = str(error) if isinstance(error, AscendError) else f"{type(error).__name__}: {error}"
             return fleet.unchecked(name, said, True, settings, components, inventory)
+
+    def _proven(self, facts: Any, wanted: Any, plan: Any, task_vars: Any) -> list[dict[str, str]]:
+        """Import torch in the environment, and use every card where nobody trains; return what fails.
+
+        site.yml does the same before it makes an environment current. What is to be repaired first is not run.
+        """
+        if plan["steps"] or plan["refusals"]:
+            return []
+        questions = {
+            "environment": wanted["environment"]["path"],
+            "ascend_env": wanted["ascend_env"]["path"],
+            "expected_devices": len(facts["npu"]["devices"]),
+            "expected_versions": wanted["environment"]["versions"],
+            "use_cards": not facts["npu"]["process_count"],
+        }
+        answer = self._execute_module("npu_check", module_args=questions, task_vars=task_vars)
+        return [fleet.unproven(answer)] if answer.get("failed") else []
 
 
 def _questions(settings: dict[str, Any]) -> dict[str, Any]:

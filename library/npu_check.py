@@ -34,6 +34,10 @@ options:
     description: Distribution to version, as the running interpreter must see them.
     type: dict
     default: {}
+  use_cards:
+    description: False imports torch and torch_npu and touches no card, for a node on which somebody trains.
+    type: bool
+    default: true
   timeout_s:
     description: Longest time for each of the two programs, in seconds.
     type: int
@@ -62,7 +66,7 @@ cards:
     - A dictionary a device with C(index), C(ok), C(name), C(memory_total_mb) (MB), and, where it failed, its own words
       C(error), the name of the symptom C(symptom) and the next command C(remedy); the last two are null where the words
       are unknown.
-    - Empty when it is not the cards that fail.
+    - Empty when it is not the cards that fail, and when they were not used.
   returned: always
   type: list
   elements: dict
@@ -117,6 +121,7 @@ ARGUMENT_SPEC = {
     "ascend_env": {"type": "path", "default": "/usr/local/bin/ascend-env"},
     "expected_devices": {"type": "int", "required": True},
     "expected_versions": {"type": "dict", "default": {}},
+    "use_cards": {"type": "bool", "default": True},
     "timeout_s": {"type": "int", "default": 600},
 }
 
@@ -134,6 +139,7 @@ def main() -> None:
             options["expected_devices"],
             options["expected_versions"],
             options["timeout_s"],
+            options["use_cards"],
         )
     except AscendError as error:
         module.fail_json(msg=str(error), **error.as_dict())

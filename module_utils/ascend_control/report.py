@@ -24,26 +24,28 @@ def refusal_text(refusals: list[dict[str, str]]) -> str:
 
 def fleet_plan(plans: dict[str, Plan]) -> list[str]:
     """Return the plans of many nodes (host name -> plan) as lines; nodes with the same plan share a block."""
-    alike: dict[tuple[tuple[str, str], ...], list[str]] = {}
-    refused: list[str] = []
+    alike: dict[tuple[bool, tuple[tuple[str, str], ...]], list[str]] = {}
     for host in sorted(plans):
-        if plans[host]["refusals"]:
-            refused.append(host)
-        else:
-            steps = tuple((step["component"], f"{step['action']}: {step['reason']}") for step in plans[host]["steps"])
-            alike.setdefault(steps, []).append(host)
+        steps = tuple((step["component"], f"{step['action']}: {step['reason']}") for step in plans[host]["steps"])
+        alike.setdefault((bool(plans[host]["refusals"]), steps), []).append(host)
     lines = []
-    for steps, hosts in sorted(alike.items(), key=lambda item: (-len(item[0]), item[1])):
-        if not steps:
-            lines.append(f"{_nodes(hosts)}: nothing to do")
-            continue
-        lines.append(f"{_nodes(hosts)}:")
+    for (refused, steps), hosts in sorted(alike.items(), key=lambda item: (item[0][0], -len(item[0][1]), item[1])):
+        if refused:
+            then = "; when they are cured, there is left to do:" if steps else ""
+            lines.append(f"{_nodes(hosts)}: stopped, for the reasons given above{then}")
+        else:
+            lines.append(f"{_nodes(hosts)}:{'' if steps else ' nothing to do'}")
         lines += [f"  {number}. {component:<11} {text}" for number, (component, text) in enumerate(steps, 1)]
-    if refused:
-        lines.append(f"{_nodes(refused)}: stopped, for the reasons given above")
+    return lines + _warnings(plans)
+
+
+def _warnings(plans: dict[str, Plan]) -> list[str]:
+    alike: dict[str, list[str]] = {}
     for host in sorted(plans):
-        lines += [f"{host}: warning: {w['problem']} ({w['found']}; {w['remedy']})" for w in plans[host]["warnings"]]
-    return lines
+        for warning in plans[host]["warnings"]:
+            words = f"warning: {warning['problem']} ({warning['found']}; {warning['remedy']})"
+            alike.setdefault(words, []).append(host)
+    return [f"{_nodes(hosts)}: {words}" for words, hosts in alike.items()]
 
 
 def installed(found: dict[str, Any]) -> dict[str, str]:

@@ -31,7 +31,21 @@ def test_nodes_with_the_same_plan_share_a_block() -> None:
         "12 nodes (n00, n01, n02, n03, n04, n05, n06, n07 and 4 more):",
         "  1. toolkit     install: toolkit 8.0.RC1 is absent",
         "1 node (ok): nothing to do",
-        "1 node (sick): stopped, for the reasons given above",
+        "1 node (sick): stopped, for the reasons given above; when they are cured, there is left to do:",
+        "  1. toolkit     install: toolkit 8.0.RC1 is absent",
+    ]
+    plans["sick"]["steps"] = []
+    assert fleet_plan(plans)[-1] == "1 node (sick): stopped, for the reasons given above"
+
+
+def test_nodes_with_the_same_warning_share_a_line() -> None:
+    warning = {"problem": "the link is not UP", "found": "card 2", "remedy": "hccn_tool"}
+    plan: dict[str, Any] = {"steps": [], "refusals": [], "warnings": [warning]}
+    other = {**plan, "warnings": [{**warning, "found": "card 3"}]}
+    assert fleet_plan({"a": plan, "b": plan, "c": other}) == [
+        "3 nodes (a, b, c): nothing to do",
+        "2 nodes (a, b): warning: the link is not UP (card 2; hccn_tool)",
+        "1 node (c): warning: the link is not UP (card 3; hccn_tool)",
     ]
 
 

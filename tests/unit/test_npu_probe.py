@@ -53,6 +53,13 @@ def test_all_is_well() -> None:
     assert set(environment) == {"PATH", "HOME", "ASCEND_FLEET_ENVIRONMENT"}, "nothing of the caller's"
 
 
+def test_cards_in_use_are_left_alone() -> None:
+    program = Program(answer(available=None, count=0, cards=[]))
+    result = npu_probe.check(program, "/usr/local/bin/ascend-env", "/opt/ascend/env/x", 2, VERSIONS, 60, False)
+    assert result["cards"] == []
+    assert program.seen[0][0][-1] == "import"
+
+
 @pytest.mark.parametrize(
     ("probe", "words"),
     [

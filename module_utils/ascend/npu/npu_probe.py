@@ -21,7 +21,9 @@ PROBE = """
 import importlib.metadata, json, sys
 import torch
 import torch_npu
-result = {"available": torch.npu.is_available(), "count": torch.npu.device_count(), "cards": [], "versions": {}}
+result = {"available": None, "count": 0, "cards": [], "versions": {}}
+if sys.argv[2] == "cards":
+    result.update(available=torch.npu.is_available(), count=torch.npu.device_count())
 for name in json.loads(sys.argv[1]):
     try:
         result["versions"][name] = importlib.metadata.version(name)
@@ -63,15 +65,20 @@ def check(
     expected_devices: int,
     expected_versions: Dict[str, str],
     timeout_s: int,
+    use_cards: bool = True,
 ) -> Dict[str, Any]:
     """Return ``{"cards", "versions", "llamafactory"}``. Raises ProbeError when anything is not as expected.
+
+    Without ``use_cards`` torch and torch_npu are imported and no card is touched: somebody may train on them.
 
     A card is ``{"index", "ok", "name", "memory_total_mb", "error", "symptom", "remedy"}``: of one that failed,
     ``error`` is its own words, ``symptom`` and ``remedy`` what they mean and what helps, None where they are unknown.
     """
-    probe, noise = _probe(run, ascend_env, environment, sorted(expected_versions), timeout_s)
+    arguments = [json.dumps(sorted(expected_versions)), "cards" if use_cards else "import"]
+    probe, noise = _probe(run, ascend_env, environment, arguments, timeout_s)
     cards = [_explained(card) for card in probe["cards"]]
-    _hold_cards(probe, cards, noise, environment, expected_devices)
+    if use_cards:
+        _hold_cards(probe, cards, noise, environment, expected_devices)
     for name, wanted in sorted(expected_versions.items()):
         if probe["versions"].get(name) != wanted:
             raise ProbeError(
@@ -85,9 +92,11 @@ def check(
     return {"cards": cards, "versions": probe["versions"], "llamafactory": version}
 
 
-def _probe(run: Run, ascend_env: str, environment: str, names: List[str], timeout_s: int) -> Tuple[Dict[str, Any], str]:
+def _probe(
+    run: Run, ascend_env: str, environment: str, arguments: List[str], timeout_s: int
+) -> Tuple[Dict[str, Any], str]:
     """Return the probe's answer, and what else was printed: CANN says there why it sees no card."""
-    argv = [ascend_env, "python", "-c", PROBE, json.dumps(names)]
+    argv = [ascend_env, "python", "-c", PROBE, *arguments]
     result = run(argv, timeout_s, env=_variables(environment))
     lines = result.output.splitlines()
     for line in lines:

@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend.plan.forms import COMPONENTS
-from ansible.module_utils.ascend.plan.plan import plan
+from ansible.module_utils.ascend.plan.forms import COMPONENTS, refusal
 from ansible.module_utils.ascend_control.drift import findings as told
-from ansible.module_utils.ascend_control.drift.silence import silence
+from ansible.module_utils.ascend_control.drift.silence import said_by, silence
 from ansible.module_utils.ascend_control.report import installed
-from ansible.module_utils.ascend_control.wanted import resolve
 
 SCHEMA = 1
 Node = dict[str, Any]
@@ -36,11 +34,15 @@ def chosen(words: str | Iterable[str] | None) -> tuple[str, ...]:
 
 
 def checked(
-    name: str, facts: dict[str, Any], settings: dict[str, Any], components: tuple[str, ...], repair: str
+    name: str,
+    facts: dict[str, Any],
+    wanted: dict[str, Any],
+    plan: dict[str, list[dict[str, Any]]],
+    components: tuple[str, ...],
+    repair: str,
 ) -> Node:
-    """Return a node that answered, held against its plan."""
-    wanted = resolve(facts, settings)
-    found = [each for each in told.findings(name, plan(facts, wanted), repair) if each["component"] in components]
+    """Return a node that answered, held against its plan; ``repair`` is the command that applies it."""
+    found = [each for each in told.findings(name, plan, repair) if each["component"] in components]
     return {
         "name": name,
         "state": "drifted" if found else "clean",
@@ -49,6 +51,19 @@ def checked(
         "installed": installed(facts),
         "findings": found,
     }
+
+
+def unproven(answer: dict[str, Any]) -> dict[str, str]:
+    """Return what npu_check's failure says as a refusal: site.yml does not make such an environment current."""
+    keys = ("wanted", "found", "remedy", "where")
+    words = {key: str(answer.get(key) or "") for key in keys}
+    words["found"] = words["found"] or said_by(answer)
+    problem = str(answer.get("problem") or "torch-npu could not be tried")
+    remedy = words["remedy"] or "ascend-env python -c 'import torch_npu'"
+    wanted = words["wanted"] or "torch and torch_npu import"
+    return refusal(
+        "env", str(answer.get("symptom") or "torch"), problem, wanted, words["found"], remedy, words["where"]
+    )
 
 
 def unchecked(
