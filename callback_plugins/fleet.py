@@ -74,7 +74,7 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
     def _progress(self, state: str) -> None:
         self._checked += 1
         self._bad += state != "clean"
-        text = f"checked {self._checked:,} of {self._total:,} nodes, {self._bad:,} with findings"
+        text = f"nodes checked: {self._checked:,} of {self._total:,}; with findings: {self._bad:,}"
         last = self._checked == self._total
         if sys.stdout.isatty():
             sys.stdout.write(f"\r{text}" + ("\n" if last else ""))

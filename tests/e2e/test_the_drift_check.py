@@ -222,7 +222,8 @@ def silent(drift: Drift, node: Any, tmp_path_factory: pytest.TempPathFactory) ->
     done(node, "printf '#!/bin/sh\\nkill -SEGV $$\\n' > /usr/local/bin/crash && chmod +x /usr/local/bin/crash")
     done(node, "useradd -m nobodys && install -d -m 0700 -o nobodys /home/nobodys/.ssh")
     done(node, "install -m 0600 -o nobodys /root/.ssh/authorized_keys /home/nobodys/.ssh/authorized_keys")
-    checked = "-o StrictHostKeyChecking=yes -o IdentitiesOnly=yes -o UserKnownHostsFile="
+    # One node under several names: no connection may be shared.
+    checked = "-o ControlPath=none -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes -o UserKnownHostsFile="
     known = {"ansible_host": address, "ansible_user": "root", "ansible_ssh_private_key_file": key,
              "ansible_ssh_common_args": f"{checked}{drift.fleet.state / 'known_hosts'}"}  # fmt: skip
     hosts = {

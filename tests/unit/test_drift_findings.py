@@ -137,10 +137,18 @@ def test_the_command_to_type_names_the_node_and_the_inventory() -> None:
     assert silence("npu-1", said, False, "-i inv")["remedy"].startswith("ansible npu-1 -i inv -m ping")
 
 
+class Captured:
+    """A module's exception as ansible-core 2.19 holds it."""
+
+    class event:  # noqa: N801
+        msg = "cannot import name x"
+
+
 def test_the_nodes_own_words_come_first() -> None:
     result = {"msg": "MODULE FAILURE: see stdout", "module_stderr": "sudo: a password is required\n", "rc": 1}
     assert said_by(result).startswith("sudo: a password is required")
     assert said_by({"msg": "bad argument"}) == "bad argument"
+    assert said_by({"exception": Captured()}) == "cannot import name x"
     assert said_by({}) == "no word"
 
 

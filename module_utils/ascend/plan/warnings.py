@@ -100,7 +100,7 @@ def _kernel_settings(found: Facts, wanted: Wanted) -> List[Refusal]:
             refusal(
                 "system",
                 "kernel-setting",
-                "the kernel setting %s is not what release %s asks for" % (name, wanted["release"]),
+                "%s is not what release %s asks for" % (name, wanted["release"]),
                 str(want),
                 "empty" if have == "" else str(have if have is not None else "no such setting"),
                 "echo '%s = %s' > /etc/sysctl.d/60-ascend.conf && sysctl --system" % (name, want),

@@ -101,7 +101,10 @@ def said_by(result: dict[str, Any]) -> str:
     for key in ("module_stderr", "module_stdout", "stderr"):
         if str(result.get(key) or "").strip():
             return f"{result[key]}\n{result.get('msg', '')}".strip()
-    return str(result.get("msg") or result.get("exception") or "no word")
+    exception = result.get("exception")
+    # From ansible-core 2.19 on a module's exception is an object that holds its words, before it is a traceback.
+    event = getattr(exception, "event", None)
+    return str(result.get("msg") or getattr(event, "msg", None) or exception or "no word")
 
 
 # What OpenSSH and Ansible print besides.
