@@ -17,7 +17,7 @@ from typing import Any
 import ansible.module_utils
 from ansible import constants
 from ansible.context import CLIARGS
-from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
+from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
 # Ansible offers module_utils/ to modules only; actions are imported by the control node's own Python.
@@ -47,9 +47,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         inventory = _inventory()
         try:
             components = fleet.chosen(arguments["components"])
+        except AscendError:
+            # Told once, by the report.
+            return result
+        try:
             questions = _questions(settings)
         except AscendError as error:
-            raise AnsibleActionFail(str(error)) from error
+            result["node"] = fleet.unchecked(name, str(error), True, settings, components, inventory)
+            return result
         answer, said, reached = self._ask(questions, task_vars)
         if answer is None:
             node = fleet.unchecked(name, said, reached, settings, components, inventory)

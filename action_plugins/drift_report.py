@@ -80,12 +80,10 @@ def _node(name: str, answer: Any, variables: Any, components: tuple[str, ...]) -
         return {**answer["node"], "groups": groups}
     # The action failed as a whole, or Ansible never ran it.
     said = said_by(answer) if answer else "no result came back"
-    settings = {"release": variables.get("ascend_release")}
-    return {**fleet.unchecked(name, said, True, settings, components, ""), "groups": groups, "seconds": None}
+    return {**fleet.unchecked(name, said, True, {}, components, ""), "groups": groups, "seconds": None}
 
 
 def _written(report: dict[str, Any], folder: Path, arguments: dict[str, Any]) -> Path:
-    reports.prepare(folder)
     history.update(folder / "history.sqlite", report)
     made = reports.write(folder, report, page.render(report, Path(arguments["templates"])))
     reports.prune(folder, int(arguments["keep_days"]), int(arguments["keep_reports"]), datetime.now(timezone.utc))

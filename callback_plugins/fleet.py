@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ansible's own output, but for what a drift check says of a thousand nodes: its progress, and one screen at the end."""
+"""Ansible's own output, but for what a drift check says of a thousand nodes: progress, and one screen at the end."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ type: stdout
 short_description: Ansible's default output, with a drift check's progress and summary in place of a line a node
 description:
   - The output of C(ansible.builtin.default) for all but the actions of C(playbooks/drift.yml).
-  - A drift check shows how many nodes were checked, and ends with the report's summary instead of a recap of every node.
+  - A drift check shows how many nodes were checked, and ends with the report's summary instead of a line a node.
   - It also makes 3 of the exit code 2 when nodes could not be checked; with another callback that is 2 as well.
 extends_documentation_fragment:
   - default_callback
@@ -45,19 +45,21 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
     def v2_runner_on_ok(self, result: Any) -> None:
         said = result._result
         action = result._task.action
-        if action == NODE and "node" in said:
-            self._progress(said["node"]["state"])
+        if action == NODE:
+            self._progress(said.get("node", {}).get("state", "unchecked"))
         elif action == REPORT and "summary" in said:
             self._report = {"summary": list(said["summary"]), "exit_code": int(said["exit_code"])}
         if action not in (NODE, REPORT) or self._run_is_verbose(result):
             super().v2_runner_on_ok(result)
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
-        if not self._ends_the_check(result):
+        if result._task.action == NODE:
+            self._progress("unchecked")
+        elif not self._ends_the_check(result):
             super().v2_runner_on_failed(result, ignore_errors)
-            return
-        # The way to a third exit code: a run of failed hosts ends with this one.
-        TaskQueueManager.RUN_FAILED_HOSTS = self._report["exit_code"]
+        else:
+            # The way to a third exit code: a run of failed hosts ends with this one.
+            TaskQueueManager.RUN_FAILED_HOSTS = self._report["exit_code"]
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         if not self._report:

@@ -29,7 +29,7 @@ def test_ruff_format() -> None:
 
 
 def test_mypy_strict() -> None:
-    passes(["mypy", "library", "filter_plugins", "sim", "tests", "typings"])
+    passes(["mypy", "library", "action_plugins", "callback_plugins", "filter_plugins", "sim", "tests", "typings"])
 
 
 BASH = [path for path in committed() if path.read_bytes().startswith(b"#!/usr/bin/env bash")]

@@ -220,8 +220,8 @@ def silent(drift: Drift, node: Any, tmp_path_factory: pytest.TempPathFactory) ->
     (folder / "known_hosts").write_text(f"{address} {public}", encoding="utf-8")
     done(node, "printf '#!/bin/sh\\nexec sleep 60\\n' > /usr/local/bin/slow && chmod +x /usr/local/bin/slow")
     done(node, "printf '#!/bin/sh\\nkill -SEGV $$\\n' > /usr/local/bin/crash && chmod +x /usr/local/bin/crash")
-    done(node, "useradd -m nobodys && install -d -m 0700 -o nobodys /home/nobodys/.ssh")
-    done(node, "install -m 0600 -o nobodys /root/.ssh/authorized_keys /home/nobodys/.ssh/authorized_keys")
+    done(node, "useradd -m -d /srv/nobodys nobodys && install -d -m 0700 -o nobodys /srv/nobodys/.ssh")
+    done(node, "install -m 0600 -o nobodys /root/.ssh/authorized_keys /srv/nobodys/.ssh/authorized_keys")
     # One node under several names: no connection may be shared.
     checked = "-o ControlPath=none -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes -o UserKnownHostsFile="
     known = {"ansible_host": address, "ansible_user": "root", "ansible_ssh_private_key_file": key,
