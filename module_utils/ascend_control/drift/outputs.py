@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A drift report for programs: fleet.json, JUnit for build servers, metrics for Prometheus."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from datetime import datetime, timezone
+from typing import Any
+from xml.etree import ElementTree
+
+Fleet = dict[str, Any]
+
+LEVELS = ("refusal", "change", "warning", "unchecked")
+STATES = ("clean", "drifted", "unchecked")
+# https://www.w3.org/TR/xml/#charsets
+NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def fleet_json(fleet: Fleet) -> str:
+    """Return the report as JSON, keys sorted; a node, a change and a point of the trend have a line each."""
+    # Half a character (a tool's byte that is no UTF-8) becomes \udc80, which JSON reads as the same.
+    return (_json(fleet) + "\n").encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _json(value: Any) -> str:
+    if isinstance(value, dict) and any(isinstance(item, (dict, list)) for item in value.values()):
+        lines = [f"{json.dumps(key, ensure_ascii=False)}: {_json(value[key])}" for key in sorted(value)]
+        return "{\n" + ",\n".join(lines) + "\n}"
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return "[\n" + ",\n".join(_line(item) for item in value) + "\n]"
+    return _line(value)
+
+
+def _line(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def junit(fleet: Fleet) -> str:
+    """Return the report as JUnit XML: a suite a component, in it a case a node.
+
+    The class is the component and the name is the node: Jenkins cuts a class at its dots, which the names of nodes
+    have. A case has one result, since Jenkins and GitLab show just one: of the worst finding, with the text of all.
+    """
+    top = ElementTree.Element("testsuites", name="ascend-fleet drift")
+    total: Counter[str] = Counter()
+    for component in _components(fleet):
+        suite = ElementTree.SubElement(top, "testsuite", name=component)
+        results: Counter[str] = Counter()
+        for node in fleet["nodes"]:
+            case = ElementTree.SubElement(suite, "testcase", classname=component, name=_xml(node["name"]))
+            results["tests"] += 1
+            results[_result(case, node, component)] += 1
+        _count(suite, results)
+        # The schema of JUnit has no time zone here.
+        suite.set("timestamp", fleet["made"].rstrip("Z"))
+        total += results
+    _count(top, total)
+    top.set("time", str(fleet["seconds"]))
+    ElementTree.indent(top)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(top, encoding="unicode") + "\n"
+
+
+def _result(case: ElementTree.Element, node: dict[str, Any], component: str) -> str:
+    """Put the result of a component of a node into its case; return what it counts as."""
+    findings = sorted(
+        (finding for finding in node["findings"] if finding["component"] == component),
+        key=lambda finding: (finding["level"] != "unchecked", LEVELS.index(finding["level"])),
+    )
+    if findings:
+        worst = findings[0]
+        kind, counts_as = ("error", "errors") if worst["level"] == "unchecked" else ("failure", "failures")
+        more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
+        result = ElementTree.SubElement(case, kind, type=worst["level"], message=_xml(worst["problem"] + more))
+        result.text = _xml("\n".join(_words(finding) for finding in findings))
+        return counts_as
+    if node["components"].get(component, "unknown") == "unknown":
+        why = [finding["problem"] for finding in node["findings"] if finding["level"] == "unchecked"]
+        ElementTree.SubElement(case, "skipped", message=_xml("; ".join(why) or "this was not looked at"))
+        return "skipped"
+    return "passed"
+
+
+def _words(finding: dict[str, str]) -> str:
+    return (
+        f"{finding['level']}: {finding['problem']}\n"
+        f"  wanted: {finding['wanted']}\n"
+        f"  found:  {finding['found']}\n"
+        f"  where:  {finding['where']}\n"
+        f"  next:   {finding['remedy']}"
+    )
+
+
+def _count(element: ElementTree.Element, results: Counter[str]) -> None:
+    for name in ("tests", "failures", "errors", "skipped"):
+        element.set(name, str(results[name]))
+
+
+def _xml(text: str) -> str:
+    return NOT_XML.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def prometheus(fleet: Fleet) -> str:
+    """Return the metrics for the textfile collector of node_exporter."""
+    made = datetime.strptime(fleet["made"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
+    found = Counter((finding["component"], finding["level"]) for node in fleet["nodes"] for finding in node["findings"])
+    findings = {
+        _labels(component=component, level=level): found[component, level]
+        for component in _components(fleet)
+        for level in LEVELS
+    }
+    metrics: tuple[tuple[str, str, dict[str, Any]], ...] = (
+        ("nodes", "Nodes of the last drift check.", {_labels(state=name): fleet["counts"][name] for name in STATES}),
+        ("findings", "Findings of the last drift check.", findings),
+        ("check_timestamp_seconds", "When the last drift check began.", {"": int(made.timestamp())}),
+        ("check_duration_seconds", "How long the last drift check took.", {"": fleet["seconds"]}),
+        ("check_partial", "Whether the last drift check left out nodes or components.", {"": int(fleet["partial"])}),
+    )
+    lines = []
+    for name, words, samples in metrics:
+        lines += [f"# HELP ascend_fleet_{name} {words}", f"# TYPE ascend_fleet_{name} gauge"]
+        lines += [f"ascend_fleet_{name}{labels} {value}" for labels, value in samples.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _labels(**labels: str) -> str:
+    return "{" + ",".join(f'{name}="{_escaped(value)}"' for name, value in labels.items()) + "}"
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def _components(fleet: Fleet) -> list[str]:
+    """Those that were looked at, and others that have findings all the same."""
+    found = {finding["component"] for node in fleet["nodes"] for finding in node["findings"]}
+    return [*fleet["components"], *sorted(found - set(fleet["components"]))]
