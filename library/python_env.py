@@ -12,6 +12,8 @@ version_added: "0.1.0"
 description:
   - Builds the environment with uv from the depot's wheels, hashes required, bytecode compiled. What the lock does not
     name is removed; what differs is replaced; nothing else is touched.
+  - A checkout of LLaMA-Factory (O(source_url)) is brought back to its archive, file by file. What was edited is kept,
+    in C(edited) of the environment; what training left in the checkout stays where it is.
   - With O(current=true) the link C(current) beside the environment is led to it, atomically. Without O(lock) that is
     all that happens.
 author:
@@ -114,10 +116,14 @@ differences:
   type: list
   elements: str
   sample: ["torch is missing"]
+kept:
+  description: Folder that keeps what of the checkout was edited and replaced; empty when nothing was.
+  returned: success
+  type: str
+  sample: /opt/ascend/env/8.0.RC1-0123456789ab/edited/20250131T235959Z
 """
 
 import os
-import shutil
 from typing import Any, Dict, List, Optional
 
 from ansible.module_utils.ascend.command import run
@@ -171,11 +177,12 @@ def ensure(options: Dict[str, Any], check_mode: bool) -> Dict[str, Any]:
     led = environment.read_current(link)
     switch = options["state"] == "present" and options["current"] and led != path
     remove = options["state"] == "absent" and os.path.lexists(path)
+    kept = ""
     if not check_mode:
         if remove:
             remove_environment(path, led)
         if wanted and differences:
-            environment.build(wanted, run, options["deep"])
+            kept = environment.build(wanted, run, options["deep"])
         if switch:
             environment.make_current(path, link)
     before: List[str] = list(differences)
@@ -188,6 +195,7 @@ def ensure(options: Dict[str, Any], check_mode: bool) -> Dict[str, Any]:
     return {
         "changed": bool(differences or switch or remove),
         "differences": differences,
+        "kept": kept,
         "diff": {"before": "".join(line + "\n" for line in before), "after": "".join(line + "\n" for line in after)},
     }
 
@@ -218,7 +226,7 @@ def remove_environment(path: str, led: Optional[str]) -> None:
         raise AscendError(
             "the current environment is not removed", wanted="another one to be current", found=path, where=path
         )
-    shutil.rmtree(path)
+    environment.remove(path)
 
 
 if __name__ == "__main__":

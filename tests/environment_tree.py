@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.node import Node
+from ansible.module_utils.ascend.python import source_record
 
 PYTHON = "3.10.13"
 HOME = "/usr/local/Ascend/ascend-toolkit/8.0.RC1"
@@ -87,3 +88,19 @@ def environment(root: Path, pins: dict[str, str], name: str = NAME) -> Path:
     record = {"schema": 2, "lock_digest": "0123456789ab", "cann_home": HOME, "python": PYTHON, "distributions": pins}
     (place / ".ascend-fleet.json").write_text(json.dumps({**record, "editable": {}, "corrected": {}}))
     return place
+
+
+def checkout(root: Path, place: Path, content: dict[str, str], name: str = "llamafactory") -> Path:
+    """Unpack a checkout into an environment that ``environment`` built, and record it there; return its folder."""
+    source = place / "src/LLaMA-Factory"
+    for path, text in content.items():
+        (source / path).parent.mkdir(parents=True, exist_ok=True)
+        (source / path).write_text(text)
+    info = next((place / "lib/python3.10/site-packages").glob(f"{name}-*.dist-info"))
+    said = f"/{source.relative_to(root)}"
+    (info / "direct_url.json").write_text(json.dumps({"url": f"file://{said}", "dir_info": {"editable": True}}))
+    record = json.loads((place / ".ascend-fleet.json").read_text())
+    (place / ".ascend-fleet.json").write_text(json.dumps({**record, "editable": {name: said}}))
+    recorded = source_record.Recorded("0" * 64, None, source_record.taken(str(source)))
+    source_record.write(str(place / (source_record.MANIFEST % name)), recorded)
+    return source

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.ascend.python import dist_record, distributions
+from ansible.module_utils.ascend.python import damage, dist_record, distributions
 
 from tests import environment_tree as tree
 
@@ -40,9 +40,9 @@ def info(site: Path) -> Path:
 def test_whole_ones(site: Path, tmp_path: Path) -> None:
     for deep in (False, True):
         assert read(site, deep) == ({"torch-npu": "2.1.0.post3", "fire": "0.7.0"}, [])
-    assert distributions.lost_files(str(tmp_path)) == {}
-    assert distributions.broken_infos(str(tmp_path)) == []
-    assert distributions.corrections(str(tmp_path)) == {}
+    assert damage.lost_files(str(tmp_path)) == {}
+    assert damage.broken_infos(str(tmp_path)) == []
+    assert damage.corrections(str(tmp_path)) == {}
 
 
 METADATA = [
@@ -188,6 +188,20 @@ def test_many_files_are_counted(site: Path) -> None:
     assert read(site)[1] == ["big: big/__init__.py is missing and 52 more"]
 
 
+def test_every_script_is_measured(site: Path, tmp_path: Path) -> None:
+    tree.distribution(site, "many", "1", {f"../../../bin/s{number}": b"#!" for number in range(12)})
+    record = site / "many-1.dist-info/RECORD"
+    lines = record.read_text().splitlines(keepends=True)
+    for text in (lines, lines[::-1], [*lines[6:], *lines[:6]]):
+        record.write_text("".join(text))
+        assert read(site)[1] == []
+        (tmp_path / "bin/s6").write_text("longer")
+        assert read(site)[1] == ["many: 1 file altered: ../../../bin/s6"]
+        (tmp_path / "bin/s6").unlink()
+        assert read(site)[1] == ["many: ../../../bin/s6 is missing"]
+        (tmp_path / "bin/s6").write_text("#!")
+
+
 def test_longer_sums_and_unknown_ones(site: Path) -> None:
     rows = ""
     for kind, data in (("sha512", b"a"), ("sha384", b"b"), ("md5", b"c"), ("nonsense", b"d")):
@@ -240,15 +254,15 @@ def test_lost_and_altered_files(site: Path, tmp_path: Path) -> None:
     (tmp_path / "bin/fire-tool").unlink()
     (site / "fire/core.py").write_text("FIRE")
     lost = ["../../../bin/fire-tool", "fire/__init__.py"]
-    assert distributions.lost_files(str(tmp_path)) == {"fire": lost}
-    assert distributions.lost_files(str(tmp_path), {}, dist_record.ALL_SUMS) == {"fire": [*lost, "fire/core.py"]}
+    assert damage.lost_files(str(tmp_path)) == {"fire": lost}
+    assert damage.lost_files(str(tmp_path), {}, dist_record.ALL_SUMS) == {"fire": [*lost, "fire/core.py"]}
 
 
 def test_broken_infos(site: Path, tmp_path: Path) -> None:
     new = info(site).rename(site / "fire-0.6.0.dist-info")
-    assert distributions.broken_infos(str(tmp_path)) == [str(new)]
+    assert damage.broken_infos(str(tmp_path)) == [str(new)]
     (site / "torch_npu-2.1.0.post3.dist-info/METADATA").unlink()
-    assert len(distributions.broken_infos(str(tmp_path))) == 2
+    assert len(damage.broken_infos(str(tmp_path))) == 2
 
 
 def test_a_wheel_that_is_not_as_its_own_record(site: Path, tmp_path: Path) -> None:
@@ -259,7 +273,7 @@ def test_a_wheel_that_is_not_as_its_own_record(site: Path, tmp_path: Path) -> No
     (npu / "METADATA").write_text((npu / "METADATA").read_text() + "Requires-Dist: torch\n")
     (npu / "RECORD").write_text(record + "torch_npu/never.py,sha256=x,1\n")
     names = sorted(os.listdir(site))
-    corrected = distributions.corrections(str(tmp_path))
+    corrected = damage.corrections(str(tmp_path))
     assert sorted(corrected) == ["torch_npu-2.1.0.post3.dist-info/METADATA", "torch_npu/never.py"]
     for deep in (False, True):
         found, problems = distributions.read(str(site), names, deep, corrected)
@@ -267,7 +281,7 @@ def test_a_wheel_that_is_not_as_its_own_record(site: Path, tmp_path: Path) -> No
         words = [problem.words for problem in distributions.read(str(site), names, deep, None)[1]]
         assert len(words) == 1, "METADATA is not measured where nobody noted it"
         assert "never.py" in words[0]
-    assert distributions.lost_files(str(tmp_path), corrected) == {}
+    assert damage.lost_files(str(tmp_path), corrected) == {}
     (npu / "METADATA").write_text((npu / "METADATA").read_text().replace("torch\n", "tarch\n"))
     _, problems = distributions.read(str(site), names, True, corrected)
     assert [problem.words for problem in problems] == [f"torch-npu: 1 file altered: {npu.name}/METADATA"]

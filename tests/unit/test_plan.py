@@ -411,7 +411,7 @@ def source(**changes: Any) -> dict[str, Any]:
     found = converged()
     environment = found["environments"]["all"][NAME]
     environment["editable"] = {"llamafactory": "/src"}
-    there = {"path": "/src", "commit": "a1", "recorded_commit": "a1", "edited": [], "edited_count": 0}
+    there = {"path": "/src", "commit": "a1", "recorded_commit": "a1", "recorded": True, "edited": [], "edited_count": 0}
     environment["sources"] = {"llamafactory": {**there, **changes}}
     return found
 
@@ -426,6 +426,7 @@ def test_the_checkout_of_llamafactory() -> None:
     assert steps(edited) == [], "no checkout is wanted"
     (step,) = plan(source(commit="b2"), wanted(environment=environment))["steps"]
     assert [cause["name"] for cause in step["causes"]] == ["source-commit"]
+    assert steps(source(recorded=False, edited_count=1), environment=environment) == []
     broken = source(edited_count=1, edited=["x"])
     broken["environments"]["all"][NAME]["problems"] = ["p"]
     broken["environments"]["all"][NAME]["problem_count"] = 1

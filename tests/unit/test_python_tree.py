@@ -6,6 +6,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import environment_tree as tree
+from tests.contract.tree import NODE_UTILS
 
 ROOT = "/opt/ascend/env"
 Damage = Callable[[Path], object]
@@ -77,6 +80,7 @@ def test_a_whole_environment(place: Path, tmp_path: Path) -> None:
                     "difference_count": 0,
                     "editable": {},
                     "commit": {},
+                    "sources": {},
                     "problems": [],
                     "problem_count": 0,
                 }
@@ -275,7 +279,102 @@ def test_an_editable_checkout_and_its_commit(place: Path, tmp_path: Path) -> Non
     (git / "HEAD").write_text("ref: refs/heads/main\n")
     (git / "packed-refs").write_text("# pack-refs with: peeled\n" + "a" * 40 + " refs/heads/main\n")
     found = one(tmp_path)
-    assert (found["editable"], found["commit"], found["problems"]) == ({"fire": source}, {"fire": "a" * 40}, [])
+    assert (found["editable"], found["commit"]) == ({"fire": source}, {"fire": "a" * 40})
+
+
+SOURCE = f"{ROOT}/{tree.NAME}/src/LLaMA-Factory"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """The checkout in an environment that was built with one."""
+    tree.python(tmp_path)
+    files = {f"src/llamafactory/part{number}.py": "x = 1\n" for number in range(9)}
+    place = tree.environment(tmp_path, {**tree.PINS, "llamafactory": "0.9.1"})
+    return tree.checkout(tmp_path, place, files)
+
+
+def test_a_checkout_as_it_was_unpacked(checkout: Path, tmp_path: Path) -> None:
+    (checkout / "saves").mkdir()
+    (checkout / "saves/result.json").touch()
+    for deep in (False, True):
+        facts, findings = read(tmp_path, deep)
+        assert findings == []
+        assert facts["all"][tree.NAME]["sources"] == {
+            "llamafactory": {
+                "path": SOURCE,
+                "commit": None,
+                "recorded_commit": None,
+                "archive": "0" * 64,
+                "recorded": True,
+                "edited": [],
+                "edited_count": 0,
+            }
+        }
+        assert facts["all"][tree.NAME]["problems"] == []
+
+
+def test_edits_are_a_finding_and_no_problem_of_the_environment(checkout: Path, tmp_path: Path) -> None:
+    for number in range(7):
+        (checkout / f"src/llamafactory/part{number}.py").write_text("mine")
+    found, findings = read(tmp_path)
+    source = found["all"][tree.NAME]["sources"]["llamafactory"]
+    files = [f"src/llamafactory/part{number}.py" for number in range(5)]
+    assert (source["edited"], source["edited_count"]) == (files, 7)
+    assert (found["all"][tree.NAME]["problems"], found["all"][tree.NAME]["difference_count"]) == ([], 0)
+    (finding,) = findings
+    assert (finding["name"], finding["where"]) == ("environment-source-edited", SOURCE)
+    assert finding["found"] == ", ".join(files) + " and 2 more"
+
+
+def test_only_the_deep_form_reads_a_checkout_in_full(checkout: Path, tmp_path: Path) -> None:
+    path = checkout / "src/llamafactory/part0.py"
+    before = path.stat()
+    path.write_text("x = 2\n")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert names(tmp_path) == []
+    assert names(tmp_path, True) == ["environment-source-edited"]
+
+
+def test_another_commit_is_a_finding_and_no_problem_of_the_environment(checkout: Path, tmp_path: Path) -> None:
+    (checkout / ".git").mkdir()
+    (checkout / ".git/HEAD").write_text("a" * 40)
+    found, findings = read(tmp_path)
+    source = found["all"][tree.NAME]["sources"]["llamafactory"]
+    assert (source["commit"], source["recorded_commit"], source["edited_count"]) == ("a" * 40, None, 0)
+    assert found["all"][tree.NAME]["problems"] == []
+    (finding,) = findings
+    assert (finding["name"], finding["where"]) == ("environment-source-commit", SOURCE)
+
+
+@pytest.mark.parametrize("text", [None, "", '{"files"'])
+def test_a_checkout_that_nobody_recorded(checkout: Path, tmp_path: Path, text: str | None) -> None:
+    manifest = checkout.parents[1] / ".ascend-fleet-source-llamafactory.json"
+    manifest.unlink()
+    if text is not None:
+        manifest.write_text(text)
+    found = one(tmp_path)
+    assert found["problems"] == ["llamafactory: what was unpacked is not recorded"]
+    assert found["sources"]["llamafactory"]["recorded"] is False
+    assert names(tmp_path) == ["environment-half-installed"]
+
+
+def test_a_checkout_that_is_gone_is_said_once(checkout: Path, tmp_path: Path) -> None:
+    shutil.rmtree(checkout)
+    assert names(tmp_path) == ["environment-editable-missing"]
+    assert one(tmp_path)["sources"] == {}
+
+
+def test_facts_load_nothing_that_builds() -> None:
+    """Each module that a node has to compile costs every nightly check a few milliseconds."""
+    load = "import sys, ansible.module_utils; ansible.module_utils.__path__.append(sys.argv[1])\n"
+    load += "import ansible.module_utils.ascend.python.python_tree; print(*sys.modules)"
+    said = subprocess.run(
+        [sys.executable, "-c", load, str(NODE_UTILS.parent)], capture_output=True, text=True, check=True
+    )
+    loaded = {name.rpartition(".")[2] for name in said.stdout.split() if ".ascend.python." in name}
+    assert "python_tree" in loaded
+    assert loaded & {"environment", "source_restore", "source_record", "damage", "lock"} == set()
 
 
 def test_an_egg_link(place: Path, tmp_path: Path) -> None:

@@ -120,23 +120,33 @@ def _distributions(difference: Dict[str, Dict[str, Any]]) -> List[Cause]:
 
 
 def _source(found: Facts, wanted: Wanted) -> List[Step]:
-    """The checkout of LLaMA-Factory, where one is wanted and was recorded when it was unpacked."""
+    """The checkout of LLaMA-Factory, where one is wanted and is there."""
     environment = wanted["environment"]
     there = found["environments"]["all"].get(environment["name"], {}).get("sources", {}).get("llamafactory")
     if not environment.get("source") or not there:
         return []
-    causes = []
-    if there["commit"] != there["recorded_commit"]:
-        words = "the checkout is at commit %s, not %s" % (there["commit"], there["recorded_commit"])
-        causes.append(cause("source-commit", words, str(there["recorded_commit"]), str(there["commit"])))
-    if there["edited_count"]:
-        files = listed(there["edited"], there["edited_count"])
-        wanted_words = "the files of %s" % environment["source"]["version"]
-        causes.append(cause("source-edited", "files of the checkout were edited: %s" % files, wanted_words, files))
+    version = environment["source"]["version"]
+    causes = source_differences(there, version)
     if not causes:
         return []
     reason = "; ".join(each["problem"] for each in causes)
-    return [step("source", "repair", reason, "edited", environment["source"]["version"], there["path"], causes)]
+    return [step("source", "repair", reason, "edited", version, there["path"], causes)]
+
+
+def source_differences(there: Dict[str, Any], version: str) -> List[Cause]:
+    """Return how a checkout differs from what was unpacked; where that was not recorded, the environment differs."""
+    if not there["recorded"]:
+        return []
+    causes = []
+    have, want = there["commit"] or "none", there["recorded_commit"] or "none"
+    if have != want:
+        words = "the checkout is at commit %s, unpacked was %s" % (have, want)
+        causes.append(cause("source-commit", words, want, have))
+    if there["edited_count"]:
+        files = listed(there["edited"], there["edited_count"])
+        words = "files of the checkout were edited: %s" % files
+        causes.append(cause("source-edited", words, "the files of %s" % version, files))
+    return causes
 
 
 def _ascend_env(found: Facts, wanted: Wanted) -> List[Step]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 from typing import Optional
-from urllib.parse import unquote, urlsplit
 
 from ansible.module_utils.ascend import files
 
@@ -30,6 +29,8 @@ def editable_path(info: str) -> Optional[str]:
     folder = direct.get("dir_info")
     if not isinstance(folder, dict) or not folder.get("editable"):
         return None
+    from urllib.parse import unquote, urlsplit  # most environments have no editable one: it costs 2 ms
+
     url = direct.get("url")
     try:
         parts = urlsplit(url if isinstance(url, str) else "")
@@ -59,7 +60,12 @@ def commit(path: str) -> Optional[str]:
         if not said.startswith("ref:"):
             break
         said = _reference(git, common, said[len("ref:") :].strip())
-    return said if _COMMIT.fullmatch(said) else None
+    return as_commit(said)
+
+
+def as_commit(text: str) -> Optional[str]:
+    """Return the text when it is a commit's name in full, else None."""
+    return text if _COMMIT.fullmatch(text) else None
 
 
 def _reference(git: str, common: str, name: str) -> str:

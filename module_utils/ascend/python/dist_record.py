@@ -13,8 +13,6 @@ Byte code (``*.pyc``) never counts: Python makes it anew. What no RECORD lists i
 
 from __future__ import annotations
 
-import base64
-import csv
 import hashlib
 import os
 import re
@@ -43,21 +41,25 @@ class Row(NamedTuple):
 
 
 class Listings:
-    """Names in a site-packages folder and in its packages, each folder listed once."""
+    """Names in a site-packages folder and in its packages, each folder listed once. Paths are bytes, as in RECORD."""
 
     def __init__(self, site: str, names: List[str]) -> None:
         self.site = site
-        self._known: Dict[str, Set[str]] = {"": set(names)}
+        self._there: Set[bytes] = {os.fsencode(name) for name in names}
+        self._listed: Set[bytes] = set()
 
-    def holds(self, path: str) -> bool:
-        """Whether there is a file or folder at ``path``, of one or two parts."""
-        top, _, name = path.rpartition("/")
-        if top not in self._known:
+    def lacks(self, paths: Set[bytes]) -> Set[bytes]:
+        """Return those of the paths, of one or two parts, where there is no file or folder."""
+        lacking = paths - self._there
+        for top in {path.partition(b"/")[0] for path in lacking}:
+            if top in self._listed or top not in self._there:
+                continue
+            self._listed.add(top)
             try:
-                self._known[top] = set(os.listdir(os.path.join(self.site, top)))
+                self._there.update([top + b"/" + name for name in os.listdir(os.fsencode(self.site) + b"/" + top)])
             except OSError:
-                self._known[top] = set()
-        return name in self._known[top]
+                continue  # a module that is one file
+        return lacking - self._there
 
 
 def content(path: str, most: int = MOST_RECORD) -> bytes:
@@ -103,6 +105,8 @@ def fault(folder: str, data: bytes) -> str:
 def row(line: str) -> Optional[Row]:
     """Return a line's three fields, or None when they cannot be read."""
     if line.startswith('"'):
+        import csv  # few lines need it, and every start of a module pays for it
+
         try:
             fields = next(csv.reader([line]), [])
         except csv.Error:
@@ -124,27 +128,29 @@ def missing_uppers(data: bytes, listings: Listings, corrected: Corrections) -> L
 
     Of a folder that is not there only the folder is named, not what was in it. Names in quotes are for the deep form.
     """
-    uppers = {os.fsdecode(upper) for upper in set(_UPPER.findall(data if data.endswith(b"\n") else data + b"\n"))}
+    uppers = listings.lacks(set(_UPPER.findall(data if data.endswith(b"\n") else data + b"\n")))
     missing: List[str] = []
-    for upper in sorted(uppers):
+    for upper in sorted(os.fsdecode(upper) for upper in uppers):
         top = upper.partition("/")[0]
         if top in ("", ".", "..", "__pycache__") or top[0] == '"' or upper.endswith(("/__pycache__", ".pyc")):
             continue
         if corrected.get(upper) == "":
             continue
-        if not listings.holds(top):
-            if top not in missing:
-                missing.append(top)
-        elif not listings.holds(upper):
-            missing.append(upper)
+        lost = top if listings.lacks({os.fsencode(top)}) else upper
+        if lost not in missing:
+            missing.append(lost)
     return missing
 
 
 def measured(folder: str, data: bytes) -> bytes:
     """Return the lines of RECORD whose files the fast form measures."""
     lines = data.split(b"\n", EDGE)[:EDGE] + data.rstrip(b"\n").rsplit(b"\n", EDGE)[-EDGE:]
-    if data.startswith(b"../") or b"\n../" in data:
-        lines += [line for line in data.splitlines() if line.startswith(b"../")]
+    outside = b"\n" + data
+    at = outside.find(b"\n../")
+    while at >= 0:
+        end = outside.find(b"\n", at + 1)
+        lines.append(outside[at + 1 : end if end >= 0 else None])
+        at = outside.find(b"\n../", at + 1)
     own = _own(folder)
     start = 0 if data.startswith(own) else data.find(b"\n" + own) + 1
     lines.append(data[start : data.find(b"\n", start)])
@@ -188,6 +194,8 @@ def _sum_agrees(site: str, said: Row) -> bool:
 
 def _sum(path: str, kind: str) -> Optional[str]:
     """Return a file's sum as RECORD writes it (urlsafe base64 without padding); None when it cannot be read."""
+    import base64  # most sums are not asked for
+
     digest = hashlib.new(kind)
     try:
         with open(path, "rb", buffering=0) as stream:

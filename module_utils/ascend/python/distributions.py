@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from ansible.module_utils.ascend.python import dist_record
-from ansible.module_utils.ascend.python.dist_record import ALL_SUMS, INFO_SUMS, NO_SUMS, Corrections, Listings
+from ansible.module_utils.ascend.python.dist_record import ALL_SUMS, NO_SUMS, Corrections, Listings
 
 HEAD = 4096  # METADATA names its distribution in its first lines, but may do so later
 MOST_HEAD = 64 * 1024
@@ -29,8 +28,7 @@ _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.!+_-]{0,79}")
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(NamedTuple):
     """Something wrong with an environment: the finding's name, words, and what a repair has to remove (or "")."""
 
     name: str
@@ -38,8 +36,7 @@ class Problem:
     path: str = ""
 
 
-@dataclass(frozen=True)
-class Distribution:
+class Distribution(NamedTuple):
     """A distribution found; ``info`` is the path of what describes it (dist-info, egg-info or egg)."""
 
     name: str
@@ -109,50 +106,6 @@ def read(
     return [found[name] for name in sorted(found)], problems
 
 
-def lost_files(path: str, corrected: Optional[Corrections] = None, sums: int = INFO_SUMS) -> Dict[str, List[str]]:
-    """Return name -> files of an environment that are missing, or not of the size (or sum) that RECORD says.
-
-    Reads every RECORD and looks at every file: some 30,000 for an environment with torch.
-    """
-    lost: Dict[str, List[str]] = {}
-    for info in _infos(path):
-        name, _ = name_version(os.path.join(info, "METADATA"))
-        data = dist_record.content(os.path.join(info, "RECORD"))
-        bad = [file for file, _ in dist_record.unlike(os.path.dirname(info), data, sums, corrected or {})]
-        if name and bad:
-            lost.setdefault(name, []).extend(bad)
-    return lost
-
-
-def corrections(path: str) -> Corrections:
-    """Return how files that were just installed really are, where RECORD says something else.
-
-    Some wheels are not as their own RECORD: METADATA of torch-npu 2.1.0.post3 was edited after it was summed. Without
-    these the difference would look like damage for ever.
-    """
-    right: Corrections = {}
-    for info in _infos(path):
-        site = os.path.dirname(info)
-        data = dist_record.content(os.path.join(info, "RECORD"))
-        for file, _ in dist_record.unlike(site, data, INFO_SUMS, {}):
-            right[file] = dist_record.as_it_is(os.path.join(site, file))
-    return right
-
-
-def broken_infos(path: str) -> List[str]:
-    """Return the dist-info folders by which an installer can do nothing.
-
-    They have no METADATA or another distribution's, or a RECORD that is lost, cut or speaks of another folder.
-    """
-    broken = []
-    for info in _infos(path):
-        name, _ = name_version(os.path.join(info, "METADATA"))
-        data = dist_record.content(os.path.join(info, "RECORD"))
-        if not name or _other_name(info, name) or dist_record.fault(os.path.basename(info), data):
-            broken.append(info)
-    return broken
-
-
 def name_version(path: str) -> Tuple[str, str]:
     """Return normalised name and version as METADATA or PKG-INFO says; both empty when it does not say both."""
     found = _headers(path, HEAD) or _headers(path, MOST_HEAD)
@@ -199,7 +152,7 @@ def _dist_info(
         corrected = {folder + "/METADATA": ""}  # see ``corrections``: it may be as the wheel brought it
     data = dist_record.content(os.path.join(info, "RECORD"))
     fault = dist_record.fault(folder, data)
-    problems = [Problem(BROKEN, shown("%s: %s" % (name, words))) for words in (_other_name(info, name), fault) if words]
+    problems = [Problem(BROKEN, shown("%s: %s" % (name, words))) for words in (other_name(info, name), fault) if words]
     if not fault:
         problems += _deep(name, data, listings, corrected) if deep else _fast(info, name, data, listings, corrected)
     return Distribution(name, version, info), problems
@@ -237,7 +190,8 @@ def _counted(name: str, what: str, paths: List[str]) -> List[Problem]:
     return [Problem(ALTERED, shown("%s: %s %s: %s" % (name, number, what, listed(paths))))]
 
 
-def _other_name(info: str, name: str) -> str:
+def other_name(info: str, name: str) -> str:
+    """Return, in words, that a dist-info folder's METADATA is another distribution's; "" when it is its own."""
     folder = os.path.basename(info)
     own = folder[: -len(".dist-info")].rpartition("-")[0]
     return "" if normalise(own) == name else "its METADATA lies in %s" % folder
@@ -247,15 +201,3 @@ def _owns(info: str, name: str) -> bool:
     """Whether a dist-info's RECORD lists that egg-info: torch-npu's wheels bring one, too."""
     data = dist_record.content(os.path.join(info, "RECORD"))
     return b"\n" + os.fsencode(name) + b"/" in data or data.startswith(os.fsencode(name) + b"/")
-
-
-def _infos(path: str) -> List[str]:
-    found = []
-    for site in sites(path):
-        try:
-            names = sorted(os.listdir(site))
-        except OSError:
-            continue
-        infos = [name for name in names if name.endswith(".dist-info") and not name.startswith(LEFTOVER)]
-        found += [os.path.join(site, name) for name in infos]
-    return found

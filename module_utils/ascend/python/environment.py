@@ -11,19 +11,29 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tarfile
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
-from ansible.module_utils.ascend import plan
+from ansible.module_utils.ascend import files
 from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.depot_file import DepotFile, take
 from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend.python import dist_record, distributions, python_tree, virtualenv
+from ansible.module_utils.ascend.plan.forms import listed
+from ansible.module_utils.ascend.plan.steps import environment_differences, source_differences
+from ansible.module_utils.ascend.python import (
+    damage,
+    dist_record,
+    python_tree,
+    source_record,
+    source_restore,
+    virtualenv,
+)
 from ansible.module_utils.ascend.python import lock as locks
 from ansible.module_utils.ascend.python.python_tree import Made
 
+NAME = "llamafactory"  # the distribution that may be installed editable
 SOURCE = os.path.join("src", "LLaMA-Factory")
+USERS = ("src", source_restore.EDITED)  # where users' work may lie: kept when all else is made anew
 
 Run = Callable[..., Result]
 
@@ -55,7 +65,11 @@ class Wanted:
 
     @property
     def editable(self) -> Tuple[str, ...]:
-        return ("llamafactory",) if self.source else ()
+        return (NAME,) if self.source else ()
+
+    @property
+    def checkout(self) -> str:
+        return os.path.join(self.path, SOURCE)
 
 
 def problems(wanted: Wanted, deep: bool = False) -> List[str]:
@@ -65,43 +79,54 @@ def problems(wanted: Wanted, deep: bool = False) -> List[str]:
     """
     if not os.path.isdir(wanted.path):
         return ["it is absent"]
-    found = python_tree.read_environment(wanted.path, _made(wanted, python_tree.recorded(wanted.path)), deep)
-    asked = {"lock_digest": wanted.lock_digest, "cann_home": wanted.cann_home, "source": bool(wanted.source)}
-    return plan.environment_problems(found, asked)
+    found = _found(wanted, deep)
+    return _differences(wanted, found) + _source_differences(wanted, found)
 
 
-def build(wanted: Wanted, run: Run, deep: bool = False) -> None:
+def build(wanted: Wanted, run: Run, deep: bool = False) -> str:
     """Bring the environment to what is wanted. Raises AscendError; may be run again at any point.
 
-    ``deep`` holds every file to its sum, and has those replaced that differ.
+    ``deep`` holds every file to its sum, and has those replaced that differ. Returns the folder that keeps what of the
+    checkout was edited and replaced; "" when nothing was.
     """
-    uv = _program(take(wanted.uv, wanted.cache_dir))
-    shutil.rmtree(wanted.building, ignore_errors=True)
+    remove(wanted.building)
     os.makedirs(wanted.building, mode=0o755)
     try:
-        recorded = python_tree.recorded(wanted.path)
-        _without_record(wanted.path)
-        _virtualenv(wanted, recorded, uv, run)
-        _drop_broken(wanted.path)
-        _drop_foreign(wanted, recorded)
-        _sync(wanted, recorded, deep, uv, run)
-        _drop_broken(wanted.path)  # what uv left of a distribution whose RECORD was not whole
-        if wanted.source:
-            _editable(wanted, wanted.source, uv, run)
+        if wanted.source and os.path.isdir(wanted.path) and not _differences(wanted, _found(wanted, deep)):
+            kept = _restore_checkout(wanted, wanted.source)
+        else:
+            kept = _build(wanted, run, deep)
     finally:
         shutil.rmtree(wanted.building, ignore_errors=True)
-    _write(os.path.join(wanted.path, python_tree.CANN_HOME), wanted.cann_home + "\n")
-    _record(wanted)
-    left = problems(wanted)
-    if left:
+    found = _found(wanted, False)
+    broken = _differences(wanted, found)
+    if broken:
         _without_record(wanted.path)
+    left = broken + _source_differences(wanted, found)
+    if left:
         raise AscendError(
-            "the environment is not as its lock although uv ended well",
+            "the environment is not as its lock although every step ended well",
             wanted="lock %s" % wanted.lock_digest,
-            found=", ".join(left[: plan.SHOWN]),
+            found=listed(left),
             where=wanted.path,
             remedy="run site.yml again; if it stays so, report it with the lock",
         )
+    return kept
+
+
+def _build(wanted: Wanted, run: Run, deep: bool) -> str:
+    uv = _program(take(wanted.uv, wanted.cache_dir))
+    recorded = python_tree.recorded(wanted.path)
+    _without_record(wanted.path)
+    _virtualenv(wanted, recorded, uv, run)
+    _drop_broken(wanted.path)
+    _drop_foreign(wanted, recorded)
+    _sync(wanted, recorded, deep, uv, run)
+    _drop_broken(wanted.path)  # what uv left of a distribution whose RECORD was not whole
+    kept = _editable(wanted, wanted.source, uv, run) if wanted.source else ""
+    _write(os.path.join(wanted.path, python_tree.CANN_HOME), wanted.cann_home + "\n")
+    _record(wanted)
+    return kept
 
 
 def read_current(link: str) -> Optional[str]:
@@ -136,6 +161,44 @@ def make_current(path: str, link: str) -> None:
     os.replace(partial, link)
 
 
+def remove(path: str) -> None:
+    """Remove what lies at a path, if anything does. Raises AscendError."""
+    try:
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path)
+        elif os.path.lexists(path):
+            os.unlink(path)
+    except OSError as error:
+        raise AscendError(
+            "what was there before cannot be removed",
+            wanted="a place for what the lock names",
+            found=str(error),
+            where=path,
+            remedy="ls -la %s; lsattr -d %s; findmnt -R %s  # then remove it, and again" % (path, path, path),
+        ) from error
+
+
+def _found(wanted: Wanted, deep: bool) -> Dict[str, Any]:
+    return python_tree.read_environment(wanted.path, _made(wanted, python_tree.recorded(wanted.path)), deep)
+
+
+def _differences(wanted: Wanted, found: Dict[str, Any]) -> List[str]:
+    """What a build cures: all but edits of the checkout."""
+    asked = {"lock_digest": wanted.lock_digest, "cann_home": wanted.cann_home, "source": bool(wanted.source)}
+    words = [each["problem"] for each in environment_differences(found, asked)]
+    source = found["sources"].get(NAME, {})
+    if wanted.source and source.get("recorded") and source["archive"] != wanted.source.sha256:
+        words.append("%s was unpacked from another archive" % NAME)
+    return words
+
+
+def _source_differences(wanted: Wanted, found: Dict[str, Any]) -> List[str]:
+    source = found["sources"].get(NAME)
+    if not wanted.source or not source:
+        return []
+    return [each["problem"] for each in source_differences(source, "the archive")]
+
+
 def _made(wanted: Wanted, recorded: Optional[Made]) -> Made:
     """Return what the environment is held to. An editable checkout has the version that it says it has."""
     pins = wanted.distributions()
@@ -155,12 +218,15 @@ def _virtualenv(wanted: Wanted, recorded: Optional[Made], uv: str, run: Run) -> 
     same = recorded is None or recorded.python in (None, there.version)
     if program == os.path.realpath(wanted.python) and os.path.isfile(program) and same and not there.problems:
         return
-    shutil.rmtree(wanted.path, ignore_errors=True)
-    _uv(wanted, run, [uv, "venv", "--python", wanted.python, wanted.path])
+    if not os.path.isdir(wanted.path):
+        remove(wanted.path)
+    for name in set(files.names(wanted.path)) - set(USERS):
+        remove(os.path.join(wanted.path, name))
+    _uv(wanted, run, [uv, "venv", "--allow-existing", "--python", wanted.python, wanted.path])
 
 
 def _sync(wanted: Wanted, recorded: Optional[Made], deep: bool, uv: str, run: Run) -> None:
-    text = locks.without(wanted.lock, "llamafactory") if wanted.source else wanted.lock
+    text = locks.without(wanted.lock, NAME) if wanted.source else wanted.lock
     requirements = os.path.join(wanted.building, "lock.txt")
     _write(requirements, text)
     argv = [uv, "pip", "sync", "--python", os.path.join(wanted.path, "bin", "python"), "--require-hashes"]
@@ -173,28 +239,24 @@ def _sync(wanted: Wanted, recorded: Optional[Made], deep: bool, uv: str, run: Ru
 def _reinstalled(wanted: Wanted, recorded: Optional[Made], deep: bool) -> List[str]:
     """Return the distributions that uv takes for whole, by the names of their folders, and that are not."""
     sums = dist_record.ALL_SUMS if deep else dist_record.INFO_SUMS
-    names = set(distributions.lost_files(wanted.path, recorded.corrected if recorded else None, sums))
+    names = set(damage.lost_files(wanted.path, recorded.corrected if recorded else None, sums))
     names.update(python_tree.inspect(wanted.path, _made(wanted, recorded)).difference()["other"])
     return sorted(names)
 
 
-def _editable(wanted: Wanted, source: DepotFile, uv: str, run: Run) -> None:
-    """Unpack the checkout, unless it is there, and install it editable, as the guide does."""
-    archive = take(source, wanted.cache_dir)
-    place = os.path.join(wanted.path, SOURCE)
-    if not os.path.isdir(place):
-        partial = os.path.join(wanted.building, "source")
-        try:
-            with tarfile.open(archive) as stream:
-                stream.extraction_filter = lambda member, _path: member
-                stream.extractall(partial)
-        except (OSError, tarfile.TarError) as error:
-            raise AscendError("the source archive cannot be unpacked", found=str(error), where=archive) from error
-        (top,) = os.listdir(partial)
-        os.makedirs(os.path.dirname(place), exist_ok=True)
-        os.rename(os.path.join(partial, top), place)
+def _editable(wanted: Wanted, source: DepotFile, uv: str, run: Run) -> str:
+    """Install the checkout editable, as the guide does."""
+    kept = _restore_checkout(wanted, source)
     argv = [uv, "pip", "install", "--python", os.path.join(wanted.path, "bin", "python"), "--no-index"]
-    _uv(wanted, run, [*argv, "--no-deps", "--no-build-isolation", "--editable", place])
+    _uv(wanted, run, [*argv, "--no-deps", "--no-build-isolation", "--editable", wanted.checkout])
+    return kept
+
+
+def _restore_checkout(wanted: Wanted, source: DepotFile) -> str:
+    archive = take(source, wanted.cache_dir)
+    manifest = os.path.join(wanted.path, source_record.MANIFEST % NAME)
+    building = os.path.join(wanted.building, "source")
+    return source_restore.restore(wanted.checkout, archive, source.sha256, manifest, building)
 
 
 def _uv(wanted: Wanted, run: Run, argv: List[str]) -> None:
@@ -222,21 +284,14 @@ def _uv(wanted: Wanted, run: Run, argv: List[str]) -> None:
 
 def _drop_broken(path: str) -> None:
     """uv cannot remove a distribution with a broken RECORD; without its dist-info it installs it anew."""
-    for info in distributions.broken_infos(path):
-        _remove(info)
+    for info in damage.broken_infos(path):
+        remove(info)
 
 
 def _drop_foreign(wanted: Wanted, recorded: Optional[Made]) -> None:
     """Leftovers, other folders' .pth files and the like: uv does not know them."""
     for path in python_tree.foreign_paths(python_tree.inspect(wanted.path, _made(wanted, recorded))):
-        _remove(path)
-
-
-def _remove(path: str) -> None:
-    if os.path.isdir(path) and not os.path.islink(path):
-        shutil.rmtree(path)
-    else:
-        os.unlink(path)
+        remove(path)
 
 
 def _without_record(path: str) -> None:
@@ -256,7 +311,7 @@ def _record(wanted: Wanted) -> None:
         "python": there.python,
         "distributions": _made(wanted, None).pins,
         "editable": {name: there.editable[name] for name in wanted.editable if name in there.editable},
-        "corrected": distributions.corrections(wanted.path),
+        "corrected": damage.corrections(wanted.path),
     }
     _write(os.path.join(wanted.path, python_tree.RECORD), json.dumps(value, sort_keys=True) + "\n")
 

@@ -17,7 +17,10 @@ EDITABLE = "environment-editable"
 EDITABLE_MISSING = "environment-editable-missing"
 UNREADABLE = "environment-unreadable"
 HOME_ALTERED = "environment-cann-home"
+SOURCE_EDITED = "environment-source-edited"
+SOURCE_COMMIT = "environment-source-commit"
 
+_RESTORE = "ansible-playbook site.yml  # puts it back; what was edited stays in the environment's folder edited"
 _REPAIR = "ansible-playbook site.yml  # repairs the release's environment; another one: rm -r"
 # Finding -> what is wrong, what is wanted, the remedy.
 MEANING: Dict[str, Tuple[str, str, str]] = {
@@ -39,6 +42,8 @@ MEANING: Dict[str, Tuple[str, str, str]] = {
     EDITABLE: ("has a distribution in place of its wheel's", "as it was built", _REPAIR),
     EDITABLE_MISSING: ("has lost the source of an editable distribution", "the checkout", _REPAIR),
     leaks.LEAK: ("takes in modules from outside", "its own site-packages alone", _REPAIR),
+    SOURCE_EDITED: ("has a source that was edited", "the files that were unpacked", _RESTORE),
+    SOURCE_COMMIT: ("has a source at another commit", "the commit that was unpacked", _RESTORE),
     HOME_ALTERED: ("does not say the CANN it was built for", ".cann_home as its record", _REPAIR),
     known_traps.NUMPY: (
         "has a numpy that CANN's operators do not work with",

@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Dict, List, Tuple
+from typing import Dict, List, NamedTuple, Tuple
 
 from ansible.module_utils.ascend.python.distributions import Problem, shown
 
@@ -16,8 +15,7 @@ PAIR = "environment-torch-pair"
 _RELEASE = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9}){0,5}")
 
 
-@dataclass(frozen=True)
-class Trap:
+class Trap(NamedTuple):
     """A problem, and the distributions whose versions make it."""
 
     names: Tuple[str, ...]

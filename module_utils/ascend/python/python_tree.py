@@ -8,8 +8,7 @@ the difference and not two lists of a hundred versions.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from ansible.module_utils.ascend import files
 from ansible.module_utils.ascend.node import Finding, Node, finding
@@ -19,10 +18,14 @@ from ansible.module_utils.ascend.python import (
     environment_findings,
     known_traps,
     leaks,
+    site_packages,
     virtualenv,
 )
 from ansible.module_utils.ascend.python.dist_record import Corrections
 from ansible.module_utils.ascend.python.distributions import Distribution, Problem, normalise, shown
+
+if TYPE_CHECKING:
+    from ansible.module_utils.ascend.python.source_record import Source
 
 RECORD = virtualenv.RECORD
 CANN_HOME = ".cann_home"
@@ -34,8 +37,7 @@ Facts = Dict[str, Any]
 Place = Callable[[str], str]
 
 
-@dataclass(frozen=True)
-class Made:
+class Made(NamedTuple):
     """What an environment is held to, by its record or by a lock.
 
     ``pins`` are its distributions (name -> version), ``editable`` those of them that are, ``python`` its Python's
@@ -48,8 +50,7 @@ class Made:
     corrected: Optional[Corrections] = None
 
 
-@dataclass(frozen=True)
-class Environment:
+class Environment(NamedTuple):
     """What was found in an environment, in full.
 
     ``problems`` are what a repair cures; ``warnings`` what it cannot, since the environment is meant to be so.
@@ -63,6 +64,7 @@ class Environment:
     distributions: Dict[str, str]
     editable: Dict[str, str]
     commit: Dict[str, str]
+    sources: Dict[str, Source]
     problems: Tuple[Problem, ...]
     warnings: Tuple[Problem, ...]
 
@@ -148,9 +150,10 @@ def read_environment(path: str, made: Optional[Made] = None, deep: bool = False)
     """Return what an environment is, held to ``made`` or else to its record.
 
     ``{"path", "state", "python", "cann_home", "lock_digest", "distribution_count", "versions", "distributions",
-    "difference", "difference_count", "editable", "commit", "problems", "problem_count"}``: ``distributions`` maps
-    normalised names (PEP 503) to versions; ``difference`` is that of ``Environment.difference``, at most SHOWN of a
-    kind, and empty where nothing says what it was built from. It is complete when its record is there.
+    "difference", "difference_count", "editable", "commit", "sources", "problems", "problem_count"}``: ``distributions``
+    maps normalised names (PEP 503) to versions; ``difference`` is that of ``Environment.difference``, at most SHOWN of
+    a kind, and empty where nothing says what it was built from; ``sources`` maps the names of the distributions that
+    were built in editable to ``Source.facts``. It is complete when its record is there.
 
     ``deep`` holds every file to the sum in its RECORD.
     """
@@ -165,7 +168,7 @@ def inspect(path: str, made: Optional[Made] = None, deep: bool = False, place: P
     corrected = by_record.corrected if by_record else None
     made = made or by_record
     interpreter = virtualenv.read(here, place)
-    found, editable, problems = _site_packages(path, place, interpreter.series, deep, corrected)
+    found, editable, problems = site_packages.read(path, place, interpreter.series, deep, corrected)
     versions = {distribution.name: distribution.version for distribution in found}
     cann_home = (files.text(os.path.join(here, CANN_HOME)) or "").strip() or None
     problems = _record_problems(here, by_record) + list(interpreter.problems) + problems
@@ -178,6 +181,8 @@ def inspect(path: str, made: Optional[Made] = None, deep: bool = False, place: P
     if by_record and record.get("cann_home") != cann_home:
         warnings.append(Problem(environment_findings.HOME_ALTERED, shown("%s says %s" % (CANN_HOME, cann_home))))
     problems += _lost_checkouts(editable, place)
+    sources = _sources(here, record if by_record else {}, place, deep)
+    problems += _unrecorded(sources)
     for trap in known_traps.find(versions):
         (warnings if made and _meant(trap.names, versions, made) else problems).append(trap.problem)
     commits = {name: checkout.commit(place(source)) for name, source in editable.items()}
@@ -190,6 +195,7 @@ def inspect(path: str, made: Optional[Made] = None, deep: bool = False, place: P
         distributions=versions,
         editable={name: shown(source) for name, source in sorted(editable.items())},
         commit={name: commit for name, commit in sorted(commits.items()) if commit},
+        sources=sources,
         problems=tuple(problems),
         warnings=tuple(warnings),
     )
@@ -220,6 +226,7 @@ def _facts(environment: Environment, full: bool) -> Facts:
         "difference_count": sum(len(names) for names in difference.values()),
         "editable": environment.editable,
         "commit": environment.commit,
+        "sources": {name: source.facts() for name, source in environment.sources.items()},
         "problems": [problem.words for problem in environment.problems[:SHOWN]],
         "problem_count": len(environment.problems),
     }
@@ -241,7 +248,20 @@ def _findings(name: str, environment: Environment) -> List[Finding]:
     differing += ["%s %s is extra" % (other, version) for other, version in difference["extra"].items()]
     if differing:
         words[environment_findings.DIFFERS] = differing
-    return environment_findings.say(name, environment.path, words)
+    found = environment_findings.say(name, environment.path, words)
+    for distribution, source in environment.sources.items():
+        found += environment_findings.say(name, source.path, _source_words(distribution, source))
+    return found
+
+
+def _source_words(name: str, source: Source) -> Dict[str, List[str]]:
+    words = {}
+    if source.edited:
+        words[environment_findings.SOURCE_EDITED] = [shown(path) for path in source.edited]
+    if source.recorded and source.commit != source.recorded.commit:
+        said = "%s is at %s, not %s" % (name, source.commit, source.recorded.commit or "in a repository")
+        words[environment_findings.SOURCE_COMMIT] = [said]
+    return words
 
 
 def _current(node: Node, root: str) -> Tuple[Optional[str], List[Finding]]:
@@ -294,61 +314,6 @@ def _corrected(record: Facts) -> Optional[Corrections]:
     return {path: row for path, row in corrected.items() if isinstance(row, str)}
 
 
-def _site_packages(
-    path: str, place: Place, series: Optional[str], deep: bool, corrected: Optional[Corrections]
-) -> Tuple[List[Distribution], Dict[str, str], List[Problem]]:
-    """Return the distributions of the environment's own Python, name -> source of the editable ones, and problems."""
-    here = place(path)
-    found: List[Distribution] = []
-    editable: Dict[str, str] = {}
-    listings, problems = _listings(here, series)
-    for site, names in listings:
-        there, wrong = distributions.read(site, names, deep, corrected)
-        problems += wrong
-        for distribution in there:
-            source = checkout.editable_path(distribution.info)
-            if source is not None:
-                editable[distribution.name] = source
-        for distribution, source in _linked(site, names, place):
-            there.append(distribution)
-            editable[distribution.name] = source
-        found += there
-    own = [path, here, *editable.values()]
-    for site, names in listings:
-        problems += leaks.site_leaks(site, names, own)
-    return found, editable, problems
-
-
-def _listings(here: str, series: Optional[str]) -> Tuple[List[Tuple[str, List[str]]], List[Problem]]:
-    """Return the site-packages folders that the environment's Python looks into, and the names in each."""
-    listings: List[Tuple[str, List[str]]] = []
-    problems: List[Problem] = []
-    for site in distributions.sites(here):
-        of = os.path.basename(os.path.dirname(site))
-        if series and of != "python" + series:
-            words = "lib/%s is of another Python than %s" % (of, series)
-            problems.append(Problem(virtualenv.INTERPRETER, shown(words), os.path.dirname(site)))
-            continue
-        try:
-            listings.append((site, sorted(os.listdir(site))))
-        except OSError as error:
-            words = "%s: %s" % (os.path.relpath(site, here), error.strerror)
-            problems.append(Problem(environment_findings.UNREADABLE, shown(words)))
-    return listings, problems
-
-
-def _linked(site: str, names: List[str], place: Place) -> List[Tuple[Distribution, str]]:
-    """Return the distributions that egg-link files lead to, with their sources."""
-    found = []
-    for source in [checkout.linked_path(os.path.join(site, name)) for name in names if name.endswith(".egg-link")]:
-        for name in files.names(place(source)) if source else []:
-            info = os.path.join(place(str(source)), name)
-            egg, version = distributions.name_version(os.path.join(info, "PKG-INFO"))
-            if egg and name.endswith(".egg-info"):
-                found.append((Distribution(egg, version, info), str(source)))
-    return found
-
-
 def _not_as_made(here: str, found: List[Distribution], editable: Dict[str, str], made: Made) -> List[Problem]:
     """What differs from how the distributions were installed, apart from versions."""
     problems = []
@@ -366,6 +331,28 @@ def _not_as_made(here: str, found: List[Distribution], editable: Dict[str, str],
             words = "%s was not installed from a wheel: it has no RECORD" % name
             problems.append(Problem(distributions.BROKEN, words, info))
     return problems
+
+
+def _sources(here: str, record: Facts, place: Place, deep: bool) -> Dict[str, Source]:
+    """Return the checkouts that were built in; one that is gone is a problem of its own."""
+    editable = record.get("editable", {})
+    if not editable:
+        return {}
+    from ansible.module_utils.ascend.python import source_record  # most environments need none of it
+
+    found = {}
+    for name, path in sorted(editable.items()):
+        name = normalise(name)
+        if isinstance(path, str) and path.startswith("/") and "\0" not in path + name and os.path.isdir(place(path)):
+            manifest = os.path.join(here, source_record.MANIFEST % name)
+            found[name] = source_record.read(path, place(path), manifest, deep)
+    return found
+
+
+def _unrecorded(sources: Dict[str, Source]) -> List[Problem]:
+    """An environment built before checkouts were recorded is repaired once, for that."""
+    names = [name for name, source in sources.items() if not source.recorded]
+    return [Problem(environment_findings.HALF, shown("%s: what was unpacked is not recorded" % name)) for name in names]
 
 
 def _lost_checkouts(editable: Dict[str, str], place: Place) -> List[Problem]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
-from typing import Callable, Dict, Optional, Tuple
+from typing import Callable, Dict, NamedTuple, Optional, Tuple
 
 from ansible.module_utils.ascend import files
 from ansible.module_utils.ascend.python.distributions import Problem, shown
@@ -22,8 +21,7 @@ MOST_LINES = 100
 Place = Callable[[str], str]
 
 
-@dataclass(frozen=True)
-class Interpreter:
+class Interpreter(NamedTuple):
     """``version`` ("3.10.13") and ``series`` ("3.10") are None where no file says them.
 
     ``problems`` are cured by making the environment anew.
