@@ -13,8 +13,9 @@ description:
   - Observes an Ascend node in one round trip and changes nothing.
   - Never fails because something is absent or broken on the node. Absence and breakage are C(findings), with the
     tool's own words and a remedy, so that one bad node cannot hide the others.
-  - Runs C(npu-smi info) once, and C(npu-smi info -t health) for each chip that is not OK. All else is read from files;
-    no Python of an environment is started. Each call has a time limit and the locale C.
+  - Runs C(npu-smi info) once, and C(npu-smi info -t health) for each chip that is not OK, and asks C(timedatectl)
+    once. All else is read from files; no Python of an environment is started. Each call has a time limit and the
+    locale C.
   - docs/facts.md describes every field and finding.
 author:
   - The ascend-fleet authors (@ascend-fleet)
@@ -22,11 +23,20 @@ options:
   gather_subset:
     description:
       - What to observe. C(network) asks C(hccn_tool) four things a chip, and takes seconds; C(all) is every subset.
-      - C(network) reports C(npu) and C(driver) as well.
+      - C(links) is the short form of C(network), and asks one thing a chip. A chip that is not plainly healthy is asked
+        the rest, too. With C(network), also within C(all), it has no effect.
+      - C(network) and C(links) report C(npu) and C(driver) as well.
     type: list
     elements: str
-    choices: [all, cann, network, npu, python, system]
+    choices: [all, cann, links, network, npu, python, system]
     default: [cann, npu, python, system]
+  kernel_settings:
+    description:
+      - Names of kernel settings to report with C(system), as C(sysctl) has them, e.g. C(vm.max_map_count).
+      - A name that can be none fails the call; one that the kernel does not have is null.
+    type: list
+    elements: str
+    default: []
   deep:
     description:
       - Read every installed file of CANN and of the environments and hold it against what was recorded when it was
@@ -78,6 +88,11 @@ EXAMPLES = r"""
   ascend_facts:
     gather_subset: [network]
 
+- name: Look at everything that a plan goes by, and at two kernel settings
+  ascend_facts:
+    gather_subset: [cann, links, npu, python, system]
+    kernel_settings: [vm.max_map_count, net.core.somaxconn]
+
 - name: Read every installed file
   ascend_facts:
     gather_subset: [cann, python]
@@ -114,6 +129,10 @@ ansible_facts:
             - C(disk) maps each place to C(free_mb) (MB of 1048576 bytes), C(device) (number of the file system) and
               C(path_measured) (the nearest folder that exists).
             - C(paths) is O(cann_root) and its parents with C(exists), C(uid), C(mode).
+            - C(limits) maps C(nofile), C(nproc), C(memlock) and C(stack) to the soft and the hard limit of the module's
+              own session (a number; bytes of the last two; -1 for unlimited).
+            - C(kernel_settings) maps the names of O(kernel_settings) to their values as text; null when absent.
+            - C(time_synchronised) is what systemd says of the clock; null when it does not say.
           type: dict
           returned: subset system
         driver:
@@ -122,7 +141,7 @@ ansible_facts:
               C(firmware_version) (from their version.info files; null when absent).
             - C(device_nodes) counts /dev/davinci followed by a number, C(modules_loaded) the driver's kernel modules.
           type: dict
-          returned: subset npu
+          returned: subset npu, network or links
         npu:
           description:
             - C(answered) (npu-smi gave its table), C(tool_version), C(driver_version) (of the running driver),
@@ -134,11 +153,13 @@ ansible_facts:
               does not say.
             - A process has C(pid), C(name), C(user), C(command), C(container), C(chips) (lists of NPU id, chip id, MB).
           type: dict
-          returned: subset npu
+          returned: subset npu, network or links
         network:
-          description: Address, link, health and place in multi-node training of each chip; see docs/facts.md.
+          description:
+            - Address, link, health and place in multi-node training of each chip; see docs/facts.md.
+            - With C(links) alone, a healthy chip has null for address, netmask, gateway and link.
           type: dict
-          returned: subset network
+          returned: subset network or links
         cann:
           description:
             - C(root), C(latest) (the running version or null), C(latest_state) (ok, absent, dangling, mixed),
@@ -163,7 +184,16 @@ ansible_facts:
           returned: subset python
 """
 
+import gc
+
+from ansible.module_utils.ascend import zipped
+
+# For a process of a fraction of a second: the collector would look again and again at all that Ansible has imported.
+gc.disable()
+zipped.compile_once()
+
 from ansible.module_utils.ascend.command import query
+from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend.facts import Places, collect
 from ansible.module_utils.ascend.node import Node
 from ansible.module_utils.basic import AnsibleModule
@@ -172,9 +202,10 @@ ARGUMENT_SPEC = {
     "gather_subset": {
         "type": "list",
         "elements": "str",
-        "choices": ["all", "cann", "network", "npu", "python", "system"],
+        "choices": ["all", "cann", "links", "network", "npu", "python", "system"],
         "default": ["cann", "npu", "python", "system"],
     },
+    "kernel_settings": {"type": "list", "elements": "str", "default": []},
     "deep": {"type": "bool", "default": False},
     "cann_root": {"type": "path", "default": "/usr/local/Ascend"},
     "ascend_root": {"type": "path", "default": "/opt/ascend"},
@@ -191,7 +222,18 @@ def main() -> None:
     names = ("cann_root", "ascend_root", "cache_dir", "state_dir", "tmp_dir")
     places = Places(**{name: options[name] for name in names})
     node = Node(query, module.get_bin_path)
-    facts = collect(node, places, options["gather_subset"], options["command_timeout_s"], options["deep"])
+    try:
+        facts = collect(
+            node,
+            places,
+            options["gather_subset"],
+            options["command_timeout_s"],
+            options["deep"],
+            options["kernel_settings"],
+        )
+    except AscendError as error:
+        module.fail_json(msg=str(error), **error.as_dict())
+    gc.freeze()  # Python collects once more at its end, whatever was said before
     module.exit_json(changed=False, ansible_facts={"ascend": facts})
 
 

@@ -7,21 +7,19 @@ import hashlib
 import json
 import os
 from dataclasses import dataclass
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Sequence
 
-from ansible.module_utils.ascend import system
-from ansible.module_utils.ascend.cann import cann_tree
 from ansible.module_utils.ascend.node import Finding, Node, bounded
-from ansible.module_utils.ascend.npu import cards, driver, network
-from ansible.module_utils.ascend.python import python_tree
 
 FAST_SUBSETS = ("system", "npu", "cann", "python")
-SUBSETS = (*FAST_SUBSETS, "network")
+SUBSETS = (*FAST_SUBSETS, "network")  # "links" is a shorter form of the last one
 SCHEMA = 2
 # The facts of a fleet fit in memory and in a fact cache: the findings of a node have what the rest leaves of this.
 MOST_BYTES = 16 * 1024
 LEAST_FINDINGS = 3000
 ASCEND_ENV = "/usr/local/bin/ascend-env"
+
+Facts = Dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -35,41 +33,78 @@ class Places:
     tmp_dir: str
 
 
-def collect(node: Node, places: Places, subsets: List[str], timeout_s: float, deep: bool = False) -> Dict[str, Any]:
+def collect(
+    node: Node,
+    places: Places,
+    subsets: List[str],
+    timeout_s: float,
+    deep: bool = False,
+    kernel_settings: Sequence[str] = (),
+) -> Facts:
     """Return the facts of ``subsets`` ("all" for every one) as docs/facts.md and the module ``ascend_facts`` say.
 
     ``timeout_s`` is the longest time of each call of a tool; ``deep`` reads every installed file instead of its size.
+    Raises AscendError when ``kernel_settings`` holds what can be no kernel setting.
     """
+    # A node compiles at each call what is imported: so each reader is imported where it is wanted.
     chosen = SUBSETS if "all" in subsets else tuple(subsets)
-    facts: Dict[str, Any] = {"schema": SCHEMA}
+    facts: Facts = {"schema": SCHEMA}
     findings: List[Finding] = []
     if "system" in chosen:
+        from ansible.module_utils.ascend import system
+
         disks = [places.cann_root, places.tmp_dir, places.ascend_root, places.cache_dir]
-        facts["system"] = system.read_system(node, places.cann_root, disks)
-    if "npu" in chosen or "network" in chosen:
-        facts["npu"], found = cards.read_npu(node, timeout_s)
-        facts["driver"], more = driver.read_driver(node, places.cann_root)
-        findings += found + more
-        findings += driver.compare_running(facts["driver"], facts["npu"]["driver_version"])
-        findings += cards.fewer_visible(facts["npu"], facts["driver"]["device_nodes"])
+        facts["system"] = system.read_system(node, places.cann_root, disks, timeout_s, kernel_settings)
+    if {"npu", "network", "links"}.intersection(chosen):
+        findings += _add_cards(facts, node, places, timeout_s)
     if "network" in chosen:
+        from ansible.module_utils.ascend.npu import network
+
         facts["network"], found = network.read_network(node, facts["npu"]["devices"], timeout_s)
         findings += found
+    elif "links" in chosen:
+        from ansible.module_utils.ascend.npu import links
+
+        facts["network"], found = links.read_links(node, facts["npu"]["devices"], timeout_s)
+        findings += found
     if "cann" in chosen:
-        facts["cann"], found = cann_tree.read_cann(node, places.cann_root, places.state_dir, deep)
-        findings += found
-        for chip in cards.kernels_families(facts["npu"]["devices"]) if "npu" in facts else ():
-            findings += cann_tree.kernels_chip_findings(facts["cann"], chip)
+        findings += _add_cann(facts, node, places, deep)
     if "python" in chosen:
-        facts["pythons"] = python_tree.read_pythons(node.path(os.path.join(places.ascend_root, "python")))
-        findings += python_tree.python_findings(facts["pythons"])
-        env = os.path.join(places.ascend_root, "env")
-        facts["environments"], found = python_tree.read_environments(node, env, deep)
-        facts["ascend_env"] = {"path": ASCEND_ENV, "sha256": _sha256(node.path(ASCEND_ENV))}
-        findings += found
+        findings += _add_pythons(facts, node, places, deep)
     room = max(MOST_BYTES - len(json.dumps(facts)), LEAST_FINDINGS)
     facts["findings"] = bounded(findings, room)
     return facts
+
+
+def _add_cards(facts: Facts, node: Node, places: Places, timeout_s: float) -> List[Finding]:
+    from ansible.module_utils.ascend.npu import cards, driver
+
+    facts["npu"], found = cards.read_npu(node, timeout_s)
+    facts["driver"], more = driver.read_driver(node, places.cann_root)
+    found = found + more + driver.compare_running(facts["driver"], facts["npu"]["driver_version"])
+    return found + cards.fewer_visible(facts["npu"], facts["driver"]["device_nodes"])
+
+
+def _add_cann(facts: Facts, node: Node, places: Places, deep: bool) -> List[Finding]:
+    from ansible.module_utils.ascend.cann import cann_tree
+
+    facts["cann"], found = cann_tree.read_cann(node, places.cann_root, places.state_dir, deep)
+    if "npu" in facts:
+        from ansible.module_utils.ascend.npu import cards
+
+        for chip in cards.kernels_families(facts["npu"]["devices"]):
+            found = found + cann_tree.kernels_chip_findings(facts["cann"], chip)
+    return found
+
+
+def _add_pythons(facts: Facts, node: Node, places: Places, deep: bool) -> List[Finding]:
+    from ansible.module_utils.ascend.python import python_tree
+
+    facts["pythons"] = python_tree.read_pythons(node.path(os.path.join(places.ascend_root, "python")))
+    env = os.path.join(places.ascend_root, "env")
+    facts["environments"], found = python_tree.read_environments(node, env, deep)
+    facts["ascend_env"] = {"path": ASCEND_ENV, "sha256": _sha256(node.path(ASCEND_ENV))}
+    return python_tree.python_findings(facts["pythons"]) + found
 
 
 def _sha256(path: str) -> Optional[str]:

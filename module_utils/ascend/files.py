@@ -10,13 +10,16 @@ from typing import Any, Dict, List, Optional
 MOST_BYTES = 16 * 1024 * 1024  # a text file of the driver's or CANN's has a few KB: no other fills the memory
 
 
-def text(path: str) -> Optional[str]:
-    """Return the file's text (UTF-8, odd bytes replaced), or None when there is no regular file to read."""
+def text(path: str, most: int = MOST_BYTES) -> Optional[str]:
+    """Return the file's text (UTF-8, odd bytes replaced), or None when there is no regular file to read.
+
+    ``most`` characters are read.
+    """
     try:
         if not os.path.isfile(path):
             return None
         with open(path, encoding="utf-8", errors="replace") as stream:
-            return stream.read(MOST_BYTES)
+            return stream.read(most)
     except OSError:
         return None
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
-from typing import Callable, Dict, List, Optional
+from typing import Callable, Dict, List, NamedTuple, Optional
 
 from ansible.module_utils.ascend.command import Result
 
@@ -17,8 +16,7 @@ _LEFT_OUT = 500  # characters of the finding that speaks of those that had no ro
 MOST_CHARACTERS = 300  # of a tool's own words in a finding: facts stay small
 
 
-@dataclass(frozen=True)
-class Node:
+class Node(NamedTuple):
     """``run(argv, timeout_s)`` runs a program there, ``find(name)`` returns a program's path or None.
 
     ``root`` is the folder in which the node's files lie: "/", but for tests and replayed records.

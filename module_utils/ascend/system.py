@@ -1,23 +1,42 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Read the operating system of a node: architecture, C library, room on disk, owners of CANN's directories."""
+"""Read the operating system of a node: architecture, C library, limits, room on disk, owners of CANN's directories."""
 
 from __future__ import annotations
 
 import os
 import platform
+import re
+import resource
 import stat
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Sequence
 
 from ansible.module_utils.ascend import files
+from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend.node import Node
 
 # What the runtimes leave: Docker's and podman's own files, and words in the path of the first process's control group.
 _CONTAINER_FILES = {"/.dockerenv": "docker", "/run/.containerenv": "podman"}
 _CONTAINER_GROUPS = ("kubepods", "docker", "containerd", "libpod", "lxc")
+# Of a training job: open files and processes of its data loaders, memory that devices read, stacks of its threads.
+_LIMITS = {
+    "nofile": resource.RLIMIT_NOFILE,
+    "nproc": resource.RLIMIT_NPROC,
+    "memlock": resource.RLIMIT_MEMLOCK,
+    "stack": resource.RLIMIT_STACK,
+}
+UNLIMITED = -1
+MOST_OF_A_SETTING = 64 * 1024
+_SETTING = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)+")
+_SYNCHRONISED = {"yes": True, "no": False}  # what systemd prints, since 239
 
 
-def read_system(node: Node, cann_root: str, places: List[str]) -> Dict[str, Any]:
-    """Return the facts of the subset ``system``; ``places`` are the paths whose free space is wanted."""
+def read_system(
+    node: Node, cann_root: str, places: List[str], timeout_s: float, kernel_settings: Sequence[str] = ()
+) -> Dict[str, Any]:
+    """Return the facts of the subset ``system``; ``places`` are the paths whose free space is wanted.
+
+    ``kernel_settings`` are names as sysctl has them; raises AscendError when one is none.
+    """
     release = files.pairs(files.text(node.path("/etc/os-release")))
     return {
         "architecture": platform.machine(),
@@ -28,6 +47,9 @@ def read_system(node: Node, cann_root: str, places: List[str]) -> Dict[str, Any]
         "container": _container(node),
         "disk": {place: _disk(node, place) for place in places},
         "paths": [_path(node, path) for path in _and_parents(cann_root)],
+        "limits": {name: [_limit(value) for value in resource.getrlimit(number)] for name, number in _LIMITS.items()},
+        "kernel_settings": {name: _kernel_setting(node, name) for name in kernel_settings},
+        "time_synchronised": _time_synchronised(node, timeout_s),
     }
 
 
@@ -77,3 +99,30 @@ def _glibc() -> Optional[str]:
     except (OSError, ValueError):
         return None  # another C library
     return version if name == "glibc" else None
+
+
+def _limit(value: int) -> int:
+    return UNLIMITED if value == resource.RLIM_INFINITY else value
+
+
+def _kernel_setting(node: Node, name: str) -> Optional[str]:
+    """Return a setting's value, several numbers with one blank between them; None where the kernel has no such one."""
+    if not _SETTING.fullmatch(name):
+        raise AscendError(
+            "no name of a kernel setting",
+            wanted="a name such as vm.max_map_count",
+            found=repr(name),
+            remedy="sysctl -a  # lists the names",
+        )
+    # Asked for as much as of other files, the kernel answers that it has not so much memory.
+    value = files.text(node.path("/proc/sys/" + name.replace(".", "/")), MOST_OF_A_SETTING)
+    return None if value is None else " ".join(value.split())
+
+
+def _time_synchronised(node: Node, timeout_s: float) -> Optional[bool]:
+    """Return whether something keeps the clock in step, as systemd knows it; None when it does not say."""
+    program = node.find("timedatectl")
+    if not program:
+        return None
+    result = node.run([program, "show", "--property=NTPSynchronized", "--value"], timeout_s)
+    return _SYNCHRONISED.get(result.output.strip()) if result.code == 0 else None

@@ -81,7 +81,7 @@ PARSERS: list[Parser] = [
     Parser("npu.hccn", "parse_tls", HCCN),
     Parser("npu.hccn", "parse_ping", HCCN),
     Parser("npu.hccn", "parse_routes", HCCN),
-    Parser("npu.hccn", "parse_conf", HCCN),
+    Parser("npu.hccn_conf", "parse_conf", HCCN),
     Parser("cann.cann_files", "parse_product_info", FILES),
     Parser("cann.cann_files", "parse_version_cfg", FILES),
     Parser("cann.cann_files", "parse_version_info", FILES),

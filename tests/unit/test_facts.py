@@ -81,6 +81,7 @@ def test_an_empty_machine_is_described_and_not_refused(tmp_path: Path) -> None:
         ("system", {"system"}),
         ("npu", {"npu", "driver"}),
         ("network", {"npu", "driver", "network"}),
+        ("links", {"npu", "driver", "network"}),
         ("cann", {"cann"}),
         ("python", {"pythons", "environments", "ascend_env"}),
     ],
@@ -90,6 +91,32 @@ def test_a_subset_asks_for_nothing_else(tmp_path: Path, subset: str, keys: set[s
     found = facts.collect(node(tmp_path, programs, ("npu-smi",)), PLACES, [subset], 5)
     assert set(found) == {"schema", "findings"} | keys
     assert bool(programs.asked) == ("npu" in keys)
+
+
+@pytest.mark.parametrize(
+    ("subsets", "questions"),
+    [
+        (["links"], ["net_health"]),
+        (["links", "network"], ["gateway", "ip", "link", "net_health"]),
+        (["links", "all"], ["gateway", "ip", "link", "net_health"]),
+        (["all"], ["gateway", "ip", "link", "net_health"]),
+        (list(facts.FAST_SUBSETS), []),
+    ],
+)
+def test_links_are_the_short_form_of_network(tmp_path: Path, subsets: list[str], questions: list[str]) -> None:
+    answers = {"npu-smi info": table(1, 1), "hccn_tool -i 0 -net_health -g": "net health status: Success\n"}
+    answers |= dict.fromkeys([f"hccn_tool -i 0 -{question} -g" for question in ("ip", "gateway", "link")], "")
+    programs = Programs(answers)
+    found = facts.collect(node(tmp_path, programs), PLACES, subsets, 5)
+    asked = [words.split()[3].lstrip("-") for words in programs.asked if words.startswith("hccn_tool")]
+    assert sorted(asked) == questions
+    assert ("network" in found) == bool(questions)
+
+
+def test_kernel_settings_come_with_the_system(tmp_path: Path) -> None:
+    write(tmp_path, "/proc/sys/vm/swappiness", "60\n")
+    found = facts.collect(node(tmp_path), PLACES, ["system"], 5, kernel_settings=["vm.swappiness"])
+    assert found["system"]["kernel_settings"] == {"vm.swappiness": "60"}
 
 
 @pytest.mark.parametrize(

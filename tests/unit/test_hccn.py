@@ -8,10 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible.module_utils.ascend.npu.hccn import (
-    address_of,
-    netmask_of,
     parse_address,
-    parse_conf,
     parse_counters,
     parse_gateway,
     parse_link,
@@ -22,6 +19,7 @@ from ansible.module_utils.ascend.npu.hccn import (
     parse_tls,
 )
 from ansible.module_utils.ascend.npu.hccn_answer import read, split_calls
+from ansible.module_utils.ascend.npu.hccn_conf import address_of, netmask_of, parse_conf
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -1,16 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The operating system's facts: containers, room on disk, owners of CANN's folders."""
+"""The operating system's facts: containers, room on disk, owners of folders, limits, kernel settings, the clock."""
 
 from __future__ import annotations
 
+import json
 import os
+import resource
+import subprocess
+import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 from ansible.module_utils.ascend import system
+from ansible.module_utils.ascend.command import Result, query
+from ansible.module_utils.ascend.errors import AscendError
+from ansible.module_utils.ascend.node import Node
 
-from tests.answers import node, write
+from tests.answers import HANGS, Programs, node, write
+
+ROOT = Path(__file__).resolve().parents[2]
+CLOCK = "timedatectl show --property=NTPSynchronized --value"
+
+
+def read(node: Node, places: list[str] | None = None, settings: list[str] | None = None) -> dict[str, Any]:
+    return system.read_system(node, "/usr/local/Ascend", places or [], 5, settings or [])
 
 
 @pytest.mark.parametrize(
@@ -25,12 +39,12 @@ from tests.answers import node, write
 )
 def test_containers(tmp_path: Path, path: str, text: str, runtime: str | None) -> None:
     write(tmp_path, path, text)
-    assert system.read_system(node(tmp_path), "/usr/local/Ascend", [])["container"] == runtime
+    assert read(node(tmp_path))["container"] == runtime
 
 
 def test_room_is_measured_where_the_folder_will_lie(tmp_path: Path) -> None:
     (tmp_path / "var").mkdir()
-    disk = system.read_system(node(tmp_path), "/usr/local/Ascend", ["/var/cache/x"])["disk"]["/var/cache/x"]
+    disk = read(node(tmp_path), ["/var/cache/x"])["disk"]["/var/cache/x"]
     assert disk["path_measured"] == "/var"
     assert disk["free_mb"] > 0
     assert disk["device"] == os.stat(tmp_path).st_dev
@@ -41,16 +55,106 @@ def test_a_mount_that_answers_with_an_error_has_no_room(tmp_path: Path, monkeypa
         raise OSError(116, "Stale file handle", path)
 
     monkeypatch.setattr(os, "statvfs", stale)
-    disk = system.read_system(node(tmp_path), "/usr/local/Ascend", ["/data"])["disk"]["/data"]
+    disk = read(node(tmp_path), ["/data"])["disk"]["/data"]
     assert (disk["free_mb"], disk["device"]) == (0, -1)
 
 
 def test_owners_and_the_distribution(tmp_path: Path) -> None:
     write(tmp_path, "/etc/os-release", 'ID="openEuler"\nVERSION_ID="22.03"\n')
     (tmp_path / "usr").mkdir(mode=0o700)
-    found = system.read_system(node(tmp_path), "/usr/local/Ascend", [])
+    found = read(node(tmp_path))
     assert (found["distribution"], found["distribution_version"]) == ("openEuler", "22.03")
     assert [(path["path"], path["exists"]) for path in found["paths"]] == [
         ("/usr/local/Ascend", False), ("/usr/local", False), ("/usr", True), ("/", True),
     ]  # fmt: skip
     assert (found["paths"][2]["uid"], found["paths"][2]["mode"]) == (os.getuid(), "0700")
+
+
+PRINT_LIMITS = """
+import json, resource, sys
+for name, soft, hard in json.loads(sys.argv[1]):
+    resource.setrlimit(getattr(resource, name), (soft, hard))
+from tests import conftest
+from ansible.module_utils.ascend import system
+from tests.answers import node
+print(json.dumps(system.read_system(node(sys.argv[2]), "/", [], 5)["limits"]))
+"""
+
+
+def test_limits_are_those_of_the_process_itself(tmp_path: Path) -> None:
+    hard = resource.getrlimit(resource.RLIMIT_STACK)[1]
+    set_here = f'[["RLIMIT_NOFILE", 123, 456], ["RLIMIT_MEMLOCK", 4096, 8192], ["RLIMIT_STACK", 8388608, {hard}]]'
+    argv = [sys.executable, "-c", PRINT_LIMITS, set_here, str(tmp_path)]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True)
+    found: dict[str, list[int]] = json.loads(done.stdout)
+    assert found["nofile"] == [123, 456]
+    assert found["memlock"] == [4096, 8192]
+    assert found["stack"] == [8388608, -1 if hard == resource.RLIM_INFINITY else hard]
+    assert set(found) == {"nofile", "nproc", "memlock", "stack"}
+
+
+def test_an_unlimited_value_is_minus_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _number: (7, resource.RLIM_INFINITY))
+    assert read(node(tmp_path))["limits"]["nproc"] == [7, -1]
+
+
+def test_kernel_settings(tmp_path: Path) -> None:
+    write(tmp_path, "/proc/sys/vm/max_map_count", "65530\n")
+    write(tmp_path, "/proc/sys/net/ipv4/tcp_rmem", "4096\t131072\t6291456\n")
+    (tmp_path / "proc/sys/net/core").mkdir()
+    names = ["vm.max_map_count", "net.ipv4.tcp_rmem", "vm.nowhere", "net.core"]
+    found = read(node(tmp_path), settings=names)["kernel_settings"]
+    assert list(found.items()) == [
+        ("vm.max_map_count", "65530"), ("net.ipv4.tcp_rmem", "4096 131072 6291456"), ("vm.nowhere", None),
+        ("net.core", None),
+    ]  # fmt: skip
+    assert read(node(tmp_path))["kernel_settings"] == {}
+
+
+def test_kernel_settings_of_this_machine() -> None:
+    here = node(Path("/"), names=())
+    found = read(here, settings=["kernel.ostype", "kernel.osrelease"])["kernel_settings"]
+    assert found == {"kernel.ostype": "Linux", "kernel.osrelease": os.uname().release}
+
+
+@pytest.mark.parametrize(
+    "name", ["", "vm", "vm..x", "../etc", "vm.../x", "vm/max_map_count", "VM.x", "vm.x\n", "vm.x="]
+)
+def test_what_can_be_no_kernel_setting(tmp_path: Path, name: str) -> None:
+    with pytest.raises(AscendError) as raised:
+        read(node(tmp_path), settings=["vm.swappiness", name])
+    assert raised.value.found == repr(name)
+    assert all(raised.value.as_dict()[key] for key in ("wanted", "remedy"))
+
+
+@pytest.mark.parametrize(
+    ("answer", "synchronised"),
+    [
+        ("yes\n", True),
+        ("no\n", False),
+        ("", None),
+        ("NTPSynchronized=yes\n", None),
+        (Result(1, "yes\n", False), None),
+        (Result(1, "Failed to query server: Connection timed out\n", False), None),
+        (HANGS, None),
+    ],
+)
+def test_whether_the_clock_is_in_step(tmp_path: Path, answer: str | Result, synchronised: bool | None) -> None:
+    programs = Programs({CLOCK: answer})
+    assert read(node(tmp_path, programs, ("timedatectl",)))["time_synchronised"] is synchronised
+    assert programs.all_asked()
+
+
+def test_a_node_without_systemd_says_nothing_of_its_clock(tmp_path: Path) -> None:
+    assert read(node(tmp_path))["time_synchronised"] is None
+
+
+@pytest.mark.parametrize(
+    ("line", "synchronised"), [("", True), ("time=unsynchronised\n", False), ("time=unknown\n", None)]
+)
+def test_the_clock_of_a_simulated_node(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, synchronised: bool | None
+) -> None:
+    monkeypatch.setenv("ASCEND_SIM_CONF", str(write(tmp_path, "/node.conf", "card_count=8\n" + line)))
+    programs = {"timedatectl": str(ROOT / "sim/node/bin/timedatectl")}
+    assert read(Node(query, programs.get, str(tmp_path)))["time_synchronised"] is synchronised

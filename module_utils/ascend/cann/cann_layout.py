@@ -12,8 +12,7 @@ from __future__ import annotations
 import os
 import platform
 import re
-from dataclasses import dataclass
-from typing import Dict, List, Optional, Set, Tuple
+from typing import Dict, List, NamedTuple, Optional, Set, Tuple
 
 from ansible.module_utils.ascend import files
 from ansible.module_utils.ascend.cann import cann_files
@@ -31,8 +30,7 @@ KERNEL = "opp/built-in/op_impl/ai_core/tbe/kernel"
 KERNELS = ("opp_kernel", KERNEL)
 
 
-@dataclass(frozen=True)
-class Latest:
+class Latest(NamedTuple):
     """Where ``latest`` (or ``cann``) leads: to ``version``, None when that is not there.
 
     ``state`` is "ok", "absent", "dangling" (a link leads to nothing) or "mixed" (the links lead to more than one
@@ -55,8 +53,7 @@ class Latest:
         return "; ".join(leads + broken) or "nothing"
 
 
-@dataclass(frozen=True)
-class Tree:
+class Tree(NamedTuple):
     """Where CANN lies: ``root`` as a path of this machine, ``below`` the folder that is "/" for absolute links."""
 
     root: str

@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ansible.module_utils.ascend import files
 from ansible.module_utils.ascend.cann import cann_files, manifest
@@ -42,8 +41,7 @@ _OF_MANIFEST = {
 Package = Dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(NamedTuple):
     """Something that is wrong with a package: one of the kinds above, words, and the file or folder that is meant."""
 
     kind: str

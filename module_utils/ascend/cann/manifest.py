@@ -18,7 +18,6 @@ import json
 import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
 BLOCK = 1024 * 1024
@@ -33,13 +32,13 @@ MOST_TOUCHED_BYTES = 256 * 1024 * 1024
 # Rights that an installer gave and that somebody took away; wider rights and another write bit stop no program.
 READ_AND_EXECUTE = 0o555
 MOST_EXTRA = 50
+LITTLE_BYTES = 16 * 1024 * 1024  # are read sooner than threads have begun
 
 # Kinds of a difference.
 LOST, ALTERED, UNREADABLE, EXTRA, UNREAD = "lost", "altered", "unreadable", "extra", "unread"
 
 
-@dataclass(frozen=True)
-class Difference:
+class Difference(NamedTuple):
     """One thing that differs, in words.
 
     ``lost``: not there; ``altered``: there, and not what was installed; ``unreadable``: not known, it cannot be read.
@@ -161,16 +160,20 @@ def _bounded(touched: List[_File]) -> Tuple[List[_File], List[_File]]:
 
 
 def _contents(root: str, files: List[_File]) -> List[Difference]:
-    if not files:
-        return []
     found = []
-    with ThreadPoolExecutor(THREADS) as pool:
-        for file, digest in zip(files, pool.map(lambda file: _digest(root, file), files)):
-            if isinstance(digest, OSError):
-                found.append(_gone(file.path, digest))
-            elif digest != file.sha256:
-                found.append(Difference(ALTERED, "%s has another content" % _shown(file.path), file.path))
+    for file, digest in zip(files, _digests(root, files)):
+        if isinstance(digest, OSError):
+            found.append(_gone(file.path, digest))
+        elif digest != file.sha256:
+            found.append(Difference(ALTERED, "%s has another content" % _shown(file.path), file.path))
     return found
+
+
+def _digests(root: str, files: List[_File]) -> List[Any]:
+    if sum(file.size for file in files) <= LITTLE_BYTES:
+        return [_digest(root, file) for file in files]
+    with ThreadPoolExecutor(THREADS) as pool:
+        return list(pool.map(lambda file: _digest(root, file), files))
 
 
 def _digest(root: str, file: _File) -> Any:

@@ -10,7 +10,7 @@ from typing import Any, Dict, List, Optional, Tuple
 
 from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.node import Finding, Node, finding
-from ansible.module_utils.ascend.npu import npu_smi, npu_smi_query, processes, symptoms
+from ansible.module_utils.ascend.npu import npu_smi, processes
 
 # Where installers put npu-smi when PATH does not lead to it (a session without a profile).
 PLACES = ("/usr/local/bin", "/usr/local/sbin", "/usr/local/Ascend/driver/tools")
@@ -127,6 +127,9 @@ def _why_silent(program: str, result: Result, info: npu_smi.NpuSmiInfo, timeout_
         )
     if result.code == 0 and (info.devices or info.tool_version) and not (info.problems and not info.devices):
         return None
+    # Imported here: the table of symptoms is as long as all of this, and most nodes answer.
+    from ansible.module_utils.ascend.npu import symptoms
+
     known = symptoms.recognise(result.output)
     said = result.last_lines(3) or "no word"
     if known:
@@ -165,6 +168,8 @@ def _health(node: Node, program: str, devices: List[Facts], timeout_s: float) ->
     sick = [device for device in devices if device["health"] != "OK"]
     if not sick:
         return []
+    from ansible.module_utils.ascend.npu import npu_smi_query
+
     for device in sick[:UNHEALTHY_ASKED]:
         chip = ["-c", str(device["chip_id"])] if device["chip_id"] is not None else []
         argv = [program, "info", "-t", "health", "-i", str(device["npu_id"]), *chip]

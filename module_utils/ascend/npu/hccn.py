@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Read what hccn_tool says about a card's own network port, and /etc/hccn.conf, from which the port is set up.
+"""Read what hccn_tool says about a card's own network port.
 
 One reader for each question that somebody asks; ``hccn_answer.read`` takes any other answer apart. Nothing here raises
 on a text, or guesses: what cannot be read is a problem, and what stands around it is kept.
@@ -7,13 +7,13 @@ on a text, or guesses: what cannot be read is a problem, and what stands around 
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass
-from typing import Dict, List, Optional, Tuple, Union
+from typing import Dict, List, Optional, Tuple
 
 from ansible.module_utils.ascend.npu import tool_output
 from ansible.module_utils.ascend.npu.hccn_answer import read
+from ansible.module_utils.ascend.npu.hccn_conf import address_of, checked, netmask_of
 from ansible.module_utils.ascend.npu.npu_smi_query import Block, Pair, Row, Table, fold, look_up
 
 LINK_WORDS = ("UP", "DOWN", "PARTIAL LINK", "PARTIAL UP", "UNKNOWN")
@@ -23,8 +23,6 @@ HEALTH_WORDS = ("Success", "Init", "Detect ip set", "Unknown", *_FAULTS)
 _CHANGE = re.compile(r"(.*\S)\s+LINK[ _](UP|DOWN)$")
 _BRACKETS = re.compile(r"([A-Za-z][A-Za-z_ ]{0,60})\[([^\]]{0,400})\]")
 _CERTIFICATE = re.compile(r"dev_id:[0-9]+, \[([^\]]*)\] info:")
-_SETTING = re.compile(r"\s*([A-Za-z][A-Za-z0-9_]*)_([0-9]{1,3})\s*=(.*)")
-_NONE = ("", "NA", "N/A", "-", "NONE", "NULL", "(NULL)", "0.0.0.0", "::", "::0")
 _ADDRESS = ("ipaddr", "ipaddress", "ip", "address", "ipv6address", "ipv6addr")
 _GATEWAY = ("defaultgateway", "gateway", "ipv6gateway", "ipv6defaultgateway")
 
@@ -103,57 +101,19 @@ class Ping:
     problems: Tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class CardConf:
-    """What the file says of one card: ``values`` (name, value) of all its lines; the others None unless addresses."""
-
-    index: int
-    values: Block
-    address: Optional[str]
-    netmask: Optional[str]
-    gateway: Optional[str]
-    ipv6_address: Optional[str]
-
-
-@dataclass(frozen=True)
-class Conf:
-    """The cards in the order of their numbers."""
-
-    cards: Tuple[CardConf, ...]
-    problems: Tuple[str, ...]
-
-
-def address_of(text: str) -> Optional[str]:
-    """Return the address that ``text`` is, in its usual spelling, else None."""
-    try:
-        found: Union[ipaddress.IPv4Address, ipaddress.IPv6Address] = ipaddress.ip_address(text)
-    except ValueError:
-        return None
-    # Pythons differ about zones and about 010.0.0.1: neither is an address here.
-    return None if "%" in text or (found.version == 4 and str(found) != text) else str(found)
-
-
-def netmask_of(text: str) -> Optional[str]:
-    """Return the IPv4 netmask that ``text`` is, else None."""
-    try:
-        return text if str(ipaddress.IPv4Network("0.0.0.0/" + text).netmask) == text else None
-    except ValueError:
-        return None
-
-
 def parse_address(text: str) -> Address:
     """Return what ``-ip -g`` says; with ``-inet6`` too."""
     answer = read(text)
     problems = list(answer.problems)
     values = [value.split("/") for key, value in answer.pairs if fold(key) in _ADDRESS]
     said = values[0][0].strip() if values else ""
-    address = _valid("address", said, address_of(said), problems)
+    address = checked("address", said, address_of(said), problems)
     if len({value[0] for value in values}) > 1:
         problems.append(
             "%d addresses: %s" % (len(values), ", ".join(tool_output.quoted(value[0]) for value in values[:8]))
         )
     mask = look_up(answer.pairs, "netmask") or ""
-    netmask = _valid("netmask", mask, netmask_of(mask), problems)
+    netmask = checked("netmask", mask, netmask_of(mask), problems)
     length = look_up(answer.pairs, "prefix_length") or (values[0][1] if values and len(values[0]) > 1 else "")
     prefix = tool_output.integer(length.strip())
     if length and (prefix is None or not 0 <= prefix <= 128):
@@ -169,7 +129,7 @@ def parse_gateway(text: str) -> Value:
     said = [value for key, value in answer.pairs if fold(key) in _GATEWAY]
     said += [line[8:].replace("via ", "") for part in answer.sections for line in part.lines if line[:8] == "default "]
     word = (said[0].partition(",")[0].split() or [""])[0] if said else ""
-    return Value(_valid("gateway", word, address_of(word), problems), "" if said else _words(text), tuple(problems))
+    return Value(checked("gateway", word, address_of(word), problems), "" if said else _words(text), tuple(problems))
 
 
 def parse_link(text: str) -> Value:
@@ -284,42 +244,6 @@ def parse_routes(text: str) -> Table:
     return Table(columns, tuple(rows), "" if columns else _words(text), tuple(problems))
 
 
-def parse_conf(text: str) -> Conf:
-    """Return what /etc/hccn.conf says: ``NAME_CARD=VALUE`` a line, comments left out."""
-    problems: List[str] = []
-    found: Dict[int, List[Pair]] = {}
-    for number, raw in tool_output.lines(text):
-        line = re.split(r"(?:^|\s)#", raw, maxsplit=1)[0]
-        match = _SETTING.match(line)
-        if line.strip() == tool_output.ELIDED:
-            problems.append("line %d: lines were left out" % number)
-        elif match:
-            name, index, value = match.groups()
-            found.setdefault(int(index), []).append((name, value.strip().strip("\"'")))
-        elif line.strip():
-            problems.append("line %d: not NAME_CARD=VALUE: %s" % (number, tool_output.quoted(line.strip())))
-    return Conf(tuple(_card_conf(index, found[index], problems) for index in sorted(found)), tuple(problems))
-
-
-def _card_conf(index: int, values: List[Pair], problems: List[str]) -> CardConf:
-    chosen: Dict[str, Optional[str]] = {}
-    for name in ("address", "netmask", "gateway"):
-        said = list(dict.fromkeys(value for key, value in values if key.lower() == name))
-        if len(said) > 1:
-            problems.append(
-                "%s_%d has %d values: %s"
-                % (name, index, len(said), ", ".join(tool_output.quoted(one) for one in said[:8]))
-            )
-        else:
-            word = said[0] if said else ""
-            valid = netmask_of(word) if name == "netmask" else address_of(word)
-            chosen[name] = _valid("%s_%d" % (name, index), word, valid, problems)
-    names = re.compile("(?:ipv6|inet6).*addr|addr.*(?:ipv6|inet6)", re.IGNORECASE)
-    six = next((value for key, value in values if names.search(key) and address_of(value)), None)
-    address, netmask, gateway = (chosen.get(name) for name in ("address", "netmask", "gateway"))
-    return CardConf(index, tuple(values), address, netmask, gateway, six)
-
-
 def _word(text: str, label: str, known: List[Pair]) -> Value:
     """Return the value of one label: as ``known`` spells it, else with a problem."""
     answer = read(text)
@@ -337,14 +261,6 @@ def _words(text: str) -> str:
     """Return what a tool said when it did not say what was asked: its first lines, on one."""
     said = [line.strip() for _, line in tool_output.lines(text)]
     return " ".join([line[:200] for line in said if line][:5])
-
-
-def _valid(name: str, said: str, value: Optional[str], problems: List[str]) -> Optional[str]:
-    if said.upper() in _NONE:
-        return None
-    if value is None:
-        problems.append("%s is %s" % (name, tool_output.quoted(said)))
-    return value
 
 
 def _count(pairs: Block, label: str, problems: List[str]) -> Optional[int]:

@@ -4,48 +4,14 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass, field
-from typing import Callable, Dict, List, Optional, Tuple
+from typing import Callable, Dict, List
 
 from ansible.module_utils.ascend.node import Finding, finding
-from ansible.module_utils.ascend.npu.hccn import CardConf
+from ansible.module_utils.ascend.npu.ports import CONF as CONF
+from ansible.module_utils.ascend.npu.ports import HEALTHY, Port, unread
 
-CONF = "/etc/hccn.conf"
-HEALTHY = "Success"
 # Without a gateway a card still reaches its own network.
 _NEEDED = {"ip": "address", "link": "link", "net_health": "net health"}
-
-
-@dataclass
-class Port:
-    """The port of a chip and what is known of it. ``roce``: whether it has one; if not, ``words`` are the tool's.
-
-    ``unread``: (question, what was said) of the answers that cannot be read. ``hung``, ``late``: no answer in time.
-    """
-
-    device: int
-    npu_id: int
-    chip_id: Optional[int]
-    several: bool  # the node's cards have several chips
-    conf: Optional[CardConf]
-    roce: Optional[bool] = None
-    words: str = ""
-    address: Optional[str] = None
-    netmask: Optional[str] = None
-    prefix_length: Optional[int] = None
-    gateway: Optional[str] = None
-    link: Optional[str] = None
-    net_health: Optional[str] = None
-    no_address: bool = False
-    hung: bool = False
-    late: bool = False
-    unread: List[Tuple[str, str]] = field(default_factory=list)
-    reasons: List[str] = field(default_factory=list)
-
-    @property
-    def label(self) -> str:
-        """The card; of cards with several chips, the chip too: "3/1"."""
-        return "%d/%s" % (self.npu_id, self.chip_id) if self.several else str(self.npu_id)
 
 
 def judge(ports: List[Port], conf_read: bool, timeout_s: float) -> List[Finding]:
@@ -58,11 +24,6 @@ def judge(ports: List[Port], conf_read: bool, timeout_s: float) -> List[Finding]
     if conf_read:
         findings += _not_persistent(with_port)
     return findings + _unread(with_port)
-
-
-def unread(where: str, found: str, remedy: str) -> Finding:
-    """Return the finding of an answer or a file that cannot be read."""
-    return finding("network", "network-unread", "the cards' network cannot be read", "an answer", found, where, remedy)
 
 
 def _reasons(port: Port) -> List[str]:

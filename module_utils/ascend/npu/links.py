@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether the cards' own network is well, at the price of one question a chip.
+
+A port that reaches the address it watches has an address, a link and a way: the rest is asked of the others alone.
+"""
+
+from __future__ import annotations
+
+from typing import List, Tuple
+
+from ansible.module_utils.ascend.node import Finding, Node
+from ansible.module_utils.ascend.npu.ports import (
+    HEALTHY,
+    Answers,
+    Device,
+    Facts,
+    Port,
+    as_facts,
+    found_tool,
+    read_ports,
+    without_tool,
+)
+
+_PLAIN = ["net", "health", "status:", HEALTHY]
+
+
+def read_links(node: Node, devices: List[Device], timeout_s: float) -> Tuple[Facts, List[Finding]]:
+    """Return (facts, findings) in the form of ``network.read_network``.
+
+    Of a port that says plainly that it is healthy, ``address``, ``netmask``, ``gateway`` and ``link`` are None: nobody
+    asked. Any other port is asked everything, and judged.
+    """
+    tool = found_tool(node, timeout_s)
+    if not devices:
+        return as_facts(tool, []), []
+    ports, conf_read, findings = read_ports(node, devices)
+    if not tool:
+        return as_facts(tool, ports), [without_tool(ports), *findings]
+
+    def health(port: Port) -> Answers:
+        answers = Answers()
+        tool.ask(port, "net_health", answers)
+        return answers
+
+    said = tool.ask_all(ports, health)
+    others = {}
+    for port, answers in zip(ports, said):
+        if _is_healthy(answers):
+            port.roce, port.net_health = True, HEALTHY
+        else:
+            others[port.device] = answers
+    if others:
+        # Imported here: a node whose ports are well need not compile the readers of all answers.
+        from ansible.module_utils.ascend.npu.network import ask_everything
+
+        asked = [port for port in ports if port.device in others]
+        findings = findings + ask_everything(tool, asked, conf_read, others)
+    return as_facts(tool, ports), findings
+
+
+def _is_healthy(answers: Answers) -> bool:
+    """Whether the answer is the one line of a healthy port; ``network`` reads all others."""
+    result = answers.results.get("net_health")
+    return result is not None and result.code == 0 and result.output.split() == _PLAIN
