@@ -54,10 +54,14 @@ def installed(tmp_path: Path) -> Installed:
     return Installed(tmp_path)
 
 
-def test_nothing_differs(installed: Installed) -> None:
+@pytest.mark.parametrize("little", [manifest.LITTLE_BYTES, -1], ids=["one by one", "in threads"])
+def test_nothing_differs(installed: Installed, monkeypatch: pytest.MonkeyPatch, little: int) -> None:
+    monkeypatch.setattr(manifest, "LITTLE_BYTES", little)
     assert installed.record() == len(FILES) - 1 + 2
     for deep in (False, True):
         assert installed.differences(deep) == []
+    (installed.root / "opp/op.so").write_text("Library")
+    assert [kind for kind, _ in installed.differences(True)] == [ALTERED]
     assert os.listdir(installed.path.parent) == ["toolkit.json"]
     assert manifest.verify(str(installed.path.parent / "none.json")) == []
 

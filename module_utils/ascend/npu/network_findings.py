@@ -7,8 +7,7 @@ import ipaddress
 from typing import Callable, Dict, List
 
 from ansible.module_utils.ascend.node import Finding, finding
-from ansible.module_utils.ascend.npu.ports import CONF as CONF
-from ansible.module_utils.ascend.npu.ports import HEALTHY, Port, unread
+from ansible.module_utils.ascend.npu.ports import CONF, HEALTHY, Port, unread
 
 # Without a gateway a card still reaches its own network.
 _NEEDED = {"ip": "address", "link": "link", "net_health": "net health"}

@@ -18,7 +18,7 @@ from ansible.module_utils.ascend import files
 from ansible.module_utils.ascend.cann import cann_elsewhere, manifest
 from ansible.module_utils.ascend.facts import Places
 from ansible.module_utils.ascend.node import Node
-from ansible.module_utils.ascend.npu import driver, network_findings, processes
+from ansible.module_utils.ascend.npu import driver, ports, processes
 from ansible.module_utils.ascend.record.record_text import Section
 
 DEFAULT_ROOT = "/usr/local/Ascend"
@@ -69,7 +69,7 @@ HCCN_QUESTIONS = (
 # Files that say what the node is; below the driver's and CANN's folders, see trees().
 FILES = (
     driver.INSTALL_INFO,
-    network_findings.CONF,
+    ports.CONF,
     "/etc/os-release",
     cann_elsewhere.RECORD,
     "/proc/version",

@@ -69,7 +69,7 @@ def prune(directory: Path, keep_days: int, keep_reports: int, now: datetime) -> 
     ``now`` has a time zone. The report that ``latest`` leads to stays, and everything that is not named as a report
     is. What an interrupted run left half written goes after a day. Raises AscendError when something cannot be removed.
     """
-    removed = []
+    removed: list[str] = []
     with _told(directory, "old drift reports cannot be removed"):
         if not directory.is_dir():
             return []
