@@ -20,9 +20,10 @@ fuzz: .venv/installed  ## a million damaged tool outputs, for every parser; some
 lint: .venv/installed  ## ansible-lint, yamllint, ruff, mypy
 	.venv/bin/python -m pytest -m lint tests/contract
 
-bench: .venv/installed  ## what a converged fleet and a node's facts cost, on the nodes of demo
+bench: .venv/installed  ## what a converged fleet, a node's facts and the drift check cost, on the nodes of demo
 	.venv/bin/python tests/bench/converged.py
 	.venv/bin/python tests/bench/facts.py
+	.venv/bin/python tests/bench/drift.py
 
 .venv/installed: pyproject.toml scripts/virtualenv
 	scripts/virtualenv

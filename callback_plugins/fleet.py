@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import Any
 
@@ -41,6 +42,9 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
         if task.action == NODE:
             variables = task.get_variable_manager().get_vars(play=self._play)
             self._total = len(variables["ansible_play_hosts_all"])
+            # Workers are forked from here: what no garbage collector touches, they share instead of copying it.
+            gc.collect()
+            gc.freeze()
 
     def v2_runner_on_ok(self, result: Any) -> None:
         said = result._result
