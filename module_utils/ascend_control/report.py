@@ -31,8 +31,8 @@ def fleet_plan(plans: dict[str, Plan]) -> list[str]:
     lines = []
     for (refused, steps), hosts in sorted(alike.items(), key=lambda item: (item[0][0], -len(item[0][1]), item[1])):
         if refused:
-            then = "; when they are cured, there is left to do:" if steps else ""
-            lines.append(f"{_nodes(hosts)}: stopped, for the reasons given above{then}")
+            then = "; when these are cured, there is left to do:" if steps else ""
+            lines.append(f"{_nodes(hosts)}: must not be changed, for the reasons given below{then}")
         else:
             lines.append(f"{_nodes(hosts)}:{'' if steps else ' nothing to do'}")
         lines += [f"  {number}. {component:<11} {text}" for number, (component, text) in enumerate(steps, 1)]
