@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Show the main job on simulated nodes: bare nodes, ``site.yml``, then what every card answers.
+"""Show the main job on simulated nodes: bare nodes, ``site.yml``, what every card answers, a drift check.
 
 ``demo.py --nodes N`` may be run again at any time: what is there is kept. ``demo.py down`` removes the nodes.
 Exit code: that of the first step that failed.
@@ -38,6 +38,7 @@ def main() -> int:
         ),
         ("ansible-playbook site.yml -i inventory/sim", lambda: playbook("site.yml")),
         ("ansible-playbook playbooks/verify.yml -i inventory/sim", lambda: playbook("playbooks/verify.yml")),
+        ("ansible-playbook playbooks/drift.yml -i inventory/sim", lambda: playbook("playbooks/drift.yml")),
     ]
     started = time.monotonic()
     for number, (what, step) in enumerate(steps, 1):

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -79,3 +80,28 @@ def test_facts_with_the_oldest_python_of_a_node(tools: Path) -> None:
 
 def test_a_record_with_the_oldest_python_of_a_node(tools: Path) -> None:
     assert module(tools, oldest_node_python(tools), "ascend_record", "")["record"].startswith("ascend-fleet record")
+
+
+@pytest.mark.parametrize(("callback", "code"), [("fleet", 3), ("default", 2)])
+def test_a_drift_check_of_this_machine_and_of_one_that_is_not_there(
+    tools: Path, tmp_path: Path, callback: str, code: int
+) -> None:
+    here = {"ansible_connection": "local", "ansible_become": False, "ansible_python_interpreter": str(tools / "python")}
+    gone = {"ansible_host": "127.0.0.1", "ansible_port": 1}
+    inventory = tmp_path / "hosts.json"
+    inventory.write_text(json.dumps({"ascend": {"hosts": {"here": here, "gone": gone}}}))
+    done = subprocess.run(
+        [tools / "ansible-playbook", "-i", inventory, "playbooks/drift.yml", "-e", f"drift_dir={tmp_path / 'reports'}"],
+        cwd=ROOT,
+        env={**os.environ, **environment(tools), "ANSIBLE_STDOUT_CALLBACK": callback},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = done.stdout + done.stderr
+    assert done.returncode == code, said
+    assert "DEPRECATION" not in said, said
+    report = json.loads((tmp_path / "reports" / "latest" / "fleet.json").read_text())
+    assert {node["name"]: node["state"] for node in report["nodes"]} == {"here": "drifted", "gone": "unchecked"}
+    assert "1 of 2 nodes drifted, 1 could not be checked." in said

@@ -6,8 +6,11 @@ from __future__ import annotations
 import json
 import random
 import subprocess
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import jsonschema
 import pytest
@@ -181,6 +184,48 @@ def test_a_finding_is_new_once_and_then_still_there(drift: Drift, node: Any) -> 
         done(node, "ascend-sim unset net_link.2")
     assert (first["status"], second["status"]) == ("new", "still")
     assert (first["id"], first["first_seen"]) == (second["id"], second["first_seen"])
+
+
+class Webhook(BaseHTTPRequestHandler):
+    """Takes whatever it is told."""
+
+    told: ClassVar[list[dict[str, Any]]] = []
+
+    def do_POST(self) -> None:
+        self.told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def webhook() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Webhook) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/secret-token"
+        server.shutdown()
+
+
+def test_a_change_is_told_once(drift: Drift, node: Any, webhook: str) -> None:
+    tell = ("-e", json.dumps({"notify_webhooks": [{"form": "json", "url": webhook, "label": "operators"}]}))
+    assert drift.check(*tell).code == 0
+    Webhook.told.clear()
+    done(node, "ascend-sim set net_link.2=DOWN")
+    try:
+        first, second = drift.check(*tell), drift.check(*tell)
+    finally:
+        done(node, "ascend-sim unset net_link.2")
+    assert "notifications: told operators" in first.output, first.output
+    assert "notifications:" not in second.output
+    (body,) = Webhook.told
+    assert [each["name"] for each in body["changes"]["new"]] == [each["name"] for each in drift.node()["findings"]]
+    assert "secret-token" not in first.output + (drift.folder / "latest" / "fleet.json").read_text(encoding="utf-8")
+    drift.check(*tell)
+    assert [(each["changes"]["new_count"], each["changes"]["gone_count"] > 0) for each in Webhook.told[1:]] == [
+        (0, True)
+    ]
 
 
 def test_components_can_be_chosen(drift: Drift, node: Any) -> None:
