@@ -73,6 +73,13 @@ def test_two_findings_of_one_name_are_both_told() -> None:
     assert told.findings("n", plan(warnings=twice), REPAIR) == found
 
 
+def test_a_name_that_is_no_utf8_can_be_written() -> None:
+    causes = [cause("damage", "p\udc80 is missing", "w\ud800", "f", "\udcff")]
+    (found,) = told.findings("n", plan(steps=[step("environment", "repair", "r", "f", "w", "/x", causes)]), REPAIR)
+    assert json.loads(json.dumps(found, ensure_ascii=False).encode()) == found
+    assert (found["problem"], found["subject"]) == ("p\\udc80 is missing", "\\udcff")
+
+
 def test_the_worst_level_is_the_components_state() -> None:
     levels = [("cann", "warning"), ("cann", "refusal"), ("cann", "change"), ("env", "warning")]
     found = [{"component": component, "level": level} for component, level in levels]

@@ -27,7 +27,8 @@ def findings(node: str, plan: dict[str, list[dict[str, Any]]], repair: str) -> l
 def identified(node: str, told: Iterable[Finding]) -> list[Finding]:
     """Give each finding its id, in the order of components; two of one name and subject differ in where or words."""
     there: dict[str, Finding] = {}
-    for finding in sorted(told, key=lambda finding: COMPONENTS.index(finding["component"])):
+    for odd in sorted(told, key=lambda finding: COMPONENTS.index(finding["component"])):
+        finding = {key: _writable(words) for key, words in odd.items()}
         for subject in (finding["subject"], finding["where"], finding["problem"]):
             number = identity(node, finding["component"], finding["name"], subject)
             if number not in there:
@@ -39,6 +40,11 @@ def identified(node: str, told: Iterable[Finding]) -> list[Finding]:
 def identity(node: str, component: str, name: str, subject: str) -> str:
     """Return a finding's id: the same in every report, whatever the words."""
     return hashlib.sha256("\0".join((node, component, name, subject)).encode()).hexdigest()[:16]
+
+
+def _writable(words: str) -> str:
+    """Return words that can be written as UTF-8: a file's name on a node may be in another encoding."""
+    return words.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def states(found: list[Finding], looked_at: Iterable[str], unknown: Iterable[str]) -> dict[str, str]:
