@@ -18,6 +18,7 @@ import ansible.module_utils
 from ansible import constants
 from ansible.context import CLIARGS
 from ansible.errors import AnsibleConnectionFailure
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
 # Ansible offers module_utils/ to modules only; actions are imported by the control node's own Python.
@@ -42,7 +43,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         del tmp
         began, begin = time.time(), time.monotonic()
         arguments = self._task.args
-        settings = {**arguments["settings"], "deep": bool(arguments["deep"]), "check_mode": True}
+        settings = {**arguments["settings"], "deep": boolean(arguments["deep"]), "check_mode": True}
         name = task_vars["inventory_hostname"]
         inventory = _inventory()
         try:

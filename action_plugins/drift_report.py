@@ -17,6 +17,7 @@ import ansible.module_utils
 from ansible import constants
 from ansible.context import CLIARGS
 from ansible.errors import AnsibleActionFail
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
 # Ansible offers module_utils/ to modules only; actions are imported by the control node's own Python.
@@ -47,7 +48,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
             raise AnsibleActionFail(str(error)) from error
         result.update(
             changed=False,
-            exit_code=fleet.exit_code(report["counts"], bool(arguments["accept_unchecked"])),
+            exit_code=fleet.exit_code(report["counts"], boolean(arguments["accept_unchecked"])),
             folder=str(made),
             counts=report["counts"],
             summary=summary.lines(report, str(folder / "latest")),
@@ -68,7 +69,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
             "seconds": round(max(0.0, time.time() - began), 1),
             "inventory": [fleet.shown(path) for path in CLIARGS.get("inventory") or constants.DEFAULT_HOST_LIST],
             "limit": CLIARGS.get("subset"),
-            "deep": bool(arguments["deep"]),
+            "deep": boolean(arguments["deep"]),
             "components": components,
         }
         return fleet.fleet(nodes, run)

@@ -22,6 +22,7 @@ def main() -> None:
             "ansible_user": "root",
             "ansible_ssh_private_key_file": fleet["key"],
             "ansible_ssh_common_args": checked,
+            "ascend_card_memory_mb": int(node["hbm_total_mb"]),
         }
     print(json.dumps({"ascend": {"hosts": sorted(hosts)}, "_meta": {"hostvars": hosts}}))
 

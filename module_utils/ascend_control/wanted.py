@@ -15,15 +15,19 @@ from typing import Any
 from ansible.module_utils.ascend.plan.forms import refusal
 from ansible.module_utils.ascend.plan.hardware import chip_family
 from ansible.module_utils.ascend_control.release import read_index, read_lock, read_release
+from ansible.module_utils.parsing.convert_bool import boolean
 
 VERIFIED = ("deepspeed", "llamafactory", "torch", "torch-npu")  # what npu_check compares in the running interpreter
 
 
 def resolve(found: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
-    """Return what a node with these facts should be, by the playbook's settings (roles/ascend/defaults)."""
+    """Return what a node with these facts should be, by the playbook's settings (roles/ascend/vars).
+
+    What a user gives with ``-e`` is text, and so is what older versions of Ansible make of a number.
+    """
     folder = _folder(settings)
     release = release_of(settings)
-    depot = _Depot(settings["depot_dir"], settings["depot_url"], settings["check_mode"])
+    depot = _Depot(settings["depot_dir"], settings["depot_url"], boolean(settings["check_mode"]))
     architecture = found["system"]["architecture"]
     chip = _chip(found, release)
     cann_home = f"{settings['cann_root']}/ascend-toolkit/{release['cann']['version']}"
@@ -32,7 +36,7 @@ def resolve(found: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
         "architecture": architecture,
         "chips": release["chips"],
         "driver": {**release["driver"], "policy": settings["driver_policy"]},
-        "cards": settings["cards"],
+        "cards": {name: int(number) for name, number in settings["cards"].items()},
         "system": release["system"],
         "disk_mb": release["disk_mb"],
         "places": {
@@ -42,9 +46,9 @@ def resolve(found: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
             "cache": settings["cache_dir"],
             "state": settings["state_dir"],
         },
-        "deep": settings["deep"],
-        "accept_eula": settings["accept_eula"],
-        "allow_downgrade": settings["allow_downgrade"],
+        "deep": boolean(settings["deep"]),
+        "accept_eula": boolean(settings["accept_eula"]),
+        "allow_downgrade": boolean(settings["allow_downgrade"]),
         "toolkit": _package(depot, release, "toolkit", None, architecture),
         "kernels": {"chip": chip, **(_package(depot, release, "kernels", chip, architecture) if chip else {})},
         "python": _python(depot, release, architecture, settings["root"]),

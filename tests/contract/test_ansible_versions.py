@@ -91,7 +91,16 @@ def test_a_drift_check_of_this_machine_and_of_one_that_is_not_there(
     inventory = tmp_path / "hosts.json"
     inventory.write_text(json.dumps({"ascend": {"hosts": {"here": here, "gone": gone}}}))
     done = subprocess.run(
-        [tools / "ansible-playbook", "-i", inventory, "playbooks/drift.yml", "-e", f"drift_dir={tmp_path / 'reports'}"],
+        [
+            tools / "ansible-playbook",
+            "-i",
+            inventory,
+            "playbooks/drift.yml",
+            "-e",
+            f"drift_dir={tmp_path / 'reports'}",
+            "-e",
+            "cann_accept_eula=false ascend_card_count=8 drift_deep=false",
+        ],
         cwd=ROOT,
         env={**os.environ, **environment(tools), "ANSIBLE_STDOUT_CALLBACK": callback},
         stdin=subprocess.DEVNULL,
@@ -105,3 +114,6 @@ def test_a_drift_check_of_this_machine_and_of_one_that_is_not_there(
     report = json.loads((tmp_path / "reports" / "latest" / "fleet.json").read_text())
     assert {node["name"]: node["state"] for node in report["nodes"]} == {"here": "drifted", "gone": "unchecked"}
     assert "1 of 2 nodes drifted, 1 could not be checked." in said
+    assert not report["deep"]
+    asked = [finding["wanted"] for node in report["nodes"] for finding in node["findings"] if finding["name"] == "eula"]
+    assert asked == ["cann_accept_eula: true"]
