@@ -110,7 +110,17 @@ def _restore_files(fresh: str, recorded: Files, kept: _Kept) -> None:
             continue
         _restore_folder(os.path.dirname(path), kept)
         kept.copy(path)
+        _forget_compiled(os.path.join(kept.place, path))
         os.replace(os.path.join(fresh, path), os.path.join(kept.place, path))
+
+
+def _forget_compiled(module: str) -> None:
+    """Remove a module's byte code: Python takes it for the new file's when size and second of the time are the same."""
+    folder = os.path.join(os.path.dirname(module), "__pycache__")
+    stem, ending = os.path.splitext(os.path.basename(module))
+    for name in files.names(folder) if ending == ".py" else ():
+        if name.startswith(stem + ".") and name.endswith(".pyc"):
+            os.unlink(os.path.join(folder, name))
 
 
 def _restore_folder(relative: str, kept: _Kept) -> None:
