@@ -147,7 +147,7 @@ def test_the_command_to_type_names_the_node_and_the_inventory() -> None:
 class Captured:
     """A module's exception as ansible-core 2.19 holds it."""
 
-    class event:  # noqa: N801
+    class event:  # noqa: N801  (ansible's name)
         msg = "cannot import name x"
 
 

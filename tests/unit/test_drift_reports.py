@@ -21,6 +21,7 @@ from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend_control.drift import outputs, reports
 
 from tests import fleets
+from tests.children import in_child
 
 FILES = ["fleet.json", "fleet.prom", "index.html", "junit.xml"]
 NOW = datetime(2026, 3, 2, 1, 30, tzinfo=timezone.utc)
@@ -33,22 +34,6 @@ def fleet(made: str = fleets.MADE) -> dict[str, Any]:
 
 def whole(folder: Path) -> bool:
     return sorted(os.listdir(folder)) == FILES and (folder / "index.html").read_text() == "<p>page</p>"
-
-
-def in_child(action: Callable[[], Any]) -> Any:
-    """Return what ``action`` returns in a process of its own; None when that ends before it has an answer."""
-    source, sink = os.pipe()
-    child = os.fork()
-    if not child:
-        try:
-            os.write(sink, json.dumps(action()).encode())
-        finally:
-            os._exit(0)
-    os.close(sink)
-    with open(source, "rb") as stream:
-        answer = stream.read()
-    os.waitpid(child, 0)
-    return json.loads(answer) if answer else None
 
 
 def dies_at(step: int, action: Callable[[], Any]) -> bool:

@@ -97,6 +97,7 @@ def build(wanted: Wanted, run: Run, deep: bool = False) -> str:
         else:
             kept = _build(wanted, run, deep)
     finally:
+        # The next build removes what stays, and says so when it cannot.
         shutil.rmtree(wanted.building, ignore_errors=True)
     found = _found(wanted, False)
     broken = _differences(wanted, found)

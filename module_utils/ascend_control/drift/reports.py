@@ -56,6 +56,7 @@ def write(directory: Path, fleet: dict[str, Any], page: str) -> Path:
             _write_folder(partial, contents)
             folder = _place(partial, name)
         except BaseException:
+            # What failed counts; what is left of this goes with ``prune``.
             shutil.rmtree(partial, ignore_errors=True)
             raise
         _sync(directory)
