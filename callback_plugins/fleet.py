@@ -1,14 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ansible's own output, but for what a drift check says of a thousand nodes: progress, and one screen at the end."""
+"""Ansible's own output, but for what a drift check says of a thousand nodes: progress, and one screen at the end.
+
+After a rollout the recap is followed by what became of each node: changed, failed, busy, not reached.
+"""
 
 from __future__ import annotations
 
 import gc
 import sys
+from pathlib import Path
 from typing import Any
 
+import ansible.module_utils
+from ansible.context import CLIARGS
 from ansible.executor.task_queue_manager import TaskQueueManager
 from ansible.plugins.callback.default import CallbackModule as Default
+
+# Ansible offers module_utils/ to modules only; callbacks are imported by the control node's own Python.
+_MODULE_UTILS = str(Path(__file__).resolve().parent.parent / "module_utils")
+if _MODULE_UTILS not in ansible.module_utils.__path__:
+    ansible.module_utils.__path__.append(_MODULE_UTILS)
+
+from ansible.module_utils.ascend_control.report import rollout_lines  # noqa: E402  (after the path above)
 
 DOCUMENTATION = """
 name: fleet
@@ -24,6 +37,8 @@ extends_documentation_fragment:
 """
 
 NODE, REPORT = "drift_node", "drift_report"
+# The groups in which roles/preflight and roles/rollout put the nodes.
+GROUPS = ("ascend_to_change", "ascend_waiting", "ascend_busy", "ascend_reached", "ascend_done")
 EVERY = 100  # nodes between two lines of progress, where the output is no terminal
 
 
@@ -68,9 +83,20 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
     def v2_playbook_on_stats(self, stats: Any) -> None:
         if not self._report:
             super().v2_playbook_on_stats(stats)
+            self._show_rollout(stats)
             return
         self._display.banner("DRIFT")
         for line in self._report["summary"]:
+            self._display.display(line)
+
+    def _show_rollout(self, stats: Any) -> None:
+        groups = self._play.get_variable_manager()._inventory.get_groups_dict() if self._play else {}
+        if "ascend_reached" not in groups or CLIARGS["check"]:
+            return
+        failed = {**stats.failures, **stats.dark}
+        lines = rollout_lines({name: groups.get(name, []) for name in GROUPS}, list(failed))
+        self._display.banner("ROLLOUT")
+        for line in lines:
             self._display.display(line)
 
     def _ends_the_check(self, result: Any) -> bool:

@@ -2,8 +2,13 @@
 """The planner and its words, for playbooks.
 
 ``settings | ascend_release``              the release that the settings name
+``settings | ascend_release_problems(a)``  what of it and its locks for the architectures ``a`` does not fit
 ``facts | ascend_wanted(settings)``        what this node should be
 ``facts | ascend_plan(wanted)``            what it takes: steps, refusals, warnings
+``facts | ascend_rollout(wanted, policy)``   the plan, and how it is applied to a node in use
+``facts | ascend_rollback(to)``            what to go back to, and what keeps the node from it
+``processes | ascend_busy(count)``         the refusal of a node whose cards have processes; None without any
+``batch | ascend_rollout_stops(...)``      why a rollout has to stop after a batch, or nothing
 ``plan.refusals | ascend_refusal``         the message of a stopped node
 ``plans | ascend_fleet_plan``              a whole fleet's plans (host -> plan) as lines, alike nodes together
 ``facts | ascend_installed``               what is installed on a node, as lines
@@ -26,8 +31,10 @@ if _MODULE_UTILS not in ansible.module_utils.__path__:
 
 from ansible.module_utils.ascend.errors import AscendError  # noqa: E402  (after the path above)
 from ansible.module_utils.ascend.plan.plan import plan  # noqa: E402
+from ansible.module_utils.ascend.plan.rollback import rollback  # noqa: E402
+from ansible.module_utils.ascend.plan.rollout import apply_to, busy, stops  # noqa: E402
 from ansible.module_utils.ascend_control.report import cards, fleet_plan, installed_lines, refusal_text  # noqa: E402
-from ansible.module_utils.ascend_control.wanted import release_of, resolve  # noqa: E402
+from ansible.module_utils.ascend_control.wanted import release_of, release_problems, resolve  # noqa: E402
 
 
 def _told(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -46,8 +53,13 @@ class FilterModule:
     def filters(self) -> Mapping[str, Callable[..., Any]]:
         return {
             "ascend_release": _told(release_of),
+            "ascend_release_problems": _told(release_problems),
             "ascend_wanted": _told(resolve),
             "ascend_plan": _told(plan),
+            "ascend_rollout": _told(apply_to),
+            "ascend_rollback": _told(rollback),
+            "ascend_busy": busy,
+            "ascend_rollout_stops": lambda batch, left, everyone, most: stops(batch, left, everyone, float(most)),
             "ascend_refusal": refusal_text,
             "ascend_fleet_plan": fleet_plan,
             "ascend_installed": installed_lines,

@@ -126,13 +126,15 @@ ansible_facts:
           description:
             - C(architecture), C(kernel), C(glibc) (null with another C library), C(distribution),
               C(distribution_version), C(container) (its runtime, null on bare metal).
-            - C(disk) maps each place to C(free_mb) (MB of 1048576 bytes), C(device) (number of the file system) and
-              C(path_measured) (the nearest folder that exists).
+            - C(disk) maps each place to C(free_mb) (MB of 1048576 bytes), C(device) (number of the file system),
+              C(path_measured) (the nearest folder that exists), C(read_only) and C(free_inodes) (files that can still
+              be made; -1 where they are not counted). With an error of the file system 0 MB, the device -1 and null.
             - C(paths) is O(cann_root) and its parents with C(exists), C(uid), C(mode).
             - C(limits) maps C(nofile), C(nproc), C(memlock) and C(stack) to the soft and the hard limit of the module's
               own session (a number; bytes of the last two; -1 for unlimited).
             - C(kernel_settings) maps the names of O(kernel_settings) to their values as text; null when absent.
-            - C(time_synchronised) is what systemd says of the clock; null when it does not say.
+            - C(time_synchronised) is what systemd says of the clock; null when it does not say. C(time_s) is the time
+              of the reading, in seconds since 1970.
           type: dict
           returned: subset system
         driver:
@@ -170,6 +172,12 @@ ansible_facts:
           returned: subset cann
         pythons:
           description: Version to C(path) and C(state) (complete, half-installed).
+          type: dict
+          returned: subset python
+        system_pythons:
+          description:
+            - The distribution's own Pythons, by series (3.11), with C(path) and C(lacks), what of C(python3) and C(pip3)
+              is not there beside it or belongs to another Python.
           type: dict
           returned: subset python
         environments:

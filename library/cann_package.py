@@ -31,9 +31,12 @@ options:
     description: The chip family of the kernels.
     type: str
   state:
-    description: Whether it shall be installed.
+    description:
+      - Whether it shall be installed. C(cached) only takes it into the cache, which disturbs nobody.
+      - C(running) leads C(latest), the version that a session finds by CANN's common environment file, to an installed
+        one, by CANN's own script.
     type: str
-    choices: [absent, present]
+    choices: [absent, cached, present, running]
     default: present
   url:
     description: Where the depot gives it (http, https or file).
@@ -118,17 +121,19 @@ package:
   sample: {state: complete, problems: [], problem_count: 0}
 """
 
+from typing import Any, Dict, Optional
+
 from ansible.module_utils.ascend.cann import cann_install
-from ansible.module_utils.ascend.command import run
-from ansible.module_utils.ascend.depot_file import DepotFile
-from ansible.module_utils.ascend.errors import AscendError
+from ansible.module_utils.ascend.change import held
+from ansible.module_utils.ascend.depot_file import DepotFile, is_cached, take
+from ansible.module_utils.ascend.errors import REPORTED, failure
 from ansible.module_utils.basic import AnsibleModule
 
 ARGUMENT_SPEC = {
     "package": {"type": "str", "choices": ["kernels", "toolkit"], "required": True},
     "version": {"type": "str", "required": True},
     "chip": {"type": "str"},
-    "state": {"type": "str", "choices": ["absent", "present"], "default": "present"},
+    "state": {"type": "str", "choices": ["absent", "cached", "present", "running"], "default": "present"},
     "url": {"type": "str"},
     "sha256": {"type": "str"},
     "size_bytes": {"type": "int"},
@@ -144,9 +149,10 @@ ARGUMENT_SPEC = {
 }
 REQUIRED_IF = [
     ("state", "present", ["url", "sha256", "size_bytes"]),
+    ("state", "cached", ["url", "sha256", "size_bytes"]),
     ("package", "kernels", ["chip"]),
 ]
-WANTED = {"present": "complete", "absent": "absent"}
+ASKED = {"present": "complete", "absent": "absent", "cached": "in the cache", "running": "running"}
 
 
 def main() -> None:
@@ -163,25 +169,53 @@ def main() -> None:
         python_bin=options["python_bin"],
         timeout_s=options["timeout_s"],
     )
+    file = DepotFile(options["url"], options["sha256"], options["size_bytes"]) if options["url"] else None
     try:
         found = cann_install.observe(package, options["deep"])
-        after, changed = found, found["state"] != WANTED[options["state"]]
+        state = state_of(package, file, found, options["state"])
+        after, changed = found, state != ASKED[options["state"]]
         if changed and options["state"] == "present":
             cann_install.hold_allowed(package, options["accept_eula"], options["allow_downgrade"], module.check_mode)
+        if changed and options["state"] == "running" and not cann_install.relink_script(package):
+            # No failure: ascend-env goes by the environment, and not by this link.
+            changed = False
+            module.warn(
+                "%s: CANN's `latest` is not led to %s, since its installer left no %s there; a session that sources "
+                "CANN's common set_env.sh gets the other one" % (state, package.version, cann_install.RELINK)
+            )
         if changed and not module.check_mode:
-            if options["state"] == "present":
-                file = DepotFile(options["url"], options["sha256"], options["size_bytes"])
-                cann_install.install(package, file, run)
-            else:
-                cann_install.uninstall(package, run)
+            change(package, file, options["state"])
             after = cann_install.observe(package)
-    except AscendError as error:
-        module.fail_json(msg=str(error), **error.as_dict())
+    except REPORTED as error:
+        module.fail_json(**failure(error, options["cann_root"]))
     diff = {
-        "before": "%s %s: %s\n" % (package.name, package.version, found["state"]),
-        "after": "%s %s: %s\n" % (package.name, package.version, WANTED[options["state"]]),
+        "before": "%s %s: %s\n" % (package.name, package.version, state),
+        "after": "%s %s: %s\n" % (package.name, package.version, ASKED[options["state"]]),
     }
     module.exit_json(changed=changed, package=after, diff=diff)
+
+
+def state_of(package: cann_install.Package, file: Optional[DepotFile], found: Dict[str, Any], asked: str) -> str:
+    """Return the package's state in the words of what is asked for."""
+    if asked == "cached" and file:
+        return ASKED[asked] if is_cached(file, package.cache_dir) else "not in the cache"
+    if asked == "running":
+        running = cann_install.running(package)
+        return ASKED[asked] if running == package.version else "not running: %s is" % running
+    return str(found["state"])
+
+
+def change(package: cann_install.Package, file: Optional[DepotFile], asked: str) -> None:
+    """Bring the package to the state."""
+    with held.held(package.state_dir, "%s %s: %s" % (package.name, package.version, asked)) as run:
+        if asked == "cached" and file:
+            take(file, package.cache_dir)
+        elif asked == "present" and file:
+            cann_install.install(package, file, run)
+        elif asked == "running":
+            cann_install.make_running(package, str(cann_install.relink_script(package)), run)
+        else:
+            cann_install.uninstall(package, run)
 
 
 if __name__ == "__main__":

@@ -112,7 +112,7 @@ llamafactory:
 import os
 
 from ansible.module_utils.ascend.command import run
-from ansible.module_utils.ascend.errors import AscendError
+from ansible.module_utils.ascend.errors import REPORTED, failure
 from ansible.module_utils.ascend.npu import npu_probe
 from ansible.module_utils.basic import AnsibleModule
 
@@ -141,8 +141,8 @@ def main() -> None:
             options["timeout_s"],
             options["use_cards"],
         )
-    except AscendError as error:
-        module.fail_json(msg=str(error), **error.as_dict())
+    except REPORTED as error:
+        module.fail_json(**failure(error, options["environment"]))
     module.exit_json(changed=False, **result)
 
 

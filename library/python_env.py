@@ -14,8 +14,8 @@ description:
     name is removed; what differs is replaced; nothing else is touched.
   - A checkout of LLaMA-Factory (O(source_url)) is brought back to its archive, file by file. What was edited is kept,
     in C(edited) of the environment; what training left in the checkout stays where it is.
-  - With O(current=true) the link C(current) beside the environment is led to it, atomically. Without O(lock) that is
-    all that happens.
+  - With O(current=true) the link C(current) beside the environment is led to it, atomically, and C(previous) to where
+    it led before. Without O(lock) that is all that happens.
 author:
   - The ascend-fleet authors (@ascend-fleet)
 options:
@@ -76,6 +76,10 @@ options:
     description: Where files from the depot are kept.
     type: path
     default: /var/cache/ascend-fleet
+  state_dir:
+    description: Where the node's lock lies.
+    type: path
+    default: /var/lib/ascend-fleet
   timeout_s:
     description: Longest time for each run of uv, in seconds.
     type: int
@@ -126,9 +130,9 @@ kept:
 import os
 from typing import Any, Dict, List, Optional
 
-from ansible.module_utils.ascend.command import run
+from ansible.module_utils.ascend.change import held
 from ansible.module_utils.ascend.depot_file import DepotFile
-from ansible.module_utils.ascend.errors import AscendError
+from ansible.module_utils.ascend.errors import REPORTED, AscendError, failure
 from ansible.module_utils.ascend.python import environment
 from ansible.module_utils.basic import AnsibleModule
 
@@ -150,6 +154,7 @@ ARGUMENT_SPEC = {
     "current": {"type": "bool", "default": False},
     "deep": {"type": "bool", "default": False},
     "cache_dir": {"type": "path", "default": "/var/cache/ascend-fleet"},
+    "state_dir": {"type": "path", "default": "/var/lib/ascend-fleet"},
     "timeout_s": {"type": "int", "default": 3600},
 }
 BUILD = (
@@ -163,8 +168,8 @@ def main() -> None:
     options = module.params
     try:
         result = ensure(options, module.check_mode)
-    except AscendError as error:
-        module.fail_json(msg=str(error), **error.as_dict())
+    except REPORTED as error:
+        module.fail_json(**failure(error, options["path"]))
     module.exit_json(**result)
 
 
@@ -178,13 +183,14 @@ def ensure(options: Dict[str, Any], check_mode: bool) -> Dict[str, Any]:
     switch = options["state"] == "present" and options["current"] and led != path
     remove = options["state"] == "absent" and os.path.lexists(path)
     kept = ""
-    if not check_mode:
-        if remove:
-            remove_environment(path, led)
-        if wanted and differences:
-            kept = environment.build(wanted, run, options["deep"])
-        if switch:
-            environment.make_current(path, link)
+    if not check_mode and (remove or differences or switch):
+        with held.held(options["state_dir"], "environment %s" % os.path.basename(path)) as run:
+            if remove:
+                remove_environment(path, led)
+            if wanted and differences:
+                kept = environment.build(wanted, run, options["deep"])
+            if switch:
+                environment.make_current(path, link)
     before: List[str] = list(differences)
     after: List[str] = []
     if remove:

@@ -39,6 +39,10 @@ options:
     description: Where files from the depot are kept.
     type: path
     default: /var/cache/ascend-fleet
+  state_dir:
+    description: Where the node's lock lies.
+    type: path
+    default: /var/lib/ascend-fleet
 attributes:
   check_mode:
     description: Says what would change, and writes nothing.
@@ -67,9 +71,9 @@ path:
 
 import os
 
-from ansible.module_utils.ascend.command import run
+from ansible.module_utils.ascend.change import held
 from ansible.module_utils.ascend.depot_file import DepotFile
-from ansible.module_utils.ascend.errors import AscendError
+from ansible.module_utils.ascend.errors import REPORTED, failure
 from ansible.module_utils.ascend.python import runtime
 from ansible.module_utils.basic import AnsibleModule
 
@@ -80,6 +84,7 @@ ARGUMENT_SPEC = {
     "sha256": {"type": "str", "required": True},
     "size_bytes": {"type": "int", "required": True},
     "cache_dir": {"type": "path", "default": "/var/cache/ascend-fleet"},
+    "state_dir": {"type": "path", "default": "/var/lib/ascend-fleet"},
 }
 
 
@@ -87,14 +92,15 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     options = module.params
     root, version = options["root"], options["version"]
-    before = runtime.observe(root, version)
-    changed = before != "complete"
     try:
+        before = runtime.observe(root, version)
+        changed = before != "complete"
         if changed and not module.check_mode:
             file = DepotFile(options["url"], options["sha256"], options["size_bytes"])
-            runtime.install(root, version, file, options["cache_dir"], run)
-    except AscendError as error:
-        module.fail_json(msg=str(error), **error.as_dict())
+            with held.held(options["state_dir"], "Python %s" % version) as run:
+                runtime.install(root, version, file, options["cache_dir"], run)
+    except REPORTED as error:
+        module.fail_json(**failure(error, root))
     diff = {"before": "Python %s: %s\n" % (version, before), "after": "Python %s: complete\n" % version}
     module.exit_json(changed=changed, path=os.path.join(root, version), diff=diff)
 

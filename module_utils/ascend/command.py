@@ -40,12 +40,13 @@ def run(
     cwd: Optional[str] = None,
     locale: str = "C.UTF-8",
     most_bytes: Optional[int] = None,
+    keep: Optional[int] = None,
 ) -> Result:
     """Run ``argv`` and return its result; a program that cannot be started has code 127 and the reason as output.
 
     ``env`` replaces the environment (default: the caller's); the locale is ``locale`` either way. Without ``umask`` no
     code runs between fork and exec, so that threads may call this. A program that prints more than ``most_bytes`` is
-    ended; its code is that of the signal.
+    ended; its code is that of the signal. ``keep`` is an open file that the program inherits.
     """
     environment = dict(os.environ if env is None else env, LC_ALL=locale, LANG=locale, LANGUAGE="")
     # A file, not a pipe: a daemon that the program leaves behind would hold a pipe open long after the program's end.
@@ -59,6 +60,7 @@ def run(
                 env=environment,
                 cwd=cwd,
                 start_new_session=True,
+                pass_fds=() if keep is None else (keep,),
                 preexec_fn=None if umask is None else partial(_set_umask, umask),
             )
         except OSError as error:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -11,9 +12,11 @@ import urllib.request
 import zipfile
 from dataclasses import dataclass
 
+from ansible.module_utils.ascend.change import points
 from ansible.module_utils.ascend.errors import AscendError
 
 BLOCK = 1024 * 1024
+LOCAL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 STALL_S = 60  # a connection that gives nothing for so long is given up
 
 
@@ -36,21 +39,32 @@ def take(file: DepotFile, cache_dir: str) -> str:
     Files are named by their sha256, so two versions never collide; a partial download is never taken for a file.
     Raises AscendError when it cannot be had or is not what it should be.
     """
-    folder = os.path.join(cache_dir, file.sha256[:16])
-    path = os.path.join(folder, file.name)
-    if os.path.isfile(path) and os.path.getsize(path) == file.size_bytes and sha256_of(path) == file.sha256:
+    path = _place(file, cache_dir)
+    if is_cached(file, cache_dir):
         return path
+    folder = os.path.dirname(path)
     os.makedirs(folder, mode=0o755, exist_ok=True)
     _hold_room(folder, file)
     partial = path + ".part"
     try:
         digest, size = _fetch(file.url, partial)
         _hold_same(file, digest, size)
+        points.reached("file.fetched")
         os.replace(partial, path)
     finally:
         if os.path.exists(partial):
             os.unlink(partial)
     return path
+
+
+def is_cached(file: DepotFile, cache_dir: str) -> bool:
+    """Whether the cache holds the file, whole."""
+    path = _place(file, cache_dir)
+    return os.path.isfile(path) and os.path.getsize(path) == file.size_bytes and sha256_of(path) == file.sha256
+
+
+def _place(file: DepotFile, cache_dir: str) -> str:
+    return os.path.join(cache_dir, file.sha256[:16], file.name)
 
 
 def unpacked_run(path: str) -> str:
@@ -93,9 +107,12 @@ def _fetch(url: str, partial: str) -> "tuple[str, int]":
                 digest.update(block)
                 size += len(block)
                 sink.write(block)
+                points.reached("file.fetching")
             sink.flush()
             os.fsync(sink.fileno())
     except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno in LOCAL:
+            raise  # of the cache's disk, not of the depot
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
         raise AscendError(
             "the depot does not give a file",

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one exception of the project."""
+"""The one exception of the project, and what the operating system's errors are to the operator."""
 
 from __future__ import annotations
 
+import errno
+import os
 from typing import Dict
 
 
@@ -30,3 +32,76 @@ class AscendError(Exception):
     def __str__(self) -> str:
         parts = [("wanted", self.wanted), ("found", self.found), ("where", self.where), ("next", self.remedy)]
         return "; ".join([self.problem] + ["%s: %s" % (name, text) for name, text in parts if text])
+
+
+# What a module's main() catches, and gives to ``failure``.
+REPORTED = (AscendError, OSError)
+
+# (problem, wanted, remedy with the place, errors of the operating system, words by which programs tell of it)
+_DISKS = (
+    (
+        "a disk is full",
+        "room for what is written",
+        "df -h %(place)s; df -i %(place)s  # make room, then run the same command again",
+        (errno.ENOSPC, errno.EDQUOT),
+        ("no space left on device", "not enough space left", "disk quota exceeded"),
+    ),
+    (
+        "a file system is read-only",
+        "a file system that can be written to",
+        "findmnt -no TARGET,OPTIONS -T %(place)s; dmesg | tail -n 30  # did errors of its disk make it so?",
+        (errno.EROFS,),
+        ("read-only file system",),
+    ),
+    (
+        "a disk or its file system answers with an error",
+        "files that can be read and written",
+        "dmesg | tail -n 30; findmnt -T %(place)s  # then the disk's, or the file server's, service",
+        (errno.EIO, errno.EUCLEAN, errno.EBADMSG, errno.ESTALE),
+        ("input/output error", "structure needs cleaning", "stale file handle"),
+    ),
+    (
+        "a file or folder may not be changed",
+        "the rights of root, and no attribute that forbids changes",
+        "ls -lad %(place)s; lsattr -d %(place)s; id -u  # Ansible needs become: true",
+        (errno.EACCES, errno.EPERM),
+        (),
+    ),
+)
+
+
+def disk_remedy(words: str, place: str) -> str:
+    """Return the next command when a program's words say that the disk of ``place`` is at fault, else an empty text."""
+    said = words.lower()
+    for _, _, remedy, _, known in _DISKS:
+        if any(word in said for word in known):
+            return remedy % {"place": place}
+    return ""
+
+
+def from_os_error(error: OSError, place: str = "/") -> AscendError:
+    """Return what the operator must know of an OSError; ``place`` is what was worked on, as writes do not name it."""
+    named = error.filename if isinstance(error.filename, str) else ""
+    for problem, wanted, remedy, numbers, _ in _DISKS:
+        if error.errno in numbers:
+            return AscendError(problem, wanted, str(error), named or place, remedy % {"place": _there(named or place)})
+    return AscendError(
+        "the operating system refuses something",
+        wanted="a call that succeeds",
+        found="%s: %s" % (type(error).__name__, error),
+        where=named or place,
+        remedy="dmesg | tail -n 30; ls -lad %s  # then run the same command again" % _there(named or place),
+    )
+
+
+def _there(path: str) -> str:
+    """Return the path, or what of it exists: df and findmnt take nothing else."""
+    while not os.path.lexists(path) and os.path.dirname(path) != path:
+        path = os.path.dirname(path)
+    return path or "."
+
+
+def failure(error: Exception, place: str = "/") -> Dict[str, str]:
+    """Return the arguments of ``fail_json`` for one of ``REPORTED``, so that no operator is shown a traceback."""
+    told = from_os_error(error, place) if isinstance(error, OSError) else error
+    return dict(told.as_dict() if isinstance(told, AscendError) else {}, msg=str(told))

@@ -9,6 +9,7 @@ import os
 from dataclasses import dataclass
 from typing import Any, Dict, List, Optional, Sequence
 
+from ansible.module_utils.ascend import files
 from ansible.module_utils.ascend.node import Finding, Node, bounded
 
 FAST_SUBSETS = ("system", "npu", "cann", "python")
@@ -18,6 +19,7 @@ SCHEMA = 2
 MOST_BYTES = 16 * 1024
 LEAST_FINDINGS = 3000
 ASCEND_ENV = "/usr/local/bin/ascend-env"
+ETC = "/etc/Ascend"  # where CANN's installer writes
 
 Facts = Dict[str, Any]
 
@@ -54,7 +56,9 @@ def collect(
         from ansible.module_utils.ascend import system
 
         disks = [places.cann_root, places.tmp_dir, places.ascend_root, places.cache_dir]
+        disks += [places.state_dir, ETC, os.path.dirname(ASCEND_ENV)]
         facts["system"] = system.read_system(node, places.cann_root, disks, timeout_s, kernel_settings)
+        facts["changes"] = _changes(node, places)
     if {"npu", "network", "links"}.intersection(chosen):
         findings += _add_cards(facts, node, places, timeout_s)
     if "network" in chosen:
@@ -74,6 +78,19 @@ def collect(
     room = max(MOST_BYTES - len(json.dumps(facts)), LEAST_FINDINGS)
     facts["findings"] = bounded(findings, room)
     return facts
+
+
+def _changes(node: Node, places: Places) -> Facts:
+    """Return which run changes the node now, and the journal's last entry; None where there is none."""
+    from ansible.module_utils.ascend.change import journal
+
+    state_dir = node.path(places.state_dir)
+    running = files.mapping(os.path.join(state_dir, journal.RUN))
+    keys = ("began", "who", "control", "run", "action", "from", "to")
+    return {
+        "running": {key: str(running.get(key)) for key in keys} if running else None,
+        "last": journal.last(state_dir),
+    }
 
 
 def _add_cards(facts: Facts, node: Node, places: Places, timeout_s: float) -> List[Finding]:
@@ -98,9 +115,10 @@ def _add_cann(facts: Facts, node: Node, places: Places, deep: bool) -> List[Find
 
 
 def _add_pythons(facts: Facts, node: Node, places: Places, deep: bool) -> List[Finding]:
-    from ansible.module_utils.ascend.python import python_tree
+    from ansible.module_utils.ascend.python import python_tree, system_pythons
 
     facts["pythons"] = python_tree.read_pythons(node.path(os.path.join(places.ascend_root, "python")))
+    facts["system_pythons"] = system_pythons.read(node)
     env = os.path.join(places.ascend_root, "env")
     facts["environments"], found = python_tree.read_environments(node, env, deep)
     facts["ascend_env"] = {"path": ASCEND_ENV, "sha256": _sha256(node.path(ASCEND_ENV))}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Read the operating system of a node: architecture, C library, limits, room on disk, owners of CANN's directories."""
+"""Read the operating system of a node: architecture, C library, limits, room on disk, owners of CANN's folders."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import platform
 import re
 import resource
 import stat
+import time
 from typing import Any, Dict, List, Optional, Sequence
 
 from ansible.module_utils.ascend import files
@@ -50,6 +51,7 @@ def read_system(
         "limits": {name: [_limit(value) for value in resource.getrlimit(number)] for name, number in _LIMITS.items()},
         "kernel_settings": {name: _kernel_setting(node, name) for name in kernel_settings},
         "time_synchronised": _time_synchronised(node, timeout_s),
+        "time_s": int(time.time()),
     }
 
 
@@ -65,17 +67,33 @@ def _container(node: Node) -> Optional[str]:
 def _disk(node: Node, place: str) -> Dict[str, Any]:
     """Return the room where ``place`` lies or will lie: free MB for root's use and the file system's device number.
 
-    A mount that answers with an error (a stale NFS) has no room that could be counted on: 0 MB.
+    ``read_only`` is of the mount; ``free_inodes`` is -1 where files are not counted. A mount that answers with an error
+    (a stale NFS) has no room that could be counted on: 0 MB, the rest unknown.
     """
     path = place
-    while not os.path.exists(node.path(path)) and path != "/":
-        path = os.path.dirname(path)
     try:
+        while path != "/" and not _exists(node.path(path)):
+            path = os.path.dirname(path)
         room = os.statvfs(node.path(path))
         device = os.stat(node.path(path)).st_dev
     except OSError:
-        return {"path_measured": path, "free_mb": 0, "device": -1}
-    return {"path_measured": path, "free_mb": room.f_bavail * room.f_frsize // (1024 * 1024), "device": device}
+        return {"path_measured": path, "free_mb": 0, "device": -1, "read_only": None, "free_inodes": None}
+    return {
+        "path_measured": path,
+        "free_mb": room.f_bavail * room.f_frsize // (1024 * 1024),
+        "device": device,
+        "read_only": bool(room.f_flag & os.ST_RDONLY),
+        "free_inodes": room.f_favail if room.f_files else UNLIMITED,
+    }
+
+
+def _exists(path: str) -> bool:
+    """Whether something is there. A mount that answers with an error is: its parent has another disk's room."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 def _path(node: Node, path: str) -> Dict[str, Any]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from typing import Any
 
-Plan = dict[str, list[dict[str, str]]]
+Plan = dict[str, Any]
 SHOWN_NODES = 8
+NOBODY = "ascend_nobody"  # the name by which playbooks/plan.yml makes groups without a node
 
 
 def refusal_text(refusals: list[dict[str, str]]) -> str:
@@ -36,7 +37,18 @@ def fleet_plan(plans: dict[str, Plan]) -> list[str]:
         else:
             lines.append(f"{_nodes(hosts)}:{'' if steps else ' nothing to do'}")
         lines += [f"  {number}. {component:<11} {text}" for number, (component, text) in enumerate(steps, 1)]
-    return lines + _warnings(plans)
+    return lines + _busy(plans) + _warnings(plans)
+
+
+def _busy(plans: dict[str, Plan]) -> list[str]:
+    """Return a line a node: each has its own jobs."""
+    lines = []
+    for host in sorted(plans):
+        refusal = plans[host].get("busy")
+        if refusal and not plans[host]["refusals"]:
+            then = "waits for idle cards" if plans[host]["group"] == "ascend_waiting" else "left as it is"
+            lines.append(f"{host} is busy, {then}: {refusal['found']} ({refusal['remedy']})")
+    return lines
 
 
 def _warnings(plans: dict[str, Plan]) -> list[str]:
@@ -81,6 +93,23 @@ def cards(results: list[dict[str, Any]]) -> list[str]:
         answer = f"{card['name']}, {card['memory_total_mb']} MB" if card["ok"] else card["error"]
         lines.append(f"npu:{card['index']:<8} torch.npu.is_available() {card['ok']}: {answer}")
     return lines
+
+
+def rollout_lines(groups: dict[str, list[str]], failed: list[str]) -> list[str]:
+    """Return what became of each node of a rollout: a line for each fate that a node had.
+
+    ``groups`` are those of roles/preflight and roles/rollout, ``failed`` the nodes with a failed task, or silent.
+    """
+    done, busy = set(groups["ascend_done"]), set(groups["ascend_busy"]) - {NOBODY}
+    chosen = set().union(*groups.values()) - {NOBODY}
+    lost = chosen & set(failed)
+    fates = {
+        "changed and verified": chosen & done - lost,
+        "failed, not changed to what was wanted": lost,
+        "busy, left as they are": busy - lost - done,
+        "not reached, left as they were": chosen - done - lost - busy,
+    }
+    return [f"{fate}: {_nodes(sorted(hosts))}" for fate, hosts in fates.items() if hosts]
 
 
 def _state(package: dict[str, Any] | None) -> str:

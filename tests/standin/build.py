@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Build small stand-ins for the wheels of release 8.0.RC1, and the lock that names them.
+"""Build small stand-ins for the wheels of a release, and the lock that names them.
 
-``build.py FOLDER`` writes FOLDER/incoming/*.whl and FOLDER/lock.txt, the same bytes every time. The stand-ins are pure
-Python and some kilobytes in place of 4.6 GB, so that a role test takes seconds. As the real torch-npu does, the
-stand-in opens CANN's libraries when it is imported and fails with the same words where set_env.sh was not sourced.
-The real wheels are used by the demo and the end-to-end test.
+``build.py FOLDER [RELEASE...]`` writes FOLDER/incoming/*.whl and FOLDER/lock-RELEASE.txt, the same bytes every time.
+The stand-ins are pure Python and some kilobytes in place of 4.6 GB, so that a role test takes seconds. As the real
+torch-npu does, the stand-in opens CANN's libraries when it is imported and fails with the same words where set_env.sh
+was not sourced. The real wheels are used by the demo and the end-to-end test.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import argparse
 import base64
 import hashlib
 import io
+import re
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,8 @@ from textwrap import dedent
 CONTENT = Path(__file__).resolve().parent / "content"
 # The oldest time that a zip archive knows: wheels of the same content are the same bytes.
 EPOCH = (1980, 1, 1, 0, 0, 0)
+RELEASES = Path(__file__).resolve().parents[2] / "releases"
+FIRST = "8.0.RC1"
 
 
 @dataclass(frozen=True)
@@ -40,14 +43,18 @@ class Distribution:
         return f"{self.name.replace('-', '_')}-{self.version}"
 
 
-DISTRIBUTIONS = (
-    Distribution("deepspeed", "0.13.2+standin", "deepspeed", ("torch",)),
-    Distribution(
-        "llamafactory", "0.9.1+standin", "llamafactory", ("torch",), {"llamafactory-cli": "llamafactory.cli:main"}
-    ),
-    Distribution("torch", "2.1.0+standin", "torch"),
-    Distribution("torch-npu", "2.1.0.post3+standin", "torch_npu", ("torch==2.1.0+standin",)),
-)
+def distributions(release: str) -> list[Distribution]:
+    """The stand-ins for a release's own wheels: their versions are those of its lock."""
+    lock = (RELEASES / release / "lock-x86_64.txt").read_text(encoding="utf-8")
+    pins = dict(re.findall(r"^(deepspeed|llamafactory|torch|torch-npu)==([^ +]+)", lock, re.MULTILINE))
+    version = {name: f"{pin}+standin" for name, pin in pins.items()}
+    cli = {"llamafactory-cli": "llamafactory.cli:main"}
+    return [
+        Distribution("deepspeed", version["deepspeed"], "deepspeed", ("torch",)),
+        Distribution("llamafactory", version["llamafactory"], "llamafactory", ("torch",), cli),
+        Distribution("torch", version["torch"], "torch"),
+        Distribution("torch-npu", version["torch-npu"], "torch_npu", (f"torch=={version['torch']}",)),
+    ]
 
 
 def files(distribution: Distribution) -> dict[str, str]:
@@ -56,7 +63,7 @@ def files(distribution: Distribution) -> dict[str, str]:
     metadata += "".join(f"Requires-Dist: {name}\n" for name in distribution.requires)
     info = f"{distribution.stem}.dist-info"
     sources = sorted((CONTENT / distribution.package).rglob("*.py"))
-    found = {str(path.relative_to(CONTENT)): path.read_text() for path in sources}
+    found = {str(path.relative_to(CONTENT)): versioned(path.read_text(), distribution.version) for path in sources}
     found[f"{info}/METADATA"] = metadata
     found[f"{info}/WHEEL"] = dedent("""\
         Wheel-Version: 1.0
@@ -68,6 +75,11 @@ def files(distribution: Distribution) -> dict[str, str]:
         lines = (f"{name} = {target}\n" for name, target in sorted(distribution.scripts.items()))
         found[f"{info}/entry_points.txt"] = "[console_scripts]\n" + "".join(lines)
     return found
+
+
+def versioned(text: str, version: str) -> str:
+    """A module with the distribution's version in place of its own."""
+    return re.sub(r'^__version__ = ".*"$', f'__version__ = "{version}"', text, flags=re.MULTILINE)
 
 
 def record_line(name: str, text: str) -> str:
@@ -89,25 +101,28 @@ def wheel(distribution: Distribution) -> bytes:
     return buffer.getvalue()
 
 
-def build(folder: Path) -> Path:
-    """Write the wheels and the lock; returns the lock's path."""
+def build(folder: Path, release: str = FIRST) -> Path:
+    """Write the wheels and the lock of a release; returns the lock's path."""
     wheels = folder / "incoming"
     wheels.mkdir(parents=True, exist_ok=True)
     lines = []
-    for distribution in DISTRIBUTIONS:
+    for distribution in distributions(release):
         data = wheel(distribution)
         (wheels / f"{distribution.stem}-py3-none-any.whl").write_bytes(data)
         digest = hashlib.sha256(data).hexdigest()
         lines.append(f"{distribution.name}=={distribution.version} \\\n    --hash=sha256:{digest}\n")
-    lock = folder / "lock.txt"
+    lock = folder / f"lock-{release}.txt"
     lock.write_text("# Stand-ins for tests: tests/standin/build.py\n" + "".join(lines))
     return lock
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Build the stand-in wheels and their lock.")
-    parser.add_argument("folder", type=Path, help="where incoming/ and lock.txt are written")
-    print(build(parser.parse_args().folder))
+    parser.add_argument("folder", type=Path, help="where incoming/ and lock-RELEASE.txt are written")
+    parser.add_argument("releases", nargs="*", default=[FIRST], metavar="RELEASE")
+    arguments = parser.parse_args()
+    for release in arguments.releases:
+        print(build(arguments.folder, release))
 
 
 if __name__ == "__main__":

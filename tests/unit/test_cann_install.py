@@ -27,6 +27,12 @@ def write(path: Path, text: str = "content\n") -> None:
     path.write_text(text)
 
 
+@pytest.fixture(autouse=True)
+def _needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the installer needs of a machine has its own tests: this one may have no pip3."""
+    monkeypatch.setattr(cann_install.installer_needs, "hold", lambda *_arguments: None)
+
+
 class Node:
     """A node's folders, and installers that put there what the real ones do."""
 
@@ -212,14 +218,19 @@ def test_another_file_is_never_run(node: Node) -> None:
         cann_install.install(node.package("toolkit"), wrong, Calls())
 
 
-def test_folders_of_dead_runs_are_removed_and_others_kept(node: Node) -> None:
-    dead, alive, foreign = (
-        node.tmp / name for name in ("ascend-fleet-999999999-a", f"ascend-fleet-{os.getpid()}-b", "x")
-    )
-    for folder in (dead, alive, foreign):
-        folder.mkdir()
-    cann_install.install(node.package("toolkit"), node.file, Calls((node.put_toolkit, done())))
-    assert sorted(node.tmp.iterdir()) == sorted([alive, foreign])
+def test_a_node_that_lacks_what_the_installer_needs_keeps_what_it_has(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lacks(*_arguments: Any) -> None:
+        raise AscendError("pip3 is missing, which CANN's installer needs")
+
+    node.put_toolkit()
+    cann_install._record(node.package("toolkit"))
+    before = sorted(path for path in node.state.rglob("*"))
+    monkeypatch.setattr(cann_install.installer_needs, "hold", lacks)
+    with pytest.raises(AscendError, match="pip3"):
+        cann_install.install(node.package("toolkit"), node.file, Calls())
+    assert sorted(path for path in node.state.rglob("*")) == before
 
 
 def hold(node: Node, kind: str = "toolkit", **changes: Any) -> None:

@@ -40,7 +40,7 @@ def table(cards: int, chips: int) -> str:
     return text + "".join(PROCESS.format(pid=3715239 + one["phy"], **one) for one in each) + BORDER
 
 
-LOCK = lock.parse((ROOT / "sim" / "lock-x86_64.txt").read_text(encoding="utf-8"))
+LOCK = lock.parse((ROOT / "sim" / "locks" / "8.0.RC1-x86_64.txt").read_text(encoding="utf-8"))
 
 
 def environment(root: Path, name: str, pins: dict[str, str]) -> None:
@@ -65,10 +65,12 @@ def cann(root: Path, version: str) -> None:
 def test_an_empty_machine_is_described_and_not_refused(tmp_path: Path) -> None:
     found = facts.collect(node(tmp_path, names=()), PLACES, ["all"], 5)
     assert set(found) == {
-        "schema", "findings", "system", "npu", "driver", "network", "cann", "pythons", "environments", "ascend_env",
+        "schema", "findings", "system", "npu", "driver", "network", "cann", "pythons", "system_pythons", "environments",
+        "ascend_env",
     }  # fmt: skip
     assert found["cann"]["versions"] == {}
-    assert set(found["system"]["disk"]) == {PLACES.cann_root, PLACES.ascend_root, PLACES.cache_dir, PLACES.tmp_dir}
+    places = {PLACES.cann_root, PLACES.ascend_root, PLACES.cache_dir, PLACES.tmp_dir, PLACES.state_dir}
+    assert set(found["system"]["disk"]) == places | {facts.ETC, "/usr/local/bin"}
     assert json.loads(json.dumps(found)) == found
     assert names(found["findings"])[:2] == ["npu-smi-missing", "driver-missing"]
     for one in found["findings"]:
@@ -83,7 +85,7 @@ def test_an_empty_machine_is_described_and_not_refused(tmp_path: Path) -> None:
         ("network", {"npu", "driver", "network"}),
         ("links", {"npu", "driver", "network"}),
         ("cann", {"cann"}),
-        ("python", {"pythons", "environments", "ascend_env"}),
+        ("python", {"pythons", "system_pythons", "environments", "ascend_env"}),
     ],
 )
 def test_a_subset_asks_for_nothing_else(tmp_path: Path, subset: str, keys: set[str]) -> None:

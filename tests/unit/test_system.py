@@ -8,7 +8,9 @@ import os
 import resource
 import subprocess
 import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NoReturn
 
 import pytest
@@ -57,6 +59,65 @@ def test_a_mount_that_answers_with_an_error_has_no_room(tmp_path: Path, monkeypa
     monkeypatch.setattr(os, "statvfs", stale)
     disk = read(node(tmp_path), ["/data"])["disk"]["/data"]
     assert (disk["free_mb"], disk["device"]) == (0, -1)
+    assert (disk["read_only"], disk["free_inodes"]) == (None, None)
+
+
+def test_the_parent_of_a_mount_that_answers_with_an_error_does_not_stand_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = os.stat
+
+    def stale(path: Any, **more: Any) -> os.stat_result:
+        if str(path).endswith("/data"):
+            raise OSError(116, "Stale file handle", str(path))
+        return there(path, **more)
+
+    (tmp_path / "data").mkdir()
+    monkeypatch.setattr(os, "stat", stale)
+    disk = read(node(tmp_path), ["/data"])["disk"]["/data"]
+    assert (disk["path_measured"], disk["free_mb"], disk["device"]) == ("/data", 0, -1)
+
+
+@pytest.mark.parametrize(
+    ("files", "favail", "flag", "read_only", "free_inodes"),
+    [
+        (1000, 37, 0, False, 37),
+        (1000, 0, os.ST_NOSUID, False, 0),
+        (0, 0, os.ST_RDONLY | os.ST_NODEV, True, -1),  # a file system without a table of inodes, such as btrfs
+    ],
+)
+def test_what_a_file_system_takes(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    files: int,
+    favail: int,
+    flag: int,
+    read_only: bool,
+    free_inodes: int,
+) -> None:
+    room = SimpleNamespace(f_bavail=2048, f_frsize=4096, f_files=files, f_favail=favail, f_flag=flag)
+    asked: list[str] = []
+
+    def statvfs(path: str) -> SimpleNamespace:
+        asked.append(path)
+        return room
+
+    (tmp_path / "etc").mkdir()
+    monkeypatch.setattr(os, "statvfs", statvfs)
+    disk = read(node(tmp_path), ["/etc/Ascend"])["disk"]["/etc/Ascend"]
+    assert disk == {
+        "path_measured": "/etc",
+        "free_mb": 8,
+        "device": os.stat(tmp_path).st_dev,
+        "read_only": read_only,
+        "free_inodes": free_inodes,
+    }
+    assert asked == [str(tmp_path / "etc")]
+
+
+def test_the_time_of_the_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time", lambda: 1_735_689_599.9)
+    assert read(node(tmp_path))["time_s"] == 1_735_689_599
 
 
 def test_owners_and_the_distribution(tmp_path: Path) -> None:

@@ -12,26 +12,43 @@ from ansible.module_utils.ascend.cann.cann_layout import INFO, VERSION_NAME, Tre
 from ansible.module_utils.ascend.node import Finding, Node, finding
 
 RECORD = "/etc/Ascend/ascend_cann_install.info"
+NOTHING = "\0 \t\r\n"  # what a file is filled with that lost its content in a power cut
 MOST_HOMES = 500
 
 
 def read_record(node: Node, cann_root: str) -> Tuple[Optional[str], List[Finding]]:
-    """Return the toolkit's path in the installers' record, which their next run insists on."""
+    """Return the toolkit's path in the installers' record, which their next run insists on.
+
+    A record with nothing in it, as a power cut leaves, is stale: the next installation writes it anew.
+    """
     text, problem = cann_files.read(node.path(RECORD))
     if problem == "missing":
         return None, []
+    if problem != "empty" and problem:
+        return None, [_unreadable(problem)]
+    if not text.strip(NOTHING):
+        return None, [_stale(cann_root, "empty")]
     info = cann_files.parse_install_info(text)
     path = info.packages.get("toolkit", {}).get("path")
-    if path and os.path.isdir(node.path(path)) and _real(node, path) == _real(node, cann_root):
+    if not path:
+        # Without problems it is a record of other products.
+        return None, [_unreadable(", ".join(info.problems))] if info.problems else []
+    if os.path.isdir(node.path(path)) and _real(node, path) == _real(node, cann_root):
         return path, []
-    if not path and not problem and not info.problems:
-        return None, []  # a record of other products
-    found = path or problem or ", ".join(info.problems)
-    if path and not os.path.isdir(node.path(path)):
-        found += ", which is not there"
+    gone = "" if os.path.isdir(node.path(path)) else ", which is not there"
+    return path, [_stale(cann_root, path + gone)]
+
+
+def _stale(cann_root: str, found: str) -> Finding:
     words = "the installers' record of CANN's place is stale"
-    remedy = "rm %s  # the next installation writes it anew" % RECORD
-    return path, [finding("cann", "cann-record-stale", words, cann_root, found, RECORD, remedy)]
+    remedy = "mv %s %s.old  # the next installation writes it anew" % (RECORD, RECORD)
+    return finding("cann", "cann-record-stale", words, cann_root, found, RECORD, remedy)
+
+
+def _unreadable(problem: str) -> Finding:
+    words = "the installers' record of CANN's place cannot be read"
+    remedy = "ls -la %s; mv %s %s.old  # the next installation writes it anew" % (RECORD, RECORD, RECORD)
+    return finding("cann", "cann-record-unreadable", words, "Toolkit_InstallPath=<path>", problem, RECORD, remedy)
 
 
 def read_elsewhere(node: Node, tree: Tree) -> List[Dict[str, Optional[str]]]:

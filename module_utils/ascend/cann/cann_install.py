@@ -8,23 +8,25 @@ The packages are makeself archives with an installer inside (options, logs and l
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Callable, Dict, Iterator, List, Optional
 
-from ansible.module_utils.ascend.cann import cann_layout, cann_packages, manifest
+from ansible.module_utils.ascend import files
+from ansible.module_utils.ascend.cann import cann_layout, cann_packages, installer_needs, manifest
+from ansible.module_utils.ascend.change import points
 from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.depot_file import DepotFile, take, unpacked_run
-from ansible.module_utils.ascend.errors import AscendError
+from ansible.module_utils.ascend.errors import AscendError, disk_remedy
+from ansible.module_utils.ascend.leftovers import INSTALLER_TMP
 from ansible.module_utils.ascend.versions import compare_cann
 
 LOG_DIR = "/var/log/ascend_seclog"
 DEFAULT_ROOT = "/usr/local/Ascend"
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-TMP_PREFIX = "ascend-fleet-"
+RELINK = "create_version_softlink.sh"  # in a version's folder (seen in 8.1.RC1)
 
 Run = Callable[..., Result]
 
@@ -96,14 +98,18 @@ def hold_allowed(package: Package, accept_eula: bool, allow_downgrade: bool, che
 def install(package: Package, file: DepotFile, run: Run) -> None:
     """Take, verify and run the installer, then judge by the files. Raises AscendError; may be run again."""
     path = unpacked_run(take(file, package.cache_dir))
+    installer_needs.hold(package.kind, package.root, _environment(package, package.tmp_dir), run)
     for stale in _stale_manifests(package):
         os.unlink(stale)
+    points.reached(package.kind + ".ready")
     with _private_tmp(package.tmp_dir) as tmp:
         result = run(_argv(package, path), package.timeout_s, env=_environment(package, tmp))
+        points.reached(package.kind + ".installer-ended")
     found = observe(package)
     if result.timed_out or found["state"] != "complete":
-        raise _failure(package, path, result, found)
+        raise _failure(package, path, result, found, "a complete %s" % package.name)
     _record(package)
+    points.reached(package.kind + ".recorded")
 
 
 def _record(package: Package) -> None:
@@ -114,6 +120,7 @@ def _record(package: Package) -> None:
     toolkit = cann_layout.manifest_path(package.state_dir, "toolkit", package.version)
     try:
         manifest.record(folder, tops, toolkit, without=cann_layout.KERNELS)
+        points.reached(package.kind + ".recording")
         if package.kind == "kernels":
             manifest.record(folder, cann_layout.kernels_tops(str(package.chip)), package.manifest)
     except OSError as error:
@@ -124,6 +131,30 @@ def _record(package: Package) -> None:
             where=os.path.dirname(toolkit),
             remedy="dmesg | tail; df -h %s  # then run site.yml again" % package.state_dir,
         ) from error
+
+
+def running(package: Package) -> Optional[str]:
+    """Return the version that ``latest`` leads to, or None."""
+    return cann_layout.read_latest(package.root)
+
+
+def relink_script(package: Package) -> Optional[str]:
+    """Return the script that leads ``latest`` to the version; None where its installer left none."""
+    script = os.path.join(cann_layout.toolkit_dir(package.root, package.version), RELINK)
+    return script if os.path.isfile(script) else None
+
+
+def make_running(package: Package, script: str, run: Run) -> None:
+    """Lead ``latest`` to the version, by the script that its installer left for that. Raises AscendError."""
+    with _private_tmp(package.tmp_dir) as tmp:
+        result = run(["bash", script], package.timeout_s, env=_environment(package, tmp))
+    if running(package) != package.version:
+        raise AscendError(
+            "CANN's `latest` was not led to %s" % package.version,
+            wanted=package.version,
+            found="%s; the script ended with code %d: %s" % (running(package), result.code, result.last_lines(5)),
+            where=script,
+        )
 
 
 def uninstall(package: Package, run: Run) -> None:
@@ -141,7 +172,7 @@ def uninstall(package: Package, run: Run) -> None:
         os.unlink(stale)
     found = observe(package)
     if found["state"] != "absent":
-        raise _failure(package, script, result, found)
+        raise _failure(package, script, result, found, "nothing of %s" % package.name)
 
 
 def _stale_manifests(package: Package) -> List[str]:
@@ -172,34 +203,57 @@ def _environment(package: Package, tmp: str) -> Dict[str, str]:
 
 @contextmanager
 def _private_tmp(tmp_dir: str) -> Iterator[str]:
-    """A folder for the installer to unpack in, removed whatever happens; leftovers of dead runs are removed first."""
-    for name in os.listdir(tmp_dir):
-        match = re.fullmatch(TMP_PREFIX + r"(\d+)-.*", name)
-        if match and not os.path.exists("/proc/" + match.group(1)):
-            shutil.rmtree(os.path.join(tmp_dir, name), ignore_errors=True)
-    path = tempfile.mkdtemp(prefix="%s%d-" % (TMP_PREFIX, os.getpid()), dir=tmp_dir)
+    """A folder for the installer to unpack in."""
+    path = tempfile.mkdtemp(prefix="%s%d-" % (INSTALLER_TMP, os.getpid()), dir=tmp_dir)
     try:
         yield path
     finally:
+        # What stays is cleared away when the next change begins (leftovers.py), which says so when it cannot.
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _failure(package: Package, path: str, result: Result, found: cann_packages.Package) -> AscendError:
-    what = "did not end within %d s" % package.timeout_s if result.timed_out else "ended with code %d" % result.code
-    problems = ", ".join(found["problems"]) or "nothing of it"
+def _failure(package: Package, path: str, result: Result, found: cann_packages.Package, wanted: str) -> AscendError:
+    what = "ended with code %d" % result.code
+    if result.timed_out:
+        what = "did not end within %d s" % package.timeout_s
+    elif result.code == 0 and found["state"] == "absent":
+        what = "ended with code 0 and installed nothing"
+    said = _last_error(result.output) or result.last_lines(8)
+    if not said:
+        # The log is of all runs: what stands last in it may be an older one's.
+        error = _last_error(files.text(package.log) or "")
+        said = "nothing; the last error in its log is: %s" % error if error else "nothing"
     return AscendError(
         "the installer of %s %s %s" % (package.name, package.version, what),
-        wanted="a complete %s" % package.name,
-        found="%s: %s" % (found["state"], problems),
-        where="%s; it said: %s" % (path, _last_error(package.log) or result.last_lines(8) or "nothing"),
-        remedy="less %s  # on the node; then run site.yml again" % package.log,
+        wanted=wanted,
+        found="%s: %s" % (found["state"], _left(package, found)),
+        where="%s; it said: %s" % (path, said),
+        remedy=_remedy(package, path, result.output),
     )
 
 
-def _last_error(log: str) -> str:
-    try:
-        with open(log, encoding="utf-8", errors="replace") as stream:
-            errors = [line.strip() for line in stream if "[ERROR]" in line]
-    except OSError:
-        return ""
+def _left(package: Package, found: cann_packages.Package) -> str:
+    """Return what is wrong with the files, and what else may be the cause of it."""
+    words = [", ".join(found["problems"]) or "nothing of it"]
+    if package.kind == "kernels":
+        tree = cann_layout.Tree(package.root, package.state_dir)
+        others = [chip for chip in cann_packages.chips_of(tree, package.version) if chip != package.chip]
+        words += ["there are kernels for another chip: %s" % ", ".join(others)] if others else []
+    lacking = installer_needs.lacking(_environment(package, package.tmp_dir))
+    return "; ".join(words + ([lacking] if lacking else []))
+
+
+def _remedy(package: Package, path: str, output: str) -> str:
+    disk = disk_remedy(output, package.tmp_dir if package.tmp_dir in output else package.root)
+    if disk:
+        return disk
+    if "No packages to install" in output:
+        return "uname -m; bash %s --list | head -n 20  # for another machine: put the right one into the depot" % path
+    if os.path.exists(package.log):
+        return "less %s  # on the node; then run site.yml again" % package.log
+    return "bash %s --nox11 --check; ls -la %s  # on the node; then run site.yml again" % (path, LOG_DIR)
+
+
+def _last_error(text: str) -> str:
+    errors = [line.strip() for line in text.splitlines() if "[ERROR]" in line]
     return errors[-1] if errors else ""

@@ -20,6 +20,7 @@ from typing import Any, Dict, List
 from ansible.module_utils.ascend.plan.forms import Facts, Wanted
 from ansible.module_utils.ascend.plan.hardware import hardware
 from ansible.module_utils.ascend.plan.preconditions import preconditions
+from ansible.module_utils.ascend.plan.python import own_python
 from ansible.module_utils.ascend.plan.steps import steps
 from ansible.module_utils.ascend.plan.warnings import warnings
 
@@ -30,6 +31,6 @@ def plan(found: Facts, wanted: Wanted) -> Dict[str, List[Dict[str, Any]]]:
     refusals, remarks = hardware(found, wanted)
     return {
         "steps": todo,
-        "refusals": refusals + preconditions(found, wanted, todo),
+        "refusals": refusals + own_python(found, wanted, todo) + preconditions(found, wanted, todo),
         "warnings": remarks + warnings(found, wanted, todo),
     }

@@ -1,26 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What forbids a change because of the operating system, the disk, the depot, or what the operator has not allowed."""
+"""What forbids a change because of the operating system, the depot, CANN, or what the operator has not allowed."""
 
 from __future__ import annotations
 
+import os
 import re
-from typing import Dict, List
+import time
+from typing import List
 
 from ansible.module_utils.ascend.errors import AscendError
+from ansible.module_utils.ascend.plan.disks import disks
 from ansible.module_utils.ascend.plan.forms import Facts, Refusal, Step, Wanted, refusal
 from ansible.module_utils.ascend.versions import compare_cann
 
 MINIMUM_GLIBC = (2, 28)
+# Planning follows reading by minutes in a large fleet, and time zones that were mistaken differ by hours.
+MOST_CLOCK_S = 3600
 
 
 def preconditions(found: Facts, wanted: Wanted, steps: List[Step]) -> List[Refusal]:
     """Return the refusals; what the steps do not need is not asked for."""
     return (
         _system(found)
+        + _clock(found, wanted)
         + list(wanted["problems"])
         + _downgrade(found, wanted)
         + _directories(found)
-        + _disk(found, wanted, steps)
+        + record_in_the_way(found, steps)
+        + disks(found, wanted, steps)
         + _eula(wanted, steps)
     )
 
@@ -34,6 +41,31 @@ def _system(found: Facts) -> List[Refusal]:
     problem = "the C library is too old for the wheels"
     remedy = "upgrade the operating system; supported ones are listed in README.md"
     return [refusal("system", "glibc", problem, "glibc %s or newer" % minimum, glibc or "not glibc", remedy)]
+
+
+def _clock(found: Facts, wanted: Wanted) -> List[Refusal]:
+    """The control node's time is what the node's is held to; what does not tell its time is not judged."""
+    there, here = found["system"].get("time_s"), wanted.get("now_s")
+    if there is None or here is None or abs(there - here) <= MOST_CLOCK_S:
+        return []
+    return [
+        refusal(
+            "system",
+            "clock-wrong",
+            "the clock of the node is wrong, or that of the control node",
+            "%s, the control node's time, give or take an hour" % _utc(here),
+            _utc(there),
+            "date -u; systemctl restart chronyd && chronyc makestep  # or systemd-timesyncd; and on the control node?",
+            "date -u",
+        )
+    ]
+
+
+def _utc(time_s: float) -> str:
+    try:
+        return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time_s))
+    except (OverflowError, ValueError, OSError):
+        return "%s s after 1970" % time_s
 
 
 def _downgrade(found: Facts, wanted: Wanted) -> List[Refusal]:
@@ -81,28 +113,21 @@ def _directories(found: Facts) -> List[Refusal]:
     return refusals
 
 
-# Which places a step fills, by the names that release.yml gives their needs (disk_mb).
-_ROOM = {"toolkit": ("cann", "tmp", "cache"), "kernels": ("cann", "tmp", "cache"), "environment": ("env",)}
-
-
-def _disk(found: Facts, wanted: Wanted, steps: List[Step]) -> List[Refusal]:
-    """Places on one file system share its free space, so their needs are added up before they are compared."""
-    places = sorted({place for step in steps for place in _ROOM.get(step["component"], ())})
-    needs: Dict[int, List[str]] = {}
-    for place in places:
-        disk = found["system"]["disk"][wanted["places"][place]]
-        needs.setdefault(disk["device"], []).append(place)
+def record_in_the_way(found: Facts, steps: List[Step]) -> List[Refusal]:
+    """The installers insist on the path in their record, or stop where they cannot read it."""
+    if not any(step["component"] in ("toolkit", "kernels") for step in steps):
+        return []
+    root, recorded = found["cann"].get("root"), found["cann"].get("record")
+    other = bool(root and recorded) and os.path.normpath(str(recorded)) != os.path.normpath(str(root))
     refusals = []
-    for together in needs.values():
-        need = sum(int(wanted["disk_mb"][place]) for place in together)
-        paths = ", ".join(sorted({wanted["places"][place] for place in together}))
-        free = found["system"]["disk"][wanted["places"][together[0]]]["free_mb"]
-        if free < need:
-            remedy = "free some space or mount a larger disk there: df -h %s" % paths.replace(",", "")
-            problem = "too little room for %s" % paths
-            refusals.append(
-                refusal("system", "disk", problem, "%d MB free" % need, "%d MB free" % free, remedy, paths, paths)
-            )
+    for finding in found["findings"]:
+        if finding["name"] == "cann-record-unreadable" or (finding["name"] == "cann-record-stale" and other):
+            remedy = finding["remedy"]
+            if finding["found"] == recorded:  # it is there
+                remedy = "set cann_root: %s in the inventory, or else: %s" % (recorded, remedy)
+            keys = ("problem", "wanted", "found", "where")
+            told = {key: finding[key] for key in keys}
+            refusals.append(refusal("cann", "cann-record", remedy=remedy, **told))
     return refusals
 
 

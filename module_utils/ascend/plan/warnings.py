@@ -17,6 +17,7 @@ from ansible.module_utils.ascend.plan.forms import (
     component_of,
     refusal,
 )
+from ansible.module_utils.ascend.plan.preconditions import record_in_the_way
 
 # A refusal tells it, chip by chip.
 _REFUSED = ("card-unhealthy",)
@@ -27,7 +28,9 @@ _NOT_OURS = ("cann-elsewhere",)
 def warnings(found: Facts, wanted: Wanted, steps: List[Step]) -> List[Refusal]:
     """Return what the facts found that no step cures, and what of the release's wishes the system does not fulfil."""
     cured = {STEPS[step["component"]] for step in steps}
-    return _observed(found, wanted, cured) + _limits(found, wanted) + _kernel_settings(found, wanted) + _clock(found)
+    refused = [each["where"] for each in record_in_the_way(found, steps)]
+    observed = [each for each in _observed(found, wanted, cured) if each["where"] not in refused]
+    return observed + _limits(found, wanted) + _kernel_settings(found, wanted) + _clock(found)
 
 
 def _observed(found: Facts, wanted: Wanted, cured: Any) -> List[Refusal]:
@@ -49,7 +52,7 @@ def _observed(found: Facts, wanted: Wanted, cured: Any) -> List[Refusal]:
     return told
 
 
-_OUTSIDE = ("cann-record-stale", "pythonpath-set", "pythonhome-set")
+_OUTSIDE = ("cann-record-stale", "cann-record-unreadable", "pythonpath-set", "pythonhome-set")
 
 
 def _of_another(finding: Dict[str, str], found: Facts, wanted: Wanted) -> bool:

@@ -14,10 +14,11 @@ import shutil
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
-from ansible.module_utils.ascend import files
+from ansible.module_utils.ascend import atomic, files
+from ansible.module_utils.ascend.change import points
 from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.depot_file import DepotFile, take
-from ansible.module_utils.ascend.errors import AscendError
+from ansible.module_utils.ascend.errors import AscendError, disk_remedy
 from ansible.module_utils.ascend.plan.forms import listed
 from ansible.module_utils.ascend.plan.steps import environment_differences, source_differences
 from ansible.module_utils.ascend.python import (
@@ -119,14 +120,20 @@ def _build(wanted: Wanted, run: Run, deep: bool) -> str:
     uv = _program(take(wanted.uv, wanted.cache_dir))
     recorded = python_tree.recorded(wanted.path)
     _without_record(wanted.path)
+    points.reached("environment.begun")
     _virtualenv(wanted, recorded, uv, run)
+    points.reached("environment.made")
     _drop_broken(wanted.path)
     _drop_foreign(wanted, recorded)
+    points.reached("environment.cleared")
     _sync(wanted, recorded, deep, uv, run)
+    points.reached("environment.filled")
     _drop_broken(wanted.path)  # what uv left of a distribution whose RECORD was not whole
     kept = _editable(wanted, wanted.source, uv, run) if wanted.source else ""
-    _write(os.path.join(wanted.path, python_tree.CANN_HOME), wanted.cann_home + "\n")
+    atomic.write(os.path.join(wanted.path, python_tree.CANN_HOME), wanted.cann_home + "\n")
+    points.reached("environment.ready")
     _record(wanted)
+    points.reached("environment.recorded")
     return kept
 
 
@@ -139,7 +146,10 @@ def read_current(link: str) -> Optional[str]:
 
 
 def make_current(path: str, link: str) -> None:
-    """Lead ``link`` to ``path``, atomically. Raises AscendError when the environment is not finished."""
+    """Lead ``link`` to ``path``, atomically, and ``previous`` beside it to where it led before.
+
+    Raises AscendError when the environment is not finished.
+    """
     if not os.path.isfile(os.path.join(path, python_tree.RECORD)):
         raise AscendError(
             "an environment that is not finished cannot become current",
@@ -155,10 +165,27 @@ def make_current(path: str, link: str) -> None:
             where=link,
             remedy="mv %s %s.old" % (link, link),
         )
+    before = read_current(link)
+    if before and before != path:
+        _lead(os.path.join(os.path.dirname(link), python_tree.PREVIOUS), os.path.basename(before))
+        points.reached("current.remembered")
+    _lead(link, os.path.basename(path))
+    points.reached("current.switched")
+
+
+def set_aside(link: str) -> None:
+    """Take the link away while that to which it leads is repaired; nothing where there is none."""
+    if os.path.islink(link):
+        os.unlink(link)
+    points.reached("current.set-aside")
+
+
+def _lead(link: str, name: str) -> None:
     partial = link + ".part"
     if os.path.lexists(partial):
         os.unlink(partial)
-    os.symlink(os.path.basename(path), partial)
+    os.symlink(name, partial)
+    points.reached("current.prepared")
     os.replace(partial, link)
 
 
@@ -229,7 +256,7 @@ def _virtualenv(wanted: Wanted, recorded: Optional[Made], uv: str, run: Run) -> 
 def _sync(wanted: Wanted, recorded: Optional[Made], deep: bool, uv: str, run: Run) -> None:
     text = locks.without(wanted.lock, NAME) if wanted.source else wanted.lock
     requirements = os.path.join(wanted.building, "lock.txt")
-    _write(requirements, text)
+    atomic.write(requirements, text)
     argv = [uv, "pip", "sync", "--python", os.path.join(wanted.path, "bin", "python"), "--require-hashes"]
     argv += ["--no-index", "--find-links", wanted.wheelhouse, "--link-mode", "hardlink", "--compile-bytecode"]
     for name in _reinstalled(wanted, recorded, deep):
@@ -279,7 +306,8 @@ def _uv(wanted: Wanted, run: Run, argv: List[str]) -> None:
         wanted="lock %s from %s" % (wanted.lock_digest, wanted.wheelhouse),
         found=result.last_lines(12),
         where=wanted.path,
-        remedy="ansible-playbook playbooks/depot.yml  # does the depot hold every wheel of the lock?",
+        remedy=disk_remedy(result.output, wanted.path)
+        or "ansible-playbook playbooks/depot.yml  # does the depot hold every wheel of the lock?",
     )
 
 
@@ -314,16 +342,7 @@ def _record(wanted: Wanted) -> None:
         "editable": {name: there.editable[name] for name in wanted.editable if name in there.editable},
         "corrected": damage.corrections(wanted.path),
     }
-    _write(os.path.join(wanted.path, python_tree.RECORD), json.dumps(value, sort_keys=True) + "\n")
-
-
-def _write(path: str, text: str) -> None:
-    partial = path + ".part"
-    with open(partial, "w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(partial, path)
+    atomic.write(os.path.join(wanted.path, python_tree.RECORD), json.dumps(value, sort_keys=True) + "\n")
 
 
 def _program(path: str) -> str:

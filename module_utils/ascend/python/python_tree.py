@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 RECORD = virtualenv.RECORD
 CANN_HOME = ".cann_home"
-CURRENT = "current"
+CURRENT, PREVIOUS = "current", "previous"
 SHOWN = 10  # problems of an environment, and differences of one kind, that facts list
 VERSIONS = ("deepspeed", "llamafactory", "torch", "torch-npu", "transformers")
 
@@ -130,7 +130,9 @@ def _python_problem(path: str, name: str) -> str:
 
 
 def read_environments(node: Node, root: str, deep: bool = False) -> Tuple[Facts, List[Finding]]:
-    """Return ``{"current": name or None, "all": {name: environment}}`` of the node's folder ``root``, and findings.
+    """Return ``{"current", "previous", "all": {name: environment}}`` of the node's folder ``root``, and findings.
+
+    ``current`` is the name to which the link leads, ``previous`` the one that was current before; None without a link.
 
     An environment has the form of ``read_environment``. The current one lists ``distributions`` in full.
     """
@@ -138,19 +140,21 @@ def read_environments(node: Node, root: str, deep: bool = False) -> Tuple[Facts,
     current, findings = _current(node, root)
     everything: Facts = {}
     for name in _folders(folder):
-        if name == CURRENT or os.path.islink(os.path.join(folder, name)):
+        if name in (CURRENT, PREVIOUS) or os.path.islink(os.path.join(folder, name)):
             continue
         environment = inspect(os.path.join(root, name), None, deep, node.path)
         everything[name] = _facts(environment, name == current)
         findings += _findings(name, environment)
-    return {"current": current, "all": everything}, findings + leaks.settings(node)
+    previous = files.link(os.path.join(folder, PREVIOUS))
+    facts = {"current": current, "previous": shown(previous) if previous else None, "all": everything}
+    return facts, findings + leaks.settings(node)
 
 
 def read_environment(path: str, made: Optional[Made] = None, deep: bool = False) -> Facts:
     """Return what an environment is, held to ``made`` or else to its record.
 
-    ``{"path", "state", "python", "cann_home", "lock_digest", "distribution_count", "versions", "distributions",
-    "difference", "difference_count", "editable", "commit", "sources", "problems", "problem_count"}``: ``distributions``
+    ``{"path", "state", "release", "python", "cann_home", "lock_digest", "distribution_count", "versions",
+    "distributions", "difference", "difference_count", "editable", "commit", "sources", "problems", "problem_count"}``: ``distributions``
     maps normalised names (PEP 503) to versions; ``difference`` is that of ``Environment.difference``, at most SHOWN of
     a kind, and empty where nothing says what it was built from; ``sources`` maps the names of the distributions that
     were built in editable to ``Source.facts``. It is complete when its record is there.
@@ -213,10 +217,11 @@ def foreign_paths(environment: Environment) -> List[str]:
 
 def _facts(environment: Environment, full: bool) -> Facts:
     record, have, difference = environment.record, environment.distributions, environment.difference()
-    digest = record.get("lock_digest")
+    digest, release = record.get("lock_digest"), record.get("release")
     facts: Facts = {
         "path": environment.path,
         "state": "complete" if record else "half-installed",
+        "release": shown(release) if isinstance(release, str) else None,
         "python": environment.python,
         "cann_home": environment.cann_home,
         "lock_digest": shown(digest) if isinstance(digest, str) else None,

@@ -4,15 +4,20 @@
 from __future__ import annotations
 
 import json
+import lzma
 import os
 import shutil
 import tarfile
+import zlib
 from typing import Callable
 
+from ansible.module_utils.ascend import atomic
+from ansible.module_utils.ascend.change import points
 from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.depot_file import DepotFile, take
 from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend.python import python_tree
+from ansible.module_utils.ascend.python.environment import remove
 
 TRIAL = "import ctypes, hashlib, lzma, sqlite3, ssl, sys, venv; print('%d.%d.%d' % sys.version_info[:3])"
 TRIAL_S = 60
@@ -31,15 +36,19 @@ def install(root: str, version: str, file: DepotFile, cache_dir: str, run: Run) 
     place, partial, old = (os.path.join(root, prefix + version) for prefix in ("", ".partial-", ".replaced-"))
     os.makedirs(root, mode=0o755, exist_ok=True)
     for leftover in (partial, old):
-        shutil.rmtree(leftover, ignore_errors=True)
+        remove(leftover)
     _unpack(path, partial)
+    points.reached("python.unpacked")
     unpacked = os.path.join(partial, "python")
     _try(unpacked, version, path, run)
-    with open(os.path.join(unpacked, python_tree.RECORD), "w", encoding="utf-8") as stream:
-        json.dump({"schema": 1, "version": version, "sha256": file.sha256}, stream)
+    record = json.dumps({"schema": 1, "version": version, "sha256": file.sha256})
+    atomic.write(os.path.join(unpacked, python_tree.RECORD), record + "\n")
     if os.path.lexists(place):
         os.rename(place, old)
+        points.reached("python.moved-away")
     os.rename(unpacked, place)
+    points.reached("python.in-place")
+    # What stays is cleared away when the next change begins (leftovers.py), which says so when it cannot.
     for leftover in (partial, old):
         shutil.rmtree(leftover, ignore_errors=True)
 
@@ -51,8 +60,14 @@ def _unpack(path: str, partial: str) -> None:
             # From Python 3.12 on a filter has to be named; older ones do not know the attribute and trust as well.
             archive.extraction_filter = lambda member, _path: member
             archive.extractall(partial)
-    except (OSError, tarfile.TarError) as error:
-        raise AscendError("the Python archive cannot be unpacked", found=str(error), where=path) from error
+    except (EOFError, lzma.LZMAError, tarfile.TarError, zlib.error) as error:
+        raise AscendError(
+            "the Python archive cannot be unpacked",
+            wanted="an archive with the one top folder python/",
+            found=str(error),
+            where=path,
+            remedy="tar -tzf %s | tail -n 3; ansible-playbook playbooks/depot.yml, then again" % path,
+        ) from error
 
 
 def _try(unpacked: str, version: str, path: str, run: Run) -> None:

@@ -1,0 +1,201 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: Apache-2.0
+"""Ansible module: begin and end a change of a node, one run at a time."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: node_change
+short_description: Begin or end a change of a node, one run at a time
+version_added: "0.1.0"
+description:
+  - C(state=begun) takes the node's lock for this run, unless processes use the cards, and C(state=ended) gives it back
+    and writes the node's journal. Between them other modules change the node.
+  - A run that is alive keeps others out, which are told who it is and since when. A run that is dead is recognised,
+    what it left at work is ended, and the journal says that it was interrupted.
+  - The action plugin of the same name tells who runs the playbook, and whether the holder of a lock is alive on this
+    control node.
+author:
+  - The ascend-fleet authors (@ascend-fleet)
+options:
+  state:
+    description: Begin the change, or end it.
+    type: str
+    choices: [begun, ended]
+    required: true
+  action:
+    description: What is done, a word for the journal (provision, stage, rollback, remove).
+    type: str
+    default: change
+  source:
+    description: What the node has before; for the journal.
+    type: str
+    default: ""
+  target:
+    description: What it shall have; for the journal.
+    type: str
+    default: ""
+  idle:
+    description: Do not begin while processes use the cards.
+    type: bool
+    default: true
+  set_aside:
+    description:
+      - Take the link C(current) away while the environment that it leads to, or what that stands on, is repaired, so
+        that it never leads to half of one.
+    type: bool
+    default: false
+  result:
+    description: How the change ended.
+    type: str
+    choices: [done, failed]
+    default: done
+  problem:
+    description: Why it failed; for the journal.
+    type: str
+    default: ""
+  holder:
+    description: Who changes the node; given by the action plugin.
+    type: dict
+    default: {}
+  dead:
+    description: A run that is known to be dead; given by the action plugin.
+    type: str
+    default: ""
+  cann_root:
+    description: Where CANN lies.
+    type: path
+    default: /usr/local/Ascend
+  ascend_root:
+    description: Where the Pythons and the environments lie.
+    type: path
+    default: /opt/ascend
+  cache_dir:
+    description: Where packages from the depot are kept.
+    type: path
+    default: /var/cache/ascend-fleet
+  state_dir:
+    description: Where the lock and the journal lie.
+    type: path
+    default: /var/lib/ascend-fleet
+  tmp_dir:
+    description: Where installers unpack.
+    type: path
+    default: /var/tmp
+attributes:
+  check_mode:
+    description: Takes no lock and writes nothing.
+    support: full
+  diff_mode:
+    description: Has nothing to show.
+    support: none
+"""
+
+EXAMPLES = r"""
+- name: Begin
+  node_change:
+    state: begun
+    action: provision
+    source: 8.0.RC1-0123456789ab
+    target: 8.2.RC1-ba9876543210
+
+- name: End
+  node_change:
+    state: ended
+    result: done
+"""
+
+RETURN = r"""
+begun:
+  description: Whether the node may be changed now.
+  returned: state=begun
+  type: bool
+  sample: true
+processes:
+  description: The processes that use the cards and keep the change from beginning, as C(ascend_facts) gives them.
+  returned: state=begun
+  type: list
+  elements: dict
+  sample: [{pid: 4711, name: python, user: ml, command: python train.py, container: null, chips: [[0, 0, 30000]]}]
+taken_by:
+  description: The run that has the lock, where that keeps the change from beginning.
+  returned: state=begun
+  type: dict
+  sample: {run: 1f0e-4711-123456, who: ops, control: ctl, pid: 4711, began: "2026-01-31T23:59:59Z"}
+"""
+
+import os
+from typing import Any, Dict
+
+from ansible.module_utils.ascend.change import held, origin, run_lock
+from ansible.module_utils.ascend.command import query
+from ansible.module_utils.ascend.errors import REPORTED, failure
+from ansible.module_utils.ascend.facts import ASCEND_ENV, Places
+from ansible.module_utils.ascend.leftovers import clean
+from ansible.module_utils.ascend.node import Node
+from ansible.module_utils.ascend.npu.cards import read_npu
+from ansible.module_utils.ascend.python.environment import set_aside
+from ansible.module_utils.basic import AnsibleModule
+
+# What CANN's installer makes outside of its own place.
+INSTALLERS = ("/etc/Ascend", "/var/log/ascend_seclog")
+TOOL_S = 60
+ARGUMENT_SPEC = {
+    "state": {"type": "str", "choices": ["begun", "ended"], "required": True},
+    "action": {"type": "str", "default": "change"},
+    "source": {"type": "str", "default": ""},
+    "target": {"type": "str", "default": ""},
+    "idle": {"type": "bool", "default": True},
+    "set_aside": {"type": "bool", "default": False},
+    "result": {"type": "str", "choices": ["done", "failed"], "default": "done"},
+    "problem": {"type": "str", "default": ""},
+    "holder": {"type": "dict", "default": {}},
+    "dead": {"type": "str", "default": ""},
+    "cann_root": {"type": "path", "default": "/usr/local/Ascend"},
+    "ascend_root": {"type": "path", "default": "/opt/ascend"},
+    "cache_dir": {"type": "path", "default": "/var/cache/ascend-fleet"},
+    "state_dir": {"type": "path", "default": "/var/lib/ascend-fleet"},
+    "tmp_dir": {"type": "path", "default": "/var/tmp"},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    options = module.params
+    if module.check_mode:
+        module.exit_json(changed=False, begun=True, processes=[], taken_by={})
+    try:
+        if options["state"] == "begun":
+            result = begin(options, Node(query, module.get_bin_path))
+        else:
+            with held.held(options["state_dir"], "giving the lock back"):
+                run_lock.release(options["state_dir"], options["holder"]["run"], options["result"], options["problem"])
+            result = {}
+    except REPORTED as error:
+        module.fail_json(**failure(error, options["state_dir"]))
+    # The lock and the journal are no change of what the node is.
+    module.exit_json(changed=False, **result)
+
+
+def begin(options: Dict[str, Any], node: Node) -> Dict[str, Any]:
+    """Return the module's result: begun, or what keeps from beginning."""
+    processes = read_npu(node, TOOL_S)[0]["processes"] if options["idle"] else []
+    if processes:
+        return {"begun": False, "processes": processes, "taken_by": {}}
+    state_dir, root, cann_root = options["state_dir"], options["ascend_root"], options["cann_root"]
+    places = [cann_root, os.path.join(cann_root, "ascend-toolkit"), *INSTALLERS, root, options["cache_dir"]]
+    origin.remember(state_dir, [*places, state_dir, ASCEND_ENV])
+    change = {"action": options["action"], "from": options["source"], "to": options["target"]}
+    there = run_lock.take(state_dir, options["holder"], change, options["dead"])
+    if there:
+        return {"begun": False, "processes": [], "taken_by": there}
+    with held.held(state_dir, "clearing away what dead runs left"):
+        clean(Places(cann_root, root, options["cache_dir"], state_dir, options["tmp_dir"]))
+        if options["set_aside"]:
+            set_aside(os.path.join(root, "env", "current"))
+    return {"begun": True, "processes": [], "taken_by": {}}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Write a file so that after an interruption the old content is there, whole, or the new one is."""
+
+from __future__ import annotations
+
+import os
+
+PARTIAL = ".part"
+
+
+def write(path: str, text: str) -> None:
+    """Write the file, to the disk as well: a power cut may follow. Raises OSError, and then leaves the old content."""
+    partial = path + PARTIAL
+    try:
+        with open(partial, "w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(partial, path)
+    except OSError:
+        if os.path.exists(partial):
+            os.unlink(partial)
+        raise

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What CANN's installers need of a node, held before one starts: it would find out half way, after it removed the old.
+
+The archives unpack with tar and gzip; the toolkit's parts call pip3 and python3, from the installer's PATH, where a
+missing one makes the whole installation roll back; all look for their place in the record in /etc/Ascend.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import suppress
+from typing import Callable, Dict, Optional
+
+from ansible.module_utils.ascend import files
+from ansible.module_utils.ascend.cann import cann_elsewhere
+from ansible.module_utils.ascend.command import Result
+from ansible.module_utils.ascend.errors import AscendError
+from ansible.module_utils.ascend.node import Node
+
+PIP_S = 120  # pip3 from a cold disk
+ARCHIVE = ("bash", "tar", "gzip", "head", "dd", "cut")
+PYTHON = ("python3", "pip3")
+
+Run = Callable[..., Result]
+
+
+def hold(kind: str, root: str, env: Dict[str, str], run: Run, node_root: str = "/") -> None:
+    """Raise AscendError when the installer of ``kind`` ("toolkit" or "kernels") cannot do its work with ``env``.
+
+    Removes a record without content, as a power cut leaves. ``node_root`` is where the node's files lie.
+    """
+    for program in ARCHIVE:
+        _hold_program(program, env["PATH"], "dnf install %s || apt-get install %s" % (program, program))
+    if kind == "toolkit":
+        for program in PYTHON:
+            _hold_program(program, env["PATH"], _python_remedy(env))
+        _hold_pip(env, run)
+    _hold_record(root, node_root)
+
+
+def lacking(env: Dict[str, str]) -> str:
+    """Return, for the message of a failed installer, what some versions need besides; "" when it is there."""
+    return "" if shutil.which("unzip", path=env["PATH"]) else "there is no unzip, which some of its parts need"
+
+
+def _hold_program(program: str, path: str, remedy: str) -> None:
+    if shutil.which(program, path=path):
+        return
+    raise AscendError(
+        "%s is missing, which CANN's installer needs" % program,
+        wanted="%s in the installer's PATH" % program,
+        found="no such program",
+        where=path,
+        remedy=remedy,
+    )
+
+
+def _hold_pip(env: Dict[str, str], run: Run) -> None:
+    """A pip3 whose Python was replaced or removed is there and does not run."""
+    program = str(shutil.which("pip3", path=env["PATH"]))
+    result = run([program, "--version"], PIP_S, env=env)
+    if result.code == 0 and not result.timed_out:
+        return
+    what = "no answer within %d s" % PIP_S if result.timed_out else "code %d" % result.code
+    raise AscendError(
+        "pip3 does not run, which CANN's installer needs",
+        wanted="pip3 --version with code 0, as root",
+        found="%s: %s" % (what, result.last_lines(3) or "no words"),
+        where=program,
+        remedy=_python_remedy(env),
+    )
+
+
+def _python_remedy(env: Dict[str, str]) -> str:
+    words = "PATH=%s sh -c 'command -v python3 pip3 && pip3 --version'" % env["PATH"]
+    return words + "  # else: dnf install python3-pip || apt-get install python3-pip"
+
+
+def _hold_record(root: str, node_root: str) -> None:
+    node = Node(_never, _nowhere, node_root)
+    path = node.path(cann_elsewhere.RECORD)
+    recorded, findings = cann_elsewhere.read_record(node, root)
+    if not findings or (recorded and os.path.normpath(recorded) == os.path.normpath(root)):
+        return
+    if os.path.isfile(path) and not (files.text(path) or "\0").strip(cann_elsewhere.NOTHING):
+        with suppress(FileNotFoundError):
+            os.unlink(path)
+        return
+    told = findings[0]
+    raise AscendError(told["problem"], told["wanted"], told["found"], told["where"], told["remedy"])
+
+
+def _never(_argv: object, _timeout_s: float) -> Result:
+    return Result(127, "", False)
+
+
+def _nowhere(_name: str) -> Optional[str]:
+    return None

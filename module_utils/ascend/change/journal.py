@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What was done to a node: a line a change, the newest last, the oldest dropped.
+
+An entry is ``{"began", "ended", "who", "control", "run", "action", "from", "to", "result": "done" | "failed" |
+"interrupted", "problem"}``; times are UTC, ``from`` and ``to`` environments or what else the action names.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any, Dict, List, Optional
+
+from ansible.module_utils.ascend import atomic, files
+
+FILE = "journal.jsonl"
+RUN = "run"  # the file of the run that changes the node now: run_lock.py
+MOST_ENTRIES = 200
+MOST_PROBLEM = 600  # characters
+
+Entry = Dict[str, Any]
+KEYS = ("began", "ended", "who", "control", "run", "action", "from", "to", "result", "problem")
+
+
+def entries(state_dir: str) -> List[Entry]:
+    """Return the entries, the oldest first; a line that a full disk cut off is left out."""
+    found = []
+    for line in (files.text(os.path.join(state_dir, FILE)) or "").splitlines():
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict) and all(isinstance(entry.get(key), str) for key in KEYS):
+            found.append({key: entry[key] for key in KEYS})
+    return found
+
+
+def last(state_dir: str) -> Optional[Entry]:
+    """Return the newest entry, or None."""
+    there = entries(state_dir)
+    return there[-1] if there else None
+
+
+def append(state_dir: str, entry: Entry) -> None:
+    """Add an entry, so that after an interruption either all entries are there or all but this one."""
+    path = os.path.join(state_dir, FILE)
+    entry = dict(entry, problem=str(entry["problem"])[:MOST_PROBLEM])
+    kept = [*entries(state_dir)[-(MOST_ENTRIES - 1) :], {key: str(entry[key]) for key in KEYS}]
+    atomic.write(path, "".join(json.dumps(each, sort_keys=True) + "\n" for each in kept))

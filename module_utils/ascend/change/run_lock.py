@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One run at a time on a node: a file that says which run of a playbook changes the node, from where, and since when.
+
+A run lasts longer than any process on the node, so the kernel cannot keep this lock (held.py has what it can). It is
+dead when its process on the control node is gone, which the control node tells (``dead``); when the node was started
+again since; or, seen from another control node, when it showed no sign of life for longer than any step takes.
+
+A holder is ``{"run", "who", "control", "machine", "boot", "pid", "started"}``: the playbook's process on its control
+node; the file has the fields of ``CHANGE`` besides, ``began`` and ``node_boot``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import Any, Dict, Optional
+
+from ansible.module_utils.ascend import atomic, files
+from ansible.module_utils.ascend.change import held, journal, points, process
+from ansible.module_utils.ascend.errors import AscendError
+
+FILE = journal.RUN
+STALE_S = 2 * 60 * 60  # longer than the longest step may take
+CHANGE = ("action", "from", "to")
+
+Holder = Dict[str, Any]
+
+
+def read(state_dir: str) -> Optional[Holder]:
+    """Return the holder, or None when no run changes the node."""
+    there = files.mapping(os.path.join(state_dir, FILE))
+    return there if isinstance(there.get("run"), str) else None
+
+
+def take(state_dir: str, holder: Holder, change: Dict[str, str], dead: str = "") -> Optional[Holder]:
+    """Take the lock for the run ``holder`` says; return the run that has it when that is alive, else None.
+
+    ``dead`` is a run that the control node knows to be dead. What a dead run left at work on the node is ended, and the
+    journal says that it was interrupted. Raises AscendError when a module that belongs to no run is at work.
+    """
+    there = read(state_dir)
+    if there and there["run"] != holder["run"]:
+        if not _dead(state_dir, there, dead):
+            return there
+        held.end_leftovers(state_dir, there["run"])
+    with held.held(state_dir, "taking the lock for a run"):
+        now = read(state_dir)
+        if now and now["run"] not in (holder["run"], (there or now)["run"]):
+            return now  # another run was quicker
+        if now and now["run"] != holder["run"]:
+            journal.append(state_dir, _entry(now, "interrupted", ""))
+        value = dict(holder, node_boot=process.boot(), began=held.now(), **{key: change[key] for key in CHANGE})
+        atomic.write(os.path.join(state_dir, FILE), json.dumps(value, sort_keys=True) + "\n")
+        points.reached("run.taken")
+    return None
+
+
+def release(state_dir: str, run: str, result: str, problem: str) -> None:
+    """Write the journal's entry and give the lock back; nothing where another run, or none, has it."""
+    there = read(state_dir)
+    if not there or there["run"] != run:
+        return
+    journal.append(state_dir, _entry(there, result, problem))
+    points.reached("run.journalled")
+    os.unlink(os.path.join(state_dir, FILE))
+
+
+def held_by(there: Holder) -> AscendError:
+    """Return what a second run is told."""
+    return AscendError(
+        "another run changes this node",
+        wanted="one run at a time",
+        found="%s of %s on %s (process %s), since %s"
+        % (there.get("action"), there.get("who"), there.get("control"), there.get("pid"), there.get("began")),
+        remedy="wait for its end, or end it there: kill %s; a run that is dead is recognised" % there.get("pid"),
+    )
+
+
+def _dead(state_dir: str, there: Holder, dead: str) -> bool:
+    if there["run"] == dead or there.get("node_boot") != process.boot():
+        return True
+    if held.at_work(state_dir):
+        return False
+    signs = [os.path.join(state_dir, name) for name in (FILE, held.FILE)]
+    newest = max(os.path.getmtime(path) for path in signs if os.path.exists(path))
+    return time.time() - newest > STALE_S
+
+
+def _entry(there: Holder, result: str, problem: str) -> journal.Entry:
+    known = {key: str(there.get(key, "")) for key in ("began", "who", "control", "run", *CHANGE)}
+    return dict(known, ended=held.now(), result=result, problem=problem)

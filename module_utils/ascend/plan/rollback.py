@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which environment a node goes back to, and whether that can be done without installing anything.
+
+It depends on the node's facts alone: neither the depot nor the release's folder is asked.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from typing import Any, Dict, List, Optional
+
+from ansible.module_utils.ascend.npu.cards import kernels_families
+from ansible.module_utils.ascend.plan.forms import Facts, Refusal, listed, refusal
+
+_WHERE = "/opt/ascend/env"
+
+
+def rollback(found: Facts, to: str) -> Dict[str, Any]:
+    """Return ``{"target", "refusals", "from"}``; ``to`` is a release, an environment's name, or "" for the previous one.
+
+    ``target`` is None or ``{"name", "path", "release", "cann_version", "versions", "switch", "lead_latest"}``:
+    ``switch`` where another one is current, ``lead_latest`` where CANN's ``latest`` leads to another version.
+    """
+    environments = found["environments"]
+    name, refusals = _chosen(environments, to)
+    target: Optional[Dict[str, Any]] = None
+    if name:
+        there = environments["all"][name]
+        version = posixpath.basename(there["cann_home"] or "")
+        refusals = _incomplete(name, there) + _without_cann(found, name, version) + _without_cards(found)
+        target = {
+            "name": name,
+            "path": there["path"],
+            "release": there["release"] or "",
+            "cann_version": version,
+            "versions": {key: there["versions"][key] for key in VERIFIED if key in there["versions"]},
+            "switch": environments["current"] != name,
+            "lead_latest": found["cann"]["latest"] != version,
+        }
+    return {"target": target, "refusals": refusals, "from": environments["current"] or "none"}
+
+
+VERIFIED = ("deepspeed", "llamafactory", "torch", "torch-npu")  # what npu_check compares in the running interpreter
+
+
+def _chosen(environments: Facts, to: str) -> "tuple[str, List[Refusal]]":
+    there, current, previous = environments["all"], environments["current"], environments["previous"]
+    if not to:
+        if previous in there and previous != current:
+            return previous, []
+        return "", [_nothing("the node has no environment that was current before", "a previous environment", there)]
+    fit = [name for name in sorted(there) if to in (name, there[name]["release"])]
+    if not fit:
+        return "", [_nothing("the node has no environment of %s" % to, to, there)]
+    # Several locks of one release: what is or was in use before what is complete, and that before the rest.
+    fit.sort(key=lambda name: (name != current, name != previous, there[name]["state"] != "complete", name))
+    return fit[0], []
+
+
+def _nothing(problem: str, wanted: str, there: Facts) -> Refusal:
+    remedy = "ansible-playbook site.yml -e ascend_release=RELEASE  # installs what is not there"
+    return refusal("env", "rollback", problem, wanted, listed(sorted(there)) or "no environment", remedy, _WHERE)
+
+
+def _incomplete(name: str, there: Facts) -> List[Refusal]:
+    count = there["problem_count"] + there["difference_count"]
+    if there["state"] == "complete" and not count:
+        return []
+    found = listed(there["problems"], count) if count else str(there["state"])
+    problem = "environment %s is not whole" % name
+    remedy = "ansible-playbook site.yml -e ascend_release=%s  # repairs it" % (there["release"] or "RELEASE")
+    return [refusal("env", "rollback", problem, "a complete environment", found, remedy, there["path"])]
+
+
+def _without_cann(found: Facts, name: str, version: str) -> List[Refusal]:
+    package = found["cann"]["versions"].get(version)
+    families = kernels_families(found["npu"]["devices"])
+    lacks = []
+    if not package or package["toolkit"]["state"] != "complete":
+        lacks.append("toolkit %s: %s" % (version, package["toolkit"]["state"] if package else "absent"))
+    for chip in families:
+        state = (package or {"kernels": {}})["kernels"].get(chip, {"state": "absent"})["state"]
+        if state != "complete":
+            lacks.append("kernels-%s %s: %s" % (chip, version, state))
+    if not lacks:
+        return []
+    problem = "the CANN of environment %s is not whole" % name
+    remedy = "ansible-playbook site.yml -e ascend_release=%s -e cann_allow_downgrade=true" % version
+    return [refusal("cann", "rollback", problem, "CANN %s, complete" % version, "; ".join(lacks), remedy)]
+
+
+def _without_cards(found: Facts) -> List[Refusal]:
+    """What is made current is verified on the cards first."""
+    if found["npu"]["answered"] and found["npu"]["devices"]:
+        return []
+    problem = "the environment cannot be verified: npu-smi shows no card"
+    remedy = "npu-smi info; dmesg | tail"
+    return [refusal("driver", "rollback", problem, "cards that answer", "none", remedy, "npu-smi info")]

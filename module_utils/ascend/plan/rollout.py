@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a plan is applied to nodes in use: who is busy, what may be done beside a running job, when to stop.
+
+A plan says what a node needs, whoever uses it; drift is the same on a busy node as on an idle one. What follows here is
+asked of a node that has a plan.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Optional, Sequence
+
+from ansible.module_utils.ascend.plan.forms import Facts, Refusal, Step, Wanted, listed, refusal
+from ansible.module_utils.ascend.plan.plan import plan
+
+_REMEDY = "wait for their end: -e ascend_busy_policy=wait; what disturbs no job is done at once with --tags stage"
+
+
+def apply_to(found: Facts, wanted: Wanted, policy: str) -> Dict[str, Any]:
+    """Return a node's plan and how it is applied.
+
+    Besides ``steps``, ``refusals`` and ``warnings``: ``group`` (of the playbook's plays), ``busy`` (a refusal or None),
+    ``stage`` (what may be done now on a busy node), ``sets_aside`` (see ``under_current``) and ``from``, what is
+    current. ``policy`` is what to do with a busy node: skip, wait or ignore.
+    """
+    planned: Dict[str, Any] = dict(plan(found, wanted))
+    steps = planned["steps"]
+    has = busy(found["npu"]["processes"], found["npu"]["process_count"]) if steps and policy != "ignore" else None
+    waits = {"wait": "ascend_waiting", "skip": "ascend_busy"}
+    planned["group"] = waits[policy] if has else "ascend_to_change" if steps else "ascend_converged"
+    planned["busy"] = has
+    planned["stage"] = stageable(found, wanted, steps)
+    planned["sets_aside"] = under_current(found, wanted, steps)
+    planned["from"] = found["environments"]["current"] or "none"
+    return planned
+
+
+def busy(processes: List[Dict[str, Any]], count: int) -> Optional[Refusal]:
+    """Return the refusal of a node whose cards have processes (facts npu.processes and process_count), or None."""
+    if not count:
+        return None
+    cards = sorted({chips[0] for process in processes for chips in process["chips"]})
+    subject = ",".join(str(card) for card in cards)
+    words = "; ".join(_process(process) for process in processes[:3])
+    more = count - len(processes[:3])
+    found = words + ("; and %d more" % more if more > 0 else "")
+    return refusal("cards", "busy", "processes use the cards", "idle cards", found, _REMEDY, "npu-smi info", subject)
+
+
+def _process(process: Dict[str, Any]) -> str:
+    cards = listed(sorted({str(chips[0]) for chips in process["chips"]}, key=int))
+    command = process["command"] or process["name"] or "?"
+    inside = " in container %s" % process["container"] if process["container"] else ""
+    return "process %d of %s%s on card %s: %s" % (process["pid"], process["user"] or "?", inside, cards, command)
+
+
+def stageable(found: Facts, wanted: Wanted, steps: List[Step]) -> List[str]:
+    """Return what of the steps can be done while a job runs: it makes what is not there yet, and nothing uses.
+
+    "python" and "environment" are built beside what there is; "cache" takes the packages that are to be installed.
+    CANN itself is not among it: its installer leads ``latest`` to the new version, which running jobs may read by.
+    """
+    todo = {step["component"]: step for step in steps}
+    may = []
+    if "python" in todo and todo["python"]["action"] == "install":
+        may.append("python")
+    if "toolkit" in todo or "kernels" in todo:
+        may.append("cache")
+    environments = found["environments"]
+    name = wanted["environment"]["name"]
+    there = environments["all"].get(name)
+    new = there is None or (there["state"] != "complete" and name != environments["current"])
+    # One that is made with a Python that is to be repaired has to wait as well.
+    if "environment" in todo and new and ("python" not in todo or "python" in may):
+        may.append("environment")
+    return may
+
+
+def under_current(found: Facts, wanted: Wanted, steps: List[Step]) -> bool:
+    """Whether the steps work on what the current environment is or stands on: the link is then taken away first.
+
+    It leads to a complete, verified environment or to none, also where the work is interrupted.
+    """
+    environments = found["environments"]
+    current = environments["all"].get(environments["current"] or "")
+    if not current:
+        return False
+    stands_on = {
+        "environment": environments["current"] == wanted["environment"]["name"],
+        "python": current["python"] == wanted["python"]["version"],
+        "toolkit": current["cann_home"] == wanted["environment"]["cann_home"],
+        "kernels": current["cann_home"] == wanted["environment"]["cann_home"],
+    }
+    return any(stands_on.get(step["component"], False) for step in steps)
+
+
+def stops(batch: Sequence[str], left: Sequence[str], everyone: Sequence[str], most_percent: float) -> str:
+    """Return why a rollout has to stop after a batch, or "".
+
+    ``batch`` are the nodes with which it began, ``left`` those of them that neither failed nor fell silent,
+    ``everyone`` all of the rollout, in its order; ``most_percent`` of a batch may fail. Of the first batch none may.
+    """
+    failed = [name for name in batch if name not in left]
+    if not failed:
+        return ""
+    percent = 100.0 * len(failed) / len(batch)
+    if everyone[0] in batch:
+        return "%s failed, of the first batch, of which none may" % listed(failed)
+    if percent > most_percent:
+        return "%s failed: %.0f %% of a batch, of which %.0f %% may" % (listed(failed), percent, most_percent)
+    return ""

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A simulated fleet with stand-in wheels for two releases, its playbooks, and jobs that run on its nodes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import image
+
+ROOT = Path(__file__).resolve().parents[2]
+OLD, NEW = "8.0.RC1", "8.2.RC1"
+# Where a change may write: what else differs afterwards, it had no business with.
+OWN = (
+    "/opt/ascend",
+    "/usr/local/Ascend/ascend-toolkit",
+    "/usr/local/bin/ascend-env",
+    "/var/cache/ascend-fleet",
+    "/var/lib/ascend-fleet",
+    "/var/log/ascend_seclog",
+    "/etc/Ascend",
+)
+# What a login, or the test itself, writes.
+NOISE = (
+    *("/proc", "/sys", "/dev", "/run", "/tmp", "/root/.ansible", "/etc/ascend-sim"),
+    *("/var/log/lastlog", "/var/log/wtmp", "/var/log/btmp"),
+)
+# A training job: every beat is a process of its own, as those of data loaders are, which opens CANN's libraries anew.
+JOB = """
+import pathlib, subprocess, sys, time
+work = "import deepspeed, llamafactory, torch, torch_npu; torch.npu.set_device(0); "
+work += "assert torch.ones(2).npu().cpu().tolist() == [1.0, 1.0]; print(torch.__version__)"
+folder = pathlib.Path("/tmp/job")
+while True:
+    last = (folder / "stop").exists()
+    said = subprocess.run([sys.executable, "-c", work], check=True, capture_output=True, text=True).stdout
+    (folder / "beat").write_text(said)
+    if last:
+        (folder / "finished").write_text(said)
+        break
+    for _ in range(200):
+        time.sleep(0.1)
+        if (folder / "stop").exists():
+            break
+"""
+
+
+@dataclass
+class Run:
+    """What a playbook did: its exit code, its output, and each node's numbers of the recap."""
+
+    code: int
+    output: str
+    recap: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, numbers in re.findall(r"^(\S+) +: (ok=.*)$", self.output, re.MULTILINE):
+            self.recap[name] = {key: int(value) for key, value in re.findall(r"(\w+)=(\d+)", numbers)}
+
+    def said(self, node: str) -> str:
+        """The message with which the node failed first; "" when it did not."""
+        blocks = re.findall(rf"^fatal: \[{node}\].*?(?=^\S|\Z)", self.output, re.MULTILINE | re.DOTALL)
+        words = re.sub(r"\s+", " ", blocks[0]) if blocks else ""
+        match = re.search(r"problem: (.*?)(?: remedy:| wanted:|$)", words)
+        return match.group(1) if match else words[:200]
+
+
+class Fleet:
+    """The nodes of one fleet; names are those of its containers."""
+
+    def __init__(self, name: str, state: Path, cache: Path) -> None:
+        self.name = name
+        self.state = state
+        self.cache = cache
+        self.hosts: dict[str, dict[str, Any]] = {}
+
+    def node(self, number: int) -> str:
+        return f"{self.name}-{number}"
+
+    def command(self, *arguments: str) -> None:
+        argv = [sys.executable, "sim/fleet.py", "--name", self.name, "--state", str(self.state), *arguments]
+        subprocess.run(argv, cwd=ROOT, check=True, timeout=900)
+
+    def packages(self) -> None:
+        """Make the stand-in wheels and the simulated CANN packages of both releases."""
+        standin = self.cache / "standin"
+        subprocess.run([sys.executable, "tests/standin/build.py", str(standin), OLD, NEW], cwd=ROOT, check=True)
+        for release in (OLD, NEW):
+            argv = [sys.executable, "sim/cann/build.py", "--output", str(standin / "incoming"), "--version", release]
+            subprocess.run(argv, cwd=ROOT, check=True)
+        (self.cache / "depot").mkdir(parents=True, exist_ok=True)
+
+    def inventory(self) -> Path:
+        """Write the inventory: the nodes, their own variables (``hosts``), and what all have."""
+        fleet = json.loads((self.state / "fleet.json").read_text(encoding="utf-8"))
+        checked = f"-o UserKnownHostsFile={fleet['known_hosts']} -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes"
+        common = {
+            "ansible_user": "root",
+            "ansible_ssh_private_key_file": fleet["key"],
+            "ansible_ssh_common_args": checked,
+            "ascend_depot_dir": str(self.cache / "depot"),
+            "ascend_depot_url": "http://depot",
+            "ascend_locks": {"x86_64": str(self.cache / "standin" / "lock-{{ ascend_release }}.txt")},
+            "cann_accept_eula": True,
+        }
+        local = {"depot_incoming": str(self.cache / "standin" / "incoming"), "depot_architectures": ["x86_64"]}
+        hosts = {
+            name: {"ansible_host": node["address"], **self.hosts.get(name, {})} for name, node in fleet["nodes"].items()
+        }
+        content = {"all": {"vars": {**common, **local}, "children": {"ascend": {"hosts": hosts}}}}
+        path = self.state / "inventory.json"
+        path.write_text(json.dumps(content, indent=1), encoding="utf-8")
+        return path
+
+    def start(self, playbook: str, *arguments: str, release: str = NEW) -> subprocess.Popen[str]:
+        """Start a playbook; ``Run(process.wait(), output)`` is the caller's."""
+        argv = [str(Path(sys.executable).with_name("ansible-playbook")), playbook, "-i", str(self.inventory())]
+        log = self.state / f"run-{len(list(self.state.glob('run-*')))}.log"
+        with log.open("w", encoding="utf-8") as output:
+            process = subprocess.Popen(
+                [*argv, "-e", f"ascend_release={release}", *arguments],
+                cwd=ROOT,
+                env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_SSH_CONTROL_PATH_DIR": str(self.state / "ssh")},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+        process.log = log  # type: ignore[attr-defined]
+        return process
+
+    def finish(self, process: subprocess.Popen[str], timeout_s: float = 1800) -> Run:
+        code = process.wait(timeout_s)
+        log: Path = process.log  # type: ignore[attr-defined]
+        return Run(code, log.read_text(encoding="utf-8"))
+
+    def playbook(self, playbook: str, *arguments: str, release: str = NEW) -> Run:
+        return self.finish(self.start(playbook, *arguments, release=release))
+
+    def site(self, *arguments: str, release: str = NEW) -> Run:
+        return self.playbook("site.yml", *arguments, release=release)
+
+    def facts(self, nodes: list[str]) -> dict[str, dict[str, Any]]:
+        """The facts of nodes, as ``ansible -m ascend_facts`` gives them."""
+        tree = self.state / "facts"
+        argv = [str(Path(sys.executable).with_name("ansible")), ",".join(nodes), "-i", str(self.inventory())]
+        argv += ["-m", "ascend_facts", "--tree", str(tree)]
+        done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False, timeout=900)
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+        return {name: json.loads((tree / name).read_text())["ansible_facts"]["ascend"] for name in nodes}
+
+
+def sh(node: str, script: str, check: bool = True) -> str:
+    """Run a script in a node, past SSH: a node whose SSH is what fails is looked at as well."""
+    done = image.run_podman("exec", node, "sh", "-c", script)
+    assert not check or done.returncode == 0, f"{node}: {script}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def start_job(node: str) -> None:
+    """Start a job in the node's current environment."""
+    sh(node, f"mkdir -p /tmp/job && cat >/tmp/job/job.py <<'END'\n{JOB}\nEND")
+    begin = "setsid ascend-env python /tmp/job/job.py >/tmp/job/log 2>&1 </dev/null & echo $! >/tmp/job/pid"
+    sh(node, f"rm -f /tmp/job/stop /tmp/job/finished; {begin}")
+
+
+def job_state(node: str) -> str:
+    """ "runs", "finished", or the last words of a job that failed."""
+    alive = 'kill -0 "$(cat /tmp/job/pid)" 2>/dev/null && echo runs'
+    return sh(
+        node, f"[ -e /tmp/job/finished ] && echo finished || {{ {alive}; }} || tail -n 3 /tmp/job/log", False
+    ).strip()
+
+
+def outside(node: str) -> list[str]:
+    """Path, mode, owner, size, time and target of every file that a change has no business with."""
+    left_out = " -o ".join(f"-path {path}" for path in NOISE + OWN)
+    kinds = r"-type d -printf '%p %m %U\n' -o -printf '%p %m %U %s %T@ (%l)\n'"
+    script = rf"find / -xdev \( {left_out} -o -name __pycache__ \) -prune -o {kinds}"
+    return sorted(sh(node, script).splitlines())
+
+
+def leftovers(node: str) -> list[str]:
+    """What a change leaves for a moment, and no longer: private folders, partial files, half-built things, its lock."""
+    names = r"-name 'selfgz*' -o -name '*.part' -o -name '.building-*' -o -name '.partial-*' -o -name '.replaced-*'"
+    names += (
+        r" -o -name '.removing-*' -o -name 'ascend-fleet-[0-9]*' -o -name 'stopped-at' -o -path '*/ascend-fleet/run'"
+    )
+    found = sh(
+        node, rf"find /opt/ascend /usr/local/Ascend /var/cache /var/lib /var/tmp /root /tmp \( {names} \)", False
+    )
+    return sorted(found.splitlines())
