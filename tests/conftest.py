@@ -11,7 +11,7 @@ import ansible.module_utils
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-for folder in ("library", "filter_plugins", "sim"):
+for folder in ("library", "filter_plugins", "sim", "sim/cann"):
     sys.path.insert(0, str(ROOT / folder))
 ansible.module_utils.__path__.append(str(ROOT / "module_utils"))
 
@@ -21,6 +21,10 @@ os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.envir
 for name in [name for name in os.environ if name.startswith("ANSIBLE_")]:
     del os.environ[name]
 os.environ["ANSIBLE_CONFIG"] = str(ROOT / "ansible.cfg")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--faults", choices=["often", "all"], default="often", help="tests/change: how many faults")
 
 
 @pytest.fixture(scope="session")

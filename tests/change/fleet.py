@@ -87,6 +87,12 @@ class Fleet:
         argv = [sys.executable, "sim/fleet.py", "--name", self.name, "--state", str(self.state), *arguments]
         subprocess.run(argv, cwd=ROOT, check=True, timeout=900)
 
+    def grow(self, count: int) -> list[str]:
+        """Start as many new nodes, which have what the first one has; return their names."""
+        there = len(json.loads((self.state / "fleet.json").read_text(encoding="utf-8"))["nodes"])
+        self.command("up", "--nodes", str(there + count), "--like", self.node(1))
+        return [self.node(number) for number in range(there + 1, there + count + 1)]
+
     def packages(self) -> None:
         """Make the stand-in wheels and the simulated CANN packages of both releases."""
         standin = self.cache / "standin"
@@ -96,7 +102,7 @@ class Fleet:
             subprocess.run(argv, cwd=ROOT, check=True)
         (self.cache / "depot").mkdir(parents=True, exist_ok=True)
 
-    def inventory(self) -> Path:
+    def inventory(self, release: str = NEW) -> Path:
         """Write the inventory: the nodes, their own variables (``hosts``), and what all have."""
         fleet = json.loads((self.state / "fleet.json").read_text(encoding="utf-8"))
         checked = f"-o UserKnownHostsFile={fleet['known_hosts']} -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes"
@@ -108,6 +114,7 @@ class Fleet:
             "ascend_depot_url": "http://depot",
             "ascend_locks": {"x86_64": str(self.cache / "standin" / "lock-{{ ascend_release }}.txt")},
             "cann_accept_eula": True,
+            "ascend_release": release,
         }
         local = {"depot_incoming": str(self.cache / "standin" / "incoming"), "depot_architectures": ["x86_64"]}
         hosts = {
@@ -120,17 +127,18 @@ class Fleet:
 
     def start(self, playbook: str, *arguments: str, release: str = NEW) -> subprocess.Popen[str]:
         """Start a playbook; ``Run(process.wait(), output)`` is the caller's."""
-        argv = [str(Path(sys.executable).with_name("ansible-playbook")), playbook, "-i", str(self.inventory())]
+        argv = [str(Path(sys.executable).with_name("ansible-playbook")), playbook, "-i", str(self.inventory(release))]
         log = self.state / f"run-{len(list(self.state.glob('run-*')))}.log"
         with log.open("w", encoding="utf-8") as output:
             process = subprocess.Popen(
-                [*argv, "-e", f"ascend_release={release}", *arguments],
+                [*argv, *arguments],
                 cwd=ROOT,
                 env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_SSH_CONTROL_PATH_DIR": str(self.state / "ssh")},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 text=True,
+                start_new_session=True,
             )
         process.log = log  # type: ignore[attr-defined]
         return process

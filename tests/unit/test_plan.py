@@ -223,8 +223,6 @@ def silent(found: dict[str, Any]) -> dict[str, Any]:
         (changed(system__glibc=None), "glibc"),
         (changed(system__paths__0__mode="0775"), "directory"),
         (changed(system__paths__1__uid=1000), "directory"),
-        (changed(cann__latest="8.0.0"), "downgrade"),
-        (changed(cann__latest="8.5.weird"), "downgrade"),
     ],
 )
 def test_refusals(found: dict[str, Any], check: str) -> None:
@@ -438,8 +436,37 @@ def test_eula() -> None:
     assert refusals(converged(), accept_eula=False) == []
 
 
-def test_a_downgrade_that_was_asked_for() -> None:
-    assert refusals(changed(cann__latest="8.0.0"), allow_downgrade=True) == []
+def of_newer(version: str) -> dict[str, Any]:
+    """A node on which a newer release is current, and the wanted one is there beside it."""
+    found = converged()
+    newer = {**found["environments"]["all"][NAME], "cann_home": f"/usr/local/Ascend/ascend-toolkit/{version}"}
+    found["environments"]["all"]["newer"] = newer
+    found["environments"]["current"] = "newer"
+    found["cann"]["latest"] = version
+    return found
+
+
+@pytest.mark.parametrize("version", ["8.0.0", "8.5.weird"])
+def test_an_older_release_is_made_current_only_when_asked(version: str) -> None:
+    assert refusals(of_newer(version)) == ["downgrade"]
+    assert refusals(of_newer(version), allow_downgrade=True) == []
+    assert steps(of_newer(version), allow_downgrade=True) == [("current", "switch")]
+
+
+@pytest.mark.parametrize("version", ["8.0.0", "8.5.weird"])
+def test_an_older_cann_is_installed_only_when_asked(version: str) -> None:
+    found = bare()
+    found["cann"]["latest"] = version
+    assert refusals(found) == ["downgrade"]
+    assert refusals(found, allow_downgrade=True) == []
+
+
+def test_a_newer_cann_beside_the_wanted_one_is_told_and_forbids_nothing() -> None:
+    found = converged()
+    found["cann"]["latest"] = "8.0.0"
+    result = plan(found, wanted())
+    assert (result["steps"], result["refusals"]) == ([], [])
+    assert [warning["check"] for warning in result["warnings"]] == ["latest-other"]
 
 
 def test_what_the_depot_lacks() -> None:

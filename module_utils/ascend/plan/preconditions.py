@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 import time
 from typing import List
@@ -24,7 +25,7 @@ def preconditions(found: Facts, wanted: Wanted, steps: List[Step]) -> List[Refus
         _system(found)
         + _clock(found, wanted)
         + list(wanted["problems"])
-        + _downgrade(found, wanted)
+        + _downgrade(found, wanted, steps)
         + _directories(found)
         + record_in_the_way(found, steps)
         + disks(found, wanted, steps)
@@ -68,27 +69,30 @@ def _utc(time_s: float) -> str:
         return "%s s after 1970" % time_s
 
 
-def _downgrade(found: Facts, wanted: Wanted) -> List[Refusal]:
-    latest, version = found["cann"]["latest"], wanted["toolkit"]["version"]
-    if wanted["allow_downgrade"] or not latest:
+def _downgrade(found: Facts, wanted: Wanted, steps: List[Step]) -> List[Refusal]:
+    """An older release is not made current, nor an older CANN the running one, unless that was asked for."""
+    if wanted["allow_downgrade"]:
         return []
+    version, components = wanted["toolkit"]["version"], {step["component"] for step in steps}
+    environments, latest = found["environments"], found["cann"]["latest"]
+    current = environments["all"].get(environments["current"] or "")
+    running = posixpath.basename(current["cann_home"] or "") if current else ""
+    if "current" in components and running and _newer(running, version):
+        problem, have = "a newer release is current", "%s, of CANN %s" % (environments["current"], running)
+    elif components.intersection(("toolkit", "kernels")) and latest and _newer(latest, version):
+        problem, have = "a newer CANN is installed", "CANN %s is what `latest` leads to" % latest
+    else:
+        return []
+    remedy = "set ascend_release to the newer release, or ask for the older: -e cann_allow_downgrade=true"
+    where = str(found["cann"].get("root", ""))
+    return [refusal("cann", "downgrade", problem, "CANN %s" % version, have, remedy, where)]
+
+
+def _newer(one: str, other: str) -> bool:
     try:
-        newer = compare_cann(latest, version) > 0
+        return compare_cann(one, other) > 0
     except AscendError:
-        newer = True  # a version nobody knows the order of is not replaced without being asked
-    if not newer:
-        return []
-    return [
-        refusal(
-            "cann",
-            "downgrade",
-            "a newer CANN is installed",
-            "CANN %s" % version,
-            "CANN %s is what `latest` leads to" % latest,
-            "set ascend_release to the newer release, or ask for the older: -e cann_allow_downgrade=true",
-            str(found["cann"].get("root", "")),
-        )
-    ]
+        return True  # a version nobody knows the order of is not replaced without being asked
 
 
 def _directories(found: Facts) -> List[Refusal]:

@@ -12,7 +12,7 @@ from typing import Any, Dict, List, Optional
 from ansible.module_utils.ascend.npu.cards import kernels_families
 from ansible.module_utils.ascend.plan.forms import Facts, Refusal, listed, refusal
 
-_WHERE = "/opt/ascend/env"
+_WHERE = "/opt/ascend/env"  # where no environment tells another place
 
 
 def rollback(found: Facts, to: str) -> Dict[str, Any]:
@@ -59,7 +59,8 @@ def _chosen(environments: Facts, to: str) -> "tuple[str, List[Refusal]]":
 
 def _nothing(problem: str, wanted: str, there: Facts) -> Refusal:
     remedy = "ansible-playbook site.yml -e ascend_release=RELEASE  # installs what is not there"
-    return refusal("env", "rollback", problem, wanted, listed(sorted(there)) or "no environment", remedy, _WHERE)
+    where = next((posixpath.dirname(there[name]["path"]) for name in sorted(there)), _WHERE)
+    return refusal("env", "rollback", problem, wanted, listed(sorted(there)) or "no environment", remedy, where)
 
 
 def _incomplete(name: str, there: Facts) -> List[Refusal]:
@@ -76,17 +77,20 @@ def _without_cann(found: Facts, name: str, version: str) -> List[Refusal]:
     package = found["cann"]["versions"].get(version)
     families = kernels_families(found["npu"]["devices"])
     lacks = []
-    if not package or package["toolkit"]["state"] != "complete":
+    if not version:
+        lacks.append("no word in the environment of which CANN it was built for")
+    elif not package or package["toolkit"]["state"] != "complete":
         lacks.append("toolkit %s: %s" % (version, package["toolkit"]["state"] if package else "absent"))
-    for chip in families:
+    for chip in families if version else []:
         state = (package or {"kernels": {}})["kernels"].get(chip, {"state": "absent"})["state"]
         if state != "complete":
             lacks.append("kernels-%s %s: %s" % (chip, version, state))
     if not lacks:
         return []
     problem = "the CANN of environment %s is not whole" % name
-    remedy = "ansible-playbook site.yml -e ascend_release=%s -e cann_allow_downgrade=true" % version
-    return [refusal("cann", "rollback", problem, "CANN %s, complete" % version, "; ".join(lacks), remedy)]
+    release = found["environments"]["all"][name]["release"] or "RELEASE"
+    remedy = "ansible-playbook site.yml -e ascend_release=%s -e cann_allow_downgrade=true" % release
+    return [refusal("cann", "rollback", problem, "CANN %s, complete" % (version or "?"), "; ".join(lacks), remedy)]
 
 
 def _without_cards(found: Facts) -> List[Refusal]:

@@ -40,9 +40,9 @@ def busy(processes: List[Dict[str, Any]], count: int) -> Optional[Refusal]:
         return None
     cards = sorted({chips[0] for process in processes for chips in process["chips"]})
     subject = ",".join(str(card) for card in cards)
-    words = "; ".join(_process(process) for process in processes[:3])
-    more = count - len(processes[:3])
-    found = words + ("; and %d more" % more if more > 0 else "")
+    words = [_process(process) for process in processes[:3]]
+    more = count - len(words)
+    found = "; ".join(words + (["%s%d more" % ("and " if words else "", more)] if more > 0 else []))
     return refusal("cards", "busy", "processes use the cards", "idle cards", found, _REMEDY, "npu-smi info", subject)
 
 
@@ -66,9 +66,10 @@ def stageable(found: Facts, wanted: Wanted, steps: List[Step]) -> List[str]:
     if "toolkit" in todo or "kernels" in todo:
         may.append("cache")
     environments = found["environments"]
-    name = wanted["environment"]["name"]
+    name, current = wanted["environment"]["name"], environments["current"]
     there = environments["all"].get(name)
-    new = there is None or (there["state"] != "complete" and name != environments["current"])
+    # While nothing is current, an unfinished one may be what was: set aside, with a job that goes on in it.
+    new = name != current and (there is None or (there["state"] != "complete" and current is not None))
     # One that is made with a Python that is to be repaired has to wait as well.
     if "environment" in todo and new and ("python" not in todo or "python" in may):
         may.append("environment")
@@ -81,14 +82,18 @@ def under_current(found: Facts, wanted: Wanted, steps: List[Step]) -> bool:
     It leads to a complete, verified environment or to none, also where the work is interrupted.
     """
     environments = found["environments"]
-    current = environments["all"].get(environments["current"] or "")
-    if not current:
+    name = environments["current"]
+    if not name:
         return False
+    current = environments["all"].get(name)  # None where the link is dead: it would come to life half-way
+    itself = name == wanted["environment"]["name"]
+    cann = current is not None and current["cann_home"] == wanted["environment"]["cann_home"]
     stands_on = {
-        "environment": environments["current"] == wanted["environment"]["name"],
-        "python": current["python"] == wanted["python"]["version"],
-        "toolkit": current["cann_home"] == wanted["environment"]["cann_home"],
-        "kernels": current["cann_home"] == wanted["environment"]["cann_home"],
+        "environment": itself,
+        "source": itself,
+        "python": current is not None and current["python"] == wanted["python"]["version"],
+        "toolkit": cann,
+        "kernels": cann,
     }
     return any(stands_on.get(step["component"], False) for step in steps)
 
@@ -102,9 +107,9 @@ def stops(batch: Sequence[str], left: Sequence[str], everyone: Sequence[str], mo
     failed = [name for name in batch if name not in left]
     if not failed:
         return ""
-    percent = 100.0 * len(failed) / len(batch)
+    said = "%d of %d nodes failed (%s)" % (len(failed), len(batch), listed(failed))
     if everyone[0] in batch:
-        return "%s failed, of the first batch, of which none may" % listed(failed)
-    if percent > most_percent:
-        return "%s failed: %.0f %% of a batch, of which %.0f %% may" % (listed(failed), percent, most_percent)
+        return said + ", of the first batch, of which none may"
+    if 100.0 * len(failed) / len(batch) > most_percent:
+        return said + ", of a batch of which %g %% may" % most_percent
     return ""

@@ -30,6 +30,7 @@ def warnings(found: Facts, wanted: Wanted, steps: List[Step]) -> List[Refusal]:
     cured = {STEPS[step["component"]] for step in steps}
     refused = [each["where"] for each in record_in_the_way(found, steps)]
     observed = [each for each in _observed(found, wanted, cured) if each["where"] not in refused]
+    observed += _latest(found, wanted, steps)
     return observed + _limits(found, wanted) + _kernel_settings(found, wanted) + _clock(found)
 
 
@@ -67,6 +68,25 @@ def _of_another(finding: Dict[str, str], found: Facts, wanted: Wanted) -> bool:
 
 def _others(there: Dict[str, Any], name: str) -> List[Tuple[str, Any]]:
     return [(other, entry) for other, entry in there.items() if other != name and entry.get("path")]
+
+
+def _latest(found: Facts, wanted: Wanted, steps: List[Step]) -> List[Refusal]:
+    """After a way back, or another installation: ascend-env does not go by this link, sessions of users may."""
+    latest, version = found["cann"]["latest"], wanted["toolkit"]["version"]
+    if not latest or latest == version or any(step["component"] == "toolkit" for step in steps):
+        return []
+    home = wanted["environment"]["cann_home"]
+    return [
+        refusal(
+            "cann",
+            "latest-other",
+            "CANN's `latest` leads to %s, so sessions that source its set_env.sh get another CANN" % latest,
+            version,
+            latest,
+            "bash %s/create_version_softlink.sh  # CANN's own; ascend-env has the right one anyway" % home,
+            str(found["cann"].get("root", "")),
+        )
+    ]
 
 
 def _limits(found: Facts, wanted: Wanted) -> List[Refusal]:

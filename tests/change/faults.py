@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What can go wrong while a node is led from the older release to the newer one: every step, ended at every point."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.change.fleet import OLD
+
+STOP = "/var/lib/ascend-fleet/stop-at"
+RECORD = "/etc/Ascend/ascend_cann_install.info"
+ENV = "/opt/ascend/env/current/lib/python3.10/site-packages"
+# Waits for a program whose command line holds a text, and ends it, or the module that started it.
+AMBUSH = """cat >/tmp/ambush.py <<'END'
+import glob, os, signal, sys
+seen, whom = sys.argv[1:]
+while True:
+    for folder in glob.glob("/proc/[0-9]*"):
+        try:
+            words = open(folder + "/cmdline").read().replace(chr(0), " ")
+            parent = int(open(folder + "/stat").read().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+        if seen in words and "ambush" not in words:
+            os.kill(parent if whom == "module" else int(folder[6:]), signal.SIGKILL)
+            sys.exit()
+END
+setsid python3 /tmp/ambush.py '{seen}' {whom} >/dev/null 2>&1 </dev/null &"""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One node's fate.
+
+    At ``point`` (module_utils/ascend/change/points.py) ``ended`` is ended as kill -9 does: the module there, the run on
+    the control node, the whole node, or the network between them. Other faults are made by ``settings`` (ascend-sim),
+    ``arrange`` (a script in the node), ``mount`` (options and place) or ``depot`` (a damaged depot, depots.py), and
+    taken away by ``cure``. ``words`` are in what the run says of the node; ``repair`` is a fault while the current
+    release is repaired, when no environment may be current for a while.
+    """
+
+    name: str
+    point: str = ""
+    ended: str = "module"
+    settings: tuple[str, ...] = ()
+    arrange: str = ""
+    cure: str = ""
+    mount: tuple[str, str] = ("", "")
+    depot: str = ""
+    host: dict[str, Any] = field(default_factory=dict)
+    words: str = ""
+    repair: bool = False
+    often: bool = False  # in the version that runs with all other tests
+
+    @property
+    def alone(self) -> bool:
+        """Whether it needs a run of its own, since it ends that, or waits for it."""
+        return self.ended != "module"
+
+
+def killed(point: str, often: bool = False, **more: Any) -> Fault:
+    return Fault(f"module killed at {point}", point, often=often, **more)
+
+
+MODULE_KILLED = (
+    killed("run.taken"),
+    killed("file.fetching"),
+    killed("file.fetched", often=True),
+    killed("python.unpacked"),
+    killed("python.moved-away", often=True, arrange="install -d /opt/ascend/python/@PYTHON@/bin"),
+    killed("python.in-place"),
+    killed("toolkit.ready"),
+    killed("toolkit.installer-ended", often=True),
+    killed("toolkit.recording"),
+    killed("toolkit.recorded"),
+    killed("kernels.ready"),
+    killed("kernels.installer-ended"),
+    killed("kernels.recording"),
+    killed("kernels.recorded"),
+    killed("environment.begun"),
+    killed("environment.made"),
+    killed("environment.cleared"),
+    killed("environment.filled", often=True),
+    killed("environment.ready"),
+    killed("environment.recorded"),
+    killed("current.prepared"),
+    killed("current.remembered", often=True),
+    killed("current.switched"),
+    killed("run.journalled"),
+)
+EXTRA = f"touch {ENV}/sitecustomize.py"
+LOST = f"rm /usr/local/Ascend/ascend-toolkit/{OLD}/opp/content/part3.bin"
+OLD_RELEASE = {"ascend_release": OLD}
+IN_A_REPAIR = (
+    killed("current.set-aside", arrange=EXTRA, host=OLD_RELEASE, repair=True),
+    killed("environment.cleared", often=True, arrange=EXTRA, host=OLD_RELEASE, repair=True),
+    killed("toolkit.installer-ended", arrange=LOST, host=OLD_RELEASE, repair=True),
+)
+MORE_ENDED = (
+    Fault("run killed while the installer is at work", "toolkit.installer-ended", "run", often=True),
+    Fault("run killed while the environment is filled", "environment.filled", "run"),
+    Fault("run killed before the switch", "current.remembered", "run"),
+    Fault("node lost power while Python is unpacked", "python.unpacked", "node"),
+    Fault("node lost power after the installer's end", "toolkit.installer-ended", "node", often=True),
+    Fault("node lost power in the switch", "current.prepared", "node"),
+    Fault("network cut while the toolkit is installed", "toolkit.recording", "network", often=True),
+    Fault("network cut while the environment is built", "environment.made", "network"),
+)
+INSTALLERS = (
+    Fault("installer killed in runtime", settings=("installer=dies:runtime",), words="half-installed"),
+    Fault("installer killed in compiler", settings=("installer=dies:compiler",), words="half-installed"),
+    Fault("installer killed in opp", settings=("installer=dies:opp",), words="half-installed", often=True),
+    Fault("installer killed in pyACL", settings=("installer=dies:pyACL",), words="half-installed"),
+    Fault("installer of the kernels killed", settings=("installer=dies:opp_kernel",), words="kernels-910b"),
+    Fault(
+        "installer hangs", settings=("installer=hang",), host={"cann_timeout_s": 15}, words="did not end within 15 s"
+    ),
+    Fault("installer exits 0 having installed nothing", settings=("installer=silent",), words="installed nothing"),
+    Fault("installer exits 1", settings=("installer=exit:1",), words="ended with code 1"),
+    Fault(
+        "module killed, its installer works on",
+        settings=("installer=hang",),
+        arrange=AMBUSH.format(seen="--install-for-all", whom="module"),
+        often=True,
+    ),
+    Fault("module killed, its uv works on", arrange=AMBUSH.format(seen="uv pip sync", whom="module")),
+    Fault("uv killed", arrange=AMBUSH.format(seen="uv pip sync", whom="program"), words="uv ended with code -9"),
+)
+PACKAGES = (
+    Fault("package with another sha256", depot="sha256", words="not what the control node said", often=True),
+    Fault("package damaged in its middle", depot="damaged", words="SHA256"),
+    Fault("package cut off", depot="truncated", words="code 2"),
+    Fault("package for another machine", depot="architecture", words="No packages to install"),
+    Fault("kernels for another chip", depot="chip", words="another chip", often=True),
+    Fault("Python without pip3", depot="pip3", words="pip3"),
+)
+REFUSED = (
+    Fault(
+        "record in /etc/Ascend is a folder",
+        arrange=f"mv {RECORD} /tmp/record && mkdir {RECORD}",
+        cure=f"rmdir {RECORD} && mv /tmp/record {RECORD}",
+        words=RECORD,
+        often=True,
+    ),
+    Fault(
+        "record in /etc/Ascend names another place",
+        arrange=f"cp -a {RECORD} /tmp/record && echo Toolkit_InstallPath=/data/Ascend >{RECORD}",
+        cure=f"mv /tmp/record {RECORD}",
+        words="/data/Ascend",
+    ),
+    Fault("CANN's place is read-only", mount=("ro", "/usr/local/Ascend"), words="read-only", often=True),
+    Fault("the state folder is read-only", mount=("ro", "/var/lib/ascend-fleet"), words="read-only"),
+    Fault("the cache's disk is full", mount=("size=10m", "/var/cache/ascend-fleet"), words="too little room"),
+    Fault("the disk to unpack on has no inodes", mount=("nr_inodes=50,size=9g", "/var/tmp"), words="inodes"),
+    Fault(
+        "driver too old",
+        settings=("driver_version=23.0.3",),
+        cure="ascend-sim set driver_version=25.2.0",
+        words="older",
+    ),
+)
+FAULTS = MODULE_KILLED + IN_A_REPAIR + MORE_ENDED + INSTALLERS + PACKAGES + REFUSED

@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every fault on a node of its own, all at once: what holds after it, what the next run does, and nothing after that.
+
+The node has the older release, and a job that runs in it; the run is to lead it to the newer one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import image
+import pytest
+
+from tests.change import depots
+from tests.change.faults import FAULTS, MODULE_KILLED, STOP, Fault
+from tests.change.fleet import NEW, OLD, Fleet, Run, job_state, leftovers, outside, sh, start_job
+
+pytestmark = pytest.mark.faults
+
+ROOT = Path(__file__).resolve().parents[2]
+WAIT_S = 600
+ALL_AT_ONCE = (
+    "-e",
+    '{"rollout_batches": ["100%"], "rollout_max_fail_percentage": 100}',
+    "-e",
+    "ascend_busy_policy=ignore",
+)
+
+
+@dataclass
+class Fate:
+    """What became of a fault's node: after the fault, after the next run, and after the one that follows."""
+
+    fault: Fault
+    node: str
+    before: list[str]
+    first: Run | None = None
+    after: dict[str, Any] | None = None
+    works: str = ""
+    job: str = ""
+    outside: list[str] | None = None
+    next_changed: int = -1
+    next_failed: int = -1
+    last_changed: int = -1
+    finally_current: str = ""
+    left: list[str] | None = None
+    finished: str = ""
+
+    @property
+    def current(self) -> str | None:
+        assert self.after
+        current: str | None = self.after["environments"]["current"]
+        return current
+
+    @property
+    def has_job(self) -> bool:
+        """A node that lost power has lost its jobs; a repair under a job would not be safe for it."""
+        return self.fault.ended != "node" and not self.fault.repair
+
+
+def test_every_point_of_the_code_is_in_the_table() -> None:
+    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "module_utils" / "ascend").rglob("*.py"))
+    points = set(re.findall(r'reached\("([a-z.-]+)"\)', code))
+    points |= {
+        f"{kind}.{what}"
+        for what in re.findall(r'reached\(package\.kind \+ "\.([a-z-]+)"\)', code)
+        for kind in ("toolkit", "kernels")
+    }
+    # A removal has its own, which tests/unit/test_remove_apply.py goes through.
+    points = {point for point in points if not point.startswith("remove.")}
+    assert points == {fault.point for fault in FAULTS if fault.point}
+    assert len(FAULTS) >= 40
+    assert len(MODULE_KILLED) >= 20
+
+
+@pytest.fixture(scope="module")
+def fates(base: Fleet, pytestconfig: pytest.Config) -> dict[str, Fate]:
+    """Bring the faults about, and run twice more."""
+    chosen = [fault for fault in FAULTS if fault.often or pytestconfig.getoption("--faults") == "all"]
+    base.command("up", "--nodes", str(len(chosen) + 1), "--like", base.node(1))
+    table = {fault.name: Fate(fault, base.node(number), []) for number, fault in enumerate(chosen, 2)}
+    for fate in table.values():
+        arranged(base, fate)
+    bring_about(base, list(table.values()))
+    look(base, list(table.values()))
+    for fate in table.values():
+        cure(base, fate)
+    base.hosts.update({fate.node: repaired(fate.fault) for fate in table.values()})
+    nodes = ",".join(fate.node for fate in table.values())
+    following = base.site("--limit", nodes, *ALL_AT_ONCE)
+    last = base.site("--limit", nodes, *ALL_AT_ONCE)
+    facts = base.facts([fate.node for fate in table.values()])
+    for fate in table.values():
+        fate.next_changed, fate.next_failed = (following.recap[fate.node][key] for key in ("changed", "failed"))
+        fate.last_changed = last.recap[fate.node]["changed"]
+        fate.finally_current = facts[fate.node]["environments"]["current"] or "none"
+        fate.left = leftovers(fate.node)
+        if fate.has_job:
+            sh(fate.node, "touch /tmp/job/stop")
+    for fate in table.values():
+        fate.finished = finished(fate) if fate.has_job else "not asked for"
+    print("\n" + "\n".join(lines(list(table.values()))))
+    (base.state / "following.log").write_text(following.output, encoding="utf-8")
+    return table
+
+
+def repaired(fault: Fault) -> dict[str, Any]:
+    return {key: value for key, value in fault.host.items() if key == "ascend_release"}
+
+
+def arranged(fleet: Fleet, fate: Fate) -> None:
+    """Start the job, note what the node has, and set the fault up."""
+    fault, node = fate.fault, fate.node
+    if fate.has_job:
+        start_job(node)
+    fate.before = outside(node)
+    python = next(path.name for path in (fleet.cache / "depot" / "python").glob("cpython-3.11.*")).split("-")[1]
+    if fault.arrange:
+        sh(node, fault.arrange.replace("@PYTHON@", python))
+    if fault.settings:
+        sh(node, "ascend-sim set " + " ".join(fault.settings))
+    if fault.point:
+        sh(node, f"echo {fault.point} {'wait' if fault.alone else 'kill'} >{STOP}")
+    if fault.mount[1]:
+        options, place = fault.mount
+        argv = ["-o", "bind", place, place] if options == "ro" else ["-t", "tmpfs", "-o", options, "tmpfs", place]
+        mounted(node, *argv)
+        if options == "ro":
+            mounted(node, "-o", "remount,bind,ro", place)
+    fleet.hosts[node] = {**fault.host, **(depots.damaged(fleet, fault.depot) if fault.depot else {})}
+
+
+def mounted(node: str, *argv: str) -> None:
+    """Mount in the node's name space, from outside: a container may not."""
+    pid = image.podman("inspect", "--format", "{{.State.Pid}}", node).strip()
+    subprocess.run([*image.as_root(), "nsenter", "--mount", "--pid", "--target", pid, "mount", *argv], check=True)
+
+
+def cure(fleet: Fleet, fate: Fate) -> None:
+    fault, node = fate.fault, fate.node
+    sh(node, f"rm -f {STOP}; ascend-sim unset installer >/dev/null; {fault.cure or ':'}")
+    if fault.mount[1]:
+        pid = image.podman("inspect", "--format", "{{.State.Pid}}", node).strip()
+        argv = ["nsenter", "--mount", "--pid", "--target", pid, "umount", fault.mount[1]]
+        subprocess.run([*image.as_root(), *argv], check=True)
+
+
+def bring_about(fleet: Fleet, fates: list[Fate]) -> None:
+    """One run for all whose module is ended, or that are refused; one each for those that end the run itself."""
+    together = [fate.node for fate in fates if not fate.fault.alone]
+    main = fleet.start("site.yml", "--limit", ",".join(together), *ALL_AT_ONCE)
+    for fate in fates:
+        if fate.fault.alone:
+            process = fleet.start("site.yml", "--limit", fate.node, *ALL_AT_ONCE)
+            wait_for(fate.node, process)
+            END[fate.fault.ended](fate.node, process)
+            fate.first = fleet.finish(process)
+    said = fleet.finish(main)
+    for fate in fates:
+        fate.first = fate.first or said
+
+
+def wait_for(node: str, process: subprocess.Popen[str]) -> None:
+    """Wait until the module stands at the point."""
+    until = time.monotonic() + WAIT_S
+    while not sh(node, "cat /var/lib/ascend-fleet/stopped-at", check=False):
+        assert process.poll() is None, process.log.read_text()[-4000:]  # type: ignore[attr-defined]
+        assert time.monotonic() < until, node
+        time.sleep(0.2)
+
+
+def end_run(_node: str, process: subprocess.Popen[str]) -> None:
+    os.killpg(process.pid, signal.SIGKILL)
+
+
+def end_node(node: str, _process: subprocess.Popen[str]) -> None:
+    """Off, and on again."""
+    image.podman("kill", node)
+    image.podman("start", node)
+
+
+def cut_network(node: str, _process: subprocess.Popen[str]) -> None:
+    """The sessions are gone at once; what they started goes on."""
+    sh(node, "for pid in $(pgrep -f '^sshd: '); do kill -KILL $pid; done", check=False)
+
+
+END = {"run": end_run, "node": end_node, "network": cut_network}
+
+
+def look(fleet: Fleet, fates: list[Fate]) -> None:
+    """Look at every node as the fault left it."""
+    facts = fleet.facts([fate.node for fate in fates])
+    for fate in fates:
+        fate.after = facts[fate.node]
+        fate.outside = outside(fate.node)
+        fate.job = job_state(fate.node) if fate.has_job else "not asked for"
+        if fate.current:
+            fate.works = sh(
+                fate.node, "ascend-env python -c 'import torch_npu' 2>&1 && echo works", check=False
+            ).strip()
+
+
+def finished(fate: Fate) -> str:
+    """Wait for the job's own end."""
+    until = time.monotonic() + WAIT_S
+    state = job_state(fate.node)
+    while state == "runs" and time.monotonic() < until:
+        time.sleep(0.5)
+        state = job_state(fate.node)
+    if state != "finished":
+        return state
+    return sh(fate.node, "cat /tmp/job/finished").strip()
+
+
+def lines(fates: list[Fate]) -> list[str]:
+    """The table: fault, what happened, what the next run did."""
+    rows = [("fault", "what happened", "current then", "job", "next run", "the one after")]
+    for fate in fates:
+        assert fate.first
+        said = fate.first.said(fate.node) or {"run": "the run is gone"}.get(fate.fault.ended, "")
+        rows.append(
+            (
+                fate.fault.name,
+                said[:70],
+                fate.current or "none",
+                "finished" if fate.finished[:1].isdigit() else fate.finished,
+                f"changed={fate.next_changed} failed={fate.next_failed}",
+                f"changed={fate.last_changed}",
+            )
+        )
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def fate_of(fates: dict[str, Fate], fault: Fault) -> Fate:
+    if fault.name not in fates:
+        pytest.skip("one of the others: make test-faults")
+    return fates[fault.name]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_the_node_is_as_before_or_known_as_half_done(fates: dict[str, Fate], fault: Fault) -> None:
+    fate = fate_of(fates, fault)
+    assert fate.first
+    if fault.words:
+        assert fault.words in re.sub(r"\s+", " ", fate.first.output), fate.first.output[-6000:]
+    if not fault.alone:
+        assert fate.first.recap[fate.node]["failed"] == 1
+    # current leads to a complete environment on a complete CANN, or, under repair, to none.
+    assert fate.after
+    if fate.current is None:
+        assert fault.repair
+    else:
+        there = fate.after["environments"]["all"][fate.current]
+        cann = fate.after["cann"]["versions"][os.path.basename(there["cann_home"])]
+        assert (there["state"], there["problem_count"], there["difference_count"]) == ("complete", 0, 0)
+        assert (cann["toolkit"]["state"], cann["kernels"]["910b"]["state"]) == ("complete", "complete")
+        assert fate.after["pythons"][there["python"]]["state"] == "complete"
+        assert fate.works == "works"
+    assert fate.job in ("runs", "not asked for")
+    assert fate.outside == fate.before
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_the_next_run_finishes_it_and_the_one_after_finds_nothing_to_do(fates: dict[str, Fate], fault: Fault) -> None:
+    fate = fate_of(fates, fault)
+    assert (fate.next_failed, fate.last_changed) == (0, 0)
+    assert fate.finally_current.startswith(OLD if fault.repair else NEW)
+    assert fate.left == []
+    # The job began with the older release, and ended with it.
+    assert fate.finished in ("2.1.0+standin", "not asked for")
