@@ -3,7 +3,7 @@
 NODES ?= 2
 export PYTHON ?= python3
 
-.PHONY: demo demo-down test fuzz lint bench system
+.PHONY: test-faults demo demo-down test test-aarch64 fuzz releases lint bench system
 
 demo: .venv/installed system  ## two simulated nodes, from bare to torch.npu.is_available()
 	.venv/bin/python sim/demo.py --nodes $(NODES)
@@ -14,8 +14,18 @@ demo-down: .venv/installed  ## remove what demo made, but for packages and the c
 test: .venv/installed system  ## everything: lint, unit, contract, molecule, end to end
 	.venv/bin/python -m pytest
 
+test-aarch64: .venv/installed system  ## an emulated aarch64 node with the real aarch64 wheels, end to end; not part of test
+	scripts/emulate-aarch64
+	.venv/bin/python -m pytest -m aarch64 tests/aarch64
+
+test-faults: .venv/installed system  ## every fault of tests/change, with the table of what happened; some 20 minutes
+	.venv/bin/python -m pytest -s --faults=all tests/change
+
 fuzz: .venv/installed  ## a million damaged tool outputs, for every parser; some minutes
 	.venv/bin/python tests/fuzz/parsers.py
+
+releases: .venv/installed  ## what each release holds, and whether its parts go together
+	.venv/bin/python scripts/releases.py
 
 lint: .venv/installed  ## ansible-lint, yamllint, ruff, mypy
 	.venv/bin/python -m pytest -m lint tests/contract

@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from image import ROOT, ensure_image, podman, run_podman, say
+from image import DEBIAN, ROOT, ensure_image, platform_option, podman, run_podman, say
 
 LABEL = "org.ascend-fleet.sim"
 DEPOT_LABEL = f"{LABEL}.depot"
@@ -72,16 +72,17 @@ class Fleet:
         return self.keypair(f"host_{node}").with_suffix(".pub").read_text(encoding="utf-8")
 
 
-def up(fleet: Fleet, count: int, depot: Path | None, like: str | None = None) -> None:
+def up(fleet: Fleet, count: int, depot: Path | None, like: str | None = None, architecture: str = "") -> None:
     """Start what is missing of ``count`` nodes and, with ``depot``, the web server that serves that folder.
 
     New nodes are bare, or have what the running node ``like`` (of any fleet) has on disk now: they share its files.
+    ``architecture`` is theirs; this machine's unless said, and always the web server's.
     """
     if count > DEPOT - FIRST_NODE - 1:
         sys.exit(f"fleet: {count} nodes wanted, {DEPOT - FIRST_NODE - 1} at most")
     fleet.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     image = ensure_image()
-    node_image = None if like else image
+    node_image = None if like else ensure_image(architecture) if architecture else image
     network = ensure_network(fleet)
     running = containers(fleet)
     fleet.keypair(fleet.key.name)
@@ -95,6 +96,7 @@ def up(fleet: Fleet, count: int, depot: Path | None, like: str | None = None) ->
         if name in running and nodes.get(name, {}).get("address") == address and answers(address, 22):
             continue
         nodes[name] = {"address": address, "number": number, **HARDWARE[(number - 1) % len(HARDWARE)]}
+        nodes[name]["architecture"] = architecture
         fleet.save(nodes)
         node_image = node_image or copied(fleet, str(like))
         start_node(fleet, node_image, network, name, nodes[name])
@@ -118,7 +120,7 @@ def start_node(fleet: Fleet, image: str, network: str, name: str, node: dict[str
     argv += ["--volume", f"{fleet.keypair(f'host_{name}')}:/etc/ascend-sim/host_key:ro"]
     argv += ["--volume", f"{fleet.key.with_suffix('.pub')}:/etc/ascend-sim/client.pub:ro"]
     argv += ["--env", f"ASCEND_SIM_CHIP_NAME={node['chip_name']}", "--env", f"ASCEND_SIM_HBM_MB={node['hbm_total_mb']}"]
-    podman(*argv, image, "/opt/ascend-sim/start-node")
+    podman(*argv, *platform_option(node["architecture"]), image, "/opt/ascend-sim/start-node")
 
 
 def copied(fleet: Fleet, node: str) -> str:
@@ -235,20 +237,24 @@ def main() -> None:
     start.add_argument("--nodes", type=int, default=2)
     start.add_argument("--depot", type=Path, help="a folder to serve to the nodes as http://depot/")
     start.add_argument("--like", metavar="NODE", help="new nodes have what this running node has on disk")
+    start.add_argument(
+        "--arch", default="", choices=sorted(DEBIAN), help="of new nodes, emulated (default: this machine's)"
+    )
     actions.add_parser("down", help="remove the fleet")
     actions.add_parser("list", help="name, address and hardware of each node")
-    actions.add_parser("image", help="build the node image alone")
+    image = actions.add_parser("image", help="build the node image alone")
+    image.add_argument("--arch", default="", choices=sorted(DEBIAN), help="its architecture (default: this machine's)")
     execute = actions.add_parser("exec", help="run a command in a node")
     execute.add_argument("node")
     execute.add_argument("command", nargs=argparse.REMAINDER)
     arguments = parser.parse_args()
     fleet = Fleet(arguments.name, arguments.state.resolve())
     if arguments.action == "up":
-        up(fleet, arguments.nodes, arguments.depot, arguments.like)
+        up(fleet, arguments.nodes, arguments.depot, arguments.like, arguments.arch)
     elif arguments.action == "down":
         down(fleet)
     elif arguments.action == "image":
-        ensure_image()
+        ensure_image(arguments.arch)
     elif arguments.action == "exec":
         sys.stdout.write(podman("exec", arguments.node, *[word for word in arguments.command if word != "--"]))
     else:

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,6 +17,9 @@ ROOT = Path(__file__).resolve().parent.parent
 NODE = ROOT / "sim" / "node"
 REPOSITORY = "localhost/ascend-sim-node"
 SUITE = "bookworm"
+DEBIAN = {"aarch64": "arm64", "x86_64": "amd64"}
+# In the image of a named architecture, whose nodes may have to use Debian's own Python: CANN's installer calls pip3.
+OWN_PYTHON = ("python3-pip",)
 
 
 def say(text: str) -> None:
@@ -40,33 +45,62 @@ def as_root() -> list[str]:
     return [] if os.geteuid() == 0 else ["sudo"]
 
 
-def ensure_image() -> str:
-    """Return the image's name, built on first use and whenever what goes into it changed."""
-    name = f"{REPOSITORY}:{_digest()}"
+def ensure_image(architecture: str = "") -> str:
+    """Return the image's name, built on first use and whenever what goes into it changed.
+
+    ``architecture`` ("aarch64") is this machine's unless said; another one is emulated.
+    """
+    repository = f"{REPOSITORY}-{architecture}" if architecture else REPOSITORY
+    packages = (NODE / "packages.txt").read_text(encoding="utf-8").split() + list(OWN_PYTHON if architecture else ())
+    name = f"{repository}:{_digest(packages)}"
+    emulated = architecture not in ("", platform.machine())
+    if emulated:
+        hold_emulated(architecture)
     if podman("images", "--quiet", name).strip():
         return name
     started = time.monotonic()
-    say("building the node image from Debian's packages (about half a minute, kept afterwards)")
+    expected = f"for {architecture}, emulated: about five minutes" if emulated else "about half a minute"
+    say(f"building the node image from Debian's packages ({expected}, kept afterwards)")
     with tempfile.TemporaryDirectory() as folder:
         archive = Path(folder) / "rootfs.tar"
-        packages = ",".join((NODE / "packages.txt").read_text(encoding="utf-8").split())
-        argv = [*as_root(), "mmdebstrap", "--quiet", "--variant=minbase", f"--include={packages}"]
+        argv = [*as_root(), "mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(packages)}"]
+        argv += [f"--architectures={DEBIAN[architecture]}"] if architecture else []
         argv += [f"--customize-hook=copy-in {NODE / 'bin'} /opt", "--customize-hook=mv $1/opt/bin $1/opt/ascend-sim"]
         argv += ["--customize-hook=chroot $1 /opt/ascend-sim/prepare-image", SUITE, str(archive)]
         done = subprocess.run(argv, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
         if done.returncode:
             sys.exit(f"mmdebstrap: {done.stderr.strip()[-2000:]}")
-        podman("import", "--quiet", str(archive), name)
+        podman("import", "--quiet", *platform_option(architecture), str(archive), name)
     say(f"built {name} in {time.monotonic() - started:.0f} s")
-    for older in podman("images", "--format", "{{.Repository}}:{{.Tag}}", REPOSITORY).split():
+    for older in podman("images", "--format", "{{.Repository}}:{{.Tag}}", repository).split():
         if older != name:
             run_podman("rmi", older)  # one that a node still runs on is refused, and stays
     return name
 
 
-def _digest() -> str:
+def platform_option(architecture: str) -> list[str]:
+    """Return podman's option for an architecture; none where this machine's was not even named."""
+    return ["--arch", DEBIAN[architecture]] if architecture else []
+
+
+def hold_emulated(architecture: str) -> None:
+    """Stop the program unless this machine can run programs of that architecture."""
+    problem = "arch-test is not installed"
+    if shutil.which("arch-test"):
+        argv = ["arch-test", DEBIAN[architecture]]
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            return
+        problem = (done.stdout + done.stderr).strip()
+    sys.exit(
+        f"fleet: this machine ({platform.machine()}) cannot run programs of {architecture}: {problem}\n"
+        f"  next:  scripts/emulate-{architecture}  # qemu-user-static, registered with the kernel (binfmt_misc)"
+    )
+
+
+def _digest(packages: list[str]) -> str:
     """Return a name for all that goes into the image, so that a change of it makes another one."""
-    digest = hashlib.sha256(SUITE.encode())
-    for path in [NODE / "packages.txt", *sorted((NODE / "bin").iterdir()), Path(__file__)]:
+    digest = hashlib.sha256(f"{SUITE} {packages}".encode())
+    for path in [*sorted((NODE / "bin").iterdir()), Path(__file__)]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:12]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.ascend.errors import AscendError
+from ansible.module_utils.ascend_control import makeself
 from ansible.module_utils.ascend_control.depot_index import Index, place, sha256_of
 
 STALL_S = 60
@@ -25,7 +26,9 @@ def fill(
     """
     taken: list[str] = []
     warnings: list[str] = []
-    for keys, package in _packages(release, architecture):
+    for keys, described in _packages(release, architecture):
+        # What it has to hold: kernels are a chip's.
+        package = {**described, "architecture": architecture, "chip": keys[1] if len(keys) > 1 else None}
         relative = f"cann/{release['cann']['version']}/{package['file']}"
         if _take(index, relative, package, incoming, sums, check, warnings):
             taken.append(package["file"])
@@ -61,7 +64,7 @@ def _take(
     own = incoming / package["file"] if incoming else None
     bundle = incoming / Path(package["url"]).name if incoming else None
     if own and own.is_file():
-        return _take_run(own, target, index, relative, sums, check, warnings)
+        return _take_run(own, package, target, index, relative, sums, check, warnings)
     if index.known(relative):
         return False
     if check:
@@ -80,13 +83,21 @@ def _take(
 
 
 def _take_run(
-    own: Path, target: Path, index: Index, relative: str, sums: dict[str, str], check: bool, warnings: list[str]
+    own: Path,
+    package: dict[str, Any],
+    target: Path,
+    index: Index,
+    relative: str,
+    sums: dict[str, str],
+    check: bool,
+    warnings: list[str],
 ) -> bool:
     if own.name in sums and sha256_of(own) != sums[own.name].lower():
         wanted = f"sha256 {sums[own.name]}"
         raise AscendError("your package is not what you said", wanted=wanted, found=sha256_of(own), where=str(own))
     if index.known(relative) and (target.samefile(own) or index.sha256(relative) == sha256_of(own)):
         return False
+    warnings += makeself.inspect(own, package["architecture"], package["chip"])
     if own.name not in sums:
         warnings.append(f"{own.name} is taken as it lies in {own.parent}: no sum of it is known (depot_cann_sha256)")
     if not check:
@@ -107,13 +118,20 @@ def _unpack(bundle: Path, package: dict[str, Any], target: Path) -> None:
         )
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(target.name + ".part")
-    with zipfile.ZipFile(bundle) as archive:
-        names = [name for name in archive.namelist() if Path(name).name == package["file"]]
-        if len(names) != 1:
-            raise AscendError("the bundle lacks the package", wanted=package["file"], where=str(bundle))
-        with archive.open(names[0]) as source, partial.open("wb") as sink:
-            shutil.copyfileobj(source, sink, 1 << 20)
-    partial.replace(target)
+    try:
+        with zipfile.ZipFile(bundle) as archive:
+            names = [name for name in archive.namelist() if Path(name).name == package["file"]]
+            if len(names) != 1:
+                raise AscendError("the bundle lacks the package", wanted=package["file"], where=str(bundle))
+            with archive.open(names[0]) as source, partial.open("wb") as sink:
+                shutil.copyfileobj(source, sink, 1 << 20)
+        # Its sum is the published one, so what could not be looked at is no news.
+        makeself.inspect(partial, package["architecture"], package["chip"])
+        partial.replace(target)
+    except zipfile.BadZipFile as error:
+        raise AscendError("the bundle cannot be unpacked", found=str(error), where=str(bundle)) from error
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _download(package: dict[str, Any], target: Path, incoming: Path | None) -> None:

@@ -2,9 +2,10 @@
 """The depot's table of contents: which files it holds, with size and sha256, and what they are for.
 
 ``index.json``: ``{"schema": 1, "files": {relative path: {"sha256", "size_bytes", "mtime_ns"}}, "cann": {version:
-{"toolkit": {architecture: path}, "kernels": {chip: {architecture: path}}}}, "pythons" and "uv": {architecture:
-{"version", "file"}}, "locks": {release: {architecture: {"file", "wheels", "lock_digest"}}}, "sources": {name:
-{"version", "file"}}}``. A file is hashed again only when its size or time stamp changed.
+{"toolkit": {architecture: path}, "kernels": {chip: {architecture: path}}}}, "pythons": {architecture: {series:
+{"version", "file"}}}, "uv": {architecture: {"version", "file"}}, "locks": {release: {architecture: {"file", "wheels",
+"lock_digest"}}}, "sources": {name: {"version", "file"}}}``. A file is hashed again only when its size or time stamp
+changed.
 """
 
 from __future__ import annotations
@@ -64,6 +65,15 @@ class Index:
             os.fsync(stream.fileno())
         partial.replace(self._path)
         self._before = text
+
+
+def python_of(pythons: dict[str, Any], architecture: str, series: str) -> dict[str, str]:
+    """Return {"version", "file"} of the section ``pythons`` for a series ("3.10"); empty when there is none.
+
+    Depots of before had one Python an architecture, without the series: that counts as none.
+    """
+    entry = pythons.get(architecture, {}).get(series)
+    return entry if isinstance(entry, dict) else {}
 
 
 def sha256_of(path: Path) -> str:

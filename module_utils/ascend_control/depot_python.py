@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend_control.depot_index import Index, place
+from ansible.module_utils.ascend_control.depot_index import Index, place, python_of
 
 # Left out: what only CPython's own developers and desktop programs need.
 LEFT_OUT = re.compile(
@@ -30,8 +30,8 @@ def fill(index: Index, series: str, architecture: str, incoming: Path | None, ow
 
     ``own`` is an interpreter that the operator names, or empty. Raises AscendError when there is none to be had.
     """
-    entry = index["pythons"].get(architecture)
-    if entry and entry["version"].startswith(series + ".") and index.known(entry["file"]):
+    entry = python_of(index["pythons"], architecture, series)
+    if entry and index.known(entry["file"]):
         return []
     if check:
         return [f"CPython {series} for {architecture}"]
@@ -42,7 +42,7 @@ def fill(index: Index, series: str, architecture: str, incoming: Path | None, ow
         if found:
             version, relative = found
             index.sha256(relative)
-            index["pythons"][architecture] = {"version": version, "file": relative}
+            _enter(index, architecture, series, {"version": version, "file": relative})
             return [relative]
     raise AscendError(
         f"no CPython {series} for {architecture} can be had",
@@ -51,6 +51,13 @@ def fill(index: Index, series: str, architecture: str, incoming: Path | None, ow
         remedy="put an install_only archive of python-build-standalone into depot_incoming, "
         "or name an interpreter of this architecture: depot_python",
     )
+
+
+def _enter(index: Index, architecture: str, series: str, entry: dict[str, str]) -> None:
+    """Enter one Python beside those of other series; entries of the old form, without a series, go."""
+    others = index["pythons"].get(architecture, {})
+    kept = {other: python for other, python in others.items() if isinstance(python, dict)}
+    index["pythons"][architecture] = {**kept, series: entry}
 
 
 Found = tuple[str, str] | None

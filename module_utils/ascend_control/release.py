@@ -16,6 +16,13 @@ import yaml
 from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend.python.lock import digest, parse
 
+MATRIX = "compatibility.yml"
+# What a row of each of its tables says, and in which form.
+ROWS: dict[str, dict[str, type]] = {
+    "cann": {"driver": str, "firmware": str, "kernels": str, "torch-npu": list},
+    "torch-npu": {"torch": str, "python": list},
+    "llamafactory": {"python": str, "torch-npu": list, "deepspeed": dict},
+}
 # libyaml's is ten times as fast, and every worker of a fleet's check reads the release.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -42,6 +49,17 @@ def read_lock(path: str) -> tuple[dict[str, str], str]:
     return _lock(path, file.stat().st_mtime_ns)
 
 
+def read_matrix(releases_dir: str) -> dict[str, Any]:
+    """Return what goes together: the project's compatibility.yml, and over it the rows beside releases of your own."""
+    shipped, own = Path(__file__).resolve().parents[2] / "releases" / MATRIX, Path(releases_dir) / MATRIX
+    matrix: dict[str, Any] = {table: {} for table in ROWS}
+    for path in dict.fromkeys((shipped, own.resolve())):
+        if path.is_file():
+            for table, rows in _matrix(str(path), path.stat().st_mtime_ns).items():
+                matrix[table] = {**matrix[table], **rows}
+    return matrix
+
+
 def read_index(depot: str) -> dict[str, Any]:
     """Return the depot's index, or an empty one while the depot has not been filled."""
     path = Path(depot) / "index.json"
@@ -55,6 +73,40 @@ def _yaml(path: str, _changed_ns: int) -> dict[str, Any]:
     with Path(path).open(encoding="utf-8") as file:
         release: dict[str, Any] = yaml.load(file, Loader=_LOADER)
     return release
+
+
+@functools.lru_cache(maxsize=32)
+def _matrix(path: str, changed_ns: int) -> dict[str, Any]:
+    tables = _yaml(path, changed_ns) or {}
+    wrong = [f"a table {table}" for table in tables if table not in ROWS]
+    for table in ROWS.keys() & tables.keys():
+        for version, row in tables[table].items():
+            wrong += [f"{table} {version!r}: {problem}" for problem in _wrong(version, row, ROWS[table])]
+    if wrong:
+        raise AscendError(
+            "the compatibility matrix is not in its form",
+            wanted="; ".join(f"{table}: {', '.join(keys)}" for table, keys in ROWS.items()),
+            found="; ".join(wrong),
+            where=path,
+            remedy="quote every version, and see the rows of the project's releases/compatibility.yml",
+        )
+    return tables
+
+
+def _wrong(version: Any, row: Any, keys: dict[str, type]) -> list[str]:
+    if not isinstance(version, str):
+        return ["its version is not quoted"]
+    said = row if isinstance(row, dict) else {}
+    wrong = [f"no {key}" for key, kind in keys.items() if not isinstance(said.get(key), kind)]
+    limits = said.get("deepspeed")
+    if isinstance(limits, dict) and set(limits) != {"minimum", "maximum"}:
+        wrong.append("deepspeed: minimum and maximum are asked for")
+    return wrong + [f"{value!r} is not quoted" for value in _leaves(said) if not isinstance(value, str)]
+
+
+def _leaves(value: Any) -> list[Any]:
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return [value] if parts is None else [leaf for part in parts for leaf in _leaves(part)]
 
 
 @functools.lru_cache(maxsize=32)

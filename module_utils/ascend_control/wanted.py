@@ -9,11 +9,14 @@ under ``problems`` in the form of a refusal, so that one odd node does not stop 
 from __future__ import annotations
 
 import hashlib
+import time
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.ascend.plan.forms import refusal
 from ansible.module_utils.ascend.plan.hardware import chip_family
+from ansible.module_utils.ascend_control.compatibility import problems_of
+from ansible.module_utils.ascend_control.depot_index import python_of
 from ansible.module_utils.ascend_control.release import read_index, read_lock, read_release
 from ansible.module_utils.parsing.convert_bool import boolean
 
@@ -33,6 +36,7 @@ def resolve(found: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
     cann_home = f"{settings['cann_root']}/ascend-toolkit/{release['cann']['version']}"
     wanted = {
         "release": release["release"],
+        "now_s": int(time.time()),
         "architecture": architecture,
         "chips": release["chips"],
         "driver": {**release["driver"], "policy": settings["driver_policy"]},
@@ -51,13 +55,25 @@ def resolve(found: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
         "allow_downgrade": boolean(settings["allow_downgrade"]),
         "toolkit": _package(depot, release, "toolkit", None, architecture),
         "kernels": {"chip": chip, **(_package(depot, release, "kernels", chip, architecture) if chip else {})},
-        "python": _python(depot, release, architecture, settings["root"]),
+        "python": _python(depot, release, found, settings),
         "uv": depot.described(depot.index["uv"].get(architecture), "uv", architecture),
         "environment": _environment(depot, folder, release, architecture, settings, cann_home),
         "ascend_env": {"path": settings["ascend_env"], "sha256": _sha256(settings["ascend_env_file"])},
         "devices": [device["name"] for device in found["npu"]["devices"]],
     }
-    return {**wanted, "problems": depot.problems}
+    return {**wanted, "problems": [*release_problems(settings, [architecture]), *depot.problems]}
+
+
+def release_problems(settings: dict[str, Any], architectures: list[str]) -> list[dict[str, str]]:
+    """Return a refusal for each pair of the release, and of its locks for these architectures, that does not fit."""
+    folder, release = _folder(settings), release_of(settings)
+    locks = dict.fromkeys(_lock_file(settings, release, architecture) for architecture in architectures)
+    found = [refused for lock in locks if lock for refused in problems_of(folder, folder / lock)]
+    return list({(refused["subject"], refused["problem"]): refused for refused in reversed(found)}.values())[::-1]
+
+
+def _lock_file(settings: dict[str, Any], release: dict[str, Any], architecture: str) -> str:
+    return str(settings["locks"].get(architecture) or release["locks"].get(architecture) or "")
 
 
 def release_of(settings: dict[str, Any]) -> dict[str, Any]:
@@ -127,11 +143,25 @@ def _package(
     return {**depot.described(entry.get(architecture), what, architecture), "version": version}
 
 
-def _python(depot: _Depot, release: dict[str, Any], architecture: str, root: str) -> dict[str, Any]:
-    python = depot.described(depot.index["pythons"].get(architecture), "Python", architecture)
+def _python(depot: _Depot, release: dict[str, Any], found: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    """Return which Python environments are made with: ``program``, and ``bin``, the folder of its python3 and pip3.
+
+    One of the depot has a version and a file to install; the node's own (``source`` system) has neither, and no program
+    where the node lacks the release's series.
+    """
+    series = release["python"]["series"]
+    if settings["python"] == "system":
+        program = found["system_pythons"].get(series, {}).get("path", "")
+        nothing = {"version": "", "url": "", "sha256": "", "size_bytes": 0, "path": ""}
+        return {**nothing, "source": "system", "series": series, "program": program, "bin": str(Path(program).parent)}
+    architecture = found["system"]["architecture"]
+    entry = python_of(depot.index["pythons"], architecture, series)
+    python = depot.described(entry or None, f"Python {series}", architecture)
     if depot.to_be_filled and not python["version"]:
-        python["version"] = release["python"]["series"]
-    return {**python, "path": f"{root}/python/{python['version']}"}
+        python["version"] = series
+    path = f"{settings['root']}/python/{python['version']}"
+    places = {"path": path, "program": f"{path}/bin/python3", "bin": f"{path}/bin"}
+    return {**python, **places, "source": "depot", "series": series}
 
 
 def _environment(
@@ -144,7 +174,7 @@ def _environment(
 ) -> dict[str, Any]:
     nothing: dict[str, Any] = {"name": "", "path": "", "lock_digest": "", "distributions": {}, "versions": {}}
     nothing |= {"cann_home": cann_home, "source": {}}
-    lock_file = settings["locks"].get(architecture) or release["locks"].get(architecture)
+    lock_file = _lock_file(settings, release, architecture)
     if not lock_file:
         depot.problems.append(_no_lock(release, architecture))
         return nothing

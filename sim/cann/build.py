@@ -74,14 +74,14 @@ def kernels_suffix(version: str, arch: str) -> str:
 
 
 def toolkit_payload(payload: Path, version: str, arch: str, names: list[str]) -> None:
-    common_payload(payload, version, arch, "toolkit.sh", ["set_env.sh", "uninstall.sh"])
+    common_payload(payload, version, arch, "toolkit.sh", ["create_version_softlink.sh", "set_env.sh", "uninstall.sh"])
     for component in COMPONENTS:
         # test-ops lies inside of opp, as in CANN.
         place = "opp/test-ops" if component == "test-ops" else component
         component_files(payload / "components" / component / place, component, version, arch)
     libraries = payload / "libraries"
     libraries.mkdir()
-    stubs.build(names, libraries)
+    stubs.build(names, libraries, arch)
     machine = payload / "components" / "arch" / f"{arch}-linux"
     for folder in ("lib64", "bin", "include", "script"):
         (machine / folder).mkdir(parents=True)
@@ -193,7 +193,7 @@ def main() -> None:
     if note.is_file() and note.read_text(encoding="utf-8") == inputs:
         print(f"    the packages of {arguments.version} are there")
         return
-    names = stubs.names_in(wheel) if wheel else []
+    names = stubs.names_in(wheel, arguments.arch) if wheel else []
     if wheel:
         print(f"    {len(names)} functions of CANN are asked for by {wheel.name}", flush=True)
     for path in build(arguments.output, arguments.version, arguments.arch, names):

@@ -6,6 +6,7 @@ torch-npu links some functions and looks others up by name in several libraries,
 
 from __future__ import annotations
 
+import platform
 import re
 import subprocess
 import tempfile
@@ -19,13 +20,20 @@ LIBRARIES = {
     "libge_runner.so": "compiler",
     "libgraph.so": "compiler",
     "libhccl.so": "hccl",
+    # Opened, not linked: torch-npu 2.6 does so when it is imported.
+    "libopapi.so": "opp",
 }
 BODIES = Path(__file__).with_name("stubs.c")
 _LINKED = re.compile(r"(acl|Hccl|ge[A-Z]|_ZNK?2ge|_ZN[KT]?[VSI]?2ge)\w*")
 _LOOKED_UP = re.compile(rb"\0((?:acl|Hccl)[A-Za-z0-9]+)(?=\0)")
 
 
-def names_in(wheel: Path) -> list[str]:
+def tool(name: str, arch: str) -> str:
+    """Return the program gcc or nm of the toolchain for an architecture; another one's is Debian's cross toolchain."""
+    return name if arch == platform.machine() else f"{arch}-linux-gnu-{name}"
+
+
+def names_in(wheel: Path, arch: str) -> list[str]:
     """Return the names of CANN's functions that the wheel's libraries link or look up."""
     names: set[str] = set()
     with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(wheel) as archive:
@@ -34,7 +42,7 @@ def names_in(wheel: Path) -> list[str]:
                 continue
             path = Path(archive.extract(member, folder))
             done = subprocess.run(
-                ["nm", "-D", "--undefined-only", str(path)], capture_output=True, text=True, check=True
+                [tool("nm", arch), "-D", "--undefined-only", str(path)], capture_output=True, text=True, check=True
             )
             symbols = [line.split()[-1].split("@")[0] for line in done.stdout.splitlines()]
             names.update(symbol for symbol in symbols if _LINKED.fullmatch(symbol))
@@ -42,8 +50,8 @@ def names_in(wheel: Path) -> list[str]:
     return sorted(names)
 
 
-def build(names: list[str], output: Path) -> None:
-    """Compile the six libraries into ``output``."""
+def build(names: list[str], output: Path, arch: str) -> None:
+    """Compile the libraries into ``output``."""
     bodies = BODIES.read_text(encoding="utf-8")
     lines = []
     for number, name in enumerate(names):
@@ -54,7 +62,8 @@ def build(names: list[str], output: Path) -> None:
         source = Path(folder) / "generated.c"
         source.write_text(bodies + "\n" + "".join(lines), encoding="utf-8")
         thing = Path(folder) / "stubs.o"
-        subprocess.run(["gcc", "-O1", "-fPIC", "-c", "-o", str(thing), str(source)], check=True)
+        gcc = tool("gcc", arch)
+        subprocess.run([gcc, "-O1", "-fPIC", "-c", "-o", str(thing), str(source)], check=True)
         for library in LIBRARIES:
             target = output / library
-            subprocess.run(["gcc", "-shared", f"-Wl,-soname,{library}", "-o", str(target), str(thing)], check=True)
+            subprocess.run([gcc, "-shared", f"-Wl,-soname,{library}", "-o", str(target), str(thing)], check=True)

@@ -9,37 +9,25 @@ source ./common.sh
 label=Toolkit
 components=(runtime compiler hccl opp test-ops toolkit aoe ncs mindstudio-toolkit pyACL)
 
-links() { # the running version: a real folder of one link a component
-  local latest=$root/ascend-toolkit/latest component
-  install -d -m 0755 "$latest" "$latest/$arch-linux" "$latest/python/site-packages" "$latest/var"
-  for component in "${components[@]}" opp_kernel; do
-    [[ $component == test-ops || ! -d $home/$component ]] || ln -sfn "../$version/$component" "$latest/$component"
-  done
-  ln -sfn "../$version/opp" "$latest/ops"
-  for component in lib64 bin include ascend_toolkit_install.info; do
-    ln -sfn "../../$version/$arch-linux/$component" "$latest/$arch-linux/$component"
-  done
-  for component in lib64 bin include; do ln -sfn "$arch-linux/$component" "$latest/$component"; done
-  ln -sfn "./$version" "$root/ascend-toolkit/${version%.*}"
+series() { # X.Y, by which CANN's links name the running version: of 8.0.RC1.alpha001, too
+  local numbers=${version%%[!0-9.]*}
+  [[ $numbers =~ ^[0-9]+\.[0-9]+ ]] && echo "${BASH_REMATCH[0]}"
 }
 
-version_cfg() {
-  local cfg=$root/ascend-toolkit/latest/version.cfg kind component
-  {
-    echo '# version: 1.0'
-    for kind in running upgrade installed; do
-      for component in runtime compiler hccl opp toolkit aoe ncs; do
-        echo "${component}_${kind}_version=[$inner:$version]"
-      done
-    done
-  } >"$cfg"
+links() { # make it the running version, by the script that stays with it
+  local script=$home/create_version_softlink.sh
+  sed "s|@ROOT@|$root|g; s|@VERSION@|$version|g; s|@ARCH@|$arch|g; s|@SERIES@|$(series)|g; s|@INNER@|$inner|g" \
+    create_version_softlink.sh >"$script"
+  bash "$script"
 }
 
 remove() {
   rm -rf "$home"
   local latest=$root/ascend-toolkit/latest
   [[ $(readlink "$latest/runtime" 2>/dev/null) != "../$version/runtime" ]] || rm -rf "$latest"
-  [[ $(readlink "$root/ascend-toolkit/${version%.*}" 2>/dev/null) != "./$version" ]] || rm -f "$root/ascend-toolkit/${version%.*}"
+  local link
+  link=$root/ascend-toolkit/$(series)
+  [[ $(readlink "$link" 2>/dev/null) != "./$version" ]] || rm -f "$link"
 }
 
 install_compiler_python() { # pip3 of whoever installs, as CANN's compiler does
@@ -66,7 +54,6 @@ install_all() {
   sed "s|@HOME@|$home|g; s|@ROOT@|$root|g; s|@VERSION@|$version|g" uninstall.sh >"$home/$arch-linux/script/uninstall.sh"
   sed -i "s|@HOME@|$home|g; s|@ROOT@|$root|g" "$home/$arch-linux/ascend_toolkit_install.info" "$home/$arch-linux/install.conf"
   links
-  version_cfg
   install -d -m 0755 /etc/Ascend
   echo "Toolkit_InstallPath=$root" >/etc/Ascend/ascend_cann_install.info
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every row of every release: versions are quoted strings, locks are complete and hashed."""
+"""Every row of every release: versions are quoted strings, locks are complete and hashed, all parts go together."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible.module_utils.ascend_control.compatibility import problems_of
+from ansible.module_utils.ascend_control.release import read_matrix, read_release
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -20,7 +22,8 @@ RELEASES = sorted((ROOT / "releases").glob("*/release.yml"))
 NAMES = [path.parent.name for path in RELEASES]
 LOCKS = sorted((ROOT / "releases").glob("*/lock-*.txt"))
 # The simulated x86_64 nodes take torch from the package index: torch-npu asks for a build that is not there.
-SIMULATED = sorted((ROOT / "sim").glob("lock-*.txt"))
+SIMULATED = sorted((ROOT / "sim" / "locks").glob("*.txt"))
+MATRIX = ROOT / "releases" / "compatibility.yml"
 LOOKS_LIKE_A_VERSION = re.compile(r"\d+\.\d")
 
 
@@ -52,11 +55,20 @@ def keys(node: Any) -> Iterator[Any]:
             yield from keys(entry)
 
 
-def test_there_is_the_default_release() -> None:
-    assert "8.0.RC1" in NAMES
+def release_of(lock: Path) -> Path:
+    """The folder of the release that a lock belongs to."""
+    return lock.parent if lock in LOCKS else ROOT / "releases" / lock.name.rpartition("-")[0]
 
 
-@pytest.mark.parametrize("path", RELEASES, ids=NAMES)
+def named(lock: Path) -> str:
+    return f"{lock.parent.name}-{lock.stem}"
+
+
+def test_there_are_the_releases() -> None:
+    assert set(NAMES) >= {"8.0.RC1", "8.0.0", "8.2.RC1"}
+
+
+@pytest.mark.parametrize("path", [*RELEASES, MATRIX], ids=[*NAMES, "matrix"])
 def test_versions_are_quoted(path: Path) -> None:
     assert bare_versions(path.read_text()) == []
 
@@ -112,7 +124,7 @@ def requirements(lock: Path) -> dict[str, tuple[str, list[str]]]:
     return found
 
 
-@pytest.mark.parametrize("lock", [*LOCKS, *SIMULATED], ids=lambda path: f"{path.parent.name}-{path.stem}")
+@pytest.mark.parametrize("lock", [*LOCKS, *SIMULATED], ids=named)
 def test_lock_is_pinned_and_hashed(lock: Path) -> None:
     locked = requirements(lock)
     assert len(locked) > 50
@@ -125,21 +137,62 @@ def test_lock_is_pinned_and_hashed(lock: Path) -> None:
     assert list(locked) == sorted(locked)
 
 
-WANTED = {"torch": "2.1.0", "torch-npu": "2.1.0.post3", "deepspeed": "0.13.2", "llamafactory": "0.9.1"}
 # CANN's own Python, and LLaMA-Factory's extra `metrics`.
 ALSO = {"attrs", "cffi", "decorator", "jieba", "nltk", "numpy", "psutil", "pyyaml", "rouge-chinese", "scipy", "sympy"}
 
 
-@pytest.mark.parametrize("lock", [*LOCKS, *SIMULATED], ids=lambda path: f"{path.parent.name}-{path.stem}")
+@pytest.mark.parametrize("lock", [*LOCKS, *SIMULATED], ids=named)
 def test_lock_holds_what_the_release_promises(lock: Path) -> None:
-    if lock.parent.name not in ("8.0.RC1", "sim"):
-        pytest.skip("the names and versions below are those of 8.0.RC1")
+    said = yaml.safe_load((release_of(lock) / "release.yml").read_text())["requirements"]
     locked = requirements(lock)
-    assert {name: Version(locked[name][0]).public for name in WANTED} == WANTED
+    wanted = {name: row["recommended"] for name, row in said.items() if name != "cann"}
+    assert set(wanted) == {"deepspeed", "llamafactory", "torch", "torch-npu"}
+    assert {name: Version(locked[name][0]).public for name in wanted} == wanted
     assert set(locked) >= ALSO
-    assert Version(locked["numpy"][0]) < Version("2"), "torch 2.1 was built against NumPy 1"
+    assert Version(locked["numpy"][0]) < Version("2"), "LLaMA-Factory and CANN's own Python need NumPy 1"
+    assert Version(locked["setuptools"][0]) < Version("81"), "torch_npu imports pkg_resources"
+
+
+@pytest.mark.parametrize("lock", [*LOCKS, *SIMULATED], ids=named)
+def test_torch_is_the_build_that_torch_npu_asks_for(lock: Path) -> None:
+    version, _ = requirements(lock)["torch"]
+    assert Version(version).local == ("cpu" if lock.stem == "lock-x86_64" else None)
+
+
+@pytest.mark.parametrize("lock", [*LOCKS, *SIMULATED], ids=named)
+def test_all_parts_go_together(lock: Path) -> None:
+    assert problems_of(release_of(lock), lock) == []
+
+
+def test_every_row_of_the_matrix_stands_on_the_others() -> None:
+    matrix = read_matrix(str(ROOT / "releases"))
+    assert set(matrix["cann"]) >= {read_release(str(path.parent))["cann"]["version"] for path in RELEASES}
+    for version, row in matrix["torch-npu"].items():
+        assert version.startswith(row["torch"]), version
+    wanted = {version for row in matrix["llamafactory"].values() for version in row["torch-npu"]}
+    assert wanted <= set(matrix["torch-npu"])
+
+
+@pytest.mark.parametrize("path", RELEASES, ids=NAMES)
+def test_packages_lie_where_their_version_does(path: Path) -> None:
+    release = yaml.safe_load(path.read_text())
+    version = release["cann"]["version"]
+    toolkits = release["packages"]["toolkit"]
+    packages = [
+        *toolkits.values(),
+        *(package for chip in release["packages"]["kernels"].values() for package in chip.values()),
+    ]
+    for package in packages:
+        stem = package["file"].removesuffix(".run")
+        assert package["url"].endswith(f"/CANN/CANN%20{version}/{stem}.zip")
+    for architecture, toolkit in toolkits.items():
+        assert toolkit["file"] == f"Ascend-cann-toolkit_{version}_linux-{architecture}.run"
+
+
+def test_every_release_has_a_lock_for_simulated_nodes() -> None:
+    assert [lock.name for lock in SIMULATED] == sorted(f"{name}-x86_64.txt" for name in NAMES)
 
 
 def test_every_lock_belongs_to_its_release() -> None:
-    named = {path.parent / name for path in RELEASES for name in yaml.safe_load(path.read_text())["locks"].values()}
-    assert set(LOCKS) == named
+    said = {path.parent / name for path in RELEASES for name in yaml.safe_load(path.read_text())["locks"].values()}
+    assert set(LOCKS) == said

@@ -4,18 +4,21 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import tarfile
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend_control import depot_cann, depot_fetch, depot_source, depot_wheels
-from ansible.module_utils.ascend_control.depot_index import Index
+from ansible.module_utils.ascend_control import depot_cann, depot_fetch, depot_python, depot_source, depot_wheels
+from ansible.module_utils.ascend_control.depot_index import Index, python_of
 from ansible.module_utils.ascend_control.release import read_release
 from ansible.module_utils.ascend_control.report import fleet_plan, refusal_text
 
 from tests.standin import build as standin
+from tests.unit.test_makeself import made
 
 RELEASES = Path(__file__).resolve().parents[2] / "releases"
 STEP = {"component": "toolkit", "action": "install", "reason": "toolkit 8.0.RC1 is absent"}
@@ -72,7 +75,7 @@ def incoming(tmp_path: Path) -> Path:
 
 
 def fill(depot: Index, incoming: Path, check: bool = False) -> list[str]:
-    lock = incoming.parent / "lock.txt"
+    lock = incoming.parent / "lock-8.0.RC1.txt"
     return depot_wheels.fill(depot, "8.0.RC1", "x86_64", lock, "3.10", incoming, "", check)
 
 
@@ -135,16 +138,64 @@ def test_a_download_is_held_to_its_sum(tmp_path: Path) -> None:
     assert (target / source.name).read_bytes() == b"wheel"
 
 
+def python_archive(incoming: Path, version: str) -> str:
+    incoming.mkdir(exist_ok=True)
+    name = f"cpython-{version}-linux-aarch64.tar.gz"
+    (incoming / name).write_bytes(version.encode())
+    return f"python/{name}"
+
+
+def test_pythons_of_two_series_share_a_depot(depot: Index, tmp_path: Path) -> None:
+    files = [python_archive(tmp_path / "own", version) for version in ("3.10.13", "3.11.7")]
+    for series, file in zip(("3.10", "3.11"), files, strict=True):
+        assert depot_python.fill(depot, series, "aarch64", tmp_path / "own", "", True) == [
+            f"CPython {series} for aarch64"
+        ]
+        assert depot_python.fill(depot, series, "aarch64", tmp_path / "own", "", False) == [file]
+    assert depot_python.fill(depot, "3.10", "aarch64", None, "", False) == [], "the other series took nothing away"
+    assert depot["pythons"] == {
+        "aarch64": {
+            "3.10": {"version": "3.10.13", "file": files[0]},
+            "3.11": {"version": "3.11.7", "file": files[1]},
+        }
+    }
+    assert python_of(depot["pythons"], "aarch64", "3.11")["version"] == "3.11.7"
+    assert python_of(depot["pythons"], "x86_64", "3.11") == {}
+
+
+def test_a_depot_of_before_lacks_its_python(depot: Index, tmp_path: Path) -> None:
+    file = python_archive(tmp_path / "own", "3.10.13")
+    depot["pythons"]["aarch64"] = {"version": "3.10.13", "file": file}
+    assert python_of(depot["pythons"], "aarch64", "3.10") == {}
+    assert depot_python.fill(depot, "3.10", "aarch64", tmp_path / "own", "", False) == [file]
+    assert depot["pythons"] == {"aarch64": {"3.10": {"version": "3.10.13", "file": file}}}
+
+
+def test_a_python_that_was_lost_is_taken_again(depot: Index, tmp_path: Path) -> None:
+    file = python_archive(tmp_path / "own", "3.11.7")
+    depot_python.fill(depot, "3.11", "aarch64", tmp_path / "own", "", False)
+    (depot.folder / file).unlink()
+    assert depot_python.fill(depot, "3.11", "aarch64", tmp_path / "own", "", False) == [file]
+
+
 def cann_release(sum_of_zip: str) -> dict[str, Any]:
     package = {"file": "Ascend-cann-toolkit.run", "url": "https://192.0.2.1/Ascend-cann-toolkit.zip"}
     packages = {"toolkit": {"aarch64": {**package, "zip_sha256": sum_of_zip}}, "kernels": {}}
     return {"cann": {"version": "8.0.RC1"}, "packages": packages}
 
 
+def package(path: Path, machine: str = "aarch64") -> bytes:
+    """A makeself archive whose one part is for a machine."""
+    payload = io.BytesIO()
+    with tarfile.open(fileobj=payload, mode="w:gz") as archive:
+        archive.addfile(tarfile.TarInfo(f"./CANN-runtime-8.0.RC1-linux.{machine}.run"))
+    return made(path, payload.getvalue()).read_bytes()
+
+
 def bundle(incoming: Path) -> str:
     path = incoming / "Ascend-cann-toolkit.zip"
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("x/Ascend-cann-toolkit.run", b"makeself")
+        archive.writestr("x/Ascend-cann-toolkit.run", package(incoming / "same.run"))
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -152,22 +203,34 @@ def test_the_official_bundle(depot: Index, tmp_path: Path) -> None:
     sum_of_zip = bundle(tmp_path)
     release = cann_release(sum_of_zip)
     assert depot_cann.fill(depot, release, "aarch64", tmp_path, {}, False)[0] == ["Ascend-cann-toolkit.run"]
-    assert (depot.folder / "cann/8.0.RC1/Ascend-cann-toolkit.run").read_bytes() == b"makeself"
+    assert (depot.folder / "cann/8.0.RC1/Ascend-cann-toolkit.run").read_bytes() == package(tmp_path / "same.run")
     assert depot_cann.fill(depot, release, "aarch64", tmp_path, {}, False)[0] == []
+    assert not list(depot.folder.rglob("*.part"))
     with pytest.raises(AscendError, match="not the published one"):
         depot_cann.fill(Index(tmp_path / "other"), cann_release("0" * 64), "aarch64", tmp_path, {}, False)
 
 
 def test_the_operators_own_package(depot: Index, tmp_path: Path) -> None:
     own = tmp_path / "Ascend-cann-toolkit.run"
-    own.write_bytes(b"mine")
+    content = package(own)
     release = cann_release("0" * 64)
     with pytest.raises(AscendError, match="not what you said"):
         depot_cann.fill(depot, release, "aarch64", tmp_path, {own.name: "0" * 64}, False)
     taken, warnings = depot_cann.fill(depot, release, "aarch64", tmp_path, {}, False)
     assert (taken, len(warnings)) == ([own.name], 1)
-    known = {own.name: hashlib.sha256(b"mine").hexdigest()}
+    known = {own.name: hashlib.sha256(content).hexdigest()}
     assert depot_cann.fill(depot, release, "aarch64", tmp_path, known, False) == ([], [])
+
+
+def test_a_package_that_cannot_be_the_right_one_is_not_taken(depot: Index, tmp_path: Path) -> None:
+    own = tmp_path / "Ascend-cann-toolkit.run"
+    package(own, "x86_64")
+    with pytest.raises(AscendError, match="architecture"):
+        depot_cann.fill(depot, cann_release("0" * 64), "aarch64", tmp_path, {}, False)
+    own.write_text("<html>log in</html>")
+    with pytest.raises(AscendError, match="no CANN package"):
+        depot_cann.fill(depot, cann_release("0" * 64), "aarch64", tmp_path, {}, False)
+    assert not list(depot.folder.rglob("*.run*"))
 
 
 @pytest.mark.parametrize("version", ["0.7.1", "0.9.2", "1.0", "main"])
