@@ -7,12 +7,14 @@ Arguments: those of the module but ``holder`` and ``dead``. Fails when another r
 from __future__ import annotations
 
 import getpass
+import multiprocessing
 import os
 import socket
 from pathlib import Path
 from typing import Any
 
 import ansible.module_utils
+from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 # Ansible offers module_utils/ to modules only; actions are imported by the control node's own Python.
@@ -28,6 +30,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         del tmp
+        if os.getppid() != playbook():
+            raise AnsibleActionFail("the run of this playbook has ended; the node is left as it is")
         arguments = {**self._task.args, "holder": holder()}
         answer = self._execute_module(module_args=arguments, task_vars=task_vars)
         there = answer.get("taken_by")
@@ -44,8 +48,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
 
 def holder() -> dict[str, Any]:
     """Return this run of a playbook: its process, of which every action's is a fork, on this start of this machine."""
-    pid = os.getppid()
-    started, boot = process.started(pid), process.boot()
+    pid, boot = playbook(), process.kernel_boot()
+    started = process.started(pid)
     return {
         "run": f"{socket.gethostname()}-{boot[:8]}-{pid}-{started}",
         "who": os.environ.get("SUDO_USER") or getpass.getuser(),
@@ -57,13 +61,27 @@ def holder() -> dict[str, Any]:
     }
 
 
+def playbook() -> int:
+    """Return the process of the playbook, also where that was killed, and its actions belong to another one now."""
+    parent = multiprocessing.parent_process()
+    return parent.pid if parent and parent.pid else os.getppid()
+
+
 def machine() -> str:
-    """Return what names this machine, also where several have the same host name (machine-id(5))."""
-    return (files.text("/etc/machine-id") or "").strip() or socket.gethostname()
+    """Return what names this machine: machine-id(5) tells host names apart, a host name containers of one image."""
+    return f"{(files.text('/etc/machine-id') or '').strip()} {socket.gethostname()}"
 
 
 def dead(there: dict[str, Any]) -> bool:
-    """Whether a lock's holder was a process of this machine, and is no more; of another machine nothing is known."""
+    """Whether a lock's holder was a process of this machine, and is no more.
+
+    Of another machine nothing is known, nor of a process that is hidden from this user.
+    """
     if there.get("machine") != machine():
         return False
-    return there.get("boot") != process.boot() or process.started(int(there.get("pid", 0))) != there.get("started")
+    pid = there.get("pid")
+    if not isinstance(pid, int):
+        return False
+    if there.get("boot") != process.kernel_boot():
+        return True
+    return process.started(pid) != there.get("started") and not process.hidden(pid)

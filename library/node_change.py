@@ -40,6 +40,10 @@ options:
     description: Do not begin while processes use the cards.
     type: bool
     default: true
+  wait_s:
+    description: How long to wait for the end of the processes that use the cards, in seconds.
+    type: int
+    default: 0
   set_aside:
     description:
       - Take the link C(current) away while the environment that it leads to, or what that stands on, is repaired, so
@@ -126,8 +130,10 @@ taken_by:
 """
 
 import os
-from typing import Any, Dict
+import time
+from typing import Any, Dict, List
 
+from ansible.module_utils.ascend.cann import cann_layout, cann_packages
 from ansible.module_utils.ascend.change import held, origin, run_lock
 from ansible.module_utils.ascend.command import query
 from ansible.module_utils.ascend.errors import REPORTED, failure
@@ -141,12 +147,14 @@ from ansible.module_utils.basic import AnsibleModule
 # What CANN's installer makes outside of its own place.
 INSTALLERS = ("/etc/Ascend", "/var/log/ascend_seclog")
 TOOL_S = 60
+LOOK_S = 10.0  # between two looks at the cards
 ARGUMENT_SPEC = {
     "state": {"type": "str", "choices": ["begun", "ended"], "required": True},
     "action": {"type": "str", "default": "change"},
     "source": {"type": "str", "default": ""},
     "target": {"type": "str", "default": ""},
     "idle": {"type": "bool", "default": True},
+    "wait_s": {"type": "int", "default": 0},
     "set_aside": {"type": "bool", "default": False},
     "result": {"type": "str", "choices": ["done", "failed"], "default": "done"},
     "problem": {"type": "str", "default": ""},
@@ -166,12 +174,8 @@ def main() -> None:
     if module.check_mode:
         module.exit_json(changed=False, begun=True, processes=[], taken_by={})
     try:
-        if options["state"] == "begun":
-            result = begin(options, Node(query, module.get_bin_path))
-        else:
-            with held.held(options["state_dir"], "giving the lock back"):
-                run_lock.release(options["state_dir"], options["holder"]["run"], options["result"], options["problem"])
-            result = {}
+        begins = options["state"] == "begun"
+        result = begin(options, Node(query, module.get_bin_path)) if begins else end(options)
     except REPORTED as error:
         module.fail_json(**failure(error, options["state_dir"]))
     # The lock and the journal are no change of what the node is.
@@ -180,21 +184,49 @@ def main() -> None:
 
 def begin(options: Dict[str, Any], node: Node) -> Dict[str, Any]:
     """Return the module's result: begun, or what keeps from beginning."""
-    processes = read_npu(node, TOOL_S)[0]["processes"] if options["idle"] else []
+    processes = users(node, options["wait_s"]) if options["idle"] else []
     if processes:
         return {"begun": False, "processes": processes, "taken_by": {}}
     state_dir, root, cann_root = options["state_dir"], options["ascend_root"], options["cann_root"]
     places = [cann_root, os.path.join(cann_root, "ascend-toolkit"), *INSTALLERS, root, options["cache_dir"]]
-    origin.remember(state_dir, [*places, state_dir, ASCEND_ENV])
+    tree = cann_layout.Tree(cann_root, state_dir)
+    cann = {version: cann_packages.chips_of(tree, version) for version in tree.versions()}
+    origin.remember(state_dir, [*places, state_dir, ASCEND_ENV], cann)
     change = {"action": options["action"], "from": options["source"], "to": options["target"]}
     there = run_lock.take(state_dir, options["holder"], change, options["dead"])
     if there:
         return {"begun": False, "processes": [], "taken_by": there}
     with held.held(state_dir, "clearing away what dead runs left"):
-        clean(Places(cann_root, root, options["cache_dir"], state_dir, options["tmp_dir"]))
+        clean(places_of(options))
         if options["set_aside"]:
             set_aside(os.path.join(root, "env", "current"))
     return {"begun": True, "processes": [], "taken_by": {}}
+
+
+def places_of(options: Dict[str, Any]) -> Places:
+    return Places(*(options[name] for name in ("cann_root", "ascend_root", "cache_dir", "state_dir", "tmp_dir")))
+
+
+def users(node: Node, wait_s: float) -> List[Dict[str, Any]]:
+    """Return the processes that use the cards, once there are none or the time is over."""
+    until = time.monotonic() + wait_s
+    while True:
+        processes: List[Dict[str, Any]] = read_npu(node, TOOL_S)[0]["processes"]
+        left_s = until - time.monotonic()
+        if not processes or left_s <= 0:
+            return processes
+        time.sleep(min(LOOK_S, left_s))
+
+
+def end(options: Dict[str, Any]) -> Dict[str, Any]:
+    """Give the lock back; a run that did not get it has nothing to wait for."""
+    state_dir, run = options["state_dir"], options["holder"]["run"]
+    there = run_lock.read(state_dir)
+    if there and there["run"] == run:
+        with held.held(state_dir, "giving the lock back"):
+            clean(places_of(options))
+            run_lock.release(state_dir, run, options["result"], options["problem"])
+    return {}
 
 
 if __name__ == "__main__":

@@ -6,15 +6,20 @@ from __future__ import annotations
 import os
 
 PARTIAL = ".part"
+MODE = 0o644  # whatever the umask of the session: users read which CANN their environment belongs to
 
 
 def write(path: str, text: str) -> None:
-    """Write the file, to the disk as well: a power cut may follow. Raises OSError, and then leaves the old content."""
+    """Write the file, to the disk as well: a power cut may follow. Raises OSError, and then leaves the old content.
+
+    Everybody may read it.
+    """
     partial = path + PARTIAL
     try:
         with open(partial, "w", encoding="utf-8") as stream:
             stream.write(text)
             stream.flush()
+            os.fchmod(stream.fileno(), MODE)
             os.fsync(stream.fileno())
         os.replace(partial, path)
     except OSError:

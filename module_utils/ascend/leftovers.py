@@ -62,8 +62,10 @@ def _patterns(places: Places) -> Iterator[Tuple[str, str]]:
     for name in files.names(places.cache_dir):
         if re.fullmatch(_DIGEST, name):
             yield os.path.join(places.cache_dir, name), _PARTIAL
-    yield os.path.join(places.ascend_root, "env"), r"\.building-.+|(?:current|previous)\.part"
-    yield os.path.join(places.ascend_root, "python"), r"\.(?:partial|replaced)-.+"
+    yield os.path.join(places.ascend_root, "env"), r"\.(?:building|removing)-.+|(?:current|previous)\.part"
+    yield os.path.join(places.ascend_root, "python"), r"\.(?:partial|removing|replaced)-.+"
+    for folder in (places.cann_root, os.path.join(places.cann_root, "ascend-toolkit")):
+        yield folder, r"\.removing-.+"
     yield places.state_dir, _PARTIAL
     yield os.path.join(places.state_dir, "manifests"), _PARTIAL
     # Ansible's copy writes beside its target.

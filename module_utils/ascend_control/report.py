@@ -11,13 +11,14 @@ NOBODY = "ascend_nobody"  # the name by which playbooks/plan.yml makes groups wi
 
 
 def refusal_text(refusals: list[dict[str, str]]) -> str:
-    """Return one block a refusal: the problem, wanted, found, next."""
+    """Return one block a refusal: the problem, wanted, found, where (if it says), next."""
     blocks = []
     for refusal in refusals:
+        where = f"\n  where:  {refusal['where']}" if refusal.get("where") else ""
         blocks.append(
             f"{refusal['problem']}\n"
             f"  wanted: {refusal['wanted']}\n"
-            f"  found:  {refusal['found']}\n"
+            f"  found:  {refusal['found']}{where}\n"
             f"  next:   {refusal['remedy']}"
         )
     return "\n".join(blocks)

@@ -60,7 +60,8 @@ class Fault:
 
 
 def killed(point: str, often: bool = False, **more: Any) -> Fault:
-    return Fault(f"module killed at {point}", point, often=often, **more)
+    where = " of a repair" if more.get("repair") else ""
+    return Fault(f"module killed at {point}{where}", point, often=often, **more)
 
 
 MODULE_KILLED = (

@@ -26,6 +26,14 @@ OWN = (
     "/var/log/ascend_seclog",
     "/etc/Ascend",
 )
+# Private folders of installers, which the next change clears away.
+PRIVATE = "/var/tmp/ascend-fleet-*"
+# What the simulated hardware writes anew when its node is started.
+HARDWARE = (
+    *("/etc/ascend_install.info", "/etc/hccn.conf", "/usr/local/bin/npu-smi", "/etc/ssh/ssh_host_ed25519_key"),
+    *("/etc/hosts", "/etc/resolv.conf", "/etc/hostname"),
+    *("/usr/local/Ascend/driver", "/usr/local/Ascend/firmware", "/root/.ssh", "/home/fleet"),
+)
 # What a login, or the test itself, writes.
 NOISE = (
     *("/proc", "/sys", "/dev", "/run", "/tmp", "/root/.ansible", "/etc/ascend-sim"),
@@ -186,9 +194,10 @@ def job_state(node: str) -> str:
     ).strip()
 
 
-def outside(node: str) -> list[str]:
+def outside(node: str, started_again: bool = False) -> list[str]:
     """Path, mode, owner, size, time and target of every file that a change has no business with."""
-    left_out = " -o ".join(f"-path {path}" for path in NOISE + OWN)
+    others = (*NOISE, *OWN, *(HARDWARE if started_again else ()))
+    left_out = " -o ".join(f"-path '{path}'" for path in (*others, PRIVATE))
     kinds = r"-type d -printf '%p %m %U\n' -o -printf '%p %m %U %s %T@ (%l)\n'"
     script = rf"find / -xdev \( {left_out} -o -name __pycache__ \) -prune -o {kinds}"
     return sorted(sh(node, script).splitlines())
@@ -197,9 +206,7 @@ def outside(node: str) -> list[str]:
 def leftovers(node: str) -> list[str]:
     """What a change leaves for a moment, and no longer: private folders, partial files, half-built things, its lock."""
     names = r"-name 'selfgz*' -o -name '*.part' -o -name '.building-*' -o -name '.partial-*' -o -name '.replaced-*'"
-    names += (
-        r" -o -name '.removing-*' -o -name 'ascend-fleet-[0-9]*' -o -name 'stopped-at' -o -path '*/ascend-fleet/run'"
-    )
+    names += r" -o -name '.removing-*' -o -name 'ascend-fleet-[0-9]*' -o -path '*/ascend-fleet/run'"
     found = sh(
         node, rf"find /opt/ascend /usr/local/Ascend /var/cache /var/lib /var/tmp /root /tmp \( {names} \)", False
     )

@@ -76,7 +76,7 @@ def test_every_point_of_the_code_is_in_the_table() -> None:
     # A removal has its own, which tests/unit/test_remove_apply.py goes through.
     points = {point for point in points if not point.startswith("remove.")}
     assert points == {fault.point for fault in FAULTS if fault.point}
-    assert len(FAULTS) >= 40
+    assert len({fault.name for fault in FAULTS}) == len(FAULTS) >= 40
     assert len(MODULE_KILLED) >= 20
 
 
@@ -120,12 +120,12 @@ def arranged(fleet: Fleet, fate: Fate) -> None:
     fault, node = fate.fault, fate.node
     if fate.has_job:
         start_job(node)
-    fate.before = outside(node)
     python = next(path.name for path in (fleet.cache / "depot" / "python").glob("cpython-3.11.*")).split("-")[1]
     if fault.arrange:
         sh(node, fault.arrange.replace("@PYTHON@", python))
     if fault.settings:
         sh(node, "ascend-sim set " + " ".join(fault.settings))
+    fate.before = outside(node, fault.ended == "node")
     if fault.point:
         sh(node, f"echo {fault.point} {'wait' if fault.alone else 'kill'} >{STOP}")
     if fault.mount[1]:
@@ -145,7 +145,10 @@ def mounted(node: str, *argv: str) -> None:
 
 def cure(fleet: Fleet, fate: Fate) -> None:
     fault, node = fate.fault, fate.node
-    sh(node, f"rm -f {STOP}; ascend-sim unset installer >/dev/null; {fault.cure or ':'}")
+    sh(
+        node,
+        f"rm -f {STOP} /var/lib/ascend-fleet/stopped-at; ascend-sim unset installer >/dev/null; {fault.cure or ':'}",
+    )
     if fault.mount[1]:
         pid = image.podman("inspect", "--format", "{{.State.Pid}}", node).strip()
         argv = ["nsenter", "--mount", "--pid", "--target", pid, "umount", fault.mount[1]]
@@ -156,12 +159,13 @@ def bring_about(fleet: Fleet, fates: list[Fate]) -> None:
     """One run for all whose module is ended, or that are refused; one each for those that end the run itself."""
     together = [fate.node for fate in fates if not fate.fault.alone]
     main = fleet.start("site.yml", "--limit", ",".join(together), *ALL_AT_ONCE)
-    for fate in fates:
-        if fate.fault.alone:
-            process = fleet.start("site.yml", "--limit", fate.node, *ALL_AT_ONCE)
-            wait_for(fate.node, process)
-            END[fate.fault.ended](fate.node, process)
-            fate.first = fleet.finish(process)
+    alone = [fate for fate in fates if fate.fault.alone]
+    runs = [fleet.start("site.yml", "--limit", fate.node, *ALL_AT_ONCE) for fate in alone]
+    for fate, process in zip(alone, runs, strict=True):
+        wait_for(fate.node, process)
+        END[fate.fault.ended](fate.node, process)
+    for fate, process in zip(alone, runs, strict=True):
+        fate.first = fleet.finish(process)
     said = fleet.finish(main)
     for fate in fates:
         fate.first = fate.first or said
@@ -180,9 +184,10 @@ def end_run(_node: str, process: subprocess.Popen[str]) -> None:
     os.killpg(process.pid, signal.SIGKILL)
 
 
-def end_node(node: str, _process: subprocess.Popen[str]) -> None:
-    """Off, and on again."""
+def end_node(node: str, process: subprocess.Popen[str]) -> None:
+    """Off, and on again when the run has given it up: a run that still tries to reach it would go on there."""
     image.podman("kill", node)
+    process.wait(WAIT_S)
     image.podman("start", node)
 
 
@@ -199,7 +204,7 @@ def look(fleet: Fleet, fates: list[Fate]) -> None:
     facts = fleet.facts([fate.node for fate in fates])
     for fate in fates:
         fate.after = facts[fate.node]
-        fate.outside = outside(fate.node)
+        fate.outside = outside(fate.node, fate.fault.ended == "node")
         fate.job = job_state(fate.node) if fate.has_job else "not asked for"
         if fate.current:
             fate.works = sh(

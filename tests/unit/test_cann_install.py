@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend.cann import cann_install, cann_layout, manifest
+from ansible.module_utils.ascend.cann import cann_install, cann_layout, installer_needs, manifest
 from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.depot_file import DepotFile
 from ansible.module_utils.ascend.errors import AscendError
@@ -30,7 +30,7 @@ def write(path: Path, text: str = "content\n") -> None:
 @pytest.fixture(autouse=True)
 def _needs(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the installer needs of a machine has its own tests: this one may have no pip3."""
-    monkeypatch.setattr(cann_install.installer_needs, "hold", lambda *_arguments: None)
+    monkeypatch.setattr(installer_needs, "hold", lambda *_arguments: None)
 
 
 class Node:
@@ -227,7 +227,7 @@ def test_a_node_that_lacks_what_the_installer_needs_keeps_what_it_has(
     node.put_toolkit()
     cann_install._record(node.package("toolkit"))
     before = sorted(path for path in node.state.rglob("*"))
-    monkeypatch.setattr(cann_install.installer_needs, "hold", lacks)
+    monkeypatch.setattr(installer_needs, "hold", lacks)
     with pytest.raises(AscendError, match="pip3"):
         cann_install.install(node.package("toolkit"), node.file, Calls())
     assert sorted(path for path in node.state.rglob("*")) == before

@@ -59,6 +59,7 @@ def test_a_refusal_says_all_four() -> None:
         "  found:  NPU 3: Alarm",
         "  next:   npu-smi info",
     ]
+    assert refusal_text([{**REFUSAL, "where": "npu-smi info"}]).splitlines()[3] == "  where:  npu-smi info"
 
 
 @pytest.fixture

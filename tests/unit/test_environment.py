@@ -43,7 +43,7 @@ def depot(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def wanted(depot: Path, tmp_path: Path) -> environment.Wanted:
-    text = (depot / "lock.txt").read_text()
+    text = (depot / "lock-8.0.RC1.txt").read_text()
     return environment.Wanted(
         path=str(tmp_path / "env" / "8.0.RC1-x"),
         release="8.0.RC1",
@@ -431,7 +431,8 @@ def options(wanted: environment.Wanted) -> dict[str, Any]:
     parts = ("url", "sha256", "size_bytes")
     said = {f"{name}_{part}": getattr(file, part) for name, file in files.items() for part in parts}
     rest = {name: value for name, value in wanted.__dict__.items() if name not in files}
-    return {**said, **rest, "state": "present", "current": False, "deep": False}
+    state_dir = os.path.join(os.path.dirname(wanted.cache_dir), "state")
+    return {**said, **rest, "state": "present", "current": False, "deep": False, "state_dir": state_dir}
 
 
 def test_what_cannot_be_removed_is_said(wanted: environment.Wanted, monkeypatch: pytest.MonkeyPatch) -> None:

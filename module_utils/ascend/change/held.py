@@ -23,6 +23,7 @@ from ansible.module_utils.ascend.errors import AscendError
 
 FILE = "changing"
 WAIT_S = 2.0  # for another one that only looks at the lock
+TAKE_S = 15.0  # for another one that takes a run's lock, and may have to end what a dead run left
 LOOK_S = 0.1
 
 Run = Callable[..., Result]
@@ -38,7 +39,7 @@ def held(state_dir: str, what: str) -> Iterator[Run]:
     os.makedirs(state_dir, mode=0o755, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        _lock(handle, path)
+        _lock(handle, path, WAIT_S)
         mine = {"pid": os.getpid(), "started": process.started(os.getpid()), "what": what, "since": now()}
         _write(handle, dict(mine, run=files.mapping(os.path.join(state_dir, journal.RUN)).get("run")))
         points.follow(state_dir)
@@ -73,11 +74,35 @@ def at_work(state_dir: str) -> Dict[str, Any]:
         os.close(handle)
 
 
+@contextmanager
+def alone(state_dir: str) -> Iterator[None]:
+    """Keep out others that take a run's lock: of two that find a dead run's, one would end the other as its leftover.
+
+    The state folder itself is locked for that. Raises AscendError when another one does not come to its end.
+    """
+    os.makedirs(state_dir, mode=0o755, exist_ok=True)
+    handle = os.open(state_dir, os.O_RDONLY)
+    try:
+        _lock(handle, os.path.join(state_dir, FILE), TAKE_S)
+        yield
+        fcntl.flock(handle, fcntl.LOCK_UN)
+    finally:
+        os.close(handle)
+
+
 def end_leftovers(state_dir: str, run: str) -> None:
-    """End what a dead run left at work on this node. Raises AscendError when something cannot be ended."""
+    """End what is at work for the dead run ``run``, or was left by a module that was killed, of whichever run.
+
+    Raises AscendError when something cannot be ended.
+    """
     path = os.path.join(state_dir, FILE)
-    if at_work(state_dir).get("run") != run:
-        return  # of another run, or of none
+    there = at_work(state_dir)
+    if not there or (there.get("run") != run and _alive(there)):
+        return
+    # A module that has just got the lock has not yet written its own name over that of a dead one.
+    time.sleep(LOOK_S)
+    if at_work(state_dir) != there:
+        return
     stuck = process.end(process.holders(path))
     if stuck:
         raise AscendError(
@@ -94,8 +119,8 @@ def now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
-def _lock(handle: int, path: str) -> None:
-    until = time.monotonic() + WAIT_S
+def _lock(handle: int, path: str, wait_s: float) -> None:
+    until = time.monotonic() + wait_s
     while not _try(handle):
         if time.monotonic() > until:
             raise _taken(path)
@@ -104,16 +129,21 @@ def _lock(handle: int, path: str) -> None:
 
 def _taken(path: str) -> AscendError:
     there = files.mapping(path)
-    pid, start = there.get("pid"), there.get("started")
-    alive = isinstance(pid, int) and start is not None and process.started(pid) == start
-    what = there.get("what", "a change")
+    alive = _alive(there)
+    who = "%s, process %s%s" % (there.get("what", "a change"), there.get("pid", "?"), "" if alive else " (dead)")
     return AscendError(
         "another change is at work on this node",
         wanted="one change at a time",
-        found="%s, process %s%s, since %s" % (what, pid, "" if alive else " (dead)", there.get("since", "?")),
+        found="%s, since %s" % (who, there.get("since", "?")),
         where=path,
         remedy="wait for its end" if alive else "run the playbook again: it ends what a dead run left at work",
     )
+
+
+def _alive(there: Dict[str, Any]) -> bool:
+    """Whether the module that wrote this is not known to be dead."""
+    pid = there.get("pid")
+    return not isinstance(pid, int) or process.started(pid) == there.get("started")
 
 
 def _try(handle: int) -> bool:

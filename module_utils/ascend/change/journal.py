@@ -28,7 +28,7 @@ def entries(state_dir: str) -> List[Entry]:
     for line in (files.text(os.path.join(state_dir, FILE)) or "").splitlines():
         try:
             entry = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(entry, dict) and all(isinstance(entry.get(key), str) for key in KEYS):
             found.append({key: entry[key] for key in KEYS})

@@ -7,12 +7,13 @@ import os
 import signal
 import time
 from contextlib import suppress
-from typing import List, Optional
+from typing import Dict, List, Optional
 
 from ansible.module_utils.ascend import files
 
 GRACE_S = 3.0  # between asking a process to end and ending it
 LOOK_S = 0.05
+BOOT_ID = 64  # characters to ask for: the kernel has no memory for large questions to /proc/sys
 
 
 def started(pid: int) -> Optional[int]:
@@ -25,13 +26,30 @@ def started(pid: int) -> Optional[int]:
     return int(fields[19]) if len(fields) > 19 and fields[0] not in ("Z", "X") else None
 
 
+def hidden(pid: int) -> bool:
+    """Whether there is a process of another user that /proc does not show (mounted with hidepid, proc(5))."""
+    try:
+        os.kill(pid, 0)
+    except (OSError, OverflowError) as error:
+        return isinstance(error, PermissionError)
+    return False
+
+
+def kernel_boot() -> str:
+    """Return what names this start of the kernel, to every user."""
+    return (files.text("/proc/sys/kernel/random/boot_id", BOOT_ID) or "").strip()
+
+
 def boot() -> str:
-    """Return what names this start of the machine: another one after each, also of a container."""
-    return "%s:%s" % ((files.text("/proc/sys/kernel/random/boot_id") or "").strip(), started(1))
+    """Return what names this start of the machine: another one after each, also of a container. Asked by root."""
+    return "%s:%s" % (kernel_boot(), started(1))
 
 
 def holders(path: str) -> List[int]:
-    """Return the processes, but for this one, that have the file open."""
+    """Return the processes, but for this one, that keep the file's lock (flock(2)), by themselves or by inheritance.
+
+    One that has the file open to wait for the lock, or that inherited what is locked no more, is none of them.
+    """
     try:
         wanted = os.stat(path)
     except OSError:
@@ -44,21 +62,31 @@ def holders(path: str) -> List[int]:
         for number in files.names(folder):
             with suppress(OSError):
                 there = os.stat(os.path.join(folder, number))
-                if (there.st_dev, there.st_ino) == (wanted.st_dev, wanted.st_ino):
+                if (there.st_dev, there.st_ino) == (wanted.st_dev, wanted.st_ino) and _locked(name, number):
                     found.append(int(name))
                     break
     return found
 
 
+def _locked(pid: str, number: str) -> bool:
+    """Whether a process's open file has a lock: the kernel tells it with the file that has it (proc(5), fdinfo)."""
+    return "FLOCK" in (files.text("/proc/%s/fdinfo/%s" % (pid, number)) or "")
+
+
 def end(pids: List[int]) -> List[int]:
     """End processes, also those that ignore being asked; return those that hang in the kernel, which nothing ends."""
-    left = {pid: started(pid) for pid in pids}
+    left = _same({pid: started(pid) for pid in pids})
     for number in (signal.SIGTERM, signal.SIGKILL):
         for pid in left:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
         until = time.monotonic() + GRACE_S
         while left and time.monotonic() < until:
-            left = {pid: start for pid, start in left.items() if start is not None and started(pid) == start}
             time.sleep(LOOK_S)
+            left = _same(left)
     return sorted(left)
+
+
+def _same(known: Dict[int, Optional[int]]) -> Dict[int, Optional[int]]:
+    """Return those of the processes that are still there, and are the same."""
+    return {pid: start for pid, start in known.items() if start is not None and started(pid) == start}

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from contextlib import suppress
 from typing import Any, Dict, Optional
 
 from ansible.module_utils.ascend import atomic, files
@@ -39,20 +40,19 @@ def take(state_dir: str, holder: Holder, change: Dict[str, str], dead: str = "")
     ``dead`` is a run that the control node knows to be dead. What a dead run left at work on the node is ended, and the
     journal says that it was interrupted. Raises AscendError when a module that belongs to no run is at work.
     """
-    there = read(state_dir)
-    if there and there["run"] != holder["run"]:
-        if not _dead(state_dir, there, dead):
+    with held.alone(state_dir):
+        there = read(state_dir)
+        others = there["run"] if there and there["run"] != holder["run"] else ""
+        if there and others and not _dead(state_dir, there, dead):
             return there
-        held.end_leftovers(state_dir, there["run"])
-    with held.held(state_dir, "taking the lock for a run"):
-        now = read(state_dir)
-        if now and now["run"] not in (holder["run"], (there or now)["run"]):
-            return now  # another run was quicker
-        if now and now["run"] != holder["run"]:
-            journal.append(state_dir, _entry(now, "interrupted", ""))
-        value = dict(holder, node_boot=process.boot(), began=held.now(), **{key: change[key] for key in CHANGE})
-        atomic.write(os.path.join(state_dir, FILE), json.dumps(value, sort_keys=True) + "\n")
-        points.reached("run.taken")
+        held.end_leftovers(state_dir, others)
+        with held.held(state_dir, "taking the lock for a run"):
+            there = read(state_dir)  # its end may have been slow, and just now
+            if there and there["run"] != holder["run"]:
+                _write_down(state_dir, there, "interrupted", "")
+            value = dict(holder, node_boot=process.boot(), began=held.now(), **{key: change[key] for key in CHANGE})
+            atomic.write(os.path.join(state_dir, FILE), json.dumps(value, sort_keys=True) + "\n")
+            points.reached("run.taken")
     return None
 
 
@@ -61,7 +61,7 @@ def release(state_dir: str, run: str, result: str, problem: str) -> None:
     there = read(state_dir)
     if not there or there["run"] != run:
         return
-    journal.append(state_dir, _entry(there, result, problem))
+    _write_down(state_dir, there, result, problem)
     points.reached("run.journalled")
     os.unlink(os.path.join(state_dir, FILE))
 
@@ -71,9 +71,10 @@ def held_by(there: Holder) -> AscendError:
     return AscendError(
         "another run changes this node",
         wanted="one run at a time",
-        found="%s of %s on %s (process %s), since %s"
-        % (there.get("action"), there.get("who"), there.get("control"), there.get("pid"), there.get("began")),
-        remedy="wait for its end, or end it there: kill %s; a run that is dead is recognised" % there.get("pid"),
+        found="%s, started by %s, since %s" % (there.get("action"), there.get("who"), there.get("began")),
+        where="control node %s, process %s" % (there.get("control"), there.get("pid")),
+        remedy="wait for its end, or end it on %s: kill %s; a dead run's lock is taken over, from there at once, from"
+        " another control node %d h after its last step" % (there.get("control"), there.get("pid"), STALE_S // 3600),
     )
 
 
@@ -82,11 +83,17 @@ def _dead(state_dir: str, there: Holder, dead: str) -> bool:
         return True
     if held.at_work(state_dir):
         return False
-    signs = [os.path.join(state_dir, name) for name in (FILE, held.FILE)]
-    newest = max(os.path.getmtime(path) for path in signs if os.path.exists(path))
-    return time.time() - newest > STALE_S
+    signs = [0.0]
+    for name in (FILE, held.FILE):
+        with suppress(FileNotFoundError):
+            signs.append(os.path.getmtime(os.path.join(state_dir, name)))
+    # A sign of life that is to come was given before the clock was set right, nobody knows when.
+    return abs(time.time() - max(signs)) > STALE_S
 
 
-def _entry(there: Holder, result: str, problem: str) -> journal.Entry:
+def _write_down(state_dir: str, there: Holder, result: str, problem: str) -> None:
+    """Write the journal's entry, unless one that was killed while it gave the lock back has done so."""
     known = {key: str(there.get(key, "")) for key in ("began", "who", "control", "run", *CHANGE)}
-    return dict(known, ended=held.now(), result=result, problem=problem)
+    if any(all(entry[key] == known[key] for key in known) for entry in journal.entries(state_dir)):
+        return
+    journal.append(state_dir, dict(known, ended=held.now(), result=result, problem=problem))

@@ -34,7 +34,7 @@ def read_processes(node: Node, listed: Iterable[Process]) -> List[Dict[str, Any]
     for process in listed:
         chips.setdefault(process.pid, []).append([process.npu_id, process.chip_id, process.memory_mb])
         names.setdefault(process.pid, process.name)
-    return [{**_described(node, pid, names[pid]), "chips": chips[pid]} for pid in sorted(chips)]
+    return [{**described(node, pid, names[pid]), "chips": chips[pid]} for pid in sorted(chips)]
 
 
 def read_holders(node: Node) -> List[Dict[str, Any]]:
@@ -52,12 +52,13 @@ def read_holders(node: Node) -> List[Dict[str, Any]]:
             if match:
                 found.setdefault(int(name), set()).add(int(match.group(1)))
     return [
-        {**_described(node, pid, ""), "chips": [[device, None, None] for device in sorted(found[pid])]}
+        {**described(node, pid), "chips": [[device, None, None] for device in sorted(found[pid])]}
         for pid in sorted(found)
     ]
 
 
-def _described(node: Node, pid: int, name: str) -> Dict[str, Any]:
+def described(node: Node, pid: int, name: str = "") -> Dict[str, Any]:
+    """Return a process as ``read_processes`` does, without its chips; ``name`` is what /proc says where it is empty."""
     place = node.path("/proc/%d" % pid)
     command = _command(os.path.join(place, "cmdline"))
     groups = _CONTAINER.search(files.text(os.path.join(place, "cgroup")) or "")

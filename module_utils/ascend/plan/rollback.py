@@ -16,8 +16,9 @@ _WHERE = "/opt/ascend/env"  # where no environment tells another place
 
 
 def rollback(found: Facts, to: str) -> Dict[str, Any]:
-    """Return ``{"target", "refusals", "from"}``; ``to`` is a release, an environment's name, or "" for the previous one.
+    """Return ``{"target", "refusals", "from"}``.
 
+    ``to`` is a release, an environment's name, or "" for the previous one.
     ``target`` is None or ``{"name", "path", "release", "cann_version", "versions", "switch", "lead_latest"}``:
     ``switch`` where another one is current, ``lead_latest`` where CANN's ``latest`` leads to another version.
     """
@@ -64,13 +65,16 @@ def _nothing(problem: str, wanted: str, there: Facts) -> Refusal:
 
 
 def _incomplete(name: str, there: Facts) -> List[Refusal]:
-    count = there["problem_count"] + there["difference_count"]
-    if there["state"] == "complete" and not count:
+    words = [] if there["state"] == "complete" else [str(there["state"])]
+    if there["problem_count"]:
+        words.append(listed(there["problems"], there["problem_count"]))
+    if there["difference_count"]:
+        words.append("%d distributions are not those of its lock" % there["difference_count"])
+    if not words:
         return []
-    found = listed(there["problems"], count) if count else str(there["state"])
     problem = "environment %s is not whole" % name
     remedy = "ansible-playbook site.yml -e ascend_release=%s  # repairs it" % (there["release"] or "RELEASE")
-    return [refusal("env", "rollback", problem, "a complete environment", found, remedy, there["path"])]
+    return [refusal("env", "rollback", problem, "a complete environment", "; ".join(words), remedy, there["path"])]
 
 
 def _without_cann(found: Facts, name: str, version: str) -> List[Refusal]:
@@ -88,9 +92,12 @@ def _without_cann(found: Facts, name: str, version: str) -> List[Refusal]:
     if not lacks:
         return []
     problem = "the CANN of environment %s is not whole" % name
-    release = found["environments"]["all"][name]["release"] or "RELEASE"
-    remedy = "ansible-playbook site.yml -e ascend_release=%s -e cann_allow_downgrade=true" % release
-    return [refusal("cann", "rollback", problem, "CANN %s, complete" % (version or "?"), "; ".join(lacks), remedy)]
+    there = found["environments"]["all"][name]
+    remedy = "ansible-playbook site.yml -e ascend_release=%s -e cann_allow_downgrade=true" % (
+        there["release"] or "RELEASE"
+    )
+    wanted, where = "CANN %s, complete" % (version or "?"), there["cann_home"] or there["path"]
+    return [refusal("cann", "rollback", problem, wanted, "; ".join(lacks), remedy, where)]
 
 
 def _without_cards(found: Facts) -> List[Refusal]:

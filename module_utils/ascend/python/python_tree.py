@@ -154,10 +154,10 @@ def read_environment(path: str, made: Optional[Made] = None, deep: bool = False)
     """Return what an environment is, held to ``made`` or else to its record.
 
     ``{"path", "state", "release", "python", "cann_home", "lock_digest", "distribution_count", "versions",
-    "distributions", "difference", "difference_count", "editable", "commit", "sources", "problems", "problem_count"}``: ``distributions``
-    maps normalised names (PEP 503) to versions; ``difference`` is that of ``Environment.difference``, at most SHOWN of
-    a kind, and empty where nothing says what it was built from; ``sources`` maps the names of the distributions that
-    were built in editable to ``Source.facts``. It is complete when its record is there.
+    "distributions", "difference", "difference_count", "editable", "commit", "sources", "problems", "problem_count"}``:
+    ``distributions`` maps normalised names (PEP 503) to versions; ``difference`` is that of ``Environment.difference``,
+    at most SHOWN of a kind, and empty where nothing says what it was built from; ``sources`` maps the names of the
+    distributions that were built in editable to ``Source.facts``. It is complete when its record is there.
 
     ``deep`` holds every file to the sum in its RECORD.
     """

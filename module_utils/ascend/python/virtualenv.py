@@ -35,7 +35,7 @@ class Interpreter(NamedTuple):
 def read(here: str, place: Place) -> Interpreter:
     """Read the environment in the folder ``here``; ``place`` tells where the node's absolute paths lie."""
     path = os.path.join(here, "bin", "python")
-    program = _resolved(path, place)
+    program = resolved(path, place)
     faults = [_program_fault(path, program)]
     leak = ""
     if os.path.isdir(os.path.join(here, CONDA)):
@@ -105,7 +105,7 @@ def _conda_version(here: str) -> Optional[str]:
     return None
 
 
-def _resolved(path: str, place: Place) -> str:
+def resolved(path: str, place: Place) -> str:
     """Follow a link and the links that it leads to, absolute ones as the node sees them."""
     for _ in range(MOST_LINKS):
         said = files.link(path)

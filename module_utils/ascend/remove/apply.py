@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Remove what was selected, so that an interruption at any line leaves each thing whole, or as a leftover by its name.
+
+An environment and a Python are renamed to ``.removing-<name>`` beside their place first: from then on nothing counts
+them, nobody can start in them, and the next change of any kind clears the rest away. A link goes before that to which
+it leads. CANN's versions go by their own uninstallers. What a release stood on is written down before the first step.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from typing import Any, Callable, Dict, List
+
+from ansible.module_utils.ascend import atomic, files
+from ansible.module_utils.ascend.change import origin, points
+from ansible.module_utils.ascend.command import Result
+from ansible.module_utils.ascend.errors import AscendError
+from ansible.module_utils.ascend.facts import Places
+from ansible.module_utils.ascend.node import Node
+from ansible.module_utils.ascend.python import python_tree
+from ansible.module_utils.ascend.remove import cann, in_use, mounts, survey
+from ansible.module_utils.ascend.remove.chosen import EVERYTHING, Asked
+from ansible.module_utils.ascend.remove.selection import select
+
+Run = Callable[..., Result]
+Row = Dict[str, Any]
+
+
+def apply(node: Node, places: Places, asked: Asked, run: Run, timeout_s: int) -> List[str]:
+    """Remove what ``asked`` selects, with the node's lock held; return notes on what else there is to know.
+
+    ``timeout_s`` is the longest time of each uninstaller. Raises AscendError, also when something came into use
+    meanwhile; may be run again at any point.
+    """
+    there = survey.read(node, places)
+    selection = select(there, asked)
+    if selection["refusals"]:
+        raise AscendError(selection["refusals"][0]["problem"], found=selection["refusals"][0]["found"])
+    rows = selection["remove"]
+    if not rows:
+        return []
+    intent = _intend(node, places, asked, there, rows)
+    uninstallers = cann.Uninstallers(node, places, _python_bin(node, there), run, timeout_s)
+    _unlink_links(node, places, rows)
+    for row in rows:
+        if row["kind"] in ("environment", "Python"):
+            _set_aside(node, row, asked.force)
+        elif row["kind"] == "CANN":
+            _hold_unused(node, row, [row["path"]], asked.force)
+            uninstallers.remove(row["name"], row["path"])
+        elif row["kind"] == "kernels":
+            uninstallers.remove_kernels(*row["name"].split(" "))
+        elif row["kind"] == "state":
+            for name in set(files.names(node.path(row["path"]))).difference(survey.AT_WORK):
+                delete(node, os.path.join(row["path"], name))
+        elif row["path"] != os.path.join(places.state_dir, survey.INTENT):
+            delete(node, row["path"])
+        points.reached("remove." + row["kind"])
+    if intent["versions"]:
+        uninstallers.drop_links(intent["versions"])
+        current = there["environments"].get(there["current"] or "", {}).get("cann")
+        uninstallers.lead_latest(current)
+    _finish(node, places, asked, [row["name"] for row in selection["keep"] if row["kind"] == "CANN"])
+    return uninstallers.notes
+
+
+def delete(node: Node, path: str) -> None:
+    """Remove what lies at a path, if anything does, and nothing that is mounted below it. Raises AscendError."""
+    here = node.path(path)
+    try:
+        if os.path.isdir(here) and not os.path.islink(here):
+            _hold_unmounted(node, here, path)
+            shutil.rmtree(here)
+        elif os.path.lexists(here):
+            os.unlink(here)
+    except OSError as error:
+        raise AscendError(
+            "it cannot be removed",
+            wanted="nothing of it",
+            found=str(error),
+            where=path,
+            remedy="ls -la %s; lsattr -d %s  # then run it again" % (path, path),
+        ) from error
+
+
+def _hold_unmounted(node: Node, here: str, path: str) -> None:
+    points_within = mounts.within(mounts.read(node.path("/proc/self/mountinfo")), os.path.realpath(here))
+    if points_within:
+        raise AscendError(
+            "a file system is mounted in what is to be removed",
+            wanted="nothing mounted there",
+            found=", ".join(points_within),
+            where=path,
+            remedy="umount %s  # then run it again" % points_within[0],
+        )
+
+
+def _intend(node: Node, places: Places, asked: Asked, there: survey.There, rows: List[Row]) -> Dict[str, Any]:
+    """Write down what an interruption would make the next run forget; return it."""
+    going = [there["environments"][row["name"]] for row in rows if row["kind"] == "environment"]
+    before = there["intent"]
+    same = before.get("release") == asked.release
+    intent: Dict[str, Any] = {"schema": 1, "release": asked.release}
+    for key in ("cann", "python"):
+        known = before.get(key) if same and isinstance(before.get(key), list) else []
+        intent[key] = sorted({each[key] for each in going if each[key]} | set(known or []))
+    known = before.get("versions")
+    going_too = set(known) if isinstance(known, list) else set()
+    intent["versions"] = sorted(going_too | {row["name"] for row in rows if row["kind"] == "CANN"})
+    atomic.write(node.path(os.path.join(places.state_dir, survey.INTENT)), json.dumps(intent, sort_keys=True) + "\n")
+    points.reached("remove.begun")
+    return intent
+
+
+def _unlink_links(node: Node, places: Places, rows: List[Row]) -> None:
+    """No link may lead to an environment of which a part is gone."""
+    going = [row["name"] for row in rows if row["kind"] == "environment"]
+    for name in (python_tree.CURRENT, python_tree.PREVIOUS):
+        link = node.path(os.path.join(places.ascend_root, "env", name))
+        if os.path.basename(os.path.normpath(files.link(link) or "")) in going:
+            os.unlink(link)
+    points.reached("remove.unlinked")
+
+
+def _set_aside(node: Node, row: Row, force: bool) -> None:
+    path = row["path"]
+    aside = os.path.join(os.path.dirname(path), survey.REMOVING + os.path.basename(path))
+    _hold_unmounted(node, node.path(path), path)
+    try:
+        os.rename(node.path(path), node.path(aside))
+        points.reached("remove.set-aside")
+        try:
+            _hold_unused(node, row, [path, aside], force)
+        except AscendError:
+            os.rename(node.path(aside), node.path(path))
+            raise
+    except OSError as error:
+        raise AscendError("it cannot be set aside", wanted=aside, found=str(error), where=path) from error
+    delete(node, aside)
+
+
+def _hold_unused(node: Node, row: Row, paths: List[str], force: bool) -> None:
+    """Somebody may have started in it since it was selected. From its old name on nobody can."""
+    users = [] if force else [each for found in in_use.users(node, paths).values() for each in found]
+    if users:
+        raise AscendError(
+            "%s %s is in use since a moment ago" % (row["kind"], row["name"]),
+            wanted="no process that uses it",
+            found="pid %d of %s: %s" % (users[0]["pid"], users[0]["user"], users[0]["command"]),
+            where=row["path"],
+            remedy="wait for its end, then run it again",
+        )
+
+
+def _python_bin(node: Node, there: survey.There) -> str:
+    """Return where CANN's uninstaller finds the Python that its installer was given; "" for the system's."""
+    paths = [os.path.join(each["path"], "bin") for each in there["pythons"].values() if each["ours"]]
+    return next((node.path(path) for path in paths if os.path.isdir(node.path(path))), "")
+
+
+def _finish(node: Node, places: Places, asked: Asked, cann_kept: List[str]) -> None:
+    """Take what goes with the last thing; the state folder last of all, since it tells what is ours."""
+    intent = os.path.join(places.state_dir, survey.INTENT)
+    if asked.mode != EVERYTHING:
+        delete(node, intent)
+        return
+    for part in survey.parts(node, places):  # uninstallers make links and write logs, too
+        if part["ours"] and (part["kind"] == "log" or (part["kind"] == "CANN" and not cann_kept)):
+            delete(node, part["path"])
+    for path in survey.folders(node, places):
+        _remove_empty(node.path(path))
+    points.reached("remove.emptied")
+    for name in (origin.FILE, survey.INTENT):
+        delete(node, os.path.join(places.state_dir, name))
+    delete(node, places.state_dir)
+
+
+def _remove_empty(path: str) -> None:
+    try:
+        os.rmdir(path)
+    except OSError:
+        return  # absent, or others have something in it

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What users have in an environment or in a CANN version: no removal may throw it away unasked.
+
+Results of training lie in a checkout (``src/LLaMA-Factory/saves``), edits beside it (``edited/``), custom operators in
+CANN (``opp/vendors``). What Python writes when it runs is nobody's.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import os
+from typing import Iterable, List, Optional, Set, Tuple
+
+from ansible.module_utils.ascend import files
+from ansible.module_utils.ascend.cann import cann_layout
+from ansible.module_utils.ascend.python import checkout, environment, python_tree, source_record, source_restore
+
+# What uv, wheels and this project put at an environment's top.
+_OURS = ("bin", "include", "lib", "lib64", "share", "etc", "man", "pyvenv.cfg", "CACHEDIR.TAG", ".gitignore", ".lock")
+_JOURNAL = "var"  # of CANN's installers, which is not in their manifest
+
+
+def of_environment(here: str) -> List[str]:
+    """Return the paths, relative to the environment, of what users have in it; a folder stands for what it holds."""
+    own = (*environment.USERS, *_OURS, python_tree.CANN_HOME, ".ascend-fleet*", "*.part", "__pycache__")
+    found = [name for name in files.names(here) if not _matches(name, own) and _holds(os.path.join(here, name))]
+    found += [source_restore.EDITED] if _holds(os.path.join(here, source_restore.EDITED)) else []
+    above, name = os.path.split(environment.SOURCE)
+    others = [other for other in files.names(os.path.join(here, above)) if other != name]
+    found += [os.path.join(above, other) for other in others if _holds(os.path.join(here, above, other))]
+    return found + [os.path.join(environment.SOURCE, path) for path in _of_checkout(here)]
+
+
+def _of_checkout(here: str) -> List[str]:
+    place = os.path.join(here, environment.SOURCE)
+    if not os.path.lexists(place):
+        return []
+    recorded = source_record.load(os.path.join(here, source_record.MANIFEST % environment.NAME))
+    if not recorded or os.path.islink(place):
+        return [os.curdir]
+    edited = [path for path in source_record.edits(place, recorded.files) if os.path.lexists(os.path.join(place, path))]
+    commit = checkout.commit(place)
+    edited += [source_restore.GIT] if commit and commit != recorded.commit else []
+    known = set(recorded.files)
+    return edited + [path for path in _added(place, known, source_record.INSTALLED) if path not in edited]
+
+
+def of_cann(state_dir: str, home: str, version: str) -> List[str]:
+    """Return the paths, relative to a version's folder, of files that none of its installers put there."""
+    names = ["toolkit"] + ["kernels-" + chip for chip in cann_layout.recorded_chips(state_dir, version)]
+    known: Set[str] = set()
+    for name in names:
+        listed = _listed(cann_layout.manifest_path(state_dir, name, version))
+        if listed is None:
+            return [os.curdir]
+        known.update(listed)
+    return _added(home, known, ("__pycache__", "*.pyc", _JOURNAL))
+
+
+def _listed(path: str) -> Optional[Iterable[str]]:
+    """Return the paths of a manifest (its form: cann/manifest.py), None where it cannot be read."""
+    try:
+        with open(path, encoding="utf-8") as stream:
+            lines = [json.loads(line) for line in stream]
+        if lines[0]["schema"] == 1:
+            return list(lines[0]["files"])
+        folders = lines[1]["folders"].items()
+        return [os.path.join(folder, name) for folder, columns in folders for name in columns[0]] + [*lines[1]["links"]]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return None
+
+
+def _added(root: str, known: Set[str], without: Tuple[str, ...]) -> List[str]:
+    """Return what lies below ``root`` and is not known; a folder with nothing known in it as one path."""
+    folders = set()
+    for path in known:
+        folder = os.path.dirname(path)
+        while folder and folder not in folders:
+            folders.add(folder)
+            folder = os.path.dirname(folder)
+    found = []
+    for folder, inner, names in os.walk(root):
+        inside = os.path.relpath(folder, root)
+        within = []
+        for name in sorted(inner + names):
+            path = os.path.normpath(os.path.join(inside, name))
+            if path in known or _matches(name, without):
+                continue
+            if path in folders and name in inner and not os.path.islink(os.path.join(folder, name)):
+                within.append(name)
+            elif _holds(os.path.join(folder, name)):
+                found.append(path)
+        inner[:] = within
+    return found
+
+
+def _holds(path: str) -> bool:
+    """Whether there is a file, a link, or a folder with one in it; a folder that cannot be read may hold some."""
+    if os.path.islink(path) or not os.path.isdir(path):
+        return os.path.lexists(path)
+    refused: List[OSError] = []
+    for folder, inner, names in os.walk(path, onerror=refused.append):
+        if names or any(os.path.islink(os.path.join(folder, name)) for name in inner):
+            return True
+    return bool(refused)
+
+
+def _matches(name: str, patterns: Tuple[str, ...]) -> bool:
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)

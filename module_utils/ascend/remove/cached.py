@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which files of the cache stay: those from which a repair takes what stays, and packages for a change to come."""
+
+from __future__ import annotations
+
+from typing import List, Tuple
+
+from ansible.module_utils.ascend.errors import AscendError
+from ansible.module_utils.ascend.remove.chosen import EVERYTHING, RELEASE, Chosen, Row, row
+from ansible.module_utils.ascend.versions import compare_cann
+
+
+def choose(chosen: Chosen) -> None:
+    """Choose of the cache, when environments, CANN versions and Pythons are chosen."""
+    for each in chosen.there["cache"]:
+        name = ", ".join(each["files"]) or each["name"]
+        if not each["ours"]:
+            if chosen.asked.mode != RELEASE:
+                chosen.kept("cache", each["name"], each, "was not put there by this project")
+            continue
+        needed, reason = _cached(chosen, each)
+        if needed:
+            chosen.kept("cache", name, each, reason)
+        else:
+            chosen.remove.append(row("cache", name, each["path"], reason))
+
+
+def _cached(chosen: Chosen, each: Row) -> Tuple[bool, str]:
+    """Return whether a folder of the cache stays, and why: repairs of what stays take their packages from there."""
+    there, asked = chosen.there, chosen.asked
+    if asked.mode == EVERYTHING:
+        return False, "taken from the depot by this project"
+    if not each["files"]:
+        return False, "empty, left by an interrupted run"
+    owner, stays = _owner(chosen, each)
+    if stays:
+        return True, "for repairs of " + owner
+    if asked.mode == RELEASE:
+        gone = owner in ("CANN " + asked.release, *_owners_removed(chosen))
+        return not gone, "of release " + asked.release if gone else "not of release " + asked.release
+    if each["cann"] and _is_to_come(each["cann"][0], list(there["cann"])):
+        return True, "CANN %s is not installed yet" % each["cann"][0]
+    return False, "nothing that stays needs it"
+
+
+def _owner(chosen: Chosen, each: Row) -> Tuple[str, bool]:
+    """Return what a folder of the cache is for, and whether that is there and stays; "" where nobody knows."""
+    there = chosen.there
+    for version in each["cann"]:
+        stays = version in there["cann"] and version not in chosen.removed("CANN")
+        return "CANN " + version, stays
+    for version, python in sorted(there["pythons"].items()):
+        if python["archive"][:16] == each["name"]:
+            return "Python " + version, version not in chosen.removed("Python")
+    removed = chosen.removed("environment")
+    owners = [name for name, one in sorted(there["environments"].items()) if (one["source"] or "")[:16] == each["name"]]
+    if owners:
+        staying = [name for name in owners if name not in removed]
+        return (staying or owners)[0], bool(staying)
+    if any(name.split("-")[0].split(".")[0] == "uv" for name in each["files"]):
+        return "environments", any(one["ours"] and name not in removed for name, one in there["environments"].items())
+    return "", False
+
+
+def _owners_removed(chosen: Chosen) -> List[str]:
+    return [
+        *("CANN " + version for version in chosen.removed("CANN")),
+        *("Python " + version for version in chosen.removed("Python")),
+        *chosen.removed("environment"),
+    ]
+
+
+def _is_to_come(version: str, installed: List[str]) -> bool:
+    """Whether a package is of a newer version than all that are installed: taken for a change that is to come."""
+    try:
+        return all(compare_cann(version, other) > 0 for other in installed)
+    except AscendError:
+        return False

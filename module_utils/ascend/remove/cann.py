@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Take a CANN version away by its own uninstaller, and lead ``latest`` to one that remains."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import shutil
+from typing import Any, Callable, List, Optional
+
+from ansible.module_utils.ascend import files
+from ansible.module_utils.ascend.cann import cann_install, cann_layout
+from ansible.module_utils.ascend.change import points
+from ansible.module_utils.ascend.command import Result
+from ansible.module_utils.ascend.errors import AscendError
+from ansible.module_utils.ascend.facts import Places
+from ansible.module_utils.ascend.node import Node
+from ansible.module_utils.ascend.remove import survey
+from ansible.module_utils.ascend.versions import compare_cann
+
+Run = Callable[..., Result]
+
+
+class Uninstallers:
+    """The uninstallers of one node; ``notes`` are what they left to tell."""
+
+    def __init__(self, node: Node, places: Places, python_bin: str, run: Run, timeout_s: int) -> None:
+        self.root = node.path(places.cann_root)
+        self.state_dir = node.path(places.state_dir)
+        self.tree = cann_layout.Tree(self.root, self.state_dir, node.root)
+        self.places = {"root": self.root, "state_dir": self.state_dir, "tmp_dir": node.path(places.tmp_dir)}
+        self.places["cache_dir"] = node.path(places.cache_dir)
+        self.python_bin = python_bin
+        self.run = run
+        self.timeout_s = timeout_s
+        self.notes: List[str] = []
+
+    def remove(self, version: str, path: str) -> None:
+        """Remove a toolkit and its kernels. Raises AscendError.
+
+        Where the uninstaller was itself interrupted, or leaves something, the folder is removed: what lies in it came
+        with the version.
+        """
+        home = self.tree.home(version)
+        try:
+            if files.names(home):
+                cann_install.uninstall(self._package("toolkit", version), self.run)
+        except AscendError as error:
+            self.notes.append(
+                "CANN %s: its folder %s was removed, since its uninstaller did not: %s" % (version, path, error)
+            )
+        points.reached("remove.uninstalled")
+        aside = os.path.join(os.path.dirname(home), survey.REMOVING + os.path.basename(home))
+        try:
+            if os.path.lexists(home):
+                shutil.rmtree(aside, ignore_errors=True)
+                os.rename(home, aside)
+                shutil.rmtree(aside)
+            self._drop_manifests(version)
+        except OSError as error:
+            raise AscendError(
+                "what CANN's uninstaller left cannot be removed",
+                wanted="nothing of CANN %s" % version,
+                found=str(error),
+                where=path,
+                remedy="ls -la %s; lsattr -d %s  # then run it again" % (path, path),
+            ) from error
+
+    def remove_kernels(self, version: str, chip: str) -> None:
+        """Remove the kernels that were put beside somebody else's toolkit. Raises AscendError."""
+        cann_install.uninstall(self._package("kernels", version, chip), self.run)
+
+    def lead_latest(self, wanted_home: Optional[str]) -> None:
+        """Lead ``latest`` to a version that remains, where it leads to none: that of ``wanted_home``, or the newest."""
+        versions = [version for version in self.tree.versions() if files.names(self.tree.home(version))]
+        if not versions or self.tree.running().version in versions:
+            return
+        known = [version for version in versions if self.tree.shown(self.tree.home(version)) == wanted_home]
+        version = known[0] if known else sorted(versions, key=functools.cmp_to_key(_compare))[-1]
+        package = self._package("toolkit", version)
+        script = cann_install.relink_script(package)
+        words = "CANN %s has no %s" % (version, cann_install.RELINK)
+        try:
+            if script:
+                cann_install.make_running(package, script, self.run)
+                self.notes.append("CANN's latest leads to %s now" % version)
+                return
+        except AscendError as error:
+            words = str(error)
+        remedy = "sessions that source its common set_env.sh find none; ascend-env does"
+        self.notes.append("CANN's latest leads to no version now, since %s: %s" % (words, remedy))
+
+    def _package(self, kind: str, version: str, chip: Optional[str] = None) -> cann_install.Package:
+        more: Any = self.places
+        return cann_install.Package(
+            kind=kind, version=version, chip=chip, python_bin=self.python_bin or None, timeout_s=self.timeout_s, **more
+        )
+
+    def _drop_manifests(self, version: str) -> None:
+        chips = ["kernels-" + chip for chip in cann_layout.recorded_chips(self.state_dir, version)]
+        for name in [*chips, "toolkit"]:
+            path = cann_layout.manifest_path(self.state_dir, name, version)
+            if os.path.exists(path):
+                os.unlink(path)
+
+    def drop_links(self, versions: List[str]) -> None:
+        """Remove links such as ``8.0`` to these versions, where they lead to nothing now."""
+        folder = os.path.join(self.root, "ascend-toolkit")
+        for name in files.names(folder):
+            path = os.path.join(folder, name)
+            said = files.link(path)
+            dangles = said and os.path.basename(said) in versions and not os.path.exists(path)
+            if dangles and re.fullmatch(r"\d+\.\d+", name):
+                os.unlink(path)
+
+
+def _compare(one: str, other: str) -> int:
+    """A version that nobody can order counts as old."""
+    try:
+        return compare_cann(one, other)
+    except AscendError:
+        return (one > other) - (one < other)

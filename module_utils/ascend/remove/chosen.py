@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a removal chooses, row by row: what goes, what stays, and what speaks against what was asked for."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, NamedTuple
+
+from ansible.module_utils.ascend.plan.forms import Refusal, listed, refusal
+
+PRUNE, RELEASE, EVERYTHING = "prune", "release", "everything"
+# In this order things go: never what is needed by something that is still whole.
+ORDER = (
+    "leftover",
+    "cache",
+    "link",
+    "program",
+    "environment",
+    "kernels",
+    "CANN",
+    "Python",
+    "CANN's file",
+    "log",
+    "state",
+)
+COMPONENT = {"environment": "env", "CANN": "cann", "kernels": "cann", "Python": "python"}
+_WANTED = {
+    "mounted": "nothing mounted there",
+    "current": "another one current",
+    "in-use": "no process that uses it",
+    "users-files": "only what came with it",
+}
+_FORCE = "-e remove_force=true removes it all the same"
+
+There = Dict[str, Any]
+Row = Dict[str, Any]
+
+
+class Asked(NamedTuple):
+    """What is asked: a ``release`` (else ""), or ``everything``.
+
+    ``keep`` is how many environments pruning leaves beside the current one; ``force`` goes on although something is
+    current, in use or holds users' files.
+    """
+
+    release: str = ""
+    everything: bool = False
+    keep: int = 2
+    force: bool = False
+
+    @property
+    def mode(self) -> str:
+        return EVERYTHING if self.everything else RELEASE if self.release else PRUNE
+
+    def words(self) -> str:
+        """Return what is asked, for a journal."""
+        return {EVERYTHING: "everything", RELEASE: "release " + self.release, PRUNE: "what is old"}[self.mode]
+
+
+class _Obstacle(NamedTuple):
+    check: str
+    problem: str  # "it is current"
+    found: str
+    remedy: str
+
+
+class Chosen:
+    """Collects the rows of a selection."""
+
+    def __init__(self, there: There, asked: Asked) -> None:
+        self.there = there
+        self.asked = asked
+        self.remove: List[Row] = []
+        self.keep: List[Row] = []
+        self.refusals: List[Refusal] = []
+
+    def wanted(self, kind: str, name: str, each: Row, reason: str) -> None:
+        """Remove it, unless something speaks against that."""
+        obstacles = self._obstacles(kind, name, each)
+        if not obstacles:
+            self.remove.append(row(kind, name, each["path"], reason))
+        elif self.asked.mode == PRUNE:
+            self.kept(kind, name, each, "; ".join(_kept_because(obstacle) for obstacle in obstacles))
+        else:
+            self.remove.append(row(kind, name, each["path"], reason))
+            self.refusals += [_refusal(kind, name, each["path"], obstacle) for obstacle in obstacles]
+
+    def kept(self, kind: str, name: str, each: Row, reason: str) -> None:
+        self.keep.append(row(kind, name, each["path"], reason))
+
+    def removed(self, kind: str) -> List[str]:
+        return [each["name"] for each in self.remove if each["kind"] == kind]
+
+    def _obstacles(self, kind: str, name: str, each: Row) -> List[_Obstacle]:
+        """What nothing overrides comes first: a mounted file system is neither ours nor part of what lies there."""
+        path, found = each["path"], []
+        if self.there["mounts"].get(path):
+            points = self.there["mounts"][path]
+            found.append(_Obstacle("mounted", "a file system is mounted in it", listed(points), "umount " + points[0]))
+        if self.asked.force:
+            return found
+        if kind == "environment" and name == self.there["current"]:
+            remedy = "playbooks/rollback.yml leads back to another one; " + _FORCE
+            found.append(_Obstacle("current", "it is current", "jobs start in it", remedy))
+        users = self.there["processes"].get(path)
+        if users:
+            found.append(_Obstacle("in-use", "processes use it", _users(users), "wait for their end; " + _FORCE))
+        if each.get("belongings"):
+            words = "%s in %s" % (listed(each["belongings"]), path)
+            found.append(_Obstacle("users-files", "it holds users' files", words, "move them; " + _FORCE))
+        return found
+
+
+def row(kind: str, name: str, path: str, reason: str) -> Row:
+    """Return one thing that goes or stays; its size is measured later."""
+    return {"kind": kind, "name": name, "path": path, "size_mb": 0.0, "reason": reason}
+
+
+def _kept_because(obstacle: _Obstacle) -> str:
+    return "%s (%s)" % (obstacle.problem, obstacle.found)
+
+
+def _refusal(kind: str, name: str, path: str, obstacle: _Obstacle) -> Refusal:
+    problem = "%s %s is not removed: %s" % (kind, name, obstacle.problem)
+    wanted, found, remedy = _WANTED[obstacle.check], obstacle.found, obstacle.remedy
+    return refusal(COMPONENT[kind], obstacle.check, problem, wanted, found, remedy, where=path, subject=name)
+
+
+def _users(processes: List[Dict[str, Any]]) -> str:
+    words = []
+    for each in processes:
+        command: str = each["command"] or each["name"]
+        words.append("pid %d of %s: %s (%s)" % (each["pid"], each["user"], command, each["how"]))
+    return listed(words)

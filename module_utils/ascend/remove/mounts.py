@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where file systems are mounted, for one process's view of the machine: proc(5), /proc/<pid>/mountinfo.
+
+Two containers see the same file under two names, and two files under the same: the file system's device and the path in
+it are one name for all.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import List, NamedTuple, Tuple
+
+from ansible.module_utils.ascend import files
+from ansible.module_utils.ascend.cann.cann_layout import is_in
+
+
+class Mount(NamedTuple):
+    """The folder ``root`` of the file system ``device`` ("8:1") is seen at ``point``."""
+
+    point: str
+    device: str
+    root: str
+
+
+def read(path: str) -> List[Mount]:
+    """Return the mounts that a mountinfo file tells, in its order: of two at one point the later one is seen."""
+    found = []
+    for line in (files.text(path) or "").splitlines():
+        fields = line.split(" ")
+        if len(fields) > 5:
+            found.append(Mount(_plain(fields[4]), fields[2], _plain(fields[3])))
+    return found
+
+
+def place(mounts: List[Mount], path: str) -> Tuple[str, str]:
+    """Return (device, path in its file system) of an absolute path; ("", path) where no mount is known."""
+    best = Mount("", "", "")
+    for mount in mounts:
+        if is_below(path, mount.point) and len(mount.point) >= len(best.point):
+            best = mount
+    return best.device, _joined(best.root, path[len(best.point.rstrip("/")) :]) if best.point else path
+
+
+def seen_at(mounts: List[Mount], device: str, path: str) -> List[str]:
+    """Return the paths at which a folder of a file system, or a part of it, is mounted."""
+    found = []
+    for mount in mounts:
+        if mount.device != device:
+            continue
+        if is_below(path, mount.root):
+            found.append(_joined(mount.point, path[len(mount.root.rstrip("/")) :]))
+        elif is_below(mount.root, path):
+            found.append(mount.point)
+    return found or ([] if device else [path])
+
+
+def within(mounts: List[Mount], folder: str) -> List[str]:
+    """Return where something is mounted at or below a folder: what lies there is not the folder's."""
+    return sorted({mount.point for mount in mounts if is_below(mount.point, folder)})
+
+
+def is_below(path: str, folder: str) -> bool:
+    """Whether a path is a folder or lies below it, by the names alone."""
+    return folder == "/" or is_in(path, folder)
+
+
+def _joined(folder: str, rest: str) -> str:
+    return os.path.join(folder, rest.lstrip("/")).rstrip("/") or "/"
+
+
+def _plain(text: str) -> str:
+    r"""A blank is written ``\040``."""
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match.group(1), 8)), text)

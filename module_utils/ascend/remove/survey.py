@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What lies on a node of which a removal has to decide: whose it is, what needs it, what speaks against its end."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any, Dict, List, Optional, Tuple
+
+from ansible.module_utils.ascend import files, leftovers
+from ansible.module_utils.ascend.cann import cann_layout
+from ansible.module_utils.ascend.change import held, origin, points, run_lock
+from ansible.module_utils.ascend.facts import ASCEND_ENV, Places
+from ansible.module_utils.ascend.node import Node
+from ansible.module_utils.ascend.python import environment, python_tree, source_record
+from ansible.module_utils.ascend.remove import belongings, in_use, mounts
+
+REMOVING = ".removing-"  # and the name: what is being removed, beside its place
+INTENT = "removing.json"  # in the state folder while a removal is at work
+# Of a change that is at work, not of what was put on the node.
+AT_WORK = (held.FILE, run_lock.FILE, origin.FILE, INTENT, points.FILE, points.WAITING)
+_NAME = re.compile(r"(.+?)-[0-9a-f]{12}(?:-[0-9a-f]{8})?")  # <release>-<lock digest>[-<sources>]
+_PACKAGE = re.compile(r"Ascend-cann-(?:toolkit|kernels-.+?)_(.+?)_linux.*")
+_CACHED = re.compile(r"[0-9a-f]{16}")  # a folder of the cache: depot_file.py
+INSTALLERS_INFO = "/etc/Ascend/ascend_cann_install.info"
+INSTALLERS_LOGS = "/var/log/ascend_seclog"
+_LOG = re.compile(r"ascend_(?:toolkit|kernels_.+)_install(?:_bak)?\.log")
+
+There = Dict[str, Any]
+
+
+def read(node: Node, places: Places) -> There:
+    """Return what ``selection.select`` decides of; paths are the node's own.
+
+    ``environments`` (name -> path, release, cann, python, made_s, complete, ours, source, belongings), ``current`` and
+    ``previous`` (names, None), ``cann`` (version -> path, ours, kernels, belongings), ``pythons`` (version -> path,
+    ours, archive), ``cache`` (name, path, files, cann, ours), ``leftovers`` (paths), ``parts`` (see there), ``intent``
+    (of a removal that was interrupted), ``processes`` and ``mounts`` (path -> who uses it, where something is mounted).
+    """
+    env = os.path.join(places.ascend_root, "env")
+    facts = python_tree.read_environments(node, env)[0]
+    there: There = {
+        "environments": {name: _environment(node, name, facts["all"][name]) for name in facts["all"]},
+        "current": _leads(node, os.path.join(env, python_tree.CURRENT)),
+        "previous": _leads(node, os.path.join(env, python_tree.PREVIOUS)),
+        "cann": _cann(node, places),
+        "pythons": _pythons(node, places),
+        "cache": _cache(node, places),
+        "leftovers": _leftovers(node, places),
+        "parts": parts(node, places),
+        "intent": files.mapping(node.path(os.path.join(places.state_dir, INTENT))),
+    }
+    paths = [each["path"] for kind in ("environments", "cann", "pythons") for each in there[kind].values()]
+    mounted = mounts.read(node.path("/proc/self/mountinfo"))
+    within = {path: mounts.within(mounted, os.path.realpath(node.path(path))) for path in paths}
+    there["mounts"] = {path: found for path, found in within.items() if found}
+    there["processes"] = in_use.users(node, paths)
+    return there
+
+
+def _leads(node: Node, link: str) -> Optional[str]:
+    """Return the name of that to which a link beside the environments leads, also where that is gone."""
+    said = files.link(node.path(link))
+    return os.path.basename(os.path.normpath(said)) if said else None
+
+
+def _environment(node: Node, name: str, facts: There) -> There:
+    here = node.path(facts["path"])
+    record = os.path.join(here, python_tree.RECORD)
+    said = files.mapping(record)
+    match = _NAME.fullmatch(name)
+    release = said.get("release")
+    source = source_record.load(os.path.join(here, source_record.MANIFEST % environment.NAME))
+    return {
+        "path": facts["path"],
+        "release": release if isinstance(release, str) else match.group(1) if match else None,
+        "cann": facts["cann_home"],
+        "python": facts["python"],
+        "made_s": _time(record) or _time(here),
+        "complete": facts["state"] == "complete",
+        "ours": facts["state"] == "complete" or bool(match),
+        "source": source.archive if source else None,
+        "belongings": belongings.of_environment(here),
+    }
+
+
+def _time(path: str) -> int:
+    try:
+        return int(os.stat(path).st_mtime)
+    except OSError:
+        return 0
+
+
+def _cann(node: Node, places: Places) -> There:
+    state_dir = node.path(places.state_dir)
+    tree = cann_layout.Tree(node.path(places.cann_root), state_dir, node.root)
+    before = files.mapping(os.path.join(state_dir, origin.FILE)).get("cann")
+    before = before if isinstance(before, dict) else {}
+    found = {}
+    for version in tree.versions():
+        home = tree.home(version)
+        ours = os.path.exists(cann_layout.manifest_path(state_dir, "toolkit", version)) and version not in before
+        if not ours and not files.names(home):
+            continue  # an empty folder is what some uninstallers leave
+        chips = cann_layout.recorded_chips(state_dir, version)
+        found[version] = {
+            "path": tree.shown(home),
+            "ours": ours,
+            # Kernels that this project put beside somebody else's toolkit.
+            "kernels": chips if version in before and not before[version] else [],
+            "belongings": belongings.of_cann(state_dir, home, version) if ours else [],
+        }
+    return found
+
+
+def _pythons(node: Node, places: Places) -> There:
+    root = os.path.join(places.ascend_root, "python")
+    found = {}
+    for version in python_tree.read_pythons(node.path(root)):
+        path = os.path.join(root, version)
+        record = files.mapping(node.path(os.path.join(path, python_tree.RECORD)))
+        ours = record.get("version") == version and not os.path.islink(node.path(path))
+        found[version] = {"path": path, "ours": ours, "archive": str(record.get("sha256"))}
+    return found
+
+
+def _cache(node: Node, places: Places) -> List[There]:
+    found = []
+    for name in files.names(node.path(places.cache_dir)):
+        path = os.path.join(places.cache_dir, name)
+        held_files = files.names(node.path(path))
+        packages = [match.group(1) for match in map(_PACKAGE.fullmatch, held_files) if match]
+        ours = bool(_CACHED.fullmatch(name)) and not os.path.islink(node.path(path))
+        found.append({"name": name, "path": path, "files": held_files, "cann": packages[:1], "ours": ours})
+    return found
+
+
+def _leftovers(node: Node, places: Places) -> List[str]:
+    """Those that every change clears away, what an interrupted removal left, and manifests of what is not there."""
+    tree = cann_layout.Tree(node.path(places.cann_root), node.path(places.state_dir), node.root)
+    on_node = Places(*(node.path(place) for place in places_of(places)))
+    found = [tree.shown(path) for path in leftovers.leftovers(on_node)]
+    toolkits = os.path.join(places.cann_root, "ascend-toolkit")
+    env, python = (os.path.join(places.ascend_root, name) for name in ("env", "python"))
+    for folder in (env, python, toolkits, places.cann_root):
+        found += [os.path.join(folder, name) for name in files.names(node.path(folder)) if name.startswith(REMOVING)]
+    manifests = os.path.join(places.state_dir, "manifests")
+    gone = re.compile(r"(?:toolkit|kernels-[^-]+)-(.+)\.json")
+    for name in files.names(node.path(manifests)):
+        match = gone.fullmatch(name)
+        if match and not os.path.isdir(tree.home(match.group(1))):
+            found.append(os.path.join(manifests, name))
+    intent = os.path.join(places.state_dir, INTENT)
+    found += [intent] if os.path.exists(node.path(intent)) else []
+    return sorted(set(found))
+
+
+def places_of(places: Places) -> Tuple[str, str, str, str, str]:
+    """Return the places in the order of their fields."""
+    return places.cann_root, places.ascend_root, places.cache_dir, places.state_dir, places.tmp_dir
+
+
+def parts(node: Node, places: Places) -> List[There]:
+    """Return what else there is of the project's and of CANN's installers', as ``{"kind", "name", "path", "ours"}``.
+
+    The project's own places are ours. What CANN's installers put elsewhere is, where its folder was absent before the
+    first change, as ``origin.json`` tells; without that file nothing of it is.
+    """
+    env = os.path.join(places.ascend_root, "env")
+    found = [("link", os.path.join(env, name), True) for name in (python_tree.PREVIOUS, python_tree.CURRENT)]
+    found.append(("program", ASCEND_ENV, True))
+    absent = files.mapping(node.path(os.path.join(places.state_dir, origin.FILE))).get("absent")
+    absent = absent if isinstance(absent, list) else []
+    toolkits = os.path.join(places.cann_root, "ascend-toolkit")
+    ours = toolkits in absent
+    found += [("CANN", os.path.join(toolkits, name), ours) for name in ("latest", "set_env.sh")]
+    for name in files.names(node.path(toolkits)):
+        if re.fullmatch(r"\d+\.\d+", name) and os.path.islink(node.path(os.path.join(toolkits, name))):
+            found.append(("CANN", os.path.join(toolkits, name), ours))
+    found.append(("CANN", INSTALLERS_INFO, os.path.dirname(INSTALLERS_INFO) in absent))
+    for name in files.names(node.path(INSTALLERS_LOGS)):
+        if _LOG.fullmatch(name):
+            found.append(("log", os.path.join(INSTALLERS_LOGS, name), INSTALLERS_LOGS in absent))
+    found.append(("state", places.state_dir, True))
+    return [
+        {"kind": kind, "name": os.path.basename(path), "path": path, "ours": mine}
+        for kind, path, mine in found
+        if os.path.lexists(node.path(path))
+    ]
+
+
+def folders(node: Node, places: Places) -> List[str]:
+    """Return the folders, the inner ones first, that go with the last thing in them."""
+    absent = files.mapping(node.path(os.path.join(places.state_dir, origin.FILE))).get("absent")
+    there = [os.path.join(places.ascend_root, name) for name in ("env", "python")]
+    for path in (
+        places.ascend_root,
+        os.path.join(places.cann_root, "ascend-toolkit"),
+        places.cann_root,
+        os.path.dirname(INSTALLERS_INFO),
+        INSTALLERS_LOGS,
+    ):
+        if isinstance(absent, list) and path in absent:
+            there.append(path)
+    return [*there, places.cache_dir]
