@@ -85,7 +85,8 @@ def environment(root: Path, pins: dict[str, str], name: str = NAME) -> Path:
     for pin, version in pins.items():
         distribution(site, pin, version)
     (place / ".cann_home").write_text(HOME + "\n")
-    record = {"schema": 2, "lock_digest": "0123456789ab", "cann_home": HOME, "python": PYTHON, "distributions": pins}
+    record = {"schema": 2, "release": "8.0.RC1", "lock_digest": "0123456789ab", "cann_home": HOME, "python": PYTHON}
+    record["distributions"] = pins
     (place / ".ascend-fleet.json").write_text(json.dumps({**record, "editable": {}, "corrected": {}}))
     return place
 

@@ -68,14 +68,16 @@ def installed(found: dict[str, Any]) -> dict[str, str]:
     kinds = sorted({f"{device['name']} {device['hbm_total_mb'] or 0} MB" for device in devices})
     current = environments["all"].get(environments["current"] or "", {"versions": {}, "python": "absent"})
     names = ("torch", "torch-npu", "deepspeed", "llamafactory")
-    packages = ["toolkit " + _state(cann["versions"].get(cann["latest"] or "", {}).get("toolkit"))]
-    kernels = cann["versions"].get(cann["latest"] or "", {}).get("kernels", {})
+    # That of the environment; where there is none, the one that sessions find.
+    version = str(current.get("cann_home") or cann["latest"] or "").rpartition("/")[2]
+    packages = ["toolkit " + _state(cann["versions"].get(version, {}).get("toolkit"))]
+    kernels = cann["versions"].get(version, {}).get("kernels", {})
     packages += [f"kernels-{chip} {_state(package)}" for chip, package in sorted(kernels.items())]
     return {
         "cards": f"{len(devices)} x {', '.join(kinds) or 'none'}",
         "driver": found["npu"]["driver_version"] or found["driver"]["version"] or "absent",
         "firmware": found["driver"]["firmware_version"] or "unknown",
-        "CANN": f"{cann['latest'] or 'absent'}: {', '.join(packages)}",
+        "CANN": f"{version or 'absent'}: {', '.join(packages)}",
         "Python": current["python"] or "absent",
         "environment": environments["current"] or "absent",
         **{name: current["versions"].get(name, "absent") for name in names},

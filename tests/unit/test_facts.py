@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from ansible.module_utils.ascend import facts
+from ansible.module_utils.ascend.change import journal
 from ansible.module_utils.ascend.node import bounded, finding
 from ansible.module_utils.ascend.python import lock, python_tree
 
@@ -66,8 +67,9 @@ def test_an_empty_machine_is_described_and_not_refused(tmp_path: Path) -> None:
     found = facts.collect(node(tmp_path, names=()), PLACES, ["all"], 5)
     assert set(found) == {
         "schema", "findings", "system", "npu", "driver", "network", "cann", "pythons", "system_pythons", "environments",
-        "ascend_env",
+        "ascend_env", "changes",
     }  # fmt: skip
+    assert found["changes"] == {"running": None, "last": None}
     assert found["cann"]["versions"] == {}
     places = {PLACES.cann_root, PLACES.ascend_root, PLACES.cache_dir, PLACES.tmp_dir, PLACES.state_dir}
     assert set(found["system"]["disk"]) == places | {facts.ETC, "/usr/local/bin"}
@@ -77,10 +79,24 @@ def test_an_empty_machine_is_described_and_not_refused(tmp_path: Path) -> None:
         assert all(one[key] for key in ("subset", "name", "problem", "wanted", "found", "remedy")), one
 
 
+def test_what_is_changed_and_what_was(tmp_path: Path) -> None:
+    state_dir = tmp_path / PLACES.state_dir.lstrip("/")
+    state_dir.mkdir(parents=True)
+    running = {"began": "now", "who": "ops", "control": "ctl", "run": "two", "action": "stage", "from": "a", "to": "b"}
+    (state_dir / "run").write_text(json.dumps({**running, "pid": 4711, "boot": "x"}))
+    for run in ("zero", "one"):
+        journal.append(str(state_dir), {**dict.fromkeys(journal.KEYS, ""), "run": run})
+    found = facts.collect(node(tmp_path), PLACES, ["system"], 5)["changes"]
+    assert found == {"running": running, "last": {**dict.fromkeys(journal.KEYS, ""), "run": "one"}}
+    for name in ("run", "journal.jsonl"):
+        (state_dir / name).write_text("[" * 100_000)
+    assert facts.collect(node(tmp_path), PLACES, ["system"], 5)["changes"] == {"running": None, "last": None}
+
+
 @pytest.mark.parametrize(
     ("subset", "keys"),
     [
-        ("system", {"system"}),
+        ("system", {"system", "changes"}),
         ("npu", {"npu", "driver"}),
         ("network", {"npu", "driver", "network"}),
         ("links", {"npu", "driver", "network"}),

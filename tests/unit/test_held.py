@@ -357,10 +357,11 @@ def test_takers_are_alone(state: str, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_process_and_its_start() -> None:
     child = subprocess.Popen(["sleep", "600"])
     start = process.started(child.pid)
-    assert isinstance(start, int)
     own = process.started(os.getpid())
+    assert start is not None
     assert own is not None
-    assert start >= own
+    up_s = float(Path("/proc/uptime").read_text().split()[0])
+    assert 0 < own <= start <= (up_s + 1) * os.sysconf("SC_CLK_TCK")
     child.kill()
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
     assert process.started(child.pid) is None, "not yet buried"
@@ -395,6 +396,15 @@ def test_what_is_gone_needs_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "kill", lambda *_: pytest.fail("its number may be another's by now"))
     assert process.end([child.pid]) == []
     assert process.end([]) == []
+
+
+def test_what_has_its_number_by_now_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    starts = iter(range(100))
+    asked: list[int] = []
+    monkeypatch.setattr(process, "started", lambda _pid: next(starts))
+    monkeypatch.setattr(os, "kill", lambda _pid, number: asked.append(number))
+    assert process.end([4711]) == []
+    assert asked == []
 
 
 def test_a_process_of_another_user_is_hidden(monkeypatch: pytest.MonkeyPatch) -> None:

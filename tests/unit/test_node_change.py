@@ -101,6 +101,23 @@ def test_a_node_may_be_begun_beside_jobs(options: dict[str, Any], tmp_path: Path
     assert result == {"begun": True, "processes": [], "taken_by": {}}
 
 
+@pytest.mark.parametrize(("looks", "begun"), [(0, True), (2, True), (100, False)])
+def test_a_node_may_be_waited_for(
+    options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, looks: int, begun: bool
+) -> None:
+    left, slept, passed = [[{"pid": 4711}]] * looks + [[]] * 100, [], [1000.0]
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        passed[0] += seconds
+
+    monkeypatch.setattr(node_change, "read_npu", lambda *_: ({"processes": left.pop(0)}, []))
+    monkeypatch.setattr(node_change, "time", SimpleNamespace(monotonic=lambda: passed[0], sleep=sleep))
+    result = begin(options, tmp_path, wait_s=25)
+    assert (result["begun"], bool(result["processes"])) == (begun, not begun)
+    assert slept == ([node_change.LOOK_S] * looks if begun else [10.0, 10.0, 5.0])
+
+
 def test_another_run_has_it(options: dict[str, Any], tmp_path: Path) -> None:
     link = current(options)
     begin(options, tmp_path)

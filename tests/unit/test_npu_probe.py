@@ -80,6 +80,17 @@ def test_failures_and_what_they_mean(probe: Result, words: str) -> None:
         check(Program(probe))
 
 
+def test_the_cause_at_the_head_of_a_chain_is_told() -> None:
+    chain = "Traceback (most recent call last):\nRuntimeError: libopapi.so: cannot open shared object file\n"
+    chain += "\nThe above exception was the direct cause of the following exception:\n\n"
+    chain += "".join(f'  File "torch/x{number}.py", line 1\n' for number in range(9))
+    chain += "RuntimeError: Failed to load the backend extension: torch_npu.\n"
+    with pytest.raises(AscendError) as raised:
+        check(Program(Result(1, chain, False)))
+    assert raised.value.found.startswith("RuntimeError: libopapi.so: cannot open shared object file\n...\n")
+    assert raised.value.found.endswith("Failed to load the backend extension: torch_npu.")
+
+
 def test_a_failing_card_says_what_helps() -> None:
     bad = card(
         1, ok=False, error="RuntimeError: SetDevice(device_id_), error code is 507033\nFailed to start the device."

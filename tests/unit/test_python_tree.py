@@ -61,15 +61,18 @@ def record(place: Path, **changes: object) -> None:
 
 def test_a_whole_environment(place: Path, tmp_path: Path) -> None:
     (place.parent / "current").symlink_to(place.name)
+    (place.parent / "previous").symlink_to("7.0.0-ba9876543210")
     for deep in (False, True):
         facts, findings = read(tmp_path, deep)
         assert findings == []
         assert facts == {
             "current": tree.NAME,
+            "previous": "7.0.0-ba9876543210",
             "all": {
                 tree.NAME: {
                     "path": f"{ROOT}/{tree.NAME}",
                     "state": "complete",
+                    "release": "8.0.RC1",
                     "python": "3.10.13",
                     "cann_home": tree.HOME,
                     "lock_digest": "0123456789ab",
@@ -442,7 +445,7 @@ def test_a_folder_in_place_of_the_link(place: Path, tmp_path: Path) -> None:
 
 
 def test_nothing_at_all(tmp_path: Path) -> None:
-    assert read(tmp_path / "none") == ({"current": None, "all": {}}, [])
+    assert read(tmp_path / "none") == ({"current": None, "previous": None, "all": {}}, [])
     assert python_tree.read_pythons(str(tmp_path / "none")) == {}
 
 

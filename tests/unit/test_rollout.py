@@ -123,14 +123,19 @@ def test_a_process_of_which_nothing_is_known() -> None:
 
 @pytest.mark.parametrize(
     ("listed", "count", "end"),
-    [(3, 3, "train.py"), (4, 4, "; and 1 more"), (32, 40, "; and 37 more"), (1, 2, "; and 1 more"), (0, 2, "2 more")],
+    [(3, 3, "train.py"), (4, 4, "; and 1 more"), (32, 40, "; and 37 more"), (1, 2, "; and 1 more")],
 )
 def test_many_processes_are_counted(listed: int, count: int, end: str) -> None:
     refusal = busy([process(number) for number in range(listed)], count)
     assert refusal is not None
     assert refusal["found"].endswith(end)
     assert refusal["found"].count("process ") == min(listed, 3)
-    assert not refusal["found"].startswith(";")
+
+
+def test_a_count_without_a_list() -> None:
+    refusal = busy([], 2)
+    assert refusal is not None
+    assert refusal["found"] == "2 more"
 
 
 def test_several_chips_of_a_card_are_one_card() -> None:
@@ -262,6 +267,12 @@ def test_the_link_stays_when_all_is_made_beside() -> None:
     assert not aside(upgrade())
     assert not aside(now())
     assert not aside(used(bare()))
+
+
+@pytest.mark.parametrize("component", ["toolkit", "kernels", "environment", "source", "python"])
+def test_one_step_is_enough(component: str) -> None:
+    assert under_current(now(), wanted(), [{"component": component}])
+    assert not under_current(upgrade(), wanted(), [{"component": component}])
 
 
 @pytest.mark.parametrize(

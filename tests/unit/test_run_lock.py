@@ -196,6 +196,20 @@ def test_it_is_not_stale_while_something_is_at_work(state: str, tmp_path: Path) 
     assert results(state) == [("one", "interrupted")]
 
 
+def test_a_module_of_a_dead_run_that_goes_on_is_ended(state: str) -> None:
+    take(state)
+    child = os.fork()
+    if not child:
+        with held.held(state, "toolkit 8.0.RC1: present"):
+            time.sleep(600)
+    while held.at_work(state).get("pid") != child:
+        time.sleep(0.01)
+    assert take(state, "two") is not None
+    assert process.started(child) is not None
+    assert take(state, "two", dead="one") is None
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGTERM
+
+
 def test_what_a_killed_module_of_the_same_run_left(state: str, tmp_path: Path) -> None:
     take(state)
     program = leftover(state, tmp_path)

@@ -43,6 +43,7 @@ for index in range(result["count"]):
     result["cards"].append(card)
 print("ascend-fleet-probe:" + json.dumps(result))
 """
+_ERROR = re.compile(r"[A-Za-z_.]*(?:Error|Exception): \S")
 
 
 class ProbeError(AscendError):
@@ -157,6 +158,13 @@ def _variables(environment: str) -> Dict[str, str]:
     }
 
 
+def _words(result: Result) -> str:
+    """Return the end of the output, after the first error of a chain: a traceback says the cause before the rest."""
+    end = result.last_lines(6)
+    first = next((line for line in result.output.splitlines() if _ERROR.match(line)), "")
+    return end if not first or first in end else "%s\n...\n%s" % (first, end)
+
+
 def _failure(what: str, result: Result, environment: str, timeout_s: int) -> ProbeError:
     if result.timed_out:
         return ProbeError(what, wanted="an answer within %d s" % timeout_s, found="none", where=environment)
@@ -165,7 +173,7 @@ def _failure(what: str, result: Result, environment: str, timeout_s: int) -> Pro
         "%s: %s" % (what, known[0].what if known else "exit code %d" % result.code),
         symptom=known[0].name if known else None,
         wanted="exit code 0",
-        found=result.last_lines(6),
+        found=_words(result),
         where=environment,
         remedy=known[0].remedy if known else "ascend-env python -c 'import torch_npu'",
     )
