@@ -10,6 +10,7 @@ import getpass
 import multiprocessing
 import os
 import socket
+import time
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ if _MODULE_UTILS not in ansible.module_utils.__path__:
 from ansible.module_utils.ascend import files  # noqa: E402  (after the path above)
 from ansible.module_utils.ascend.change import process, run_lock  # noqa: E402
 
+LOOK_S = 30.0  # between two looks at cards that are used
+
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
@@ -33,7 +36,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         if os.getppid() != playbook():
             raise AnsibleActionFail("the run of this playbook has ended; the node is left as it is")
         arguments = {**self._task.args, "holder": holder()}
+        until = time.monotonic() + int(arguments.get("wait_s", 0))
         answer = self._execute_module(module_args=arguments, task_vars=task_vars)
+        while answer.get("processes") and time.monotonic() < until:
+            time.sleep(min(LOOK_S, max(0.0, until - time.monotonic())))
+            if os.getppid() != playbook():
+                break  # the run was ended meanwhile
+            answer = self._execute_module(module_args=arguments, task_vars=task_vars)
         there = answer.get("taken_by")
         if there and dead(there):
             arguments["dead"] = there["run"]

@@ -137,6 +137,13 @@ ansible_facts:
               of the reading, in seconds since 1970.
           type: dict
           returned: subset system
+        changes:
+          description:
+            - C(running), the run that changes the node now, and C(last), the journal's newest entry; null where there
+              is none. Both have C(began), C(who), C(control), C(run), C(action), C(from), C(to); an entry has
+              C(ended), C(result) (done, failed, interrupted) and C(problem) besides.
+          type: dict
+          returned: subset system
         driver:
           description:
             - What the installer left, C(state) (complete, half-installed, absent), C(path), C(version) and
@@ -176,14 +183,15 @@ ansible_facts:
           returned: subset python
         system_pythons:
           description:
-            - The distribution's own Pythons, by series (3.11), with C(path) and C(lacks), what of C(python3) and C(pip3)
-              is not there beside it or belongs to another Python.
+            - The distribution's own Pythons, by series (3.11), with C(path) and C(lacks), what of C(python3) and
+              C(pip3) is not there beside it or belongs to another Python.
           type: dict
           returned: subset python
         environments:
           description:
-            - C(current) is the name that the link leads to, or null; C(all) maps names to environments, with what
-              differs from the lock that they were built from; see docs/facts.md.
+            - C(current) is the name that the link leads to, or null, C(previous) that of the one which was current
+              before; C(all) maps names to environments, with their C(release) and what differs from the lock that they
+              were built from; see docs/facts.md.
           type: dict
           returned: subset python
         ascend_env:

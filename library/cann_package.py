@@ -201,7 +201,7 @@ def state_of(package: cann_install.Package, file: Optional[DepotFile], found: Di
         return ASKED[asked] if is_cached(file, package.cache_dir) else "not in the cache"
     if asked == "running":
         running = cann_install.running(package)
-        return ASKED[asked] if running == package.version else "not running: %s is" % running
+        return ASKED[asked] if running == package.version else "not running: %s is" % (running or "no version")
     return str(found["state"])
 
 

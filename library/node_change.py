@@ -41,7 +41,9 @@ options:
     type: bool
     default: true
   wait_s:
-    description: How long to wait for the end of the processes that use the cards, in seconds.
+    description:
+      - How long the action plugin waits for the end of the processes that use the cards, in seconds. It asks again and
+        again, so that nothing waits on the node for a run that has died.
     type: int
     default: 0
   set_aside:
@@ -130,8 +132,7 @@ taken_by:
 """
 
 import os
-import time
-from typing import Any, Dict, List
+from typing import Any, Dict
 
 from ansible.module_utils.ascend.cann import cann_layout, cann_packages
 from ansible.module_utils.ascend.change import held, origin, run_lock
@@ -147,7 +148,6 @@ from ansible.module_utils.basic import AnsibleModule
 # What CANN's installer makes outside of its own place.
 INSTALLERS = ("/etc/Ascend", "/var/log/ascend_seclog")
 TOOL_S = 60
-LOOK_S = 10.0  # between two looks at the cards
 ARGUMENT_SPEC = {
     "state": {"type": "str", "choices": ["begun", "ended"], "required": True},
     "action": {"type": "str", "default": "change"},
@@ -171,6 +171,8 @@ ARGUMENT_SPEC = {
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     options = module.params
+    if "run" not in options["holder"]:
+        module.fail_json(msg="node_change is called through its action plugin: action_plugins in ansible.cfg")
     if module.check_mode:
         module.exit_json(changed=False, begun=True, processes=[], taken_by={})
     try:
@@ -184,7 +186,7 @@ def main() -> None:
 
 def begin(options: Dict[str, Any], node: Node) -> Dict[str, Any]:
     """Return the module's result: begun, or what keeps from beginning."""
-    processes = users(node, options["wait_s"]) if options["idle"] else []
+    processes = read_npu(node, TOOL_S)[0]["processes"] if options["idle"] else []
     if processes:
         return {"begun": False, "processes": processes, "taken_by": {}}
     state_dir, root, cann_root = options["state_dir"], options["ascend_root"], options["cann_root"]
@@ -207,25 +209,14 @@ def places_of(options: Dict[str, Any]) -> Places:
     return Places(*(options[name] for name in ("cann_root", "ascend_root", "cache_dir", "state_dir", "tmp_dir")))
 
 
-def users(node: Node, wait_s: float) -> List[Dict[str, Any]]:
-    """Return the processes that use the cards, once there are none or the time is over."""
-    until = time.monotonic() + wait_s
-    while True:
-        processes: List[Dict[str, Any]] = read_npu(node, TOOL_S)[0]["processes"]
-        left_s = until - time.monotonic()
-        if not processes or left_s <= 0:
-            return processes
-        time.sleep(min(LOOK_S, left_s))
-
-
 def end(options: Dict[str, Any]) -> Dict[str, Any]:
     """Give the lock back; a run that did not get it has nothing to wait for."""
     state_dir, run = options["state_dir"], options["holder"]["run"]
     there = run_lock.read(state_dir)
     if there and there["run"] == run:
         with held.held(state_dir, "giving the lock back"):
-            clean(places_of(options))
             run_lock.release(state_dir, run, options["result"], options["problem"])
+            clean(places_of(options))
     return {}
 
 

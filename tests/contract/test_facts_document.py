@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.ascend import facts
+from ansible.module_utils.ascend.change import journal
 
 from tests.answers import Programs, node
 from tests.contract.tree import NODE_UTILS, ROOT
@@ -64,14 +65,16 @@ def real(tmp_path: Path) -> dict[str, Any]:
     (tmp_path / "etc/hccn.conf").write_text("address_0=192.0.2.1\nnetmask_0=255.255.255.0\ngateway_0=192.0.2.254\n")
     environment(tmp_path, "one", LOCK)
     (tmp_path / "opt/ascend/env/current").symlink_to("one")
+    state_dir = tmp_path / PLACES.state_dir.lstrip("/")
+    state_dir.mkdir(parents=True)
+    journal.append(str(state_dir), dict.fromkeys(journal.KEYS, ""))
     return facts.collect(node(tmp_path, Programs(answers)), PLACES, ["all"], 5)
 
 
 def test_the_example_has_the_form_of_real_facts(real: dict[str, Any]) -> None:
     shown = example()
-    assert keys({**shown, "pythons": {}, "cann": {}, "environments": {}}) == keys(
-        {**real, "pythons": {}, "cann": {}, "environments": {}}
-    )
+    named: dict[str, Any] = {key: {} for key in ("pythons", "system_pythons", "cann", "environments")}
+    assert keys({**shown, **named}) == keys({**real, **named})
     assert set(shown["cann"]) == set(real["cann"])
     (shown_one,), (real_one,) = (result["environments"]["all"].values() for result in (shown, real))
     assert set(shown_one) == set(real_one)

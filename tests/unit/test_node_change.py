@@ -101,23 +101,6 @@ def test_a_node_may_be_begun_beside_jobs(options: dict[str, Any], tmp_path: Path
     assert result == {"begun": True, "processes": [], "taken_by": {}}
 
 
-@pytest.mark.parametrize(("looks", "begun"), [(0, True), (2, True), (100, False)])
-def test_a_node_may_be_waited_for(
-    options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, looks: int, begun: bool
-) -> None:
-    left, slept, passed = [[{"pid": 4711}]] * looks + [[]] * 100, [], [1000.0]
-
-    def sleep(seconds: float) -> None:
-        slept.append(seconds)
-        passed[0] += seconds
-
-    monkeypatch.setattr(node_change, "read_npu", lambda *_: ({"processes": left.pop(0)}, []))
-    monkeypatch.setattr(node_change, "time", SimpleNamespace(monotonic=lambda: passed[0], sleep=sleep))
-    result = begin(options, tmp_path, wait_s=25)
-    assert (result["begun"], bool(result["processes"])) == (begun, not begun)
-    assert slept == ([node_change.LOOK_S] * looks if begun else [10.0, 10.0, 5.0])
-
-
 def test_another_run_has_it(options: dict[str, Any], tmp_path: Path) -> None:
     link = current(options)
     begin(options, tmp_path)
@@ -324,8 +307,9 @@ def test_the_holder_is_the_playbooks_process(action: ModuleType, monkeypatch: py
     assert (one["pid"], one["started"], one["who"]) == (os.getpid(), process.started(os.getpid()), "ops")
     assert not action.dead(one)
     assert set(one) == set(HOLDER)
+    here = action.holder()
     monkeypatch.setattr(process, "started", lambda _pid: 1)
-    assert action.holder()["run"] != one["run"]
+    assert action.holder()["run"] != here["run"]
 
 
 class Action:
@@ -389,3 +373,36 @@ def test_an_action_whose_playbook_was_killed_changes_nothing(
     with pytest.raises(AnsibleActionFail, match="has ended"):
         asked.run(action, monkeypatch)
     assert asked.given == []
+
+
+class Clock:
+    """Time that passes while it is slept."""
+
+    def __init__(self, action: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.slept: list[float] = []
+        monkeypatch.setattr(action, "time", SimpleNamespace(monotonic=lambda: sum(self.slept), sleep=self.slept.append))
+
+
+IN_USE = {**BEGUN, "begun": False, "processes": [{"pid": 4711}]}
+
+
+@pytest.mark.parametrize(("looks", "begun"), [(0, True), (2, True), (9, False)])
+def test_a_node_may_be_waited_for(action: ModuleType, monkeypatch: pytest.MonkeyPatch, looks: int, begun: bool) -> None:
+    clock = Clock(action, monkeypatch)
+    asked = Action(action, [IN_USE] * looks + [BEGUN])
+    asked.plugin._task.args["wait_s"] = 70
+    assert asked.run(action, monkeypatch)["begun"] is begun
+    assert clock.slept == ([action.LOOK_S] * looks if begun else [30.0, 30.0, 10.0])
+    assert len(asked.given) == len(clock.slept) + 1
+
+
+def test_a_run_that_dies_while_it_waits_begins_nothing(action: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    Clock(action, monkeypatch)
+    asked = Action(action, [IN_USE, BEGUN])
+    asked.plugin._task.args["wait_s"] = 70
+    parents = iter([4711, 1])
+    monkeypatch.setattr(action.os, "getppid", lambda: next(parents))
+    monkeypatch.setattr(action, "playbook", lambda: 4711)
+    monkeypatch.setattr(action, "holder", lambda: dict(HOLDER))
+    assert asked.run(action, monkeypatch)["begun"] is False
+    assert len(asked.given) == 1

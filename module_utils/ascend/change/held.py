@@ -57,7 +57,7 @@ def _run(path: str, handle: int, argv: List[str], timeout_s: float, **options: A
     """Run a program of the change; of one that misses its time, what left its process group is ended too."""
     result = run_program(argv, timeout_s, keep=handle, **options)
     if result.timed_out:
-        process.end(process.holders(path))
+        process.end(process.with_sessions(process.holders(path)))
     return result
 
 
@@ -103,7 +103,7 @@ def end_leftovers(state_dir: str, run: str) -> None:
     time.sleep(LOOK_S)
     if at_work(state_dir) != there:
         return
-    stuck = process.end(process.holders(path))
+    stuck = process.end(process.with_sessions(process.holders(path)))
     if stuck:
         raise AscendError(
             "what a dead run left at work cannot be ended",

@@ -68,6 +68,23 @@ def holders(path: str) -> List[int]:
     return found
 
 
+def with_sessions(pids: List[int]) -> List[int]:
+    """Return the processes and, of those that lead a session (``command.run`` starts programs so), all of it.
+
+    A grandchild may have closed what it inherited.
+    """
+    leaders = {pid for pid in pids if _session(pid) == pid}
+    others = [int(name) for name in files.names("/proc") if name.isdigit() and _session(int(name)) in leaders]
+    return sorted({*pids, *others})
+
+
+def _session(pid: int) -> int:
+    try:
+        return os.getsid(pid)
+    except OSError:
+        return -1
+
+
 def _locked(pid: str, number: str) -> bool:
     """Whether a process's open file has a lock: the kernel tells it with the file that has it (proc(5), fdinfo)."""
     return "FLOCK" in (files.text("/proc/%s/fdinfo/%s" % (pid, number)) or "")

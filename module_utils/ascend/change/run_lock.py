@@ -47,8 +47,7 @@ def take(state_dir: str, holder: Holder, change: Dict[str, str], dead: str = "")
             return there
         held.end_leftovers(state_dir, others)
         with held.held(state_dir, "taking the lock for a run"):
-            there = read(state_dir)  # its end may have been slow, and just now
-            if there and there["run"] != holder["run"]:
+            if there and others:
                 _write_down(state_dir, there, "interrupted", "")
             value = dict(holder, node_boot=process.boot(), began=held.now(), **{key: change[key] for key in CHANGE})
             atomic.write(os.path.join(state_dir, FILE), json.dumps(value, sort_keys=True) + "\n")
