@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.change.fleet import OLD, Fleet, sh
+from tests.change.fleet import EVERYTHING, OLD, Fleet, sh
 
 NAME = "ascend-change"
 # One card makes a verification short; the driver is one that both releases take.
@@ -23,6 +23,7 @@ def base(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Iterator[
     fleet.packages()
     fleet.command("up", "--nodes", "1", "--depot", str(fleet.cache / "depot"))
     sh(fleet.node(1), f"ascend-sim set {HARDWARE}")
+    fleet.bare = sh(fleet.node(1), EVERYTHING).splitlines()
     run = fleet.site(release=OLD)
     assert run.code == 0, run.output[-8000:]
     # The newer release's files, once, for all.

@@ -39,6 +39,12 @@ NOISE = (
     *("/proc", "/sys", "/dev", "/run", "/tmp", "/root/.ansible", "/etc/ascend-sim"),
     *("/var/log/lastlog", "/var/log/wtmp", "/var/log/btmp"),
 )
+# Every path with kind, mode, owner and target; but for what a login writes, and the simulator's own.
+EVERYTHING = (
+    r"find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp -o -path /root -o -path /home"
+    r" -o -path /etc/ascend-sim -o -path '/var/log/*tmp' -o -path /var/log/lastlog -o -name __pycache__ \) -prune"
+    r" -o -printf '%p %y %m %U (%l)\n'"
+)
 # A training job: every beat is a process of its own, as those of data loaders are, which opens CANN's libraries anew.
 JOB = """
 import pathlib, subprocess, sys, time
@@ -87,6 +93,7 @@ class Fleet:
         self.state = state
         self.cache = cache
         self.hosts: dict[str, dict[str, Any]] = {}
+        self.bare: list[str] = []  # what the first node had before the first change
 
     def node(self, number: int) -> str:
         return f"{self.name}-{number}"

@@ -5,20 +5,13 @@ from __future__ import annotations
 
 import re
 
-import image
 import pytest
 
-from tests.change.fleet import NEW, OLD, Fleet, job_state, sh, start_job
+from tests.change.fleet import EVERYTHING, NEW, OLD, Fleet, job_state, sh, start_job
 
 pytestmark = pytest.mark.faults
 
 REMOVE = "playbooks/remove.yml"
-# Every path with kind, mode, owner and target; but for times, what a login writes, and the simulator's own.
-EVERYTHING = (
-    r"find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp -o -path /root -o -path /home"
-    r" -o -path /etc/ascend-sim -o -path '/var/log/*tmp' -o -path /var/log/lastlog -o -name __pycache__ \) -prune"
-    r" -o -printf '%p %y %m %U (%l)\n'"
-)
 LOGS = ("/var/log/ascend_seclog/ascend_install.log", "/var/log/ascend_seclog/operation.log")
 
 
@@ -87,10 +80,7 @@ def test_everything_goes_and_the_node_is_as_if_we_had_never_been_there(base: Fle
     assert (code, changed) == (2, 0)
     code, output, changed = remove(base, node, "remove_everything=true", "remove_force=true")
     assert (code, changed) == (0, 1), output[-3000:]
-    first = image.podman("inspect", "--format", "{{.ImageName}}", base.node(1)).strip()
-    never = set(
-        image.podman("run", "--rm", first, "sh", "-c", f"ascend-sim set x=y >/dev/null; {EVERYTHING}").splitlines()
-    )
+    never = set(base.bare)
     now = set(sh(node, EVERYTHING).splitlines())
     ours = {line for line in now - never if "ascend" in line.lower() and not line.startswith(LOGS)}
     assert ours <= {"/var/log/ascend_seclog d 750 0 ()"}, sorted(ours)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -475,6 +476,49 @@ def test_interrupted_at_every_call_and_run_again(asked: Asked, tmp_path: Path, m
         machine.remove(asked)
         assert machine.tree() == wanted, at
         assert machine.selection(asked)["remove"] == []
+        shutil.rmtree(machine.root)
+
+
+def overlaid(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Folders cannot be renamed: they lie in the lower layer of an overlay, as in a container's image."""
+    rename = os.rename
+
+    def call(source: str, target: str) -> None:
+        if os.path.isdir(source):
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", call)
+
+
+def test_interrupted_where_folders_cannot_be_renamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = Asked(release=OLD)
+    whole = Machine(tmp_path / "whole")
+    whole.remove(asked)
+    overlaid(monkeypatch)
+    counting = Machine(tmp_path / "counting")
+    counted = interrupted(monkeypatch, 0)
+    counting.remove(asked)
+    calls = counted()
+    assert counting.tree() == whole.tree()
+    for at in range(1, calls + 1):
+        monkeypatch.undo()
+        machine = Machine(tmp_path / str(at))
+        overlaid(monkeypatch)
+        interrupted(monkeypatch, at)
+        with pytest.raises(Killed):
+            machine.remove(asked)
+        monkeypatch.undo()
+        for path in machine.root.glob(f"var/tmp/ascend-fleet-{os.getpid()}-*"):
+            path.rename(path.with_name("ascend-fleet-4711-dead"))
+        # What is no more whole does not count as complete.
+        there = machine.env(OLD)
+        library = there / "lib/python3/site-packages/torch/lib.so"
+        assert library.is_file() or not (there / ".ascend-fleet.json").exists(), at
+        overlaid(monkeypatch)
+        machine.remove(asked)
+        monkeypatch.undo()
+        assert machine.tree() == whole.tree(), at
         shutil.rmtree(machine.root)
 
 

@@ -8,6 +8,7 @@ it leads. CANN's versions go by their own uninstallers. What a release stood on 
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -137,8 +138,19 @@ def _set_aside(node: Node, row: Row, force: bool) -> None:
             os.rename(node.path(aside), node.path(path))
             raise
     except OSError as error:
-        raise AscendError("it cannot be set aside", wanted=aside, found=str(error), where=path) from error
+        if error.errno != errno.EXDEV:
+            raise AscendError("it cannot be set aside", wanted=aside, found=str(error), where=path) from error
+        _unfinish(node, row, force)
+        aside = path
     delete(node, aside)
+
+
+def _unfinish(node: Node, row: Row, force: bool) -> None:
+    """Make something count as half-installed that cannot be renamed: a folder of an overlay's lower layer cannot."""
+    _hold_unused(node, row, [row["path"]], force)
+    record = node.path(os.path.join(row["path"], python_tree.RECORD))
+    if os.path.exists(record):
+        os.unlink(record)
 
 
 def _hold_unused(node: Node, row: Row, paths: List[str], force: bool) -> None:

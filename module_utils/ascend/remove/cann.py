@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import re
@@ -55,8 +56,7 @@ class Uninstallers:
         try:
             if os.path.lexists(home):
                 shutil.rmtree(aside, ignore_errors=True)
-                os.rename(home, aside)
-                shutil.rmtree(aside)
+                shutil.rmtree(_renamed(home, aside))
             self._drop_manifests(version)
         except OSError as error:
             raise AscendError(
@@ -121,3 +121,17 @@ def _compare(one: str, other: str) -> int:
         return compare_cann(one, other)
     except AscendError:
         return (one > other) - (one < other)
+
+
+def _renamed(home: str, aside: str) -> str:
+    """Return the folder's new name; its old one where it cannot be renamed, in the lower layer of an overlay.
+
+    The uninstaller was there already: what is left counts as half-installed.
+    """
+    try:
+        os.rename(home, aside)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        return home
+    return aside

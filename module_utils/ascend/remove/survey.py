@@ -114,12 +114,15 @@ def _cann(node: Node, places: Places) -> There:
 
 
 def _pythons(node: Node, places: Places) -> There:
+    """One whose removal was interrupted may have lost its record already: the intent says that it is ours."""
+    going = files.mapping(node.path(os.path.join(places.state_dir, INTENT))).get("python")
+    going = going if isinstance(going, list) else []
     root = os.path.join(places.ascend_root, "python")
     found = {}
     for version in python_tree.read_pythons(node.path(root)):
         path = os.path.join(root, version)
         record = files.mapping(node.path(os.path.join(path, python_tree.RECORD)))
-        ours = record.get("version") == version and not os.path.islink(node.path(path))
+        ours = (record.get("version") == version or version in going) and not os.path.islink(node.path(path))
         found[version] = {"path": path, "ours": ours, "archive": str(record.get("sha256"))}
     return found
 
