@@ -49,6 +49,11 @@ def _told(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+def _percent(most: Any) -> float:
+    """A number, or text such as "30%", as Ansible takes for its own keyword."""
+    return float(str(most).rstrip("% "))
+
+
 class FilterModule:
     def filters(self) -> Mapping[str, Callable[..., Any]]:
         return {
@@ -59,7 +64,7 @@ class FilterModule:
             "ascend_rollout": _told(apply_to),
             "ascend_rollback": _told(rollback),
             "ascend_busy": busy,
-            "ascend_rollout_stops": lambda batch, left, everyone, most: stops(batch, left, everyone, float(most)),
+            "ascend_rollout_stops": lambda batch, left, everyone, most: stops(batch, left, everyone, _percent(most)),
             "ascend_refusal": refusal_text,
             "ascend_fleet_plan": fleet_plan,
             "ascend_installed": installed_lines,

@@ -93,6 +93,7 @@ class Fleet:
         self.state = state
         self.cache = cache
         self.hosts: dict[str, dict[str, Any]] = {}
+        self.tools = Path(sys.executable).parent  # whose ansible-playbook is run
         self.bare: list[str] = []  # what the first node had before the first change
 
     def node(self, number: int) -> str:
@@ -142,7 +143,7 @@ class Fleet:
 
     def start(self, playbook: str, *arguments: str, release: str = NEW) -> subprocess.Popen[str]:
         """Start a playbook; ``Run(process.wait(), output)`` is the caller's."""
-        argv = [str(Path(sys.executable).with_name("ansible-playbook")), playbook, "-i", str(self.inventory(release))]
+        argv = [str(self.tools / "ansible-playbook"), playbook, "-i", str(self.inventory(release))]
         log = self.state / f"run-{len(list(self.state.glob('run-*')))}.log"
         with log.open("w", encoding="utf-8") as output:
             process = subprocess.Popen(

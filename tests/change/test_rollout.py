@@ -7,11 +7,13 @@ import json
 import os
 import re
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.change.fleet import NEW, OLD, Fleet, Run, job_state, sh, start_job
+from tests.contract.tree import SUPPORTED, ansible_core
 
 pytestmark = pytest.mark.faults
 
@@ -86,6 +88,31 @@ def test_a_later_batch_may_have_as_many_failures_as_was_said(base: Fleet, nodes:
         "failed, not changed to what was wanted": f"1 node ({nodes[2]})",
     }
     sh(nodes[2], "ascend-sim unset installer")
+
+
+@pytest.mark.parametrize("version", SUPPORTED)
+def test_other_versions_of_ansible_stop_it_as_well(
+    base: Fleet, cache_dir: Path, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    """What decides hangs on what Ansible says of the nodes of a batch."""
+    tools = ansible_core(version, cache_dir)
+    if not tools:
+        pytest.skip(f"no Python for ansible-core {version}")
+    monkeypatch.setattr(base, "tools", tools)
+    nodes = base.grow(3)
+    sh(nodes[0], "ascend-sim set installer=exit:1")
+    before = {node: sh(node, LISTED) for node in nodes[1:]}
+    run = base.site(*limited(*nodes))
+    assert run.code == 2, run.output[-4000:]
+    assert fates(run) == {
+        "failed, not changed to what was wanted": f"1 node ({nodes[0]})",
+        "not reached, left as they were": f"2 nodes ({', '.join(nodes[1:])})",
+    }
+    assert {node: sh(node, LISTED) for node in nodes[1:]} == before
+    sh(nodes[0], "ascend-sim unset installer")
+    whole = base.site(*limited(*nodes), "-e", json.dumps({"rollout_batches": [2, "100%"]}))
+    assert whole.code == 0, whole.output[-4000:]
+    assert fates(whole) == {"changed and verified": f"3 nodes ({', '.join(nodes)})"}
 
 
 @pytest.fixture(scope="module")

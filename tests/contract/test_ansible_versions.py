@@ -5,38 +5,23 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.contract.tree import ROOT, passes, pythons
+from tests.contract.tree import ROOT, SUPPORTED, ansible_core, passes, pythons
 
-# ansible-core -> the oldest Python a node may have; and the Pythons its control node may have, oldest and newest.
+# ansible-core -> the oldest Python a node may have.
 NODES = {"2.17": (3, 7), "2.21": (3, 9)}
-SUPPORTED = {"2.17": ((3, 10), (3, 12)), "2.21": ((3, 12), (3, 14))}
 
 
 @pytest.fixture(params=SUPPORTED, scope="module")
 def tools(request: pytest.FixtureRequest, cache_dir: Path) -> Path:
     """The bin folder of a virtual environment with that ansible-core; kept in the cache."""
-    version: str = request.param
-    oldest, newest = SUPPORTED[version]
-    usable = sorted(python for python in pythons() if oldest <= python <= newest)
-    if not usable:
-        pytest.skip(f"ansible-core {version} needs Python {oldest[0]}.{oldest[1]} or newer: none in PATH or pyenv")
-    target = cache_dir / f"ansible-{version}"
-    done = target / "installed"
-    wanted = f"ansible-core=={version}.* {pythons()[usable[0]]}"
-    if not done.is_file() or done.read_text() != wanted:
-        uv = shutil.which("uv")
-        assert uv
-        passes([uv, "venv", "--quiet", "--clear", "--python", pythons()[usable[0]], target])
-        passes([uv, "pip", "install", "--quiet", "--python", target / "bin" / "python", wanted.split()[0]])
-        done.write_text(wanted)
-    return target / "bin"
+    found = ansible_core(request.param, cache_dir)
+    return found or pytest.skip(f"ansible-core {request.param}: no Python for it in PATH or pyenv")
 
 
 def environment(tools: Path) -> dict[str, str]:

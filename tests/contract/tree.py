@@ -20,6 +20,8 @@ ROOT = Path(__file__).resolve().parents[2]
 # Modules and code that run on the control node alone, with the control node's Python; all else runs on nodes.
 CONTROL_MODULES = re.compile(r"(depot|ssh_enroll|controller)")
 NODE_UTILS = ROOT / "module_utils" / "ascend"
+# The oldest and the newest ansible-core -> the Pythons its control node may have, oldest and newest.
+SUPPORTED = {"2.17": ((3, 10), (3, 12)), "2.21": ((3, 12), (3, 14))}
 
 
 def modules() -> list[Path]:
@@ -111,3 +113,21 @@ def pythons() -> dict[tuple[int, int], str]:
             major, minor, executable = said.stdout.split(maxsplit=2)
             found.setdefault((int(major), int(minor)), executable.strip())
     return {version: path for version, path in found.items() if version[0] == 3}
+
+
+def ansible_core(version: str, cache_dir: Path) -> Path | None:
+    """The bin folder of a virtual environment with that ansible-core, kept in the cache; None: no Python for it."""
+    oldest, newest = SUPPORTED[version]
+    usable = sorted(python for python in pythons() if oldest <= python <= newest)
+    if not usable:
+        return None
+    target = cache_dir / f"ansible-{version}"
+    done = target / "installed"
+    wanted = f"ansible-core=={version}.* {pythons()[usable[0]]}"
+    if not done.is_file() or done.read_text() != wanted:
+        uv = shutil.which("uv")
+        assert uv
+        passes([uv, "venv", "--quiet", "--clear", "--python", pythons()[usable[0]], target])
+        passes([uv, "pip", "install", "--quiet", "--python", target / "bin" / "python", wanted.split()[0]])
+        done.write_text(wanted)
+    return target / "bin"
