@@ -85,6 +85,9 @@ taken:
   sample: ["Ascend-cann-toolkit_8.0.RC1_linux-aarch64.run"]
 """
 
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -130,10 +133,23 @@ def main() -> None:
 
 
 def fill(options: dict[str, Any], check: bool) -> tuple[list[str], list[str]]:
-    """Fill one part; return (what was taken, warnings)."""
+    """Fill one part, one run at a time; return (what was taken, warnings)."""
     folder = Path(options["folder"])
-    if not check:
-        folder.mkdir(parents=True, exist_ok=True)
+    with nullcontext() if check else alone(folder):
+        return fill_part(options, folder, check)
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keep another run out, until this one has written the table of contents: it waits."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("a", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def fill_part(options: dict[str, Any], folder: Path, check: bool) -> tuple[list[str], list[str]]:
+    """Fill the part; return (what was taken, warnings)."""
     index = Index(folder)
     release = read_release(options["release"])
     architecture, series = options["architecture"], release["python"]["series"]

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import hashlib
 import io
+import subprocess
 import tarfile
 import zipfile
 from pathlib import Path
 from typing import Any
 
+import depot as depot_module
 import pytest
 from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend_control import depot_cann, depot_fetch, depot_python, depot_source, depot_wheels
@@ -247,3 +249,22 @@ def test_llamafactory_outside_of_what_was_tested(version: str) -> None:
 def test_a_source_that_is_not_complete(depot: Index, source: dict[str, str]) -> None:
     with pytest.raises(AscendError, match=r"wanted: \{url: \.\.\., version"):
         depot_source.fill(depot, source, {}, True)
+
+
+def test_of_two_runs_one_fills_the_depot_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "new" / "depot"
+
+    def taken() -> bool:
+        return subprocess.run(["flock", "--nonblock", folder / ".lock", "true"], check=False).returncode != 0
+
+    seen = []
+
+    def fill_part(*_arguments: object) -> tuple[list[str], list[str]]:
+        seen.append(taken())
+        return [], []
+
+    monkeypatch.setattr(depot_module, "fill_part", fill_part)
+    assert depot_module.fill({"folder": str(folder)}, check=False) == ([], [])
+    assert (seen, taken()) == ([True], False)
+    depot_module.fill({"folder": str(tmp_path / "unmade")}, check=True)
+    assert not (tmp_path / "unmade").exists()
