@@ -62,8 +62,9 @@ def python(root: Path, version: str = PYTHON) -> Path:
     place = root / "opt/ascend/python" / version
     series = ".".join(version.split(".")[:2])
     (place / "bin").mkdir(parents=True)
-    (place / "bin" / f"python{series}").write_text("#!/bin/sh\n")
-    (place / "bin" / f"python{series}").chmod(0o755)
+    for program in (f"python{series}", "pip3"):
+        (place / "bin" / program).write_text("#!/bin/sh\n")
+        (place / "bin" / program).chmod(0o755)
     (place / "bin" / "python3").symlink_to(f"python{series}")
     (place / ".ascend-fleet.json").write_text(json.dumps({"schema": 1, "version": version}))
     return place

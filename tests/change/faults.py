@@ -13,7 +13,7 @@ RECORD = "/etc/Ascend/ascend_cann_install.info"
 ENV = "/opt/ascend/env/current/lib/python3.10/site-packages"
 # Waits for a program whose command line holds a text, and ends it, or the module that started it.
 AMBUSH = """cat >/tmp/ambush.py <<'END'
-import glob, os, signal, sys
+import glob, os, signal, sys, time
 seen, whom = sys.argv[1:]
 while True:
     for folder in glob.glob("/proc/[0-9]*"):
@@ -25,6 +25,7 @@ while True:
         if seen in words and "ambush" not in words:
             os.kill(parent if whom == "module" else int(folder[6:]), signal.SIGKILL)
             sys.exit()
+    time.sleep(0.01)
 END
 setsid python3 /tmp/ambush.py '{seen}' {whom} >/dev/null 2>&1 </dev/null &"""
 
@@ -125,8 +126,8 @@ INSTALLERS = (
         arrange=AMBUSH.format(seen="--install-for-all", whom="module"),
         often=True,
     ),
-    Fault("module killed, its uv works on", arrange=AMBUSH.format(seen="uv pip sync", whom="module")),
-    Fault("uv killed", arrange=AMBUSH.format(seen="uv pip sync", whom="program"), words="uv ended with code -9"),
+    Fault("module killed, its uv works on", arrange=AMBUSH.format(seen=" pip sync ", whom="module")),
+    Fault("uv killed", arrange=AMBUSH.format(seen=" pip sync ", whom="program"), words="uv ended with code -9"),
 )
 PACKAGES = (
     Fault("package with another sha256", depot="sha256", words="not what the control node said", often=True),

@@ -81,7 +81,10 @@ class Run:
         """The message with which the node failed first; "" when it did not."""
         blocks = re.findall(rf"^fatal: \[{node}\].*?(?=^\S|\Z)", self.output, re.MULTILINE | re.DOTALL)
         words = re.sub(r"\s+", " ", blocks[0]) if blocks else ""
-        match = re.search(r"problem: (.*?)(?: remedy:| wanted:|$)", words)
+        if "rc: 137" in words:
+            return "the module was killed"
+        match = re.search(r" problem: (.*?)(?: remedy:| wanted:|$)", words)
+        match = match or re.search(r"msg: (?:\|-|>-)? ?'?(.*?)(?:;? wanted:| rc: | unreachable: |$)", words)
         return match.group(1) if match else words[:200]
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -16,12 +17,14 @@ from ansible.module_utils.ascend.python import runtime
 VERSION = "3.10.13"
 
 
-def archive(folder: Path, says: str = VERSION) -> DepotFile:
+def archive(folder: Path, says: str = VERSION, pip: bool = True) -> DepotFile:
     """An archive whose interpreter prints a version: what is tested is the way into its place."""
     program = folder / "tree" / "python" / "bin" / "python3.10"
     program.parent.mkdir(parents=True)
     program.write_text(f"#!/bin/sh\necho {says}\n")
     program.chmod(0o755)
+    if pip:
+        shutil.copy(program, program.with_name("pip3"))
     path = folder / "python.tar.gz"
     with tarfile.open(path, "w:gz") as tar:
         tar.add(folder / "tree" / "python", "python")
@@ -48,6 +51,21 @@ def test_one_that_does_not_run_here_never_counts(tmp_path: Path) -> None:
     with pytest.raises(AscendError, match=r"does not run on this node.*found: 3\.11\.2"):
         install(tmp_path, archive(tmp_path, "3.11.2"))
     assert observe(tmp_path) == "absent"
+
+
+def test_one_without_pip3_never_counts(tmp_path: Path) -> None:
+    """CANN's installer would find that out half way."""
+    with pytest.raises(AscendError, match="has no pip3"):
+        install(tmp_path, archive(tmp_path, pip=False))
+    assert observe(tmp_path) == "absent"
+
+
+def test_one_that_lost_its_pip3_is_repaired(tmp_path: Path) -> None:
+    file = archive(tmp_path)
+    (install(tmp_path, file) / "bin" / "pip3").unlink()
+    assert observe(tmp_path) == "half-installed"
+    install(tmp_path, file)
+    assert observe(tmp_path) == "complete"
 
 
 def test_damage_is_repaired(tmp_path: Path) -> None:

@@ -120,6 +120,8 @@ def _python_problem(path: str, name: str) -> str:
         return "its record is missing or of another version"
     if not os.access(os.path.join(path, "bin", "python" + series), os.X_OK):
         return "bin/python%s cannot be run" % series
+    if not os.access(os.path.join(path, "bin", "pip3"), os.X_OK):
+        return "bin/pip3 cannot be run, which CANN's installer calls"
     library = os.path.join(path, "lib", "python" + series)
     if os.path.isdir(library) and not os.path.isfile(os.path.join(library, "os.py")):
         return "lib/python%s has lost the standard library" % series

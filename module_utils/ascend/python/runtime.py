@@ -74,6 +74,7 @@ def _try(unpacked: str, version: str, path: str, run: Run) -> None:
     program = os.path.join(unpacked, "bin", "python" + ".".join(version.split(".")[:2]))
     result = run([program, "-I", "-c", TRIAL], TRIAL_S, env={"PATH": "/usr/bin:/bin"})
     if result.code == 0 and result.output.strip() == version:
+        _hold_pip(unpacked, path)
         return
     raise AscendError(
         "the Python from the depot does not run on this node",
@@ -81,4 +82,16 @@ def _try(unpacked: str, version: str, path: str, run: Run) -> None:
         found=result.last_lines(3),
         where=path,
         remedy="ldd on its lib-dynload files; fill the depot with an archive for this system (roles/depot)",
+    )
+
+
+def _hold_pip(unpacked: str, path: str) -> None:
+    if os.access(os.path.join(unpacked, "bin", "pip3"), os.X_OK):
+        return
+    raise AscendError(
+        "the Python from the depot has no pip3",
+        wanted="bin/pip3, which CANN's installer calls",
+        found="no such program",
+        where=path,
+        remedy="fill the depot with an install_only archive of python-build-standalone (docs/operations.md)",
     )
