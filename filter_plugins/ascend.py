@@ -8,7 +8,7 @@
 ``facts | ascend_rollout(wanted, policy)``   the plan, and how it is applied to a node in use
 ``facts | ascend_rollback(to)``            what to go back to, and what keeps the node from it
 ``processes | ascend_busy(count)``         the refusal of a node whose cards have processes; None without any
-``batch | ascend_rollout_stops(...)``      why a rollout has to stop after a batch, or nothing
+``reached | ascend_rollout_stops(...)``    why a rollout has to stop after a batch, or nothing
 ``plan.refusals | ascend_refusal``         the message of a stopped node
 ``plans | ascend_fleet_plan``              a whole fleet's plans (host -> plan) as lines, alike nodes together
 ``facts | ascend_installed``               what is installed on a node, as lines
@@ -64,7 +64,7 @@ class FilterModule:
             "ascend_rollout": _told(apply_to),
             "ascend_rollback": _told(rollback),
             "ascend_busy": busy,
-            "ascend_rollout_stops": lambda batch, left, everyone, most: stops(batch, left, everyone, _percent(most)),
+            "ascend_rollout_stops": lambda reached, well, most: stops(reached, well, _percent(most)),
             "ascend_refusal": refusal_text,
             "ascend_fleet_plan": fleet_plan,
             "ascend_installed": installed_lines,

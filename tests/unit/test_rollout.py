@@ -297,15 +297,28 @@ def test_a_dead_link_to_what_is_made_is_taken_away_first() -> None:
 NODES = [f"n{number:02}" for number in range(1, 31)]
 
 
-def test_nothing_stops_a_batch_that_ended_well() -> None:
-    assert stops(NODES[:1], NODES[:1], NODES, 0) == ""
-    assert stops(NODES[1:11], NODES[1:11], NODES, 0) == ""
-    assert stops([], [], NODES, 0) == ""
+def batches(*sizes: int) -> dict[str, dict[str, Any]]:
+    """The nodes that were reached, each with its batch."""
+    reached, nodes = {}, list(NODES)
+    for position, size in enumerate(sizes):
+        batch, nodes = nodes[:size], nodes[size:]
+        reached.update({node: {"name": batch[0], "size": size, "first": position == 0} for node in batch})
+    return reached
+
+
+def without(reached: dict[str, Any], *failed: str) -> list[str]:
+    return [node for node in reached if node not in failed]
+
+
+def test_nothing_stops_before_the_first_batch_nor_after_those_that_ended_well() -> None:
+    assert stops({}, [], 0) == ""
+    assert stops(batches(1), ["n01"], 0) == ""
+    assert stops(batches(1, 10), NODES[:11], 0) == ""
 
 
 def test_a_failed_canary_stops() -> None:
-    assert stops(["n01"], [], NODES, 100) == "1 of 1 nodes failed (n01), of the first batch, of which none may"
-    said = stops(NODES[:3], ["n01", "n03"], NODES, 100)
+    assert stops(batches(1), [], 100) == "1 of 1 nodes failed (n01), of the first batch, of which none may"
+    said = stops(batches(3), ["n01", "n03"], 100)
     assert said == "1 of 3 nodes failed (n02), of the first batch, of which none may"
 
 
@@ -324,8 +337,8 @@ def test_a_failed_canary_stops() -> None:
     ],
 )
 def test_a_later_batch_at_the_border(batch: int, failed: int, percent: float, stop: bool) -> None:
-    nodes = NODES[1 : 1 + batch]
-    said = stops(nodes, nodes[failed:], NODES, percent)
+    reached = batches(1, batch)
+    said = stops(reached, without(reached, *NODES[1 : 1 + failed]), percent)
     assert bool(said) == stop
     if stop:
         assert said.startswith(f"{failed} of {batch} nodes failed (n02")
@@ -333,14 +346,22 @@ def test_a_later_batch_at_the_border(batch: int, failed: int, percent: float, st
 
 
 def test_of_many_failed_the_first_are_named() -> None:
-    said = stops(NODES[1:], [], NODES, 5)
+    said = stops(batches(1, 29), ["n01"], 5)
     assert said == "29 of 29 nodes failed (n02, n03, n04, n05, n06 and 24 more), of a batch of which 5 % may"
 
 
+def test_each_batch_counts_for_itself() -> None:
+    """A tenth of two batches each is not a fifth of one."""
+    reached = batches(1, 10, 10)
+    assert stops(reached, without(reached, "n02", "n12"), 10) == ""
+    assert stops(reached, without(reached, "n12", "n13"), 10).startswith("2 of 10 nodes failed (n12, n13)")
+
+
 def test_a_batch_of_all_is_the_first() -> None:
-    assert stops(NODES, NODES[1:], NODES, 50).endswith("of the first batch, of which none may")
+    assert stops(batches(30), NODES[1:], 50).endswith("of the first batch, of which none may")
 
 
-def test_nodes_of_other_batches_do_not_count() -> None:
-    """Ansible takes a node that failed out of its lists for good; one that was lost earlier is none of this batch's."""
-    assert stops(NODES[10:20], [*NODES[:5], *NODES[10:20]], NODES, 0) == ""
+def test_the_first_batch_is_told_of_also_after_later_ones() -> None:
+    """Where Ansible went on to the next batch."""
+    reached = batches(1, 10)
+    assert stops(reached, without(reached, "n01"), 100).startswith("1 of 1 nodes failed (n01), of the first batch")

@@ -12,6 +12,8 @@ from typing import Any, Dict, List, Optional, Sequence
 from ansible.module_utils.ascend.plan.forms import Facts, Refusal, Step, Wanted, listed, refusal
 from ansible.module_utils.ascend.plan.plan import plan
 
+Batch = Dict[str, Any]
+
 _REMEDY = "wait for their end: -e ascend_busy_policy=wait; what disturbs no job is done at once with --tags stage"
 
 
@@ -98,18 +100,20 @@ def under_current(found: Facts, wanted: Wanted, steps: List[Step]) -> bool:
     return any(stands_on.get(step["component"], False) for step in steps)
 
 
-def stops(batch: Sequence[str], left: Sequence[str], everyone: Sequence[str], most_percent: float) -> str:
-    """Return why a rollout has to stop after a batch, or "".
+def stops(reached: Dict[str, Batch], well: Sequence[str], most_percent: float) -> str:
+    """Return why a rollout has to stop, or "".
 
-    ``batch`` are the nodes with which it began, ``left`` those of them that neither failed nor fell silent,
-    ``everyone`` all of the rollout, in its order; ``most_percent`` of a batch may fail. Of the first batch none may.
+    ``reached`` are the nodes of the batches so far, each with its batch: ``{"name", "size", "first"}``; ``well`` are
+    those of them that neither failed nor fell silent. ``most_percent`` of a batch may fail; of the first one none may.
     """
-    failed = [name for name in batch if name not in left]
-    if not failed:
-        return ""
-    said = "%d of %d nodes failed (%s)" % (len(failed), len(batch), listed(failed))
-    if everyone[0] in batch:
-        return said + ", of the first batch, of which none may"
-    if 100.0 * len(failed) / len(batch) > most_percent:
-        return said + ", of a batch of which %g %% may" % most_percent
+    failed: Dict[str, List[str]] = {}
+    for node in sorted(set(reached).difference(well)):
+        failed.setdefault(reached[node]["name"], []).append(node)
+    for nodes in failed.values():
+        batch = reached[nodes[0]]
+        said = "%d of %d nodes failed (%s)" % (len(nodes), batch["size"], listed(nodes))
+        if batch["first"]:
+            return said + ", of the first batch, of which none may"
+        if 100.0 * len(nodes) / batch["size"] > most_percent:
+            return said + ", of a batch of which %g %% may" % most_percent
     return ""
