@@ -24,7 +24,7 @@ os.environ["ANSIBLE_CONFIG"] = str(ROOT / "ansible.cfg")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    words = "tests/change: the faults that are tried often, all, or those whose name has this in it"
+    words = "tests/change: the faults that are tried often, all, or those whose name a regular expression finds"
     parser.addoption("--faults", default="often", help=words)
 
 
