@@ -136,7 +136,7 @@ from typing import Any, Dict
 
 from ansible.module_utils.ascend.change import held
 from ansible.module_utils.ascend.command import query
-from ansible.module_utils.ascend.errors import AscendError
+from ansible.module_utils.ascend.errors import REPORTED, AscendError, failure
 from ansible.module_utils.ascend.facts import Places
 from ansible.module_utils.ascend.node import Node
 from ansible.module_utils.ascend.remove import apply, sizes, survey, words
@@ -175,8 +175,8 @@ def main() -> None:
         if result["remove"] and not module.check_mode:
             with held.held(places.state_dir, "removing " + asked.words()) as run:
                 result["notes"] = apply.apply(node, places, asked, run, options["timeout_s"])
-    except AscendError as error:
-        module.fail_json(msg=str(error), **error.as_dict())
+    except REPORTED as error:
+        module.fail_json(**failure(error, places.state_dir))
     module.exit_json(changed=bool(result["remove"]), **result)
 
 

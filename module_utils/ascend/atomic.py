@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write a file so that after an interruption the old content is there, whole, or the new one is."""
+"""Write a file so that after an interruption the old content is there, whole, or the new one is; remove a path."""
 
 from __future__ import annotations
 
 import os
+import shutil
 
 PARTIAL = ".part"
 MODE = 0o644  # whatever the umask of the session: users read which CANN their environment belongs to
@@ -26,3 +27,14 @@ def write(path: str, text: str) -> None:
         if os.path.exists(partial):
             os.unlink(partial)
         raise
+
+
+def remove(path: str) -> None:
+    """Remove what lies at a path, if anything does: a folder with all that is in it, or a link and not where it leads.
+
+    Raises OSError.
+    """
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    elif os.path.lexists(path):
+        os.unlink(path)

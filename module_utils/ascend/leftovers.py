@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from typing import Iterator, List, Tuple
 
-from ansible.module_utils.ascend import files
+from ansible.module_utils.ascend import atomic, files
 from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend.facts import ASCEND_ENV, Places
 
@@ -39,10 +38,7 @@ def clean(places: Places) -> List[str]:
     removed = leftovers(places)
     for path in removed:
         try:
-            if os.path.isdir(path) and not os.path.islink(path):
-                shutil.rmtree(path)
-            else:
-                os.unlink(path)
+            atomic.remove(path)
         except FileNotFoundError:
             continue  # whoever removed it did what was wanted
         except OSError as error:

@@ -192,10 +192,7 @@ def _lead(link: str, name: str) -> None:
 def remove(path: str) -> None:
     """Remove what lies at a path, if anything does. Raises AscendError."""
     try:
-        if os.path.isdir(path) and not os.path.islink(path):
-            shutil.rmtree(path)
-        elif os.path.lexists(path):
-            os.unlink(path)
+        atomic.remove(path)
     except OSError as error:
         raise AscendError(
             "what was there before cannot be removed",

@@ -11,7 +11,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import shutil
 from typing import Any, Callable, Dict, List
 
 from ansible.module_utils.ascend import atomic, files
@@ -73,9 +72,7 @@ def delete(node: Node, path: str) -> None:
     try:
         if os.path.isdir(here) and not os.path.islink(here):
             _hold_unmounted(node, here, path)
-            shutil.rmtree(here)
-        elif os.path.lexists(here):
-            os.unlink(here)
+        atomic.remove(here)
     except OSError as error:
         raise AscendError(
             "it cannot be removed",

@@ -10,7 +10,7 @@ import re
 import shutil
 from typing import Any, Callable, List, Optional
 
-from ansible.module_utils.ascend import files
+from ansible.module_utils.ascend import atomic, files
 from ansible.module_utils.ascend.cann import cann_install, cann_layout
 from ansible.module_utils.ascend.change import points
 from ansible.module_utils.ascend.command import Result
@@ -55,7 +55,7 @@ class Uninstallers:
         aside = os.path.join(os.path.dirname(home), survey.REMOVING + os.path.basename(home))
         try:
             if os.path.lexists(home):
-                shutil.rmtree(aside, ignore_errors=True)
+                atomic.remove(aside)
                 shutil.rmtree(_renamed(home, aside))
             self._drop_manifests(version)
         except OSError as error:
