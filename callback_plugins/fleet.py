@@ -37,8 +37,8 @@ extends_documentation_fragment:
 """
 
 NODE, REPORT = "drift_node", "drift_report"
-# The groups in which roles/preflight and roles/rollout put the nodes.
-GROUPS = ("ascend_to_change", "ascend_waiting", "ascend_busy", "ascend_reached", "ascend_done")
+# The fleet, and the groups in which roles/preflight, roles/rollback and roles/rollout put its nodes.
+GROUPS = ("ascend", "ascend_to_change", "ascend_waiting", "ascend_busy", "ascend_reached", "ascend_done")
 EVERY = 100  # nodes between two lines of progress, where the output is no terminal
 
 
@@ -91,10 +91,11 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
 
     def _show_rollout(self, stats: Any) -> None:
         groups = self._play.get_variable_manager()._inventory.get_groups_dict() if self._play else {}
-        if "ascend_reached" not in groups or CLIARGS["check"]:
+        nodes = {name: groups.get(name, []) for name in GROUPS}
+        began = nodes["ascend_reached"] or set(nodes["ascend"]) & set(nodes["ascend_busy"])
+        if not began or CLIARGS["check"] or "stage" in CLIARGS["tags"]:
             return
-        failed = {**stats.failures, **stats.dark}
-        lines = rollout_lines({name: groups.get(name, []) for name in GROUPS}, list(failed))
+        lines = rollout_lines(nodes, [*stats.failures, *stats.dark])
         self._display.banner("ROLLOUT")
         for line in lines:
             self._display.display(line)

@@ -11,6 +11,7 @@
 ``reached | ascend_rollout_stops(...)``    why a rollout has to stop after a batch, or nothing
 ``plan.refusals | ascend_refusal``         the message of a stopped node
 ``plans | ascend_fleet_plan``              a whole fleet's plans (host -> plan) as lines, alike nodes together
+``plans | ascend_fleet_rollback(wanted)``  the same of a rollback; ``wanted`` are the inventory's releases
 ``facts | ascend_installed``               what is installed on a node, as lines
 ``result.cards | ascend_cards``            what npu_check found on each card, as lines
 """
@@ -33,7 +34,13 @@ from ansible.module_utils.ascend.errors import AscendError  # noqa: E402  (after
 from ansible.module_utils.ascend.plan.plan import plan  # noqa: E402
 from ansible.module_utils.ascend.plan.rollback import rollback  # noqa: E402
 from ansible.module_utils.ascend.plan.rollout import apply_to, busy, stops  # noqa: E402
-from ansible.module_utils.ascend_control.report import cards, fleet_plan, installed_lines, refusal_text  # noqa: E402
+from ansible.module_utils.ascend_control.report import (  # noqa: E402
+    cards,
+    fleet_plan,
+    installed_lines,
+    refusal_text,
+    rollback_lines,
+)
 from ansible.module_utils.ascend_control.wanted import release_of, release_problems, resolve  # noqa: E402
 
 
@@ -67,6 +74,7 @@ class FilterModule:
             "ascend_rollout_stops": lambda reached, well, most: stops(reached, well, _percent(most)),
             "ascend_refusal": refusal_text,
             "ascend_fleet_plan": fleet_plan,
+            "ascend_fleet_rollback": rollback_lines,
             "ascend_installed": installed_lines,
             "ascend_cards": cards,
         }

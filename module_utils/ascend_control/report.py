@@ -7,7 +7,6 @@ from typing import Any
 
 Plan = dict[str, Any]
 SHOWN_NODES = 8
-NOBODY = "ascend_nobody"  # the name by which playbooks/plan.yml makes groups without a node
 
 
 def refusal_text(refusals: list[dict[str, str]]) -> str:
@@ -98,19 +97,49 @@ def cards(results: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
+def rollback_lines(plans: dict[str, Plan], wanted: dict[str, str]) -> list[str]:
+    """Return where each node goes back to, as lines; nodes with the same way share one.
+
+    ``plans`` are those of ascend.plan.rollback, ``wanted`` the releases of the inventory: host name -> plan, release.
+    """
+    alike: dict[str, list[str]] = {}
+    for host in sorted(plans):
+        plan, target = plans[host], plans[host]["target"]
+        if plan["refusals"]:
+            way = "cannot go back, for the reasons given below"
+        elif not (target["switch"] or target["lead_latest"]):
+            way = f"{target['name']} is current: nothing to do"
+        elif target["switch"]:
+            way = f"from {plan['from']} back to {target['name']}"
+        else:
+            way = f"{target['name']} is current: lead CANN's latest to {target['cann_version']}"
+        alike.setdefault(way, []).append(host)
+    lines = [f"{_nodes(hosts)}: {way}" for way, hosts in alike.items()]
+    releases = {host: plan["target"]["release"] for host, plan in plans.items() if plan["target"]}
+    for release in sorted({release for host, release in releases.items() if release != wanted[host]}):
+        hosts = sorted(host for host in releases if releases[host] == release != wanted[host])
+        lines.append(
+            f'{_nodes(hosts)}: set ascend_release: "{release}" in the inventory, or site.yml leads them forward again'
+        )
+    return lines
+
+
 def rollout_lines(groups: dict[str, list[str]], failed: list[str]) -> list[str]:
     """Return what became of each node of a rollout: a line for each fate that a node had.
 
-    ``groups`` are those of roles/preflight and roles/rollout, ``failed`` the nodes with a failed task, or silent.
+    ``groups`` are ``ascend`` and those of roles/preflight and roles/rollout, ``failed`` the hosts with a failed task,
+    or silent.
     """
-    done, busy = set(groups["ascend_done"]), set(groups["ascend_busy"]) - {NOBODY}
-    chosen = set().union(*groups.values()) - {NOBODY}
-    lost = chosen & set(failed)
+    fleet = set(groups["ascend"])
+    done, busy, reached = (fleet & set(groups[name]) for name in ("ascend_done", "ascend_busy", "ascend_reached"))
+    chosen = fleet & set(groups["ascend_to_change"] + groups["ascend_waiting"])
+    lost = fleet & set(failed)
     fates = {
-        "changed and verified": chosen & done - lost,
-        "failed, not changed to what was wanted": lost,
+        "changed and verified": done - lost,
+        "failed, not changed to what was wanted": lost & reached,
+        "refused or unreachable, left as they were": lost - reached,
         "busy, left as they are": busy - lost - done,
-        "not reached, left as they were": chosen - done - lost - busy,
+        "not reached, left as they were": (chosen | reached) - done - lost - busy,
     }
     return [f"{fate}: {_nodes(sorted(hosts))}" for fate, hosts in fates.items() if hosts]
 

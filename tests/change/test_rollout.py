@@ -215,7 +215,7 @@ def test_the_way_back_takes_nothing_but_a_link_and_is_verified(base: Fleet, node
     may = r"/opt/ascend/env(/current|/previous)?|/var/lib/ascend-fleet.*"
     may += r"|/usr/local/Ascend/ascend-toolkit(/latest.*|/\d[\d.]*)?"
     assert [path for path in sorted(paths) if not re.fullmatch(may, path)] == []
-    assert f'Set ascend_release: "{OLD}"' in run.output
+    assert f'set ascend_release: "{OLD}" in the inventory' in run.output
     # With the inventory's release set to that, there is nothing to do.
     held = base.site(*limited(node), release=OLD)
     assert (held.code, held.recap[node]["changed"]) == (0, 0), held.output[-4000:]
@@ -233,14 +233,21 @@ def test_back_to_a_named_release_and_to_none_that_is_not_there(base: Fleet, node
     assert "the node has no environment of 7.0.0" in absent.output
 
 
-def test_an_environment_that_is_damaged_is_not_gone_back_to(base: Fleet, nodes: list[str]) -> None:
-    node = nodes[0]
+def test_an_environment_that_is_damaged_is_not_gone_back_to_and_keeps_no_other_node(
+    base: Fleet, nodes: list[str]
+) -> None:
+    node, other = nodes[:2]
     previous: Any = base.facts([node])[node]["environments"]["previous"]
     sh(node, f"rm -r /opt/ascend/env/{previous}/lib/python3.10/site-packages/torch")
-    run = base.playbook("playbooks/rollback.yml", *limited(node))
+    run = base.playbook("playbooks/rollback.yml", *limited(node, other))
     assert run.code == 2
     assert "is not whole" in run.output
+    assert fates(run) == {
+        "changed and verified": f"1 node ({other})",
+        "refused or unreachable, left as they were": f"1 node ({node})",
+    }
     assert current(base, node).startswith(NEW)
+    assert current(base, other).startswith(OLD)
 
 
 def test_an_older_release_has_to_be_asked_for(base: Fleet, nodes: list[str]) -> None:

@@ -119,6 +119,14 @@ def test_a_node_that_has_nothing() -> None:
     assert refused(found, "8.0.RC1")["problem"] == "the node has no environment of 8.0.RC1"
 
 
+@pytest.mark.parametrize("damage", [{"state": "half-built"}, {"difference_count": 2}, {"cann_home": TOOLKIT + "7.0.0"}])
+def test_of_two_locks_of_a_release_the_whole_one_is_taken(damage: dict[str, Any]) -> None:
+    there = {NEW: environment(NEW), OLD: environment(OLD, **damage), OTHER: environment(OTHER)}
+    assert name_of(upgraded(all=there), "8.0.RC1") == OTHER
+    # Without a word the previous one was asked for, and no other.
+    assert OLD in refused(upgraded(all=there))["problem"]
+
+
 def test_a_release_that_the_node_never_had() -> None:
     refusal = refused(upgraded(), "9.9")
     assert (refusal["wanted"], refusal["found"]) == ("9.9", f"{OLD}, {NEW}")

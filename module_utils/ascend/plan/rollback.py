@@ -23,18 +23,18 @@ def rollback(found: Facts, to: str) -> Dict[str, Any]:
     ``switch`` where another one is current, ``lead_latest`` where CANN's ``latest`` leads to another version.
     """
     environments = found["environments"]
-    name, refusals = _chosen(environments, to)
+    there = environments["all"]
+    name, refusals = _chosen(found, to)
     target: Optional[Dict[str, Any]] = None
     if name:
-        there = environments["all"][name]
-        version = posixpath.basename(there["cann_home"] or "")
-        refusals = _incomplete(name, there) + _without_cann(found, name, version) + _without_cards(found)
+        refusals = _keeps_from(found, name)
+        version = _cann_version(there[name])
         target = {
             "name": name,
-            "path": there["path"],
-            "release": there["release"] or "",
+            "path": there[name]["path"],
+            "release": there[name]["release"] or "",
             "cann_version": version,
-            "versions": {key: there["versions"][key] for key in VERIFIED if key in there["versions"]},
+            "versions": {key: there[name]["versions"][key] for key in VERIFIED if key in there[name]["versions"]},
             "switch": environments["current"] != name,
             "lead_latest": found["cann"]["latest"] != version,
         }
@@ -44,7 +44,8 @@ def rollback(found: Facts, to: str) -> Dict[str, Any]:
 VERIFIED = ("deepspeed", "llamafactory", "torch", "torch-npu")  # what npu_check compares in the running interpreter
 
 
-def _chosen(environments: Facts, to: str) -> "tuple[str, List[Refusal]]":
+def _chosen(found: Facts, to: str) -> "tuple[str, List[Refusal]]":
+    environments = found["environments"]
     there, current, previous = environments["all"], environments["current"], environments["previous"]
     if not to:
         if previous in there and previous != current:
@@ -53,9 +54,18 @@ def _chosen(environments: Facts, to: str) -> "tuple[str, List[Refusal]]":
     fit = [name for name in sorted(there) if to in (name, there[name]["release"])]
     if not fit:
         return "", [_nothing("the node has no environment of %s" % to, to, there)]
-    # Several locks of one release: what is or was in use before what is complete, and that before the rest.
-    fit.sort(key=lambda name: (name != current, name != previous, there[name]["state"] != "complete", name))
+    # Several locks of one release: what can be gone back to, and of that what is or was in use.
+    fit.sort(key=lambda name: (bool(_keeps_from(found, name)), name != current, name != previous, name))
     return fit[0], []
+
+
+def _keeps_from(found: Facts, name: str) -> List[Refusal]:
+    there = found["environments"]["all"][name]
+    return _incomplete(name, there) + _without_cann(found, name) + _without_cards(found)
+
+
+def _cann_version(environment: Facts) -> str:
+    return posixpath.basename(environment["cann_home"] or "")
 
 
 def _nothing(problem: str, wanted: str, there: Facts) -> Refusal:
@@ -77,7 +87,9 @@ def _incomplete(name: str, there: Facts) -> List[Refusal]:
     return [refusal("env", "rollback", problem, "a complete environment", "; ".join(words), remedy, there["path"])]
 
 
-def _without_cann(found: Facts, name: str, version: str) -> List[Refusal]:
+def _without_cann(found: Facts, name: str) -> List[Refusal]:
+    there = found["environments"]["all"][name]
+    version = _cann_version(there)
     package = found["cann"]["versions"].get(version)
     families = kernels_families(found["npu"]["devices"])
     lacks = []
@@ -92,7 +104,6 @@ def _without_cann(found: Facts, name: str, version: str) -> List[Refusal]:
     if not lacks:
         return []
     problem = "the CANN of environment %s is not whole" % name
-    there = found["environments"]["all"][name]
     remedy = "ansible-playbook site.yml -e ascend_release=%s -e cann_allow_downgrade=true" % (
         there["release"] or "RELEASE"
     )
