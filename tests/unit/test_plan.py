@@ -19,6 +19,7 @@ HOME = "/usr/local/Ascend/ascend-toolkit/8.0.RC1"
 def wanted(**changes: Any) -> dict[str, Any]:
     """What a node of eight 910B3 should be."""
     places = {"cann": "/usr/local/Ascend", "tmp": "/var/tmp", "env": "/opt/ascend", "cache": "/var/cache/x"}
+    places["state"] = "/var/lib/ascend-fleet"
     return {
         "release": "8.0.RC1",
         "chips": {
@@ -59,6 +60,7 @@ def bare() -> dict[str, Any]:
             "devices": [{"npu_id": n, "chip_id": 0, "name": "910B3", "health": "OK", "errors": []} for n in range(8)],
         },
         "driver": {"version": "24.1.rc1", "firmware_version": "7.1.0.6.220"},
+        "changes": {"running": None, "last": None},
         "findings": [],
         "cann": {"latest": None, "versions": {}},
         "pythons": {},
@@ -494,3 +496,22 @@ def test_a_converged_node_needs_no_room() -> None:
 def test_distributions_with_a_read_only_root_may_have_0555() -> None:
     assert refusals(changed(system__paths__2__mode="0555")) == []
     assert refusals(changed(system__paths__0__mode="0555")) == ["directory"]
+
+
+CHANGE = {
+    "began": "2026-03-02T01:30:00Z",
+    "who": "alice",
+    "control": "ctl-1",
+    "run": "ctl-1-1-1",
+    "action": "provision",
+}
+
+
+def test_a_change_that_has_not_ended_is_told_and_needs_no_step() -> None:
+    """A run that is at work looks at its own node as well, in its end."""
+    found = converged()
+    found["changes"]["running"] = {**CHANGE, "from": "none", "to": NAME}
+    result = plan(found, wanted())
+    (warning,) = result["warnings"]
+    assert (result["steps"], result["refusals"], warning["check"]) == ([], [], "change-unfinished")
+    assert warning["found"] == f"provision to {NAME}, begun 2026-03-02T01:30:00Z by alice from control node ctl-1"

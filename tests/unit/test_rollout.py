@@ -89,6 +89,16 @@ def test_the_group_of_a_node(policy: str, has_job: bool, has_steps: bool, group:
     assert found == before
 
 
+@pytest.mark.parametrize(("has_job", "group"), [(False, "ascend_to_change"), (True, "ascend_busy")])
+def test_a_right_node_is_taken_where_a_change_has_not_ended(has_job: bool, group: str) -> None:
+    found = now()
+    if not has_job:
+        used(found)
+    found["changes"]["running"] = dict.fromkeys(("began", "who", "control", "run", "action", "from", "to"), "x")
+    planned = apply_to(found, wanted(), "skip")
+    assert (planned["group"], planned["steps"], planned["sets_aside"]) == (group, [], False)
+
+
 def test_what_is_current_is_said() -> None:
     assert apply_to(upgrade(), wanted(), "skip")["from"] == OLD
     assert apply_to(used(bare()), wanted(), "skip")["from"] == "none"

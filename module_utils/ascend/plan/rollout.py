@@ -11,6 +11,7 @@ from typing import Any, Dict, List, Optional, Sequence
 
 from ansible.module_utils.ascend.plan.forms import Facts, Refusal, Step, Wanted, listed, refusal
 from ansible.module_utils.ascend.plan.plan import plan
+from ansible.module_utils.ascend.plan.warnings import unfinished
 
 Batch = Dict[str, Any]
 
@@ -20,15 +21,19 @@ _REMEDY = "wait for their end: -e ascend_busy_policy=wait; what disturbs no job 
 def apply_to(found: Facts, wanted: Wanted, policy: str) -> Dict[str, Any]:
     """Return a node's plan and how it is applied.
 
+    A node that needs nothing is taken all the same where a change of it has not ended: a run begins by clearing that
+    away.
+
     Besides ``steps``, ``refusals`` and ``warnings``: ``group`` (of the playbook's plays), ``busy`` (a refusal or None),
     ``stage`` (what may be done now on a busy node), ``sets_aside`` (see ``under_current``) and ``from``, what is
     current. ``policy`` is what to do with a busy node: skip, wait or ignore.
     """
     planned: Dict[str, Any] = dict(plan(found, wanted))
     steps = planned["steps"]
-    has = busy(found["npu"]["processes"], found["npu"]["process_count"]) if steps and policy != "ignore" else None
+    todo = bool(steps or unfinished(found))
+    has = busy(found["npu"]["processes"], found["npu"]["process_count"]) if todo and policy != "ignore" else None
     waits = {"wait": "ascend_waiting", "skip": "ascend_busy"}
-    planned["group"] = waits[policy] if has else "ascend_to_change" if steps else "ascend_converged"
+    planned["group"] = waits[policy] if has else "ascend_to_change" if todo else "ascend_converged"
     planned["busy"] = has
     planned["stage"] = stageable(found, wanted, steps)
     planned["sets_aside"] = under_current(found, wanted, steps)

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any, Dict, List, Set, Tuple
+from typing import Any, Dict, List, Optional, Set, Tuple
 
+from ansible.module_utils.ascend.change.journal import RUN
 from ansible.module_utils.ascend.plan.forms import (
     STEPS,
     Facts,
@@ -31,7 +32,8 @@ def warnings(found: Facts, wanted: Wanted, steps: List[Step]) -> List[Refusal]:
     refused = [each["where"] for each in record_in_the_way(found, steps)]
     observed = [each for each in _observed(found, wanted, cured) if each["where"] not in refused]
     observed += _latest(found, wanted, steps)
-    return observed + _limits(found, wanted) + _kernel_settings(found, wanted) + _clock(found)
+    observed += _limits(found, wanted) + _kernel_settings(found, wanted) + _clock(found)
+    return observed + _unfinished(found, wanted)
 
 
 def _observed(found: Facts, wanted: Wanted, cured: Any) -> List[Refusal]:
@@ -167,3 +169,27 @@ def _clock(found: Facts) -> List[Refusal]:
             "timedatectl",
         )
     ]
+
+
+def _unfinished(found: Facts, wanted: Wanted) -> List[Refusal]:
+    """What a run that died left behind is ended by the next one, also where the node is right as it is (rollout.py)."""
+    change = unfinished(found)
+    if not change:
+        return []
+    return [
+        refusal(
+            "system",
+            "change-unfinished",
+            "a change of the node has not ended",
+            "no run at work",
+            "%(action)s to %(to)s, begun %(began)s by %(who)s from control node %(control)s" % change,
+            "wait for its end; what a run that died has left, the next site.yml clears away",
+            os.path.join(wanted["places"]["state"], RUN),
+        )
+    ]
+
+
+def unfinished(found: Facts) -> Optional[Dict[str, str]]:
+    """Return the change that is at work on the node, or was when its run died."""
+    change: Optional[Dict[str, str]] = found["changes"]["running"]
+    return change
