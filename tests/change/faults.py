@@ -28,22 +28,65 @@ while True:
     time.sleep(0.01)
 END
 setsid python3 /tmp/ambush.py '{seen}' {whom} >/dev/null 2>&1 </dev/null &"""
+# Waits until the programs of a run, once it has the lock, have been at work for a while, and ends all at once: every
+# process of the node but its SSH service, the shells that this started (else Ansible would try again), and the job.
+MOMENT = """cat >/tmp/moment.py <<'END'
+import glob, os, signal, sys, time
+stay = {{os.getsid(0), 1}}
+if os.path.exists("/tmp/job/pid"):
+    stay.add(int(open("/tmp/job/pid").read()))
+def at_work():
+    found, shells = {{}}, set()
+    for folder in glob.glob("/proc/[0-9]*"):
+        try:
+            words = open(folder + "/stat").read()
+        except OSError:
+            continue
+        _, parent, _, session = words.rpartition(")")[2].split()[:4]
+        if "(sshd" in words:
+            shells.add(int(folder[6:]))
+        elif int(session) not in stay:
+            found[int(folder[6:])] = int(parent)
+    return [pid for pid, parent in found.items() if parent not in shells]
+left, last = float(sys.argv[1]), time.monotonic()
+while left > 0:
+    time.sleep(0.02)
+    now, there = time.monotonic(), os.path.exists("/var/lib/ascend-fleet/run")
+    left, last = left - (now - last if there and at_work() else 0), now
+for pid in at_work():
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+END
+setsid python3 /tmp/moment.py {seconds} >/dev/null 2>&1 </dev/null &"""
+# A node whose clock stands still in the year before, for the Python that Ansible is told to use.
+LATE = """mkdir -p /tmp/late && cat >/tmp/late/sitecustomize.py <<'END'
+import time
+_now = time.time
+time.time = lambda: _now() - 400 * 86400
+END
+printf '#!/bin/sh\nPYTHONPATH=/tmp/late exec /usr/bin/python3 "$@"\n' >/tmp/late/python && chmod +x /tmp/late/python"""
 
 
 @dataclass(frozen=True)
 class Fault:
     """One node's fate.
 
-    At ``point`` (module_utils/ascend/change/points.py) ``ended`` is ended as kill -9 does: the module there, the run on
-    the control node, the whole node, or the network between them. Other faults are made by ``settings`` (ascend-sim),
-    ``arrange`` (a script in the node), ``mount`` (options and place) or ``depot`` (a damaged depot, depots.py), and
-    taken away by ``cure``. ``words`` are in what the run says of the node; ``repair`` is a fault while the current
-    release is repaired, when no environment may be current for a while.
+    At ``point`` (module_utils/ascend/change/points.py), or ``after_s`` from the taking of the lock, ``ended`` is ended
+    as kill -9 does: the module there, the run on the control node, the whole node, or the network between them; or the
+    room on the disk of the place ``full`` is. Other faults are made by ``settings`` (ascend-sim), ``arrange`` (a script
+    in the node), ``mount`` (options and place) or ``depot`` (a damaged depot, depots.py), and taken away by ``cure``.
+    ``words`` are in what the run says of the node; ``repair`` is a fault while the current release is repaired, when no
+    environment may be current for a while; ``perhaps`` is one that may come too late, when the run has ended well.
     """
 
     name: str
     point: str = ""
     ended: str = "module"
+    after_s: float = 0
+    perhaps: bool = False
+    full: str = ""
     settings: tuple[str, ...] = ()
     arrange: str = ""
     cure: str = ""
@@ -103,11 +146,39 @@ MORE_ENDED = (
     Fault("run killed while the installer is at work", "toolkit.installer-ended", "run", often=True),
     Fault("run killed while the environment is filled", "environment.filled", "run"),
     Fault("run killed before the switch", "current.remembered", "run"),
+    Fault("run killed after the switch", "current.switched", "run", often=True),
     Fault("node lost power while Python is unpacked", "python.unpacked", "node"),
     Fault("node lost power after the installer's end", "toolkit.installer-ended", "node", often=True),
     Fault("node lost power in the switch", "current.prepared", "node"),
     Fault("network cut while the toolkit is installed", "toolkit.recording", "network", often=True),
     Fault("network cut while the environment is built", "environment.made", "network"),
+)
+AT_SOME_MOMENT = (
+    *(
+        Fault(f"all killed after {seconds} s of work", arrange=MOMENT.format(seconds=seconds), perhaps=True)
+        for seconds in (0.3, 1, 3, 6, 10, 14, 18, 23, 29, 36, 45, 60)
+    ),
+    *(
+        Fault(f"node lost power {seconds} s after the lock", after_s=seconds, ended="node", perhaps=True)
+        for seconds in (0.3, 3, 8, 20)
+    ),
+)
+NO_ROOM = "No space left on device"
+DISK_FULL = (
+    Fault(
+        "disk full while a package comes", "file.fetching", ended="disk", full="/var/cache/ascend-fleet", words=NO_ROOM
+    ),
+    Fault("disk full before Python is unpacked", "file.fetched", ended="disk", full="/opt/ascend", words=NO_ROOM),
+    Fault(
+        "disk full before the installer",
+        "toolkit.ready",
+        ended="disk",
+        full="/usr/local/Ascend",
+        words=NO_ROOM,
+        often=True,
+    ),
+    Fault("disk full before the wheels", "environment.made", ended="disk", full="/opt/ascend", words=NO_ROOM),
+    Fault("disk full in the switch", "current.prepared", ended="disk", full="/var/lib/ascend-fleet", words=NO_ROOM),
 )
 INSTALLERS = (
     Fault("installer killed in runtime", settings=("installer=dies:runtime",), words="half-installed"),
@@ -156,10 +227,17 @@ REFUSED = (
     Fault("the cache's disk is full", mount=("size=10m", "/var/cache/ascend-fleet"), words="too little room"),
     Fault("the disk to unpack on has no inodes", mount=("nr_inodes=50,size=9g", "/var/tmp"), words="inodes"),
     Fault(
+        "clock a year behind",
+        arrange=LATE,
+        host={"ansible_python_interpreter": "/tmp/late/python"},
+        words="clock",
+        often=True,
+    ),
+    Fault(
         "driver too old",
         settings=("driver_version=23.0.3",),
         cure="ascend-sim set driver_version=25.2.0",
         words="older",
     ),
 )
-FAULTS = MODULE_KILLED + IN_A_REPAIR + MORE_ENDED + INSTALLERS + PACKAGES + REFUSED
+FAULTS = MODULE_KILLED + IN_A_REPAIR + MORE_ENDED + AT_SOME_MOMENT + DISK_FULL + INSTALLERS + PACKAGES + REFUSED

@@ -8,6 +8,8 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -77,10 +79,14 @@ class Run:
         for name, numbers in re.findall(r"^(\S+) +: (ok=.*)$", self.output, re.MULTILINE):
             self.recap[name] = {key: int(value) for key, value in re.findall(r"(\w+)=(\d+)", numbers)}
 
+    def told(self, node: str) -> str:
+        """All that was said of the node when tasks of it failed, on one line."""
+        blocks = re.findall(rf"^fatal: \[{node}\].*?(?=^\S|\Z)", self.output, re.MULTILINE | re.DOTALL)
+        return re.sub(r"\s+", " ", " ".join(blocks))
+
     def said(self, node: str) -> str:
         """The message with which the node failed first; "" when it did not."""
-        blocks = re.findall(rf"^fatal: \[{node}\].*?(?=^\S|\Z)", self.output, re.MULTILINE | re.DOTALL)
-        words = re.sub(r"\s+", " ", blocks[0]) if blocks else ""
+        words = self.told(node).split(" fatal: [")[0]
         if "rc: 137" in words:
             return "the module was killed"
         match = re.search(r" problem: (.*?)(?: remedy:| wanted:|$)", words)
@@ -141,14 +147,15 @@ class Fleet:
         }
         content = {"all": {"vars": {**common, **local}, "children": {"ascend": {"hosts": hosts}}}}
         path = self.state / "inventory.json"
-        path.write_text(json.dumps(content, indent=1), encoding="utf-8")
-        return path
+        written = self.state / f"inventory-{threading.get_ident()}.part"  # runs may begin side by side
+        written.write_text(json.dumps(content, indent=1), encoding="utf-8")
+        return written.replace(path)
 
     def start(self, playbook: str, *arguments: str, release: str = NEW) -> subprocess.Popen[str]:
         """Start a playbook; ``Run(process.wait(), output)`` is the caller's."""
         argv = [str(self.tools / "ansible-playbook"), playbook, "-i", str(self.inventory(release))]
-        log = self.state / f"run-{len(list(self.state.glob('run-*')))}.log"
-        with log.open("w", encoding="utf-8") as output:
+        number, name = tempfile.mkstemp(prefix="run-", suffix=".log", dir=self.state)
+        with open(number, "w", encoding="utf-8") as output:
             process = subprocess.Popen(
                 [*argv, *arguments],
                 cwd=ROOT,
@@ -159,7 +166,7 @@ class Fleet:
                 text=True,
                 start_new_session=True,
             )
-        process.log = log  # type: ignore[attr-defined]
+        process.log = Path(name)  # type: ignore[attr-defined]
         return process
 
     def finish(self, process: subprocess.Popen[str], timeout_s: float = 1800) -> Run:
