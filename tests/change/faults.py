@@ -152,11 +152,12 @@ MORE_ENDED = (
     Fault("node lost power in the switch", "current.prepared", "node"),
     Fault("network cut while the toolkit is installed", "toolkit.recording", "network", often=True),
     Fault("network cut while the environment is built", "environment.made", "network"),
+    Fault("network silent while the environment is filled", "environment.filled", "packets"),
 )
 AT_SOME_MOMENT = (
     *(
         Fault(f"all killed after {seconds} s of work", arrange=MOMENT.format(seconds=seconds), perhaps=True)
-        for seconds in (0.3, 1, 3, 6, 10, 14, 18, 23, 29, 36, 45, 60)
+        for seconds in (0.3, 1, 3, 6, 9, 12, 15, 18, 21, 25, 30, 40)
     ),
     *(
         Fault(f"node lost power {seconds} s after the lock", after_s=seconds, ended="node", perhaps=True)

@@ -146,9 +146,13 @@ def arranged(fleet: Fleet, fate: Fate) -> None:
 
 
 def mounted(node: str, *argv: str) -> None:
-    """Mount in the node's name space, from outside: a container may not."""
+    of_the_node(node, "--mount", "--pid", "mount", *argv)
+
+
+def of_the_node(node: str, *argv: str) -> None:
+    """Run a program in some of the node's name spaces, from outside: a container may not."""
     pid = image.podman("inspect", "--format", "{{.State.Pid}}", node).strip()
-    subprocess.run([*image.as_root(), "nsenter", "--mount", "--pid", "--target", pid, "mount", *argv], check=True)
+    subprocess.run([*image.as_root(), "nsenter", "--target", pid, *argv], check=True)
 
 
 def with_a_disk_of_its_own(node: str, place: str) -> None:
@@ -168,9 +172,7 @@ def cure(fleet: Fleet, fate: Fate) -> None:
         sh(node, f"kill $(cat /tmp/filler); rm {fault.full}/filler")
         mounted(node, "-o", "remount,size=30g", fault.full)
     if fault.mount[1]:
-        pid = image.podman("inspect", "--format", "{{.State.Pid}}", node).strip()
-        argv = ["nsenter", "--mount", "--pid", "--target", pid, "umount", fault.mount[1]]
-        subprocess.run([*image.as_root(), *argv], check=True)
+        of_the_node(node, "--mount", "--pid", "umount", fault.mount[1])
 
 
 def bring_about(fleet: Fleet, fates: list[Fate]) -> None:
@@ -220,6 +222,13 @@ def cut_network(fate: Fate, _process: subprocess.Popen[str]) -> None:
     sh(fate.node, "for pid in $(pgrep -f '^sshd: '); do kill -KILL $pid; done", check=False)
 
 
+def silence(fate: Fate, process: subprocess.Popen[str]) -> None:
+    """No packet comes or goes, until the run has given the node up; nobody there knows."""
+    of_the_node(fate.node, "--net", "ip", "link", "set", "eth0", "down")
+    process.wait(WAIT_S)
+    of_the_node(fate.node, "--net", "ip", "link", "set", "eth0", "up")
+
+
 def fill_disk(fate: Fate, _process: subprocess.Popen[str]) -> None:
     """Something else takes the room that there is, and whatever is freed; the module goes on."""
     place = fate.fault.full
@@ -229,7 +238,7 @@ def fill_disk(fate: Fate, _process: subprocess.Popen[str]) -> None:
     sh(fate.node, f"setsid sh -c '{fill}' >/dev/null 2>&1 </dev/null & echo $! >/tmp/filler; sleep 0.2; rm {STOP}")
 
 
-END = {"run": end_run, "node": end_node, "network": cut_network, "disk": fill_disk}
+END = {"run": end_run, "node": end_node, "network": cut_network, "packets": silence, "disk": fill_disk}
 
 
 def look(fleet: Fleet, fates: list[Fate]) -> None:
