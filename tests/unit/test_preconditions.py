@@ -11,7 +11,7 @@ from ansible.module_utils.ascend.cann import cann_elsewhere
 from ansible.module_utils.ascend.plan.plan import plan
 
 from tests.answers import node, write
-from tests.unit.test_plan import bare, converged, refusals, wanted
+from tests.unit.planner_nodes import bare, converged, refusals, wanted
 
 ROOT = "/usr/local/Ascend"
 NOON = 1_735_732_800  # 2025-01-01T12:00:00Z

@@ -12,7 +12,7 @@ import ascend_remove
 import pytest
 from ansible.module_utils.ascend.change import held as change_lock
 
-from tests.unit.test_remove_apply import DIGEST, NEW, OLD, STATE, Machine, names
+from tests.unit.removal_machine import DIGEST, NEW, OLD, STATE, Machine, names
 
 
 class EndError(Exception):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from ansible.module_utils.ascend.plan.rollback import rollback
 
-from tests.unit.test_plan import COMPLETE, converged
+from tests.unit.planner_nodes import COMPLETE, converged
 
 NEW, OLD, OTHER = "8.2.RC1-aaaaaaaaaaaa", "8.0.RC1-bbbbbbbbbbbb", "8.0.RC1-cccccccccccc"
 TOOLKIT = "/usr/local/Ascend/ascend-toolkit/"

@@ -10,7 +10,7 @@ import pytest
 from ansible.module_utils.ascend.plan.plan import plan
 from ansible.module_utils.ascend.plan.rollout import apply_to, busy, stageable, stops, under_current
 
-from tests.unit.test_plan import COMPLETE, HOME, NAME, bare, converged, wanted
+from tests.unit.planner_nodes import COMPLETE, HOME, NAME, bare, converged, wanted
 
 OLD = "7.0.0-ba9876543210"
 OLD_HOME = "/usr/local/Ascend/ascend-toolkit/7.0.0"
