@@ -60,7 +60,7 @@ while True:
     if last:
         (folder / "finished").write_text(said)
         break
-    for _ in range(200):
+    for _ in range(600):
         time.sleep(0.1)
         if (folder / "stop").exists():
             break

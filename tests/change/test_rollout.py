@@ -135,6 +135,7 @@ def test_a_busy_node_is_left_as_it_is_and_the_run_says_by_whom(base: Fleet, busy
         run.output
     )
     assert "/tmp/job/job.py" in run.output
+    assert fates(run) == {"busy, left as they are": f"1 node ({busy})"}
     assert job_state(busy) == "runs"
 
 
@@ -150,6 +151,7 @@ def test_what_disturbs_no_job_is_staged(base: Fleet, busy: str) -> None:
     assert job_state(busy) == "runs"
     again = base.site(*limited(busy), "--tags", "stage")
     assert again.recap[busy]["changed"] == 0
+    assert "ROLLOUT" not in again.output
 
 
 def test_a_node_that_stays_busy_is_left_after_the_limit(base: Fleet, busy: str) -> None:
