@@ -200,6 +200,7 @@ def begin(options: Dict[str, Any], node: Node) -> Dict[str, Any]:
         return {"begun": False, "processes": [], "taken_by": there}
     with held.held(state_dir, "clearing away what dead runs left"):
         clean(places_of(options))
+        origin.keep(state_dir, tree.versions())
         if options["set_aside"]:
             set_aside(os.path.join(root, "env", "current"))
     return {"begun": True, "processes": [], "taken_by": {}}

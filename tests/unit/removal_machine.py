@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible.module_utils.ascend import files
 from ansible.module_utils.ascend.cann import manifest
+from ansible.module_utils.ascend.change import origin
 from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.facts import Places
 from ansible.module_utils.ascend.node import Node
@@ -71,7 +72,7 @@ class Machine:
         write(root / "etc/Ascend/ascend_cann_install.info")
         write(root / "var/log/ascend_seclog/ascend_toolkit_install.log")
         write(root / STATE / "journal.jsonl")
-        self.write_origin({"schema": 1, "absent": ABSENT})
+        self.write_origin({"schema": 1, "absent": ABSENT, "cann": {}, "toolkits": [OLD, NEW]})
 
     def write_origin(self, content: Any) -> None:
         write(self.root / STATE / "origin.json", json.dumps(content))
@@ -142,6 +143,8 @@ class Machine:
         return dict(select(survey.read(self.node, PLACES), asked))
 
     def remove(self, asked: Asked) -> list[str]:
+        there = [path.name for path in (self.root / TOOLKITS).glob("*")]
+        origin.keep(str(self.root / STATE), there)  # as the beginning of a change does
         if not self.selection(asked)["remove"]:
             return []
         (self.root / STATE).mkdir(exist_ok=True)  # as the lock does
@@ -157,7 +160,9 @@ class Machine:
                 if path.is_symlink():
                     found[relative] = "-> " + os.readlink(path)
                 elif path.is_file():
-                    found[relative] = "a manifest" if path.parent.name == "manifests" else path.read_text()
+                    told = {"manifests": "a manifest", "ascend-fleet": "what was there before"}
+                    ours = path.parent.name if path.suffix == ".json" else ""
+                    found[relative] = told.get(ours) or path.read_text()
                 else:
                     found[relative] = "/"
         return found

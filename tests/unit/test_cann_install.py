@@ -7,11 +7,13 @@ import hashlib
 import os
 import platform
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible.module_utils.ascend.cann import cann_install, cann_layout, installer_needs, manifest
+from ansible.module_utils.ascend.change import origin
 from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.depot_file import DepotFile
 from ansible.module_utils.ascend.errors import AscendError
@@ -106,6 +108,17 @@ def node(tmp_path: Path) -> Node:
 
 def done(code: int = 0, output: str = "install success", timed_out: bool = False) -> Result:
     return Result(code, output, timed_out)
+
+
+@pytest.mark.parametrize(("kind", "known"), [("toolkit", ["8.0.RC1"]), ("kernels", [])])
+def test_a_toolkit_is_known_as_ours_before_its_installer_starts(node: Node, kind: str, known: list[str]) -> None:
+    """One that is interrupted leaves something of ours; kernels make nobody's toolkit ours."""
+    node.put_toolkit()
+    seen: list[list[str]] = []
+    run = Calls((lambda: seen.append(origin.read(str(node.state))["toolkits"]), done(1)))
+    with suppress(AscendError):
+        cann_install.install(node.package(kind), node.file, run)
+    assert seen == [known]
 
 
 def test_the_toolkit(node: Node) -> None:

@@ -152,12 +152,26 @@ def test_what_was_not_there_is_remembered_once(options: dict[str, Any], tmp_path
         "schema": 1,
         "absent": [*absent, str(tmp_path / "bin/ascend-env")],
         "cann": {"8.0.0": ["310p"]},
+        "toolkits": [],
     }
     for path in absent:
         Path(path).mkdir(exist_ok=True)
     before = remembered.read_bytes()
     begin(options, tmp_path)
     assert remembered.read_bytes() == before
+
+
+def test_a_toolkit_that_is_gone_is_forgotten(options: dict[str, Any], tmp_path: Path) -> None:
+    """Unless another run is at work: that may be about to install it."""
+    state = options["state_dir"]
+    (Path(options["cann_root"]) / "ascend-toolkit/8.0.0").mkdir(parents=True)
+    begin(options, tmp_path)
+    for version in ("8.0.0", "8.2.RC1"):
+        origin.installs(state, version)
+    assert not begin(options, tmp_path, holder={**HOLDER, "run": "two"})["begun"]
+    assert origin.read(state)["toolkits"] == ["8.0.0", "8.2.RC1"]
+    begin(options, tmp_path)
+    assert origin.read(state)["toolkits"] == ["8.0.0"]
 
 
 def test_of_two_that_remember_the_first_is_right(options: dict[str, Any], tmp_path: Path) -> None:

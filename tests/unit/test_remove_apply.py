@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.ascend.cann import manifest
+from ansible.module_utils.ascend.change import origin
 from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend.node import Node
 from ansible.module_utils.ascend.python import source_record
@@ -18,6 +19,7 @@ from ansible.module_utils.ascend.remove import apply, in_use, survey
 from ansible.module_utils.ascend.remove.chosen import Asked
 
 from tests.unit.removal_machine import (
+    ABSENT,
     DIGEST,
     NEW,
     OLD,
@@ -158,13 +160,29 @@ def test_somebody_elses_cann_is_never_touched(machine: Machine) -> None:
 
 def test_a_manifest_of_a_cann_that_was_there_before_does_not_make_it_ours(machine: Machine) -> None:
     """The kernels that are put beside it have both recorded."""
-    machine.write_origin({"schema": 1, "absent": [], "cann": {OLD: []}})
+    machine.write_origin({"schema": 1, "absent": [], "cann": {OLD: []}, "toolkits": [OLD, NEW]})
     write(machine.cann(OLD) / "opp_kernel/script" / UNINSTALLER, OLD)
     state = machine.root / STATE / "manifests" / f"kernels-910b-{OLD}.json"
     manifest.record(str(machine.cann(OLD)), ["opp_kernel"], str(state))
     chosen = machine.selection(Asked(everything=True, force=True))
     assert ("kernels", f"{OLD} 910b") in names(chosen["remove"])
     assert ("CANN", OLD) in names(chosen["keep"])
+
+
+def test_a_toolkit_that_somebody_else_installed_later_is_not_ours(machine: Machine) -> None:
+    """Only its kernels are: putting them beside it recorded both."""
+    machine.write_origin({"schema": 1, "absent": ABSENT, "cann": {}, "toolkits": [NEW]})
+    write(machine.cann(OLD) / "opp_kernel/script" / UNINSTALLER, OLD)
+    state = machine.root / STATE / "manifests" / f"kernels-910b-{OLD}.json"
+    manifest.record(str(machine.cann(OLD)), ["opp_kernel"], str(state))
+    chosen = machine.selection(Asked(everything=True, force=True))
+    assert ("kernels", f"{OLD} 910b") in names(chosen["remove"])
+    assert ("CANN", OLD) in names(chosen["keep"])
+
+
+def test_a_toolkit_that_was_removed_is_not_remembered_as_ours(machine: Machine) -> None:
+    machine.remove(Asked(release=OLD))
+    assert origin.read(str(machine.root / STATE))["toolkits"] == [NEW]
 
 
 def test_what_users_edited_is_not_thrown_away(machine: Machine) -> None:

@@ -16,7 +16,7 @@ from typing import Callable, Dict, Iterator, List, Optional
 
 from ansible.module_utils.ascend import files
 from ansible.module_utils.ascend.cann import cann_layout, cann_packages, installer_needs, manifest
-from ansible.module_utils.ascend.change import points
+from ansible.module_utils.ascend.change import origin, points
 from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.depot_file import DepotFile, take, unpacked_run
 from ansible.module_utils.ascend.errors import AscendError, disk_remedy
@@ -101,6 +101,8 @@ def install(package: Package, file: DepotFile, run: Run) -> None:
     installer_needs.hold(package.kind, package.root, _environment(package, package.tmp_dir), run)
     for stale in _stale_manifests(package):
         os.unlink(stale)
+    if package.kind == "toolkit":
+        origin.installs(package.state_dir, package.version)
     points.reached(package.kind + ".ready")
     with _private_tmp(package.tmp_dir) as tmp:
         result = run(_argv(package, path), package.timeout_s, env=_environment(package, tmp))

@@ -1,27 +1,53 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Remember what a node had before the first change, so that a removal takes away what came with us and nothing else."""
+"""Remember what a node had before the first change, so that a removal takes away what came with us and nothing else.
+
+``origin.json``: ``{"schema": 1, "absent": [path], "cann": {version: [chip]}, "toolkits": [version]}``. ``absent`` and
+``cann`` are of the time before: places that did not exist, and CANN versions that did, with kernels of which chips.
+``toolkits`` are those whose installer this project has started: others came by somebody else's hand, also later.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-from typing import Dict, List
+from typing import Any, Dict, List
 
-from ansible.module_utils.ascend import atomic
+from ansible.module_utils.ascend import atomic, files
 from ansible.module_utils.ascend.change import held
 
 FILE = "origin.json"
 
 
-def remember(state_dir: str, places: List[str], cann: Dict[str, List[str]]) -> None:
-    """Write down, once, which of the places do not exist yet, and which CANN versions, with kernels of which chips, do.
+def read(state_dir: str) -> Dict[str, Any]:
+    """Return what was remembered; fields without the right type are empty, and nothing where there is no file."""
+    there = files.mapping(os.path.join(state_dir, FILE))
+    kinds = {"absent": list, "cann": dict, "toolkits": list}
+    return {key: there[key] if isinstance(there.get(key), kind) else kind() for key, kind in kinds.items()}
 
-    ``{"schema": 1, "absent": [...], "cann": {version: [chip]}}``: what was there before is somebody else's.
-    """
-    path = os.path.join(state_dir, FILE)
-    if os.path.exists(path):
-        return
+
+def remember(state_dir: str, places: List[str], cann: Dict[str, List[str]]) -> None:
+    """Write down, once, which of the places do not exist yet, and which CANN versions, ``cann``, do."""
     absent = [place for place in places if not os.path.lexists(place)]
     with held.alone(state_dir):  # which makes the folder
-        if not os.path.exists(path):
-            atomic.write(path, json.dumps({"schema": 1, "absent": absent, "cann": cann}) + "\n")
+        if not os.path.lexists(os.path.join(state_dir, FILE)):
+            _write(state_dir, {"absent": absent, "cann": cann, "toolkits": []})
+
+
+def installs(state_dir: str, version: str) -> None:
+    """Write down that this project's installer of a toolkit starts; call it with the node held."""
+    there = read(state_dir)
+    if version not in there["toolkits"]:
+        _write(state_dir, dict(there, toolkits=sorted([*there["toolkits"], version])))
+
+
+def keep(state_dir: str, versions: List[str]) -> None:
+    """Forget the toolkits that are gone, all but ``versions``; the next of that name may be somebody else's."""
+    there = read(state_dir)
+    stay = [version for version in there["toolkits"] if version in versions]
+    if stay != there["toolkits"]:
+        _write(state_dir, dict(there, toolkits=stay))
+
+
+def _write(state_dir: str, there: Dict[str, Any]) -> None:
+    os.makedirs(state_dir, mode=0o755, exist_ok=True)
+    atomic.write(os.path.join(state_dir, FILE), json.dumps(dict(there, schema=1), sort_keys=True) + "\n")

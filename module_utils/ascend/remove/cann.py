@@ -12,7 +12,7 @@ from typing import Any, Callable, List, Optional
 
 from ansible.module_utils.ascend import atomic, files
 from ansible.module_utils.ascend.cann import cann_install, cann_layout
-from ansible.module_utils.ascend.change import points
+from ansible.module_utils.ascend.change import origin, points
 from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend.facts import Places
@@ -58,6 +58,7 @@ class Uninstallers:
                 atomic.remove(aside)
                 shutil.rmtree(_renamed(home, aside))
             self._drop_manifests(version)
+            origin.keep(self.state_dir, self.tree.versions())
         except OSError as error:
             raise AscendError(
                 "what CANN's uninstaller left cannot be removed",

@@ -94,12 +94,12 @@ def _time(path: str) -> int:
 def _cann(node: Node, places: Places) -> There:
     state_dir = node.path(places.state_dir)
     tree = cann_layout.Tree(node.path(places.cann_root), state_dir, node.root)
-    before = files.mapping(os.path.join(state_dir, origin.FILE)).get("cann")
-    before = before if isinstance(before, dict) else {}
+    remembered = origin.read(state_dir)
+    before = remembered["cann"]
     found = {}
     for version in tree.versions():
         home = tree.home(version)
-        ours = os.path.exists(cann_layout.manifest_path(state_dir, "toolkit", version)) and version not in before
+        ours = version in remembered["toolkits"] and version not in before
         if not ours and not files.names(home):
             continue  # an empty folder is what some uninstallers leave
         chips = cann_layout.recorded_chips(state_dir, version)
@@ -107,7 +107,7 @@ def _cann(node: Node, places: Places) -> There:
             "path": tree.shown(home),
             "ours": ours,
             # Kernels that this project put beside somebody else's toolkit.
-            "kernels": chips if version in before and not before[version] else [],
+            "kernels": chips if not ours and not before.get(version) else [],
             "belongings": belongings.of_cann(state_dir, home, version) if ours else [],
         }
     return found
@@ -172,8 +172,7 @@ def parts(node: Node, places: Places) -> List[There]:
     env = os.path.join(places.ascend_root, "env")
     found = [("link", os.path.join(env, name), True) for name in (python_tree.PREVIOUS, python_tree.CURRENT)]
     found.append(("program", ASCEND_ENV, True))
-    absent = files.mapping(node.path(os.path.join(places.state_dir, origin.FILE))).get("absent")
-    absent = absent if isinstance(absent, list) else []
+    absent = origin.read(node.path(places.state_dir))["absent"]
     toolkits = os.path.join(places.cann_root, "ascend-toolkit")
     ours = toolkits in absent
     found += [("CANN", os.path.join(toolkits, name), ours) for name in ("latest", "set_env.sh")]
@@ -194,7 +193,7 @@ def parts(node: Node, places: Places) -> List[There]:
 
 def folders(node: Node, places: Places) -> List[str]:
     """Return the folders, the inner ones first, that go with the last thing in them."""
-    absent = files.mapping(node.path(os.path.join(places.state_dir, origin.FILE))).get("absent")
+    absent = origin.read(node.path(places.state_dir))["absent"]
     there = [os.path.join(places.ascend_root, name) for name in ("env", "python")]
     for path in (
         places.ascend_root,
@@ -203,6 +202,6 @@ def folders(node: Node, places: Places) -> List[str]:
         os.path.dirname(INSTALLERS_INFO),
         INSTALLERS_LOGS,
     ):
-        if isinstance(absent, list) and path in absent:
+        if path in absent:
             there.append(path)
     return [*there, places.cache_dir]
