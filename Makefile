@@ -18,7 +18,7 @@ test-aarch64: .venv/installed system  ## an emulated aarch64 node with the real 
 	scripts/emulate-aarch64
 	.venv/bin/python -m pytest -m aarch64 tests/aarch64
 
-test-faults: .venv/installed system  ## every fault of tests/change, with the table of what happened; some 20 minutes
+test-faults: .venv/installed system  ## every fault of tests/change, with the table of what happened; half an hour
 	.venv/bin/python -m pytest -s --faults=all tests/change
 
 fuzz: .venv/installed  ## a million damaged tool outputs, for every parser; some minutes

@@ -103,9 +103,12 @@ class Fault:
         return self.ended != "module"
 
 
+KILLED = "rc: 137"
+
+
 def killed(point: str, often: bool = False, **more: Any) -> Fault:
     where = " of a repair" if more.get("repair") else ""
-    return Fault(f"module killed at {point}{where}", point, often=often, **more)
+    return Fault(f"module killed at {point}{where}", point, often=often, words=KILLED, **more)
 
 
 MODULE_KILLED = (
@@ -196,9 +199,10 @@ INSTALLERS = (
         "module killed, its installer works on",
         settings=("installer=hang",),
         arrange=AMBUSH.format(seen="--install-for-all", whom="module"),
+        words=KILLED,
         often=True,
     ),
-    Fault("module killed, its uv works on", arrange=AMBUSH.format(seen=" pip sync ", whom="module")),
+    Fault("module killed, its uv works on", arrange=AMBUSH.format(seen=" pip sync ", whom="module"), words=KILLED),
     Fault("uv killed", arrange=AMBUSH.format(seen=" pip sync ", whom="program"), words="uv ended with code -9"),
 )
 PACKAGES = (
