@@ -35,6 +35,10 @@ options:
     description: Its size in bytes.
     type: int
     required: true
+  deep:
+    description: Read every installed file and hold it against what was recorded when it was installed.
+    type: bool
+    default: false
   cache_dir:
     description: Where files from the depot are kept.
     type: path
@@ -83,6 +87,7 @@ ARGUMENT_SPEC = {
     "url": {"type": "str", "required": True},
     "sha256": {"type": "str", "required": True},
     "size_bytes": {"type": "int", "required": True},
+    "deep": {"type": "bool", "default": False},
     "cache_dir": {"type": "path", "default": "/var/cache/ascend-fleet"},
     "state_dir": {"type": "path", "default": "/var/lib/ascend-fleet"},
 }
@@ -93,7 +98,7 @@ def main() -> None:
     options = module.params
     root, version = options["root"], options["version"]
     try:
-        before = runtime.observe(root, version)
+        before = runtime.observe(root, version, options["deep"])
         changed = before != "complete"
         if changed and not module.check_mode:
             file = DepotFile(options["url"], options["sha256"], options["size_bytes"])

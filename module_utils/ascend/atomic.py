@@ -5,8 +5,13 @@ from __future__ import annotations
 
 import os
 import shutil
+from typing import Callable
+
+from ansible.module_utils.ascend.command import Result
+from ansible.module_utils.ascend.errors import AscendError
 
 PARTIAL = ".part"
+SETTLE_S = 1800  # for gigabytes, on a disk that training writes to as well
 MODE = 0o644  # whatever the umask of the session: users read which CANN their environment belongs to
 
 
@@ -27,6 +32,24 @@ def write(path: str, text: str) -> None:
         if os.path.exists(partial):
             os.unlink(partial)
         raise
+
+
+def settle(folder: str, run: Callable[..., Result]) -> None:
+    """Have all that was written below ``folder`` on the disk: a file that says it is whole may be written after this.
+
+    File systems keep their order for names, not for contents: after a power cut a file that was written seconds before
+    is there, and empty (ext4, XFS). Raises AscendError.
+    """
+    result = run(["sync", "--file-system", folder], SETTLE_S)
+    if result.code != 0:
+        what = "no end within %d s" % SETTLE_S if result.timed_out else result.last_lines(3)
+        raise AscendError(
+            "what was written does not come to the disk",
+            wanted="sync --file-system, with code 0",
+            found=what or "code %d" % result.code,
+            where=folder,
+            remedy="dmesg | tail -n 30; df -h %s  # then run the same command again" % folder,
+        )
 
 
 def remove(path: str) -> None:

@@ -115,14 +115,14 @@ def _add_cann(facts: Facts, node: Node, places: Places, deep: bool) -> List[Find
 
 
 def _add_pythons(facts: Facts, node: Node, places: Places, deep: bool) -> List[Finding]:
-    from ansible.module_utils.ascend.python import python_tree, system_pythons
+    from ansible.module_utils.ascend.python import python_tree, pythons, system_pythons
 
-    facts["pythons"] = python_tree.read_pythons(node.path(os.path.join(places.ascend_root, "python")))
+    facts["pythons"] = pythons.read(node.path(os.path.join(places.ascend_root, "python")), deep)
     facts["system_pythons"] = system_pythons.read(node)
     env = os.path.join(places.ascend_root, "env")
     facts["environments"], found = python_tree.read_environments(node, env, deep)
     facts["ascend_env"] = {"path": ASCEND_ENV, "sha256": _sha256(node.path(ASCEND_ENV))}
-    return python_tree.python_findings(facts["pythons"]) + found
+    return pythons.findings(facts["pythons"]) + found
 
 
 def _sha256(path: str) -> Optional[str]:

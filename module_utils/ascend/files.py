@@ -52,6 +52,11 @@ def names(folder: str) -> List[str]:
         return []
 
 
+def folders(folder: str) -> List[str]:
+    """Return the sorted names of the folders in a folder, but for those that begin with a dot."""
+    return [name for name in names(folder) if name[0] != "." and os.path.isdir(os.path.join(folder, name))]
+
+
 def link(path: str) -> Optional[str]:
     """Return what a link says, as it says it; None when there is no link."""
     try:

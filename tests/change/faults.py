@@ -74,11 +74,12 @@ class Fault:
     """One node's fate.
 
     At ``point`` (module_utils/ascend/change/points.py), or ``after_s`` from the taking of the lock, ``ended`` is ended
-    as kill -9 does: the module there, the run on the control node, the whole node, or the network between them; or the
-    room on the disk of the place ``full`` is. Other faults are made by ``settings`` (ascend-sim), ``arrange`` (a script
-    in the node), ``mount`` (options and place) or ``depot`` (a damaged depot, depots.py), and taken away by ``cure``.
-    ``words`` are in what the run says of the node; ``repair`` is a fault while the current release is repaired, when no
-    environment may be current for a while; ``perhaps`` is one that may come too late, when the run has ended well.
+    as kill -9 does: the module there, the run on the control node, the whole node, its power (with what its disk has
+    not got yet), or the network between them; or the room on the disk of the place ``full`` is. Other faults are made
+    by ``settings`` (ascend-sim), ``arrange`` (a script in the node), ``mount`` (options and place) or ``depot`` (a
+    damaged depot, depots.py), and taken away by ``cure``. ``words`` are in what the run says of the node; ``repair`` is
+    a fault while the current release is repaired, when no environment may be current for a while; ``perhaps`` is one
+    that may come too late, when the run has ended well.
     """
 
     name: str
@@ -98,9 +99,14 @@ class Fault:
     often: bool = False  # in the version that runs with all other tests
 
     @property
+    def off(self) -> bool:
+        """Whether the node is started again, and what ran on it is gone."""
+        return self.ended in ("node", "power")
+
+    @property
     def alone(self) -> bool:
-        """Whether it needs a run of its own, since it ends that, or waits for it."""
-        return self.ended != "module"
+        """Whether it needs a run of its own, since it ends that, or waits for it, or must not be late."""
+        return self.ended != "module" or self.perhaps
 
 
 KILLED = "rc: 137"
@@ -153,6 +159,10 @@ MORE_ENDED = (
     Fault("node lost power while Python is unpacked", "python.unpacked", "node"),
     Fault("node lost power after the installer's end", "toolkit.installer-ended", "node", often=True),
     Fault("node lost power in the switch", "current.prepared", "node"),
+    Fault("power cut once Python is in place", "python.in-place", "power"),
+    Fault("power cut once the toolkit is recorded", "toolkit.recorded", "power"),
+    Fault("power cut once the environment is recorded", "environment.recorded", "power", often=True),
+    Fault("power cut after the switch", "current.switched", "power"),
     Fault("network cut while the toolkit is installed", "toolkit.recording", "network", often=True),
     Fault("network cut while the environment is built", "environment.made", "network"),
     Fault("network silent while the environment is filled", "environment.filled", "packets"),
@@ -160,7 +170,7 @@ MORE_ENDED = (
 AT_SOME_MOMENT = (
     *(
         Fault(f"all killed after {seconds} s of work", arrange=MOMENT.format(seconds=seconds), perhaps=True)
-        for seconds in (0.3, 1, 3, 6, 9, 12, 15, 18, 21, 25, 30, 40)
+        for seconds in (0.2, 0.5, 1, 1.5, 2, 3, 4, 5, 7, 9, 12, 16)
     ),
     *(
         Fault(f"node lost power {seconds} s after the lock", after_s=seconds, ended="node", perhaps=True)

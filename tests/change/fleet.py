@@ -180,11 +180,11 @@ class Fleet:
     def site(self, *arguments: str, release: str = NEW) -> Run:
         return self.playbook("site.yml", *arguments, release=release)
 
-    def facts(self, nodes: list[str]) -> dict[str, dict[str, Any]]:
+    def facts(self, nodes: list[str], deep: bool = False) -> dict[str, dict[str, Any]]:
         """The facts of nodes, as ``ansible -m ascend_facts`` gives them."""
         tree = self.state / "facts"
         argv = [str(Path(sys.executable).with_name("ansible")), ",".join(nodes), "-i", str(self.inventory())]
-        argv += ["-m", "ascend_facts", "--tree", str(tree)]
+        argv += ["-m", "ascend_facts", "-a", f"deep={deep}", "--tree", str(tree)]
         done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False, timeout=900)
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
         return {name: json.loads((tree / name).read_text())["ansible_facts"]["ascend"] for name in nodes}
@@ -195,6 +195,12 @@ def sh(node: str, script: str, check: bool = True) -> str:
     done = image.run_podman("exec", node, "sh", "-c", script)
     assert not check or done.returncode == 0, f"{node}: {script}: {done.stdout}{done.stderr}"
     return done.stdout
+
+
+def of_the_node(node: str, *argv: str) -> None:
+    """Run a program in some of the node's name spaces, with the rights that a container has not."""
+    pid = image.podman("inspect", "--format", "{{.State.Pid}}", node).strip()
+    subprocess.run([*image.as_root(), "nsenter", "--target", pid, *argv], check=True)
 
 
 def start_job(node: str) -> None:

@@ -19,14 +19,25 @@ from typing import Any
 import image
 import pytest
 
-from tests.change import depots
+from tests.change import depots, disks
 from tests.change.faults import FAULTS, MODULE_KILLED, STOP, Fault
-from tests.change.fleet import NEW, OLD, Fleet, Run, job_state, leftovers, outside, sh, start_job
+from tests.change.fleet import NEW, OLD, Fleet, Run, job_state, leftovers, of_the_node, outside, sh, start_job
 
 pytestmark = pytest.mark.faults
 
 ROOT = Path(__file__).resolve().parents[2]
 WAIT_S = 600
+READ = ("cann", "python")
+# Which files of the newer release's Python are not as in the archive that they came from.
+AS_PACKED = """python3 - <<'END'
+import glob, tarfile
+archive, = glob.glob("/var/cache/ascend-fleet/*/cpython-3.11.*.tar.gz")
+folder, = glob.glob("/opt/ascend/python/3.11.*")
+for member in (tar := tarfile.open(archive)):
+    path = folder + member.name[len("python"):]
+    if member.isfile() and open(path, "rb").read() != tar.extractfile(member).read():
+        print(path)
+END"""
 AT_ONCE = 6  # runs of their own
 ALL_AT_ONCE = (
     "-e",
@@ -43,6 +54,7 @@ class Fate:
     fault: Fault
     node: str
     before: list[str]
+    disk: Path | None = None
     first: Run | None = None
     after: dict[str, Any] | None = None
     works: str = ""
@@ -50,9 +62,11 @@ class Fate:
     outside: list[str] | None = None
     next_changed: int = -1
     next_failed: int = -1
+    next_told: str = ""
     last_changed: int = -1
     finally_current: str = ""
     left: list[str] | None = None
+    damaged: list[str] | None = None
     unended: dict[str, str] | None = None
     finished: str = ""
 
@@ -65,7 +79,7 @@ class Fate:
     @property
     def has_job(self) -> bool:
         """A node that lost power has lost its jobs; a repair under a job would not be safe for it."""
-        return self.fault.ended != "node" and not self.fault.repair
+        return not self.fault.off and not self.fault.repair
 
 
 def test_every_point_of_the_code_is_in_the_table() -> None:
@@ -101,12 +115,16 @@ def fates(base: Fleet, pytestconfig: pytest.Config) -> dict[str, Fate]:
     nodes = ",".join(fate.node for fate in table.values())
     following = base.site("--limit", nodes, *ALL_AT_ONCE)
     last = base.site("--limit", nodes, *ALL_AT_ONCE)
-    facts = base.facts([fate.node for fate in table.values()])
+    facts = base.facts([base.node(1), *(fate.node for fate in table.values())], deep=True)
+    known = damaged(facts[base.node(1)])
     for fate in table.values():
         fate.next_changed, fate.next_failed = (following.recap[fate.node][key] for key in ("changed", "failed"))
+        fate.next_told = following.told(fate.node) + last.told(fate.node)
         fate.last_changed = last.recap[fate.node]["changed"]
         fate.finally_current = facts[fate.node]["environments"]["current"] or "none"
         fate.left = leftovers(fate.node)
+        fate.damaged = [words for words in damaged(facts[fate.node]) if words not in known]
+        fate.damaged += sh(fate.node, AS_PACKED).splitlines() if fate.fault.off else []
         fate.unended = facts[fate.node]["changes"]["running"]
         if fate.has_job:
             sh(fate.node, "touch /tmp/job/stop")
@@ -117,6 +135,11 @@ def fates(base: Fleet, pytestconfig: pytest.Config) -> dict[str, Fate]:
     return table
 
 
+def damaged(facts: dict[str, Any]) -> list[str]:
+    """What the deep form finds of CANN and the environments."""
+    return [f"{finding['problem']}: {finding['found']}" for finding in facts["findings"] if finding["subset"] in READ]
+
+
 def repaired(fault: Fault) -> dict[str, Any]:
     return {key: value for key, value in fault.host.items() if key == "ascend_release"}
 
@@ -125,7 +148,9 @@ def arranged(fleet: Fleet, fate: Fate) -> None:
     """Start the job, note what the node has, and set the fault up."""
     fault, node = fate.fault, fate.node
     if fault.full:
-        with_a_disk_of_its_own(node, fault.full)
+        disks.in_memory(node, fault.full)
+    if fault.ended == "power":
+        fate.disk = disks.on_ext4(node, fleet.state)
     if fate.has_job:
         start_job(node)
     python = next(path.name for path in (fleet.cache / "depot" / "python").glob("cpython-3.11.*")).split("-")[1]
@@ -133,33 +158,16 @@ def arranged(fleet: Fleet, fate: Fate) -> None:
         sh(node, fault.arrange.replace("@PYTHON@", python))
     if fault.settings:
         sh(node, "ascend-sim set " + " ".join(fault.settings))
-    fate.before = outside(node, fault.ended == "node")
+    fate.before = outside(node, fault.off)
     if fault.point:
         sh(node, f"echo {fault.point} {'wait' if fault.alone else 'kill'} >{STOP}")
     if fault.mount[1]:
         options, place = fault.mount
         argv = ["-o", "bind", place, place] if options == "ro" else ["-t", "tmpfs", "-o", options, "tmpfs", place]
-        mounted(node, *argv)
+        disks.mounted(node, *argv)
         if options == "ro":
-            mounted(node, "-o", "remount,bind,ro", place)
+            disks.mounted(node, "-o", "remount,bind,ro", place)
     fleet.hosts[node] = {**fault.host, **(depots.damaged(fleet, fault.depot) if fault.depot else {})}
-
-
-def mounted(node: str, *argv: str) -> None:
-    of_the_node(node, "--mount", "--pid", "mount", *argv)
-
-
-def of_the_node(node: str, *argv: str) -> None:
-    """Run a program in some of the node's name spaces, from outside: a container may not."""
-    pid = image.podman("inspect", "--format", "{{.State.Pid}}", node).strip()
-    subprocess.run([*image.as_root(), "nsenter", "--target", pid, *argv], check=True)
-
-
-def with_a_disk_of_its_own(node: str, place: str) -> None:
-    """Bring what is in a place onto a file system whose size can be changed while it is in use."""
-    sh(node, f"cp -a {place} /tmp/content")
-    mounted(node, "-t", "tmpfs", "-o", "size=30g,mode=755", "tmpfs", place)
-    sh(node, f"cp -a /tmp/content/. {place} && rm -r /tmp/content")
 
 
 def cure(fleet: Fleet, fate: Fate) -> None:
@@ -169,29 +177,37 @@ def cure(fleet: Fleet, fate: Fate) -> None:
         f"rm -f {STOP} /var/lib/ascend-fleet/stopped-at; ascend-sim unset installer >/dev/null; {fault.cure or ':'}",
     )
     if fault.full:
-        sh(node, f"kill $(cat /tmp/filler); rm {fault.full}/filler")
-        mounted(node, "-o", "remount,size=30g", fault.full)
+        disks.make_room(node, fault.full)
     if fault.mount[1]:
         of_the_node(node, "--mount", "--pid", "umount", fault.mount[1])
 
 
 def bring_about(fleet: Fleet, fates: list[Fate]) -> None:
-    """One run for all whose module is ended, or that are refused; one each for those that end the run itself."""
+    """One run for all whose module is ended, or that are refused; one each for those that end the run itself.
+
+    What is ended at some moment comes last: beside so many others all moments would lie in a run's beginning.
+    """
     together = [fate for fate in fates if not fate.fault.alone]
-    main = fleet.start("site.yml", "--limit", ",".join(fate.node for fate in together), *ALL_AT_ONCE)
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        alone = [pool.submit(run_alone, fleet, fate) for fate in fates if fate.fault.alone]
-        for done in alone:
-            done.result()
-    said = fleet.finish(main)
+    nodes = ",".join(fate.node for fate in together)
+    main = fleet.start("site.yml", "--limit", nodes, *ALL_AT_ONCE) if together else None
+    all_alone(fleet, [fate for fate in fates if fate.fault.alone and not fate.fault.perhaps])
+    said = fleet.finish(main) if main else None
     for fate in together:
         fate.first = said
+    all_alone(fleet, [fate for fate in fates if fate.fault.perhaps])
+
+
+def all_alone(fleet: Fleet, fates: list[Fate]) -> None:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for done in [pool.submit(run_alone, fleet, fate) for fate in fates]:
+            done.result()
 
 
 def run_alone(fleet: Fleet, fate: Fate) -> None:
     process = fleet.start("site.yml", "--limit", fate.node, *ALL_AT_ONCE)
-    wait_for(fate, process)
-    END[fate.fault.ended](fate, process)
+    if fate.fault.ended in END:
+        wait_for(fate, process)
+        END[fate.fault.ended](fate, process)
     fate.first = fleet.finish(process)
 
 
@@ -229,16 +245,27 @@ def silence(fate: Fate, process: subprocess.Popen[str]) -> None:
     of_the_node(fate.node, "--net", "ip", "link", "set", "eth0", "up")
 
 
+def cut_power(fate: Fate, process: subprocess.Popen[str]) -> None:
+    assert fate.disk
+    disks.cut_power(fate.node)
+    process.wait(WAIT_S)
+    disks.start_again(fate.node, fate.disk)
+
+
 def fill_disk(fate: Fate, _process: subprocess.Popen[str]) -> None:
-    """Something else takes the room that there is, and whatever is freed; the module goes on."""
-    place = fate.fault.full
-    used = int(sh(fate.node, f"df --output=used -B1 {place} | tail -n 1"))
-    mounted(fate.node, "-o", f"remount,size={used}", place)
-    fill = f"while :; do dd if=/dev/zero bs=512 of={place}/filler oflag=append conv=notrunc; done"
-    sh(fate.node, f"setsid sh -c '{fill}' >/dev/null 2>&1 </dev/null & echo $! >/tmp/filler; sleep 0.2; rm {STOP}")
+    """Something else takes the room; the module goes on."""
+    disks.fill(fate.node, fate.fault.full)
+    sh(fate.node, f"rm {STOP}")
 
 
-END = {"run": end_run, "node": end_node, "network": cut_network, "packets": silence, "disk": fill_disk}
+END = {
+    "run": end_run,
+    "node": end_node,
+    "power": cut_power,
+    "network": cut_network,
+    "packets": silence,
+    "disk": fill_disk,
+}
 
 
 def look(fleet: Fleet, fates: list[Fate]) -> None:
@@ -246,7 +273,7 @@ def look(fleet: Fleet, fates: list[Fate]) -> None:
     facts = fleet.facts([fate.node for fate in fates])
     for fate in fates:
         fate.after = facts[fate.node]
-        fate.outside = outside(fate.node, fate.fault.ended == "node")
+        fate.outside = outside(fate.node, fate.fault.off)
         fate.job = job_state(fate.node) if fate.has_job else "not asked for"
         if fate.current:
             fate.works = sh(
@@ -324,8 +351,8 @@ def test_some_moments_met_a_module(fates: dict[str, Fate]) -> None:
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_the_next_run_finishes_it_and_the_one_after_finds_nothing_to_do(fates: dict[str, Fate], fault: Fault) -> None:
     fate = fate_of(fates, fault)
-    assert (fate.next_failed, fate.last_changed) == (0, 0)
+    assert (fate.next_failed, fate.last_changed) == (0, 0), fate.next_told
     assert fate.finally_current.startswith(OLD if fault.repair else NEW)
-    assert (fate.left, fate.unended) == ([], None)
+    assert (fate.left, fate.damaged, fate.unended) == ([], [], None)
     # The job began with the older release, and ended with it.
     assert fate.finished in ("2.1.0+standin", "not asked for")

@@ -24,6 +24,7 @@ pytestmark = pytest.mark.e2e
 
 SCHEMA = jsonschema.Draft202012Validator(json.loads((ROOT / "docs" / "fleet.schema.json").read_text()))
 ENVIRONMENT = "/opt/ascend/env/current"
+PYTHON = "/opt/ascend/python/3.10.*/lib/python3.10"
 
 # name -> (damage, its end), the components that drift
 DAMAGE: dict[str, tuple[tuple[str, str], set[str]]] = {
@@ -48,6 +49,9 @@ DAMAGE: dict[str, tuple[tuple[str, str], set[str]]] = {
         ("mv /opt/ascend/python/3* /opt/ascend/kept", "mv /opt/ascend/kept /opt/ascend/python/$(cat /opt/ascend/v)"),
         {"python", "env"},
     ),
+    "a Python with a lost file": (
+        (f"cd {PYTHON}/json && mv decoder.py away", f"cd {PYTHON}/json && mv away decoder.py"), {"python"},
+    ),
     "a distribution is gone": (moved(f"{SITE_PACKAGES}/fire-0.7.0.dist-info"), {"env"}),
     "an extra distribution": (
         (f"mkdir {SITE_PACKAGES}/leftover-1.0.dist-info && cd {SITE_PACKAGES}/leftover-1.0.dist-info"
@@ -67,7 +71,11 @@ DAMAGE: dict[str, tuple[tuple[str, str], set[str]]] = {
     "a profile sets PYTHONPATH": (put("/etc/profile.d/x.sh", "export PYTHONPATH=/opt/x"), {"env"}),
 }  # fmt: skip
 # Damages of one place: together they could not be undone.
-EXCLUSIVE = [{"a silent driver", "an old driver"}, {"no Python", "the link leads elsewhere"}]
+EXCLUSIVE = [
+    {"a silent driver", "an old driver"},
+    {"no Python", "the link leads elsewhere"},
+    {"no Python", "a Python with a lost file"},
+]
 
 
 def done(node: Any, command: str) -> None:

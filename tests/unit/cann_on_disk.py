@@ -11,7 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.ascend.cann import cann_layout, cann_tree, manifest
+from ansible.module_utils.ascend import manifest
+from ansible.module_utils.ascend.cann import cann_layout, cann_tree
 
 from tests.answers import node, write
 

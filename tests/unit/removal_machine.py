@@ -9,8 +9,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.ascend import files
-from ansible.module_utils.ascend.cann import manifest
+from ansible.module_utils.ascend import files, manifest
 from ansible.module_utils.ascend.change import origin
 from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.facts import Places

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend.cann import cann_install, cann_layout, installer_needs, manifest
+from ansible.module_utils.ascend import manifest
+from ansible.module_utils.ascend.cann import cann_install, cann_layout, installer_needs
 from ansible.module_utils.ascend.change import origin
 from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.depot_file import DepotFile
@@ -91,8 +92,12 @@ class Calls:
     def __init__(self, *answers: tuple[Effect | None, Result]) -> None:
         self.answers = list(answers)
         self.seen: list[tuple[list[str], float, dict[str, str]]] = []
+        self.settles: Callable[[str], Result] = lambda _folder: done()
 
-    def __call__(self, argv: list[str], timeout_s: float, env: dict[str, str]) -> Result:
+    def __call__(self, argv: list[str], timeout_s: float, env: dict[str, str] | None = None) -> Result:
+        if env is None:
+            assert argv[:2] == ["sync", "--file-system"]
+            return self.settles(argv[2])
         assert self.answers, f"nobody expected {argv}"
         self.seen.append((argv, timeout_s, env))
         effect, result = self.answers.pop(0)
@@ -119,6 +124,25 @@ def test_a_toolkit_is_known_as_ours_before_its_installer_starts(node: Node, kind
     with suppress(AscendError):
         cann_install.install(node.package(kind), node.file, run)
     assert seen == [known]
+
+
+def test_what_is_not_on_the_disk_is_not_recorded(node: Node) -> None:
+    """After a power cut names are there, and contents are not: a record would say that they are."""
+    package = node.package("toolkit")
+    folders: list[str] = []
+
+    def fails(folder: str) -> Result:
+        folders.append(folder)
+        assert cann_install.observe(package)["state"] == "complete"
+        assert not Path(package.manifest).exists()
+        return done(1, "sync: error syncing: Input/output error")
+
+    run = Calls((node.put_toolkit, done()))
+    run.settles = fails
+    with pytest.raises(AscendError, match=r"does not come to the disk.*Input/output error"):
+        cann_install.install(package, node.file, run)
+    assert folders == [str(node.home)]
+    assert not Path(package.manifest).exists()
 
 
 def test_the_toolkit(node: Node) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend.cann import cann_install, cann_layout, manifest
+from ansible.module_utils.ascend import manifest
+from ansible.module_utils.ascend.cann import cann_install, cann_layout
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

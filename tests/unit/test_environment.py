@@ -76,6 +76,24 @@ def test_build_and_nothing_left(wanted: environment.Wanted) -> None:
     assert [path.name for path in Path(wanted.path).parent.iterdir()] == ["8.0.RC1-x"]
 
 
+def test_nothing_counts_before_it_is_on_the_disk(wanted: environment.Wanted) -> None:
+    """After a power cut names are there, and contents are not: the record would say that they are."""
+
+    def without_sync(argv: list[str], *arguments: Any, **more: Any) -> Result:
+        if argv[0] != "sync":
+            return run(argv, *arguments, **more)
+        assert argv[-1] == wanted.path
+        assert (site_packages(wanted) / "deepspeed").exists()
+        assert not (Path(wanted.path) / python_tree.RECORD).exists()
+        return Result(1, "sync: error syncing: Input/output error", False)
+
+    with pytest.raises(AscendError, match="does not come to the disk"):
+        environment.build(wanted, without_sync)
+    assert not (Path(wanted.path) / python_tree.RECORD).exists()
+    environment.build(wanted, run)
+    assert environment.problems(wanted) == []
+
+
 def test_damage_is_repaired_and_nothing_else_touched(wanted: environment.Wanted) -> None:
     environment.build(wanted, run)
     site = site_packages(wanted)

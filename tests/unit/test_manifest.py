@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend.cann import manifest
-from ansible.module_utils.ascend.cann.manifest import ALTERED, EXTRA, LOST, UNREAD, UNREADABLE
+from ansible.module_utils.ascend import manifest
+from ansible.module_utils.ascend.manifest import ALTERED, EXTRA, LOST, UNREAD, UNREADABLE
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

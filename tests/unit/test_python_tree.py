@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.ascend.python import python_tree
+from ansible.module_utils.ascend.python import python_tree, pythons
 
 from tests import environment_tree as tree
 from tests.contract.tree import NODE_UTILS
@@ -158,7 +158,7 @@ def test_a_folder_in_place_of_the_link(place: Path, tmp_path: Path) -> None:
 
 def test_nothing_at_all(tmp_path: Path) -> None:
     assert read(tmp_path / "none") == ({"current": None, "previous": None, "all": {}}, [])
-    assert python_tree.read_pythons(str(tmp_path / "none")) == {}
+    assert pythons.read(str(tmp_path / "none")) == {}
 
 
 @pytest.mark.parametrize(
@@ -175,10 +175,8 @@ def test_nothing_at_all(tmp_path: Path) -> None:
 )
 def test_pythons(tmp_path: Path, damage: Damage, problem: str) -> None:
     damage(tree.python(tmp_path))
-    pythons = python_tree.read_pythons(str(tmp_path / "opt/ascend/python"))
-    found = pythons[tree.PYTHON]
+    there = pythons.read(str(tmp_path / "opt/ascend/python"))
+    found = there[tree.PYTHON]
     assert found["state"] == ("half-installed" if problem else "complete")
     assert problem in found.get("problem", "")
-    assert [finding["name"] for finding in python_tree.python_findings(pythons)] == ["python-half-installed"] * bool(
-        problem
-    )
+    assert [finding["name"] for finding in pythons.findings(there)] == ["python-half-installed"] * bool(problem)

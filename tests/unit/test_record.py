@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend.cann import cann_layout, cann_packages, manifest
+from ansible.module_utils.ascend import manifest
+from ansible.module_utils.ascend.cann import cann_layout, cann_packages
 from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend.facts import Places

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend.cann import manifest
+from ansible.module_utils.ascend import manifest
 from ansible.module_utils.ascend.change import origin
 from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend.node import Node

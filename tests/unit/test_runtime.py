@@ -4,17 +4,20 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
-from ansible.module_utils.ascend.command import run
+from ansible.module_utils.ascend.command import Result, run
 from ansible.module_utils.ascend.depot_file import DepotFile
 from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend.python import runtime
+from ansible.module_utils.ascend.python import pythons, runtime
 
 VERSION = "3.10.13"
+SAYS = f"#!/bin/sh\necho {VERSION}\n"
 
 
 def archive(folder: Path, says: str = VERSION, pip: bool = True) -> DepotFile:
@@ -91,4 +94,46 @@ def test_an_archive_that_is_none(tmp_path: Path) -> None:
     file = DepotFile(path.as_uri(), hashlib.sha256(b"not an archive").hexdigest(), 14)
     with pytest.raises(AscendError, match="cannot be unpacked"):
         install(tmp_path, file)
+    assert observe(tmp_path) == "absent"
+
+
+def test_a_file_that_is_lost_or_emptied_is_seen_and_repaired(tmp_path: Path) -> None:
+    file = archive(tmp_path)
+    program = install(tmp_path, file) / "bin" / "pip3"
+    program.write_text("")
+    found = pythons.read(str(tmp_path / "pythons"))[VERSION]
+    assert (found["state"], found["problem"]) == ("half-installed", f"bin/pip3 has 0 bytes, not {len(SAYS)}")
+    install(tmp_path, file)
+    assert observe(tmp_path) == "complete"
+
+
+def test_a_content_with_size_and_time_kept_is_seen_by_the_deep_form(tmp_path: Path) -> None:
+    place = install(tmp_path, archive(tmp_path))
+    program = place / "bin" / "pip3"
+    before = program.stat()
+    program.write_text(SAYS.replace("echo", "exit"))
+    os.utime(program, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert observe(tmp_path) == "complete"
+    assert runtime.observe(str(tmp_path / "pythons"), VERSION, deep=True) == "half-installed"
+
+
+def test_what_its_users_add_is_no_damage(tmp_path: Path) -> None:
+    place = install(tmp_path, archive(tmp_path))
+    (place / "bin" / "other").write_text("")
+    assert runtime.observe(str(tmp_path / "pythons"), VERSION, deep=True) == "complete"
+
+
+def test_nothing_counts_before_it_is_on_the_disk(tmp_path: Path) -> None:
+    """After a power cut names are there, and contents are not: the record would say that they are."""
+
+    def without_sync(argv: list[str], *arguments: Any, **more: Any) -> Result:
+        if argv[0] != "sync":
+            return run(argv, *arguments, **more)
+        assert (Path(argv[-1]) / "bin" / "pip3").exists()
+        assert not (Path(argv[-1]) / pythons.RECORD).exists()
+        return Result(1, "sync: error syncing: Input/output error", False)
+
+    file = archive(tmp_path)
+    with pytest.raises(AscendError, match="does not come to the disk"):
+        runtime.install(str(tmp_path / "pythons"), VERSION, file, str(tmp_path / "cache"), without_sync)
     assert observe(tmp_path) == "absent"

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Callable, Dict, Iterator, List, Optional
 
-from ansible.module_utils.ascend import files
-from ansible.module_utils.ascend.cann import cann_layout, cann_packages, installer_needs, manifest
+from ansible.module_utils.ascend import atomic, files, manifest
+from ansible.module_utils.ascend.cann import cann_layout, cann_packages, installer_needs
 from ansible.module_utils.ascend.change import origin, points
 from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.depot_file import DepotFile, take, unpacked_run
@@ -110,6 +110,7 @@ def install(package: Package, file: DepotFile, run: Run) -> None:
     found = observe(package)
     if result.timed_out or found["state"] != "complete":
         raise _failure(package, path, result, found, "a complete %s" % package.name)
+    atomic.settle(cann_layout.toolkit_dir(package.root, package.version), run)
     _record(package)
     points.reached(package.kind + ".recorded")
 

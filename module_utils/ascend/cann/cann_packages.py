@@ -6,8 +6,8 @@ from __future__ import annotations
 import os
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
-from ansible.module_utils.ascend import files
-from ansible.module_utils.ascend.cann import cann_files, manifest
+from ansible.module_utils.ascend import files, manifest
+from ansible.module_utils.ascend.cann import cann_files
 from ansible.module_utils.ascend.cann.cann_layout import (
     COMPONENTS,
     INFO,

@@ -132,6 +132,7 @@ def _build(wanted: Wanted, run: Run, deep: bool) -> str:
     kept = _editable(wanted, wanted.source, uv, run) if wanted.source else ""
     atomic.write(os.path.join(wanted.path, python_tree.CANN_HOME), wanted.cann_home + "\n")
     points.reached("environment.ready")
+    atomic.settle(wanted.path, run)
     _record(wanted)
     points.reached("environment.recorded")
     return kept

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Read the Pythons and the environments below /opt/ascend from their files; none of them is started.
+"""Read the environments below /opt/ascend from their files; none of them is started.
 
 An environment is held to its own record: what it was built from stands in ``.ascend-fleet.json``, so that facts hold
 the difference and not two lists of a hundred versions.
@@ -79,58 +79,6 @@ class Environment(NamedTuple):
         }
 
 
-# --- Pythons -----------------------------------------------------------------------------------------------------
-
-
-def read_pythons(root: str) -> Dict[str, Dict[str, str]]:
-    """Return version -> ``{"path", "state": "complete" | "half-installed"}`` of the Pythons in ``root``.
-
-    One that is half-installed has a ``problem`` too, in words.
-    """
-    pythons = {}
-    for name in _folders(root):
-        path = os.path.join(root, name)
-        pythons[name] = {"path": path, "state": "complete"}
-        problem = _python_problem(path, name)
-        if problem:
-            pythons[name].update(state="half-installed", problem=problem)
-    return pythons
-
-
-def python_findings(pythons: Dict[str, Dict[str, str]]) -> List[Finding]:
-    """Return a finding for every Python that is half-installed."""
-    return [
-        finding(
-            "python",
-            "python-half-installed",
-            "Python %s is half-installed" % name,
-            "an interpreter that can be run, and its record %s" % RECORD,
-            python["problem"],
-            python["path"],
-            "ansible-playbook site.yml  # or remove it",
-        )
-        for name, python in sorted(pythons.items())
-        if python["state"] != "complete"
-    ]
-
-
-def _python_problem(path: str, name: str) -> str:
-    series = ".".join(name.split(".")[:2])
-    if files.mapping(os.path.join(path, RECORD)).get("version") != name:
-        return "its record is missing or of another version"
-    if not os.access(os.path.join(path, "bin", "python" + series), os.X_OK):
-        return "bin/python%s cannot be run" % series
-    if not os.access(os.path.join(path, "bin", "pip3"), os.X_OK):
-        return "bin/pip3 cannot be run, which CANN's installer calls"
-    library = os.path.join(path, "lib", "python" + series)
-    if os.path.isdir(library) and not os.path.isfile(os.path.join(library, "os.py")):
-        return "lib/python%s has lost the standard library" % series
-    return ""
-
-
-# --- environments ------------------------------------------------------------------------------------------------
-
-
 def read_environments(node: Node, root: str, deep: bool = False) -> Tuple[Facts, List[Finding]]:
     """Return ``{"current", "previous", "all": {name: environment}}`` of the node's folder ``root``, and findings.
 
@@ -141,7 +89,7 @@ def read_environments(node: Node, root: str, deep: bool = False) -> Tuple[Facts,
     folder = node.path(root)
     current, findings = _current(node, root)
     everything: Facts = {}
-    for name in _folders(folder):
+    for name in files.folders(folder):
         if name in (CURRENT, PREVIOUS) or os.path.islink(os.path.join(folder, name)):
             continue
         environment = inspect(os.path.join(root, name), None, deep, node.path)
@@ -373,7 +321,3 @@ def _lost_checkouts(editable: Dict[str, str], place: Place) -> List[Problem]:
 def _meant(names: Sequence[str], versions: Dict[str, str], made: Made) -> bool:
     """Whether the environment was built with these very versions: no repair changes them."""
     return all(versions.get(name) == made.pins.get(name) for name in names)
-
-
-def _folders(root: str) -> List[str]:
-    return [name for name in files.names(root) if name[0] != "." and os.path.isdir(os.path.join(root, name))]

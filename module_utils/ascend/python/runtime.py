@@ -16,7 +16,7 @@ from ansible.module_utils.ascend.change import points
 from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.depot_file import DepotFile, take
 from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend.python import python_tree
+from ansible.module_utils.ascend.python import pythons
 from ansible.module_utils.ascend.python.environment import remove
 
 TRIAL = "import ctypes, hashlib, lzma, sqlite3, ssl, sys, venv; print('%d.%d.%d' % sys.version_info[:3])"
@@ -25,9 +25,9 @@ TRIAL_S = 60
 Run = Callable[..., Result]
 
 
-def observe(root: str, version: str) -> str:
-    """Return "complete", "half-installed" or "absent" of one version below ``root``."""
-    return python_tree.read_pythons(root).get(version, {}).get("state", "absent")
+def observe(root: str, version: str, deep: bool = False) -> str:
+    """Return "complete", "half-installed" or "absent" of one version below ``root``; ``deep`` reads every file."""
+    return pythons.read(root, deep).get(version, {}).get("state", "absent")
 
 
 def install(root: str, version: str, file: DepotFile, cache_dir: str, run: Run) -> None:
@@ -41,8 +41,10 @@ def install(root: str, version: str, file: DepotFile, cache_dir: str, run: Run) 
     points.reached("python.unpacked")
     unpacked = os.path.join(partial, "python")
     _try(unpacked, version, path, run)
+    pythons.remember(unpacked, place)
+    atomic.settle(unpacked, run)
     record = json.dumps({"schema": 1, "version": version, "sha256": file.sha256})
-    atomic.write(os.path.join(unpacked, python_tree.RECORD), record + "\n")
+    atomic.write(os.path.join(unpacked, pythons.RECORD), record + "\n")
     if os.path.lexists(place):
         os.rename(place, old)
         points.reached("python.moved-away")

@@ -14,8 +14,8 @@ import stat
 from dataclasses import dataclass
 from typing import Any, Dict, Iterable, Iterator, List, Optional, Set, Tuple
 
-from ansible.module_utils.ascend import files
-from ansible.module_utils.ascend.cann import cann_elsewhere, manifest
+from ansible.module_utils.ascend import files, manifest
+from ansible.module_utils.ascend.cann import cann_elsewhere
 from ansible.module_utils.ascend.facts import Places
 from ansible.module_utils.ascend.node import Node
 from ansible.module_utils.ascend.npu import driver, ports, processes

@@ -59,7 +59,7 @@ def of_cann(state_dir: str, home: str, version: str) -> List[str]:
 
 
 def _listed(path: str) -> Optional[Iterable[str]]:
-    """Return the paths of a manifest (its form: cann/manifest.py), None where it cannot be read."""
+    """Return the paths of a manifest (its form: manifest.py), None where it cannot be read."""
     try:
         with open(path, encoding="utf-8") as stream:
             lines = [json.loads(line) for line in stream]

@@ -119,7 +119,7 @@ def _pythons(node: Node, places: Places) -> There:
     going = going if isinstance(going, list) else []
     root = os.path.join(places.ascend_root, "python")
     found = {}
-    for version in python_tree.read_pythons(node.path(root)):
+    for version in files.folders(node.path(root)):
         path = os.path.join(root, version)
         record = files.mapping(node.path(os.path.join(path, python_tree.RECORD)))
         ours = (record.get("version") == version or version in going) and not os.path.islink(node.path(path))

@@ -57,11 +57,11 @@ class _File(NamedTuple):
     sha256: str
 
 
-def record(root: str, tops: Iterable[str], path: str, without: Iterable[str] = ()) -> int:
+def record(root: str, tops: Iterable[str], path: str, without: Iterable[str] = (), place: str = "") -> int:
     """Write to ``path`` every file and link below ``root``/<each of tops>; return how many. Written atomically.
 
-    ``without`` are folders below ``root`` that are left out: they belong to another package. Raises OSError where a
-    file cannot be read.
+    ``without`` are folders below ``root`` that are left out: they belong to another package. ``place`` is where the
+    root will lie, when it is still to be moved there. Raises OSError where a file cannot be read.
     """
     tops, without = list(tops), list(without)
     folders: Dict[str, List[List[Any]]] = {}
@@ -81,7 +81,14 @@ def record(root: str, tops: Iterable[str], path: str, without: Iterable[str] = (
         paths += [os.path.join(root, folder, name) for name in columns[0]]
     with ThreadPoolExecutor(THREADS) as pool:
         digests = "".join(pool.map(_sha256, paths))
-    body = {"root": root, "tops": tops, "without": without, "folders": folders, "links": links, "sha256": digests}
+    body = {
+        "root": place or root,
+        "tops": tops,
+        "without": without,
+        "folders": folders,
+        "links": links,
+        "sha256": digests,
+    }
     _write(path, json.dumps(body, separators=(",", ":")))
     return len(paths) + len(links)
 
