@@ -8,6 +8,9 @@ A manifest of schema 2 is two lines of JSON, so that reading one of 25,000 files
    "links": {path: target}, "sha256": "..."}``: a row of each list a regular file, sizes in bytes, times in ns, modes as
    numbers; ``sha256`` holds the digests of all files in that order, 64 characters each.
 
+While an installer is at work there is one that lists nothing, with ``"begun": true`` in its second line: what lies
+there then, or after a power cut, is not known.
+
 Schema 1, still read, is one line: ``{"schema": 1, "root", "files": {path: size or "-> target" of a link}}``.
 """
 
@@ -35,13 +38,14 @@ MOST_EXTRA = 50
 LITTLE_BYTES = 16 * 1024 * 1024  # are read sooner than threads have begun
 
 # Kinds of a difference.
-LOST, ALTERED, UNREADABLE, EXTRA, UNREAD = "lost", "altered", "unreadable", "extra", "unread"
+LOST, ALTERED, BEGUN, UNREADABLE, EXTRA, UNREAD = "lost", "altered", "begun", "unreadable", "extra", "unread"
 
 
 class Difference(NamedTuple):
     """One thing that differs, in words.
 
-    ``lost``: not there; ``altered``: there, and not what was installed; ``unreadable``: not known, it cannot be read.
+    ``lost``: not there; ``altered``: there, and not what was installed; ``begun``: not known, the installation was not
+    seen to end; ``unreadable``: not known, it cannot be read.
     ``extra`` (deep form alone) and ``unread`` (fast form alone: too many files have a new time) accuse nothing.
     ``path`` is the file, relative to the root, where one is meant.
     """
@@ -55,6 +59,12 @@ class _File(NamedTuple):
     path: str  # relative to the root
     size: int
     sha256: str
+
+
+def begin(root: str, path: str) -> None:
+    """Write to ``path`` that an installer works below ``root``, until ``record`` or the file's end. Raises OSError."""
+    body = {"root": root, "tops": [], "without": [], "folders": {}, "links": {}, "sha256": "", "begun": True}
+    _write(path, json.dumps(body))
 
 
 def record(root: str, tops: Iterable[str], path: str, without: Iterable[str] = (), place: str = "") -> int:
@@ -119,6 +129,8 @@ def verify(path: str, deep: bool = False, root: Optional[str] = None) -> List[Di
 
 
 def _verify(root: str, manifest: Dict[str, Any], deep: bool) -> List[Difference]:
+    if manifest.get("begun"):
+        return [Difference(BEGUN, "its installer began, and was not seen to end")]
     found: List[Difference] = []
     to_read: List[_File] = []
     touched: List[_File] = []

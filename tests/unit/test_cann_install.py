@@ -126,15 +126,16 @@ def test_a_toolkit_is_known_as_ours_before_its_installer_starts(node: Node, kind
     assert seen == [known]
 
 
-def test_what_is_not_on_the_disk_is_not_recorded(node: Node) -> None:
+BEGUN = "its installer began, and was not seen to end"
+
+
+def test_what_is_not_on_the_disk_does_not_count(node: Node) -> None:
     """After a power cut names are there, and contents are not: a record would say that they are."""
     package = node.package("toolkit")
     folders: list[str] = []
 
     def fails(folder: str) -> Result:
         folders.append(folder)
-        assert cann_install.observe(package)["state"] == "complete"
-        assert not Path(package.manifest).exists()
         return done(1, "sync: error syncing: Input/output error")
 
     run = Calls((node.put_toolkit, done()))
@@ -142,7 +143,27 @@ def test_what_is_not_on_the_disk_is_not_recorded(node: Node) -> None:
     with pytest.raises(AscendError, match=r"does not come to the disk.*Input/output error"):
         cann_install.install(package, node.file, run)
     assert folders == [str(node.home)]
-    assert not Path(package.manifest).exists()
+    found = cann_install.observe(package)
+    assert (found["state"], found["problems"]) == ("half-installed", [BEGUN])
+
+
+@pytest.mark.parametrize("kind", ["toolkit", "kernels"])
+def test_an_installer_that_was_not_seen_to_end_left_nothing_that_counts(node: Node, kind: str) -> None:
+    """Its files may all be there, and be empty after a power cut."""
+    package = node.package(kind)
+    put = {"toolkit": node.put_toolkit, "kernels": node.put_kernels}
+    node.put_toolkit()
+
+    def power_cut() -> None:
+        put[kind]()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cann_install.install(package, node.file, Calls((power_cut, done())))
+    found = cann_install.observe(package)
+    assert (found["state"], found["problems"]) == ("half-installed", [BEGUN])
+    cann_install.install(package, node.file, Calls((put[kind], done())))
+    assert cann_install.observe(package)["state"] == "complete"
 
 
 def test_the_toolkit(node: Node) -> None:

@@ -103,14 +103,18 @@ def install(package: Package, file: DepotFile, run: Run) -> None:
         os.unlink(stale)
     if package.kind == "toolkit":
         origin.installs(package.state_dir, package.version)
+    home = cann_layout.toolkit_dir(package.root, package.version)
+    manifest.begin(home, package.manifest)
     points.reached(package.kind + ".ready")
     with _private_tmp(package.tmp_dir) as tmp:
         result = run(_argv(package, path), package.timeout_s, env=_environment(package, tmp))
         points.reached(package.kind + ".installer-ended")
+    if os.path.isdir(home):
+        atomic.settle(home, run)
+    os.unlink(package.manifest)
     found = observe(package)
     if result.timed_out or found["state"] != "complete":
         raise _failure(package, path, result, found, "a complete %s" % package.name)
-    atomic.settle(cann_layout.toolkit_dir(package.root, package.version), run)
     _record(package)
     points.reached(package.kind + ".recorded")
 

@@ -34,6 +34,7 @@ ALTERED, EXTRA, UNREAD = "altered", "extra", "unread"
 _OF_MANIFEST = {
     manifest.LOST: ALTERED,
     manifest.ALTERED: ALTERED,
+    manifest.BEGUN: HALF,
     manifest.UNREADABLE: UNREADABLE,
     manifest.EXTRA: EXTRA,
     manifest.UNREAD: UNREAD,

@@ -59,12 +59,14 @@ def of_cann(state_dir: str, home: str, version: str) -> List[str]:
 
 
 def _listed(path: str) -> Optional[Iterable[str]]:
-    """Return the paths of a manifest (its form: manifest.py), None where it cannot be read."""
+    """Return the paths of a manifest (its form: manifest.py), None where it cannot be read or says nothing yet."""
     try:
         with open(path, encoding="utf-8") as stream:
             lines = [json.loads(line) for line in stream]
         if lines[0]["schema"] == 1:
             return list(lines[0]["files"])
+        if lines[1].get("begun"):
+            return None
         folders = lines[1]["folders"].items()
         return [os.path.join(folder, name) for folder, columns in folders for name in columns[0]] + [*lines[1]["links"]]
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
