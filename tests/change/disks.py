@@ -58,9 +58,9 @@ def on_ext4(node: str, folder: Path) -> Path:
 def cut_power(node: str) -> None:
     """What is not on the disk is lost; what runs there finds nothing but errors, and ends with the node.
 
-    The kernel writes in an order of its own: here CANN's descriptions of itself came first.
+    The kernel writes in an order of its own: here all of CANN but what is largest came first.
     """
-    sh(node, "find /usr/local/Ascend/ascend-toolkit '(' -name '*.info' -o -name '*.cfg' ')' -type f -exec sync {} +")
+    sh(node, "find /usr/local/Ascend/ascend-toolkit -type f ! -name '*.bin' ! -name '*.o' -exec sync {} +")
     of_the_node(node, "--mount", "python3", "-c", CUT)
     image.podman("kill", node)
 
