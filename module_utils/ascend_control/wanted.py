@@ -30,7 +30,7 @@ def resolve(found: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
     """
     folder = _folder(settings)
     release = release_of(settings)
-    depot = _Depot(settings["depot_dir"], settings["depot_url"], boolean(settings["check_mode"]))
+    depot = _Depot(settings["depot_dir"], settings["depot_url"], release["release"], boolean(settings["check_mode"]))
     architecture = found["system"]["architecture"]
     chip = _chip(found, release)
     cann_home = f"{settings['cann_root']}/ascend-toolkit/{release['cann']['version']}"
@@ -91,7 +91,8 @@ class _Depot:
     In check mode (``to_be_filled``) a depot that lacks a file is not a problem: the real run fills it first.
     """
 
-    def __init__(self, folder: str, url: str, to_be_filled: bool) -> None:
+    def __init__(self, folder: str, url: str, release: str, to_be_filled: bool) -> None:
+        self.release = release
         self.to_be_filled = to_be_filled
         self.index = read_index(folder)
         self.folder = folder
@@ -118,7 +119,8 @@ class _Depot:
                 f"the depot holds no {what} for {architecture}",
                 f"{what} for {architecture} in {self.folder}",
                 "not in its index.json",
-                f"add {architecture} to depot_architectures, then: ansible-playbook site.yml",
+                f"ansible-playbook playbooks/depot.yml -e ascend_release={self.release}, with {architecture} in"
+                " depot_architectures, then again (with --limit, site.yml takes the depot as it is)",
                 subject=what,
             )
         )
