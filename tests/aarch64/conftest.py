@@ -4,17 +4,17 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import demo
 import pytest
 import yaml
+
+from tests.playbook_run import Run
 
 ROOT = Path(__file__).resolve().parents[2]
 ARCHITECTURE = "aarch64"
@@ -32,26 +32,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
-
-
-@dataclass(frozen=True)
-class Run:
-    """What a playbook did to the node."""
-
-    code: int
-    output: str
-
-    @property
-    def changed(self) -> int:
-        """The number behind ``changed=`` in the node's line of the recap."""
-        match = re.search(rf"^{NODE} +: .*changed=(\d+)", self.output, re.MULTILINE)
-        assert match, self.output
-        return int(match.group(1))
-
-    @property
-    def steps(self) -> list[str]:
-        """The components of the plan, in its order."""
-        return re.findall(r"^ *(?:- ')? *\d+\. ([a-z-]+) ", self.output, re.MULTILINE)
 
 
 class Fleet:
@@ -76,7 +56,7 @@ class Fleet:
             check=False,
         )
         print(f"{' '.join(arguments)}: {time.monotonic() - started:.0f} s")
-        return Run(done.returncode, done.stdout + done.stderr)
+        return Run(done.returncode, done.stdout + done.stderr, NODE)
 
     def run(self, command: str) -> str:
         """Run a shell command in the node; return what it wrote."""

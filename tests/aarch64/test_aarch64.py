@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.aarch64.conftest import CARDS, RELEASE, Fleet, Run
+from tests.aarch64.conftest import CARDS, RELEASE, Fleet
+from tests.playbook_run import Run
 
 pytestmark = pytest.mark.aarch64
 

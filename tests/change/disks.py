@@ -12,7 +12,9 @@ import image
 from tests.change.fleet import of_the_node, sh
 
 OURS = ("/opt/ascend", "/usr/local/Ascend", "/var/lib/ascend-fleet", "/var/cache/ascend-fleet")
-# EXT4_IOC_SHUTDOWN with EXT4_GOING_FLAGS_NOLOGFLUSH (Linux, fs/ext4/ext4.h): from then on nothing comes to the disk.
+MAKE = {"ext4": ("mkfs.ext4", "-q", "-m", "0"), "xfs": ("mkfs.xfs", "-q")}
+# EXT4_IOC_SHUTDOWN with EXT4_GOING_FLAGS_NOLOGFLUSH (Linux, fs/ext4/ext4.h), and XFS_IOC_GOINGDOWN with its
+# XFS_FSOP_GOING_FLAGS_NOLOGFLUSH (fs/xfs/libxfs/xfs_fs.h), of the same numbers: from then on nothing comes to the disk.
 CUT = """import fcntl, os, struct
 fcntl.ioctl(os.open("/mnt", os.O_RDONLY), 0x8004587D, struct.pack("I", 2))"""
 
@@ -41,12 +43,12 @@ def make_room(node: str, place: str) -> None:
     mounted(node, "-o", "remount,size=30g", place)
 
 
-def on_ext4(node: str, folder: Path) -> Path:
-    """Bring all that is ours onto one file system; return the file of ``folder`` that it lies in."""
+def on_a_disk(node: str, kind: str, folder: Path) -> Path:
+    """Bring all that is ours onto one file system, ext4 or xfs; return the file of ``folder`` that it lies in."""
     disk = folder / f"{node}.disk"
     with open(disk, "wb") as stream:
         stream.truncate(60 * 2**30)
-    subprocess.run([*image.as_root(), "mkfs.ext4", "-q", "-m", "0", str(disk)], check=True)
+    subprocess.run([*image.as_root(), *MAKE[kind], str(disk)], check=True)
     _plug(node, disk)
     for place in OURS:
         sh(node, f"cp -a --parents {place} /mnt")

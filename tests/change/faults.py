@@ -74,12 +74,12 @@ class Fault:
     """One node's fate.
 
     At ``point`` (module_utils/ascend/change/points.py), or ``after_s`` from the taking of the lock, ``ended`` is ended
-    as kill -9 does: the module there, the run on the control node, the whole node, its power (with what its disk has
-    not got yet), or the network between them; or the room on the disk of the place ``full`` is. Other faults are made
-    by ``settings`` (ascend-sim), ``arrange`` (a script in the node), ``mount`` (options and place) or ``depot`` (a
-    damaged depot, depots.py), and taken away by ``cure``. ``words`` are in what the run says of the node; ``repair`` is
-    a fault while the current release is repaired, when no environment may be current for a while; ``perhaps`` is one
-    that may come too late, when the run has ended well.
+    as kill -9 does: the module there, the run on the control node, the whole node, its power (with what its ``disk``,
+    ext4 or xfs, has not got yet), or the network between them; or the room on the disk of the place ``full`` is. Other
+    faults are made by ``settings`` (ascend-sim), ``arrange`` (a script in the node), ``mount`` (options and place) or
+    ``depot`` (a damaged depot, depots.py), and taken away by ``cure``. ``words`` are in what the run says of the node;
+    ``repair`` is a fault while the current release is repaired, when no environment may be current for a while;
+    ``perhaps`` is one that may come too late, when the run has ended well.
     """
 
     name: str
@@ -87,6 +87,7 @@ class Fault:
     ended: str = "module"
     after_s: float = 0
     perhaps: bool = False
+    disk: str = "ext4"
     full: str = ""
     settings: tuple[str, ...] = ()
     arrange: str = ""
@@ -165,6 +166,9 @@ MORE_ENDED = (
     Fault("power cut once the kernels' installer ended", "kernels.installer-ended", "power"),
     Fault("power cut once the environment is recorded", "environment.recorded", "power", often=True),
     Fault("power cut after the switch", "current.switched", "power"),
+    Fault("power cut on XFS once Python is in place", "python.in-place", "power", disk="xfs"),
+    Fault("power cut on XFS once the toolkit's installer ended", "toolkit.installer-ended", "power", disk="xfs"),
+    Fault("power cut on XFS after the switch", "current.switched", "power", disk="xfs"),
     Fault("network cut while the toolkit is installed", "toolkit.recording", "network", often=True),
     Fault("network cut while the environment is built", "environment.made", "network"),
     Fault("network silent while the environment is filled", "environment.filled", "packets"),

@@ -5,16 +5,16 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
 import threading
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import image
+
+from tests.playbook_run import Run
 
 ROOT = Path(__file__).resolve().parents[2]
 OLD, NEW = "8.0.RC1", "8.2.RC1"
@@ -65,33 +65,6 @@ while True:
         if (folder / "stop").exists():
             break
 """
-
-
-@dataclass
-class Run:
-    """What a playbook did: its exit code, its output, and each node's numbers of the recap."""
-
-    code: int
-    output: str
-    recap: dict[str, dict[str, int]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        for name, numbers in re.findall(r"^(\S+) +: (ok=.*)$", self.output, re.MULTILINE):
-            self.recap[name] = {key: int(value) for key, value in re.findall(r"(\w+)=(\d+)", numbers)}
-
-    def told(self, node: str) -> str:
-        """All that was said of the node when tasks of it failed, on one line."""
-        blocks = re.findall(rf"^fatal: \[{node}\].*?(?=^\S|\Z)", self.output, re.MULTILINE | re.DOTALL)
-        return re.sub(r"\s+", " ", " ".join(blocks))
-
-    def said(self, node: str) -> str:
-        """The message with which the node failed first; "" when it did not."""
-        words = self.told(node).split(" fatal: [")[0]
-        if "rc: 137" in words:
-            return "the module was killed"
-        match = re.search(r" problem: (.*?)(?: remedy:| wanted:|$)", words)
-        match = match or re.search(r"msg: (?:\|-|>-)? ?'?(.*?)(?:;? wanted:| rc: | unreachable: |$)", words)
-        return match.group(1) if match else words[:200]
 
 
 class Fleet:

@@ -21,7 +21,8 @@ import pytest
 
 from tests.change import depots, disks
 from tests.change.faults import FAULTS, MODULE_KILLED, STOP, Fault
-from tests.change.fleet import NEW, OLD, Fleet, Run, job_state, leftovers, of_the_node, outside, sh, start_job
+from tests.change.fleet import NEW, OLD, Fleet, job_state, leftovers, of_the_node, outside, sh, start_job
+from tests.playbook_run import Run
 
 pytestmark = pytest.mark.faults
 
@@ -152,7 +153,7 @@ def arranged(fleet: Fleet, fate: Fate) -> None:
     if fault.full:
         disks.in_memory(node, fault.full)
     if fault.ended == "power":
-        fate.disk = disks.on_ext4(node, fleet.state)
+        fate.disk = disks.on_a_disk(node, fault.disk, fleet.state)
     if fate.has_job:
         start_job(node)
     python = next(path.name for path in (fleet.cache / "depot" / "python").glob("cpython-3.11.*")).split("-")[1]

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from tests.change.fleet import NEW, OLD, Fleet, Run, job_state, sh, start_job
+from tests.change.fleet import NEW, OLD, Fleet, job_state, sh, start_job
 from tests.contract.tree import SUPPORTED, ansible_core
+from tests.playbook_run import Run
 
 pytestmark = pytest.mark.faults
 

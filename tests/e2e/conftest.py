@@ -5,11 +5,9 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,8 @@ import demo
 import paramiko
 import pytest
 import testinfra
+
+from tests.playbook_run import Run
 
 ROOT = Path(__file__).resolve().parents[2]
 FLEET = "ascend-e2e"
@@ -35,32 +35,6 @@ NOISE = (
 )
 
 
-@dataclass(frozen=True)
-class Run:
-    """What a playbook did to the node."""
-
-    code: int
-    output: str
-
-    @property
-    def changed(self) -> int:
-        """The number behind ``changed=`` in the node's line of the recap."""
-        match = re.search(rf"^{NODE} +: .*changed=(\d+)", self.output, re.MULTILINE)
-        assert match, self.output
-        return int(match.group(1))
-
-    @property
-    def changed_tasks(self) -> list[str]:
-        """The names of the tasks that changed the node."""
-        tasks = re.findall(rf"^TASK \[(.*?)\] \**\n(?:(?!TASK).*\n)*?changed: \[{NODE}\]", self.output, re.MULTILINE)
-        return [re.sub(r"^\w+ : ", "", task) for task in tasks]
-
-    @property
-    def steps(self) -> list[str]:
-        """The components of the plan, in its order."""
-        return re.findall(r"^ *(?:- ')? *\d+\. ([a-z-]+) ", self.output, re.MULTILINE)
-
-
 class Fleet:
     """The simulated node and the playbooks over it."""
 
@@ -70,7 +44,7 @@ class Fleet:
     def playbook(self, *arguments: str) -> Run:
         """Run ansible-playbook on the node; host keys are checked against the fleet's known_hosts."""
         done = self._run("ansible-playbook", *arguments)
-        return Run(done.returncode, done.stdout + done.stderr)
+        return Run(done.returncode, done.stdout + done.stderr, NODE)
 
     def facts(self, arguments: str = "") -> dict[str, Any]:
         """The node's facts, as ``ansible -m ascend_facts`` gives them."""

@@ -9,7 +9,8 @@ from typing import Any
 import paramiko
 import pytest
 
-from tests.e2e.conftest import Fleet, Run, connect, files
+from tests.e2e.conftest import Fleet, connect, files
+from tests.playbook_run import Run
 
 pytestmark = pytest.mark.e2e
 

@@ -17,8 +17,9 @@ import pytest
 import yaml
 
 from tests.contract.tree import ROOT
-from tests.e2e.conftest import NODE, Fleet, Run, files
+from tests.e2e.conftest import NODE, Fleet, files
 from tests.e2e.test_node_facts import LATEST, SITE_PACKAGES, TOOLKIT, moved, put, sim
+from tests.playbook_run import Run
 
 pytestmark = pytest.mark.e2e
 
