@@ -9,10 +9,12 @@ under ``problems`` in the form of a refusal, so that one odd node does not stop 
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from pathlib import Path
 from typing import Any
 
+from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend.plan.forms import refusal
 from ansible.module_utils.ascend.plan.hardware import chip_family
 from ansible.module_utils.ascend_control.compatibility import problems_of
@@ -40,7 +42,7 @@ def resolve(found: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
         "architecture": architecture,
         "chips": release["chips"],
         "driver": {**release["driver"], "policy": settings["driver_policy"]},
-        "cards": {name: int(number) for name, number in settings["cards"].items()},
+        "cards": _cards(settings["cards"]),
         "system": release["system"],
         "disk_mb": release["disk_mb"],
         "places": {
@@ -62,6 +64,30 @@ def resolve(found: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
         "devices": [device["name"] for device in found["npu"]["devices"]],
     }
     return {**wanted, "problems": [*release_problems(settings, [architecture]), *depot.problems]}
+
+
+def cards_out(given: Any) -> list[int]:
+    """Return npu-smi's ids of the cards that the inventory takes out; with ``-e`` a list is text, as in "4,6"."""
+    words = re.split(r"[\s,]+", given.strip("[] ")) if isinstance(given, str) else given
+    listed = words if isinstance(words, list) else [words]
+    try:
+        return sorted({int(word) for word in listed if word != ""})
+    except (TypeError, ValueError):
+        raise AscendError(
+            "ascend_cards_out is no list of cards",
+            wanted="npu-smi's ids, such as [4, 6]",
+            found=repr(given),
+            remedy="npu-smi info -l  # shows the ids; then mend ascend_cards_out in the inventory",
+        ) from None
+
+
+def _cards(settings: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "count": int(settings["count"]),
+        "memory_mb": int(settings["memory_mb"]),
+        "out": cards_out(settings["out"]),
+        "health_policy": str(settings["health_policy"]),
+    }
 
 
 def release_problems(settings: dict[str, Any], architectures: list[str]) -> list[dict[str, str]]:

@@ -23,7 +23,7 @@ def wanted(**changes: Any) -> dict[str, Any]:
             "910b": {"names": "910B[1-4].*", "supported": True},
         },
         "driver": {"minimum": "24.1.rc1", "firmware": "7.1.0.6.220", "policy": "fail"},
-        "cards": {"count": 0, "memory_mb": 0},
+        "cards": cards(),
         "system": {"limits": {}, "kernel_settings": {}},
         "disk_mb": {"cann": 15000, "tmp": 8000, "env": 8000, "cache": 8000},
         "places": places,
@@ -37,6 +37,11 @@ def wanted(**changes: Any) -> dict[str, Any]:
         "problems": [],
         **changes,
     }
+
+
+def cards(**changes: Any) -> dict[str, Any]:
+    """What the inventory says of the cards: nothing."""
+    return {"count": 0, "memory_mb": 0, "out": [], "health_policy": "fail", **changes}
 
 
 def bare() -> dict[str, Any]:

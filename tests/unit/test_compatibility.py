@@ -217,7 +217,7 @@ def test_the_plan_refuses_what_does_not_fit(tmp_path: Path) -> None:
     asked = yaml.safe_load((ROOT / "roles" / "ascend" / "vars" / "main.yml").read_text())["ascend_settings"]
     told: dict[str, Any] = {
         **dict.fromkeys(asked, ""),
-        "cards": {},
+        "cards": {"count": 0, "memory_mb": 0, "out": [], "health_policy": "fail"},
         "depot_dir": str(tmp_path),
         "ascend_env_file": __file__,
     }

@@ -11,6 +11,7 @@ from ansible.module_utils.ascend.plan import forms
 from ansible.module_utils.ascend.plan.plan import plan
 
 from tests.unit.planner_nodes import NAME, bare, converged, refusals, steps, wanted
+from tests.unit.planner_nodes import cards as inventory_cards
 
 
 def changed(**parts: Any) -> dict[str, Any]:
@@ -114,21 +115,21 @@ def test_the_inventorys_cards(cards: dict[str, int], check: list[str]) -> None:
     found = bare()
     for device in found["npu"]["devices"]:
         device.update(hbm_total_mb=65536, memory_total_mb=0)
-    assert refusals(found, cards=cards) == check
+    assert refusals(found, cards=inventory_cards(**cards)) == check
 
 
 def test_chips_of_one_card_are_one_card() -> None:
     found = bare()
     for number, device in enumerate(found["npu"]["devices"]):
         device.update(npu_id=number // 2, chip_id=number % 2)
-    assert refusals(found, cards={"count": 4, "memory_mb": 0}) == []
+    assert refusals(found, cards=inventory_cards(count=4)) == []
 
 
 def test_a_memory_size_that_the_table_lacks_is_not_judged() -> None:
-    assert refusals(bare(), cards={"count": 8, "memory_mb": 65536}) == []
+    assert refusals(bare(), cards=inventory_cards(count=8, memory_mb=65536)) == []
     found = bare()
     found["npu"]["devices"][3].update(hbm_total_mb=32768)
-    (refusal,) = plan(found, wanted(cards={"count": 0, "memory_mb": 65536}))["refusals"]
+    (refusal,) = plan(found, wanted(cards=inventory_cards(memory_mb=65536)))["refusals"]
     assert (refusal["check"], refusal["found"]) == ("card-memory", "1 x 32768 MB")
 
 

@@ -17,18 +17,26 @@ _TABLE = "npu-smi info"
 
 def hardware(found: Facts, wanted: Wanted) -> Tuple[List[Refusal], List[Refusal]]:
     """Return (refusals, warnings)."""
-    npu = found["npu"]
+    npu, sick = found["npu"], []
     if not npu["answered"]:
         refusals = [as_refusal(finding) for finding in found["findings"] if finding["subset"] == "npu"][:1]
     elif not npu["devices"]:
         refusals = [_no_card()]
     else:
-        devices = npu["devices"]
-        refusals = _chips(devices, wanted) + _health(devices) + _count(devices, wanted) + _memory(devices, wanted)
+        devices = in_use(npu["devices"], wanted)
+        refusals = _chips(devices, wanted) + _count(npu["devices"], wanted) + _memory(devices, wanted)
+        refusals += [] if devices else [_every_card_out(wanted)]
+        sick = _health(devices)
     old = _old_driver(found, wanted) + _old_firmware(found, wanted)
-    if wanted["driver"]["policy"] == "warn":
-        return refusals, old
-    return refusals + old, []
+    warnings = []
+    for told, policy in ((sick, wanted["cards"]["health_policy"]), (old, wanted["driver"]["policy"])):
+        (warnings if policy == "warn" else refusals).extend(told)
+    return refusals, warnings
+
+
+def in_use(devices: Devices, wanted: Wanted) -> Devices:
+    """Return the chips of the cards that the inventory does not take out."""
+    return [device for device in devices if device["npu_id"] not in wanted["cards"]["out"]]
 
 
 def chip_family(name: str, chips: Dict[str, Any]) -> Tuple[Optional[str], Optional[Dict[str, Any]]]:
@@ -42,6 +50,12 @@ def chip_family(name: str, chips: Dict[str, Any]) -> Tuple[Optional[str], Option
 def _no_card() -> Refusal:
     remedy = "npu-smi info -l; lspci | grep -i d802  # are the cards seated and bound to the driver?"
     return refusal("cards", "card", "npu-smi shows no card", "at least one card", "none", remedy, _TABLE)
+
+
+def _every_card_out(wanted: Wanted) -> Refusal:
+    out = ", ".join(str(card) for card in wanted["cards"]["out"])
+    remedy = "take the node out of the inventory, or leave a card that is well out of ascend_cards_out"
+    return refusal("cards", "card", "the inventory takes every card out", "a card to train on", out, remedy, _TABLE)
 
 
 def _chips(devices: Devices, wanted: Wanted) -> List[Refusal]:
@@ -81,7 +95,8 @@ def _health(devices: Devices) -> List[Refusal]:
             "card %s is not healthy" % card,
             "health OK",
             ", ".join(words),
-            "npu-smi info -t health -i %s  # then the vendor's service" % card,
+            "npu-smi info -t health -i %s  # then the vendor's service; until then ascend_cards_out: [%s]"
+            % (card, card),
             _TABLE,
             str(card),
         )
@@ -95,9 +110,10 @@ def _sickness(device: Dict[str, Any]) -> Tuple[Any, Any, str]:
 
 
 def _count(devices: Devices, wanted: Wanted) -> List[Refusal]:
-    """The inventory's number of cards; 0 where it names none."""
-    count, want = len({device["npu_id"] for device in devices}), wanted["cards"]["count"]
-    if not want or count == want:
+    """The inventory's number of cards; 0 where it names none. One that is out may be gone altogether, or still there."""
+    shown, want = {device["npu_id"] for device in devices}, wanted["cards"]["count"]
+    count = len(shown)
+    if not want or want in (count, len(shown.union(wanted["cards"]["out"]))):
         return []
     problem = "there are %d cards, not %d" % (count, want)
     remedy = "lspci | grep -i d802; dmesg | grep -i davinci  # did a card fall off? else mend ascend_card_count"
