@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cards that are sick, and cards that the inventory takes out: what forbids a change, and what is none of the plan's."""
+"""Cards that are sick, and cards that the inventory takes out: what forbids a change, and what does not count."""
 
 from __future__ import annotations
 

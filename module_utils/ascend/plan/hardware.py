@@ -17,7 +17,8 @@ _TABLE = "npu-smi info"
 
 def hardware(found: Facts, wanted: Wanted) -> Tuple[List[Refusal], List[Refusal]]:
     """Return (refusals, warnings)."""
-    npu, sick = found["npu"], []
+    npu = found["npu"]
+    sick: List[Refusal] = []
     if not npu["answered"]:
         refusals = [as_refusal(finding) for finding in found["findings"] if finding["subset"] == "npu"][:1]
     elif not npu["devices"]:
@@ -28,7 +29,7 @@ def hardware(found: Facts, wanted: Wanted) -> Tuple[List[Refusal], List[Refusal]
         refusals += [] if devices else [_every_card_out(wanted)]
         sick = _health(devices)
     old = _old_driver(found, wanted) + _old_firmware(found, wanted)
-    warnings = []
+    warnings: List[Refusal] = []
     for told, policy in ((sick, wanted["cards"]["health_policy"]), (old, wanted["driver"]["policy"])):
         (warnings if policy == "warn" else refusals).extend(told)
     return refusals, warnings
@@ -110,7 +111,7 @@ def _sickness(device: Dict[str, Any]) -> Tuple[Any, Any, str]:
 
 
 def _count(devices: Devices, wanted: Wanted) -> List[Refusal]:
-    """The inventory's number of cards; 0 where it names none. One that is out may be gone altogether, or still there."""
+    """The inventory's number of cards; 0 where it names none. One that is out may be gone, or still there."""
     shown, want = {device["npu_id"] for device in devices}, wanted["cards"]["count"]
     count = len(shown)
     if not want or want in (count, len(shown.union(wanted["cards"]["out"]))):
