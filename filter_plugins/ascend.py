@@ -4,7 +4,7 @@
 ``settings | ascend_release``              the release that the settings name
 ``settings | ascend_release_problems(a)``  what of it and its locks for the architectures ``a`` does not fit
 ``facts | ascend_wanted(settings)``        what this node should be
-``facts | ascend_plan(wanted)``            what it takes: steps, refusals, warnings
+``facts | ascend_plan(wanted)``            what it takes: steps, refusals, warnings, remarks
 ``facts | ascend_rollout(wanted, policy)``   the plan, and how it is applied to a node in use
 ``facts | ascend_rollback(to)``            what to go back to, and what keeps the node from it
 ``processes | ascend_busy(count)``         the refusal of a node whose cards have processes; None without any
@@ -12,6 +12,7 @@
 ``plan.refusals | ascend_refusal``         the message of a stopped node
 ``plans | ascend_fleet_plan``              a whole fleet's plans (host -> plan) as lines, alike nodes together
 ``plans | ascend_fleet_rollback(wanted)``  the same of a rollback; ``wanted`` are the inventory's releases
+``plan.remarks | ascend_remarks``          what is no drift and worth knowing, as lines
 ``facts | ascend_installed``               what is installed on a node, as lines
 ``result.cards | ascend_cards``            what npu_check found on each card, as lines
 """
@@ -39,6 +40,7 @@ from ansible.module_utils.ascend_control.report import (  # noqa: E402
     fleet_plan,
     installed_lines,
     refusal_text,
+    remark_lines,
     rollback_lines,
 )
 from ansible.module_utils.ascend_control.wanted import release_of, release_problems, resolve  # noqa: E402
@@ -75,6 +77,7 @@ class FilterModule:
             "ascend_refusal": refusal_text,
             "ascend_fleet_plan": fleet_plan,
             "ascend_fleet_rollback": rollback_lines,
+            "ascend_remarks": remark_lines,
             "ascend_installed": installed_lines,
             "ascend_cards": cards,
         }

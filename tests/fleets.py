@@ -94,7 +94,14 @@ def node(name: str, findings: list[dict[str, str]], groups: tuple[str, ...] = ("
         "installed": {} if state == "unchecked" else installed,
         "seconds": 1.2,
         "findings": findings,
+        "remarks": [],
     }
+
+
+def remark(component: str, name: str, problem: str) -> dict[str, str]:
+    """One remark."""
+    words = {key: f"{key} of {name}" for key in ("subject", "wanted", "found", "where", "remedy")}
+    return {"component": component, "name": name, "problem": problem, **words}
 
 
 def fleet(size: int, drifted: int | None = None, seed: int = 1) -> dict[str, Any]:

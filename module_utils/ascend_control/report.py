@@ -37,7 +37,7 @@ def fleet_plan(plans: dict[str, Plan]) -> list[str]:
         else:
             lines.append(f"{_nodes(hosts)}:{'' if steps else ' nothing to do'}")
         lines += [f"  {number}. {component:<11} {text}" for number, (component, text) in enumerate(steps, 1)]
-    return lines + _busy(plans) + _warnings(plans)
+    return lines + _busy(plans) + _told(plans, "warnings") + _told(plans, "remarks")
 
 
 def _busy(plans: dict[str, Plan]) -> list[str]:
@@ -51,13 +51,22 @@ def _busy(plans: dict[str, Plan]) -> list[str]:
     return lines
 
 
-def _warnings(plans: dict[str, Plan]) -> list[str]:
+def _told(plans: dict[str, Plan], kind: str) -> list[str]:
+    """Return the plans' "warnings" or "remarks" as lines; nodes of which the same is told share one."""
     alike: dict[str, list[str]] = {}
     for host in sorted(plans):
-        for warning in plans[host]["warnings"]:
-            words = f"warning: {warning['problem']} ({warning['found']}; {warning['remedy']})"
+        for words in _lines(plans[host][kind], kind):
             alike.setdefault(words, []).append(host)
     return [f"{_nodes(hosts)}: {words}" for words, hosts in alike.items()]
+
+
+def remark_lines(remarks: list[dict[str, str]]) -> list[str]:
+    """Return a node's remarks as lines."""
+    return _lines(remarks, "remarks")
+
+
+def _lines(told: list[dict[str, str]], kind: str) -> list[str]:
+    return [f"{kind.rstrip('s')}: {each['problem']} ({each['found']}; {each['remedy']})" for each in told]
 
 
 def installed(found: dict[str, Any]) -> dict[str, str]:

@@ -45,18 +45,26 @@ def without(fleet: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
     return less
 
 
-FIELDS = sorted(set(fields(fleets.fleet(3, 3))) - NOT_SHOWN)
+def full() -> dict[str, Any]:
+    """A fleet with something in every list."""
+    fleet = fleets.fleet(3, 3)
+    for node in fleet["nodes"]:
+        node["remarks"] = [fleets.remark("cann", "cann-layout-unknown", "CANN lies otherwise than documented")]
+    return fleet
+
+
+FIELDS = sorted(set(fields(full())) - NOT_SHOWN)
 
 
 @pytest.mark.parametrize("path", FIELDS, ids=".".join)
 def test_a_field_that_is_not_there_raises(path: tuple[str, ...]) -> None:
     with pytest.raises((KeyError, jinja2.UndefinedError)):
-        rendered(without(fleets.fleet(3, 3), path))
+        rendered(without(full(), path))
 
 
 def test_every_field_that_the_page_shows_was_tried() -> None:
     assert len(FIELDS) > 40
-    assert ("nodes", "findings", "remedy") in FIELDS
+    assert {("nodes", "findings", "remedy"), ("nodes", "remarks", "remedy")} <= set(FIELDS)
 
 
 def test_the_same_fleet_gives_the_same_page() -> None:
@@ -107,6 +115,20 @@ def test_alike_findings_count_nodes_and_are_alike_up_to_a_colon() -> None:
         ("change", "2 nodes", "cann toolkit 8.0.RC1 is altered ..."),
         ("refusal", "1 node", "cards cards are not healthy 2 findings"),
     ]
+
+
+def test_a_remark_is_shown_on_a_clean_page_and_found_by_its_words() -> None:
+    remark = fleets.remark("cann", "cann-layout-unknown", "CANN lies <i>otherwise</i>")
+    nodes = [{**fleets.node(name, []), "remarks": [remark]} for name in "ab"]
+    text = rendered(fleets.report(nodes))
+    shown = re.findall(r'<li><i class="remark">remark</i> (.*?)</li>', text)
+    assert [re.sub(r"<[^>]*>", "", each) for each in shown] == ["2 nodes cann CANN lies &lt;i&gt;otherwise&lt;/i&gt;"]
+    assert text.count('<article class="cann">') == 2, "each node's row opens it"
+    assert "All 2 nodes are as the inventory says." in text
+    found = re.search(r'id="data">(.*?)</script>', text, re.S)
+    assert found
+    assert [node["remarks"] for node in json.loads(found[1])["nodes"]] == [[remark["problem"]]] * 2
+    assert "Remarks" not in rendered(fleets.fleet(2))
 
 
 def test_the_policy_lets_only_the_pages_own_text_run() -> None:

@@ -17,7 +17,7 @@ from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend_control import depot_cann, depot_fetch, depot_python, depot_source, depot_wheels
 from ansible.module_utils.ascend_control.depot_index import Index, python_of
 from ansible.module_utils.ascend_control.release import read_release
-from ansible.module_utils.ascend_control.report import fleet_plan, refusal_text
+from ansible.module_utils.ascend_control.report import fleet_plan, refusal_text, remark_lines
 
 from tests.standin import build as standin
 from tests.unit.test_makeself import made
@@ -28,10 +28,10 @@ REFUSAL = {"problem": "cards are not healthy", "wanted": "OK", "found": "NPU 3: 
 
 
 def test_nodes_with_the_same_plan_share_a_block() -> None:
-    same: dict[str, Any] = {"steps": [STEP], "refusals": [], "warnings": []}
+    same: dict[str, Any] = {"steps": [STEP], "refusals": [], "warnings": [], "remarks": []}
     plans = {f"n{number:02}": same for number in range(12)}
-    plans["ok"] = {"steps": [], "refusals": [], "warnings": []}
-    plans["sick"] = {"steps": [STEP], "refusals": [REFUSAL], "warnings": []}
+    plans["ok"] = {"steps": [], "refusals": [], "warnings": [], "remarks": []}
+    plans["sick"] = {"steps": [STEP], "refusals": [REFUSAL], "warnings": [], "remarks": []}
     assert fleet_plan(plans) == [
         "12 nodes (n00, n01, n02, n03, n04, n05, n06, n07 and 4 more):",
         "  1. toolkit     install: toolkit 8.0.RC1 is absent",
@@ -45,13 +45,21 @@ def test_nodes_with_the_same_plan_share_a_block() -> None:
 
 def test_nodes_with_the_same_warning_share_a_line() -> None:
     warning = {"problem": "the link is not UP", "found": "card 2", "remedy": "hccn_tool"}
-    plan: dict[str, Any] = {"steps": [], "refusals": [], "warnings": [warning]}
+    plan: dict[str, Any] = {"steps": [], "refusals": [], "warnings": [warning], "remarks": []}
     other = {**plan, "warnings": [{**warning, "found": "card 3"}]}
     assert fleet_plan({"a": plan, "b": plan, "c": other}) == [
         "3 nodes (a, b, c): nothing to do",
         "2 nodes (a, b): warning: the link is not UP (card 2; hccn_tool)",
         "1 node (c): warning: the link is not UP (card 3; hccn_tool)",
     ]
+
+
+def test_a_remark_is_shown_as_such() -> None:
+    remark = {"problem": "CANN's layout is not the documented one", "found": "no opp", "remedy": "record.yml"}
+    plan: dict[str, Any] = {"steps": [], "refusals": [], "warnings": [], "remarks": [remark]}
+    words = "remark: CANN's layout is not the documented one (no opp; record.yml)"
+    assert fleet_plan({"a": plan, "b": plan}) == ["2 nodes (a, b): nothing to do", f"2 nodes (a, b): {words}"]
+    assert remark_lines([remark]) == [words]
 
 
 def test_a_refusal_says_all_four() -> None:

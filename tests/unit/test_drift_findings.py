@@ -10,16 +10,19 @@ import pytest
 from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend.plan.forms import COMPONENTS, cause, refusal, step
 from ansible.module_utils.ascend_control.drift import findings as told
-from ansible.module_utils.ascend_control.drift.fleet import chosen, exit_code, fleet, unchecked
+from ansible.module_utils.ascend_control.drift.fleet import checked, chosen, exit_code, fleet, unchecked
 from ansible.module_utils.ascend_control.drift.silence import said_by, silence
 
 from tests.contract.tree import ROOT
+from tests.unit.planner_nodes import bare
 
 REPAIR = "ansible-playbook site.yml --limit n"
+RUN = {"made": "2026-01-01T00:00:00Z", "seconds": 1.0, "inventory": [], "limit": None, "deep": False}
+RUN["components"] = COMPONENTS
 
 
 def plan(**parts: Any) -> dict[str, list[dict[str, Any]]]:
-    return {"steps": [], "refusals": [], "warnings": [], **parts}
+    return {"steps": [], "refusals": [], "warnings": [], "remarks": [], **parts}
 
 
 def test_a_node_without_a_plan_has_no_finding() -> None:
@@ -53,6 +56,24 @@ def test_refusals_and_warnings_keep_their_words() -> None:
         ("warning", "system", "clock", ""),
     ]
     assert found[0]["remedy"] == "npu-smi"
+
+
+def test_a_remark_is_told_and_makes_no_node_drifted() -> None:
+    remark = refusal("cann", "cann-layout-unknown", "p\udc80", "w", "f", "r", "/usr/local/Ascend")
+    env = refusal("env", "other", "p", "w", "f", "r")
+    planned = plan(remarks=[env, remark])
+    assert told.findings("n", planned, REPAIR) == []
+    facts = {**bare(), "npu": {**bare()["npu"], "devices": []}}
+    node = checked("n", facts, {"release": "8"}, planned, COMPONENTS, REPAIR)
+    assert (node["state"], node["findings"]) == ("clean", [])
+    assert set(node["components"].values()) == {"clean"}
+    assert [(each["component"], each["name"], each["problem"]) for each in node["remarks"]] == [
+        ("cann", "cann-layout-unknown", "p\\udc80"),
+        ("env", "other", "p"),
+    ]
+    (left,) = checked("n", facts, {"release": "8"}, planned, ("env",), REPAIR)["remarks"]
+    assert left["name"] == "other"
+    assert exit_code(fleet([{**node, "groups": []}], RUN)["counts"], False) == 0
 
 
 def test_an_id_stays_when_the_words_change() -> None:
@@ -161,9 +182,8 @@ def test_the_nodes_own_words_come_first() -> None:
 
 def test_a_fleets_report_counts_its_nodes() -> None:
     silent = unchecked("b", "ssh: connect to host x port 22: Connection refused", False, {}, COMPONENTS, "")
-    clean = {"name": "a", "state": "clean", "release": "8", "components": {}, "installed": {}, "findings": []}
-    run = {"made": "2026-01-01T00:00:00Z", "seconds": 1.0, "inventory": [], "limit": None, "deep": False}
-    report = fleet([silent, clean], {**run, "components": COMPONENTS})
+    clean = {**silent, "name": "a", "state": "clean", "findings": []}
+    report = fleet([silent, clean], RUN)
     assert [node["name"] for node in report["nodes"]] == ["a", "b"]
     assert report["counts"] == {
         "nodes": 2, "clean": 1, "drifted": 0, "unchecked": 1, "findings": 1,
@@ -171,8 +191,8 @@ def test_a_fleets_report_counts_its_nodes() -> None:
     }  # fmt: skip
     assert silent["components"] == {**dict.fromkeys(COMPONENTS, "unknown"), "access": "unchecked"}
     assert not report["partial"]
-    assert fleet([], {**run, "components": ("access", "env")})["partial"]
-    assert fleet([], {**run, "limit": "a", "components": COMPONENTS})["partial"]
+    assert fleet([], {**RUN, "components": ("access", "env")})["partial"]
+    assert fleet([], {**RUN, "limit": "a"})["partial"]
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def read_junit(fleet: dict[str, Any]) -> ElementTree.Element:
     top = ElementTree.fromstring(text.encode())
     for element in [top, *top]:
         cases = list(element.iter("testcase"))
-        counts = Counter(KINDS[result.tag] for case in cases for result in case)
+        counts = Counter(KINDS[result.tag] for case in cases for result in case if result.tag != "system-out")
         assert all(len(case) <= 1 for case in cases)
         assert int(element.attrib["tests"]) == len(cases)
         assert {name: int(element.attrib[name]) for name in KINDS.values()} == {
@@ -201,10 +201,27 @@ def test_the_metrics_are_the_counts() -> None:
     for component in fleets.COMPONENTS:
         for level in ("change", "refusal", "warning", "unchecked"):
             assert found.pop(("ascend_fleet_findings", component, level)) == levels[component, level]
+        assert found.pop(("ascend_fleet_remarks", component)) == 0
     assert found == {
         ("ascend_fleet_check_timestamp_seconds",): 1772415000,
         ("ascend_fleet_check_duration_seconds",): 74.2,
         ("ascend_fleet_check_partial",): 0,
+    }
+
+
+def test_a_remark_is_counted_apart_and_fails_no_case() -> None:
+    remark = fleets.remark("cann", "cann-layout-unknown", "CANN lies otherwise")
+    fleet = fleets.report([{**fleets.node("a", []), "remarks": [remark]}, fleets.node("b", [])])
+    found = metrics(outputs.prometheus(fleet))
+    assert [key for key, value in found.items() if key[0] == "ascend_fleet_remarks" and value] == [
+        ("ascend_fleet_remarks", "cann")
+    ]
+    assert not [key for key, value in found.items() if key[0] == "ascend_fleet_findings" and value]
+    top = read_junit(fleet)
+    assert (top.get("failures"), top.get("errors"), top.get("skipped")) == ("0", "0", "0")
+    said = {(case.get("classname"), case.get("name")): case.findtext("system-out") for case in top.iter("testcase")}
+    assert {key: words for key, words in said.items() if words} == {
+        ("cann", "a"): outputs._words({**remark, "level": "remark"})
     }
 
 

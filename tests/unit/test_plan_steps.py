@@ -25,7 +25,7 @@ def test_a_bare_node_needs_everything_in_order() -> None:
 
 
 def test_a_converged_node_needs_nothing() -> None:
-    assert plan(converged(), wanted()) == {"steps": [], "refusals": [], "warnings": []}
+    assert plan(converged(), wanted()) == {"steps": [], "refusals": [], "warnings": [], "remarks": []}
 
 
 def test_the_plan_changes_nothing_that_it_is_given() -> None:

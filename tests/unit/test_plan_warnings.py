@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.ascend.node import finding
+from ansible.module_utils.ascend.plan.forms import REMARKS
 from ansible.module_utils.ascend.plan.plan import plan
 
 from tests.unit.planner_nodes import HOME, NAME, converged, wanted
@@ -85,6 +86,12 @@ def observed(subset: str, name: str, where: str = "", **facts: Any) -> dict[str,
 def test_what_no_step_cures_is_a_warning_of_its_component(subset: str, name: str, component: str) -> None:
     (warning,) = plan(observed(subset, name), wanted())["warnings"]
     assert (warning["check"], warning["component"]) == (name, component)
+
+
+@pytest.mark.parametrize("name", REMARKS)
+def test_what_is_unknown_or_busy_is_a_remark_and_no_warning(name: str) -> None:
+    result = plan(observed("cann", name), wanted())
+    assert (result["warnings"], [remark["check"] for remark in result["remarks"]]) == ([], [name])
 
 
 def test_what_a_step_or_a_refusal_tells_is_not_told_twice() -> None:

@@ -95,7 +95,7 @@ def test_what_the_inventory_says_already_needs_no_word() -> None:
 
 
 def planned(group: str, **changes: Any) -> dict[str, Any]:
-    return {"steps": [STEP], "refusals": [], "warnings": [], "group": group, "busy": BUSY, **changes}
+    return {"steps": [STEP], "refusals": [], "warnings": [], "remarks": [], "group": group, "busy": BUSY, **changes}
 
 
 def test_busy_nodes_are_named_one_by_one() -> None:

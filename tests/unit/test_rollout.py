@@ -85,7 +85,7 @@ def test_the_group_of_a_node(policy: str, has_job: bool, has_steps: bool, group:
     planned = apply_to(found, wanted(), policy)
     assert planned["group"] == group
     assert bool(planned["busy"]) == (has_job and has_steps and policy != "ignore")
-    assert {key: planned[key] for key in ("steps", "refusals", "warnings")} == plan(found, wanted())
+    assert {key: planned[key] for key in ("steps", "refusals", "warnings", "remarks")} == plan(found, wanted())
     assert found == before
 
 

@@ -5,12 +5,13 @@
   part that does it (STEPS); ``causes`` are what is wrong in particular, ``{"name", "subject", "problem", "wanted",
   "found"}``, empty where the reason says all;
 * a refusal is ``{"component", "check", "subject", "problem", "wanted", "found", "where", "remedy"}``; ``check`` is a
-  stable name, ``subject`` says which one where a check can fail several times (a card); a warning has the same form.
+  stable name, ``subject`` says which one where a check can fail several times (a card); a warning has the same form,
+  and so has a remark: a warning whose name stands in REMARKS (``split``).
 """
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 Facts = Dict[str, Any]
 Wanted = Dict[str, Any]
@@ -33,6 +34,10 @@ STEPS = {
 # Findings of the facts that speak of cards; the others of their subsets speak of the driver.
 _OF_CARDS = ("card-unhealthy", "fewer-chips-visible", "device-files-missing")
 _SUBSETS = {"network": "network", "cann": "cann", "python": "env"}
+
+# What is shown and is no drift: nothing is wrong, or nobody knows that something is. A check or a finding of the facts
+# whose name stands here is a remark, whoever tells it.
+REMARKS = ("cann-changes-itself", "cann-layout-unknown")
 
 SHOWN = 5  # how many names a text lists before it counts the rest
 
@@ -90,6 +95,11 @@ def as_refusal(finding: Dict[str, str]) -> Refusal:
     """Return a finding of the facts (module_utils/ascend/node.py) in the form of a refusal."""
     keys = ("problem", "wanted", "found", "remedy", "where")
     return refusal(component_of(finding), finding["name"], **{key: finding[key] for key in keys})
+
+
+def split(told: List[Refusal]) -> Tuple[List[Refusal], List[Refusal]]:
+    """Return (warnings, remarks) of what is told of a node without a step or a refusal: the name decides."""
+    return [each for each in told if each["check"] not in REMARKS], [each for each in told if each["check"] in REMARKS]
 
 
 def component_of(finding: Dict[str, str]) -> str:

@@ -4,11 +4,12 @@
 ``found`` is what the module ``ascend_facts`` returned for a node, ``wanted`` what the control node resolved for it
 (``ascend_control.wanted``). The result depends on nothing else, changes nothing and never raises on what a node says:
 
-``{"steps": [...], "refusals": [...], "warnings": [...]}`` (forms.py)
+``{"steps": [...], "refusals": [...], "warnings": [...], "remarks": [...]}`` (forms.py)
 
 * steps are in the order in which they are applied;
 * because of a refusal the node must not be changed until it is cured;
-* a warning stops nothing: ``site.yml`` does not cure it, and the operator has to know.
+* a warning stops nothing: ``site.yml`` does not cure it, and the operator has to know;
+* a remark is shown and is no drift: what is unknown, or busy at this moment, is not wrong.
 
 Drift is what this function returns, and ``site.yml`` applies what this function returns: they cannot disagree.
 """
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List
 
-from ansible.module_utils.ascend.plan.forms import Facts, Wanted
+from ansible.module_utils.ascend.plan.forms import Facts, Wanted, split
 from ansible.module_utils.ascend.plan.hardware import hardware
 from ansible.module_utils.ascend.plan.preconditions import preconditions
 from ansible.module_utils.ascend.plan.python import own_python
@@ -26,11 +27,13 @@ from ansible.module_utils.ascend.plan.warnings import warnings
 
 
 def plan(found: Facts, wanted: Wanted) -> Dict[str, List[Dict[str, Any]]]:
-    """Return the steps, refusals and warnings for one node (see the module's description for their form)."""
+    """Return the steps, refusals, warnings and remarks for one node (see the module's description for their form)."""
     todo = steps(found, wanted)
-    refusals, remarks = hardware(found, wanted)
+    refusals, told = hardware(found, wanted)
+    serious, remarks = split(told + warnings(found, wanted, todo))
     return {
         "steps": todo,
         "refusals": refusals + own_python(found, wanted, todo) + preconditions(found, wanted, todo),
-        "warnings": remarks + warnings(found, wanted, todo),
+        "warnings": serious,
+        "remarks": remarks,
     }

@@ -24,7 +24,7 @@ def apply_to(found: Facts, wanted: Wanted, policy: str) -> Dict[str, Any]:
     A node that needs nothing is taken all the same where a change of it has not ended: a run begins by clearing that
     away.
 
-    Besides ``steps``, ``refusals`` and ``warnings``: ``group`` (of the playbook's plays), ``busy`` (a refusal or None),
+    Besides what ``plan`` returns: ``group`` (of the playbook's plays), ``busy`` (a refusal or None),
     ``stage`` (what may be done now on a busy node), ``sets_aside`` (see ``under_current``) and ``from``, what is
     current. ``policy`` is what to do with a busy node: skip, wait or ignore.
     """

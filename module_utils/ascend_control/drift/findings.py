@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What one node's plan says as findings: what site.yml would change, what it would refuse, what it would warn of.
 
+What it remarks is no finding: it makes no node drifted, and has no history.
+
 A finding's form and a node's are those of docs/fleet.schema.json, but for what the history adds to a finding.
 """
 
@@ -15,6 +17,8 @@ from ansible.module_utils.ascend.plan.forms import COMPONENTS, STEPS
 Finding = dict[str, str]
 # Worst first: a component's state is that of its worst finding.
 LEVELS = ("unchecked", "refusal", "change", "warning")
+# What a refusal, a warning and a remark say in the same words as the finding.
+_WORDS = ("component", "subject", "problem", "wanted", "found", "where", "remedy")
 
 
 def findings(node: str, plan: dict[str, list[dict[str, Any]]], repair: str) -> list[Finding]:
@@ -22,6 +26,12 @@ def findings(node: str, plan: dict[str, list[dict[str, Any]]], repair: str) -> l
     told = [*_refused(plan["refusals"], "refusal"), *_changes(plan["steps"], repair)]
     told += _refused(plan["warnings"], "warning")
     return identified(node, told)
+
+
+def remarks(plan: dict[str, list[dict[str, Any]]]) -> list[Finding]:
+    """Return the remarks of a plan, in the order of components."""
+    told = [{key: _writable(str(each[key])) for key in _WORDS} | {"name": each["check"]} for each in plan["remarks"]]
+    return sorted(told, key=lambda remark: COMPONENTS.index(remark["component"]))
 
 
 def identified(node: str, told: Iterable[Finding]) -> list[Finding]:
@@ -81,6 +91,5 @@ def _changes(steps: list[dict[str, Any]], repair: str) -> Iterator[Finding]:
 
 
 def _refused(refusals: list[dict[str, str]], level: str) -> Iterator[Finding]:
-    keys = ("component", "subject", "problem", "wanted", "found", "where", "remedy")
     for refusal in refusals:
-        yield {"level": level, "name": refusal["check"], **{key: str(refusal[key]) for key in keys}}
+        yield {"level": level, "name": refusal["check"], **{key: str(refusal[key]) for key in _WORDS}}

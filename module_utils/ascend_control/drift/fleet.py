@@ -50,6 +50,7 @@ def checked(
         "components": told.states(found, components, told.unknown(facts)),
         "installed": installed(facts),
         "findings": found,
+        "remarks": [each for each in told.remarks(plan) if each["component"] in components],
     }
 
 
@@ -78,6 +79,7 @@ def unchecked(
         "components": told.states(found, components, components[1:]),
         "installed": {},
         "findings": found,
+        "remarks": [],
     }
 
 

@@ -64,6 +64,15 @@ def junit(fleet: Fleet) -> str:
 
 def _result(case: ElementTree.Element, node: dict[str, Any], component: str) -> str:
     """Put the result of a component of a node into its case; return what it counts as."""
+    remarks = [remark for remark in node["remarks"] if remark["component"] == component]
+    counts_as = _judged(case, node, component)
+    if remarks:
+        text = "\n".join(_words({**remark, "level": "remark"}) for remark in remarks)
+        ElementTree.SubElement(case, "system-out").text = _xml(text)
+    return counts_as
+
+
+def _judged(case: ElementTree.Element, node: dict[str, Any], component: str) -> str:
     findings = sorted(
         (finding for finding in node["findings"] if finding["component"] == component),
         key=lambda finding: (finding["level"] != "unchecked", LEVELS.index(finding["level"])),
@@ -110,9 +119,15 @@ def prometheus(fleet: Fleet) -> str:
         for component in _components(fleet)
         for level in LEVELS
     }
+    remarks = Counter(remark["component"] for node in fleet["nodes"] for remark in node["remarks"])
     metrics: tuple[tuple[str, str, dict[str, Any]], ...] = (
         ("nodes", "Nodes of the last drift check.", {_labels(state=name): fleet["counts"][name] for name in STATES}),
         ("findings", "Findings of the last drift check.", findings),
+        (
+            "remarks",
+            "What the last drift check remarked, which is no drift.",
+            {_labels(component=component): remarks[component] for component in _components(fleet)},
+        ),
         ("check_timestamp_seconds", "When the last drift check began.", {"": int(made.timestamp())}),
         ("check_duration_seconds", "How long the last drift check took.", {"": fleet["seconds"]}),
         ("check_partial", "Whether the last drift check left out nodes or components.", {"": int(fleet["partial"])}),

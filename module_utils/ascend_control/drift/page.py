@@ -48,6 +48,7 @@ def render(fleet: Fleet, templates: Path) -> str:
             compared=fleet["changes"]["since"] is not None,
             chart=_chart(fleet["trend"]),
             kinds=kinds,
+            remarks=_remarks(fleet),
             nodes=nodes,
             groups=_counted(group for node in fleet["nodes"] for group in node["groups"]),
             data=_data(fleet, nodes, kinds),
@@ -116,6 +117,16 @@ def _kinds(fleet: Fleet) -> list[View]:
     return sorted(kinds, key=lambda kind: (-kind["nodes"], -kind["findings"], kind["component"], kind["text"]))
 
 
+def _remarks(fleet: Fleet) -> list[View]:
+    """Return the remarks of the same words once, those of most nodes first: ``{"component", "problem", "nodes"}``."""
+    alike: dict[tuple[str, str], set[str]] = {}
+    for node in fleet["nodes"]:
+        for remark in node["remarks"]:
+            alike.setdefault((remark["component"], remark["problem"]), set()).add(node["name"])
+    kinds = sorted(alike.items(), key=lambda kind: (-len(kind[1]), kind[0]))
+    return [{"component": key[0], "problem": key[1], "nodes": len(names)} for key, names in kinds]
+
+
 def _kind(finding: dict[str, str]) -> str:
     """The same in every report, so that a link to a kind of findings stays."""
     words = "\0".join((finding["component"], finding["name"], _start(finding)))
@@ -150,6 +161,7 @@ def _data(fleet: Fleet, nodes: list[View], kinds: list[View]) -> View:
                     }
                     for finding in node["findings"]
                 ],
+                "remarks": [remark["problem"] for remark in node["remarks"]],
             }
             for node in nodes
         ],

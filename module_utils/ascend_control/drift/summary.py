@@ -13,6 +13,7 @@ Fleet = dict[str, Any]
 
 LINES = 22
 COMMON = 6  # kinds of findings that are shown, where there is room
+REMARKS = 2  # kinds of remarks that are shown
 REASONS = 2  # why nodes could not be checked; more where there is room
 NAMES = 2  # names of nodes that are shown of many
 NAMES_WIDTH = 44
@@ -32,13 +33,15 @@ def lines(fleet: Fleet, folder: str, width: int = 100) -> list[str]:
     head = [_headline(fleet["counts"], fleet["limit"]), *_scope(fleet), *_since(fleet, width)]
     table = _table(fleet)
     silent, found = _kinds(fleet, unchecked=True), _kinds(fleet, unchecked=False)
-    spare = LINES - len(head) - len(table) - 5 - min(COMMON, len(found))
+    remarks = _remarks(fleet)
+    spare = LINES - len(head) - len(table) - len(remarks) - 5 - min(COMMON, len(found))
     reasons = _reasons(silent, max(REASONS, spare))
     last = [_ending(f"Report: {_plain(folder)}/index.html", width, "Report: ")]
-    room = LINES - len(head) - len(table) - len(reasons) - len(last)
-    spaced = room - 4 >= 3
-    common = _common(found, min(COMMON, room - 4 if spaced else room))
-    blocks = [block for block in (head, table, common, reasons, last) if block]
+    room = LINES - len(head) - len(table) - len(remarks) - len(reasons) - len(last)
+    between = 5 if remarks else 4
+    spaced = room - between >= 3
+    common = _common(found, min(COMMON, room - between if spaced else room))
+    blocks = [block for block in (head, table, common, remarks, reasons, last) if block]
     text: list[str] = []
     for block in blocks:
         text += [""] * (spaced and bool(text)) + block
@@ -130,6 +133,20 @@ def _common(kinds: list[_Kind], room: int) -> list[str]:
     ]
     left = len(kinds) - len(shown)
     return [*text, f"and {_number(left, 'other kind')} of findings"] if left else text
+
+
+def _remarks(fleet: Fleet) -> list[str]:
+    """A line for each kind of remark: no drift, so few lines."""
+    alike: dict[str, list[str]] = {}
+    for node in fleet["nodes"]:
+        for remark in node["remarks"]:
+            alike.setdefault(_plain(remark["problem"]), []).append(node["name"])
+    kinds = sorted(alike.items(), key=lambda kind: (-len(kind[1]), kind[0]))
+    text = [f"Remark, no drift: {_names(sorted(set(names)))}: {problem}" for problem, names in kinds[:REMARKS]]
+    left = len(kinds) - REMARKS
+    if left > 0:
+        text[-1] = f"and {_number(left + 1, 'other remark')}, see the report"
+    return text
 
 
 def _reasons(kinds: list[_Kind], room: int) -> list[str]:

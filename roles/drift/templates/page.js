@@ -98,6 +98,7 @@
         node.name,
         ...node.groups.map((group) => data.groups[group]),
         ...node.findings.map((finding) => finding.problem),
+        ...node.remarks,
         ...data.installed[node.installed].map(([, value]) => value),
       ].join("\n").toLowerCase();
       return words[number];
