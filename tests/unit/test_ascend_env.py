@@ -67,6 +67,24 @@ def test_what_the_user_set_is_kept(environment: Path) -> None:
     assert found["ASCEND_RT_VISIBLE_DEVICES"] == "0,1"
 
 
+@pytest.mark.parametrize("path", [None, "", "/nowhere", "/usr/bin:/bin"])
+def test_a_session_with_little_in_path(environment: Path, path: str | None) -> None:
+    """sudo's secure_path and cron's PATH, and what a service manager may leave of it."""
+    bare = {"ASCEND_FLEET_ENVIRONMENT": str(environment), **({} if path is None else {"PATH": path})}
+    done = subprocess.run([PROGRAM, "/usr/bin/env"], env=bare, capture_output=True, text=True, check=False)
+    found = variables_of(done)["PATH"].split(":")
+    assert (done.stderr, found[0]) == ("", f"{environment}/bin")
+    assert {"/usr/bin", "/bin"} <= set(found)
+    assert len(found) == len(set(found))
+
+
+@pytest.mark.parametrize("end", ["set -e; false", "set -eo pipefail; false | true", "return 3"])
+def test_a_set_env_that_ends_badly(environment: Path, end: str) -> None:
+    script = next(environment.parent.parent.glob("cann/*/*/script/set_env.sh"))
+    script.write_text(SET_ENV + end + "\n")
+    assert variables_of(ascend_env(environment, "env"))["ASCEND_HOME_PATH"] == "/cann"
+
+
 def test_arguments_and_exit_code_are_the_commands(environment: Path) -> None:
     done = ascend_env(environment, "bash", "-c", 'printf "<%s>" "$@"; exit 7', "name", "a b", "*", "")
     assert (done.returncode, done.stdout) == (7, "<a b><*><>")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend import manifest
+from ansible.module_utils.ascend import command, manifest
 from ansible.module_utils.ascend.cann import cann_install, cann_layout, installer_needs
 from ansible.module_utils.ascend.change import origin
 from ansible.module_utils.ascend.command import Result
@@ -196,10 +196,33 @@ def test_the_kernels_find_their_toolkit_by_its_set_env(node: Node) -> None:
     cann_install.install(node.package("kernels"), node.file, run)
     argv = run.seen[0][0]
     set_env = str(node.home / ARCH / "script" / "set_env.sh")
-    assert argv[:5] == ["bash", "-c", 'source "$1" && shift && exec "$@"', "ascend-fleet", set_env]
+    assert (argv[:2], argv[3:5]) == (["bash", "-c"], ["ascend-fleet", set_env])
     assert argv[5] == "bash"
     assert argv[7] == "--nox11"
     assert cann_install.observe(node.package("kernels"))["state"] == "complete"
+
+
+@pytest.mark.parametrize(
+    ("script", "code"),
+    [
+        ("export ASCEND_OPP_PATH=/opp\n", 0),
+        ("export ASCEND_OPP_PATH=/opp\n[ -d /nowhere ]\n", 0),
+        ("export ASCEND_OPP_PATH=/opp\nreturn 3\n", 0),
+        ("shift 2\nset -e\nexport ASCEND_OPP_PATH=/opp\nfalse\n", 0),
+        (None, 1),
+    ],
+)
+def test_a_set_env_that_ends_badly_does_not_stop_the_kernels(node: Node, script: str | None, code: int) -> None:
+    """Run for real, with an installer that wants what set_env.sh sets."""
+    node.put_toolkit()
+    set_env = node.home / ARCH / "script" / "set_env.sh"
+    set_env.unlink() if script is None else set_env.write_text(script)
+    installer = node.run_file.with_name("installer")
+    installer.write_text('echo "$ASCEND_OPP_PATH $*"\n')
+    argv = cann_install._argv(node.package("kernels"), str(installer))
+    done = command.run(argv, 30, env={"PATH": cann_install.SYSTEM_PATH})
+    assert done.code == code, done.output
+    assert done.output.startswith("/opp --nox11 --install ") == (code == 0), done.output
 
 
 def test_kernels_that_are_lost_leave_the_toolkit_complete(node: Node) -> None:

@@ -197,9 +197,11 @@ def _argv(package: Package, path: str) -> List[str]:
         installer.append("--install-path=" + package.root)
     if package.kind == "toolkit":
         return installer
-    # The kernels find their toolkit by ASCEND_OPP_PATH, which the toolkit's set_env.sh sets.
+    # The kernels find their toolkit by ASCEND_OPP_PATH, which the toolkit's set_env.sh sets. That may end with a test
+    # that fails, or shift its caller's arguments; where it cannot be read, bash says so, and nothing is installed.
     set_env = cann_layout.set_env(package.root, package.version)
-    return ["bash", "-c", 'source "$1" && shift && exec "$@"', "ascend-fleet", set_env, *installer]
+    sourced = 'a=("$@"); { source "$1" || [ -r "${a[0]}" ]; } && exec "${a[@]:1}"'
+    return ["bash", "-c", sourced, "ascend-fleet", set_env, *installer]
 
 
 def _environment(package: Package, tmp: str) -> Dict[str, str]:

@@ -207,7 +207,7 @@ TABLE = (
                  "package install failed, please retry")),
     Row("set-env-in-strict-shell",
         "set_env.sh was sourced by a shell with `set -u`, which it does not stand",
-        "ascend-env COMMAND  # or set +u around the line",
+        "/usr/local/bin/ascend-env COMMAND  # or set +u around the line",
         phrases=("LD_LIBRARY_PATH: unbound variable", "PYTHONPATH: unbound variable",
                  "LD_LIBRARY_PATH: parameter not set")),
     # Python environments
@@ -234,8 +234,8 @@ TABLE = (
         modules=("decorator", "attr", "attrs", "cloudpickle", "tornado", "absl", "pathlib2", "synr")),
     Row("cann-environment-not-set",  # Ascend/pytorch#29; [acl]
         "CANN's variables are not set in this session: set_env.sh was not sourced",
-        "ascend-env COMMAND  # or source /usr/local/Ascend/ascend-toolkit/set_env.sh, also in cron, systemd, "
-        "sudo",
+        "/usr/local/bin/ascend-env COMMAND  # or source /usr/local/Ascend/ascend-toolkit/set_env.sh, also in "
+        "cron, systemd, sudo",
         phrases=("KeyError: ASCEND_HOME_PATH", "_PATH environment variable is not set",
                  "check that the cann package is installed", "ASCEND_OPP_PATH is not set",
                  "ASCEND_OPP_PATH does not exist"),
@@ -297,7 +297,7 @@ TABLE = (
                  "Cannot open .. dataset_info.json", "No such file .. ds_z", "ds_z .. .json .. No such file")),
     Row("deepspeed-build-failed",  # DeepSpeed#7061
         "DeepSpeed cannot build its CPU optimiser: compiler, ninja, libaio or CANN's variables are missing",
-        "apt install g++ ninja-build libaio1 libaio-dev; ascend-env COMMAND  # or train without offload",
+        "apt install g++ ninja-build libaio1 libaio-dev; /usr/local/bin/ascend-env COMMAND  # or train without offload",
         phrases=("ds_opt_adam", "Ninja is required to load", "Error building extension", "async_io .. not",
                  "async_io requires"),
         libraries=("libaio*",),
@@ -313,7 +313,7 @@ TABLE = (
         libraries=("libatb*", "libmki*", "libasdops*")),
     Row("cann-libraries-missing",  # vllm-ascend#262
         "CANN's libraries are not found: set_env.sh was not sourced, or the toolkit is damaged",
-        "ascend-env COMMAND; still so: " + REPAIR + "  # it repairs the toolkit",
+        "/usr/local/bin/ascend-env COMMAND; still so: " + REPAIR + "  # it repairs the toolkit",
         phrases=("Please run source set_env.sh",),
         libraries=("libhccl*", "libhcom*", "libascend*", "libacl*", "libge_*", "libgraph*", "libruntime*",
                    "libregister*", "libplatform*", "liberror_manager*", "libopapi*", "libnnopbase*",
@@ -497,7 +497,7 @@ TABLE = (
                "EH0006", "EH0011", "EK0004", "EK0005", "ERR??007")),
     Row("cann-init-failed",  # FlagGems PR#5707
         "CANN cannot initialise: a Python module of its compiler, its kernels, or a fitting driver is missing",
-        PLOG + "; ascend-env python -c 'import tbe, acl'; " + REPAIR,
+        PLOG + "; /usr/local/bin/ascend-env python -c 'import tbe, acl'; " + REPAIR,
         phrases=("AclSetCompileopt", "GEInitialize failed", "aclInit .. failed:500"),
         codes=("500000", "500001")),
     Row("operator-on-cpu",

@@ -60,7 +60,7 @@ def unproven(answer: dict[str, Any]) -> dict[str, str]:
     words = {key: str(answer.get(key) or "") for key in keys}
     words["found"] = words["found"] or said_by(answer)
     problem = str(answer.get("problem") or "torch-npu could not be tried")
-    remedy = words["remedy"] or "ascend-env python -c 'import torch_npu'"
+    remedy = words["remedy"] or "/usr/local/bin/ascend-env python -c 'import torch_npu'"
     wanted = words["wanted"] or "torch and torch_npu import"
     return refusal(
         "env", str(answer.get("symptom") or "torch"), problem, wanted, words["found"], remedy, words["where"]
