@@ -13,15 +13,17 @@ from __future__ import annotations
 
 import argparse
 import json
+import secrets
 import shutil
 import socket
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from image import DEBIAN, ROOT, ensure_image, platform_option, podman, run_podman, say
+from image import DEBIAN, ROOT, SUITES, SYSTEM, ensure_image, platform_option, podman, run_podman, say
 
 LABEL = "org.ascend-fleet.sim"
 DEPOT_LABEL = f"{LABEL}.depot"
@@ -29,6 +31,7 @@ ANSWER_S = 30
 # The last number of an address: nodes from .11 on, the depot after the last of them.
 FIRST_NODE = 10
 DEPOT = 250
+HARDENED = "hardened"
 # What real fleets have: 64 GB and 32 GB cards.
 HARDWARE = [
     {"chip_name": "910B3", "hbm_total_mb": "65536"},
@@ -54,7 +57,9 @@ class Fleet:
         return nodes
 
     def save(self, nodes: dict[str, dict[str, Any]]) -> None:
-        """Write what the inventory reads."""
+        """Write what the inventory reads: of each node its hardware, and under ``vars`` how Ansible reaches it."""
+        for name, node in nodes.items():
+            node["vars"] = self._connection(name, node)
         content = {"name": self.name, "key": str(self.key), "known_hosts": str(self.known_hosts), "nodes": nodes}
         self.file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
         lines = [f"{node['address']} {self._public(name)}" for name, node in sorted(nodes.items())]
@@ -68,21 +73,52 @@ class Fleet:
             subprocess.run(argv, check=True)
         return path
 
+    def password(self, name: str) -> Path:
+        """Return the file with the sudo password of a hardened node's account, made on first use."""
+        path = self.state / f"password_{name}"
+        if not path.is_file():
+            path.touch(mode=0o600)
+            path.write_text(secrets.token_urlsafe(12), encoding="utf-8")
+        return path
+
+    def _connection(self, name: str, node: dict[str, Any]) -> dict[str, Any]:
+        checked = f"-o UserKnownHostsFile={self.known_hosts} -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes"
+        reached = {
+            "ansible_host": node["address"],
+            "ansible_user": "root",
+            "ansible_ssh_private_key_file": str(self.key),
+            "ansible_ssh_common_args": checked,
+        }
+        if node.get("profile") == HARDENED:
+            password = self.password(name).read_text(encoding="utf-8")
+            # sudo asks for a terminal there, which pipelining does not give it.
+            reached |= {"ansible_user": "fleet", "ansible_become_password": password, "ansible_pipelining": False}
+        return reached
+
     def _public(self, node: str) -> str:
         return self.keypair(f"host_{node}").with_suffix(".pub").read_text(encoding="utf-8")
 
 
-def up(fleet: Fleet, count: int, depot: Path | None, like: str | None = None, architecture: str = "") -> None:
-    """Start what is missing of ``count`` nodes and, with ``depot``, the web server that serves that folder.
+@dataclass(frozen=True)
+class Kind:
+    """What new nodes are: bare, or with what the running node ``like`` (of any fleet) has on disk now.
 
-    New nodes are bare, or have what the running node ``like`` (of any fleet) has on disk now: they share its files.
-    ``architecture`` is theirs; this machine's unless said, and always the web server's.
+    ``architecture`` is this machine's unless said; ``profile`` is "" or "hardened" (sim/README.md).
     """
+
+    like: str | None = None
+    architecture: str = ""
+    system: str = SYSTEM
+    profile: str = ""
+
+
+def up(fleet: Fleet, count: int, depot: Path | None, kind: Kind) -> None:
+    """Start what is missing of ``count`` nodes and, with ``depot``, the web server that serves that folder."""
     if count > DEPOT - FIRST_NODE - 1:
         sys.exit(f"fleet: {count} nodes wanted, {DEPOT - FIRST_NODE - 1} at most")
     fleet.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     image = ensure_image()
-    node_image = None if like else ensure_image(architecture) if architecture else image
+    node_image = None if kind.like else ensure_image(kind.architecture, kind.system)
     network = ensure_network(fleet)
     running = containers(fleet)
     fleet.keypair(fleet.key.name)
@@ -96,9 +132,9 @@ def up(fleet: Fleet, count: int, depot: Path | None, like: str | None = None, ar
         if name in running and nodes.get(name, {}).get("address") == address and answers(address, 22):
             continue
         nodes[name] = {"address": address, "number": number, **HARDWARE[(number - 1) % len(HARDWARE)]}
-        nodes[name]["architecture"] = architecture
+        nodes[name] |= {"architecture": kind.architecture, "system": kind.system, "profile": kind.profile}
         fleet.save(nodes)
-        node_image = node_image or copied(fleet, str(like))
+        node_image = node_image or copied(fleet, str(kind.like))
         start_node(fleet, node_image, network, name, nodes[name])
         started.append(name)
     for name in started:
@@ -120,6 +156,9 @@ def start_node(fleet: Fleet, image: str, network: str, name: str, node: dict[str
     argv += ["--volume", f"{fleet.keypair(f'host_{name}')}:/etc/ascend-sim/host_key:ro"]
     argv += ["--volume", f"{fleet.key.with_suffix('.pub')}:/etc/ascend-sim/client.pub:ro"]
     argv += ["--env", f"ASCEND_SIM_CHIP_NAME={node['chip_name']}", "--env", f"ASCEND_SIM_HBM_MB={node['hbm_total_mb']}"]
+    if node["profile"] == HARDENED:
+        argv += ["--env", f"ASCEND_SIM_PROFILE={HARDENED}", "--tmpfs", "/var/tmp:rw,noexec,nosuid,nodev,mode=1777"]
+        argv += ["--volume", f"{fleet.password(name)}:/etc/ascend-sim/password:ro"]
     podman(*argv, *platform_option(node["architecture"]), image, "/opt/ascend-sim/start-node")
 
 
@@ -240,26 +279,31 @@ def main() -> None:
     start.add_argument(
         "--arch", default="", choices=sorted(DEBIAN), help="of new nodes, emulated (default: this machine's)"
     )
+    start.add_argument("--system", default=SYSTEM, choices=sorted(SUITES), help=f"of new nodes (default {SYSTEM})")
+    start.add_argument("--profile", default="", choices=[HARDENED], help="of new nodes (default: none)")
     actions.add_parser("down", help="remove the fleet")
     actions.add_parser("list", help="name, address and hardware of each node")
     image = actions.add_parser("image", help="build the node image alone")
     image.add_argument("--arch", default="", choices=sorted(DEBIAN), help="its architecture (default: this machine's)")
+    image.add_argument("--system", default=SYSTEM, choices=sorted(SUITES), help=f"default {SYSTEM}")
     execute = actions.add_parser("exec", help="run a command in a node")
     execute.add_argument("node")
     execute.add_argument("command", nargs=argparse.REMAINDER)
     arguments = parser.parse_args()
     fleet = Fleet(arguments.name, arguments.state.resolve())
     if arguments.action == "up":
-        up(fleet, arguments.nodes, arguments.depot, arguments.like, arguments.arch)
+        kind = Kind(arguments.like, arguments.arch, arguments.system, arguments.profile)
+        up(fleet, arguments.nodes, arguments.depot, kind)
     elif arguments.action == "down":
         down(fleet)
     elif arguments.action == "image":
-        ensure_image(arguments.arch)
+        ensure_image(arguments.arch, arguments.system)
     elif arguments.action == "exec":
         sys.stdout.write(podman("exec", arguments.node, *[word for word in arguments.command if word != "--"]))
     else:
         for name, node in sorted(fleet.nodes().items()):
-            print(f"{name}  {node['address']}  {node['chip_name']} {node['hbm_total_mb']} MB")
+            system = " ".join([node.get("system", SYSTEM), node.get("profile", "")]).strip()
+            print(f"{name}  {node['address']}  {node['chip_name']} {node['hbm_total_mb']} MB  {system}")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The image of a simulated node: Debian 12 with sshd and Python, and the stand-ins for the NPU's tools."""
+"""The images of simulated nodes: Debian with sshd and Python, and the stand-ins for the NPU's tools."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 NODE = ROOT / "sim" / "node"
 REPOSITORY = "localhost/ascend-sim-node"
-SUITE = "bookworm"
+# The systems that a node may have. Debian 11 has Python 3.9 and glibc 2.31, Debian 13 has Python 3.13 and glibc 2.41.
+SUITES = {"debian11": "bullseye", "debian12": "bookworm", "debian13": "trixie"}
+SYSTEM = "debian12"
 DEBIAN = {"aarch64": "arm64", "x86_64": "amd64"}
 # In the image of a named architecture, whose nodes may have to use Debian's own Python: CANN's installer calls pip3.
 OWN_PYTHON = ("python3-pip",)
@@ -45,14 +47,15 @@ def as_root() -> list[str]:
     return [] if os.geteuid() == 0 else ["sudo"]
 
 
-def ensure_image(architecture: str = "") -> str:
+def ensure_image(architecture: str = "", system: str = SYSTEM) -> str:
     """Return the image's name, built on first use and whenever what goes into it changed.
 
-    ``architecture`` ("aarch64") is this machine's unless said; another one is emulated.
+    ``architecture`` ("aarch64") is this machine's unless said; another one is emulated. ``system`` is one of SUITES.
     """
-    repository = f"{REPOSITORY}-{architecture}" if architecture else REPOSITORY
-    packages = (NODE / "packages.txt").read_text(encoding="utf-8").split() + list(OWN_PYTHON if architecture else ())
-    name = f"{repository}:{_digest(packages)}"
+    suite = SUITES[system]
+    repository = "-".join([REPOSITORY, system, *([architecture] if architecture else [])])
+    packages = [*_packages("common"), *_packages(suite), *(OWN_PYTHON if architecture else ())]
+    name = f"{repository}:{_digest(suite, packages)}"
     emulated = architecture not in ("", platform.machine())
     if emulated:
         hold_emulated(architecture)
@@ -60,13 +63,13 @@ def ensure_image(architecture: str = "") -> str:
         return name
     started = time.monotonic()
     expected = f"for {architecture}, emulated: about five minutes" if emulated else "about half a minute"
-    say(f"building the node image from Debian's packages ({expected}, kept afterwards)")
+    say(f"building the node image from the packages of {suite} ({expected}, kept afterwards)")
     with tempfile.TemporaryDirectory() as folder:
         archive = Path(folder) / "rootfs.tar"
         argv = [*as_root(), "mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(packages)}"]
         argv += [f"--architectures={DEBIAN[architecture]}"] if architecture else []
         argv += [f"--customize-hook=copy-in {NODE / 'bin'} /opt", "--customize-hook=mv $1/opt/bin $1/opt/ascend-sim"]
-        argv += ["--customize-hook=chroot $1 /opt/ascend-sim/prepare-image", SUITE, str(archive)]
+        argv += ["--customize-hook=chroot $1 /opt/ascend-sim/prepare-image", suite, str(archive)]
         done = subprocess.run(argv, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
         if done.returncode:
             sys.exit(f"mmdebstrap: {done.stderr.strip()[-2000:]}")
@@ -98,9 +101,14 @@ def hold_emulated(architecture: str) -> None:
     )
 
 
-def _digest(packages: list[str]) -> str:
+def _packages(name: str) -> list[str]:
+    """Return the names in a list of packages: what every node has, or what a suite's nodes have besides."""
+    return (NODE / "packages" / f"{name}.txt").read_text(encoding="utf-8").split()
+
+
+def _digest(suite: str, packages: list[str]) -> str:
     """Return a name for all that goes into the image, so that a change of it makes another one."""
-    digest = hashlib.sha256(f"{SUITE} {packages}".encode())
+    digest = hashlib.sha256(f"{suite} {packages}".encode())
     for path in [*sorted((NODE / "bin").iterdir()), Path(__file__)]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:12]

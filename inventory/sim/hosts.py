@@ -14,16 +14,10 @@ STATE = Path(os.environ.get("ASCEND_SIM_STATE") or Path(__file__).resolve().pare
 def main() -> None:
     file = STATE / "fleet.json"
     fleet = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {"nodes": {}}
-    hosts = {}
-    for name, node in fleet["nodes"].items():
-        checked = f"-o UserKnownHostsFile={fleet['known_hosts']} -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes"
-        hosts[name] = {
-            "ansible_host": node["address"],
-            "ansible_user": "root",
-            "ansible_ssh_private_key_file": fleet["key"],
-            "ansible_ssh_common_args": checked,
-            "ascend_card_memory_mb": int(node["hbm_total_mb"]),
-        }
+    hosts = {
+        name: {**node["vars"], "ascend_card_memory_mb": int(node["hbm_total_mb"])}
+        for name, node in fleet["nodes"].items()
+    }
     print(json.dumps({"ascend": {"hosts": sorted(hosts)}, "_meta": {"hostvars": hosts}}))
 
 

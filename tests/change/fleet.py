@@ -103,11 +103,7 @@ class Fleet:
     def inventory(self, release: str = NEW) -> Path:
         """Write the inventory: the nodes, their own variables (``hosts``), and what all have."""
         fleet = json.loads((self.state / "fleet.json").read_text(encoding="utf-8"))
-        checked = f"-o UserKnownHostsFile={fleet['known_hosts']} -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes"
         common = {
-            "ansible_user": "root",
-            "ansible_ssh_private_key_file": fleet["key"],
-            "ansible_ssh_common_args": checked,
             "ascend_depot_dir": str(self.cache / "depot"),
             "ascend_depot_url": "http://depot",
             "ascend_locks": {"x86_64": str(self.cache / "standin" / "lock-{{ ascend_release }}.txt")},
@@ -115,9 +111,7 @@ class Fleet:
             "ascend_release": release,
         }
         local = {"depot_incoming": str(self.cache / "standin" / "incoming"), "depot_architectures": ["x86_64"]}
-        hosts = {
-            name: {"ansible_host": node["address"], **self.hosts.get(name, {})} for name, node in fleet["nodes"].items()
-        }
+        hosts = {name: {**node["vars"], **self.hosts.get(name, {})} for name, node in fleet["nodes"].items()}
         content = {"all": {"vars": {**common, **local}, "children": {"ascend": {"hosts": hosts}}}}
         path = self.state / "inventory.json"
         written = self.state / f"inventory-{threading.get_ident()}.part"  # runs may begin side by side
