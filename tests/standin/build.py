@@ -46,12 +46,13 @@ class Distribution:
 def distributions(release: str) -> list[Distribution]:
     """The stand-ins for a release's own wheels: their versions are those of its lock."""
     lock = (RELEASES / release / "lock-x86_64.txt").read_text(encoding="utf-8")
-    pins = dict(re.findall(r"^(deepspeed|llamafactory|torch|torch-npu)==([^ +]+)", lock, re.MULTILINE))
+    pins = dict(re.findall(r"^(deepspeed|llamafactory|setuptools|torch|torch-npu)==([^ +]+)", lock, re.MULTILINE))
     version = {name: f"{pin}+standin" for name, pin in pins.items()}
     cli = {"llamafactory-cli": "llamafactory.cli:main"}
     return [
         Distribution("deepspeed", version["deepspeed"], "deepspeed", ("torch",)),
         Distribution("llamafactory", version["llamafactory"], "llamafactory", ("torch",), cli),
+        Distribution("setuptools", version["setuptools"], "pkg_resources"),
         Distribution("torch", version["torch"], "torch"),
         Distribution("torch-npu", version["torch-npu"], "torch_npu", (f"torch=={version['torch']}",)),
     ]
