@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Optional, Tuple
 
 from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend.plan.forms import Facts, Refusal, Wanted, as_refusal, refusal
-from ansible.module_utils.ascend.versions import compare_driver
+from ansible.module_utils.ascend.versions import compare_driver, same_branch
 
 Devices = List[Dict[str, Any]]
 _TABLE = "npu-smi info"
@@ -28,8 +28,7 @@ def hardware(found: Facts, wanted: Wanted) -> Tuple[List[Refusal], List[Refusal]
         refusals = _chips(devices, wanted) + _count(npu["devices"], wanted) + _memory(devices, wanted)
         refusals += [] if devices else [_every_card_out(wanted)]
         sick = _health(devices)
-    old = _old_driver(found, wanted) + _old_firmware(found, wanted)
-    warnings: List[Refusal] = []
+    old, warnings = _driver(found, wanted)
     for told, policy in ((sick, wanted["cards"]["health_policy"]), (old, wanted["driver"]["policy"])):
         (warnings if policy == "warn" else refusals).extend(told)
     return refusals, warnings
@@ -133,49 +132,71 @@ def _memory(devices: Devices, wanted: Wanted) -> List[Refusal]:
     return [refusal("cards", "card-memory", problem, "%d MB on each chip" % want, ", ".join(others), remedy, _TABLE)]
 
 
-def _old_driver(found: Facts, wanted: Wanted) -> List[Refusal]:
-    # The driver that runs, not the one on disk, which may wait for a reboot.
-    version = found["npu"]["driver_version"] or found["driver"]["version"]
-    minimum = wanted["driver"]["minimum"]
+def _driver(found: Facts, wanted: Wanted) -> Tuple[List[Refusal], List[Refusal]]:
+    """Return (what is older than the release needs, what nobody knows) of the driver that runs and its firmware."""
+    # Not the driver on disk, which may wait for a reboot.
+    version = str(found["npu"]["driver_version"] or found["driver"]["version"] or "")
     if not found["npu"]["answered"] and not version:
-        return []  # already refused for npu-smi
+        return [], []  # already refused for npu-smi
+    minimum = wanted["driver"]["minimum"]
     try:
-        if version and compare_driver(version, minimum) >= 0:
-            return []
-        problem = "the driver is older than release %s needs" % wanted["release"]
-    except AscendError as error:
-        problem = str(error)
-    return [
-        refusal(
-            "driver",
-            "driver",
-            problem,
-            "driver %s or newer (firmware %s)" % (minimum, wanted["driver"]["firmware"]),
-            str(version or "no version"),
-            "install Ascend HDK %s, reboot; to go on regardless: -e ascend_driver_policy=warn" % minimum,
-            _TABLE,
-        )
-    ]
+        newer = compare_driver(version, minimum) >= 0
+    except AscendError:
+        return [], [_order_unknown("driver", version, minimum, wanted)]
+    if not newer:
+        return [_old_driver(version, wanted)], []
+    return _firmware(found, version, wanted)
 
 
-def _old_firmware(found: Facts, wanted: Wanted) -> List[Refusal]:
-    """Firmware that the driver's files do not name is not judged: a container sees none."""
-    version, minimum = found["driver"].get("firmware_version"), wanted["driver"]["firmware"]
-    if not version or _numbers(version) >= _numbers(minimum):
-        return []
-    return [
-        refusal(
-            "driver",
-            "firmware",
-            "the firmware is older than release %s needs" % wanted["release"],
-            "firmware %s or newer" % minimum,
-            str(version),
-            "install the firmware of Ascend HDK %s, reboot; to go on regardless: -e ascend_driver_policy=warn"
-            % wanted["driver"]["minimum"],
-            "firmware/version.info",
-        )
-    ]
+def _old_driver(version: str, wanted: Wanted) -> Refusal:
+    minimum = wanted["driver"]["minimum"]
+    return refusal(
+        "driver",
+        "driver",
+        "the driver is older than release %s needs" % wanted["release"],
+        "driver %s or newer (firmware %s)" % (minimum, wanted["driver"]["firmware"]),
+        version,
+        "install Ascend HDK %s or newer, reboot; to go on regardless: -e ascend_driver_policy=warn" % minimum,
+        _TABLE,
+    )
 
 
-def _numbers(version: str) -> Tuple[int, ...]:
-    return tuple(int(number) for number in re.findall(r"\d+", str(version)))
+def _firmware(found: Facts, driver: str, wanted: Wanted) -> Tuple[List[Refusal], List[Refusal]]:
+    """Each line of drivers numbers its firmware: the release's number says nothing of another line's.
+
+    23.0.7 has 7.1.0.11.220 and 24.1.rc1, which is newer, 7.1.0.6.220. Whether the two on a node go together, the
+    driver's own files say (npu/driver.py). Firmware that no file names is not judged: a container sees none.
+    """
+    version, minimum = str(found["driver"].get("firmware_version") or ""), wanted["driver"]["firmware"]
+    if not version or not same_branch(driver, wanted["driver"]["minimum"]):
+        return [], []
+    try:
+        newer = compare_driver(version, minimum) >= 0
+    except AscendError:
+        return [], [_order_unknown("firmware", version, minimum, wanted)]
+    if newer:
+        return [], []
+    old = refusal(
+        "driver",
+        "firmware",
+        "the firmware is older than release %s needs" % wanted["release"],
+        "firmware %s or newer" % minimum,
+        version,
+        "install the firmware of Ascend HDK %s, the driver's own, reboot; to go on regardless:"
+        " -e ascend_driver_policy=warn" % driver,
+        "firmware/version.info",
+    )
+    return [old], []
+
+
+def _order_unknown(what: str, version: str, minimum: str, wanted: Wanted) -> Refusal:
+    """Vendors make versions of their own; what a node proved on its cards is worth more than a name."""
+    return refusal(
+        "driver",
+        what + "-order-unknown",
+        "whether the %s is as new as release %s needs is not known" % (what, wanted["release"]),
+        "%s %s or newer" % (what, minimum),
+        "%s, a version whose order is not known" % version if version else "no version",
+        "ansible-playbook playbooks/verify.yml --limit NODE  # do the cards work? then nothing is to be done",
+        _TABLE if what == "driver" else "firmware/version.info",
+    )
