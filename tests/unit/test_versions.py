@@ -165,4 +165,5 @@ def test_the_fields_versions() -> None:
     tables = samples.expected("npu_smi_info")["samples"].values()
     found = {version for table in tables for version in (table["driver"], table["tool"]) if version}
     assert len(found) > 15
-    assert {version for version in found if order(version, "9999.0") != -1} == {"x.x.x"}
+    odd = {version for version in found if order(version, "9999.0") != -1}
+    assert {version.replace("x", "") for version in odd} == {"", ".."}

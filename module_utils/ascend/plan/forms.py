@@ -37,7 +37,7 @@ _SUBSETS = {"network": "network", "cann": "cann", "python": "env"}
 
 # What is shown and is no drift: nothing is wrong, or nobody knows that something is. A check or a finding of the facts
 # whose name stands here is a remark, whoever tells it.
-REMARKS = ("cann-changes-itself", "cann-layout-unknown")
+REMARKS = ("cann-changes-itself", "cann-layout-unknown", "driver-unordered", "firmware-unordered")
 
 SHOWN = 5  # how many names a text lists before it counts the rest
 

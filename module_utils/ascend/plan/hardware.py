@@ -8,15 +8,15 @@ from collections import Counter
 from typing import Any, Dict, List, Optional, Tuple
 
 from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend.plan.forms import Facts, Refusal, Wanted, as_refusal, refusal
+from ansible.module_utils.ascend.plan.forms import Facts, Refusal, Step, Wanted, as_refusal, refusal
 from ansible.module_utils.ascend.versions import compare_driver, same_branch
 
 Devices = List[Dict[str, Any]]
 _TABLE = "npu-smi info"
 
 
-def hardware(found: Facts, wanted: Wanted) -> Tuple[List[Refusal], List[Refusal]]:
-    """Return (refusals, warnings)."""
+def hardware(found: Facts, wanted: Wanted, steps: List[Step]) -> Tuple[List[Refusal], List[Refusal]]:
+    """Return (refusals, warnings and remarks)."""
     npu = found["npu"]
     sick: List[Refusal] = []
     if not npu["answered"]:
@@ -28,7 +28,7 @@ def hardware(found: Facts, wanted: Wanted) -> Tuple[List[Refusal], List[Refusal]
         refusals = _chips(devices, wanted) + _count(npu["devices"], wanted) + _memory(devices, wanted)
         refusals += [] if devices else [_every_card_out(wanted)]
         sick = _health(devices)
-    old, warnings = _driver(found, wanted)
+    old, warnings = _driver(found, wanted, bool(steps))
     for told, policy in ((sick, wanted["cards"]["health_policy"]), (old, wanted["driver"]["policy"])):
         (warnings if policy == "warn" else refusals).extend(told)
     return refusals, warnings
@@ -132,7 +132,7 @@ def _memory(devices: Devices, wanted: Wanted) -> List[Refusal]:
     return [refusal("cards", "card-memory", problem, "%d MB on each chip" % want, ", ".join(others), remedy, _TABLE)]
 
 
-def _driver(found: Facts, wanted: Wanted) -> Tuple[List[Refusal], List[Refusal]]:
+def _driver(found: Facts, wanted: Wanted, changes: bool) -> Tuple[List[Refusal], List[Refusal]]:
     """Return (what is older than the release needs, what nobody knows) of the driver that runs and its firmware."""
     # Not the driver on disk, which may wait for a reboot.
     version = str(found["npu"]["driver_version"] or found["driver"]["version"] or "")
@@ -142,10 +142,10 @@ def _driver(found: Facts, wanted: Wanted) -> Tuple[List[Refusal], List[Refusal]]
     try:
         newer = compare_driver(version, minimum) >= 0
     except AscendError:
-        return [], [_order_unknown("driver", version, minimum, wanted)]
+        return [], [_order_unknown("driver", version, minimum, wanted, changes)]
     if not newer:
         return [_old_driver(version, wanted)], []
-    return _firmware(found, version, wanted)
+    return _firmware(found, version, wanted, changes)
 
 
 def _old_driver(version: str, wanted: Wanted) -> Refusal:
@@ -161,7 +161,7 @@ def _old_driver(version: str, wanted: Wanted) -> Refusal:
     )
 
 
-def _firmware(found: Facts, driver: str, wanted: Wanted) -> Tuple[List[Refusal], List[Refusal]]:
+def _firmware(found: Facts, driver: str, wanted: Wanted, changes: bool) -> Tuple[List[Refusal], List[Refusal]]:
     """Each line of drivers numbers its firmware: the release's number says nothing of another line's.
 
     23.0.7 has 7.1.0.11.220 and 24.1.rc1, which is newer, 7.1.0.6.220. Whether the two on a node go together, the
@@ -173,7 +173,7 @@ def _firmware(found: Facts, driver: str, wanted: Wanted) -> Tuple[List[Refusal],
     try:
         newer = compare_driver(version, minimum) >= 0
     except AscendError:
-        return [], [_order_unknown("firmware", version, minimum, wanted)]
+        return [], [_order_unknown("firmware", version, minimum, wanted, changes)]
     if newer:
         return [], []
     old = refusal(
@@ -189,14 +189,14 @@ def _firmware(found: Facts, driver: str, wanted: Wanted) -> Tuple[List[Refusal],
     return [old], []
 
 
-def _order_unknown(what: str, version: str, minimum: str, wanted: Wanted) -> Refusal:
-    """Vendors make versions of their own; what a node proved on its cards is worth more than a name."""
+def _order_unknown(what: str, version: str, minimum: str, wanted: Wanted, changes: bool) -> Refusal:
+    """Before a change the operator has to know it. A node that needs none has proven on its cards what it has."""
     return refusal(
         "driver",
-        what + "-order-unknown",
+        what + ("-order-unknown" if changes else "-unordered"),
         "whether the %s is as new as release %s needs is not known" % (what, wanted["release"]),
         "%s %s or newer" % (what, minimum),
-        "%s, a version whose order is not known" % version if version else "no version",
-        "ansible-playbook playbooks/verify.yml --limit NODE  # do the cards work? then nothing is to be done",
+        "%s, whose order is not known" % version if version else "no version",
+        "ansible-playbook playbooks/verify.yml --limit NODE  # where every card works, it is new enough",
         _TABLE if what == "driver" else "firmware/version.info",
     )

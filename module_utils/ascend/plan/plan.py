@@ -29,7 +29,7 @@ from ansible.module_utils.ascend.plan.warnings import warnings
 def plan(found: Facts, wanted: Wanted) -> Dict[str, List[Dict[str, Any]]]:
     """Return the steps, refusals, warnings and remarks for one node (see the module's description for their form)."""
     todo = steps(found, wanted)
-    refusals, told = hardware(found, wanted)
+    refusals, told = hardware(found, wanted, todo)
     serious, remarks = split(told + warnings(found, wanted, todo))
     return {
         "steps": todo,
