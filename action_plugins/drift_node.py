@@ -30,7 +30,7 @@ from ansible.module_utils.ascend.errors import AscendError  # noqa: E402  (after
 from ansible.module_utils.ascend.plan.plan import plan as plan_of  # noqa: E402
 from ansible.module_utils.ascend_control.drift import fleet  # noqa: E402
 from ansible.module_utils.ascend_control.drift.silence import said_by  # noqa: E402
-from ansible.module_utils.ascend_control.wanted import release_of, resolve  # noqa: E402
+from ansible.module_utils.ascend_control.wanted import cards_out, release_of, resolve  # noqa: E402
 
 PYTHON = "/usr/bin/python3"
 
@@ -140,6 +140,7 @@ def _questions(settings: dict[str, Any]) -> dict[str, Any]:
     return {
         "gather_subset": subsets,
         "kernel_settings": sorted(release_of(settings)["system"]["kernel_settings"]),
+        "cards_out": cards_out(settings["cards"]["out"]),
         "deep": settings["deep"],
         **{name: settings[name] for name in ("cann_root", "cache_dir", "state_dir", "tmp_dir")},
         "ascend_root": settings["root"],

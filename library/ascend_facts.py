@@ -37,6 +37,12 @@ options:
     type: list
     elements: str
     default: []
+  cards_out:
+    description:
+      - NPU ids of cards that are out of use. They are among the devices, and C(network) and C(links) leave them out.
+    type: list
+    elements: int
+    default: []
   deep:
     description:
       - Read every installed file of CANN and of the environments and hold it against what was recorded when it was
@@ -222,6 +228,7 @@ ARGUMENT_SPEC = {
         "default": ["cann", "npu", "python", "system"],
     },
     "kernel_settings": {"type": "list", "elements": "str", "default": []},
+    "cards_out": {"type": "list", "elements": "int", "default": []},
     "deep": {"type": "bool", "default": False},
     "cann_root": {"type": "path", "default": "/usr/local/Ascend"},
     "ascend_root": {"type": "path", "default": "/opt/ascend"},
@@ -246,6 +253,7 @@ def main() -> None:
             options["command_timeout_s"],
             options["deep"],
             options["kernel_settings"],
+            options["cards_out"],
         )
     except AscendError as error:
         module.fail_json(msg=str(error), **error.as_dict())

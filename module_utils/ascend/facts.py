@@ -42,10 +42,12 @@ def collect(
     timeout_s: float,
     deep: bool = False,
     kernel_settings: Sequence[str] = (),
+    cards_out: Sequence[int] = (),
 ) -> Facts:
     """Return the facts of ``subsets`` ("all" for every one) as docs/facts.md and the module ``ascend_facts`` say.
 
     ``timeout_s`` is the longest time of each call of a tool; ``deep`` reads every installed file instead of its size.
+    The network of ``cards_out`` (NPU ids) is not asked about.
     Raises AscendError when ``kernel_settings`` holds what can be no kernel setting.
     """
     # A node compiles at each call what is imported: so each reader is imported where it is wanted.
@@ -64,12 +66,12 @@ def collect(
     if "network" in chosen:
         from ansible.module_utils.ascend.npu import network
 
-        facts["network"], found = network.read_network(node, facts["npu"]["devices"], timeout_s)
+        facts["network"], found = network.read_network(node, facts["npu"]["devices"], timeout_s, cards_out)
         findings += found
     elif "links" in chosen:
         from ansible.module_utils.ascend.npu import links
 
-        facts["network"], found = links.read_links(node, facts["npu"]["devices"], timeout_s)
+        facts["network"], found = links.read_links(node, facts["npu"]["devices"], timeout_s, cards_out)
         findings += found
     if "cann" in chosen:
         findings += _add_cann(facts, node, places, deep)

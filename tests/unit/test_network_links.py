@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible.module_utils.ascend.command import Result
@@ -69,6 +70,20 @@ def test_links_ask_everything_of_the_other_cards(tmp_path: Path, answers: dict[s
     assert asked == sorted(["0 -net_health", *(question for question in tool.asked if question[0] == "1")])
     assert facts["cards"][1] == whole["cards"][1]
     assert [card["multi_node"] for card in facts["cards"]] == [True, False]
+
+
+@pytest.mark.parametrize("read", [read_links, read_network])
+def test_a_card_that_is_out_is_not_asked_and_the_others_keep_their_numbers(tmp_path: Path, read: Any) -> None:
+    tool = Tool(tmp_path, 3)
+    tool.answers.update({"1 -net_health": HANGS, "2 -net_health": "net health status: Fault\n"})
+    facts, findings = read(tool.node(), devices(3), 5, [1])
+    assert named(findings) == ["network-unhealthy"]
+    assert "cards" not in findings[0]["found"]
+    assert [card["device"] for card in facts["cards"]] == [0, 2]
+    assert {question[0] for question in tool.asked} == {"0", "2"}
+    tool.asked = []
+    assert read(tool.node(), devices(3), 5, [0, 1, 2]) == ({"tool": TOOL, "roce": None, "cards": []}, [])
+    assert tool.asked == []
 
 
 def test_links_of_a_card_that_hangs_later(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.ascend.errors import AscendError
+from ansible.module_utils.ascend.npu.cards import fewer_visible
 from ansible.module_utils.ascend.plan.plan import plan
 from ansible.module_utils.ascend_control.wanted import cards_out
 
@@ -79,6 +80,31 @@ def test_the_number_of_cards(gone: tuple[int, ...], count: int, refused: list[st
     found = converged()
     found["npu"]["devices"] = [device for device in found["npu"]["devices"] if device["npu_id"] not in gone]
     assert told(found, count=count, out=[4, 6]) == (refused, [])
+
+
+def counted(files: int, shown: int) -> dict[str, Any]:
+    found = converged()
+    found["npu"]["devices"] = found["npu"]["devices"][:shown]
+    found["driver"]["device_nodes"] = files
+    found["findings"] = fewer_visible(found["npu"], files)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("files", "shown", "out", "warned"),
+    [
+        (8, 7, [], ["fewer-chips-visible "]),
+        (8, 7, [7], []),  # the card that is out fell off
+        (8, 6, [7], ["fewer-chips-visible "]),  # and another one, too
+        (8, 7, [3], ["fewer-chips-visible "]),  # the card that is out is there
+        (7, 8, [], ["device-files-missing "]),
+        (7, 8, [3], []),
+        (6, 8, [3], ["device-files-missing "]),
+        (7, 8, [9], ["device-files-missing "]),
+    ],
+)
+def test_the_number_of_device_files(files: int, shown: int, out: list[int], warned: list[str]) -> None:
+    assert told(counted(files, shown), out=out) == ([], warned)
 
 
 def test_a_node_without_a_card_to_train_on() -> None:

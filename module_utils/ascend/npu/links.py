@@ -6,7 +6,7 @@ A port that reaches the address it watches has an address, a link and a way: the
 
 from __future__ import annotations
 
-from typing import List, Tuple
+from typing import Collection, List, Tuple
 
 from ansible.module_utils.ascend.node import Finding, Node
 from ansible.module_utils.ascend.npu.ports import (
@@ -24,16 +24,18 @@ from ansible.module_utils.ascend.npu.ports import (
 _PLAIN = ["net", "health", "status:", HEALTHY]
 
 
-def read_links(node: Node, devices: List[Device], timeout_s: float) -> Tuple[Facts, List[Finding]]:
+def read_links(
+    node: Node, devices: List[Device], timeout_s: float, out: Collection[int] = ()
+) -> Tuple[Facts, List[Finding]]:
     """Return (facts, findings) in the form of ``network.read_network``.
 
     Of a port that says plainly that it is healthy, ``address``, ``netmask``, ``gateway`` and ``link`` are None: nobody
     asked. Any other port is asked everything, and judged.
     """
     tool = found_tool(node, timeout_s)
-    if not devices:
+    if all(device["npu_id"] in out for device in devices):
         return as_facts(tool, []), []
-    ports, conf_read, findings = read_ports(node, devices)
+    ports, conf_read, findings = read_ports(node, devices, out)
     if not tool:
         return as_facts(tool, ports), [without_tool(ports), *findings]
 

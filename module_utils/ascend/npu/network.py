@@ -8,7 +8,7 @@ hccn_tool is asked four questions a card, each with a time limit, several cards 
 from __future__ import annotations
 
 import re
-from typing import Dict, List, Optional, Tuple
+from typing import Collection, Dict, List, Optional, Tuple
 
 from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.node import Finding, Node
@@ -31,8 +31,10 @@ _NO_ADDRESS = re.compile(r"\bno (?:ip|address)|\bnot (?:set|config|exist|found)|
 _NOT_SUPPORTED = re.compile(r"\bnot support", re.IGNORECASE)
 
 
-def read_network(node: Node, devices: List[Device], timeout_s: float) -> Tuple[Facts, List[Finding]]:
-    """Return (facts, findings) of the network of ``devices``, dictionaries of ``npu_smi.Device``.
+def read_network(
+    node: Node, devices: List[Device], timeout_s: float, out: Collection[int] = ()
+) -> Tuple[Facts, List[Finding]]:
+    """Return (facts, findings) of the network of ``devices``, dictionaries of ``npu_smi.Device``, but cards ``out``.
 
     ``{"tool", "roce", "cards"}``; ``roce`` is False when no card has a port of its own, None when nobody knows. A card
     is ``{"device", "npu_id", "chip_id", "address", "netmask", "gateway", "link", "net_health", "configured",
@@ -40,9 +42,9 @@ def read_network(node: Node, devices: List[Device], timeout_s: float) -> Tuple[F
     netmask and gateway, ``reasons`` why the card cannot take part in training over several nodes.
     """
     tool = found_tool(node, timeout_s)
-    if not devices:
+    if all(device["npu_id"] in out for device in devices):
         return as_facts(tool, []), []
-    ports, conf_read, findings = read_ports(node, devices)
+    ports, conf_read, findings = read_ports(node, devices, out)
     if not tool:
         return as_facts(tool, ports), [without_tool(ports), *findings]
     findings = findings + ask_everything(tool, ports, conf_read)

@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set, Tuple
+from typing import Any, Callable, Collection, Dict, List, NamedTuple, Optional, Set, Tuple
 
 from ansible.module_utils.ascend import files
 from ansible.module_utils.ascend.command import Result
@@ -107,8 +107,11 @@ def found_tool(node: Node, timeout_s: float) -> Optional[Tool]:
     return Tool(node, path, timeout_s, time.monotonic() + MOST_LIMITS * timeout_s) if path else None
 
 
-def read_ports(node: Node, devices: List[Device]) -> Tuple[List[Port], bool, List[Finding]]:
-    """Return (ports, whether /etc/hccn.conf was read, findings) of at least one device; no tool is asked."""
+def read_ports(node: Node, devices: List[Device], out: Collection[int] = ()) -> Tuple[List[Port], bool, List[Finding]]:
+    """Return (ports, whether /etc/hccn.conf was read, findings) of at least one device; no tool is asked.
+
+    Cards whose NPU id is in ``out`` are counted, since hccn_tool numbers all of them, and have no port here.
+    """
     conf, findings = _read_conf(node)
     entries = {card.index: card for card in conf.cards} if conf else {}
     numbers = device_numbers(devices, _device_files(node) or set(entries))
@@ -116,6 +119,7 @@ def read_ports(node: Node, devices: List[Device]) -> Tuple[List[Port], bool, Lis
     ports = [
         Port(number, device["npu_id"], device.get("chip_id"), several, entries.get(number))
         for number, device in zip(numbers, devices)
+        if device["npu_id"] not in out
     ]
     return ports, conf is not None, findings
 

@@ -39,6 +39,17 @@ def in_use(devices: Devices, wanted: Wanted) -> Devices:
     return [device for device in devices if device["npu_id"] not in wanted["cards"]["out"]]
 
 
+def of_cards_out(name: str, found: Facts, wanted: Wanted) -> bool:
+    """Whether cards that are out are all that a finding speaks of which counts npu-smi's chips and device files."""
+    devices, files = found["npu"]["devices"], found["driver"].get("device_nodes") or 0
+    out, shown = set(wanted["cards"]["out"]), Counter(device["npu_id"] for device in devices)
+    if not out:
+        return False
+    if name == "fewer-chips-visible":
+        return bool(files - len(devices) <= len(out.difference(shown)) * max(shown.values(), default=1))
+    return bool(name == "device-files-missing" and len(devices) - files <= sum(shown[card] for card in out))
+
+
 def chip_family(name: str, chips: Dict[str, Any]) -> Tuple[Optional[str], Optional[Dict[str, Any]]]:
     """Return (family, chip) of the release's chip table whose ``names`` match npu-smi's name, or (None, None)."""
     for family, chip in sorted(chips.items()):

@@ -18,6 +18,7 @@ from ansible.module_utils.ascend.plan.forms import (
     component_of,
     refusal,
 )
+from ansible.module_utils.ascend.plan.hardware import of_cards_out
 from ansible.module_utils.ascend.plan.preconditions import record_in_the_way
 
 # A refusal tells it, chip by chip.
@@ -40,6 +41,8 @@ def _observed(found: Facts, wanted: Wanted, cured: Any) -> List[Refusal]:
     told = []
     for finding in found["findings"]:
         if finding["name"] in _REFUSED + _NOT_OURS or _of_another(finding, found, wanted):
+            continue
+        if of_cards_out(finding["name"], found, wanted):
             continue
         # A silent driver is refused: one reason at a time.
         if finding["subset"] in ("npu", "driver", "network") and not found["npu"]["answered"]:
