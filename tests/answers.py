@@ -22,24 +22,27 @@ HANGS = Result(-9, "", True)
 
 
 class Programs:
-    """``answers``: command line -> output, or a Result. A call that no test expects fails the test."""
+    """``answers``: command line -> output, a Result, or what each call of several answers.
 
-    def __init__(self, answers: Mapping[str, str | Result]) -> None:
-        self.answers = dict(answers)
+    A call that no test expects fails the test.
+    """
+
+    def __init__(self, answers: Mapping[str, str | Result | list[str | Result]]) -> None:
+        self.answers = {words: said if isinstance(said, list) else [said] for words, said in answers.items()}
         self.asked: list[str] = []
 
     def run(self, argv: list[str], timeout_s: float) -> Result:
         words = " ".join([Path(argv[0]).name, *argv[1:]])
         assert timeout_s > 0
         assert words in self.answers, f"not expected: {words}"
-        assert words not in self.asked, f"asked twice: {words}"
+        assert self.asked.count(words) < len(self.answers[words]), f"asked too often: {words}"
+        answer = self.answers[words][self.asked.count(words)]
         self.asked.append(words)
-        answer = self.answers[words]
         return answer if isinstance(answer, Result) else Result(0, answer, False)
 
     def all_asked(self) -> bool:
         """Whether every answer was wanted."""
-        return sorted(self.asked) == sorted(self.answers)
+        return sorted(self.asked) == sorted(words for words, said in self.answers.items() for _ in said)
 
 
 def node(root: Path, programs: Programs | None = None, names: tuple[str, ...] = ("npu-smi", "hccn_tool")) -> Node:

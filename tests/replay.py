@@ -73,7 +73,7 @@ def replayed(text: str, root: Path) -> Replay:
         own = (argv[0].removeprefix(str(root)), *argv[1:])
         assert own in answers, f"the record has no answer to: {' '.join(own)}"
         about = answers[own].about
-        return Result(about["code"], answers[own].content, about["timed_out"])
+        return Result(about["code"], answers[own].content, about["timed_out"], about.get("errors", ""))
 
     def find(name: str) -> str | None:
         assert name in programs, f"the record does not say whether there is a {name}"

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import tempfile
@@ -17,19 +18,36 @@ GRACE_S = 5  # between asking a process group to end and ending it
 MOST_BYTES = 16 * 1024 * 1024  # of output that is read
 MOST_ANSWER = 1024 * 1024  # of a tool that only tells something: more is no answer, and it is ended
 LOOK_S = 0.2  # how often the output's size is looked at
+# What the loader says on every program's error output where /etc/ld.so.preload or LD_PRELOAD names what it cannot load.
+_LOADER = re.compile(r"^ERROR: ld\.so: object .*: ignored\.\r?\n?", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a program did. ``output`` is its standard output and error, as they came, decoded with replacement."""
+    """What a program did. ``output`` is its answer, standard output; ``errors`` standard error where kept apart.
+
+    Without ``apart`` the output holds both, as they came. Bytes that are no text are replaced.
+    """
 
     code: int
     output: str
     timed_out: bool
+    errors: str = ""
+
+    @property
+    def said(self) -> str:
+        """All that it printed, for what is known by its words or quoted, without the loader's noise."""
+        end = "" if self.output.endswith("\n") or not self.output or not self.errors else "\n"
+        return self.output + end + _LOADER.sub("", self.errors)
+
+    @property
+    def answer(self) -> str:
+        """The answer; where there is none, what was said instead of one."""
+        return self.output if self.output.strip() else self.said
 
     def last_lines(self, count: int = 20) -> str:
-        """Return the end of the output, for a message."""
-        return "\n".join(self.output.strip().splitlines()[-count:])
+        """Return the end of what was said, for a message."""
+        return "\n".join(self.said.strip().splitlines()[-count:])
 
 
 def run(
@@ -41,22 +59,24 @@ def run(
     locale: str = "C.UTF-8",
     most_bytes: Optional[int] = None,
     keep: Optional[int] = None,
+    apart: bool = False,
 ) -> Result:
     """Run ``argv`` and return its result; a program that cannot be started has code 127 and the reason as output.
 
     ``env`` replaces the environment (default: the caller's); the locale is ``locale`` either way. Without ``umask`` no
     code runs between fork and exec, so that threads may call this. A program that prints more than ``most_bytes`` is
-    ended; its code is that of the signal. ``keep`` is an open file that the program inherits.
+    ended; its code is that of the signal. ``keep`` is an open file that the program inherits. ``apart`` keeps standard
+    error out of the output: for an answer that is read, since others write to standard error (the loader, for example).
     """
     environment = dict(os.environ if env is None else env, LC_ALL=locale, LANG=locale, LANGUAGE="")
     # A file, not a pipe: a daemon that the program leaves behind would hold a pipe open long after the program's end.
-    with tempfile.TemporaryFile() as output:
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         try:
             process = subprocess.Popen(
                 argv,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
-                stderr=subprocess.STDOUT,
+                stderr=errors if apart else subprocess.STDOUT,
                 env=environment,
                 cwd=cwd,
                 start_new_session=True,
@@ -65,26 +85,30 @@ def run(
             )
         except OSError as error:
             return Result(127, str(error), False)
-        timed_out, too_much = _watched(process, timeout_s, output, most_bytes)
+        timed_out, too_much = _watched(process, timeout_s, [output, errors], most_bytes)
         if timed_out or too_much:
             _end(process)
-        output.seek(0)
-        text = output.read(most_bytes or MOST_BYTES).decode("utf-8", "replace")
-    return Result(-signal.SIGKILL if timed_out or too_much else process.returncode, text, timed_out)
+        text, said = (_text(stream, most_bytes or MOST_BYTES) for stream in (output, errors))
+    return Result(-signal.SIGKILL if timed_out or too_much else process.returncode, text, timed_out, said)
 
 
 def query(argv: List[str], timeout_s: float) -> Result:
-    """Run a program that only tells something: locale C, safe to call from several threads at once."""
-    return run(argv, timeout_s, umask=None, locale="C", most_bytes=MOST_ANSWER)
+    """Run a program that only tells something: locale C, its answer apart, safe to call from several threads."""
+    return run(argv, timeout_s, umask=None, locale="C", most_bytes=MOST_ANSWER, apart=True)
+
+
+def _text(stream: IO[bytes], most_bytes: int) -> str:
+    stream.seek(0)
+    return stream.read(most_bytes).decode("utf-8", "replace")
 
 
 def _watched(
-    process: "subprocess.Popen[bytes]", timeout_s: float, output: IO[bytes], most_bytes: Optional[int]
+    process: "subprocess.Popen[bytes]", timeout_s: float, outputs: List[IO[bytes]], most_bytes: Optional[int]
 ) -> Tuple[bool, bool]:
     """Wait for the program's end; return whether it missed its time, and whether it printed too much."""
     until = time.monotonic() + timeout_s
     while not _ended(process, min(LOOK_S, max(0.0, until - time.monotonic()))):
-        if most_bytes and os.fstat(output.fileno()).st_size > most_bytes:
+        if most_bytes and max(os.fstat(output.fileno()).st_size for output in outputs) > most_bytes:
             return False, True
         if time.monotonic() >= until:
             return True, False

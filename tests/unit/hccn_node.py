@@ -30,6 +30,7 @@ class Tool:
         self.root = root
         self.asked: list[str] = []
         self.answers: dict[str, Answer] = {}
+        self.first: dict[str, list[Answer]] = {}  # what the first times are answered
         self.wait_s = 0.0
         self.lock = threading.Lock()
         for card in range(cards):
@@ -56,9 +57,10 @@ class Tool:
         question = " ".join([number, *words])
         with self.lock:
             self.asked.append(question)
+            first = self.first.get(question)
+            answer = first.pop(0) if first else self.answers[question]
         assert timeout_s > 0
         time.sleep(self.wait_s)
-        answer = self.answers[question]
         return answer if isinstance(answer, Result) else Result(0, answer, False)
 
     def read(self, found: list[dict[str, Any]] | None = None, timeout_s: float = 5) -> tuple[Any, list[Any]]:

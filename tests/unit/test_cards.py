@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from ansible.module_utils.ascend.command import Result
-from ansible.module_utils.ascend.npu import cards
+from ansible.module_utils.ascend.npu import busy, cards
 
 from tests.answers import HANGS, NPU_SMI_HEAD, Programs, names, node, write
 
@@ -34,6 +34,47 @@ def table(*healths: str, tail: str | None = None) -> str:
         tail = PROCESSES.split("\n| 0 ", maxsplit=1)[0] + "\n"
         tail += "".join(IDLE.format(card=number) for number in range(len(healths)))
     return NPU_SMI_HEAD + cards + tail
+
+
+PRELOAD = (
+    "ERROR: ld.so: object '/lib64/libonion.so' from /etc/ld.so.preload cannot be preloaded"
+    " (cannot open shared object file): ignored.\n"
+)
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(busy, "WAITS_S", (0.0, 0.0, 0.0))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "dcmi model initialized failed, because the device is used. ret is -8020\n",
+        "Get lock failed. Please try again.\n",
+        "npu-smi: Resource temporarily unavailable\n",
+        "Failed to acquire the file lock, please retry later\n",
+    ],
+)
+def test_an_npu_smi_that_is_busy_is_asked_again(tmp_path: Path, said: str) -> None:
+    programs = Programs({"npu-smi info": [Result(1, "", False, said), Result(0, said, False), table("OK", "OK")]})
+    facts, findings = cards.read_npu(node(tmp_path, programs), 5)
+    assert (facts["answered"], len(facts["devices"]), findings) == (True, 2, [])
+    assert programs.all_asked()
+
+
+def test_a_table_is_no_busy_answer_whatever_stands_in_it(tmp_path: Path) -> None:
+    programs = Programs({"npu-smi info": table("OK", "OK", tail=PROCESSES.replace("python3", "busy   "))})
+    assert cards.read_npu(node(tmp_path, programs), 5)[0]["answered"]
+
+
+def test_noise_on_error_output_is_no_part_of_the_table(tmp_path: Path) -> None:
+    programs = Programs({"npu-smi info": Result(0, table("OK", "OK"), False, PRELOAD)})
+    facts, findings = cards.read_npu(node(tmp_path, programs), 5)
+    assert (facts["answered"], facts["unread"], findings) == (True, [], [])
+    failing = Programs({"npu-smi info": Result(3, "", False, "no such device\n" + PRELOAD)})
+    _, findings = cards.read_npu(node(tmp_path, failing), 5)
+    assert findings[0]["found"] == "exit code 3: no such device"
 
 
 def test_two_cards_at_rest(tmp_path: Path) -> None:
@@ -87,6 +128,8 @@ def test_a_health_query_that_hangs_is_not_repeated(tmp_path: Path) -> None:
         (Result(1, "dcmi module initialize failed. ret is -8005\n", False), "driver-not-answering", "-8005"),
         (Result(127, "npu-smi: error while loading shared libraries: libdrvdsmi_host.so: cannot open shared object "
                 "file: No such file or directory\n", False), "driver-library-missing", "libdrvdsmi_host.so"),
+        (Result(1, "Get lock failed. Please try again.\n", False), "npu-smi-busy", "Get lock failed"),
+        (Result(1, "", False, "dcmi: device or resource busy\n"), "npu-smi-busy", "resource busy"),
         (Result(126, "npu-smi: Permission denied\n", False), "no-permission", "Permission denied"),
         (Result(3, "", False), "npu-smi-fails", "exit code 3: no word"),
         (Result(-11, "", False), "tool-crashed", "ended by signal 11: no word"),
@@ -97,8 +140,10 @@ def test_a_health_query_that_hangs_is_not_repeated(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_why_npu_smi_says_nothing(tmp_path: Path, result: Result, name: str, found: str) -> None:
-    programs = Programs({"npu-smi info": result})
+    again = [result] * (1 + len(busy.WAITS_S) * busy.is_busy(result))
+    programs = Programs({"npu-smi info": [*again]})
     facts, findings = cards.read_npu(node(tmp_path, programs), 5)
+    assert programs.all_asked()
     assert (facts["answered"], facts["devices"], names(findings)) == (False, [], [name])
     assert found in findings[0]["found"]
     assert findings[0]["remedy"]

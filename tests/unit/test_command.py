@@ -79,3 +79,28 @@ def test_a_question_is_asked_in_locale_c() -> None:
 def test_the_last_lines() -> None:
     done = run(["sh", "-c", "for n in 1 2 3 4; do echo $n; done"], 10, cwd=os.sep)
     assert done.last_lines(2) == "3\n4"
+
+
+PRELOAD = (
+    "ERROR: ld.so: object '/lib64/libonion.so' from /etc/ld.so.preload cannot be preloaded"
+    " (cannot open shared object file): ignored."
+)
+
+
+def test_a_question_s_answer_is_apart_from_what_others_say() -> None:
+    done = command.query(["sh", "-c", f'echo "{PRELOAD}" >&2; echo yes; echo broken >&2'], 10)
+    assert (done.output, done.answer) == ("yes\n", "yes\n")
+    assert done.said == "yes\nbroken\n"
+    assert done.last_lines(1) == "broken"
+    assert "ld.so" in done.errors
+
+
+def test_a_question_without_an_answer_has_the_words_of_its_error() -> None:
+    done = command.query(["sh", "-c", f'echo "{PRELOAD}" >&2; echo no such card >&2; exit 1'], 10)
+    assert (done.output, done.answer) == ("", "no such card\n")
+    assert command.query(["sh", "-c", f'echo "{PRELOAD}" >&2'], 10).answer == ""
+
+
+def test_an_error_output_without_end_ends_a_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "LOOK_S", 0.01)
+    assert command.query(["sh", "-c", "yes >&2"], 60).code == -signal.SIGKILL

@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from dataclasses import asdict
+from functools import partial
 from typing import Any, Dict, List, Optional, Tuple
 
 from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.node import Finding, Node, finding
 from ansible.module_utils.ascend.npu import npu_smi, processes
+from ansible.module_utils.ascend.npu.busy import asked_again, is_busy
 
 # Where installers put npu-smi when PATH does not lead to it (a session without a profile).
 PLACES = ("/usr/local/bin", "/usr/local/sbin", "/usr/local/Ascend/driver/tools")
@@ -41,14 +44,36 @@ def read_npu(node: Node, timeout_s: float) -> Tuple[Facts, List[Finding]]:
             remedy="install the NPU driver: it brings npu-smi; in a container, mount it from the host",
         )
         return _facts(node, None, False), [missing]
-    result = node.run([program, "info"], timeout_s)
-    info = npu_smi.parse_info("" if result.timed_out else result.output)
+    result, info = _ask(node, program, timeout_s)
     silent = _why_silent(program, result, info, timeout_s)
     facts = _facts(node, info, silent is None)
     findings = ([silent] if silent else []) + _unread(program, info, silent is None)
     if silent is None:
         findings += _health(node, program, facts["devices"], timeout_s)
     return facts, findings
+
+
+def _ask(node: Node, program: str, timeout_s: float) -> Tuple[Result, npu_smi.NpuSmiInfo]:
+    """Ask for the table; a tool that is busy, again."""
+    ask = partial(node.run, [program, "info"], timeout_s)
+    result = ask()
+    info = _parsed(result)
+    if not _has_table(result, info) and is_busy(result):
+        result = asked_again(result, ask, time.monotonic() + timeout_s, _busy)
+        info = _parsed(result)
+    return result, info
+
+
+def _busy(result: Result) -> bool:
+    return is_busy(result) and not _has_table(result, _parsed(result))
+
+
+def _parsed(result: Result) -> npu_smi.NpuSmiInfo:
+    return npu_smi.parse_info("" if result.timed_out else result.answer)
+
+
+def _has_table(result: Result, info: npu_smi.NpuSmiInfo) -> bool:
+    return bool(result.code == 0 and (info.devices or info.tool_version) and not (info.problems and not info.devices))
 
 
 def find_tool(node: Node, name: str) -> Optional[str]:
@@ -125,16 +150,20 @@ def _why_silent(program: str, result: Result, info: npu_smi.NpuSmiInfo, timeout_
             program,
             "dmesg | tail  # the driver hangs; end what holds the cards, or reboot the node",
         )
-    if result.code == 0 and (info.devices or info.tool_version) and not (info.problems and not info.devices):
+    if _has_table(result, info):
         return None
     # Imported here: the table of symptoms is as long as all of this, and most nodes answer.
     from ansible.module_utils.ascend.npu import symptoms
 
-    known = symptoms.recognise(result.output)
+    known = symptoms.recognise(result.said)
     said = result.last_lines(3) or "no word"
     if known:
         symptom = known[0]
         return finding("npu", symptom.name, symptom.what, wanted, said, program, symptom.remedy)
+    if is_busy(result):
+        remedy = "ps -ef | grep -e npu-smi -e npu-exporter  # which program asks it all the time? then again"
+        words = "npu-smi is busy each time that it is asked: not known"
+        return finding("npu", "npu-smi-busy", words, wanted, said, program, remedy)
     if result.code < 0:
         found = "ended by signal %d: %s" % (-result.code, said)
         return finding("npu", "tool-crashed", "npu-smi crashes", wanted, found, program, "dmesg | tail")
@@ -176,7 +205,7 @@ def _health(node: Node, program: str, devices: List[Facts], timeout_s: float) ->
         result = node.run(argv, timeout_s)
         if result.timed_out:
             break  # the next call would hang as well
-        device["errors"] = list(npu_smi_query.parse_health(result.output).error_codes)[:SHOWN]
+        device["errors"] = list(npu_smi_query.parse_health(result.answer).error_codes)[:SHOWN]
     found = ["NPU %s chip %s: %s" % (d["npu_id"], d["chip_id"], _words(d)) for d in sick]
     more = "" if len(found) <= SHOWN else " and %d more" % (len(found) - SHOWN)
     return [

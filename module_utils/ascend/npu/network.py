@@ -39,7 +39,8 @@ def read_network(
     ``{"tool", "roce", "cards"}``; ``roce`` is False when no card has a port of its own, None when nobody knows. A card
     is ``{"device", "npu_id", "chip_id", "address", "netmask", "gateway", "link", "net_health", "configured",
     "multi_node", "reasons"}``: ``device`` is hccn_tool's number, ``configured`` what /etc/hccn.conf says of address,
-    netmask and gateway, ``reasons`` why the card cannot take part in training over several nodes.
+    netmask and gateway, ``reasons`` why the card cannot take part in training over several nodes; ``multi_node`` is
+    None where hccn_tool stayed busy, and nobody knows.
     """
     tool = found_tool(node, timeout_s)
     if all(device["npu_id"] in out for device in devices):
@@ -73,7 +74,7 @@ def _ask(tool: Tool, port: Port, answers: Answers) -> Answers:
                 tool.ask(port, words, answers)
         if answers.is_over():
             return answers
-        if question == "ip" and _NOT_SUPPORTED.search(answers.results["ip"].output):
+        if question == "ip" and _NOT_SUPPORTED.search(answers.results["ip"].said):
             return answers
     return answers
 
@@ -81,31 +82,31 @@ def _ask(tool: Tool, port: Port, answers: Answers) -> Answers:
 def _wants_ipv6(port: Port, result: Result) -> bool:
     """Whether the file gives an IPv6 address to a card that has no other."""
     conf = port.conf
-    return conf is not None and conf.ipv6_address is not None and hccn.parse_address(result.output).address is None
+    return conf is not None and conf.ipv6_address is not None and hccn.parse_address(result.answer).address is None
 
 
 def _note(port: Port, answers: Answers) -> None:
     """Write down what a card's answers say, and what they do not."""
-    port.hung, port.late = answers.hung, answers.late
+    port.hung, port.late, port.busy = answers.hung, answers.late, answers.busy
     results = answers.results
     if "ip" in results:
         _note_address(port, results["ip"])
     if "ip -inet6" in results:
-        found = hccn.parse_address(results["ip -inet6"].output)
+        found = hccn.parse_address(results["ip -inet6"].answer)
         if found.address:
             port.address, port.prefix_length, port.no_address = found.address, found.prefix_length, False
             port.unread = [words for words in port.unread if words[0] != "ip"]
     if "gateway" in results:
-        port.gateway = _value(port, "gateway", results["gateway"], hccn.parse_gateway(results["gateway"].output), True)
+        port.gateway = _value(port, "gateway", results["gateway"], hccn.parse_gateway(results["gateway"].answer), True)
     if "link" in results:
-        port.link = _value(port, "link", results["link"], hccn.parse_link(results["link"].output), False)
+        port.link = _value(port, "link", results["link"], hccn.parse_link(results["link"].answer), False)
     if "net_health" in results:
-        health = hccn.parse_net_health(results["net_health"].output)
+        health = hccn.parse_net_health(results["net_health"].answer)
         port.net_health = _value(port, "net_health", results["net_health"], health, False)
 
 
 def _note_address(port: Port, result: Result) -> None:
-    found = hccn.parse_address(result.output)
+    found = hccn.parse_address(result.answer)
     port.roce = not _NOT_SUPPORTED.search(found.error)
     port.address, port.netmask, port.prefix_length = found.address, found.netmask, found.prefix_length
     if not port.roce:

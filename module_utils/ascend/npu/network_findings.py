@@ -18,7 +18,7 @@ def judge(ports: List[Port], conf_read: bool, timeout_s: float) -> List[Finding]
     for port in ports:
         port.reasons += _reasons(port)
     with_port = [port for port in ports if port.roce is not False]
-    findings = _silent(with_port, timeout_s) + _no_address(with_port) + _duplicates(with_port)
+    findings = _silent(with_port, timeout_s) + _busy(with_port) + _no_address(with_port) + _duplicates(with_port)
     findings += _links(with_port) + _unhealthy(with_port) + _gateways(with_port)
     if conf_read:
         findings += _not_persistent(with_port)
@@ -52,6 +52,24 @@ def _silent(ports: List[Port], timeout_s: float) -> List[Finding]:
             found,
             "hccn_tool -i %d" % (hung or late)[0].device,
             "dmesg | tail  # the driver hangs; end what holds the cards, or reboot the node",
+        )
+    ]
+
+
+def _busy(ports: List[Port]) -> List[Finding]:
+    """Nothing is known of what a busy tool was asked, so nothing is said to be wrong."""
+    busy = [port for port in ports if port.busy]
+    if not busy:
+        return []
+    return [
+        finding(
+            "network",
+            "network-busy",
+            "hccn_tool is busy each time that it is asked: not known",
+            "an answer",
+            "%s: %s" % (_cards(busy), busy[0].busy),
+            "hccn_tool -i %d" % busy[0].device,
+            "ps -ef | grep hccn_tool  # which program asks it all the time? then look again",
         )
     ]
 

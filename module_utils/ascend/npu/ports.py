@@ -15,6 +15,7 @@ from ansible.module_utils.ascend import files
 from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.node import Finding, Node, finding
 from ansible.module_utils.ascend.npu import hccn_conf
+from ansible.module_utils.ascend.npu.busy import Turns, is_busy
 
 TOOL = "/usr/local/Ascend/driver/tools/hccn_tool"
 PLACES = (TOOL, "/usr/local/bin/hccn_tool", "/usr/local/sbin/hccn_tool")
@@ -31,7 +32,8 @@ Device = Dict[str, Any]
 class Port:
     """The port of a chip and what is known of it. ``roce``: whether it has one; if not, ``words`` are the tool's.
 
-    ``unread``: (question, what was said) of the answers that cannot be read. ``hung``, ``late``: no answer in time.
+    ``unread``: (question, what was said) of the answers that cannot be read. ``hung``, ``late``: no answer in time;
+    ``busy``: what the tool said each time that it was asked.
     """
 
     device: int
@@ -50,6 +52,7 @@ class Port:
     no_address: bool = False
     hung: bool = False
     late: bool = False
+    busy: str = ""
     unread: List[Tuple[str, str]] = field(default_factory=list)
     reasons: List[str] = field(default_factory=list)
 
@@ -61,15 +64,19 @@ class Port:
 
 @dataclass
 class Answers:
-    """What the tool said of a port, by question; ``hung``: the last question had no answer, ``late``: time was up."""
+    """What the tool said of a port, by question.
+
+    ``hung``: the last question had no answer, ``late``: time was up, ``busy``: what a tool said that stayed busy.
+    """
 
     results: Dict[str, Result] = field(default_factory=dict)
     hung: bool = False
     late: bool = False
+    busy: str = ""
 
     def is_over(self) -> bool:
         """Whether nothing more is to be asked of the port."""
-        return self.hung or self.late
+        return self.hung or self.late or bool(self.busy)
 
 
 class Tool(NamedTuple):
@@ -79,6 +86,7 @@ class Tool(NamedTuple):
     path: str
     timeout_s: float
     deadline: float
+    turns: Turns
 
     def ask(self, port: Port, question: str, answers: Answers) -> None:
         """Ask ``question`` ("link", "ip -inet6") of one port, and note the answer."""
@@ -86,9 +94,12 @@ class Tool(NamedTuple):
             answers.late = True
             return
         first, *more = question.split()
-        result = self.node.run([self.path, "-i", str(port.device), "-" + first, *more, "-g"], self.timeout_s)
+        argv = [self.path, "-i", str(port.device), "-" + first, *more, "-g"]
+        result = self.turns.ask(lambda: self.node.run(argv, self.timeout_s), self.deadline)
         if result.timed_out:
             answers.hung = True
+        elif is_busy(result):
+            answers.busy = result.last_lines(2)
         else:
             answers.results[question] = result
 
@@ -104,7 +115,7 @@ def found_tool(node: Node, timeout_s: float) -> Optional[Tool]:
     places = [os.path.join(root, "driver/tools/hccn_tool")] if root and os.path.isabs(root) else []
     paths = (node.path(place) for place in [*places, *PLACES])
     path = node.find("hccn_tool") or next((path for path in paths if os.access(path, os.X_OK)), None)
-    return Tool(node, path, timeout_s, time.monotonic() + MOST_LIMITS * timeout_s) if path else None
+    return Tool(node, path, timeout_s, time.monotonic() + MOST_LIMITS * timeout_s, Turns()) if path else None
 
 
 def read_ports(node: Node, devices: List[Device], out: Collection[int] = ()) -> Tuple[List[Port], bool, List[Finding]]:
@@ -199,6 +210,6 @@ def _fact(port: Port) -> Facts:
         "link": port.link,
         "net_health": port.net_health,
         "configured": configured,
-        "multi_node": not port.reasons,
+        "multi_node": None if port.busy and not port.reasons else not port.reasons,
         "reasons": port.reasons,
     }

@@ -74,7 +74,7 @@ def _unpack(path: str, partial: str) -> None:
 
 def _try(unpacked: str, version: str, path: str, run: Run) -> None:
     program = os.path.join(unpacked, "bin", "python" + ".".join(version.split(".")[:2]))
-    result = run([program, "-I", "-c", TRIAL], TRIAL_S, env={"PATH": "/usr/bin:/bin"})
+    result = run([program, "-I", "-c", TRIAL], TRIAL_S, env={"PATH": "/usr/bin:/bin"}, apart=True)
     if result.code == 0 and result.output.strip() == version:
         _hold_pip(unpacked, path)
         return

@@ -36,6 +36,7 @@ from ansible.module_utils.ascend.record.record_text import Section
 SCHEMA = 1
 MOST_BYTES = 2 * 1000 * 1000  # of a whole record, about
 MOST_OUTPUT = 200 * 1000  # characters of one program's output
+MOST_ERRORS = 4000  # of what it said beside it
 MOST_LIMITS = 3  # a program that did not answer so often in time is asked nothing more
 FINDINGS_SHOWN = 20  # at the record's beginning
 MOST_SECONDS = 300  # for the questions beyond those of the facts
@@ -198,13 +199,15 @@ def _sections(
 
 
 def _command_section(argv: List[str], result: Result, seconds: float) -> Section:
-    about = {
+    about: Dict[str, Any] = {
         "kind": "command",
         "argv": argv,
         "code": result.code,
         "timed_out": result.timed_out,
         "seconds": round(seconds, 2),
     }
+    if result.errors:
+        about["errors"] = result.errors[-MOST_ERRORS:]
     output = result.output
     if len(output) > MOST_OUTPUT:
         about["cut"] = len(output)

@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ansible.module_utils.ascend.plan.forms import COMPONENTS, STEPS
+from ansible.module_utils.ascend.plan.forms import COMPONENTS, NOT_KNOWN, STEPS
 
 Finding = dict[str, str]
 # Worst first: a component's state is that of its worst finding.
@@ -68,8 +68,9 @@ def states(found: list[Finding], looked_at: Iterable[str], unknown: Iterable[str
 
 
 def unknown(facts: dict[str, Any]) -> tuple[str, ...]:
-    """Return the components of which these facts cannot tell: a silent driver shows no cards."""
-    return () if facts["npu"]["answered"] else ("cards", "network")
+    """Return the components of which these facts cannot tell: a silent driver shows no cards, a busy tool no links."""
+    busy = any(finding["name"] == "network-busy" for finding in facts["findings"])
+    return ("cards", "network") if not facts["npu"]["answered"] else ("network",) if busy else ()
 
 
 def _changes(steps: list[dict[str, Any]], repair: str) -> Iterator[Finding]:
@@ -92,4 +93,5 @@ def _changes(steps: list[dict[str, Any]], repair: str) -> Iterator[Finding]:
 
 def _refused(refusals: list[dict[str, str]], level: str) -> Iterator[Finding]:
     for refusal in refusals:
-        yield {"level": level, "name": refusal["check"], **{key: str(refusal[key]) for key in _WORDS}}
+        told = "unchecked" if refusal["check"] in NOT_KNOWN else level
+        yield {"level": told, "name": refusal["check"], **{key: str(refusal[key]) for key in _WORDS}}

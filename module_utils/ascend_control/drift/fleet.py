@@ -43,9 +43,10 @@ def checked(
 ) -> Node:
     """Return a node that answered, held against its plan; ``repair`` is the command that applies it."""
     found = [each for each in told.findings(name, plan, repair) if each["component"] in components]
+    drifted = any(each["level"] != "unchecked" for each in found)
     return {
         "name": name,
-        "state": "drifted" if found else "clean",
+        "state": "drifted" if drifted else "unchecked" if found else "clean",
         "release": str(wanted["release"]),
         "components": told.states(found, components, told.unknown(facts)),
         "installed": installed(facts),

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tools of the driver that are busy: what passes in a moment is asked again before anybody is told.
+
+hccn_tool serves one caller at a time, and npu-smi may find a card locked; monitoring programs ask them all day. Words:
+hccn_tool's and npu-smi's sources ("is busy, please try again", -8020), and what was seen in the field.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from typing import Callable
+
+from ansible.module_utils.ascend.command import Result
+
+WAITS_S = (0.5, 1.0, 2.0)  # before each time that a busy tool is asked again
+
+_BUSY = re.compile(
+    r"\bbusy\b|\block (?:\w+ )?fail|\bfail\w* to (?:get |acquire |obtain |take )?(?:\w+ ){0,3}lock\b"
+    r"|\block (?:\w+ )?is (?:held|used|occupied)|\b(?:try|retry) (?:it )?(?:again|later)\b|temporarily unavailable"
+    r"|because the device is used|-8020\b",
+    re.IGNORECASE,
+)
+
+
+def is_busy(result: Result) -> bool:
+    """Whether a tool says, instead of an answer, that it will have one later. Ask it of results that hold no answer."""
+    return not result.timed_out and bool(_BUSY.search(result.said))
+
+
+def asked_again(result: Result, ask: Callable[[], Result], until: float, busy: Callable[[Result], bool]) -> Result:
+    """Ask again while the result is busy, and there is time ``until`` (monotonic); return the last one."""
+    for wait in WAITS_S:
+        if not busy(result) or time.monotonic() + wait >= until:
+            break
+        time.sleep(wait)
+        result = ask()
+    return result
+
+
+class Turns:
+    """Callers of one tool: side by side, until it says that it is busy; from then on one after another."""
+
+    def __init__(self) -> None:
+        self._one_by_one = False
+        self._given_up = False
+        self._turn = threading.Lock()
+
+    def ask(self, ask: Callable[[], Result], until: float) -> Result:
+        """Return the tool's answer to one question. A tool that stays busy is asked the later questions once each."""
+        if not self._one_by_one:
+            result = ask()
+            if not is_busy(result):
+                return result
+            self._one_by_one = True
+        with self._turn:
+            result = ask()
+            if is_busy(result) and not self._given_up:
+                result = asked_again(result, ask, until, is_busy)
+                self._given_up = is_busy(result)
+            return result
