@@ -20,6 +20,8 @@ MOST_BYTES = 16 * 1024
 LEAST_FINDINGS = 3000
 ASCEND_ENV = "/usr/local/bin/ascend-env"
 ETC = "/etc/Ascend"  # where CANN's installer writes
+# Temporary files of CANN's compiler (TBE) and of Python; memory that data loaders and ranks share.
+WRITTEN_BY_TRAINING = ("/tmp", "/var/tmp", "/dev/shm")
 
 Facts = Dict[str, Any]
 
@@ -58,7 +60,7 @@ def collect(
         from ansible.module_utils.ascend import system
 
         disks = [places.cann_root, places.tmp_dir, places.ascend_root, places.cache_dir]
-        disks += [places.state_dir, ETC, os.path.dirname(ASCEND_ENV)]
+        disks += [places.state_dir, ETC, os.path.dirname(ASCEND_ENV), *WRITTEN_BY_TRAINING]
         facts["system"] = system.read_system(node, places.cann_root, disks, timeout_s, kernel_settings)
         facts["changes"] = _changes(node, places)
     if {"npu", "network", "links"}.intersection(chosen):

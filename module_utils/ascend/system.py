@@ -26,6 +26,8 @@ _LIMITS = {
     "stack": resource.RLIMIT_STACK,
 }
 UNLIMITED = -1
+UNREAD = -1  # the device of a file system that answers with an error
+MB = 1024 * 1024
 MOST_OF_A_SETTING = 64 * 1024
 _SETTING = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)+")
 _SYNCHRONISED = {"yes": True, "no": False}  # what systemd prints, since 239
@@ -67,8 +69,8 @@ def _container(node: Node) -> Optional[str]:
 def _disk(node: Node, place: str) -> Dict[str, Any]:
     """Return the room where ``place`` lies or will lie: free MB for root's use and the file system's device number.
 
-    ``read_only`` is of the mount; ``free_inodes`` is -1 where files are not counted. A mount that answers with an error
-    (a stale NFS) has no room that could be counted on: 0 MB, the rest unknown.
+    ``read_only`` and ``noexec`` are of the mount; ``free_inodes`` is -1 where files are not counted. A mount that answers
+    with an error (a stale NFS) has no room that could be counted on: 0 MB, the rest unknown.
     """
     path = place
     try:
@@ -77,12 +79,15 @@ def _disk(node: Node, place: str) -> Dict[str, Any]:
         room = os.statvfs(node.path(path))
         device = os.stat(node.path(path)).st_dev
     except OSError:
-        return {"path_measured": path, "free_mb": 0, "device": -1, "read_only": None, "free_inodes": None}
+        unknown = {"total_mb": None, "read_only": None, "noexec": None, "free_inodes": None}
+        return {"path_measured": path, "free_mb": 0, "device": UNREAD, **unknown}
     return {
         "path_measured": path,
-        "free_mb": room.f_bavail * room.f_frsize // (1024 * 1024),
+        "free_mb": room.f_bavail * room.f_frsize // MB,
+        "total_mb": room.f_blocks * room.f_frsize // MB,
         "device": device,
         "read_only": bool(room.f_flag & os.ST_RDONLY),
+        "noexec": bool(room.f_flag & os.ST_NOEXEC),
         "free_inodes": room.f_favail if room.f_files else UNLIMITED,
     }
 

@@ -8,6 +8,7 @@ import re
 from typing import Any, Dict, List, Optional, Set, Tuple
 
 from ansible.module_utils.ascend.change.journal import RUN
+from ansible.module_utils.ascend.plan.disks import nearly_full
 from ansible.module_utils.ascend.plan.forms import (
     STEPS,
     Facts,
@@ -34,7 +35,7 @@ def warnings(found: Facts, wanted: Wanted, steps: List[Step]) -> List[Refusal]:
     observed = [each for each in _observed(found, wanted, cured) if each["where"] not in refused]
     observed += _latest(found, wanted, steps)
     observed += _limits(found, wanted) + _kernel_settings(found, wanted) + _clock(found)
-    return observed + _unfinished(found, wanted)
+    return observed + nearly_full(found, wanted, steps) + _unfinished(found, wanted)
 
 
 def _observed(found: Facts, wanted: Wanted, cured: Any) -> List[Refusal]:
