@@ -4,6 +4,8 @@
 ``settings | ascend_release``              the release that the settings name
 ``settings | ascend_release_problems(a)``  what of it and its locks for the architectures ``a`` does not fit
 ``facts | ascend_wanted(settings)``        what this node should be
+``settings | ascend_places``               where things lie on a node, held to what can be a place
+``file | ascend_env_program(root)``        the program ascend-env for environments below ``root``
 ``facts | ascend_plan(wanted)``            what it takes: steps, refusals, warnings, remarks
 ``facts | ascend_rollout(wanted, policy)``   the plan, and how it is applied to a node in use
 ``facts | ascend_rollback(to)``            what to go back to, and what keeps the node from it
@@ -35,6 +37,7 @@ from ansible.module_utils.ascend.errors import AscendError  # noqa: E402  (after
 from ansible.module_utils.ascend.plan.plan import plan  # noqa: E402
 from ansible.module_utils.ascend.plan.rollback import rollback  # noqa: E402
 from ansible.module_utils.ascend.plan.rollout import apply_to, busy, stops  # noqa: E402
+from ansible.module_utils.ascend_control.places import ascend_env, places  # noqa: E402
 from ansible.module_utils.ascend_control.report import (  # noqa: E402
     cards,
     fleet_plan,
@@ -69,6 +72,8 @@ class FilterModule:
             "ascend_release": _told(release_of),
             "ascend_release_problems": _told(release_problems),
             "ascend_wanted": _told(resolve),
+            "ascend_env_program": _told(ascend_env),
+            "ascend_places": _told(places),
             "ascend_plan": _told(plan),
             "ascend_rollout": _told(apply_to),
             "ascend_rollback": _told(rollback),

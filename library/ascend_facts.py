@@ -133,8 +133,9 @@ ansible_facts:
             - C(architecture), C(kernel), C(glibc) (null with another C library), C(distribution),
               C(distribution_version), C(container) (its runtime, null on bare metal).
             - C(disk) maps each place to C(free_mb) (MB of 1048576 bytes), C(device) (number of the file system),
-              C(path_measured) (the nearest folder that exists), C(read_only) and C(free_inodes) (files that can still
-              be made; -1 where they are not counted). With an error of the file system 0 MB, the device -1 and null.
+              C(path_measured) (the nearest folder that exists), C(total_mb), C(read_only), C(noexec) and C(free_inodes)
+              (files that can still be made; -1 where they are not counted). With an error of the file system 0 MB, the
+              device -1 and null. Beside the places of the options these are places where training writes.
             - C(paths) is O(cann_root) and its parents with C(exists), C(uid), C(mode).
             - C(limits) maps C(nofile), C(nproc), C(memlock) and C(stack) to the soft and the hard limit of the module's
               own session (a number; bytes of the last two; -1 for unlimited).

@@ -19,6 +19,7 @@ from ansible.module_utils.ascend.plan.forms import refusal
 from ansible.module_utils.ascend.plan.hardware import chip_family
 from ansible.module_utils.ascend_control.compatibility import problems_of
 from ansible.module_utils.ascend_control.depot_index import python_of
+from ansible.module_utils.ascend_control.places import ascend_env, places
 from ansible.module_utils.ascend_control.release import read_index, read_lock, read_release
 from ansible.module_utils.parsing.convert_bool import boolean
 
@@ -45,13 +46,7 @@ def resolve(found: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
         "cards": _cards(settings["cards"]),
         "system": release["system"],
         "disk_mb": release["disk_mb"],
-        "places": {
-            "cann": settings["cann_root"],
-            "tmp": settings["tmp_dir"],
-            "env": settings["root"],
-            "cache": settings["cache_dir"],
-            "state": settings["state_dir"],
-        },
+        "places": places(settings),
         "deep": boolean(settings["deep"]),
         "accept_eula": boolean(settings["accept_eula"]),
         "allow_downgrade": boolean(settings["allow_downgrade"]),
@@ -60,7 +55,7 @@ def resolve(found: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
         "python": _python(depot, release, found, settings),
         "uv": depot.described(depot.index["uv"].get(architecture), "uv", architecture),
         "environment": _environment(depot, folder, release, architecture, settings, cann_home),
-        "ascend_env": {"path": settings["ascend_env"], "sha256": _sha256(settings["ascend_env_file"])},
+        "ascend_env": {"path": settings["ascend_env"], "sha256": _program(settings)},
         "devices": [device["name"] for device in found["npu"]["devices"]],
     }
     return {**wanted, "problems": [*release_problems(settings, [architecture]), *depot.problems]}
@@ -249,5 +244,5 @@ def _no_lock(release: dict[str, Any], architecture: str) -> dict[str, str]:
     )
 
 
-def _sha256(path: str) -> str:
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+def _program(settings: dict[str, Any]) -> str:
+    return hashlib.sha256(ascend_env(settings["ascend_env_file"], settings["root"]).encode()).hexdigest()

@@ -72,7 +72,7 @@ def test_an_empty_machine_is_described_and_not_refused(tmp_path: Path) -> None:
     assert found["changes"] == {"running": None, "last": None}
     assert found["cann"]["versions"] == {}
     places = {PLACES.cann_root, PLACES.ascend_root, PLACES.cache_dir, PLACES.tmp_dir, PLACES.state_dir}
-    assert set(found["system"]["disk"]) == places | {facts.ETC, "/usr/local/bin"}
+    assert set(found["system"]["disk"]) == places | {facts.ETC, "/usr/local/bin", *facts.WRITTEN_BY_TRAINING}
     assert json.loads(json.dumps(found)) == found
     assert names(found["findings"])[:2] == ["npu-smi-missing", "driver-missing"]
     for one in found["findings"]:

@@ -17,14 +17,15 @@ ROOT = "/usr/local/Ascend"
 NOON = 1_735_732_800  # 2025-01-01T12:00:00Z
 PLACES = {**wanted()["places"], "state": "/var/lib/x"}
 WHERE = {**PLACES, "record": "/etc/Ascend", "program": "/usr/local/bin"}
+TRAINING = {"/tmp": "/tmp", "/dev/shm": "/dev/shm"}
 
 
 def with_disks(found: dict[str, Any], **changed: dict[str, Any]) -> dict[str, Any]:
     """Every place on a file system of its own, with room; ``changed`` by the names of places."""
     found["system"]["disk"] = {
-        path: {"path_measured": path, "free_mb": 100_000, "device": number, "read_only": False, "free_inodes": 10**6}
-        | changed.get(place, {})
-        for number, (place, path) in enumerate(WHERE.items())
+        path: {"path_measured": path, "free_mb": 100_000, "total_mb": 200_000, "device": number, "read_only": False}
+        | {"noexec": False, "free_inodes": 10**6, **changed.get(place, {})}
+        for number, (place, path) in enumerate([*WHERE.items(), *TRAINING.items()])
     }
     return found
 
@@ -84,6 +85,83 @@ def test_a_converged_node_may_be_read_only_and_full() -> None:
     assert refusals(with_disks(converged(), **dict.fromkeys(WHERE, nothing)), places=PLACES) == []
 
 
+@pytest.mark.parametrize(
+    ("component", "started"),
+    [
+        ("python", {"env"}),
+        ("kernels", {"cann", "tmp", "env"}),
+        ("environment", {"env", "cache", "cann"}),
+        ("ascend-env", {"program"}),
+        ("current", {"env", "cann"}),
+    ],
+)
+def test_noexec_stops_only_what_starts_programs_there(component: str, started: set[str]) -> None:
+    stopped = set()
+    for place in WHERE:
+        found = with_disks(only(component), **{place: {"noexec": True}})
+        if refusals(found, places=PLACES):
+            stopped.add(place)
+    assert stopped == started
+
+
+def test_noexec_names_the_variable_of_another_place() -> None:
+    found = with_disks(bare(), tmp={"noexec": True, "device": 7}, cache={"noexec": True, "device": 7})
+    (told,) = plan(found, wanted(places=PLACES))["refusals"]
+    assert (told["check"], told["subject"], told["found"]) == ("noexec", "/var/cache/x, /var/tmp", "noexec")
+    assert "ascend_cache_dir, ascend_tmp_dir in the inventory" in told["remedy"]
+    assert "mount -o remount,exec $(findmnt -no TARGET -T /var/cache/x)" in told["remedy"]
+    (fixed,) = plan(with_disks(bare(), program={"noexec": True}), wanted(places=PLACES))["refusals"]
+    assert fixed["remedy"].endswith("-T /usr/local/bin)"), "there is no variable for it"
+
+
+def told_of(found: dict[str, Any]) -> list[tuple[str, str]]:
+    warnings = plan(found, wanted(places=PLACES))["warnings"]
+    for warning in warnings:
+        assert all(warning[key] for key in ("problem", "wanted", "found", "remedy", "where")), warning
+    return [(warning["check"], warning["subject"]) for warning in warnings]
+
+
+NEARLY_FULL = [
+    ({"free_mb": 1023}, "disk-low"),
+    ({"free_inodes": 999}, "inodes-low"),
+    ({"read_only": True}, "mounted-read-only"),
+    ({"device": -1, "free_mb": 0, "total_mb": None, "read_only": None, "free_inodes": None}, "disk-error"),
+]
+
+
+@pytest.mark.parametrize(("what", "check"), NEARLY_FULL)
+@pytest.mark.parametrize("place", sorted({**WHERE, **TRAINING}))
+def test_a_converged_node_tells_of_every_place_that_takes_nothing(place: str, what: dict[str, Any], check: str) -> None:
+    assert told_of(with_disks(converged(), **{place: what})) == [(check, {**WHERE, **TRAINING}[place])]
+
+
+@pytest.mark.parametrize("place", ["cann", "tmp", "env", "cache", "program"])
+def test_a_converged_node_tells_of_noexec_where_programs_are_started(place: str) -> None:
+    assert told_of(with_disks(converged(), **{place: {"noexec": True}})) == [("mounted-noexec", WHERE[place])]
+
+
+def test_a_healthy_node_says_nothing_of_its_disks() -> None:
+    quiet = {
+        "tmp": {"free_mb": 1024, "free_inodes": 1000},
+        "/tmp": {"total_mb": 512, "free_mb": 52, "noexec": True},  # in memory, as CIS asks
+        "/dev/shm": {"total_mb": 64, "free_mb": 64, "noexec": True},
+        "state": {"noexec": True},
+        "record": {"noexec": True, "free_inodes": -1},
+        "env": {"total_mb": None, "free_inodes": None},  # facts of another version
+    }
+    assert told_of(with_disks(converged(), **quiet)) == []
+
+
+def test_one_full_disk_is_told_once_and_what_is_refused_is_not_told_again() -> None:
+    full = {"free_mb": 0, "device": 7}
+    assert told_of(with_disks(converged(), **dict.fromkeys((*WHERE, *TRAINING), full))) == [
+        ("disk-low", ", ".join(sorted([*WHERE.values(), *TRAINING.values()])))
+    ]
+    found = with_disks(bare(), **dict.fromkeys((*WHERE, *TRAINING), full))
+    assert refusals(found, places=PLACES) == ["disk"]
+    assert told_of(found) == []
+
+
 def test_places_of_one_read_only_disk_are_one_refusal() -> None:
     found = with_disks(bare(), **{key: {"device": 7, "read_only": True} for key in WHERE})
     (told,) = plan(found, wanted(places=PLACES))["refusals"]
@@ -120,6 +198,8 @@ def test_what_the_depot_holds_counts_for_the_cache_when_it_is_larger() -> None:
     assert (told["check"], told["wanted"], told["subject"]) == ("disk", "9001 MB free", "/var/cache/x")
     assert refusals(enough, places=PLACES, **sizes) == []
     assert refusals(with_disks(bare(), cache={"free_mb": 7999}), places=PLACES) == ["disk"], "the release's own figure"
+    bundle = {"toolkit": {**sizes["toolkit"], "url": "http://depot/toolkit.zip"}, "kernels": sizes["kernels"]}
+    assert refusals(enough, places=PLACES, **bundle) == ["disk"], "a bundle is unpacked beside itself"
     kernels = with_disks(only("kernels"), cache={"free_mb": 8500})
     assert refusals(kernels, places=PLACES, **sizes) == [], "only what is taken counts"
 

@@ -59,7 +59,7 @@ def test_a_mount_that_answers_with_an_error_has_no_room(tmp_path: Path, monkeypa
     monkeypatch.setattr(os, "statvfs", stale)
     disk = read(node(tmp_path), ["/data"])["disk"]["/data"]
     assert (disk["free_mb"], disk["device"]) == (0, -1)
-    assert (disk["read_only"], disk["free_inodes"]) == (None, None)
+    assert {disk[key] for key in ("read_only", "noexec", "total_mb", "free_inodes")} == {None}
 
 
 def test_the_parent_of_a_mount_that_answers_with_an_error_does_not_stand_for_it(
@@ -79,11 +79,11 @@ def test_the_parent_of_a_mount_that_answers_with_an_error_does_not_stand_for_it(
 
 
 @pytest.mark.parametrize(
-    ("files", "favail", "flag", "read_only", "free_inodes"),
+    ("files", "favail", "flag", "read_only", "noexec", "free_inodes"),
     [
-        (1000, 37, 0, False, 37),
-        (1000, 0, os.ST_NOSUID, False, 0),
-        (0, 0, os.ST_RDONLY | os.ST_NODEV, True, -1),  # a file system without a table of inodes, such as btrfs
+        (1000, 37, 0, False, False, 37),
+        (1000, 0, os.ST_NOSUID | os.ST_NOEXEC, False, True, 0),
+        (0, 0, os.ST_RDONLY | os.ST_NODEV, True, False, -1),  # a file system without a table of inodes, such as btrfs
     ],
 )
 def test_what_a_file_system_takes(
@@ -93,9 +93,11 @@ def test_what_a_file_system_takes(
     favail: int,
     flag: int,
     read_only: bool,
+    noexec: bool,
     free_inodes: int,
 ) -> None:
-    room = SimpleNamespace(f_bavail=2048, f_frsize=4096, f_files=files, f_favail=favail, f_flag=flag)
+    size = {"f_bavail": 2048, "f_blocks": 4096, "f_frsize": 4096}
+    room = SimpleNamespace(**size, f_files=files, f_favail=favail, f_flag=flag)
     asked: list[str] = []
 
     def statvfs(path: str) -> SimpleNamespace:
@@ -108,8 +110,10 @@ def test_what_a_file_system_takes(
     assert disk == {
         "path_measured": "/etc",
         "free_mb": 8,
+        "total_mb": 16,
         "device": os.stat(tmp_path).st_dev,
         "read_only": read_only,
+        "noexec": noexec,
         "free_inodes": free_inodes,
     }
     assert asked == [str(tmp_path / "etc")]

@@ -156,13 +156,14 @@ def resolve(tmp_path: Path) -> Callable[..., dict[str, Any]]:
     """Resolve the Python of release 8.2.RC1 for an aarch64 node with these Pythons, over a depot that has none."""
     root = Path(__file__).resolve().parents[2]
     settings = {
-        **dict.fromkeys(("cann_root", "root", "cache_dir", "state_dir", "tmp_dir", "depot_url", "ascend_env"), "/x"),
+        **{name: f"/x/{name}" for name in ("cann_root", "root", "cache_dir", "state_dir", "tmp_dir", "ascend_env")},
+        "depot_url": "/x",
         **dict.fromkeys(("check_mode", "deep", "accept_eula", "allow_downgrade"), False),
         "release": "8.2.RC1",
         "releases_dir": str(root / "releases"),
         "depot_dir": str(tmp_path),
         "locks": {},
-        "cards": {},
+        "cards": {"count": 0, "memory_mb": 0, "out": [], "health_policy": "fail"},
         "driver_policy": "fail",
         "llamafactory_source": {},
         "ascend_env_file": __file__,

@@ -25,6 +25,15 @@ def read(state_dir: str) -> Dict[str, Any]:
     return {key: there[key] if isinstance(there.get(key), kind) else kind() for key, kind in kinds.items()}
 
 
+def parents(place: str) -> List[str]:
+    """Return the folders above a place, the inner ones first."""
+    found = []
+    while os.path.dirname(place) != place:
+        place = os.path.dirname(place)
+        found.append(place)
+    return found
+
+
 def remember(state_dir: str, places: List[str], cann: Dict[str, List[str]]) -> None:
     """Write down, once, which of the places do not exist yet, and which CANN versions, ``cann``, do."""
     absent = [place for place in places if not os.path.lexists(place)]

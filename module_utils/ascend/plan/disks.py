@@ -109,7 +109,10 @@ def _state(disk: Disk, paths: List[str]) -> List[Refusal]:
     if inodes is not None and 0 <= inodes < LOW_FILES:
         problem = "hardly another file can be made in %s: the next repair cannot run, and training dies" % listed
         want, have = "%d free inodes" % LOW_FILES, "%d free inodes" % inodes
-        remedy = "df -i %s; du -x --inodes --max-depth=2 %s | sort -n | tail  # then remove small files" % (there, there)
+        remedy = "df -i %s; du -x --inodes --max-depth=2 %s | sort -n | tail  # then remove small files" % (
+            there,
+            there,
+        )
         return [refusal("system", "inodes-low", problem, want, have, remedy, there, listed)]
     return []
 

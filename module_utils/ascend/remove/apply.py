@@ -181,9 +181,13 @@ def _finish(node: Node, places: Places, asked: Asked, cann_kept: List[str]) -> N
     for path in survey.folders(node, places):
         _remove_empty(node.path(path))
     points.reached("remove.emptied")
+    absent = origin.read(node.path(places.state_dir))["absent"]
     for name in (origin.FILE, survey.INTENT):
         delete(node, os.path.join(places.state_dir, name))
     delete(node, places.state_dir)
+    for path in origin.parents(places.state_dir):
+        if path in absent:
+            _remove_empty(node.path(path))
 
 
 def _remove_empty(path: str) -> None:

@@ -204,4 +204,5 @@ def folders(node: Node, places: Places) -> List[str]:
     ):
         if path in absent:
             there.append(path)
-    return [*there, places.cache_dir]
+    above = [parent for place in (places.ascend_root, places.cache_dir) for parent in origin.parents(place)]
+    return [*there, places.cache_dir, *(parent for parent in above if parent in absent)]
