@@ -69,7 +69,7 @@ def _container(node: Node) -> Optional[str]:
 def _disk(node: Node, place: str) -> Dict[str, Any]:
     """Return the room where ``place`` lies or will lie: free MB for root's use and the file system's device number.
 
-    ``read_only`` and ``noexec`` are of the mount; ``free_inodes`` is -1 where files are not counted. A mount that answers
+    ``read_only`` and ``noexec`` are the mount's; ``free_inodes`` is -1 where files are not counted. One that answers
     with an error (a stale NFS) has no room that could be counted on: 0 MB, the rest unknown.
     """
     path = place

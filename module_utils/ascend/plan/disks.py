@@ -75,7 +75,7 @@ def disks(found: Facts, wanted: Wanted, steps: List[Step]) -> List[Refusal]:
 
 
 def nearly_full(found: Facts, wanted: Wanted, steps: List[Step]) -> List[Refusal]:
-    """Return the warnings: of what keeps the next repair from running, or training. What is refused is not told twice."""
+    """Return the warnings: what keeps the next repair from running, or training. What is refused is not told twice."""
     refused = {path for each in disks(found, wanted, steps) for path in each["subject"].split(", ")}
     written = [place for places in _WRITTEN.values() for place in places]
     started = [place for places in _STARTED.values() for place in places]
