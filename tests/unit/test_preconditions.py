@@ -141,7 +141,7 @@ def test_a_converged_node_tells_of_noexec_where_programs_are_started(place: str)
 
 
 def test_a_healthy_node_says_nothing_of_its_disks() -> None:
-    quiet = {
+    quiet: dict[str, dict[str, Any]] = {
         "tmp": {"free_mb": 1024, "free_inodes": 1000},
         "/tmp": {"total_mb": 512, "free_mb": 52, "noexec": True},  # in memory, as CIS asks
         "/dev/shm": {"total_mb": 64, "free_mb": 64, "noexec": True},
@@ -153,7 +153,7 @@ def test_a_healthy_node_says_nothing_of_its_disks() -> None:
 
 
 def test_one_full_disk_is_told_once_and_what_is_refused_is_not_told_again() -> None:
-    full = {"free_mb": 0, "device": 7}
+    full: dict[str, Any] = {"free_mb": 0, "device": 7}
     assert told_of(with_disks(converged(), **dict.fromkeys((*WHERE, *TRAINING), full))) == [
         ("disk-low", ", ".join(sorted([*WHERE.values(), *TRAINING.values()])))
     ]
