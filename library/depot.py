@@ -11,7 +11,8 @@ short_description: Fill one part of the depot, on the control node
 version_added: "0.1.0"
 description:
   - Brings the files of a release into the depot, verified, and enters them into its C(index.json). What is there and
-    unchanged is not fetched again.
+    unchanged is not fetched again. What changed since it was taken is refused, unless a lock tells its sum; then it is
+    fetched again.
   - Runs on the control node, with the Python that runs Ansible (3.10 or newer).
 author:
   - The ascend-fleet authors (@ascend-fleet)
@@ -51,6 +52,10 @@ options:
   requirements:
     description: The requirements file with the hashes of uv, for O(part=uv).
     type: path
+  deep:
+    description: Read every file that is there already, instead of those with another size or time.
+    type: bool
+    default: false
   extra_index:
     description: The package index with torch's +cpu builds, used where a lock names one.
     type: str
@@ -91,9 +96,10 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.ascend.errors import AscendError
+from ansible.module_utils.ascend.errors import REPORTED
 from ansible.module_utils.ascend_control import depot_cann, depot_python, depot_source, depot_wheels
 from ansible.module_utils.ascend_control.depot_index import Index
+from ansible.module_utils.ascend_control.depot_trouble import of_depot
 from ansible.module_utils.ascend_control.release import read_release
 from ansible.module_utils.basic import AnsibleModule
 
@@ -107,6 +113,7 @@ ARGUMENT_SPEC = {
     "cann_sha256": {"type": "dict", "default": {}},
     "python": {"type": "path"},
     "requirements": {"type": "path"},
+    "deep": {"type": "bool", "default": False},
     "extra_index": {"type": "str"},
     "source": {"type": "dict", "default": {}},
 }
@@ -124,8 +131,9 @@ def main() -> None:
     options = module.params
     try:
         taken, warnings = fill(options, module.check_mode)
-    except AscendError as error:
-        module.fail_json(msg=str(error), **error.as_dict())
+    except REPORTED as error:
+        told = of_depot(error, options["folder"])
+        module.fail_json(msg=str(told), **told.as_dict())
     for warning in warnings:
         module.warn(warning)
     diff = {"before": "", "after": "".join(name + "\n" for name in taken)}
@@ -150,7 +158,7 @@ def alone(folder: Path) -> Iterator[None]:
 
 def fill_part(options: dict[str, Any], folder: Path, check: bool) -> tuple[list[str], list[str]]:
     """Fill the part; return (what was taken, warnings)."""
-    index = Index(folder)
+    index = Index(folder, options["deep"])
     release = read_release(options["release"])
     architecture, series = options["architecture"], release["python"]["series"]
     incoming = Path(options["incoming"]) if options["incoming"] else None

@@ -131,7 +131,7 @@ def _hold_same(file: DepotFile, digest: str, size: int) -> None:
         wanted="%d bytes, sha256 %s" % (file.size_bytes, file.sha256),
         found="%d bytes, sha256 %s" % (size, digest),
         where=file.url,
-        remedy="ansible-playbook playbooks/depot.yml, then again",
+        remedy="ansible-playbook playbooks/depot.yml -e ascend_deep=true  # names what changed in the depot",
     )
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import urllib.request
 import zipfile
@@ -32,8 +33,9 @@ def fill(
         relative = f"cann/{release['cann']['version']}/{package['file']}"
         if _take(index, relative, package, incoming, sums, check, warnings):
             taken.append(package["file"])
+            if not check:
+                index.enter(relative)
         if not check:
-            index.sha256(relative)
             section = index["cann"].setdefault(release["cann"]["version"], {})
             for key in keys:
                 section = section.setdefault(key, {})
@@ -94,7 +96,13 @@ def _take_run(
 ) -> bool:
     if own.name in sums and sha256_of(own) != sums[own.name].lower():
         wanted = f"sha256 {sums[own.name]}"
-        raise AscendError("your package is not what you said", wanted=wanted, found=sha256_of(own), where=str(own))
+        raise AscendError(
+            "your package is not what you said",
+            wanted=wanted,
+            found=f"sha256 {sha256_of(own)}",
+            where=str(own),
+            remedy=f"download it again, or correct its sum in depot_cann_sha256: sha256sum {shlex.quote(str(own))}",
+        )
     if index.known(relative) and (target.samefile(own) or index.sha256(relative) == sha256_of(own)):
         return False
     warnings += makeself.inspect(own, package["architecture"], package["chip"])

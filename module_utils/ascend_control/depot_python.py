@@ -41,7 +41,7 @@ def fill(index: Index, series: str, architecture: str, incoming: Path | None, ow
         found = way(index, series, architecture, incoming, own, tried)
         if found:
             version, relative = found
-            index.sha256(relative)
+            index.enter(relative)
             _enter(index, architecture, series, {"version": version, "file": relative})
             return [relative]
     raise AscendError(

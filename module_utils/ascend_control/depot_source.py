@@ -5,14 +5,16 @@ from __future__ import annotations
 
 import gzip
 import re
+import shutil
 import subprocess
 import tarfile
 import tempfile
+import zlib
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend_control.depot_index import Index, place
+from ansible.module_utils.ascend_control.depot_index import Index, place, sha256_of, source_key, source_of
 from packaging.version import InvalidVersion, Version
 
 VERSION_FILE = "src/llamafactory/extras/env.py"
@@ -29,22 +31,26 @@ def fill(index: Index, source: dict[str, Any], requirements: dict[str, dict[str,
             wanted="{url: ..., version: ...} or {archive: path}",
             found=str(source),
         )
-    wanted = " ".join(f"{key}={source[key]}" for key in sorted(source))
-    entry = index["sources"].get("llamafactory", {})
-    if entry.get("wanted") == wanted and index.known(entry["file"]) and not source.get("archive"):
+    wanted, own = source_key(source), source.get("archive")
+    entry = source_of(index["sources"], source)
+    known = bool(entry) and index.known(entry["file"])
+    if known and (not own or (Path(own).is_file() and sha256_of(Path(own)) == index.sha256(entry["file"]))):
         return []
     if check:
         return [wanted]
     with tempfile.TemporaryDirectory(dir=index.folder) as folder:
-        archive = Path(source["archive"]) if source.get("archive") else _clone(source, Path(folder))
+        archive = Path(own) if own else _clone(source, Path(folder))
         version = _version(archive)
         hold_tested("llamafactory", version, requirements)
         relative = f"sources/llamafactory-{version}-{re.sub('[^A-Za-z0-9.]+', '-', wanted)[-60:]}.tar.gz"
-        before = index.sha256(relative) if index.known(relative) else ""
-        place(archive, index.folder / relative)
-    after = index.sha256(relative)
-    index["sources"]["llamafactory"] = {"version": version, "file": relative, "wanted": wanted}
-    return [relative] if before != after else []
+        # A copy: what the operator does to the archive later is not done to the depot's.
+        copied = Path(folder) / "copied.tar.gz"
+        shutil.copyfile(archive, copied)
+        place(copied, index.folder / relative)
+    index.enter(relative)
+    others = {key: other for key, other in index["sources"].get("llamafactory", {}).items() if isinstance(other, dict)}
+    index["sources"]["llamafactory"] = {**others, wanted: {"version": version, "file": relative}}
+    return [relative]
 
 
 def hold_tested(name: str, version: str, requirements: dict[str, dict[str, str]]) -> None:
@@ -88,10 +94,16 @@ def _clone(source: dict[str, Any], folder: Path) -> Path:
 def _version(archive: Path) -> str:
     if not archive.is_file():
         raise AscendError("the source archive is not there", wanted=str(archive), found="no such file")
-    with tarfile.open(archive) as tar:
-        members = [name for name in tar.getnames() if name.split("/", 1)[-1] == VERSION_FILE]
-        stream = tar.extractfile(members[0]) if members else None
-        match = re.search(r'^VERSION = "([^"]+)"', stream.read().decode() if stream else "", re.MULTILINE)
+    try:
+        with tarfile.open(archive) as tar:
+            members = [name for name in tar.getnames() if name.split("/", 1)[-1] == VERSION_FILE]
+            stream = tar.extractfile(members[0]) if members else None
+            text = stream.read().decode("utf-8", "replace") if stream else ""
+    except (tarfile.TarError, EOFError, zlib.error) as error:
+        raise AscendError(
+            "the source archive cannot be unpacked", wanted="a .tar.gz", found=str(error), where=str(archive)
+        ) from error
+    match = re.search(r'^VERSION = "([^"]+)"', text, re.MULTILINE)
     if not match:
         raise AscendError(
             "the archive is no LLaMA-Factory", wanted=f"*/{VERSION_FILE} with VERSION", where=str(archive)

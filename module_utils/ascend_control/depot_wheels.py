@@ -8,13 +8,18 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from html import escape
 from pathlib import Path
+from urllib.parse import quote
 
 from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend.python import lock as locks
 from ansible.module_utils.ascend.python.distributions import normalise
 from ansible.module_utils.ascend_control import depot_fetch
-from ansible.module_utils.ascend_control.depot_index import Index
+from ansible.module_utils.ascend_control.depot_index import Index, write
+
+PAGE = "index.html"  # of a folder of wheels: the links to them
+BUILT = "built.txt"  # the names of those that were built here
 
 
 def fill(
@@ -45,13 +50,15 @@ def fill(
         lines = list(missing.values())
         cpu_index = extra_index if any("+cpu" in line for line in lines) else ""
         depot_fetch.fetch(lines, wheels, architecture, series, incoming, cpu_index)
-        _build(wheels, incoming)
+        _build(index, wheels, incoming)
         have = _present(index, wheels, wanted)
     lost = sorted(set(wanted) - set(have))
     if lost:
         raise AscendError("wheels are missing although all were fetched", wanted=", ".join(lost), where=str(wheels))
     relative = f"locks/{release}-{digest}-{architecture}.txt"
-    _write_lock(index, relative, have)
+    # The nodes' lock: each distribution with the one hash of the one wheel that the depot holds.
+    _derived(index, relative, "".join(f"{key} --hash=sha256:{sha256}\n" for key, (_, sha256) in sorted(have.items())))
+    _derived(index, str((wheels / PAGE).relative_to(index.folder)), page(dict(have.values())))
     entry = {"file": relative, "wheels": str(wheels.relative_to(index.folder)), "lock_digest": digest}
     index["locks"].setdefault(release, {})[architecture] = entry
     return list(missing)
@@ -61,25 +68,40 @@ def _key(name: str, version: str) -> str:
     return f"{name}=={version}"
 
 
-def _present(index: Index, wheels: Path, wanted: dict[str, str]) -> dict[str, str]:
-    """Return pin -> sha256 of each wheel that is there and that the lock wants (by its hash, or built here)."""
+def _present(index: Index, wheels: Path, wanted: dict[str, str]) -> dict[str, tuple[str, str]]:
+    """Return pin -> (name, sha256) of each wheel that is there and that the lock wants.
+
+    The lock's sums decide; a wheel that was built here is held to what it was then. Raises AscendError.
+    """
     have = {}
     built = _built_names(wheels)
     for wheel in sorted(wheels.glob("*.whl")):
         name, version = wheel.name.split("-")[:2]
         key = _key(normalise(name), version)
-        sha256 = index.sha256(str(wheel.relative_to(index.folder)))
+        relative = str(wheel.relative_to(index.folder))
+        sha256 = index.sha256(relative) if wheel.name in built else index.enter(relative)
         if key in wanted and (f"sha256:{sha256}" in wanted[key] or wheel.name in built):
-            have[key] = sha256
+            have[key] = (wheel.name, sha256)
     return have
 
 
+def page(sums: dict[str, str]) -> str:
+    """Return the page that lists these wheels (name -> sha256) as links: no web server is asked to list a folder.
+
+    It is what uv and pip read with --find-links. https://packaging.python.org/en/latest/specifications/simple-repository-api/
+    """
+    links = (
+        f'<a href="{quote(name)}#sha256={sha256}">{escape(name)}</a><br>\n' for name, sha256 in sorted(sums.items())
+    )
+    return f"<!DOCTYPE html>\n<html>\n<body>\n{''.join(links)}</body>\n</html>\n"
+
+
 def _built_names(wheels: Path) -> set[str]:
-    note = wheels / "built.txt"
+    note = wheels / BUILT
     return set(note.read_text(encoding="utf-8").split()) if note.is_file() else set()
 
 
-def _build(wheels: Path, incoming: Path | None) -> None:
+def _build(index: Index, wheels: Path, incoming: Path | None) -> None:
     """Build each source archive, which came where there is no wheel, into a wheel."""
     built = _built_names(wheels)
     for archive in [*sorted(wheels.glob("*.tar.gz")), *sorted(wheels.glob("*.zip"))]:
@@ -90,8 +112,9 @@ def _build(wheels: Path, incoming: Path | None) -> None:
             _pip(["wheel", *options, *own, str(archive)])
             (wheel,) = Path(folder).glob("*.whl")
             wheel.replace(wheels / wheel.name)
+            index.enter(str((wheels / wheel.name).relative_to(index.folder)))
             built.add(wheel.name)
-        (wheels / "built.txt").write_text("".join(f"{name}\n" for name in sorted(built)), encoding="utf-8")
+        write(wheels / BUILT, "".join(f"{name}\n" for name in sorted(built)))
         archive.unlink()
 
 
@@ -105,16 +128,9 @@ def _pip(arguments: list[str]) -> None:
         raise AscendError(f"pip {arguments[0]} fails", found=found, where=arguments[-1], remedy=depot_fetch.REMEDY)
 
 
-def _write_lock(index: Index, relative: str, have: dict[str, str]) -> None:
-    """The nodes' lock: each distribution with the one hash of the one wheel that the depot holds."""
-    target = index.folder / relative
-    target.parent.mkdir(parents=True, exist_ok=True)
-    text = "".join(f"{key} --hash=sha256:{have[key]}\n" for key in sorted(have))
-    if not target.is_file() or target.read_text(encoding="utf-8") != text:
-        partial = target.with_suffix(".part")
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(target)
-    index.sha256(relative)
+def _derived(index: Index, relative: str, text: str) -> None:
+    write(index.folder / relative, text)
+    index.enter(relative)
 
 
 def fill_uv(
@@ -132,7 +148,7 @@ def fill_uv(
             depot_fetch.fetch(locks.entries(text), Path(folder), architecture, series, incoming, "")
             (wheel,) = Path(folder).glob("uv-*.whl")
             _unpack_uv(wheel, index.folder / relative)
-        index.sha256(relative)
+        index.enter(relative)
     index["uv"][architecture] = {"version": version, "file": relative}
     return taken
 

@@ -8,13 +8,13 @@ the same release once per node.
 from __future__ import annotations
 
 import functools
-import json
 from pathlib import Path
 from typing import Any
 
 import yaml
 from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend.python.lock import digest, parse
+from ansible.module_utils.ascend_control.depot_trouble import index_of
 
 MATRIX = "compatibility.yml"
 # What a row of each of its tables says, and in which form.
@@ -61,11 +61,12 @@ def read_matrix(releases_dir: str) -> dict[str, Any]:
 
 
 def read_index(depot: str) -> dict[str, Any]:
-    """Return the depot's index, or an empty one while the depot has not been filled."""
-    path = Path(depot) / "index.json"
-    if not path.is_file():
-        return {"files": {}, "pythons": {}, "uv": {}, "cann": {}, "locks": {}, "sources": {}}
-    return _json(str(path), path.stat().st_mtime_ns)
+    """Return the depot's index. Raises AscendError where it is gone, not filled, unreadable or damaged."""
+    try:
+        changed_ns = (Path(depot) / "index.json").stat().st_mtime_ns
+    except OSError:
+        changed_ns = 0  # the one who reads it says why
+    return _index(depot, changed_ns)
 
 
 @functools.lru_cache(maxsize=32)
@@ -110,10 +111,8 @@ def _leaves(value: Any) -> list[Any]:
 
 
 @functools.lru_cache(maxsize=32)
-def _json(path: str, _changed_ns: int) -> dict[str, Any]:
-    with Path(path).open(encoding="utf-8") as file:
-        index: dict[str, Any] = json.load(file)
-    return index
+def _index(depot: str, _changed_ns: int) -> dict[str, Any]:
+    return index_of(depot)
 
 
 @functools.lru_cache(maxsize=32)

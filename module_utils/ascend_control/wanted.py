@@ -3,7 +3,8 @@
 
 The result is the second argument of the planner (``ansible.module_utils.ascend.plan``), and what the roles give to the
 state modules. What the control node cannot supply (no lock for the architecture, a file that the depot lacks) is listed
-under ``problems`` in the form of a refusal, so that one odd node does not stop the others.
+under ``problems`` in the form of a refusal, so that one odd node does not stop the others. What the depot lacks has
+``needed_by`` besides: the steps that need it. A node without these steps needs no depot.
 """
 
 from __future__ import annotations
@@ -18,11 +19,18 @@ from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend.plan.forms import refusal
 from ansible.module_utils.ascend.plan.hardware import chip_family
 from ansible.module_utils.ascend_control.compatibility import problems_of
-from ansible.module_utils.ascend_control.depot_index import python_of
+from ansible.module_utils.ascend_control.depot_index import SECTIONS, python_of, source_of
+from ansible.module_utils.ascend_control.depot_trouble import FILL
+from ansible.module_utils.ascend_control.depot_wheels import PAGE
 from ansible.module_utils.ascend_control.places import ascend_env, places
 from ansible.module_utils.ascend_control.release import read_index, read_lock, read_release
 from ansible.module_utils.parsing.convert_bool import boolean
+from packaging.version import Version
 
+# The steps that need a file of the depot, by what it is.
+INSTALLERS = ("toolkit", "kernels")  # they call pip3
+BUILDERS = ("environment", "source")
+NOTHING = {"version": "", "url": "", "sha256": "", "size_bytes": 0}
 VERIFIED = ("deepspeed", "llamafactory", "torch", "torch-npu")  # what npu_check compares in the running interpreter
 
 
@@ -53,8 +61,8 @@ def resolve(found: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
         "toolkit": _package(depot, release, "toolkit", None, architecture),
         "kernels": {"chip": chip, **(_package(depot, release, "kernels", chip, architecture) if chip else {})},
         "python": _python(depot, release, found, settings),
-        "uv": depot.described(depot.index["uv"].get(architecture), "uv", architecture),
-        "environment": _environment(depot, folder, release, architecture, settings, cann_home),
+        "uv": depot.described(depot.index["uv"].get(architecture), "uv", architecture, BUILDERS),
+        "environment": _environment(depot, folder, release, found, settings, cann_home),
         "ascend_env": {"path": settings["ascend_env"], "sha256": _program(settings)},
         "devices": [device["name"] for device in found["npu"]["devices"]],
     }
@@ -115,36 +123,43 @@ class _Depot:
     def __init__(self, folder: str, url: str, release: str, to_be_filled: bool) -> None:
         self.release = release
         self.to_be_filled = to_be_filled
-        self.index = read_index(folder)
+        self.unread = ""
+        try:
+            self.index = read_index(folder)
+        except AscendError as error:
+            self.index, self.unread = {name: {} for name in SECTIONS}, f"{error.problem}: {error.where}"
         self.folder = folder
         self.url = url.rstrip("/")
-        self.problems: list[dict[str, str]] = []
+        self.problems: list[dict[str, Any]] = []
 
-    def described(self, entry: Any, what: str, architecture: str) -> dict[str, Any]:
+    def described(self, entry: Any, what: str, architecture: str, needed_by: tuple[str, ...]) -> dict[str, Any]:
         """Return version, url, sha256 and size_bytes of a file of the depot; empty texts when it is not there."""
         file = entry["file"] if isinstance(entry, dict) else entry
         known = self.index["files"].get(file) if file else None
         if not known:
-            self.lacks(what, architecture)
-            return {"version": "", "url": "", "sha256": "", "size_bytes": 0}
+            self.lacks(what, architecture, needed_by)
+            return dict(NOTHING)
         version = entry.get("version", "") if isinstance(entry, dict) else ""
         return {"version": version, "url": f"{self.url}/{file}", **known}
 
-    def lacks(self, what: str, architecture: str) -> None:
+    def wheels(self, folder: str) -> str:
+        """Return where uv finds the wheels of a folder: the page that lists them, or of a mount the folder."""
+        return f"{self.url}/{folder}" + ("" if self.url.startswith("file:") else f"/{PAGE}")
+
+    def lacks(self, what: str, architecture: str, needed_by: tuple[str, ...]) -> None:
         if self.to_be_filled:
             return
-        self.problems.append(
-            refusal(
-                "system",
-                "depot",
-                f"the depot holds no {what} for {architecture}",
-                f"{what} for {architecture} in {self.folder}",
-                "not in its index.json",
-                f"ansible-playbook playbooks/depot.yml -e ascend_release={self.release}, with {architecture} in"
-                " depot_architectures, then again (with --limit, site.yml takes the depot as it is)",
-                subject=what,
-            )
+        problem = refusal(
+            "system",
+            "depot",
+            f"the depot holds no {what} for {architecture}",
+            f"{what} for {architecture} in {self.folder}",
+            self.unread or "not in its index.json",
+            f"{FILL} -e ascend_release={self.release}, with {architecture} in"
+            " depot_architectures, then again (with --limit, site.yml takes the depot as it is)",
+            subject=what,
         )
+        self.problems.append({**problem, "needed_by": needed_by})
 
 
 def _chip(found: dict[str, Any], release: dict[str, Any]) -> str:
@@ -163,7 +178,7 @@ def _package(
     entry = depot.index["cann"].get(version, {}).get(package, {})
     entry = entry.get(chip, {}) if chip else entry
     what = f"CANN {version} {package}" + (f" {chip}" if chip else "")
-    return {**depot.described(entry.get(architecture), what, architecture), "version": version}
+    return {**depot.described(entry.get(architecture), what, architecture, INSTALLERS), "version": version}
 
 
 def _python(depot: _Depot, release: dict[str, Any], found: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
@@ -175,11 +190,16 @@ def _python(depot: _Depot, release: dict[str, Any], found: dict[str, Any], setti
     series = release["python"]["series"]
     if settings["python"] == "system":
         program = found["system_pythons"].get(series, {}).get("path", "")
-        nothing = {"version": "", "url": "", "sha256": "", "size_bytes": 0, "path": ""}
-        return {**nothing, "source": "system", "series": series, "program": program, "bin": str(Path(program).parent)}
+        there = {"path": "", "program": program, "bin": str(Path(program).parent)}
+        return {**NOTHING, **there, "source": "system", "series": series}
     architecture = found["system"]["architecture"]
     entry = python_of(depot.index["pythons"], architecture, series)
-    python = depot.described(entry or None, f"Python {series}", architecture)
+    own = "" if entry else _python_there(found, series)
+    if own:
+        python = {**NOTHING, "version": own}
+    else:
+        steps = ("python", *INSTALLERS, *BUILDERS)
+        python = depot.described(entry or None, f"Python {series}", architecture, steps)
     if depot.to_be_filled and not python["version"]:
         python["version"] = series
     path = f"{settings['root']}/python/{python['version']}"
@@ -187,29 +207,43 @@ def _python(depot: _Depot, release: dict[str, Any], found: dict[str, Any], setti
     return {**python, **places, "source": "depot", "series": series}
 
 
+def _python_there(found: dict[str, Any], series: str) -> str:
+    """Return the node's own complete Python of the series that came from the depot: that of what is current first."""
+    current = _current(found)[1].get("python")
+    whole = [version for version, python in found.get("pythons", {}).items() if python["state"] == "complete"]
+    of_series = [version for version in whole if version.startswith(f"{series}.")]
+    return str(current if current in of_series else max(of_series, key=Version, default=""))
+
+
+def _current(found: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return the name of the current environment and its facts; both empty where there is none."""
+    environments = found.get("environments", {})
+    name = environments.get("current") or ""
+    return name, environments.get("all", {}).get(name, {})
+
+
 def _environment(
     depot: _Depot,
     folder: Path,
     release: dict[str, Any],
-    architecture: str,
+    found: dict[str, Any],
     settings: dict[str, Any],
     cann_home: str,
 ) -> dict[str, Any]:
     nothing: dict[str, Any] = {"name": "", "path": "", "lock_digest": "", "distributions": {}, "versions": {}}
     nothing |= {"cann_home": cann_home, "source": {}}
+    architecture = found["system"]["architecture"]
     lock_file = _lock_file(settings, release, architecture)
     if not lock_file:
         depot.problems.append(_no_lock(release, architecture))
         return nothing
     distributions, digest = read_lock(str(folder / lock_file))
     entry = depot.index["locks"].get(release["release"], {}).get(architecture)
-    if not entry or entry["lock_digest"] != digest:
-        depot.lacks(f"wheels of lock {digest}", architecture)
-        if not depot.to_be_filled:
-            return nothing
+    if not entry or entry["lock_digest"] != digest or f"{entry['wheels']}/{PAGE}" not in depot.index["files"]:
+        depot.lacks(f"wheels of lock {digest}", architecture, ("environment",))
         entry = {"file": folder.resolve() / lock_file, "wheels": ""}
-    source = _source(depot, settings, architecture)
     name = f"{release['release']}-{digest}"
+    source = _source(depot, settings, found, name)
     if source:
         distributions = {**distributions, "llamafactory": source["version"]}
         name += f"-{source['sha256'][:8]}"
@@ -218,7 +252,7 @@ def _environment(
         "path": f"{settings['root']}/env/{name}",
         "lock_digest": digest,
         "lock_file": str(Path(settings["depot_dir"]) / entry["file"]),
-        "wheelhouse": f"{depot.url}/{entry['wheels']}",
+        "wheelhouse": depot.wheels(entry["wheels"]),
         "distributions": distributions,
         "versions": {key: distributions[key] for key in VERIFIED if key in distributions},
         "cann_home": cann_home,
@@ -226,11 +260,20 @@ def _environment(
     }
 
 
-def _source(depot: _Depot, settings: dict[str, Any], architecture: str) -> dict[str, Any]:
-    """Return the LLaMA-Factory archive to install editable, or nothing where the lock's release is wanted."""
-    if not settings["llamafactory_source"]:
+def _source(depot: _Depot, settings: dict[str, Any], found: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return the LLaMA-Factory archive to install editable, or nothing where the lock's release is wanted.
+
+    Where the depot does not tell which archive that is, a checkout in the current environment of this ``name`` is it.
+    """
+    asked = settings["llamafactory_source"]
+    if not asked:
         return {}
-    return depot.described(depot.index["sources"].get("llamafactory"), "LLaMA-Factory source", architecture)
+    entry = source_of(depot.index["sources"], asked)
+    current, there = _current(found)
+    archive = there.get("sources", {}).get("llamafactory", {}).get("archive")
+    if not entry and archive and current == f"{name}-{archive[:8]}":
+        return {**NOTHING, "version": str(there["versions"].get("llamafactory", "")), "sha256": archive}
+    return depot.described(entry or None, "LLaMA-Factory source", found["system"]["architecture"], BUILDERS)
 
 
 def _no_lock(release: dict[str, Any], architecture: str) -> dict[str, str]:

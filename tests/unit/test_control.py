@@ -5,11 +5,14 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
+import shutil
 import subprocess
 import tarfile
 import zipfile
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import depot as depot_module
 import pytest
@@ -92,14 +95,15 @@ def fill(depot: Index, incoming: Path, check: bool = False) -> list[str]:
 
 def test_own_wheels_need_no_network(depot: Index, incoming: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(depot_fetch, "_resolve", lambda *_: pytest.fail("the package index was asked"))
-    assert len(fill(depot, incoming, check=True)) == 4
+    every = len(list(incoming.glob("*.whl")))
+    assert len(fill(depot, incoming, check=True)) == every
     assert not (depot.folder / "wheels").exists()
-    assert len(fill(depot, incoming)) == 4
+    assert len(fill(depot, incoming)) == every
     assert fill(depot, incoming) == []
     depot.save()
     again = Index(depot.folder)
     entry = again["locks"]["8.0.RC1"]["x86_64"]
-    assert len((depot.folder / entry["file"]).read_text().splitlines()) == 4
+    assert len((depot.folder / entry["file"]).read_text().splitlines()) == every
     assert fill(again, incoming, check=True) == []
 
 
@@ -109,6 +113,52 @@ def test_a_damaged_wheel_is_taken_again(depot: Index, incoming: Path) -> None:
     wheel.unlink()
     wheel.write_bytes(b"damaged")
     assert fill(depot, incoming) == ["torch==2.1.0+standin"]
+
+
+def test_wheels_of_another_lock_are_not_the_locks(depot: Index, incoming: Path, tmp_path: Path) -> None:
+    """One that lies in the folder by another's name and sum is none: the lock's sums decide."""
+    fill(depot, incoming)
+    (folder,) = (depot.folder / "wheels").iterdir()
+    wheel = next(folder.glob("torch-*.whl"))
+    wheel.unlink()
+    shutil.copy(next(folder.glob("deepspeed-*.whl")), wheel)
+    assert fill(depot, incoming, check=True) == ["torch==2.1.0+standin"]
+    assert fill(depot, incoming) == ["torch==2.1.0+standin"]
+    other = folder / "torch-9.9-py3-none-any.whl"
+    shutil.copy(wheel, other)
+    assert fill(depot, incoming) == []
+    assert other.name not in (folder / "index.html").read_text()
+    assert "torch==9.9" not in (depot.folder / depot["locks"]["8.0.RC1"]["x86_64"]["file"]).read_text()
+
+
+def test_the_operators_wheel_is_taken_by_its_sum_and_not_by_its_name(
+    depot: Index, incoming: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel = next(incoming.glob("torch-*.whl"))
+    wheel.write_bytes(b"another wheel of that name")
+    asked: list[list[str]] = []
+
+    def resolve(entries: list[str], *_: object) -> list[dict[str, Any]]:
+        asked.append(entries)
+        return []
+
+    monkeypatch.setattr(depot_fetch, "_resolve", resolve)
+    with pytest.raises(AscendError, match=r"missing.*wanted: torch==2\.1\.0"):
+        fill(depot, incoming)
+    assert [entry.split()[0] for entry in asked[0]] == ["torch==2.1.0+standin"], "the index is asked for it alone"
+    assert not list(depot.folder.rglob("torch-*.whl"))
+
+
+def test_the_page_lists_the_locks_wheels_by_addresses_that_a_url_can_hold(depot: Index, incoming: Path) -> None:
+    fill(depot, incoming)
+    (page,) = depot.folder.rglob("index.html")
+    links = re.findall(r'<a href="([^"#]+)#sha256=([0-9a-f]{64})">([^<]+)</a>', page.read_text())
+    assert len(links) == len(list(incoming.glob("*.whl")))
+    for address, sha256, name in links:
+        assert unquote(address) == name
+        assert "+" not in address, "another server reads a blank"
+        assert hashlib.sha256((page.parent / name).read_bytes()).hexdigest() == sha256
+    assert str(page.relative_to(depot.folder)) in depot["files"]
 
 
 def test_the_best_wheel_is_chosen() -> None:

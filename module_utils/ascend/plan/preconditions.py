@@ -24,7 +24,7 @@ def preconditions(found: Facts, wanted: Wanted, steps: List[Step]) -> List[Refus
     return (
         _system(found)
         + _clock(found, wanted)
-        + list(wanted["problems"])
+        + _supply(wanted, steps)
         + _downgrade(found, wanted, steps)
         + _directories(found)
         + record_in_the_way(found, steps)
@@ -67,6 +67,17 @@ def _utc(time_s: float) -> str:
         return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time_s))
     except (OverflowError, ValueError, OSError):
         return "%s s after 1970" % time_s
+
+
+def _supply(wanted: Wanted, steps: List[Step]) -> List[Refusal]:
+    """What the control node cannot supply; of what the depot lacks, only what these steps need."""
+    todo = {step["component"] for step in steps}
+    refusals = []
+    for problem in wanted["problems"]:
+        needed_by = problem.get("needed_by")
+        if needed_by is None or todo.intersection(needed_by):
+            refusals.append({key: value for key, value in problem.items() if key != "needed_by"})
+    return refusals
 
 
 def _downgrade(found: Facts, wanted: Wanted, steps: List[Step]) -> List[Refusal]:

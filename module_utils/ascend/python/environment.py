@@ -295,6 +295,9 @@ def _uv(wanted: Wanted, run: Run, argv: List[str]) -> None:
         "UV_PYTHON_DOWNLOADS": "never",
         "UV_NO_PROGRESS": "1",
     }
+    if wanted.wheelhouse.startswith("https:"):
+        # By the certificates that the node trusts, as all else that it takes from the depot.
+        environment["UV_NATIVE_TLS"] = "1"
     result = run(argv, wanted.timeout_s, env=environment)
     if result.code == 0:
         return
@@ -305,7 +308,7 @@ def _uv(wanted: Wanted, run: Run, argv: List[str]) -> None:
         found=result.last_lines(12),
         where=wanted.path,
         remedy=disk_remedy(result.output, wanted.path)
-        or "ansible-playbook playbooks/depot.yml  # does the depot hold every wheel of the lock?",
+        or "ansible-playbook playbooks/depot.yml -e ascend_deep=true  # does the depot hold every wheel, whole?",
     )
 
 
