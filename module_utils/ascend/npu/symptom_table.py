@@ -4,6 +4,9 @@
 The order is the rank: a cause stands before its consequence, a family of codes behind its known members. A name may
 have two rows, where the same trouble wants other words. docs/troubleshooting.md has every name.
 
+Words that every program uses (a permission, a missing command, a crash) are a row's evidence only together with what
+makes them definite: a path, a program, a symbol. Alone they have a fallback, which says what is not known.
+
 Sources, in brackets: dcmi, drv, smi = header files and npu-smi of hicann/driver; acl, err = list of aclError and
 error_code.json of CANN; pta = NPUErrorCodes.h of Ascend/pytorch; hccl = messages of HCCL. Else a repository's thread.
 """
@@ -21,8 +24,10 @@ class Row:
     """One symptom, shown when a line has one of ``phrases`` (and none of ``unless``) or the text has one of the rest.
 
     A phrase is written as the tool writes it: case, blanks and quotes do not count, " .. " stands for anything on the
-    line, a line feed for the line's edge. ``codes``, ``libraries`` (shared objects that were not found) and ``modules``
-    (Python modules that were not found): "*" and "?" as in file names. ``fallback``: shown only where no other row is.
+    line, a line feed for the line's edge. ``codes``, ``libraries`` (shared objects that were not found), ``modules``
+    (Python modules that were not found) and ``symbols`` (functions that a library lacks: "atb::" is what lies in that
+    C++ namespace): "*", "?" and "[A-Z]" as in file names. ``fallback``: shown only where no other row is. ``{path}``,
+    ``{program}`` and ``{symbol}`` of a remedy are what the line names.
     """
 
     name: str
@@ -32,6 +37,7 @@ class Row:
     codes: Words = ()
     libraries: Words = ()
     modules: Words = ()
+    symbols: Words = ()
     unless: Words = ()
     fallback: bool = False
 
@@ -44,58 +50,64 @@ KERNEL_LOG = "dmesg | grep -iE 'davinci|ascend|drv' | tail"
 TABLE = (
     # The tools themselves
     Row("wrong-architecture",  # execve(2); dlopen(3); CANN's installer
-        "the program or package was built for another processor architecture",
-        "uname -m; file -L $(command -v npu-smi)  # install the package of this architecture",
+        "the program or package was built for another processor architecture, or its file is damaged",
+        "uname -m; file -L {path}  # install the package of this architecture",
         phrases=("exec format error", "cannot execute binary file", "wrong ELF class", "invalid ELF header",
-                 "qemu- .. Could not open", "required file not found", "No packages to install !",
+                 "qemu- .. Could not open", "No packages to install !",
                  "architecture of the run package is inconsistent")),
+    Row("interpreter-missing",  # execve(2): a script's first line, or the loader that an ELF file names
+        "the program that runs this script, or the loader that this program wants, is not there",
+        "head -n 1 {path}; file {path}  # an environment that was moved? another C library?",
+        phrases=("bad interpreter", "required file not found")),
     Row("shared-memory-full",  # torch DataLoader
         "the shared memory (/dev/shm) is too small for the worker processes",
         "df -h /dev/shm; ipcs -m  # in a container: --shm-size=16g or --ipc=host",
-        phrases=("insufficient shared memory", "out of shared memory", "/dev/shm .. No space left")),
+        phrases=("insufficient shared memory", "workers are out of shared memory", "/dev/shm .. No space left",
+                 "No space left .. /dev/shm", "unable to write to file </torch_", "file </torch_ .. No space left")),
     Row("host-out-of-memory",
-        "the node's own memory is used up",
-        "free -g; ps aux --sort=-rss | head",
+        "the system gives the program no memory: the node's own is used up, or a limit is reached",
+        "free -g; ps aux --sort=-rss | head; ulimit -a  # in a container: its own limit",
         phrases=("Cannot allocate memory", "std::bad_alloc", "bytes of host memory", "\nMemoryError"),
         codes=("200000", "EE1013", "EH0010", "EK0201"),
         unless=("static TLS",)),
     Row("process-killed",
-        "the system killed the process, most often because the node ran out of memory",
+        "the kernel killed the process, because the node, or its container, ran out of memory",
         "dmesg | grep -i 'killed process' | tail; free -g",
-        phrases=("Killed process", "oom-kill", "oom_reaper", "SIGKILL", "exitcode: -9 (", "\nKilled\n")),
+        phrases=("Killed process", "oom-kill", "oom_reaper")),
     Row("tool-crashed",
-        "the program crashed",
-        "run it again as root; then dmesg | tail, and reinstall the driver (its tools) or CANN, whichever "
-        "crashed",
-        phrases=("segmentation fault", "core dumped", "dumped core", "exit code 139", "exit status 139",
-                 "bus error", "illegal instruction", "stack smashing detected", "double free or corruption",
-                 "free(): invalid", "munmap_chunk(): invalid", "malloc(): ", "terminate called after", "SIGSEGV",
-                 "SIGABRT", "SIGBUS", "fatal python error", "段错误", "\nAborted\n"),
-        unless=("PCIe Bus Error", "shared memory", "/dev/shm")),
+        "a tool of the driver crashed",
+        "dmesg | tail  # run it again as root; still so: reinstall the driver, which brings it",
+        phrases=("npu-smi .. segmentation fault", "npu-smi .. core dumped", "hccn_tool .. segmentation fault",
+                 "hccn_tool .. core dumped", "segmentation fault .. npu-smi", "segmentation fault .. hccn_tool")),
     Row("pip-missing",
-        "the installer found no pip3, which it needs",
-        REPAIR + "  # brings its own Python before CANN",
-        phrases=("pip3: command not found", "pip3: not found", "pip3 is not installed"),
+        "this Python has no pip3, which CANN's installer needs",
+        REPAIR + "  # brings its own Python before CANN; an environment needs none",
+        phrases=("pip3: command not found", "pip3: not found", "pip3 is not installed", "command not found: pip3"),
         modules=("pip",)),
     Row("command-not-found",
-        "the program is not installed, or not on this session's PATH",
+        "a tool of the driver is not installed, or not on this session's PATH",
         "ls /usr/local/bin/npu-smi /usr/local/sbin/npu-smi /usr/local/Ascend/driver/tools  # none: install the "
         "driver",
-        phrases=("command not found", "npu-smi: not found", "hccn_tool: not found", "msnpureport: not found",
-                 "sh: .. : not found", "npu-smi: No such file", "hccn_tool: No such file",
-                 "No such file or directory: npu-smi", "No such file or directory: hccn_tool", "未找到命令"),
-        unless=("pip3",)),
+        phrases=tuple(words % tool for tool in ("npu-smi", "hccn_tool", "msnpureport", "ascend-dmi") for words in (
+            "%s: command not found", "command not found: %s", "%s: not found", "%s: No such file",
+            "No such file or directory: %s", "%s: 未找到命令"))),
     Row("sudo-needs-password",
         "sudo asks for a password and nobody answers",
         "ansible-playbook ... --ask-become-pass  # or a NOPASSWD rule for the account",
         phrases=("sudo: a password is required", "sudo: a terminal is required", "is not in the sudoers file",
                  "no tty present and no askpass")),
     Row("disk-full",  # makeself; [err]
-        "a disk is full",
-        "df -h / /root /tmp /var /usr/local  # installers unpack into TMPDIR: put it on a larger disk",
+        "a disk is full, has no inodes left, or a quota is reached",
+        "df -h; df -i  # the disk of {path}; installers unpack into TMPDIR: put it on a larger one",
         phrases=("No space left on device", "Not enough space left in", "Disk quota exceeded",
                  "Insufficient disk space"),
-        codes=("EK0204",)),
+        codes=("EK0204",),
+        unless=("inotify", "semget", "semaphore", "shmget", "/dev/shm", "</torch_")),
+    Row("file-system-read-only",
+        "a file system is mounted read-only, or errors of its disk made it so",
+        "findmnt -T {path}; dmesg | tail",
+        phrases=("Read-only file system", "只读文件系统"),
+        unless=("kernel_meta",)),
     # npu-smi and the driver
     Row("card-held-elsewhere",  # [dcmi] [smi] [drv] [err]
         "a card is held by another container or process",
@@ -125,13 +137,13 @@ TABLE = (
     Row("card-hung",  # [acl] [drv]
         "a card lost its heartbeat: it hangs, is being reset, or the driver lost the way to it",
         "npu-smi info -t health -i N; " + KERNEL_LOG + "  # then reset the card, or reboot",
-        phrases=("task scheduler loses the heartbeat", "lost heartbeat", "device is abnormal",
-                 "HDC) session is disconnected"),
+        phrases=("task scheduler loses the heartbeat", "device .. lost heartbeat", "lost heartbeat .. device",
+                 "device is abnormal", "HDC) session is disconnected"),
         codes=("507010", "507901", "drvRetCode=33", "drvRetCode=43", "drvRetCode=45")),
     Row("card-memory-faulty",  # [acl]
         "a card's memory has faults that cannot be corrected",
         "npu-smi info -t ecc -i N  # take the card out of use; the vendor",
-        phrases=("UCE ERROR", "HBM MULTI BIT ECC"),
+        phrases=("\nUCE ERROR", ":UCE ERROR", "]UCE ERROR", "HBM MULTI BIT ECC"),
         codes=("507053", "507054", "507055", "507057")),
     Row("driver-library-missing",  # vllm-ascend#6264, matpool/npu-exporter
         "a library of the NPU driver is not found",
@@ -147,18 +159,20 @@ TABLE = (
         "the NPU driver does not answer",
         "npu-smi info  # as root, on the host; after a change of driver or firmware: reboot. Else " + KERNEL_LOG
         + ", reinstall the driver",
-        phrases=("rpc .. fail", "rpc .. error", "rpc .. timeout", "rpc .. timed out",
-                 "Failed to obtain the number of devices", "The device failed to be connected",
-                 "TSDaemon process is abnormal"),
+        phrases=("Failed to obtain the number of devices", "The device failed to be connected",
+                 "TSDaemon process is abnormal", *(
+                     words % part for part in ("dcmi", "dsmi", "drv", "hdc", "davinci")
+                     for words in ("%s .. rpc .. fail", "%s .. rpc .. error", "%s .. rpc .. time"))),
         codes=("-8005", "-8006", "-8009", "-8010", "-8011", "-9006", "-9009", "-9010", "-9011", "drvRetCode=4",
                "drvRetCode=7", "drvRetCode=9", "drvRetCode=16", "drvRetCode=17", "E30005", "E39002", "E39005",
                "E39009"),
-        unless=("grpc", "torch")),
+        unless=("grpc", "torch", "json")),
     Row("driver-module-refused",  # modprobe(8)
         "the kernel does not take the driver's modules: they were built for another kernel, or are not signed",
         "uname -r; lsmod | grep drv_; dmesg | tail  # reinstall the driver for this kernel, reboot",
-        phrases=("could not insert module", "modprobe: FATAL", "Unknown symbol in module",
-                 "disagrees about version of symbol", "Key was rejected by service", "Invalid module format")),
+        phrases=tuple(words % part for part in ("drv_", "davinci", "ascend") for words in (
+            "could not insert .. %s", "modprobe: FATAL .. %s", "%s .. Unknown symbol",
+            "%s .. disagrees about version of symbol", "%s .. Key was rejected", "%s .. Invalid module format"))),
     Row("kernel-headers-missing",
         "the driver cannot build its modules: the headers of the running kernel are missing",
         "apt install linux-headers-$(uname -r)  # openEuler, Kylin: dnf install kernel-devel-$(uname -r)",
@@ -169,13 +183,24 @@ TABLE = (
         "groupadd HwHiAiUser; useradd -g HwHiAiUser -d /home/HwHiAiUser -m HwHiAiUser -s /bin/bash",
         phrases=("HwHiAiUser not exists",),
         codes=("ERR_NO:0x0091",)),
-    Row("no-permission",  # vllm-ascend#9490; ssh's refusal is another matter
-        "this account may not do that, or may not use the cards",
+    Row("no-permission",  # vllm-ascend#9490
+        "this account may not use the cards",
         "id; ls -l /dev/davinci*  # run as root, or: usermod -aG HwHiAiUser USER, then a new login",
-        phrases=("Permission denied", "Operation not permitted", "You have no permission",
-                 "not have the operation permission", "only root user", "User is not belong to", "权限不够"),
-        codes=("-8002", "-9002", "207006", "drvRetCode=46", "drvRetCode=88", "EL0007", "ERR_NO:0x0093", "ERR??012"),
-        unless=("publickey", "gssapi", "(password", ",password")),
+        phrases=("not have the operation permission", "User is not belong to", "npu-smi: Permission denied",
+                 "hccn_tool: Permission denied", *(
+            pattern % words for words in ("Permission denied", "Operation not permitted", "权限不够")
+            for device in ("davinci", "devmm_svm", "hisi_hdc", "dvpp_cmdlist")
+            for pattern in ("/dev/" + device + " .. %s", "%s .. /dev/" + device))),
+        codes=("-8002", "-9002", "207006", "drvRetCode=46", "drvRetCode=88", "EL0007", "ERR_NO:0x0093", "ERR??012")),
+    Row("working-folder-not-writable",  # vllm-ascend#433
+        "CANN's operator compiler (TBE) writes kernel_meta into the working folder, which this account may not",
+        "cd ~ && COMMAND  # or any folder that this account may write to",
+        phrases=tuple(pattern % words for words in ("Permission denied", "Read-only file system", "权限不够")
+                      for pattern in ("kernel_meta .. %s", "%s .. kernel_meta"))),
+    Row("temporary-folder-noexec",  # makeself: the scripts that it unpacked
+        "what a package unpacked may not be run: its folder is on a file system that is mounted noexec",
+        "findmnt -T {path}  # noexec among the options? put TMPDIR on another disk",
+        phrases=("selfgz .. Permission denied", "makeself .. Permission denied")),
     # CANN's installers
     Row("package-damaged",  # makeself's header
         "a package is cut short or damaged",
@@ -185,7 +210,8 @@ TABLE = (
     Row("tar-missing",
         "the system has no tar, so that the package cannot unpack itself",
         "apt install tar  # or dnf install tar",
-        phrases=("Extraction failed", "Decompressin failed", "tar: command not found")),
+        phrases=("tar: command not found", "\ntar: not found", ":tar: not found", "command not found: tar",
+                 "tar: 未找到命令")),
     Row("install-path-refused",
         "CANN's installer refuses the folder: owner or mode of it or of a parent",
         "namei -l /usr/local/Ascend  # chown root:root, chmod 0755 on each",
@@ -248,48 +274,63 @@ TABLE = (
     Row("torch-npu-mismatch",  # Ascend/pytorch#35, #37
         "torch and torch-npu are not of one pair",
         REPAIR + "  # torch-npu X.Y.Z.postN goes with torch X.Y.Z alone",
-        phrases=("libtorch_npu.so: undefined symbol", "torch_npu/ .. undefined symbol",
-                 "no attribute get_npu_backend", "undefined symbol: _ZN7c10_npu", "undefined symbol: _ZN5torch",
-                 "undefined symbol: _ZN3c10")),
+        phrases=("no attribute get_npu_backend",),
+        symbols=("c10::", "torch::", "at::", "caffe2::", "c10d::", "c10_npu::", "at_npu::", "torch_npu::", "THP*")),
     Row("stub-libraries-first",  # [acl]
         "a stub library stands before the real one on LD_LIBRARY_PATH",
         "echo $LD_LIBRARY_PATH | tr : '\\n' | grep -nE 'stub|devlib'  # put it last, or leave it out",
-        phrases=("undefined symbol: aclprofSetConfig",),
+        symbols=("aclprofSetConfig",),
         codes=("100039",)),
+    Row("nnal-mismatch",  # vllm-ascend#117
+        "CANN's acceleration library (nnal, ATB) is another version than the program was built for, or not sourced",
+        "source /usr/local/Ascend/nnal/atb/set_env.sh  # nnal of CANN's own version",
+        symbols=("atb::", "Mki::", "AsdOps::", "AsdSip::", "asdBlas*")),
+    Row("cann-mismatch",  # triton-ascend#328
+        "CANN's libraries are another version than the program was built for, or another CANN's stand first",
+        "/usr/local/bin/ascend-env COMMAND  # still so: CANN and torch-npu of one release; echo $LD_LIBRARY_PATH",
+        symbols=("Msprof*", "acl*", "ge::", "gert::", "GE*", "Hccl*", "hccl::", "Hcom*", "hcom::", "rt[A-Z]*", "op::",
+                 "domi::", "optiling::", "platform_ascendc::", "fe::", "cce::", "Adx::", "Adx*", "Adump*", "Dlog*",
+                 "dlog*", "error_message::", "ErrorManager::")),
     Row("library-versions-mixed",
-        "a library does not fit the program: driver, CANN or Python package of different versions",
-        "ldd PROGRAM; echo $LD_LIBRARY_PATH | tr : '\\n'  # one driver, one CANN; in a container, the host's "
-        "driver",
-        phrases=("undefined symbol", "symbol lookup error"),
-        unless=("aclprofSetConfig", "torch_npu", "_ZN7c10_npu", "_ZN5torch", "_ZN3c10")),
+        "a library of the driver is another version than the program was built for",
+        "cat /usr/local/Ascend/driver/version.info; echo $LD_LIBRARY_PATH  # one driver; in a container, the host's",
+        symbols=("drv[A-Z]*", "hal[A-Z]*", "dcmi*", "dsmi*", "devdrv*", "devmm*")),
+    Row("python-mismatch",
+        "a library was built for another Python than the one that loads it",
+        "python3 --version; which -a python3  # " + REPAIR,
+        symbols=("Py[A-Z]*", "_Py*")),
     Row("static-tls-block",  # Ascend/pytorch#7
         "a library came too late for its thread storage (aarch64: libgomp)",
         "LD_PRELOAD=$(find / -name 'libgomp*.so*' -path '*torch*' 2>/dev/null | head -n 1) COMMAND",
         phrases=("in static TLS block",)),
     Row("c-library-too-old",
-        "the operating system's C or C++ library is older than the program needs",
-        "ldd --version; strings /usr/lib*/*/libstdc++.so.6 | grep GLIBCXX | tail -n 1  # a newer operating "
-        "system",
-        phrases=("version GLIBC_ .. not found", "version GLIBCXX_ .. not found", "version CXXABI_ .. not found")),
+        "the operating system's C library is older than the program needs",
+        "ldd --version  # a newer operating system",
+        phrases=("version GLIBC_ .. not found",)),
+    Row("c-library-too-old",
+        "the C++ library that is found first is older than the program needs",
+        "strings {path} | grep GLIBCXX | tail -n 1; echo $LD_LIBRARY_PATH  # conda's before the system's? else a "
+        "newer system",
+        phrases=("version GLIBCXX_ .. not found", "version CXXABI_ .. not found")),
     Row("torch-cpu-build-missing",  # lmdeploy#2745
         "pip looks for torch +cpu, which is in PyTorch's own index alone (x86_64)",
         "ansible-playbook playbooks/depot.yml  # or pip --extra-index-url of PyTorch's CPU builds",
         phrases=("no version of torch== .. +cpu", "No matching distribution found for torch== .. +cpu",
                  "satisfies the requirement torch== .. +cpu", "torch== .. +cpu .. conflict")),
     Row("no-wheel-for-this-python",  # Ascend/pytorch#18
-        "there is no wheel for this Python version or machine",
-        "python3 --version; uname -m  # torch-npu 2.1.0.post3 wants Python 3.8 to 3.10",
+        "the index has no wheel for this Python version and machine, or was not reached",
+        "python3 --version; uname -m; pip config list  # torch-npu 2.1.0.post3 wants Python 3.8 to 3.10",
         phrases=("No matching distribution found for torch", "satisfies the requirement torch",
                  "is not a supported wheel on this platform"),
         unless=("+cpu",)),
     Row("wheel-not-as-locked",  # pip, uv
         "a downloaded file is not the one that the lock names",
         "ansible-playbook playbooks/depot.yml  # then again",
-        phrases=("DO NOT MATCH THE HASHES", "Hash mismatch for", "hash mismatch")),
+        phrases=("DO NOT MATCH THE HASHES", "Hash mismatch for")),
     Row("version-check-refused",
         "LLaMA-Factory or transformers refuses the version of a distribution",
         REPAIR + "  # it restores the lock",
-        phrases=("required for a normal functioning of this module", "To fix: run")),
+        phrases=("required for a normal functioning of this module", "To fix: run pip install")),
     Row("llamafactory-files-missing",
         "old tags of LLaMA-Factory hold no JSON files: dataset_info.json, ds_z*_config.json",
         "give dataset_dir and deepspeed paths of your own files",
@@ -298,7 +339,8 @@ TABLE = (
     Row("deepspeed-build-failed",  # DeepSpeed#7061
         "DeepSpeed cannot build its CPU optimiser: compiler, ninja, libaio or CANN's variables are missing",
         "apt install g++ ninja-build libaio1 libaio-dev; /usr/local/bin/ascend-env COMMAND  # or train without offload",
-        phrases=("ds_opt_adam", "Ninja is required to load", "Error building extension", "async_io .. not",
+        phrases=("ds_opt_adam", "Ninja is required to load", "Error building extension cpu_",
+                 "Error building extension async_io", "Error building extension fused_", "async_io .. not",
                  "async_io requires"),
         libraries=("libaio*",),
         modules=("ninja",)),
@@ -315,8 +357,9 @@ TABLE = (
         "CANN's libraries are not found: set_env.sh was not sourced, or the toolkit is damaged",
         "/usr/local/bin/ascend-env COMMAND; still so: " + REPAIR + "  # it repairs the toolkit",
         phrases=("Please run source set_env.sh",),
-        libraries=("libhccl*", "libhcom*", "libascend*", "libacl*", "libge_*", "libgraph*", "libruntime*",
-                   "libregister*", "libplatform*", "liberror_manager*", "libopapi*", "libnnopbase*",
+        libraries=("libhccl*", "libhcom*", "libascend*", "libacl_*", "libaclnn*", "libge_*", "libgraph.so",
+                   "libgraph_*", "libruntime*", "libregister.so", "libplatform.so", "liberror_manager*",
+                   "libopapi*", "libnnopbase*",
                    "libprofapi*", "libmsprof*", "libunified_dlog*", "libalog*", "libtiling*", "libte_fusion*",
                    "libmetadef*", "libexe_graph*", "liblowering*", "libaicpu*", "libcce*", "libop_*",
                    "libopt_feature*", "libcust_opapi*")),
@@ -342,12 +385,15 @@ TABLE = (
         "cat /usr/local/Ascend/driver/version.info  # install the driver that the release names, reboot",
         phrases=("driver version capability is insufficient", "driver version capacity is insufficient",
                  "driver version is too low", "driver version .. not match", "Check version does not matched"),
-        codes=("207019", "EE1015")),
+        codes=("207019", "EE1015"),
+        unless=("nvidia", "cuda", "nvml")),
     Row("kernels-missing",  # LLaMA-Factory#3796
         "the operators' binaries are missing: no kernels package, one for another chip, or of another version",
         REPAIR + "  # kernels of this chip (910b), of the toolkit's version",
         phrases=("does not has any binary", "does not have any binary", "Parse dynamic kernel config fail",
-                 "binary_info_config.json", "Cannot find bin of op", "Cannot find binary for op",
+                 "binary_info_config.json .. fail", "binary_info_config.json .. not",
+                 "binary_info_config.json .. No such", "No such .. binary_info_config.json",
+                 "fail .. binary_info_config.json", "Cannot find bin of op", "Cannot find binary for op",
                  "opp_kernels is not installed", "No supported Ops kernel", "opp_kernel is not installed"),
         codes=("EZ3002", "EZ3003", "EZ0501", "EZ9010", "E22001", "100024", "100029", "561003")),
     Row("operator-not-compiled",  # [err]
@@ -360,7 +406,8 @@ TABLE = (
         "ASCEND_RT_VISIBLE_DEVICES names a card that is not there",
         "echo $ASCEND_RT_VISIBLE_DEVICES; ls /dev/davinci*  # unset it, or numbers from 0 of the cards seen "
         "here",
-        phrases=("set ASCEND_RT_VISIBLE_DEVICES", "Set visible device failed",
+        phrases=("set ASCEND_RT_VISIBLE_DEVICES .. error", "set ASCEND_RT_VISIBLE_DEVICES .. invalid",
+                 "Set visible device failed",
                  "environment variable ASCEND_RT_VISIBLE_DEVICES is invalid"),
         codes=("EE2002",)),
     Row("device-number-invalid",  # [acl] [err]
@@ -532,7 +579,7 @@ TABLE = (
         "lsmod | grep drv_; ls -l /dev/davinci_manager; " + KERNEL_LOG + "  # reinstall the driver, reboot",
         phrases=("DrvMngGetConsoleLogLevel failed", "dcmi .. fail", "dcmi .. error", "dcmi .. not found",
                  "dcmi .. not exist", "davinci_manager .. No such file", "driver package maybe not installed",
-                 "driver is not installed", "driver not installed"),
+                 "NPU driver is not installed", "NPU driver not installed", "Ascend driver is not installed"),
         fallback=True),
     Row("driver-error",  # [acl]
         "the driver reports an internal error",
@@ -549,7 +596,7 @@ TABLE = (
     Row("argument-refused",  # [acl] [err] [pta]
         "CANN refuses a value that the program gave it",
         "read the line's Reason; " + PLOG,
-        phrases=("The argument is invalid",),
+        phrases=("Error]: The argument is invalid",),
         codes=("1000*", "1070*", "1450*", "1480*", "1610*", "3610*", "E10*", "EE10*", "EH00*", "EL003", "EL0003",
                "EK00*", "ERR??001", "ERR??002", "ERR??003", "ERR??004"),
         fallback=True),
@@ -566,14 +613,56 @@ TABLE = (
                "E6*", "E7*", "E8*", "E9*", "EL*", "EZ*", "EE*", "EM*", "EB*", "EF*", "EG*", "EP*", "0x7*"),
         fallback=True),
     Row("system-library-missing",
-        "a shared library is not found",
-        "ldd PROGRAM | grep 'not found'  # install the distribution's package that has it",
+        "a shared library is not found that is none of the driver's, CANN's or torch's",
+        "ldd PROGRAM | grep 'not found'  # install the distribution's package that has it, or set LD_LIBRARY_PATH",
         libraries=("lib*",),
         fallback=True),
     Row("python-module-missing",
-        "a Python distribution is missing in this environment",
-        REPAIR + "  # it restores the lock",
+        "the Python that runs has no such module: it is another Python, or the module was lost, or never in the lock",
+        "ansible-playbook playbooks/drift.yml --limit NODE  # does the environment lack it? then " + REPAIR,
         modules=("*",),
+        fallback=True),
+    Row("symbol-undefined",
+        "a library lacks a function that is called; which library should have it is not known",
+        "c++filt {symbol}; ldd PROGRAM; echo $LD_LIBRARY_PATH  # libraries of different versions",
+        phrases=("undefined symbol", "symbol lookup error"),
+        fallback=True),
+    Row("program-missing",
+        "a program is not installed, or not on this session's PATH; the line names it",
+        "command -v {program}; echo $PATH  # install the distribution's package that has it",
+        phrases=("command not found", "sh: .. : not found", "未找到命令"),
+        fallback=True),
+    Row("permission-denied",  # ssh's refusal is another matter
+        "this account may not do what the line says; it is not known to have to do with the cards",
+        "id; namei -l {path}; findmnt -T {path}  # owner, mode, noexec?",
+        phrases=("Permission denied", "Operation not permitted", "You have no permission", "only root user",
+                 "权限不够"),
+        unless=("publickey", "gssapi", "(password", ",password"),
+        fallback=True),
+    Row("package-not-unpacked",  # makeself
+        "a package could not unpack itself: no tar or gzip, too little room, or it is damaged",
+        "command -v tar gzip; df -h /var/tmp; sh PACKAGE.run --check",
+        phrases=("Extraction failed", "Decompressin failed"),
+        fallback=True),
+    Row("kernel-module-refused",  # modprobe(8)
+        "the kernel does not take a module; the line names it",
+        "uname -r; dmesg | tail",
+        phrases=("could not insert module", "modprobe: FATAL", "Unknown symbol in module",
+                 "disagrees about version of symbol", "Key was rejected by service", "Invalid module format"),
+        fallback=True),
+    Row("process-killed",
+        "the process was killed (signal 9): by the kernel for want of memory, by a scheduler or by a person",
+        "dmesg | grep -i 'killed process' | tail; free -g  # nothing there: who stopped the job?",
+        phrases=("SIGKILL", "exitcode: -9 (", "\nKilled\n"),
+        fallback=True),
+    Row("program-crashed",
+        "a program crashed; why is not known",
+        "dmesg | tail; PYTHONFAULTHANDLER=1 COMMAND  # which program, and in which library?",
+        phrases=("segmentation fault", "core dumped", "dumped core", "exit code 139", "exit status 139",
+                 "bus error", "illegal instruction", "stack smashing detected", "double free or corruption",
+                 "free(): invalid", "munmap_chunk(): invalid", "malloc(): ", "terminate called after", "SIGSEGV",
+                 "SIGABRT", "SIGBUS", "fatal python error", "段错误", "\nAborted\n"),
+        unless=("PCIe Bus Error", "shared memory", "/dev/shm"),
         fallback=True),
     Row("torch-npu-error",  # [pta]
         "torch-npu passes on an error of CANN or HCCL; its cause is further up",

@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 from itertools import islice
 from typing import Any, Dict, Iterable, Iterator, List, Optional, Set, Tuple
 
+from ansible.module_utils.ascend.npu.symptom_names import missing_symbols, with_names
 from ansible.module_utils.ascend.npu.symptom_table import TABLE, Row
 
 MOST_EVIDENCE = 200  # characters of a line that are quoted
@@ -61,7 +62,8 @@ def _symptoms(said: _Said, found: Dict[str, Tuple[Row, Place]]) -> Tuple[Symptom
     symptoms: List[Symptom] = []
     for (row, place), codes in zip(found.values(), own):
         shown = codes if symptoms else codes + others
-        symptoms.append(Symptom(row.name, row.what, row.remedy, said.evidence(place), shown[:MOST_CODES]))
+        remedy = with_names(row.remedy, said.lines[place[0]], place[1])
+        symptoms.append(Symptom(row.name, row.what, remedy, said.evidence(place), shown[:MOST_CODES]))
     return tuple(symptoms)
 
 
@@ -81,9 +83,11 @@ class _Said:
             (_CODES, self.codes),
             (_LIBRARIES, _firsts(_missing_libraries(lower, self._folded))),
             (_MODULES, _firsts((match.group(1).rstrip("."), match.start()) for match in _MODULE.finditer(lower))),
+            (_SYMBOLS, _firsts(missing_symbols(plain))),
         ):
             for name, start in seen.items():
-                for row in index.rows(name):
+                # A symbol belongs to one library, which is the first row's.
+                for row in index.rows(name)[: 1 if index is _SYMBOLS else None]:
                     self._signs.setdefault(row, []).append(start)
 
     def places(self, row: int) -> List[Place]:
@@ -201,7 +205,7 @@ class _Index:
         for number, patterns in enumerate(patterns_of_rows):
             for pattern in patterns:
                 if "*" in pattern or "?" in pattern:
-                    self._open.append((re.split(r"[*?]", pattern)[0], pattern, number))
+                    self._open.append((re.split(r"[*?[]", pattern)[0], pattern, number))
                 else:
                     self._exact.setdefault(pattern, []).append(number)
 
@@ -218,6 +222,7 @@ class _Index:
 _CODES = _Index(row.codes for row in TABLE)
 _LIBRARIES = _Index(row.libraries for row in TABLE)
 _MODULES = _Index(row.modules for row in TABLE)
+_SYMBOLS = _Index(row.symbols for row in TABLE)
 
 
 # Words of many phrases, the rarer first: where the text lacks one, it has none of the phrases with it either.
@@ -262,7 +267,13 @@ _FAMILIES = re.compile(
     r"-[89](?:0[0-9]{2}|25[56])|[125]0(?:00[0-4]|7[0-9]{2})[0-9]|30000[0-9]|[1-5](?:45|48|61)[0-9]{3}"
 )
 _ROUND = re.compile(r"[1235]00[0-9]{3}|[1-5](?:45|48|61)[0-9]{3}")  # too usual as numbers to count behind "failed:"
-_DRIVER = re.compile(r"drv ?ret ?(?:code)? ?[:=] ?(-?[0-9]{1,5})\b")
+# The driver's codes (drvError_t), as its callers print them; CANN's adx_dsmi.cpp: "Get physical device number failed,
+# err: 87".
+_DRIVER = re.compile(
+    r"(?:drv ?(?:ret|err|error) ?(?:code)?"
+    r"|(?:\b(?:drv|hal)[a-z]{3,40}|physical device (?:num(?:ber)?|count|ids?))[^\n]{0,20} fail(?:ed)?[ ,.:;!]{1,3}"
+    r"(?:ret|error|err|errno|result)(?: ?code)?) ?[:=] ?(-?[0-9]{1,5})\b"
+)
 _INNER = re.compile(r"ret ?code ?[:=] ?(0x[0-9a-f]{5,8})\b")
 _NAMED = re.compile(
     r"[Ee](?<![A-Za-z0-9_].)(?:(?:[A-Za-z][0-9OIl]{3,4}|[1-9][0-9OIl]{4})|[Rr]{2}[0-9]{5})(?![0-9A-Za-z_])"
@@ -333,7 +344,9 @@ _LIBRARY = re.compile(r"lib[a-z0-9_+-]{1,60}\.so")
 _MISSING = ("cannot open", "can not open", "error while loading shared libraries", "not found", "No such file",
             "failed to load", "could not load", "cannot load library")  # fmt: skip
 _MISSING_FOLDED = tuple(_folded(words) for words in _MISSING)
-_LACKS_A_FUNCTION = _folded("not in lib")  # "aclnnX not in libopapi.so, or libopapi.so not found": it is there, but old
+# "aclnnX not in libopapi.so, or libopapi.so not found": it is there, but old. ld.so says "cannot be preloaded ...:
+# ignored" on stderr of every program.
+_NOT_MISSING = (_folded("not in lib"), _folded("cannot be preloaded"))
 
 
 def _missing_libraries(lower: str, folded: str) -> Iterator[Tuple[str, int]]:
@@ -346,6 +359,7 @@ def _missing_libraries(lower: str, folded: str) -> Iterator[Tuple[str, int]]:
             begin = lower.rfind("\n", 0, found.start()) + 1
             end = lower.find("\n", begin)
             line = _folded(lower[begin:end])
-            missing = any(words in line for words in _MISSING_FOLDED) and _LACKS_A_FUNCTION not in line
+            missing = any(words in line for words in _MISSING_FOLDED)
+            missing = missing and not any(words in line for words in _NOT_MISSING)
         if missing:
             yield found.group(), found.start()
