@@ -134,6 +134,7 @@ notes:
 
 from typing import Any, Dict
 
+from ansible.module_utils.ascend import rights
 from ansible.module_utils.ascend.change import held
 from ansible.module_utils.ascend.command import query
 from ansible.module_utils.ascend.errors import REPORTED, AscendError, failure
@@ -159,6 +160,7 @@ ARGUMENT_SPEC = {
 
 
 def main() -> None:
+    rights.begin()
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     options = module.params
     places = Places(**{name: options[name] for name in Places.__dataclass_fields__})

@@ -123,6 +123,7 @@ package:
 
 from typing import Any, Dict, Optional
 
+from ansible.module_utils.ascend import rights
 from ansible.module_utils.ascend.cann import cann_install
 from ansible.module_utils.ascend.change import held
 from ansible.module_utils.ascend.depot_file import DepotFile, is_cached, take
@@ -156,6 +157,7 @@ ASKED = {"present": "complete", "absent": "absent", "cached": "in the cache", "r
 
 
 def main() -> None:
+    rights.begin()
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, required_if=REQUIRED_IF, supports_check_mode=True)
     options = module.params
     package = cann_install.Package(

@@ -28,6 +28,10 @@ options:
     description: The depot.
     type: path
     required: true
+  served:
+    description: Whether a web server gives it to the nodes. Refuses a folder above the depot that others cannot enter.
+    type: bool
+    default: false
   release:
     description: The folder of the release.
     type: path
@@ -96,6 +100,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from ansible.module_utils.ascend import rights
 from ansible.module_utils.ascend.errors import REPORTED
 from ansible.module_utils.ascend_control import depot_cann, depot_python, depot_source, depot_wheels
 from ansible.module_utils.ascend_control.depot_index import Index
@@ -106,6 +111,7 @@ from ansible.module_utils.basic import AnsibleModule
 ARGUMENT_SPEC = {
     "part": {"type": "str", "choices": ["cann", "python", "source", "uv", "wheels"], "required": True},
     "folder": {"type": "path", "required": True},
+    "served": {"type": "bool", "default": False},
     "release": {"type": "path", "required": True},
     "architecture": {"type": "str", "choices": ["aarch64", "x86_64"]},
     "lock": {"type": "str"},
@@ -127,6 +133,7 @@ REQUIRED_IF = [
 
 
 def main() -> None:
+    rights.begin()
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, required_if=REQUIRED_IF, supports_check_mode=True)
     options = module.params
     try:
@@ -143,8 +150,19 @@ def main() -> None:
 def fill(options: dict[str, Any], check: bool) -> tuple[list[str], list[str]]:
     """Fill one part, one run at a time; return (what was taken, warnings)."""
     folder = Path(options["folder"])
+    if options["served"]:
+        rights.hold_way(str(folder), "the web server, which runs as another user,")
     with nullcontext() if check else alone(folder):
-        return fill_part(options, folder, check)
+        taken, warnings = fill_part(options, folder, check)
+        return taken + open_to_all(folder, check), warnings
+
+
+def open_to_all(folder: Path, check: bool) -> list[str]:
+    """Let others, as whom a web server runs, read what an earlier run or a copy left closed; return what that is."""
+    found = list(rights.closed_below(str(folder)))
+    if not check:
+        rights.open_to_all(found)
+    return [f"rights for others: {rights.listed(found)}"] if found else []
 
 
 @contextmanager

@@ -134,6 +134,7 @@ taken_by:
 import os
 from typing import Any, Dict
 
+from ansible.module_utils.ascend import rights
 from ansible.module_utils.ascend.cann import cann_layout, cann_packages
 from ansible.module_utils.ascend.change import held, origin, run_lock
 from ansible.module_utils.ascend.command import query
@@ -169,6 +170,7 @@ ARGUMENT_SPEC = {
 
 
 def main() -> None:
+    rights.begin()
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     options = module.params
     if "run" not in options["holder"]:

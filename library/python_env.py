@@ -130,6 +130,7 @@ kept:
 import os
 from typing import Any, Dict, List, Optional
 
+from ansible.module_utils.ascend import rights
 from ansible.module_utils.ascend.change import held
 from ansible.module_utils.ascend.depot_file import DepotFile
 from ansible.module_utils.ascend.errors import REPORTED, AscendError, failure
@@ -164,6 +165,7 @@ REQUIRED_TOGETHER = [BUILD, ("source_url", "source_sha256", "source_size_bytes")
 
 
 def main() -> None:
+    rights.begin()
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, required_together=REQUIRED_TOGETHER, supports_check_mode=True)
     options = module.params
     try:

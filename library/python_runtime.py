@@ -75,6 +75,7 @@ path:
 
 import os
 
+from ansible.module_utils.ascend import rights
 from ansible.module_utils.ascend.change import held
 from ansible.module_utils.ascend.depot_file import DepotFile
 from ansible.module_utils.ascend.errors import REPORTED, failure
@@ -94,6 +95,7 @@ ARGUMENT_SPEC = {
 
 
 def main() -> None:
+    rights.begin()
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     options = module.params
     root, version = options["root"], options["version"]

@@ -9,7 +9,7 @@ import os
 from dataclasses import dataclass
 from typing import Any, Dict, List, Optional, Sequence
 
-from ansible.module_utils.ascend import files
+from ansible.module_utils.ascend import files, rights
 from ansible.module_utils.ascend.node import Finding, Node, bounded
 
 FAST_SUBSETS = ("system", "npu", "cann", "python")
@@ -126,7 +126,8 @@ def _add_pythons(facts: Facts, node: Node, places: Places, deep: bool) -> List[F
     env = os.path.join(places.ascend_root, "env")
     facts["environments"], found = python_tree.read_environments(node, env, deep)
     facts["ascend_env"] = {"path": ASCEND_ENV, "sha256": _sha256(node.path(ASCEND_ENV))}
-    return pythons.findings(facts["pythons"]) + found
+    facts["closed"] = rights.read(places.ascend_root, ASCEND_ENV, node.path)
+    return pythons.findings(facts["pythons"]) + found + rights.findings(facts["closed"])
 
 
 def _sha256(path: str) -> Optional[str]:

@@ -21,6 +21,7 @@ import json
 import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
 BLOCK = 1024 * 1024
@@ -33,19 +34,20 @@ DECIDING_FILES = 500
 MOST_TOUCHED = 200
 MOST_TOUCHED_BYTES = 256 * 1024 * 1024
 # Rights that an installer gave and that somebody took away; wider rights and another write bit stop no program.
-READ_AND_EXECUTE = 0o555
+OF_OWNER, OF_OTHERS = 0o500, 0o055
 MOST_EXTRA = 50
 LITTLE_BYTES = 16 * 1024 * 1024  # are read sooner than threads have begun
 
 # Kinds of a difference.
-LOST, ALTERED, BEGUN, UNREADABLE, EXTRA, UNREAD = "lost", "altered", "begun", "unreadable", "extra", "unread"
+LOST, ALTERED, BEGUN, UNREADABLE = "lost", "altered", "begun", "unreadable"
+CLOSED, EXTRA, UNREAD = "closed", "extra", "unread"
 
 
 class Difference(NamedTuple):
     """One thing that differs, in words.
 
     ``lost``: not there; ``altered``: there, and not what was installed; ``begun``: not known, the installation was not
-    seen to end; ``unreadable``: not known, it cannot be read.
+    seen to end; ``unreadable``: not known, it cannot be read; ``closed``: as it was, and others cannot use it.
     ``extra`` (deep form alone) and ``unread`` (fast form alone: too many files have a new time) accuse nothing.
     ``path`` is the file, relative to the root, where one is meant.
     """
@@ -67,6 +69,31 @@ def begin(root: str, path: str) -> None:
     _write(path, json.dumps(body))
 
 
+def record_files(root: str, digests: Dict[str, str], folders: Iterable[str], path: str) -> None:
+    """Write to ``path`` these files below ``root`` (path -> sha256, "" where it is to be read) that are regular ones.
+
+    Of ``folders`` only the rights are looked at. Written atomically. Raises OSError where a file cannot be read.
+    """
+    table: Dict[str, List[List[Any]]] = {folder: [[], [], [], []] for folder in sorted(folders)}
+    summed: Dict[str, str] = {}
+    for relative, digest in digests.items():
+        with suppress(FileNotFoundError, NotADirectoryError):
+            status = os.lstat(os.path.join(root, relative))
+            if stat.S_ISREG(status.st_mode):
+                _enter(table, relative, status)
+                summed[relative] = digest or _sha256(os.path.join(root, relative))
+    names = [os.path.join(folder, name) for folder, columns in table.items() for name in columns[0]]
+    body = {"root": root, "tops": [], "without": [], "folders": table, "links": {}}
+    _write(path, json.dumps(dict(body, sha256="".join(summed[name] for name in names)), separators=(",", ":")))
+
+
+def _enter(table: Dict[str, List[List[Any]]], relative: str, status: os.stat_result) -> None:
+    folder, name = os.path.split(relative)
+    row = (name, status.st_size, status.st_mtime_ns, stat.S_IMODE(status.st_mode))
+    for column, value in zip(table.setdefault(folder, [[], [], [], []]), row):
+        column.append(value)
+
+
 def record(root: str, tops: Iterable[str], path: str, without: Iterable[str] = (), place: str = "") -> int:
     """Write to ``path`` every file and link below ``root``/<each of tops>; return how many. Written atomically.
 
@@ -83,10 +110,7 @@ def record(root: str, tops: Iterable[str], path: str, without: Iterable[str] = (
         if stat.S_ISLNK(status.st_mode):
             links[relative] = os.readlink(full)
         elif stat.S_ISREG(status.st_mode):
-            folder, name = os.path.split(relative)
-            row = (name, status.st_size, status.st_mtime_ns, stat.S_IMODE(status.st_mode))
-            for column, value in zip(folders.setdefault(folder, [[], [], [], []]), row):
-                column.append(value)
+            _enter(folders, relative, status)
     for folder, columns in folders.items():
         paths += [os.path.join(root, folder, name) for name in columns[0]]
     with ThreadPoolExecutor(THREADS) as pool:
@@ -149,22 +173,45 @@ def _verify(root: str, manifest: Dict[str, Any], deep: bool) -> List[Difference]
                 found.append(_gone(os.path.join(folder, name), error))
                 continue
             have = status.st_mode
-            if status.st_size != size or not is_file(have) or mode & ~have & READ_AND_EXECUTE:
+            if status.st_size != size or not is_file(have) or mode & ~have & OF_OWNER:
                 found.append(_changed(os.path.join(folder, name), status, size, mode))
-            elif deep or status.st_mtime_ns != mtime_ns:
+                continue
+            if mode & ~have & OF_OTHERS:
+                found.append(_closed(os.path.join(folder, name), have))
+            if deep or status.st_mtime_ns != mtime_ns:
                 file = _File(os.path.join(folder, name), size, digests[at : at + 64])
                 (to_read if deep else touched).append(file)
             elif size <= DECIDING_BYTES and name.endswith(DECIDING) and deciding < DECIDING_FILES:
                 deciding += 1
                 to_read.append(_File(os.path.join(folder, name), size, digests[at : at + 64]))
     readable, unread = _bounded(touched)
-    found += _verify_links(root, manifest["links"])
+    found += _verify_links(root, manifest["links"]) + _closed_folders(root, manifest["folders"])
     found += _contents(root, to_read + readable)
     found.sort(key=lambda difference: difference.words)
     if unread:
         words = "%d files have another time than at the installation and were not read" % len(unread)
         found.append(Difference(UNREAD, words))
     return found + (_extra(root, manifest) if deep else [])
+
+
+def _closed_folders(root: str, folders: Iterable[str]) -> List[Difference]:
+    """Return the folders with files, and those above them below ``root``, that others cannot enter."""
+    every = set()
+    for folder in folders:
+        while folder and folder not in every:
+            every.add(folder)
+            folder = os.path.dirname(folder)
+    found = []
+    for folder in sorted(every):
+        with suppress(OSError):  # of one that is lost, the files are told
+            mode = os.stat(os.path.join(root, folder)).st_mode
+            if stat.S_ISDIR(mode) and OF_OTHERS & ~mode:
+                found.append(_closed(folder, mode))
+    return found
+
+
+def _closed(relative: str, mode: int) -> Difference:
+    return Difference(CLOSED, "%s (%04o)" % (_shown(relative), stat.S_IMODE(mode)), relative)
 
 
 def _bounded(touched: List[_File]) -> Tuple[List[_File], List[_File]]:

@@ -7,6 +7,7 @@ import os
 import platform
 import re
 import shutil
+import stat
 import subprocess
 import sys
 import tarfile
@@ -14,6 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from ansible.module_utils.ascend import rights
 from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend_control.depot_index import Index, place, python_of
 
@@ -157,14 +159,16 @@ def _pack(index: Index, home: Path, version: str, architecture: str, plain: bool
         if not plain:
             home = _relocatable(home, Path(folder) / "python", ".".join(version.split(".")[:2]))
         with tarfile.open(partial, "w:gz", compresslevel=6) as archive:
-            archive.add(home, arcname="python", filter=_plain_owner)
+            archive.add(home, arcname="python", filter=_for_all)
     partial.replace(index.folder / relative)
     return version, relative
 
 
-def _plain_owner(member: tarfile.TarInfo) -> tarfile.TarInfo:
+def _for_all(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Root's, and for everybody to read: the interpreter here may have been installed for one user."""
     member.uid = member.gid = 0
     member.uname = member.gname = "root"
+    member.mode |= rights.lacks(member.mode | (stat.S_IFDIR if member.isdir() else stat.S_IFREG))
     return member
 
 

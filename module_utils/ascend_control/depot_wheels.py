@@ -111,6 +111,7 @@ def _build(index: Index, wheels: Path, incoming: Path | None) -> None:
             options = ["--use-pep517", "--no-deps", "--no-cache-dir", "--wheel-dir", folder]
             _pip(["wheel", *options, *own, str(archive)])
             (wheel,) = Path(folder).glob("*.whl")
+            wheel.chmod(0o644)  # pip makes it in a folder for itself
             wheel.replace(wheels / wheel.name)
             index.enter(str((wheels / wheel.name).relative_to(index.folder)))
             built.add(wheel.name)

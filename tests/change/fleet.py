@@ -106,6 +106,7 @@ class Fleet:
         common = {
             "ascend_depot_dir": str(self.cache / "depot"),
             "ascend_depot_url": "http://depot",
+            "depot_served_by_others": False,  # a container mounts it
             "ascend_locks": {"x86_64": str(self.cache / "standin" / "lock-{{ ascend_release }}.txt")},
             "cann_accept_eula": True,
             "ascend_release": release,

@@ -67,6 +67,7 @@ def bare() -> dict[str, Any]:
         "pythons": {},
         "environments": {"current": None, "all": {}},
         "ascend_env": {"sha256": None},
+        "closed": [],
     }
 
 

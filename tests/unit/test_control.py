@@ -322,7 +322,7 @@ def test_of_two_runs_one_fills_the_depot_at_a_time(tmp_path: Path, monkeypatch: 
         return [], []
 
     monkeypatch.setattr(depot_module, "fill_part", fill_part)
-    assert depot_module.fill({"folder": str(folder)}, check=False) == ([], [])
+    assert depot_module.fill({"folder": str(folder), "served": False}, check=False) == ([], [])
     assert (seen, taken()) == ([True], False)
-    depot_module.fill({"folder": str(tmp_path / "unmade")}, check=True)
+    depot_module.fill({"folder": str(tmp_path / "unmade"), "served": False}, check=True)
     assert not (tmp_path / "unmade").exists()

@@ -67,7 +67,7 @@ def test_an_empty_machine_is_described_and_not_refused(tmp_path: Path) -> None:
     found = facts.collect(node(tmp_path, names=()), PLACES, ["all"], 5)
     assert set(found) == {
         "schema", "findings", "system", "npu", "driver", "network", "cann", "pythons", "system_pythons", "environments",
-        "ascend_env", "changes",
+        "ascend_env", "changes", "closed",
     }  # fmt: skip
     assert found["changes"] == {"running": None, "last": None}
     assert found["cann"]["versions"] == {}
@@ -101,7 +101,7 @@ def test_what_is_changed_and_what_was(tmp_path: Path) -> None:
         ("network", {"npu", "driver", "network"}),
         ("links", {"npu", "driver", "network"}),
         ("cann", {"cann"}),
-        ("python", {"pythons", "system_pythons", "environments", "ascend_env"}),
+        ("python", {"pythons", "system_pythons", "environments", "ascend_env", "closed"}),
     ],
 )
 def test_a_subset_asks_for_nothing_else(tmp_path: Path, subset: str, keys: set[str]) -> None:

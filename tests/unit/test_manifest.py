@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.ascend import manifest
-from ansible.module_utils.ascend.manifest import ALTERED, EXTRA, LOST, UNREAD, UNREADABLE
+from ansible.module_utils.ascend.manifest import ALTERED, CLOSED, EXTRA, LOST, UNREAD, UNREADABLE
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -78,7 +78,11 @@ Change = Callable[[Path], Any]
         (lambda root: write(root, "opp/empty", "x"), (ALTERED, "opp/empty has 1 bytes, not 0")),
         (lambda root: write(root, "single", "A FILE AT THE TOP"), (ALTERED, "single has another content")),
         (lambda root: (root / "toolkit/run").chmod(0o644), (ALTERED, "toolkit/run has mode 0644, not 0755")),
-        (lambda root: (root / "opp/op.so").chmod(0o640), (ALTERED, "opp/op.so has mode 0640, not 0644")),
+        (lambda root: (root / "opp/op.so").chmod(0o244), (ALTERED, "opp/op.so has mode 0244, not 0644")),
+        (lambda root: (root / "opp/op.so").chmod(0o640), (CLOSED, "opp/op.so (0640)")),
+        (lambda root: (root / "toolkit/run").chmod(0o744), (CLOSED, "toolkit/run (0744)")),
+        (lambda root: (root / "opp/deep").chmod(0o750), (CLOSED, "opp/deep (0750)")),
+        (lambda root: (root / "toolkit").chmod(0o711), (CLOSED, "toolkit (0711)")),
         (lambda root: (root / "link").unlink(), (LOST, "missing link")),
         (lambda root: swap(root / "link", "elsewhere"), (ALTERED, "link leads to elsewhere, not opp/op.so")),
         (lambda root: swap(root / "opp/op.so", "x"), (ALTERED, "opp/op.so is no regular file any more")),

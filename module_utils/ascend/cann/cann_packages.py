@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
-from ansible.module_utils.ascend import files, manifest
+from ansible.module_utils.ascend import files, manifest, rights
 from ansible.module_utils.ascend.cann import cann_files
 from ansible.module_utils.ascend.cann.cann_layout import (
     COMPONENTS,
@@ -30,12 +30,13 @@ CANN_COMPONENTS = ("runtime", "hccl")  # those of them that 8.5 and later still 
 HALF, VERSION, KERNELS_VERSION, SET_ENV, ARCHITECTURE, UNREADABLE, LATEST = (
     "half-installed", "version-mismatch", "kernels-version", "set-env-missing", "architecture", "unreadable", "latest",
 )  # fmt: skip
-ALTERED, EXTRA, UNREAD = "altered", "extra", "unread"
+ALTERED, CLOSED, EXTRA, UNREAD = "altered", "closed", "extra", "unread"
 _OF_MANIFEST = {
     manifest.LOST: ALTERED,
     manifest.ALTERED: ALTERED,
     manifest.BEGUN: HALF,
     manifest.UNREADABLE: UNREADABLE,
+    manifest.CLOSED: CLOSED,
     manifest.EXTRA: EXTRA,
     manifest.UNREAD: UNREAD,
 }
@@ -85,8 +86,23 @@ def toolkit_problems(tree: Tree, version: str, deep: bool) -> Optional[List[Prob
         numbers[component] = info.version
     if not tree.is_later(version):
         problems += file_problems(tree, version, tree.top_set_env, LATEST)
-    problems += _latest_problems(tree, version, numbers)
+    problems += _latest_problems(tree, version, numbers) + _closed(tree, version, _toolkit_deciding(tree, version))
     return problems + _manifest_problems(tree, version, "toolkit", deep, problems)
+
+
+def _toolkit_deciding(tree: Tree, version: str) -> List[str]:
+    """Return the folders and files without whose rights nobody but root trains."""
+    home, arch = tree.home(version), tree.arch(version)
+    paths = [os.path.dirname(home), home, arch, os.path.join(arch, "lib64"), tree.set_env(version)]
+    paths += [os.path.join(arch, "lib64", name) for name in LIBRARIES]
+    paths += [os.path.join(home, name) for name in (*COMPONENTS, "opp/built-in", "python", "python/site-packages")]
+    latest = [] if tree.is_later(version) else [tree.top_set_env, os.path.dirname(tree.version_cfg)]
+    return paths[1:] if os.path.dirname(home) == tree.root else paths + latest
+
+
+def _closed(tree: Tree, version: str, paths: List[str]) -> List[Problem]:
+    found = [(each, _short(tree, version, each.path)) for each in rights.closed(dict.fromkeys(paths))]
+    return [Problem(CLOSED, each._replace(path=name).words(), name) for each, name in found]
 
 
 def kernels_problems(tree: Tree, version: str, chip: str, deep: bool) -> Optional[List[Problem]]:
@@ -109,6 +125,7 @@ def kernels_problems(tree: Tree, version: str, chip: str, deep: bool) -> Optiona
     binaries = os.path.join(home, KERNEL, "ascend" + chip)
     if os.path.isdir(config) and not files.names(binaries):
         problems.append(_unread(_short(tree, version, binaries), "missing"))
+    problems += _closed(tree, version, [os.path.join(home, "opp_kernel"), binaries, *folders, *there])
     return problems + _manifest_problems(tree, version, "kernels-" + chip, deep, problems)
 
 
@@ -226,7 +243,7 @@ def _running_problems(tree: Tree, version: str, components: Tuple[str, ...], kin
 
 def _manifest_problems(tree: Tree, version: str, package: str, deep: bool, known: List[Problem]) -> List[Problem]:
     """Return what differs from the manifest, but for the files of which the ``known`` problems speak already."""
-    accused = {problem.path for problem in known if problem.path}
+    accused = {problem.path for problem in known if problem.path and problem.kind != CLOSED}
     folders = tuple(path + os.sep for path in accused)
     found = manifest.verify(manifest_path(tree.state_dir, package, version), deep, tree.home(version))
     return [
@@ -255,15 +272,17 @@ def _unread(name: str, problem: str, kind: str = HALF) -> Problem:
 
 
 def as_package(problems: Optional[List[Problem]]) -> Package:
-    """Return the package with these problems; None is an absent one."""
+    """Return the package with these problems; None is an absent one. ``closed`` is there where others cannot use it."""
     if problems is None:
         return {"state": "absent", "problems": [], "problem_count": 0}
-    accused = [problem for problem in problems if problem.kind not in (EXTRA, UNREAD)]
+    accused = [problem for problem in problems if problem.kind not in (CLOSED, EXTRA, UNREAD)]
     state = "half-installed" if accused else "complete"
     if accused and all(problem.kind == ALTERED for problem in accused):
         state = "altered"
     words = list(dict.fromkeys(problem.words for problem in accused))
-    return {"state": state, "problems": words[:SHOWN], "problem_count": len(words)}
+    closed = listed(list(dict.fromkeys(problem.words for problem in problems if problem.kind == CLOSED)))
+    package: Package = {"state": state, "problems": words[:SHOWN], "problem_count": len(words)}
+    return dict(package, closed=closed) if closed else package
 
 
 def _short(tree: Tree, version: str, path: str) -> str:

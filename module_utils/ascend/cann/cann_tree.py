@@ -6,12 +6,14 @@ from __future__ import annotations
 import os
 from typing import Any, Dict, List, Optional, Tuple
 
+from ansible.module_utils.ascend import rights
 from ansible.module_utils.ascend.cann import cann_files
 from ansible.module_utils.ascend.cann.cann_elsewhere import elsewhere_findings, read_elsewhere, read_record
 from ansible.module_utils.ascend.cann.cann_layout import INFO, SHOWN, Latest, Tree, listed
 from ansible.module_utils.ascend.cann.cann_packages import (
     ALTERED,
     ARCHITECTURE,
+    CLOSED,
     EXTRA,
     HALF,
     KERNELS_VERSION,
@@ -34,7 +36,8 @@ def read_cann(node: Node, cann_root: str, state_dir: str, deep: bool = False) ->
 
     ``versions`` maps a version to ``{"path", "layout": "ascend-toolkit" | "cann", "version", "inner_version", "arch",
     "toolkit": package, "kernels": {chip: package}}``; a package is ``{"state": "complete" | "half-installed" |
-    "altered" | "absent", "problems": [at most SHOWN], "problem_count"}``. ``elsewhere`` are other installations,
+    "altered" | "absent", "problems": [at most SHOWN], "problem_count"}``, with ``closed``, what others cannot use, in
+    words, where there is something. ``elsewhere`` are other installations,
     ``record`` is the path in RECORD. ``deep`` reads every file that a manifest names.
     """
     tree = Tree(node.path(cann_root), node.path(state_dir), node.root)
@@ -105,6 +108,7 @@ _FINDINGS = {
     ),
     UNREADABLE: ("cann-unreadable", "%s cannot be read in full", "readable files", _ROOT),
     ALTERED: ("cann-altered", "files of %s are lost or changed", "the files as they were installed", _REPAIR),
+    CLOSED: (rights.FINDING, "others cannot use %s", rights.WANTED, rights.REMEDY),
     EXTRA: ("cann-extra", "files were added to %s", "", "who put them there? rpm -qf FILE, ls -l FILE"),
     UNREAD: ("cann-unverified", "%s was not verified in full", "", "ask once with deep: true, which reads all files"),
 }

@@ -24,6 +24,7 @@ _WRITTEN = {
     "environment": ("env", "cache", "state"),
     "source": ("env", "cache", "state"),
     "ascend-env": ("program", "state"),
+    "rights": ("env", "state"),
     "current": ("env", "state"),
 }
 # From which places a step, or what it installs, starts programs: noexec forbids shared libraries there as well. The

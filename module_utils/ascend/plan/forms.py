@@ -29,6 +29,7 @@ STEPS = {
     "environment": "env",
     "source": "llamafactory",
     "ascend-env": "env",
+    "rights": "system",
     "current": "env",
 }
 # Findings of the facts that speak of cards; the others of their subsets speak of the driver.

@@ -9,6 +9,7 @@ import re
 import time
 from typing import List
 
+from ansible.module_utils.ascend import rights
 from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend.plan.disks import disks
 from ansible.module_utils.ascend.plan.forms import Facts, Refusal, Step, Wanted, refusal
@@ -27,6 +28,7 @@ def preconditions(found: Facts, wanted: Wanted, steps: List[Step]) -> List[Refus
         + _supply(wanted, steps)
         + _downgrade(found, wanted, steps)
         + _directories(found)
+        + _closed(found)
         + record_in_the_way(found, steps)
         + disks(found, wanted, steps)
         + _eula(wanted, steps)
@@ -126,6 +128,24 @@ def _directories(found: Facts) -> List[Refusal]:
             )
         )
     return refusals
+
+
+def _closed(found: Facts) -> List[Refusal]:
+    """A folder above ours that lets nobody but root pass: it is not ours to open."""
+    return [
+        refusal(
+            "system",
+            rights.FINDING,
+            "others cannot get through %s to what is installed" % each["path"],
+            "a folder that others can enter",
+            "mode %s" % each["mode"],
+            rights.way_remedy(each["path"]),
+            each["path"],
+            each["path"],
+        )
+        for each in found["closed"]
+        if not each["ours"]
+    ]
 
 
 def record_in_the_way(found: Facts, steps: List[Step]) -> List[Refusal]:

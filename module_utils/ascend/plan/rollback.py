@@ -80,6 +80,8 @@ def _incomplete(name: str, there: Facts) -> List[Refusal]:
         words.append(listed(there["problems"], there["problem_count"]))
     if there["difference_count"]:
         words.append("%d distributions are not those of its lock" % there["difference_count"])
+    if there.get("closed"):
+        words.append("others cannot use %s" % there["closed"])
     if not words:
         return []
     problem = "environment %s is not whole" % name

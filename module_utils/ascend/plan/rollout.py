@@ -80,6 +80,8 @@ def stageable(found: Facts, wanted: Wanted, steps: List[Step]) -> List[str]:
     # One that is made with a Python that is to be repaired has to wait as well.
     if "environment" in todo and new and ("python" not in todo or "python" in may):
         may.append("environment")
+    if "rights" in todo:
+        may.append("rights")  # nobody loses any
     return may
 
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Tuple
 
 from ansible.module_utils.ascend.plan.forms import Cause, Facts, Step, Wanted, cause, listed, step
 
@@ -14,7 +14,7 @@ def steps(found: Facts, wanted: Wanted) -> List[Step]:
     toolkit = _toolkit(found, wanted)
     todo += toolkit + _kernels(found, wanted, toolkit)
     todo += _environment(found, wanted) + _source(found, wanted)
-    return todo + _ascend_env(found, wanted) + _current(found, wanted)
+    return todo + _ascend_env(found, wanted) + _rights(found, wanted) + _current(found, wanted)
 
 
 def _python(found: Facts, wanted: Wanted) -> List[Step]:
@@ -156,6 +156,38 @@ def _ascend_env(found: Facts, wanted: Wanted) -> List[Step]:
     action, state = ("repair", "altered") if have else ("install", "absent")
     path = wanted["ascend_env"]["path"]
     return [step("ascend-env", action, "%s is %s" % (path, state), state, want, path)]
+
+
+def _rights(found: Facts, wanted: Wanted) -> List[Step]:
+    """What is complete, and which others than root cannot use; above our folders nothing is changed."""
+    closed = [("%(path)s (%(mode)s)" % each, each["path"], each["mode"]) for each in found["closed"] if each["ours"]]
+    for name, where, there in _trees(found, wanted):
+        words = there.get("closed", "")
+        closed += [("%s: %s" % (name, words), where, words)] if words else []
+    if not closed:
+        return []
+    want = "rights to read, run and enter for others"
+    causes = [cause("closed", "others cannot use " + words, want, have, where) for words, where, have in closed]
+    reason = "others cannot use " + listed([words for words, _, _ in closed])
+    return [step("rights", "repair", reason, "closed to others", want, wanted["places"]["env"], causes)]
+
+
+def _trees(found: Facts, wanted: Wanted) -> List[Tuple[str, str, Dict[str, Any]]]:
+    """Return name, place and facts of what the release wants, and the node has."""
+    python, version, environment = wanted["python"], wanted["toolkit"]["version"], wanted["environment"]
+    cann = found["cann"]["versions"].get(version, {})
+    kernels = cann.get("kernels", {}).get(wanted["kernels"]["chip"])
+    there = [
+        ("Python %s" % python["version"], python.get("path", ""), found["pythons"].get(python["version"])),
+        ("toolkit %s" % version, environment["cann_home"], cann.get("toolkit")),
+        ("kernels-%s %s" % (wanted["kernels"]["chip"], version), environment["cann_home"], kernels),
+        (
+            "environment %s" % environment["name"],
+            environment.get("path", ""),
+            found["environments"]["all"].get(environment["name"]),
+        ),
+    ]
+    return [(name, where, facts) for name, where, facts in there if facts]
 
 
 def _current(found: Facts, wanted: Wanted) -> List[Step]:

@@ -7,6 +7,7 @@ import os
 import re
 from typing import Any, Dict, List, Optional, Set, Tuple
 
+from ansible.module_utils.ascend import rights
 from ansible.module_utils.ascend.change.journal import RUN
 from ansible.module_utils.ascend.plan.disks import nearly_full
 from ansible.module_utils.ascend.plan.forms import (
@@ -24,6 +25,8 @@ from ansible.module_utils.ascend.plan.preconditions import record_in_the_way
 
 # A refusal tells it, chip by chip.
 _REFUSED = ("card-unhealthy",)
+# A step opens what is ours of the release, a refusal tells of what is not.
+_OPENED = (rights.FINDING,)
 # Nobody's fault on this node: users may have a CANN of their own.
 _NOT_OURS = ("cann-elsewhere",)
 
@@ -41,7 +44,7 @@ def warnings(found: Facts, wanted: Wanted, steps: List[Step]) -> List[Refusal]:
 def _observed(found: Facts, wanted: Wanted, cured: Any) -> List[Refusal]:
     told = []
     for finding in found["findings"]:
-        if finding["name"] in _REFUSED + _NOT_OURS or _of_another(finding, found, wanted):
+        if finding["name"] in _REFUSED + _OPENED + _NOT_OURS or _of_another(finding, found, wanted):
             continue
         if of_cards_out(finding["name"], found, wanted):
             continue

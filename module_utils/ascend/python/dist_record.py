@@ -17,7 +17,7 @@ import hashlib
 import os
 import re
 import stat
-from typing import Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import AbstractSet, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 MOST_RECORD = 64 * 1024 * 1024
 BLOCK = 1024 * 1024
@@ -157,21 +157,32 @@ def measured(folder: str, data: bytes) -> bytes:
     return b"\n".join(dict.fromkeys(lines))
 
 
-def unlike(site: str, data: bytes, sums: int, corrected: Corrections) -> Iterator[Tuple[str, bool]]:
-    """Give the files of a RECORD that are not as it says, and whether they are missing (or else altered)."""
+def rows(data: bytes, corrected: Corrections) -> Iterator[Row]:
+    """Give the lines of a RECORD that speak of files, but for byte code."""
     for line in os.fsdecode(data).split("\n"):
         said = row(line)
         if said and said.path in corrected:
             said = row("%s,%s" % (said.path, corrected[said.path]))
-        if not said or said.path.endswith((".pyc", "/")):
-            continue
+        if said and not said.path.endswith((".pyc", "/")):
+            yield said
+
+
+def unlike(
+    site: str, data: bytes, sums: int, corrected: Corrections, suspects: AbstractSet[str] = frozenset()
+) -> Iterator[Tuple[str, bool]]:
+    """Give the files of a RECORD that are not as it says, and whether they are missing (or else altered).
+
+    Of ``suspects`` the sums are compared in any case.
+    """
+    for said in rows(data, corrected):
         try:
             status = os.stat(os.path.join(site, said.path))
         except (OSError, ValueError):  # ValueError: a zero byte in the path
             yield said.path, True
             continue
         sized = stat.S_ISREG(status.st_mode) and said.size in ("", str(status.st_size))
-        summed = sums == ALL_SUMS or (sums == INFO_SUMS and os.path.dirname(said.path).endswith(".dist-info"))
+        of_info = sums == INFO_SUMS and os.path.dirname(said.path).endswith(".dist-info")
+        summed = sums == ALL_SUMS or of_info or said.path in suspects
         if not sized or (summed and not _sum_agrees(site, said)):
             yield said.path, False
 

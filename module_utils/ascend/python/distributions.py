@@ -76,6 +76,19 @@ def sites(path: str) -> List[str]:
     return [site for site in found if os.path.lexists(site)]
 
 
+def infos(path: str) -> List[str]:
+    """Return the dist-info folders of an environment."""
+    found = []
+    for site in sites(path):
+        try:
+            names = sorted(os.listdir(site))
+        except OSError:
+            continue
+        there = [name for name in names if name.endswith(".dist-info") and not name.startswith(LEFTOVER)]
+        found += [os.path.join(site, name) for name in there]
+    return found
+
+
 def read(
     site: str, names: List[str], deep: bool = False, corrected: Optional[Corrections] = None
 ) -> Tuple[List[Distribution], List[Problem]]:

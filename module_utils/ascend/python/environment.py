@@ -14,7 +14,7 @@ import shutil
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
-from ansible.module_utils.ascend import atomic, files
+from ansible.module_utils.ascend import atomic, files, rights
 from ansible.module_utils.ascend.change import points
 from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.depot_file import DepotFile, take
@@ -24,12 +24,14 @@ from ansible.module_utils.ascend.plan.steps import environment_differences, sour
 from ansible.module_utils.ascend.python import (
     damage,
     dist_record,
+    environment_files,
     python_tree,
     source_record,
     source_restore,
     virtualenv,
 )
 from ansible.module_utils.ascend.python import lock as locks
+from ansible.module_utils.ascend.python.dist_record import Corrections
 from ansible.module_utils.ascend.python.python_tree import Made
 
 NAME = "llamafactory"  # the distribution that may be installed editable
@@ -131,11 +133,25 @@ def _build(wanted: Wanted, run: Run, deep: bool) -> str:
     _drop_broken(wanted.path)  # what uv left of a distribution whose RECORD was not whole
     kept = _editable(wanted, wanted.source, uv, run) if wanted.source else ""
     atomic.write(os.path.join(wanted.path, python_tree.CANN_HOME), wanted.cann_home + "\n")
+    rights.open_to_all(rights.closed_below(wanted.path, USERS))
+    corrected = damage.corrections(wanted.path)
+    damage.remember(wanted.path, corrected)
     points.reached("environment.ready")
     atomic.settle(wanted.path, run)
-    _record(wanted)
+    _record(wanted, corrected)
     points.reached("environment.recorded")
     return kept
+
+
+def closed_to_others(path: str) -> List[rights.Closed]:
+    """Return what of an environment, or another tree, others cannot use; what users made in it is left out."""
+    found = list(rights.closed_below(path, USERS))
+    checkouts = files.mapping(os.path.join(path, python_tree.RECORD)).get("editable")
+    for name, place in checkouts.items() if isinstance(checkouts, dict) else ():
+        source = source_record.read(place, place, os.path.join(path, source_record.MANIFEST % name))
+        unpacked = [os.path.join(place, folder) for folder in source.folders()]
+        found += rights.closed([os.path.dirname(place), *unpacked])
+    return found
 
 
 def read_current(link: str) -> Optional[str]:
@@ -264,8 +280,11 @@ def _sync(wanted: Wanted, recorded: Optional[Made], deep: bool, uv: str, run: Ru
 
 def _reinstalled(wanted: Wanted, recorded: Optional[Made], deep: bool) -> List[str]:
     """Return the distributions that uv takes for whole, by the names of their folders, and that are not."""
-    sums = dist_record.ALL_SUMS if deep else dist_record.INFO_SUMS
-    names = set(damage.lost_files(wanted.path, recorded.corrected if recorded else None, sums))
+    suspects = environment_files.suspects(wanted.path)
+    # Of one that nobody wrote down, or whose build was interrupted, the next manifest would hide what is wrong.
+    sums = dist_record.ALL_SUMS if deep or suspects is None else dist_record.INFO_SUMS
+    corrected = recorded.corrected if recorded else None
+    names = set(damage.lost_files(wanted.path, corrected, sums, suspects or set()))
     names.update(python_tree.inspect(wanted.path, _made(wanted, recorded)).difference()["other"])
     return sorted(names)
 
@@ -330,7 +349,7 @@ def _without_record(path: str) -> None:
         os.unlink(record)
 
 
-def _record(wanted: Wanted) -> None:
+def _record(wanted: Wanted, corrected: Corrections) -> None:
     """What it was built from: the environment is held to this from now on."""
     there = python_tree.inspect(wanted.path)
     value: Dict[str, Any] = {
@@ -341,7 +360,7 @@ def _record(wanted: Wanted) -> None:
         "python": there.python,
         "distributions": _made(wanted, None).pins,
         "editable": {name: there.editable[name] for name in wanted.editable if name in there.editable},
-        "corrected": damage.corrections(wanted.path),
+        "corrected": corrected,
     }
     atomic.write(os.path.join(wanted.path, python_tree.RECORD), json.dumps(value, sort_keys=True) + "\n")
 

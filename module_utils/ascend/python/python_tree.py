@@ -10,11 +10,12 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from ansible.module_utils.ascend import files
+from ansible.module_utils.ascend import files, rights
 from ansible.module_utils.ascend.node import Finding, Node, finding
 from ansible.module_utils.ascend.python import (
     checkout,
     distributions,
+    environment_files,
     environment_findings,
     known_traps,
     leaks,
@@ -54,6 +55,7 @@ class Environment(NamedTuple):
     """What was found in an environment, in full.
 
     ``problems`` are what a repair cures; ``warnings`` what it cannot, since the environment is meant to be so.
+    ``closed`` is what others cannot use, in words.
     """
 
     path: str
@@ -67,6 +69,7 @@ class Environment(NamedTuple):
     sources: Dict[str, Source]
     problems: Tuple[Problem, ...]
     warnings: Tuple[Problem, ...]
+    closed: Tuple[str, ...]
 
     def difference(self) -> Dict[str, Dict[str, Any]]:
         """Return ``{"missing": {name: wanted}, "other": {name: [found, wanted]}, "extra": {name: found}}``."""
@@ -92,7 +95,7 @@ def read_environments(node: Node, root: str, deep: bool = False) -> Tuple[Facts,
     for name in files.folders(folder):
         if name in (CURRENT, PREVIOUS) or os.path.islink(os.path.join(folder, name)):
             continue
-        environment = inspect(os.path.join(root, name), None, deep, node.path)
+        environment = inspect(os.path.join(root, name), None, deep, node.path, current in (name, None))
         everything[name] = _facts(environment, name == current)
         findings += _findings(name, environment)
     previous = files.link(os.path.join(folder, PREVIOUS))
@@ -107,15 +110,21 @@ def read_environment(path: str, made: Optional[Made] = None, deep: bool = False)
     "distributions", "difference", "difference_count", "editable", "commit", "sources", "problems", "problem_count"}``:
     ``distributions`` maps normalised names (PEP 503) to versions; ``difference`` is that of ``Environment.difference``,
     at most SHOWN of a kind, and empty where nothing says what it was built from; ``sources`` maps the names of the
-    distributions that were built in editable to ``Source.facts``. It is complete when its record is there.
+    distributions that were built in editable to ``Source.facts``. It is complete when its record is there. ``closed``
+    is there where others cannot use something, and says what.
 
     ``deep`` holds every file to the sum in its RECORD.
     """
     return _facts(inspect(path, made, deep), True)
 
 
-def inspect(path: str, made: Optional[Made] = None, deep: bool = False, place: Place = str) -> Environment:
-    """Read an environment; ``place`` tells where the node's absolute paths lie."""
+def inspect(
+    path: str, made: Optional[Made] = None, deep: bool = False, place: Place = str, by_file: bool = True
+) -> Environment:
+    """Read an environment; ``place`` tells where the node's absolute paths lie.
+
+    ``by_file``: hold its files to what the builder wrote down, too.
+    """
     here = place(path)
     record = files.mapping(os.path.join(here, RECORD))
     by_record = _made(record)
@@ -136,6 +145,11 @@ def inspect(path: str, made: Optional[Made] = None, deep: bool = False, place: P
         warnings.append(Problem(environment_findings.HOME_ALTERED, shown("%s says %s" % (CANN_HOME, cann_home))))
     problems += _lost_checkouts(editable, place)
     sources = _sources(here, record if by_record else {}, place, deep)
+    closed = _closed(here, sources, place)
+    if by_file and by_record:
+        different, more = environment_files.verify(here, problems)
+        problems += [] if deep else different
+        closed = list(dict.fromkeys(closed + more))
     problems += _unrecorded(sources)
     for trap in known_traps.find(versions):
         (warnings if made and _meant(trap.names, versions, made) else problems).append(trap.problem)
@@ -152,6 +166,7 @@ def inspect(path: str, made: Optional[Made] = None, deep: bool = False, place: P
         sources=sources,
         problems=tuple(problems),
         warnings=tuple(warnings),
+        closed=tuple(closed),
     )
 
 
@@ -185,6 +200,8 @@ def _facts(environment: Environment, full: bool) -> Facts:
         "problems": [problem.words for problem in environment.problems[:SHOWN]],
         "problem_count": len(environment.problems),
     }
+    if environment.closed:
+        facts["closed"] = shown(distributions.listed(list(environment.closed)))
     if full:
         facts["distributions"] = have
     return facts
@@ -204,6 +221,9 @@ def _findings(name: str, environment: Environment) -> List[Finding]:
     if differing:
         words[environment_findings.DIFFERS] = differing
     found = environment_findings.say(name, environment.path, words)
+    if environment.closed:
+        what = distributions.listed(list(environment.closed))
+        found.append(rights.finding("python", "environment %s" % shown(name), what, environment.path))
     for distribution, source in environment.sources.items():
         found += environment_findings.say(name, source.path, _source_words(distribution, source))
     return found
@@ -302,6 +322,18 @@ def _sources(here: str, record: Facts, place: Place, deep: bool) -> Dict[str, So
             manifest = os.path.join(here, source_record.MANIFEST % name)
             found[name] = source_record.read(path, place(path), manifest, deep)
     return found
+
+
+def _closed(here: str, sources: Dict[str, Source], place: Place) -> List[str]:
+    """Return, in words, what of the folders and files that decide others cannot use."""
+    folders = ["", "bin", "lib", virtualenv.CONFIG, CANN_HOME]
+    paths = [os.path.join(here, name) for name in folders] + distributions.sites(here)
+    paths += [os.path.dirname(site) for site in distributions.sites(here)]
+    for source in sources.values():
+        inside = source.folders()
+        paths += [os.path.dirname(place(source.path))] + [os.path.join(place(source.path), name) for name in inside]
+    found = rights.closed(paths)
+    return [each._replace(path=os.path.relpath(each.path, here)).words() for each in found]
 
 
 def _unrecorded(sources: Dict[str, Source]) -> List[Problem]:

@@ -11,7 +11,7 @@ import tarfile
 import zlib
 from typing import Callable
 
-from ansible.module_utils.ascend import atomic
+from ansible.module_utils.ascend import atomic, rights
 from ansible.module_utils.ascend.change import points
 from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.depot_file import DepotFile, take
@@ -41,6 +41,7 @@ def install(root: str, version: str, file: DepotFile, cache_dir: str, run: Run) 
     points.reached("python.unpacked")
     unpacked = os.path.join(partial, "python")
     _try(unpacked, version, path, run)
+    rights.open_to_all(rights.closed_below(unpacked))
     pythons.remember(unpacked, place)
     atomic.settle(unpacked, run)
     record = json.dumps({"schema": 1, "version": version, "sha256": file.sha256})

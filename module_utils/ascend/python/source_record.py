@@ -52,6 +52,10 @@ class Source(NamedTuple):
     def recorded_commit(self) -> Optional[str]:
         return self.recorded.commit if self.recorded else None
 
+    def folders(self) -> List[str]:
+        """Return the folders of what was unpacked, the uppermost as "", sorted."""
+        return sorted(_folders(self.recorded.files) | {""}) if self.recorded else [""]
+
     def facts(self) -> Dict[str, Any]:
         """Return the form of docs/facts.md."""
         return {

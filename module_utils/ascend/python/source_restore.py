@@ -12,7 +12,7 @@ import tarfile
 import time
 from typing import Optional, Tuple
 
-from ansible.module_utils.ascend import files
+from ansible.module_utils.ascend import files, rights
 from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend.python import checkout, source_record
 from ansible.module_utils.ascend.python.source_record import Files, Recorded
@@ -100,6 +100,7 @@ def _unpack(archive: str, folder: str) -> Tuple[str, Optional[str]]:
             found=", ".join(tops[:5]) or "nothing",
             where=archive,
         )
+    rights.open_to_all(rights.closed_below(folder))  # it may have been packed in a folder of one user alone
     return os.path.join(folder, tops[0]), said
 
 

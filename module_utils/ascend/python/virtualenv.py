@@ -14,6 +14,7 @@ from ansible.module_utils.ascend.python.leaks import LEAK
 CONFIG = "pyvenv.cfg"
 CONDA = "conda-meta"
 RECORD = ".ascend-fleet.json"  # written last by the module that made a Python or an environment
+FILES = ".ascend-fleet.files"  # beside it: what the fast form holds its files to
 INTERPRETER = "environment-interpreter"
 MOST_LINKS = 40  # the kernel follows as many
 MOST_LINES = 100

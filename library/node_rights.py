@@ -1,0 +1,95 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: Apache-2.0
+"""Ansible module: what is installed is for everybody who uses the node."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: node_rights
+short_description: Let every user of a node read, run and enter what is installed
+version_added: "0.1.0"
+description:
+  - Gives group and others the rights that the owner has to read and run files, and those to list and enter folders, as
+    far as they lack them. Takes no right away, and makes nothing writable.
+  - What belongs to another user than root is left alone, and so are links, and what users made in an environment.
+author:
+  - The ascend-fleet authors (@ascend-fleet)
+options:
+  paths:
+    description: Folders and files, without what lies in them. What is not there is left out.
+    type: list
+    elements: path
+    default: []
+  trees:
+    description: Folders with all that lies in them.
+    type: list
+    elements: path
+    default: []
+  state_dir:
+    description: Where the node's lock lies.
+    type: path
+    default: /var/lib/ascend-fleet
+attributes:
+  check_mode:
+    description: Says what would change, and changes nothing.
+    support: full
+  diff_mode:
+    description: Shows the first files and folders that were closed.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Let others use an environment
+  node_rights:
+    paths: [/opt/ascend, /opt/ascend/env]
+    trees: [/opt/ascend/env/8.0.RC1-0123456789ab]
+"""
+
+RETURN = r"""
+opened:
+  description: How many files and folders others got rights of (in check mode, would get).
+  returned: success
+  type: int
+  sample: 0
+"""
+
+from typing import Any, Dict, List
+
+from ansible.module_utils.ascend import rights
+from ansible.module_utils.ascend.change import held
+from ansible.module_utils.ascend.errors import REPORTED, failure
+from ansible.module_utils.ascend.python import environment
+from ansible.module_utils.basic import AnsibleModule
+
+ARGUMENT_SPEC = {
+    "paths": {"type": "list", "elements": "path", "default": []},
+    "trees": {"type": "list", "elements": "path", "default": []},
+    "state_dir": {"type": "path", "default": "/var/lib/ascend-fleet"},
+}
+
+
+def main() -> None:
+    rights.begin()
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    try:
+        result = ensure(module.params, module.check_mode)
+    except REPORTED as error:
+        module.fail_json(**failure(error, ", ".join(module.params["trees"])))
+    module.exit_json(**result)
+
+
+def ensure(options: Dict[str, Any], check_mode: bool) -> Dict[str, Any]:
+    """Read, plan, apply; return the module's result."""
+    found: List[rights.Closed] = rights.closed(options["paths"])
+    for tree in options["trees"]:
+        found += environment.closed_to_others(tree)
+    if found and not check_mode:
+        with held.held(options["state_dir"], "the rights of others"):
+            rights.open_to_all(found)
+    before = "closed to others: %s\n" % rights.listed(found) if found else ""
+    return {"changed": bool(found), "opened": len(found), "diff": {"before": before, "after": ""}}
+
+
+if __name__ == "__main__":
+    main()

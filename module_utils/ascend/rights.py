@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is installed is for everybody who uses the node, whatever umask root has: others may read, run and enter it.
+
+Only the modes of files and folders are looked at and changed; ACLs and SELinux are not.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Tuple
+
+from ansible.module_utils.ascend import files
+from ansible.module_utils.ascend import node as nodes
+from ansible.module_utils.ascend.errors import AscendError
+
+UMASK = 0o022
+ENTER = 0o055  # of a folder of ours, for group and others: to list and to enter
+PASS = 0o001  # of a folder above, which need not be listed
+MOST_LINKS = 40  # the kernel follows as many
+SHOWN = 3
+FINDING = "closed-to-others"
+WANTED = "rights to read, run and enter for others"
+REMEDY = "ansible-playbook site.yml --limit NODE  # opens it; or by hand: chmod -R go+rX"
+
+Place = Callable[[str], str]
+
+
+class Closed(NamedTuple):
+    """A file or folder that others cannot use."""
+
+    path: str
+    mode: int
+
+    def words(self) -> str:
+        """Return the path and its mode; a name that is not UTF-8 must not keep the facts from being sent."""
+        path = self.path.encode("utf-8", "backslashreplace").decode("utf-8")
+        return "%s (%04o)" % (path, self.mode)
+
+
+def finding(subset: str, what: str, found: str, where: str, remedy: str = "") -> nodes.Finding:
+    """Return that others cannot use something; ``found`` says which of its files and folders."""
+    return nodes.finding(subset, FINDING, "others cannot use %s" % what, WANTED, found, where, remedy or REMEDY)
+
+
+def begin() -> None:
+    """Have all that this process makes, and the programs that it starts, readable for others from now on."""
+    os.umask(UMASK)
+
+
+def lacks(mode: int) -> int:
+    """Return the rights that group and others lack: to read and run what the owner may, to enter any folder."""
+    if stat.S_ISDIR(mode):
+        return ENTER & ~mode
+    own = mode >> 6 & 0o5
+    return (own << 3 | own) & ~mode
+
+
+def closed(paths: Iterable[str], place: Place = str) -> List[Closed]:
+    """Return those of the paths that others cannot use; what is not there is left out, links are followed."""
+    found = []
+    for path in paths:
+        try:
+            mode = os.stat(place(path)).st_mode
+        except (OSError, ValueError):
+            continue
+        if lacks(mode):
+            found.append(Closed(path, stat.S_IMODE(mode)))
+    return found
+
+
+def listed(found: List[Closed]) -> str:
+    """Return the first of them in words, and how many more there are; "" for none."""
+    more = " and %d more" % (len(found) - SHOWN) if len(found) > SHOWN else ""
+    return ", ".join(each.words() for each in found[:SHOWN]) + more
+
+
+def shut(path: str, place: Place = str) -> List[Closed]:
+    """Return the folders on the way to ``path``, and itself, that others cannot pass; links are followed."""
+    found = []
+    for folder in _way(path, place)[1:]:  # "/" lets everybody pass, or nothing works
+        try:
+            mode = os.stat(place(folder)).st_mode
+        except OSError:
+            break
+        if not mode & PASS:
+            found.append(Closed(folder, stat.S_IMODE(mode)))
+    return found
+
+
+def _way(path: str, place: Place) -> List[str]:
+    """Return "/" and every folder that one comes through to ``path``, which comes last; none of them is a link."""
+    way, left, links = ["/"], path.split("/")[::-1], 0
+    while left:
+        part = left.pop()
+        if part in ("", "."):
+            continue
+        if part == "..":
+            way.append(os.path.dirname(way[-1]))
+            continue
+        step = os.path.join(way[-1], part)
+        said = files.link(place(step))
+        if said is None or links == MOST_LINKS:
+            way.append(step)
+            continue
+        links += 1
+        left += said.split("/")[::-1]
+        if said.startswith("/"):
+            way.append("/")
+    return way
+
+
+def read(ascend_root: str, program: str, place: Place = str) -> List[Dict[str, Any]]:
+    """Return what of our folders, the way to them and ``program`` is closed to others, outermost first.
+
+    ``{"path", "mode": "0700", "ours": whether site.yml may open it}``: what lies above our root is not ours, nor is a
+    file system that somebody mounted there.
+    """
+    lie = [ascend_root, os.path.join(ascend_root, "env"), os.path.join(ascend_root, "python"), program]
+    lie = [_way(path, place)[-1] for path in lie]
+    own = [path for path in lie if path == lie[-1] or not os.path.ismount(place(path))]
+    above = dict.fromkeys(each for path in lie for each in shut(path, place) if each.path not in own)
+    return [_fact(each, False) for each in above] + [_fact(each, True) for each in closed(own, place)]
+
+
+def _fact(each: Closed, ours: bool) -> Dict[str, Any]:
+    return {"path": each.path, "mode": "%04o" % each.mode, "ours": ours}
+
+
+def findings(found: List[Dict[str, Any]]) -> List[nodes.Finding]:
+    """Return a finding for each that ``read`` returned."""
+    return [
+        finding("python", each["path"], each["mode"], each["path"], "" if each["ours"] else way_remedy(each["path"]))
+        for each in found
+    ]
+
+
+def way_remedy(path: str) -> str:
+    """Return the command for a folder that is not ours."""
+    return "chmod o+rx %s" % path
+
+
+def hold_way(path: str, what: str) -> None:
+    """Raise AscendError when others cannot get to ``path`` because of a folder above it; ``what`` says who should."""
+    for each in shut(os.path.dirname(path)):
+        raise AscendError(
+            "%s cannot get to %s" % (what, path),
+            wanted="folders that others can enter",
+            found="%s has mode %04o" % (each.path, each.mode),
+            where=each.path,
+            remedy=way_remedy(each.path),
+        )
+
+
+def closed_below(top: str, without: Tuple[str, ...] = ()) -> Iterator[Closed]:
+    """Give what of this user's lies below ``top``, itself included, and is closed to others; links are left alone.
+
+    ``without`` are names directly below it that are left out.
+    """
+    for folder, folders, names in os.walk(top):
+        if folder == top:
+            folders[:] = [name for name in folders if name not in without]
+            yield from _own(top)
+        for name in (*folders, *names):
+            yield from _own(os.path.join(folder, name))
+
+
+def _own(path: str) -> Iterator[Closed]:
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        return  # what is at work there removed it
+    regular = stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)
+    if regular and status.st_uid == os.geteuid() and lacks(status.st_mode):
+        yield Closed(path, stat.S_IMODE(status.st_mode))
+
+
+def open_to_all(found: Iterable[Closed]) -> int:
+    """Give others the rights that they lack; return of how many files and folders. Raises OSError."""
+    count = 0
+    for each in found:
+        mode = os.stat(each.path).st_mode
+        os.chmod(each.path, stat.S_IMODE(mode) | lacks(mode))
+        count += 1
+    return count
