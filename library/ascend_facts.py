@@ -205,6 +205,13 @@ ansible_facts:
           description: C(path) and C(sha256) of the program ascend-env; null when absent.
           type: dict
           returned: subset python
+        closed:
+          description:
+            - What of our folders, of those above them and of ascend-env others cannot use, each with C(path), C(mode)
+              and C(ours), whether site.yml opens it.
+          type: list
+          elements: dict
+          returned: subset python
 """
 
 import gc

@@ -35,7 +35,7 @@ class Closed(NamedTuple):
     def words(self) -> str:
         """Return the path and its mode; a name that is not UTF-8 must not keep the facts from being sent."""
         path = self.path.encode("utf-8", "backslashreplace").decode("utf-8")
-        return "%s (%04o)" % (path, self.mode)
+        return "%s (%04o)" % ("itself" if path == os.curdir else path, self.mode)
 
 
 def finding(subset: str, what: str, found: str, where: str, remedy: str = "") -> nodes.Finding:

@@ -19,7 +19,7 @@ from tests.unit.test_facts import LOCK, PLACES, environment, table
 
 TEXT = (ROOT / "docs" / "facts.md").read_text(encoding="utf-8")
 NAME = re.compile(
-    r"(npu-smi|card|fewer|device|driver|firmware|hccn-tool|network|cann|python|pythonpath|pythonhome|environment|findings)"
+    r"(npu-smi|card|closed|fewer|device|driver|firmware|hccn-tool|network|cann|python|pythonpath|pythonhome|environment|findings)"
     r"(-[a-z0-9]+)+"
 )
 # Words of that form which are no finding: symptoms have a table of their own, the others are file names and values.
@@ -84,7 +84,7 @@ def test_the_example_has_the_form_of_real_facts(real: dict[str, Any]) -> None:
 def test_every_field_is_explained(subset: str) -> None:
     fields = TEXT.split("## Fields")[1].split("## Findings")[0]
     part = example()[subset]
-    names = set(part) if isinstance(part, dict) else set(part[0]) if isinstance(part, list) else set()
+    names = set(part) if isinstance(part, dict) else set(part[0]) if isinstance(part, list) and part else set()
     for inner in part.values() if isinstance(part, dict) else ():
         names |= set(inner[0]) if isinstance(inner, list) and inner and isinstance(inner[0], dict) else set()
     missing = {name for name in names if re.fullmatch(r"[a-z_]+", name) and not re.search(rf"`[^`]*\b{name}\b", fields)}

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Callable, Dict, Iterator, List, Optional
 
-from ansible.module_utils.ascend import atomic, files, manifest
+from ansible.module_utils.ascend import atomic, files, manifest, rights
 from ansible.module_utils.ascend.cann import cann_layout, cann_packages, installer_needs
 from ansible.module_utils.ascend.change import origin, points
 from ansible.module_utils.ascend.command import Result
@@ -116,6 +116,8 @@ def install(package: Package, file: DepotFile, run: Run) -> None:
     if result.timed_out or found["state"] != "complete":
         raise _failure(package, path, result, found, "a complete %s" % package.name)
     _record(package)
+    if observe(package).get("closed"):  # --install-for-all should have done it
+        rights.open_to_all(rights.closed_below(home))
     points.reached(package.kind + ".recorded")
 
 
