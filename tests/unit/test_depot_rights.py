@@ -46,6 +46,7 @@ def wheels(folder: Path, incoming: Path, served: bool = False, check: bool = Fal
         "lock": str(incoming.parent / "lock-8.0.RC1.txt"),
         "incoming": str(incoming),
         "extra_index": "",
+        "deep": False,
     }
     return depot.fill(options, check)[0]
 
