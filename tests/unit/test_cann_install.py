@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -334,3 +335,21 @@ def test_what_is_not_allowed(node: Node) -> None:
     with pytest.raises(AscendError, match="a newer CANN is installed"):
         hold(node)
     hold(node, allow_downgrade=True)
+
+
+def test_an_uninstaller_that_leaves_something_is_not_believed(node: Node) -> None:
+    node.put_toolkit()
+    script = node.home / ARCH / "script" / "uninstall.sh"
+    write(script)
+    believed = Calls((None, done(output="[INFO] Ascend-cann-toolkit uninstall success")))
+    with pytest.raises(AscendError) as told:
+        cann_install.uninstall(node.package("toolkit"), believed)
+    assert told.value.wanted == "nothing of toolkit"
+    assert str(script) in str(believed.seen)
+
+
+def test_an_uninstaller_that_leaves_nothing_is_believed_whatever_its_code(node: Node) -> None:
+    node.put_toolkit()
+    write(node.home / ARCH / "script" / "uninstall.sh")
+    cann_install.uninstall(node.package("toolkit"), Calls((lambda: shutil.rmtree(node.home), done(1))))
+    assert cann_install.observe(node.package("toolkit"))["state"] == "absent"

@@ -58,6 +58,17 @@ def test_refusals_and_warnings_keep_their_words() -> None:
     assert found[0]["remedy"] == "npu-smi"
 
 
+@pytest.mark.parametrize("level", ["steps", "refusals", "warnings"])
+def test_a_node_with_any_of_these_is_drifted(level: str) -> None:
+    change = step("toolkit", "repair", "toolkit 8 is altered", "altered", "8", "/usr/local/Ascend")
+    other = refusal("cann", "latest-other", "p", "w", "f", "r")
+    facts = {**bare(), "npu": {**bare()["npu"], "devices": []}}
+    planned = plan(**{level: [change if level == "steps" else other]})
+    node = checked("n", facts, {"release": "8"}, planned, COMPONENTS, REPAIR)
+    assert node["state"] == "drifted"
+    assert exit_code(fleet([{**node, "groups": []}], RUN)["counts"], False) == 2
+
+
 def test_a_remark_is_told_and_makes_no_node_drifted() -> None:
     remark = refusal("cann", "cann-layout-unknown", "p\udc80", "w", "f", "r", "/usr/local/Ascend")
     env = refusal("env", "other", "p", "w", "f", "r")

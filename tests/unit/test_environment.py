@@ -94,6 +94,20 @@ def test_nothing_counts_before_it_is_on_the_disk(wanted: environment.Wanted) -> 
     assert environment.problems(wanted) == []
 
 
+def test_an_environment_that_is_rebuilt_does_not_count_meanwhile(wanted: environment.Wanted) -> None:
+    environment.build(wanted, run)
+    shutil.rmtree(site_packages(wanted) / "deepspeed")
+    seen = []
+
+    def looked_at(argv: list[str], *arguments: Any, **more: Any) -> Result:
+        seen.append((Path(wanted.path) / python_tree.RECORD).exists())
+        return run(argv, *arguments, **more)
+
+    environment.build(wanted, looked_at)
+    assert seen
+    assert not any(seen)
+
+
 def test_damage_is_repaired_and_nothing_else_touched(wanted: environment.Wanted) -> None:
     environment.build(wanted, run)
     site = site_packages(wanted)
