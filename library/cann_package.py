@@ -13,7 +13,9 @@ description:
   - Takes a C(.run) package (or the official C(.zip) around one) from the depot, verifies its size and sha256, runs its
     installer with a time limit, and judges the result by the installed files, never by the installer's words.
   - A package that is complete is not touched. One that is half-installed, or that lost a file since its installation
-    or has a changed one, is installed again.
+    or has a changed one, is installed again. A file that changed again after its repair is told, and left.
+  - Where the installer ended well and its files lie otherwise than documented, the package is unproven, until
+    O(state=proven).
   - Changing the toolkit removes its kernels (the installer does that), so install the kernels afterwards.
 author:
   - The ascend-fleet authors (@ascend-fleet)
@@ -35,8 +37,10 @@ options:
       - Whether it shall be installed. C(cached) only takes it into the cache, which disturbs nobody.
       - C(running) leads C(latest), the version that a session finds by CANN's common environment file, to an installed
         one, by CANN's own script.
+      - C(proven) notes that the environment of the version ran on the cards, for the toolkit and its kernels. Where
+        they lie otherwise than documented, that makes them complete.
     type: str
-    choices: [absent, cached, present, running]
+    choices: [absent, cached, present, proven, running]
     default: present
   url:
     description: Where the depot gives it (http, https or file).
@@ -115,7 +119,7 @@ EXAMPLES = r"""
 RETURN = r"""
 package:
   description: The package after the run (in check mode, as found), with C(state) (complete, half-installed,
-    altered, absent), C(problems) and C(problem_count).
+    altered, unproven, absent), C(problems) and C(problem_count).
   returned: success
   type: dict
   sample: {state: complete, problems: [], problem_count: 0}
@@ -124,7 +128,7 @@ package:
 from typing import Any, Dict, Optional
 
 from ansible.module_utils.ascend import rights
-from ansible.module_utils.ascend.cann import cann_install
+from ansible.module_utils.ascend.cann import cann_install, cann_proof
 from ansible.module_utils.ascend.change import held
 from ansible.module_utils.ascend.depot_file import DepotFile, is_cached, take
 from ansible.module_utils.ascend.errors import REPORTED, failure
@@ -134,7 +138,7 @@ ARGUMENT_SPEC = {
     "package": {"type": "str", "choices": ["kernels", "toolkit"], "required": True},
     "version": {"type": "str", "required": True},
     "chip": {"type": "str"},
-    "state": {"type": "str", "choices": ["absent", "cached", "present", "running"], "default": "present"},
+    "state": {"type": "str", "choices": ["absent", "cached", "present", "proven", "running"], "default": "present"},
     "url": {"type": "str"},
     "sha256": {"type": "str"},
     "size_bytes": {"type": "int"},
@@ -153,7 +157,13 @@ REQUIRED_IF = [
     ("state", "cached", ["url", "sha256", "size_bytes"]),
     ("package", "kernels", ["chip"]),
 ]
-ASKED = {"present": "complete", "absent": "absent", "cached": "in the cache", "running": "running"}
+ASKED = {
+    "present": "complete",
+    "absent": "absent",
+    "cached": "in the cache",
+    "proven": "proven",
+    "running": "running",
+}
 
 
 def main() -> None:
@@ -186,7 +196,7 @@ def main() -> None:
                 "CANN's common set_env.sh gets the other one" % (state, package.version, cann_install.RELINK)
             )
         if changed and not module.check_mode:
-            change(package, file, options["state"])
+            change(package, file, options["state"], options["deep"])
             after = cann_install.observe(package)
     except REPORTED as error:
         module.fail_json(**failure(error, options["cann_root"]))
@@ -204,16 +214,22 @@ def state_of(package: cann_install.Package, file: Optional[DepotFile], found: Di
     if asked == "running":
         running = cann_install.running(package)
         return ASKED[asked] if running == package.version else "not running: %s is" % (running or "no version")
-    return str(found["state"])
+    if asked == "proven":
+        news = cann_proof.prove(package.tree, package.version, check_mode=True)
+        return "not noted as proven" if news else ASKED[asked]
+    # It was installed, and is not installed again: what is left to do is its proof.
+    return ASKED[asked] if asked == "present" and found["state"] in cann_install.GOOD else str(found["state"])
 
 
-def change(package: cann_install.Package, file: Optional[DepotFile], asked: str) -> None:
+def change(package: cann_install.Package, file: Optional[DepotFile], asked: str, deep: bool) -> None:
     """Bring the package to the state."""
     with held.held(package.state_dir, "%s %s: %s" % (package.name, package.version, asked)) as run:
         if asked == "cached" and file:
             take(file, package.cache_dir)
         elif asked == "present" and file:
-            cann_install.install(package, file, run)
+            cann_install.install(package, file, run, deep)
+        elif asked == "proven":
+            cann_proof.prove(package.tree, package.version)
         elif asked == "running":
             cann_install.make_running(package, str(cann_install.relink_script(package)), run)
         else:

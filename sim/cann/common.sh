@@ -90,6 +90,22 @@ check_record() {
     die "the install path $root is different from $recorded in $record."
 }
 
+# What node.conf's layout=other does to a package: the layout of no version that is known. A component's folder has another
+# name, another component has no version.info of its own, and the kernels' configuration lies beside their folder.
+other_layout() { # other_layout toolkit|kernels HOME
+  [[ $(conf layout) == other ]] || return 0
+  case $1 in
+    toolkit)
+      mv "$2/toolkit" "$2/devkit"
+      mv "$2/hccl/version.info" "$2/hccl/hccl.info"
+      ;;
+    kernels)
+      mkdir "$2/opp/built-in/op_impl/ai_core/tbe/config"
+      mv "$2/opp/built-in/op_impl/ai_core/tbe/kernel/config/ascend$chip" "$2/opp/built-in/op_impl/ai_core/tbe/config/"
+      ;;
+  esac
+}
+
 # A component that node.conf names kills the installer in its middle: a half-installed tree, as power cuts leave.
 copy_component() { # copy_component NAME TARGET
   if [[ $(conf installer) == "dies:$1" ]]; then

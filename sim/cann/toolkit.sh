@@ -49,6 +49,7 @@ install_all() {
     say INFO "CANN-$component-$version-linux.$arch.run --full --quiet --nox11 --install-for-all install success"
   done
   cp -a components/arch/. "$home/"
+  other_layout toolkit "$home"
   sed "s|@HOME@|$root/ascend-toolkit/latest|g" set_env.sh >"$root/ascend-toolkit/set_env.sh"
   sed "s|@HOME@|$home|g" set_env.sh >"$home/$arch-linux/script/set_env.sh"
   sed "s|@HOME@|$home|g; s|@ROOT@|$root|g; s|@VERSION@|$version|g" uninstall.sh >"$home/$arch-linux/script/uninstall.sh"

@@ -46,6 +46,30 @@ def test_kernels_follow_the_toolkit() -> None:
     assert "missing runtime/version.info" in plan(found, wanted())["steps"][0]["reason"]
 
 
+UNPROVEN = {"state": "unproven", "problems": ["missing component toolkit"], "problem_count": 1}
+
+
+@pytest.mark.parametrize("package", ["toolkit", "kernels"])
+def test_what_is_unproven_is_proven_and_not_installed_again(package: str) -> None:
+    found = converged()
+    version = found["cann"]["versions"]["8.0.RC1"]
+    if package == "toolkit":
+        version["toolkit"] = dict(UNPROVEN)
+    else:
+        version["kernels"]["910b"] = dict(UNPROVEN)
+    assert steps(found) == [("current", "prove")]
+    (step,) = plan(found, wanted())["steps"]
+    assert step["reason"] == f"CANN 8.0.RC1 ({package}) was installed, and no card has proven it yet"
+    found["environments"]["current"] = None
+    assert steps(found) == [("current", "switch")], "the switch comes with the proof"
+
+
+def test_another_unproven_version_is_nobodys_business() -> None:
+    found = converged()
+    found["cann"]["versions"]["8.1.RC1"] = {"toolkit": dict(UNPROVEN), "kernels": {"310p": dict(UNPROVEN)}}
+    assert steps(found) == []
+
+
 def test_kernels_alone() -> None:
     found = converged()
     del found["cann"]["versions"]["8.0.RC1"]["kernels"]["910b"]

@@ -3,19 +3,23 @@
 
 The packages are makeself archives with an installer inside (options, logs and layout: Huawei's installation guide for
 7.0.0 and 8.0.RC2). Their words are not believed: an installation has succeeded when the files are there.
+
+Where the files lie is known from neighbouring versions. So an installer that ended well (code 0, its line of success,
+no error) and left another layout has installed a package that is ``unproven`` until the cards prove it (cann_proof.py).
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Callable, Dict, Iterator, List, Optional
 
 from ansible.module_utils.ascend import atomic, files, manifest, rights
-from ansible.module_utils.ascend.cann import cann_layout, cann_packages, installer_needs
+from ansible.module_utils.ascend.cann import cann_layout, cann_packages, cann_proof, cann_receipts, installer_needs
 from ansible.module_utils.ascend.change import origin, points
 from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.depot_file import DepotFile, take, unpacked_run
@@ -24,9 +28,14 @@ from ansible.module_utils.ascend.leftovers import INSTALLER_TMP
 from ansible.module_utils.ascend.versions import compare_cann
 
 LOG_DIR = "/var/log/ascend_seclog"
+MOST_LOG = 4 * 1024 * 1024
 DEFAULT_ROOT = "/usr/local/Ascend"
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 RELINK = "create_version_softlink.sh"  # in a version's folder (seen in 8.1.RC1)
+
+GOOD = ("complete", "unproven")  # states of a package that its installer was seen to end
+# "Ascend-cann-toolkit_8.0.RC1_linux-aarch64 install success, installed in ..."
+SUCCESS = r"Ascend-cann-%s_\S+_linux\S* (?:install|upgrade) success"
 
 Run = Callable[..., Result]
 
@@ -54,15 +63,23 @@ class Package:
         return cann_layout.manifest_path(self.state_dir, self.name, self.version)
 
     @property
+    def tree(self) -> cann_layout.Tree:
+        return cann_layout.Tree(self.root, self.state_dir)
+
+    @property
     def log(self) -> str:
         return os.path.join(LOG_DIR, "ascend_%s_install.log" % self.name.replace("-", "_"))
 
 
 def observe(package: Package, deep: bool = False) -> cann_packages.Package:
     """Return the package as it is on this node: state, problems, problem_count; ``deep`` reads every file."""
+    return cann_packages.as_package(_problems(package, deep))
+
+
+def _problems(package: Package, deep: bool = False, installed: bool = False) -> Optional[List[cann_packages.Problem]]:
     if package.kind == "toolkit":
-        return cann_packages.read_toolkit(package.root, package.state_dir, package.version, deep)
-    return cann_packages.read_kernels(package.root, package.state_dir, package.version, str(package.chip), deep)
+        return cann_packages.toolkit_problems(package.tree, package.version, deep)
+    return cann_packages.kernels_problems(package.tree, package.version, str(package.chip), deep, installed)
 
 
 def hold_allowed(package: Package, accept_eula: bool, allow_downgrade: bool, check_mode: bool) -> None:
@@ -85,7 +102,7 @@ def hold_allowed(package: Package, accept_eula: bool, allow_downgrade: bool, che
         )
     if package.kind == "kernels" and not check_mode:
         toolkit = cann_packages.read_toolkit(package.root, package.state_dir, package.version)
-        if toolkit["state"] != "complete":
+        if toolkit["state"] not in GOOD:
             raise AscendError(
                 "kernels need the toolkit of their version",
                 wanted="toolkit %s, complete" % package.version,
@@ -95,16 +112,21 @@ def hold_allowed(package: Package, accept_eula: bool, allow_downgrade: bool, che
             )
 
 
-def install(package: Package, file: DepotFile, run: Run) -> None:
-    """Take, verify and run the installer, then judge by the files. Raises AscendError; may be run again."""
+def install(package: Package, file: DepotFile, run: Run, deep: bool = False) -> None:
+    """Take, verify and run the installer, then judge by the files. Raises AscendError; may be run again.
+
+    ``deep``: the package was read so, and may be installed for what that found.
+    """
     path = unpacked_run(take(file, package.cache_dir))
     installer_needs.hold(package.kind, package.root, _environment(package, package.tmp_dir), run)
+    cann_proof.note_repair(package.tree, package.version, _with_it(package), deep)
     for stale in _stale_manifests(package):
         os.unlink(stale)
     if package.kind == "toolkit":
         origin.installs(package.state_dir, package.version)
     home = cann_layout.toolkit_dir(package.root, package.version)
     manifest.begin(home, package.manifest)
+    log_bytes = os.path.getsize(package.log) if os.path.exists(package.log) else 0
     points.reached(package.kind + ".ready")
     with _private_tmp(package.tmp_dir) as tmp:
         result = run(_argv(package, path), package.timeout_s, env=_environment(package, tmp))
@@ -112,13 +134,24 @@ def install(package: Package, file: DepotFile, run: Run) -> None:
     if os.path.isdir(home):
         atomic.settle(home, run)
     os.unlink(package.manifest)
-    found = observe(package)
-    if result.timed_out or found["state"] != "complete":
-        raise _failure(package, path, result, found, "a complete %s" % package.name)
+    _judge(package, path, result, log_bytes)
     _record(package)
     if observe(package).get("closed"):  # --install-for-all should have done it
         rights.open_to_all(rights.closed_below(home))
     points.reached(package.kind + ".recorded")
+
+
+def _judge(package: Package, path: str, result: Result, log_bytes: int) -> None:
+    """Keep how what is there differs from the documented layout. Raises AscendError where it is no installation."""
+    ended_well = _ended_well(package, result, log_bytes)
+    problems = _problems(package, installed=ended_well)
+    found = cann_packages.as_package(problems)
+    differs = cann_proof.differing(package.tree, package.version, problems or []) if ended_well else []
+    if result.timed_out or (found["state"] != "complete" and not differs):
+        raise _failure(package, path, result, found, "a complete %s" % package.name)
+    if ended_well and package.kind == "toolkit":
+        differs += cann_proof.differing_latest(package.tree, package.version)
+    cann_proof.note_layout(package.tree, package.version, package.name, differs)
 
 
 def _record(package: Package) -> None:
@@ -131,7 +164,7 @@ def _record(package: Package) -> None:
         manifest.record(folder, tops, toolkit, without=cann_layout.KERNELS)
         points.reached(package.kind + ".recording")
         if package.kind == "kernels":
-            manifest.record(folder, cann_layout.kernels_tops(str(package.chip)), package.manifest)
+            manifest.record(folder, _kernels_tops(package), package.manifest, without=_of_other_kernels(package))
     except OSError as error:
         raise AscendError(
             "the installed files cannot be remembered",
@@ -140,6 +173,18 @@ def _record(package: Package) -> None:
             where=os.path.dirname(toolkit),
             remedy="dmesg | tail; df -h %s  # then run site.yml again" % package.state_dir,
         ) from error
+
+
+def _kernels_tops(package: Package) -> List[str]:
+    """Where the kernels lie is not known of another layout: all that is no other kernels'."""
+    known = cann_layout.kernels_tops(str(package.chip))
+    differs = cann_receipts.read(package.state_dir, package.version, package.name).differs
+    return list(cann_layout.KERNELS) if differs else known
+
+
+def _of_other_kernels(package: Package) -> List[str]:
+    chips = [chip for chip in cann_layout.recorded_chips(package.state_dir, package.version) if chip != package.chip]
+    return [top for chip in chips for top in cann_layout.kernels_tops(chip) if top not in cann_layout.KERNELS]
 
 
 def running(package: Package) -> Optional[str]:
@@ -179,16 +224,20 @@ def uninstall(package: Package, run: Run) -> None:
         result = run(["bash", script], package.timeout_s, env=_environment(package, tmp))
     for stale in _stale_manifests(package):
         os.unlink(stale)
+    cann_receipts.forget(package.state_dir, package.version, "" if package.kind == "toolkit" else package.name)
     found = observe(package)
     if found["state"] != "absent":
         raise _failure(package, script, result, found, "nothing of %s" % package.name)
 
 
+def _with_it(package: Package) -> List[str]:
+    """Return the packages that a change of this one takes away: a toolkit's change takes its kernels along."""
+    kernels = package.kind == "kernels"
+    return [package.name] if kernels else cann_layout.packages(package.state_dir, package.version)
+
+
 def _stale_manifests(package: Package) -> List[str]:
-    """A changed toolkit takes its kernels away, so their manifests go with its own."""
-    chips = cann_layout.recorded_chips(package.state_dir, package.version)
-    names = [package.name] if package.kind == "kernels" else ["toolkit"] + ["kernels-" + chip for chip in chips]
-    paths = [cann_layout.manifest_path(package.state_dir, name, package.version) for name in names]
+    paths = [cann_layout.manifest_path(package.state_dir, name, package.version) for name in _with_it(package)]
     return [path for path in paths if os.path.exists(path)]
 
 
@@ -263,6 +312,16 @@ def _remedy(package: Package, path: str, output: str) -> str:
     if os.path.exists(package.log):
         return "less %s  # on the node; then run site.yml again" % package.log
     return "bash %s --nox11 --check; ls -la %s  # on the node; then run site.yml again" % (path, LOG_DIR)
+
+
+def _ended_well(package: Package, result: Result, log_bytes: int) -> bool:
+    """Whether the installer says so in every way it has: code 0, its line of success, no error in what it said."""
+    said = result.output
+    with suppress(OSError), open(package.log, encoding="utf-8", errors="replace") as stream:
+        stream.seek(log_bytes)  # the log is of all runs
+        said += "\n" + stream.read(MOST_LOG)
+    success = re.search(SUCCESS % re.escape(package.name), said)
+    return result.code == 0 and not result.timed_out and bool(success) and not _last_error(said)
 
 
 def _last_error(text: str) -> str:

@@ -96,9 +96,9 @@ class Tree(NamedTuple):
 
     def set_env(self, version: str) -> str:
         """Return the environment file that leads to this version, whatever ``latest`` says."""
-        if self.is_later(version):
-            return os.path.join(self.home(version), "set_env.sh")
-        return os.path.join(self.arch(version), "script", "set_env.sh")
+        beside = os.path.join(self.home(version), "set_env.sh")
+        own = os.path.join(self.arch(version), "script", "set_env.sh")
+        return beside if self.is_later(version) or (os.path.isfile(beside) and not os.path.exists(own)) else own
 
     def versions(self) -> List[str]:
         """Return the names of the version folders of both layouts; links are other names of them."""
@@ -204,6 +204,11 @@ def recorded_chips(state_dir: str, version: str) -> List[str]:
     end = "-%s.json" % version
     names = [name for name in files.names(os.path.join(state_dir, "manifests")) if name.endswith(end)]
     return [name[len("kernels-") : -len(end)] for name in names if name.startswith("kernels-")]
+
+
+def packages(state_dir: str, version: str) -> List[str]:
+    """Return the names of a version's packages that have a manifest, or may have one."""
+    return ["toolkit"] + ["kernels-" + chip for chip in recorded_chips(state_dir, version)]
 
 
 def kernels_tops(chip: str) -> List[str]:

@@ -4,14 +4,15 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Set, Tuple
 
 from ansible.module_utils.ascend import files, manifest, rights
-from ansible.module_utils.ascend.cann import cann_files
+from ansible.module_utils.ascend.cann import cann_files, cann_receipts
 from ansible.module_utils.ascend.cann.cann_layout import (
     COMPONENTS,
     INFO,
     KERNEL,
+    KERNELS,
     LIBRARIES,
     MACHINES,
     SHOWN,
@@ -31,6 +32,11 @@ HALF, VERSION, KERNELS_VERSION, SET_ENV, ARCHITECTURE, UNREADABLE, LATEST = (
     "half-installed", "version-mismatch", "kernels-version", "set-env-missing", "architecture", "unreadable", "latest",
 )  # fmt: skip
 ALTERED, CLOSED, EXTRA, UNREAD = "altered", "closed", "extra", "unread"
+# As it was when its installer had ended well, and not as documented: NUMBER is a component's own number.
+NUMBER, LAYOUT, UNPROVEN, ITSELF = "number", "layout", "unproven", "itself"
+ACCUSE_NOTHING = (CLOSED, EXTRA, UNREAD, LAYOUT, UNPROVEN, ITSELF)
+# Kinds that rest on the layout of neighbouring versions; the others say that a version is another, or cannot be read.
+OF_LAYOUT = (HALF, LATEST, NUMBER)
 _OF_MANIFEST = {
     manifest.LOST: ALTERED,
     manifest.ALTERED: ALTERED,
@@ -49,6 +55,11 @@ class Problem(NamedTuple):
     kind: str
     words: str
     path: str = ""  # relative to the version's folder
+
+    @property
+    def name(self) -> str:
+        """By which a receipt knows it again."""
+        return self.path or self.words
 
 
 def read_toolkit(root: str, state_dir: str, version: str, deep: bool = False) -> Package:
@@ -87,7 +98,7 @@ def toolkit_problems(tree: Tree, version: str, deep: bool) -> Optional[List[Prob
     if not tree.is_later(version):
         problems += file_problems(tree, version, tree.top_set_env, LATEST)
     problems += _latest_problems(tree, version, numbers) + _closed(tree, version, _toolkit_deciding(tree, version))
-    return problems + _manifest_problems(tree, version, "toolkit", deep, problems)
+    return _judged(tree, version, "toolkit", deep, problems)
 
 
 def _toolkit_deciding(tree: Tree, version: str) -> List[str]:
@@ -105,12 +116,16 @@ def _closed(tree: Tree, version: str, paths: List[str]) -> List[Problem]:
     return [Problem(CLOSED, each._replace(path=name).words(), name) for each, name in found]
 
 
-def kernels_problems(tree: Tree, version: str, chip: str, deep: bool) -> Optional[List[Problem]]:
-    """Return what is wrong with the kernels of a chip; None when there are none."""
+def kernels_problems(
+    tree: Tree, version: str, chip: str, deep: bool, installed: bool = False
+) -> Optional[List[Problem]]:
+    """Return what is wrong with the kernels of a chip; None when there are none.
+
+    ``installed``: their installer has just said that they are there, wherever they lie.
+    """
     home = tree.home(version)
     config = os.path.join(home, KERNEL, "config", "ascend" + chip)
-    recorded = chip in recorded_chips(tree.state_dir, version)
-    if not os.path.isdir(config) and not (recorded and os.path.isdir(os.path.join(home, "opp_kernel"))):
+    if not os.path.isdir(config) and not _elsewhere(tree, version, chip, installed):
         return None
     problems = []
     if not tree.is_later(version):  # from 8.5 on there is no such component
@@ -126,7 +141,16 @@ def kernels_problems(tree: Tree, version: str, chip: str, deep: bool) -> Optiona
     if os.path.isdir(config) and not files.names(binaries):
         problems.append(_unread(_short(tree, version, binaries), "missing"))
     problems += _closed(tree, version, [os.path.join(home, "opp_kernel"), binaries, *folders, *there])
-    return problems + _manifest_problems(tree, version, "kernels-" + chip, deep, problems)
+    return _judged(tree, version, "kernels-" + chip, deep, problems)
+
+
+def _elsewhere(tree: Tree, version: str, chip: str, installed: bool) -> bool:
+    """Whether kernels without the documented folder are there all the same."""
+    home, recorded = tree.home(version), chip in recorded_chips(tree.state_dir, version)
+    if recorded and cann_receipts.read(tree.state_dir, version, "kernels-" + chip).differs:
+        return True  # lost files are the manifest's to tell
+    filled = any(files.names(os.path.join(home, folder)) for folder in KERNELS)
+    return (installed and filled) or (recorded and os.path.isdir(os.path.join(home, "opp_kernel")))
 
 
 def _linked_kernels(tree: Tree, version: str) -> List[Problem]:
@@ -160,7 +184,7 @@ def _info_problems(tree: Tree, version: str) -> List[Problem]:
         return [_unread(name, problem)]
     info = cann_files.parse_product_info(text)
     problems = [Problem(HALF, "%s: %s" % (name, words), name) for words in info.problems]
-    if not info.version or not _same(info.version, version):
+    if not info.version or not same(info.version, version):
         problems.append(Problem(VERSION, "%s says version %s" % (name, info.version or "nothing"), name))
     folder = os.path.basename(tree.arch(version))[: -len("-linux")]
     machines = {"it": folder, name: info.arch or folder}
@@ -185,7 +209,7 @@ def _component(tree: Tree, version: str, component: str, kind: str) -> Tuple[can
         return info, [_unread(name, problem)]
     problems = [Problem(HALF, "%s: %s" % (name, words), name) for words in info.problems]
     found = info.version_dir or version
-    if not _same(found, version) and found != "cann-" + version:
+    if not same(found, version) and found != "cann-" + version:
         problems.append(Problem(kind, "%s says version %s" % (name, found), name))
     return info, problems
 
@@ -195,7 +219,7 @@ def _latest_problems(tree: Tree, version: str, numbers: Dict[str, Optional[str]]
     latest = tree.latest(tree.is_later(version))
     name = os.path.relpath(latest.path, tree.root)
     if latest.state == "absent":
-        return [Problem(LATEST, "missing %s" % name)]
+        return [Problem(LATEST, "missing %s" % name, name)]
     if not latest.version:
         return [Problem(LATEST, "%s leads to no version that is there (%s)" % (name, latest.words()))]
     # Other parts may stay linked to an older version that had them, or be left out.
@@ -223,9 +247,9 @@ def _cfg_problems(tree: Tree, version: str, numbers: Dict[str, Optional[str]]) -
             problems.append(Problem(HALF, "%s has no running version of %s" % (name, component)))
         for number, running in cfg.running.get(component, ()):
             own = numbers.get(component)
-            if own and number != own and _same(running, version):
+            if own and number != own and same(running, version):
                 words = "%s says that %s is %s, its version.info %s" % (name, component, number, own)
-                problems.append(Problem(VERSION, words, os.path.join(component, "version.info")))
+                problems.append(Problem(NUMBER, words, os.path.join(component, "version.info")))
     return problems + _running_problems(tree, version, COMPONENTS, VERSION)
 
 
@@ -237,19 +261,48 @@ def _running_problems(tree: Tree, version: str, components: Tuple[str, ...], kin
         Problem(kind, "%s says that %s is of %s" % (name, component, running))
         for component in components
         for _number, running in cfg.running.get(component, ())
-        if not _same(running, version)
+        if not same(running, version)
     ]
 
 
-def _manifest_problems(tree: Tree, version: str, package: str, deep: bool, known: List[Problem]) -> List[Problem]:
-    """Return what differs from the manifest, but for the files of which the ``known`` problems speak already."""
-    accused = {problem.path for problem in known if problem.path and problem.kind != CLOSED}
+def is_changed(home: str, difference: manifest.Difference) -> bool:
+    """Whether a file is there and another one; an emptied file and a link to nothing are as good as lost."""
+    path = os.path.join(home, difference.path)
+    with_content = bool(difference.path) and os.path.isfile(path) and os.path.getsize(path) > 0
+    return difference.kind == manifest.ALTERED and with_content
+
+
+def _judged(tree: Tree, version: str, package: str, deep: bool, problems: List[Problem]) -> List[Problem]:
+    """Return the problems with those of the manifest; what was so from the beginning accuses nothing.
+
+    Without a manifest nothing says what was there from the beginning.
+    """
+    receipt = cann_receipts.read(tree.state_dir, version, package)
+    if receipt.differs and os.path.exists(manifest_path(tree.state_dir, package, version)):
+        kind, differs = LAYOUT if receipt.proven else UNPROVEN, set(receipt.differs)
+        is_so = [problem.kind in OF_LAYOUT and problem.name in differs for problem in problems]
+        problems = [each._replace(kind=kind) if so else each for each, so in zip(problems, is_so)]
+    known = [problem for problem in problems if problem.kind not in ACCUSE_NOTHING]
+    found = _manifest_problems(tree, version, package, deep, known, set(receipt.repaired))
+    return problems + found
+
+
+def _manifest_problems(
+    tree: Tree, version: str, package: str, deep: bool, known: List[Problem], repaired: Set[str]
+) -> List[Problem]:
+    """Return what differs from the manifest, but for the files of which the ``known`` problems speak already.
+
+    A file that was ``repaired`` and changed again is changed by CANN itself: a repair would not last.
+    """
+    accused = {problem.path for problem in known if problem.path}
     folders = tuple(path + os.sep for path in accused)
-    found = manifest.verify(manifest_path(tree.state_dir, package, version), deep, tree.home(version))
+    home = tree.home(version)
+    found = manifest.verify(manifest_path(tree.state_dir, package, version), deep, home)
+    itself = {each.path for each in found if each.path in repaired and is_changed(home, each)}
     return [
-        Problem(_OF_MANIFEST[difference.kind], difference.words, difference.path)
-        for difference in found
-        if difference.path not in accused and not difference.path.startswith(folders)
+        Problem(ITSELF if each.path in itself else _OF_MANIFEST[each.kind], each.words, each.path)
+        for each in found
+        if each.path not in accused and not each.path.startswith(folders)
     ]
 
 
@@ -275,10 +328,13 @@ def as_package(problems: Optional[List[Problem]]) -> Package:
     """Return the package with these problems; None is an absent one. ``closed`` is there where others cannot use it."""
     if problems is None:
         return {"state": "absent", "problems": [], "problem_count": 0}
-    accused = [problem for problem in problems if problem.kind not in (CLOSED, EXTRA, UNREAD)]
+    accused = [problem for problem in problems if problem.kind not in ACCUSE_NOTHING]
     state = "half-installed" if accused else "complete"
     if accused and all(problem.kind == ALTERED for problem in accused):
         state = "altered"
+    if not accused:
+        accused = [problem for problem in problems if problem.kind == UNPROVEN]
+        state = "unproven" if accused else state
     words = list(dict.fromkeys(problem.words for problem in accused))
     closed = listed(list(dict.fromkeys(problem.words for problem in problems if problem.kind == CLOSED)))
     package: Package = {"state": state, "problems": words[:SHOWN], "problem_count": len(words)}
@@ -291,7 +347,7 @@ def _short(tree: Tree, version: str, path: str) -> str:
     return os.path.relpath(path, home if is_in(path, home) else tree.root)
 
 
-def _same(one: str, other: str) -> bool:
+def same(one: str, other: str) -> bool:
     """Whether two names are the same version: 8.0.RC1.beta1 is the community's name of 8.0.RC1."""
     try:
         return one == other or compare_cann(one, other) == 0

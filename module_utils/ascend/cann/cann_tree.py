@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Set, Tuple
 
 from ansible.module_utils.ascend import rights
-from ansible.module_utils.ascend.cann import cann_files
+from ansible.module_utils.ascend.cann import cann_files, cann_receipts
 from ansible.module_utils.ascend.cann.cann_elsewhere import elsewhere_findings, read_elsewhere, read_record
 from ansible.module_utils.ascend.cann.cann_layout import INFO, SHOWN, Latest, Tree, listed
 from ansible.module_utils.ascend.cann.cann_packages import (
@@ -16,8 +16,12 @@ from ansible.module_utils.ascend.cann.cann_packages import (
     CLOSED,
     EXTRA,
     HALF,
+    ITSELF,
     KERNELS_VERSION,
+    LAYOUT,
+    NUMBER,
     SET_ENV,
+    UNPROVEN,
     UNREAD,
     UNREADABLE,
     VERSION,
@@ -36,9 +40,9 @@ def read_cann(node: Node, cann_root: str, state_dir: str, deep: bool = False) ->
 
     ``versions`` maps a version to ``{"path", "layout": "ascend-toolkit" | "cann", "version", "inner_version", "arch",
     "toolkit": package, "kernels": {chip: package}}``; a package is ``{"state": "complete" | "half-installed" |
-    "altered" | "absent", "problems": [at most SHOWN], "problem_count"}``, with ``closed``, what others cannot use, in
-    words, where there is something. ``elsewhere`` are other installations,
-    ``record`` is the path in RECORD. ``deep`` reads every file that a manifest names.
+    "altered" | "unproven" | "absent", "problems": [at most SHOWN], "problem_count"}``, with ``closed``, what others
+    cannot use, in words, where there is something. ``elsewhere`` are other installations, ``record`` is the path in
+    RECORD. ``deep`` reads every file that a manifest names.
     """
     tree = Tree(node.path(cann_root), node.path(state_dir), node.root)
     findings = _denied(tree)
@@ -94,6 +98,12 @@ def _read_version(tree: Tree, cann_root: str, version: str, deep: bool) -> Tuple
 
 _REPAIR = "ansible-playbook site.yml --limit NODE  # installs it again when it is the release's version"
 _ROOT = "ask as root: ansible-playbook --become"
+_UNKNOWN = (
+    "cann-layout-unknown",
+    "the documented layout",
+    "ansible-playbook playbooks/record.yml --limit NODE  # read the record, then send it to us: no repair is needed",
+)
+_LAYOUT = (_UNKNOWN[0], "%s lies otherwise than documented", *_UNKNOWN[1:])
 # Kind of problem -> name of the finding, what it says of a package, what is wanted, what helps.
 _FINDINGS = {
     HALF: ("cann-half-installed", "%s is half-installed", "all of its parts", _REPAIR),
@@ -107,6 +117,15 @@ _FINDINGS = {
         "uname -m; then ansible-playbook site.yml --limit NODE",
     ),
     UNREADABLE: ("cann-unreadable", "%s cannot be read in full", "readable files", _ROOT),
+    NUMBER: ("cann-version-mismatch", "the files of %s name another number", "one number everywhere", _REPAIR),
+    LAYOUT: _LAYOUT,
+    UNPROVEN: _LAYOUT,
+    ITSELF: (
+        "cann-changes-itself",
+        "recorded files of %s changed again after their repair, and are repaired no more",
+        "the files as they were installed",
+        "ls -l FILE; lsof FILE  # who writes it? A cache or a log of CANN's own is no damage: send us its path",
+    ),
     ALTERED: ("cann-altered", "files of %s are lost or changed", "the files as they were installed", _REPAIR),
     CLOSED: (rights.FINDING, "others cannot use %s", rights.WANTED, rights.REMEDY),
     EXTRA: ("cann-extra", "files were added to %s", "", "who put them there? rpm -qf FILE, ls -l FILE"),
@@ -135,7 +154,16 @@ def _latest_findings(tree: Tree, latest: Latest, versions: List[str]) -> List[Fi
     if not problem or (not versions and latest.state == "absent"):
         return []
     key, words, wanted = problem
-    return [finding("cann", key, words % name, wanted, latest.words(), tree.shown(latest.path), _REPAIR)]
+    remedy = _REPAIR
+    if {latest.words(), name} & _from_the_beginning(tree, versions):
+        key, wanted, remedy = _UNKNOWN
+    return [finding("cann", key, words % name, wanted, latest.words(), tree.shown(latest.path), remedy)]
+
+
+def _from_the_beginning(tree: Tree, versions: List[str]) -> Set[str]:
+    """Return by which names the versions' receipts know what was so when their installers had ended well."""
+    receipts = [cann_receipts.read(tree.state_dir, version, "toolkit") for version in versions]
+    return {name for receipt in receipts for name in receipt.differs}
 
 
 def _top_set_env_findings(tree: Tree, versions: List[str]) -> List[Finding]:
@@ -147,6 +175,7 @@ def _top_set_env_findings(tree: Tree, versions: List[str]) -> List[Finding]:
         finding("cann", "cann-set-env-missing", words, wanted, problem.words, where, _REPAIR)
         for version in versions[:1]
         for problem in file_problems(tree, version, tree.top_set_env, SET_ENV)
+        if problem.name not in _from_the_beginning(tree, versions)
     ]
 
 

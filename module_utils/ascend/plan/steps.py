@@ -53,7 +53,8 @@ _ABSENT = {"state": "absent", "problems": [], "problem_count": 0}  # type: Dict[
 
 
 def _package(component: str, name: str, package: Dict[str, Any], wanted: Wanted) -> List[Step]:
-    if package["state"] == "complete":
+    # An unproven one was installed; what is left to do is the proof, which comes with "current".
+    if package["state"] in ("complete", "unproven"):
         return []
     action = "install" if package["state"] == "absent" else "repair"
     reason = "%s is %s" % (name, package["state"])
@@ -192,8 +193,22 @@ def _trees(found: Facts, wanted: Wanted) -> List[Tuple[str, str, Dict[str, Any]]
 
 def _current(found: Facts, wanted: Wanted) -> List[Step]:
     have, want = found["environments"]["current"], wanted["environment"]["name"]
-    if not want or have == want:
+    if not want:
         return []
+    if have == want:
+        return _unproven(found, wanted)
     leads = "leads to %s" % have if have else "is absent"
     where = wanted["environment"].get("path", "").rpartition("/")[0] + "/current"
     return [step("current", "switch", "the link current %s" % leads, have or "absent", want, where)]
+
+
+def _unproven(found: Facts, wanted: Wanted) -> List[Step]:
+    """A CANN whose layout is not the documented one is complete once its environment has run on the cards."""
+    version, chip = wanted["toolkit"]["version"], wanted["kernels"]["chip"]
+    there = found["cann"]["versions"].get(version, {})
+    packages = {"toolkit": there.get("toolkit", _ABSENT), "kernels": there.get("kernels", {}).get(chip, _ABSENT)}
+    names = [name for name, package in packages.items() if package["state"] == "unproven"]
+    if not names:
+        return []
+    reason = "CANN %s (%s) was installed, and no card has proven it yet" % (version, ", ".join(names))
+    return [step("current", "prove", reason, "unproven", "proven on the cards", wanted["environment"]["cann_home"])]

@@ -23,6 +23,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Set,
 
 from ansible.module_utils.ascend import facts as ascend_facts
 from ansible.module_utils.ascend import files
+from ansible.module_utils.ascend.cann import cann_receipts
 from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend.node import Node
@@ -185,6 +186,7 @@ def _sections(
     paths += [os.path.join(root, part, "version.info") for root in roots for part in ("driver", "firmware")]
     read = [record_sources.file_section(node, path) for path in paths]
     read += [record_sources.file_section(node, path, pattern) for path, pattern in record_sources.FILTERED]
+    read.append(record_sources.file_section(node, os.path.join(places.state_dir, cann_receipts.FILE)))
     found += [section for section in read if section]
     missing = [path for path, section in zip(paths, read) if section is None]
     if missing:

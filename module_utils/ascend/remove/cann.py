@@ -11,7 +11,7 @@ import shutil
 from typing import Any, Callable, List, Optional
 
 from ansible.module_utils.ascend import atomic, files
-from ansible.module_utils.ascend.cann import cann_install, cann_layout
+from ansible.module_utils.ascend.cann import cann_install, cann_layout, cann_receipts
 from ansible.module_utils.ascend.change import origin, points
 from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.errors import AscendError
@@ -99,8 +99,8 @@ class Uninstallers:
         )
 
     def _drop_manifests(self, version: str) -> None:
-        chips = ["kernels-" + chip for chip in cann_layout.recorded_chips(self.state_dir, version)]
-        for name in [*chips, "toolkit"]:
+        cann_receipts.forget(self.state_dir, version)
+        for name in reversed(cann_layout.packages(self.state_dir, version)):
             path = cann_layout.manifest_path(self.state_dir, name, version)
             if os.path.exists(path):
                 os.unlink(path)
