@@ -59,6 +59,7 @@ def put_other_kernels(node: Node) -> None:
     for folder in ("opp_kernel", KERNELS, OTHER_CONFIG):
         shutil.rmtree(node.home / folder, ignore_errors=True)
     node.put_kernels()
+    write(node.home / KERNELS / "ascend910b1" / "mul.o")
     (node.home / OTHER_CONFIG).parent.mkdir(exist_ok=True)
     (node.home / KERNELS / "config" / "ascend910b").rename(node.home / OTHER_CONFIG)
 
@@ -133,6 +134,7 @@ def test_what_the_cards_proved_is_complete_and_its_layout_a_remark(node: Node) -
         ("toolkit", f"{ARCH}/script/set_env.sh"),
         ("toolkit", f"{OTHER_CONFIG}/binary_info_config.json"),
         ("kernels", f"{KERNELS}/ascend910b/add.o"),
+        ("kernels", f"{KERNELS}/ascend910b1/mul.o"),
         ("kernels", "opp_kernel/version.info"),
     ],
 )
@@ -147,6 +149,7 @@ def test_a_file_of_the_manifest_that_is_lost_later_is_drift_and_repaired(
     assert state(node, kind)[0] in ("altered", "half-installed")
     assert any(lost in problem for problem in state(node, kind)[1]), state(node, kind)
     install(node, *(("toolkit", "kernels") if kind == "toolkit" else ("kernels",)))
+    assert state(node, kind)[0] == "unproven", "a repair is to be proven again"
     prove(node)
     assert {state(node, each)[0] for each in WELL} == {"complete"}
 
@@ -154,6 +157,13 @@ def test_a_file_of_the_manifest_that_is_lost_later_is_drift_and_repaired(
 def test_a_changed_file_is_drift_the_first_time(proven: Node) -> None:
     write(proven.home / "aoe" / "bin" / "aoe", "longer than it was\n")
     assert state(proven) == ("altered", ["aoe/bin/aoe has 19 bytes, not 10"])
+
+
+@pytest.mark.parametrize("lost", ["set_env.sh", "latest/runtime", "latest/version.cfg"])
+def test_what_is_lost_outside_of_the_manifest_is_drift_as_well(proven: Node, lost: str) -> None:
+    (proven.root / "ascend-toolkit" / lost).unlink()
+    assert state(proven)[0] == "half-installed"
+    assert any(lost in problem for problem in state(proven)[1])
 
 
 @pytest.mark.parametrize("path", ["toolkit/version.info", "version.info"])
