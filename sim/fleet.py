@@ -150,8 +150,8 @@ def start_node(fleet: Fleet, image: str, network: str, name: str, node: dict[str
     say(f"starting {name}: 8 x {node['chip_name']}, {int(node['hbm_total_mb']) // 1024} GB, {node['address']}")
     remove(name)
     argv = ["run", "--detach", "--name", name, "--hostname", name, *common(fleet)]
-    # What a release asks of the kernel; a container cannot set it itself.
-    argv += ["--sysctl", "net.ipv4.ip_local_reserved_ports=60000-60015"]
+    # For the hook of sim/hooks: the kernel settings of the node's own network can be set in it, and no others.
+    argv += ["--annotation", f"{LABEL}=node"]
     argv += ["--ip", node["address"], "--add-host", f"depot:{depot_address(network)}"]
     argv += ["--volume", f"{fleet.keypair(f'host_{name}')}:/etc/ascend-sim/host_key:ro"]
     argv += ["--volume", f"{fleet.key.with_suffix('.pub')}:/etc/ascend-sim/client.pub:ro"]

@@ -15,6 +15,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 NODE = ROOT / "sim" / "node"
+# Before podman makes /proc/sys read-only, /proc/sys/net of a node becomes a mount of its own, which stays writable.
+HOOKS = ROOT / "sim" / "hooks"
 REPOSITORY = "localhost/ascend-sim-node"
 # The systems that a node may have. Debian 11 has Python 3.9 and glibc 2.31, Debian 13 has Python 3.13 and glibc 2.41.
 SUITES = {"debian11": "bullseye", "debian12": "bookworm", "debian13": "trixie"}
@@ -31,7 +33,7 @@ def say(text: str) -> None:
 def run_podman(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run podman, however it ends."""
     # runc, because crun needs a cgroup layout that hosts without systemd do not have.
-    argv = [*as_root(), "podman", "--runtime", "runc", *arguments]
+    argv = [*as_root(), "podman", "--runtime", "runc", "--hooks-dir", str(HOOKS), *arguments]
     return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
 
 

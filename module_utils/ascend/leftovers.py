@@ -15,6 +15,7 @@ from typing import Iterator, List, Tuple
 from ansible.module_utils.ascend import atomic, files
 from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend.facts import ASCEND_ENV, Places
+from ansible.module_utils.ascend.settings import drop_ins
 
 INSTALLER_TMP = "ascend-fleet-"  # cann_install unpacks in <tmp_dir>/ascend-fleet-<pid>-<random>
 _PARTIAL = r".+\.part"
@@ -64,6 +65,9 @@ def _patterns(places: Places) -> Iterator[Tuple[str, str]]:
         yield folder, r"\.removing-.+"
     yield places.state_dir, _PARTIAL
     yield os.path.join(places.state_dir, "manifests"), _PARTIAL
+    for path in (drop_ins.SYSCTL, drop_ins.LIMITS):
+        folder, name = os.path.split(path)
+        yield folder, re.escape(name + atomic.PARTIAL)
     # Ansible's copy writes beside its target.
     folder, program = os.path.split(ASCEND_ENV)
     yield folder, r"\.ansible_tmp.+" + re.escape(program)

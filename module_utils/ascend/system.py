@@ -14,6 +14,7 @@ from typing import Any, Dict, List, Optional, Sequence
 from ansible.module_utils.ascend import files
 from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend.node import Node
+from ansible.module_utils.ascend.settings import node_settings
 
 # What the runtimes leave: Docker's and podman's own files, and words in the path of the first process's control group.
 _CONTAINER_FILES = {"/.dockerenv": "docker", "/run/.containerenv": "podman"}
@@ -28,7 +29,6 @@ _LIMITS = {
 UNLIMITED = -1
 UNREAD = -1  # the device of a file system that answers with an error
 MB = 1024 * 1024
-MOST_OF_A_SETTING = 64 * 1024
 _SETTING = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)+")
 _SYNCHRONISED = {"yes": True, "no": False}  # what systemd prints, since 239
 
@@ -50,8 +50,9 @@ def read_system(
         "container": _container(node),
         "disk": {place: _disk(node, place) for place in places},
         "paths": [_path(node, path) for path in _and_parents(cann_root)],
-        "limits": {name: [_limit(value) for value in resource.getrlimit(number)] for name, number in _LIMITS.items()},
+        "limits": limits(),
         "kernel_settings": {name: _kernel_setting(node, name) for name in kernel_settings},
+        **node_settings.read(node),
         "time_synchronised": _time_synchronised(node, timeout_s),
         "time_s": int(time.time()),
     }
@@ -124,6 +125,11 @@ def _glibc() -> Optional[str]:
     return version if name == "glibc" else None
 
 
+def limits() -> Dict[str, List[int]]:
+    """Return the soft and the hard limits of the session in which this runs, -1 for unlimited."""
+    return {name: [_limit(value) for value in resource.getrlimit(number)] for name, number in _LIMITS.items()}
+
+
 def _limit(value: int) -> int:
     return UNLIMITED if value == resource.RLIM_INFINITY else value
 
@@ -137,9 +143,7 @@ def _kernel_setting(node: Node, name: str) -> Optional[str]:
             found=repr(name),
             remedy="sysctl -a  # lists the names",
         )
-    # Asked for as much as of other files, the kernel answers that it has not so much memory.
-    value = files.text(node.path("/proc/sys/" + name.replace(".", "/")), MOST_OF_A_SETTING)
-    return None if value is None else " ".join(value.split())
+    return node_settings.kernel_setting(node, name)
 
 
 def _time_synchronised(node: Node, timeout_s: float) -> Optional[bool]:

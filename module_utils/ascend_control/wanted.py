@@ -18,6 +18,7 @@ from typing import Any
 from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend.plan.forms import refusal
 from ansible.module_utils.ascend.plan.hardware import chip_family
+from ansible.module_utils.ascend.plan.system import APPLY, CHECK, IGNORE
 from ansible.module_utils.ascend_control.compatibility import problems_of
 from ansible.module_utils.ascend_control.depot_index import SECTIONS, python_of, source_of
 from ansible.module_utils.ascend_control.depot_trouble import FILL
@@ -52,7 +53,7 @@ def resolve(found: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
         "chips": release["chips"],
         "driver": {**release["driver"], "policy": settings["driver_policy"]},
         "cards": _cards(settings["cards"]),
-        "system": release["system"],
+        "system": {**release["system"], "policy": _policy(settings)},
         "disk_mb": release["disk_mb"],
         "places": places(settings),
         "deep": boolean(settings["deep"]),
@@ -169,6 +170,18 @@ def _chip(found: dict[str, Any], release: dict[str, Any]) -> str:
         if chip and chip["supported"]:
             return str(family)
     return ""
+
+
+def _policy(settings: dict[str, Any]) -> str:
+    policy = str(settings["system_settings"])
+    if policy not in (APPLY, CHECK, IGNORE):
+        raise AscendError(
+            "ascend_system_settings is none of its values",
+            wanted=", ".join((APPLY, CHECK, IGNORE)),
+            found=repr(policy),
+            remedy="set it in the inventory; the default is apply",
+        )
+    return policy
 
 
 def _package(

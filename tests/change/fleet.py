@@ -27,6 +27,8 @@ OWN = (
     "/var/lib/ascend-fleet",
     "/var/log/ascend_seclog",
     "/etc/Ascend",
+    "/etc/sysctl.d/60-ascend-fleet.conf",
+    "/etc/security/limits.d/60-ascend-fleet.conf",
 )
 # Private folders of installers, which the next change clears away.
 PRIVATE = "/var/tmp/ascend-fleet-*"

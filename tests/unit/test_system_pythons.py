@@ -165,6 +165,7 @@ def resolve(tmp_path: Path) -> Callable[..., dict[str, Any]]:
         "locks": {},
         "cards": {"count": 0, "memory_mb": 0, "out": [], "health_policy": "fail"},
         "driver_policy": "fail",
+        "system_settings": "apply",
         "llamafactory_source": {},
         "ascend_env_file": __file__,
     }

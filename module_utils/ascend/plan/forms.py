@@ -23,6 +23,7 @@ Refusal = Dict[str, str]
 COMPONENTS = ("access", "driver", "cards", "network", "system", "cann", "python", "env", "llamafactory")
 # Step -> component.
 STEPS = {
+    "system": "system",
     "python": "python",
     "toolkit": "cann",
     "kernels": "cann",
@@ -43,6 +44,7 @@ REMARKS = (
     "cann-layout-unknown",
     "driver-unordered",
     "firmware-unordered",
+    "limit-of-session",
     "network-busy",
 )
 # What keeps a node from being looked at for the moment: site.yml does not change it, and drift has not checked it.

@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 import os
-import re
-from typing import Any, Dict, List, Optional, Set, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 from ansible.module_utils.ascend import rights
 from ansible.module_utils.ascend.change.journal import RUN
@@ -22,6 +21,7 @@ from ansible.module_utils.ascend.plan.forms import (
 )
 from ansible.module_utils.ascend.plan.hardware import of_cards_out
 from ansible.module_utils.ascend.plan.preconditions import record_in_the_way
+from ansible.module_utils.ascend.plan.system import settings_warnings
 
 # A refusal tells it, chip by chip.
 _REFUSED = ("card-unhealthy",)
@@ -37,7 +37,7 @@ def warnings(found: Facts, wanted: Wanted, steps: List[Step]) -> List[Refusal]:
     refused = [each["where"] for each in record_in_the_way(found, steps)]
     observed = [each for each in _observed(found, wanted, cured) if each["where"] not in refused]
     observed += _latest(found, wanted, steps)
-    observed += _limits(found, wanted) + _kernel_settings(found, wanted) + _clock(found)
+    observed += settings_warnings(found, wanted) + _clock(found)
     return observed + nearly_full(found, wanted, steps) + _unfinished(found, wanted)
 
 
@@ -96,69 +96,6 @@ def _latest(found: Facts, wanted: Wanted, steps: List[Step]) -> List[Refusal]:
             str(found["cann"].get("root", "")),
         )
     ]
-
-
-def _limits(found: Facts, wanted: Wanted) -> List[Refusal]:
-    """Hard limits of a session: a user may raise the soft one up to them."""
-    limits = found["system"].get("limits") or {}
-    told = []
-    for name, minimum in sorted(wanted["system"]["limits"].items()):
-        _, hard = limits.get(name, (-1, -1))
-        if hard == -1 or hard >= minimum:
-            continue
-        told.append(
-            refusal(
-                "system",
-                "limit",
-                "the limit %s is lower than release %s asks for" % (name, wanted["release"]),
-                "%d or more" % minimum,
-                str(hard),
-                "echo '* hard %s %d' > /etc/security/limits.d/60-ascend.conf  # for new sessions" % (name, minimum),
-                "/etc/security/limits.conf",
-                name,
-            )
-        )
-    return told
-
-
-def _kernel_settings(found: Facts, wanted: Wanted) -> List[Refusal]:
-    settings = found["system"].get("kernel_settings") or {}
-    told = []
-    for name, want in sorted(wanted["system"]["kernel_settings"].items()):
-        have = settings.get(name)
-        if have is not None and fulfils(have, str(want)):
-            continue
-        told.append(
-            refusal(
-                "system",
-                "kernel-setting",
-                "%s is not what release %s asks for" % (name, wanted["release"]),
-                str(want),
-                "empty" if have == "" else str(have if have is not None else "no such setting"),
-                "echo '%s = %s' > /etc/sysctl.d/60-ascend.conf && sysctl --system" % (name, want),
-                "/proc/sys/" + name.replace(".", "/"),
-                name,
-            )
-        )
-    return told
-
-
-def fulfils(have: str, want: str) -> bool:
-    """Whether a setting is what is wanted: a number at least, ranges such as 60000-60015,61000 covered, else equal."""
-    if re.fullmatch(r"\d+", have) and re.fullmatch(r"\d+", want):
-        return int(have) >= int(want)
-    if "-" in want and re.fullmatch(r"[\d,-]*", have + want):
-        return _numbers(want) <= _numbers(have)
-    return have.split() == want.split()
-
-
-def _numbers(ranges: str) -> Set[int]:
-    numbers: Set[int] = set()
-    for part in ranges.split(","):
-        first, _, last = part.partition("-")
-        if first:
-            numbers.update(range(int(first), int(last or first) + 1))
-    return numbers
 
 
 def _clock(found: Facts) -> List[Refusal]:

@@ -23,6 +23,7 @@ from ansible.module_utils.ascend.python import python_tree
 from ansible.module_utils.ascend.remove import cann, in_use, mounts, survey
 from ansible.module_utils.ascend.remove.chosen import EVERYTHING, Asked
 from ansible.module_utils.ascend.remove.selection import select
+from ansible.module_utils.ascend.settings import drop_ins, node_settings
 
 Run = Callable[..., Result]
 Row = Dict[str, Any]
@@ -55,6 +56,9 @@ def apply(node: Node, places: Places, asked: Asked, run: Run, timeout_s: int) ->
         elif row["kind"] == "state":
             for name in set(files.names(node.path(row["path"]))).difference(survey.AT_WORK):
                 delete(node, os.path.join(row["path"], name))
+        elif row["path"] == drop_ins.SYSCTL:
+            uninstallers.notes += node_settings.restore(node)
+            delete(node, row["path"])
         elif row["path"] != os.path.join(places.state_dir, survey.INTENT):
             delete(node, row["path"])
         points.reached("remove." + row["kind"])

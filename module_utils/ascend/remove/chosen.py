@@ -20,6 +20,7 @@ ORDER = (
     "Python",
     "CANN's file",
     "log",
+    "settings",
     "state",
 )
 COMPONENT = {"environment": "env", "CANN": "cann", "kernels": "cann", "Python": "python"}

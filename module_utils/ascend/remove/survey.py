@@ -14,6 +14,7 @@ from ansible.module_utils.ascend.facts import ASCEND_ENV, Places
 from ansible.module_utils.ascend.node import Node
 from ansible.module_utils.ascend.python import environment, python_tree, source_record
 from ansible.module_utils.ascend.remove import belongings, in_use, mounts
+from ansible.module_utils.ascend.settings import drop_ins
 
 REMOVING = ".removing-"  # and the name: what is being removed, beside its place
 INTENT = "removing.json"  # in the state folder while a removal is at work
@@ -183,6 +184,7 @@ def parts(node: Node, places: Places) -> List[There]:
     for name in files.names(node.path(INSTALLERS_LOGS)):
         if _LOG.fullmatch(name):
             found.append(("log", os.path.join(INSTALLERS_LOGS, name), INSTALLERS_LOGS in absent))
+    found += [("settings", path, True) for path in (drop_ins.SYSCTL, drop_ins.LIMITS)]
     found.append(("state", places.state_dir, True))
     return [
         {"kind": kind, "name": os.path.basename(path), "path": path, "ours": mine}

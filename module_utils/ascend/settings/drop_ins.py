@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The two drop-in files in which a node keeps what a release wants of its system: their forms, and what they shall say.
+
+Text and numbers only: the planner asks what a node lacks, and the module writes by the same answer. What others set is
+merged: port ranges are united, a number is never lowered. ``# was:`` remembers what the kernel had before us.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Dict, List, NamedTuple, Optional, Set
+
+SYSCTL = "/etc/sysctl.d/60-ascend-fleet.conf"
+LIMITS = "/etc/security/limits.d/60-ascend-fleet.conf"
+DOMAINS = ("*", "root")  # what is said of everybody does not hold for root: limits.conf(5)
+UNLIMITED = -1
+_IN_KB = ("memlock", "stack")  # in limits.conf; the facts have bytes, as the kernel
+_HEAD = "# Written by ascend-fleet, and removed by its playbooks/remove.yml.\n"
+_PAIR = re.compile(r"\s*-?\s*([A-Za-z0-9_.*/-]+)\s*=\s*(.*?)\s*")
+_WAS = re.compile(r"# was:" + _PAIR.pattern)
+_MOST_PORTS = 65536
+
+Limits = Dict[str, Dict[str, int]]  # name -> domain -> hard limit
+
+
+class Kernel(NamedTuple):
+    """What our file says of kernel settings: name -> value, and name -> what the kernel had before."""
+
+    values: Dict[str, str]
+    was: Dict[str, str]
+
+
+# --- forms -------------------------------------------------------------------------------------------------------
+
+
+def read_kernel(text: Optional[str]) -> Kernel:
+    """Return what a file of sysctl.d says; other lines are left out."""
+    values, was = {}, {}
+    for line in (text or "").splitlines():
+        before, pair = _WAS.fullmatch(line), _PAIR.fullmatch(line)
+        if before:
+            was[before.group(1)] = before.group(2)
+        elif pair:
+            values[pair.group(1).replace("/", ".")] = " ".join(pair.group(2).split())
+    return Kernel(values, was)
+
+
+def kernel_text(kernel: Kernel) -> str:
+    """Return the file; an empty text where it has nothing to say."""
+    lines = ["# was: %s = %s\n%s = %s\n" % (name, kernel.was.get(name, ""), name, kernel.values[name])
+             for name in sorted(kernel.values)]  # fmt: skip
+    return _HEAD + "".join(lines) if lines else ""
+
+
+def read_limits(text: Optional[str]) -> Limits:
+    """Return the hard limits of a limits.conf for everybody and for root; others and odd lines are left out."""
+    found: Limits = {}
+    for line in (text or "").splitlines():
+        words = line.partition("#")[0].split()
+        if len(words) != 4 or words[0] not in DOMAINS or words[1] not in ("hard", "-"):
+            continue
+        if words[3] in ("unlimited", "infinity", "-1"):
+            value = UNLIMITED
+        elif re.fullmatch(r"[0-9]{1,18}", words[3]):
+            value = int(words[3]) * (1024 if words[2] in _IN_KB else 1)
+        else:
+            continue
+        found.setdefault(words[2], {})[words[0]] = value
+    return found
+
+
+def limits_text(limits: Limits) -> str:
+    """Return the file; an empty text where it has nothing to say. The soft limit is raised with the hard one."""
+    lines = []
+    for name in sorted(limits):
+        for domain in DOMAINS:
+            value = limits[name].get(domain)
+            if value is not None:
+                lines.append("%-5s - %s %s\n" % (domain, name, _limit_word(name, value)))
+    return _HEAD + "".join(lines) if lines else ""
+
+
+def _limit_word(name: str, value: int) -> str:
+    if value == UNLIMITED:
+        return "unlimited"
+    return str(-(-value // 1024) if name in _IN_KB else value)
+
+
+# --- what shall be in them ---------------------------------------------------------------------------------------
+
+
+def kernel(running: Dict[str, Optional[str]], ours: Kernel, wanted: Dict[str, Any]) -> Kernel:
+    """Return what our file shall say, for the values that run; what the kernel does not have is left out.
+
+    A setting that is as it should be without us is not ours. One that our file has stays there.
+    """
+    values, was = dict(ours.values), dict(ours.was)
+    for name, want in wanted.items():
+        have = running.get(name)
+        if have is None:
+            continue
+        if not fulfils(have, str(want)):
+            # Where what we had set runs, what was before us is known already.
+            if name not in values or have != values[name]:
+                was[name] = have
+            values[name] = merged(have, str(want))
+        elif name in values and not fulfils(values[name], str(want)):
+            values[name] = merged(values[name], str(want))
+    return Kernel(values, was)
+
+
+def limits(session: Dict[str, List[int]], others: Limits, ours: Limits, wanted: Dict[str, int]) -> Limits:
+    """Return what our file shall say: of each limit that is too low in this session or by others' files.
+
+    ``session`` are the soft and hard limits of the module's own session, ``others`` what other files than ours say.
+    """
+    shall = {name: dict(values) for name, values in ours.items()}
+    for name, want in wanted.items():
+        there = others.get(name, {})
+        hard = session.get(name, [UNLIMITED, UNLIMITED])[1]
+        if name in ours or any(_lower(value, want) for value in [hard, *there.values()]):
+            shall[name] = {domain: _higher(want, there.get(domain, want)) for domain in DOMAINS}
+    return shall
+
+
+def _lower(one: int, other: int) -> bool:
+    return one != UNLIMITED and (other == UNLIMITED or one < other)
+
+
+def _higher(one: int, other: int) -> int:
+    return other if _lower(one, other) else one
+
+
+def fulfils(have: str, want: str) -> bool:
+    """Whether a setting is what is wanted: a number at least, ranges such as 60000-60015,61000 covered, else equal."""
+    if re.fullmatch(r"\d+", have) and re.fullmatch(r"\d+", want):
+        return int(have) >= int(want)
+    if _ranges(have, want):
+        return _numbers(want) <= _numbers(have)
+    return have.split() == want.split()
+
+
+def merged(have: str, want: str) -> str:
+    """Return a value that fulfils what is wanted and keeps what is there, as far as such values can be put together."""
+    if _ranges(have, want):
+        return _shown(_numbers(have) | _numbers(want))
+    return have if fulfils(have, want) else want
+
+
+def _ranges(have: str, want: str) -> bool:
+    return "-" in want and bool(re.fullmatch(r"[\d,-]*", have + want))
+
+
+def _numbers(ranges: str) -> Set[int]:
+    numbers: Set[int] = set()
+    for part in ranges.split(","):
+        match = re.fullmatch(r"(\d{1,6})(?:-(\d{1,6}))?", part)
+        if match:
+            first, last = int(match.group(1)), int(match.group(2) or match.group(1))
+            numbers.update(range(first, min(last, _MOST_PORTS) + 1))
+    return numbers
+
+
+def _shown(numbers: Set[int]) -> str:
+    """Return the ranges as the kernel prints them."""
+    ranges: List[List[int]] = []
+    for number in sorted(numbers):
+        if ranges and number == ranges[-1][1] + 1:
+            ranges[-1][1] = number
+        else:
+            ranges.append([number, number])
+    return ",".join(str(first) if first == last else "%d-%d" % (first, last) for first, last in ranges)

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Read what a node's system is set to, write the two drop-in files of ours, and take them away again."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Dict, List, Optional
+
+from ansible.module_utils.ascend import atomic, files
+from ansible.module_utils.ascend.errors import AscendError
+from ansible.module_utils.ascend.node import Node
+from ansible.module_utils.ascend.settings import drop_ins
+
+LIMITS_CONF = "/etc/security/limits.conf"
+MOST_OF_A_SETTING = 64 * 1024
+MOST_FILES = 100  # of limits.d that are read
+_POLICY = "or leave it to others: ascend_system_settings: check in the inventory"
+
+
+def read(node: Node) -> Dict[str, Any]:
+    """Return the facts: ``drop_ins`` (what our two files say) and ``limits_elsewhere`` (what others' files say)."""
+    return {
+        "drop_ins": {"kernel_settings": _our_kernel(node).values, "limits": _our_limits(node)},
+        "limits_elsewhere": _others_limits(node),
+    }
+
+
+def kernel_setting(node: Node, name: str) -> Optional[str]:
+    """Return a setting's value, several numbers with one blank between them; None where the kernel has no such one."""
+    # Asked for as much as of other files, the kernel answers that it has not so much memory.
+    value = files.text(node.path(_proc(name)), MOST_OF_A_SETTING)
+    return None if value is None else " ".join(value.split())
+
+
+def _proc(name: str) -> str:
+    return "/proc/sys/" + name.replace(".", "/")
+
+
+def _our_kernel(node: Node) -> drop_ins.Kernel:
+    return drop_ins.read_kernel(files.text(node.path(drop_ins.SYSCTL)))
+
+
+def _our_limits(node: Node) -> drop_ins.Limits:
+    return drop_ins.read_limits(files.text(node.path(drop_ins.LIMITS)))
+
+
+def _others_limits(node: Node) -> drop_ins.Limits:
+    """Of several files that speak of one limit the last one counts, as for PAM: limits.conf, then limits.d by name."""
+    folder, mine = os.path.split(drop_ins.LIMITS)
+    names = [name for name in files.names(node.path(folder)) if name.endswith(".conf") and name != mine]
+    found: drop_ins.Limits = {}
+    for path in [LIMITS_CONF, *(os.path.join(folder, name) for name in names[:MOST_FILES])]:
+        for limit, values in drop_ins.read_limits(files.text(node.path(path))).items():
+            found.setdefault(limit, {}).update(values)
+    return found
+
+
+class Change:
+    """What the two files say and shall say, and which of the kernel's values are to be set."""
+
+    def __init__(
+        self, node: Node, session: Dict[str, List[int]], kernel: Dict[str, Any], limits: Dict[str, int]
+    ) -> None:
+        self.node = node
+        self.running = {name: kernel_setting(node, name) for name in kernel}
+        self.before = {path: files.text(node.path(path)) or "" for path in (drop_ins.SYSCTL, drop_ins.LIMITS)}
+        shall = drop_ins.kernel(self.running, _our_kernel(node), kernel)
+        shall_limits = drop_ins.limits(session, _others_limits(node), _our_limits(node), limits)
+        self.after = dict(self.before)
+        # What somebody wrote beside our lines is no reason to write the file anew.
+        if shall.values != _our_kernel(node).values:
+            self.after[drop_ins.SYSCTL] = drop_ins.kernel_text(shall)
+        if shall_limits != _our_limits(node):
+            self.after[drop_ins.LIMITS] = drop_ins.limits_text(shall_limits)
+        unset = [name for name, have in self.running.items() if have is not None and name in shall.values]
+        self.set = {
+            name: shall.values[name]
+            for name in unset
+            if not drop_ins.fulfils(str(self.running[name]), str(kernel[name]))
+        }
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.set) or self.before != self.after
+
+    def diff(self) -> Dict[str, str]:
+        """Return what is there before and after, the kernel's own values with it."""
+        running = {name: str(self.running[name]) for name in self.set}
+        return {"before": _shown(self.before, running), "after": _shown(self.after, self.set)}
+
+    def apply(self) -> None:
+        """Write the files first: they tell what was before, also when the rest is interrupted. Raises AscendError."""
+        for path in (drop_ins.SYSCTL, drop_ins.LIMITS):
+            if self.after[path] != self.before[path]:
+                os.makedirs(self.node.path(os.path.dirname(path)), mode=0o755, exist_ok=True)
+                atomic.write(self.node.path(path), self.after[path])
+        for name, value in sorted(self.set.items()):
+            _set(self.node, name, value)
+
+
+def _shown(texts: Dict[str, str], running: Dict[str, str]) -> str:
+    files_shown = ["%s\n%s" % (path, text) for path, text in sorted(texts.items()) if text]
+    return "".join(files_shown + ["running: %s = %s\n" % pair for pair in sorted(running.items())])
+
+
+def _set(node: Node, name: str, value: str) -> None:
+    remedy = "sysctl -w %s='%s'  # in a container its host has to be set; %s" % (name, value, _POLICY)
+    _write(node, name, value, remedy)
+    have = kernel_setting(node, name)
+    if have is None or not drop_ins.fulfils(have, value):
+        raise AscendError(
+            "the kernel took a setting and does not have it",
+            wanted="%s = %s" % (name, value),
+            found=str(have),
+            where=_proc(name),
+            remedy=remedy,
+        )
+
+
+def _write(node: Node, name: str, value: str, remedy: str) -> None:
+    try:
+        with open(node.path(_proc(name)), "w", encoding="ascii") as stream:
+            stream.write(value + "\n")
+    except OSError as error:
+        raise AscendError(
+            "the kernel does not take a setting",
+            wanted="%s = %s" % (name, value),
+            found=str(error),
+            where=_proc(name),
+            remedy=remedy,
+        ) from error
+
+
+def restore(node: Node) -> List[str]:
+    """Set the kernel's values back to what was before our file, where what we set still runs; return notes.
+
+    Raises AscendError. The file itself is left for the caller to remove.
+    """
+    ours, notes = _our_kernel(node), []
+    for name, value in sorted(ours.values.items()):
+        have = kernel_setting(node, name)
+        if have == value and name in ours.was:
+            _write(node, name, ours.was[name], "sysctl -w %s='%s'  # then run it again" % (name, ours.was[name]))
+            notes.append("%s is %s again" % (name, ours.was[name] or "empty"))
+        elif have is not None:
+            notes.append("%s stays %s: somebody else has set it since" % (name, have or "empty"))
+    return notes
