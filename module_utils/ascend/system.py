@@ -11,7 +11,7 @@ import stat
 import time
 from typing import Any, Dict, List, Optional, Sequence
 
-from ansible.module_utils.ascend import files
+from ansible.module_utils.ascend import files, needs
 from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend.node import Node
 from ansible.module_utils.ascend.settings import node_settings
@@ -53,6 +53,8 @@ def read_system(
         "limits": limits(),
         "kernel_settings": {name: _kernel_setting(node, name) for name in kernel_settings},
         **node_settings.read(node),
+        "lacking": needs.lacking(node),
+        "package_manager": needs.manager(node),
         "time_synchronised": _time_synchronised(node, timeout_s),
         "time_s": int(time.time()),
     }

@@ -18,12 +18,12 @@ from typing import Any
 from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend.plan.forms import refusal
 from ansible.module_utils.ascend.plan.hardware import chip_family
-from ansible.module_utils.ascend.plan.system import APPLY, CHECK, IGNORE
 from ansible.module_utils.ascend_control.compatibility import problems_of
 from ansible.module_utils.ascend_control.depot_index import SECTIONS, python_of, source_of
 from ansible.module_utils.ascend_control.depot_trouble import FILL
 from ansible.module_utils.ascend_control.depot_wheels import PAGE
 from ansible.module_utils.ascend_control.places import ascend_env, places
+from ansible.module_utils.ascend_control.policies import one_of, packages
 from ansible.module_utils.ascend_control.release import read_index, read_lock, read_release
 from ansible.module_utils.parsing.convert_bool import boolean
 from packaging.version import Version
@@ -53,7 +53,8 @@ def resolve(found: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
         "chips": release["chips"],
         "driver": {**release["driver"], "policy": settings["driver_policy"]},
         "cards": _cards(settings["cards"]),
-        "system": {**release["system"], "policy": _policy(settings)},
+        "system": {**release["system"], "policy": one_of("ascend_system_settings", settings["system_settings"])},
+        "packages": packages(settings),
         "disk_mb": release["disk_mb"],
         "places": places(settings),
         "deep": boolean(settings["deep"]),
@@ -170,18 +171,6 @@ def _chip(found: dict[str, Any], release: dict[str, Any]) -> str:
         if chip and chip["supported"]:
             return str(family)
     return ""
-
-
-def _policy(settings: dict[str, Any]) -> str:
-    policy = str(settings["system_settings"])
-    if policy not in (APPLY, CHECK, IGNORE):
-        raise AscendError(
-            "ascend_system_settings is none of its values",
-            wanted=", ".join((APPLY, CHECK, IGNORE)),
-            found=repr(policy),
-            remedy="set it in the inventory; the default is apply",
-        )
-    return policy
 
 
 def _package(

@@ -9,6 +9,7 @@ from ansible.module_utils.ascend.plan.plan import plan
 
 COMPLETE = {"state": "complete", "problems": [], "problem_count": 0}
 NAME = "8.0.RC1-0123456789ab"
+PACKAGES = {"apt-get": {"g++": "g++", "tar": "tar"}, "dnf": {"g++": "gcc-c++", "tar": "tar"}}
 HOME = "/usr/local/Ascend/ascend-toolkit/8.0.RC1"
 
 
@@ -25,6 +26,7 @@ def wanted(**changes: Any) -> dict[str, Any]:
         "driver": {"minimum": "24.1.rc1", "firmware": "7.1.0.6.220", "policy": "fail"},
         "cards": cards(),
         "system": {"limits": {}, "kernel_settings": {}},
+        "packages": {"policy": "check", "names": PACKAGES},
         "disk_mb": {"cann": 15000, "tmp": 8000, "env": 8000, "cache": 8000},
         "places": places,
         "accept_eula": True,

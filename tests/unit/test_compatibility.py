@@ -221,6 +221,7 @@ def test_the_plan_refuses_what_does_not_fit(tmp_path: Path) -> None:
         **{name: f"/x/{name}" for name in ("cann_root", "root", "cache_dir", "state_dir", "tmp_dir")},
         "depot_dir": str(tmp_path),
         "system_settings": "apply",
+        "system_packages": "check",
         "ascend_env_file": __file__,
     }
     told |= {"check_mode": False, "deep": False, "accept_eula": False, "allow_downgrade": False}

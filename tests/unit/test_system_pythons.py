@@ -166,6 +166,7 @@ def resolve(tmp_path: Path) -> Callable[..., dict[str, Any]]:
         "cards": {"count": 0, "memory_mb": 0, "out": [], "health_policy": "fail"},
         "driver_policy": "fail",
         "system_settings": "apply",
+        "system_packages": "check",
         "llamafactory_source": {},
         "ascend_env_file": __file__,
     }

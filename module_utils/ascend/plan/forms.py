@@ -23,6 +23,7 @@ Refusal = Dict[str, str]
 COMPONENTS = ("access", "driver", "cards", "network", "system", "cann", "python", "env", "llamafactory")
 # Step -> component.
 STEPS = {
+    "packages": "system",
     "system": "system",
     "python": "python",
     "toolkit": "cann",
@@ -46,6 +47,7 @@ REMARKS = (
     "firmware-unordered",
     "limit-of-session",
     "network-busy",
+    "packages-for-training",
 )
 # What keeps a node from being looked at for the moment: site.yml does not change it, and drift has not checked it.
 NOT_KNOWN = ("npu-smi-busy",)

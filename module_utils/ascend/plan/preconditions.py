@@ -13,6 +13,7 @@ from ansible.module_utils.ascend import rights
 from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend.plan.disks import disks
 from ansible.module_utils.ascend.plan.forms import Facts, Refusal, Step, Wanted, refusal
+from ansible.module_utils.ascend.plan.packages import packages_refusals
 from ansible.module_utils.ascend.versions import compare_cann
 
 MINIMUM_GLIBC = (2, 28)
@@ -30,6 +31,7 @@ def preconditions(found: Facts, wanted: Wanted, steps: List[Step]) -> List[Refus
         + _directories(found)
         + _closed(found)
         + record_in_the_way(found, steps)
+        + packages_refusals(found, wanted, steps)
         + disks(found, wanted, steps)
         + _eula(wanted, steps)
     )

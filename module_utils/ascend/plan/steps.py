@@ -6,12 +6,13 @@ from __future__ import annotations
 from typing import Any, Dict, List, Tuple
 
 from ansible.module_utils.ascend.plan.forms import Cause, Facts, Step, Wanted, cause, listed, step
+from ansible.module_utils.ascend.plan.packages import packages_step
 from ansible.module_utils.ascend.plan.system import settings_step
 
 
 def steps(found: Facts, wanted: Wanted) -> List[Step]:
     """Return the steps that make the node what is wanted; none for a converged node."""
-    todo = settings_step(found, wanted) + _python(found, wanted)
+    todo = packages_step(found, wanted) + settings_step(found, wanted) + _python(found, wanted)
     toolkit = _toolkit(found, wanted)
     todo += toolkit + _kernels(found, wanted, toolkit)
     todo += _environment(found, wanted) + _source(found, wanted)

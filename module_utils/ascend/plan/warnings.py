@@ -20,6 +20,7 @@ from ansible.module_utils.ascend.plan.forms import (
     refusal,
 )
 from ansible.module_utils.ascend.plan.hardware import of_cards_out
+from ansible.module_utils.ascend.plan.packages import packages_remarks
 from ansible.module_utils.ascend.plan.preconditions import record_in_the_way
 from ansible.module_utils.ascend.plan.system import settings_warnings
 
@@ -37,7 +38,7 @@ def warnings(found: Facts, wanted: Wanted, steps: List[Step]) -> List[Refusal]:
     refused = [each["where"] for each in record_in_the_way(found, steps)]
     observed = [each for each in _observed(found, wanted, cured) if each["where"] not in refused]
     observed += _latest(found, wanted, steps)
-    observed += settings_warnings(found, wanted) + _clock(found)
+    observed += packages_remarks(found, wanted, steps) + settings_warnings(found, wanted) + _clock(found)
     return observed + nearly_full(found, wanted, steps) + _unfinished(found, wanted)
 
 
