@@ -140,6 +140,10 @@ ansible_facts:
             - C(limits) maps C(nofile), C(nproc), C(memlock) and C(stack) to the soft and the hard limit of the module's
               own session (a number; bytes of the last two; -1 for unlimited).
             - C(kernel_settings) maps the names of O(kernel_settings) to their values as text; null when absent.
+            - C(drop_ins) (C(kernel_settings) and C(limits) of this project's own files) and C(limits_elsewhere) (hard
+              limits by name, of everybody, C(*), and of C(root), in other files).
+            - C(lacking), the names of what the distribution has not installed, and C(package_manager), C(apt-get),
+              C(dnf), C(yum) or null.
             - C(time_synchronised) is what systemd says of the clock; null when it does not say. C(time_s) is the time
               of the reading, in seconds since 1970.
           type: dict

@@ -11,7 +11,7 @@ from tests.playbook_run import Run
 pytestmark = pytest.mark.aarch64
 
 # The node's own Python is nothing to install.
-ALL_STEPS = ["toolkit", "kernels", "environment", "ascend-env", "current"]
+ALL_STEPS = ["system", "toolkit", "kernels", "environment", "ascend-env", "current"]
 TOOLKIT = f"/usr/local/Ascend/ascend-toolkit/{RELEASE}"
 LIBRARY = "03 00 b7 00"  # e_type and e_machine of an ELF file: a shared library for aarch64
 

@@ -17,6 +17,7 @@ from ansible.module_utils.ascend.node import Node
 from ansible.module_utils.ascend.python import source_record
 from ansible.module_utils.ascend.remove import apply, in_use, survey
 from ansible.module_utils.ascend.remove.chosen import Asked
+from ansible.module_utils.ascend.settings import drop_ins
 
 from tests.unit.removal_machine import (
     ABSENT,
@@ -136,6 +137,23 @@ def test_everything_of_a_node_of_ours_alone(machine: Machine) -> None:
         "keep": [],
         "refusals": [],
     }
+
+
+def test_what_the_system_was_set_to_is_taken_back_with_everything_alone(machine: Machine) -> None:
+    running = machine.root / "proc/sys/net/x"
+    write(running, "8080,60000-60015\n")
+    kernel = drop_ins.Kernel({"net.x": "8080,60000-60015"}, {"net.x": "8080"})
+    ours = {drop_ins.SYSCTL: drop_ins.kernel_text(kernel), drop_ins.LIMITS: "* - nofile 8192\n"}
+    for path, text in ours.items():
+        write(machine.root / path.lstrip("/"), text)
+    write(machine.root / "etc/sysctl.d/60-others.conf", "a = 1\n")
+    machine.remove(Asked(release=OLD))
+    assert running.read_text() == "8080,60000-60015\n"
+    assert (machine.root / drop_ins.LIMITS.lstrip("/")).exists()
+    assert "net.x is 8080 again" in machine.remove(Asked(everything=True, force=True))
+    assert running.read_text() == "8080\n"
+    assert os.listdir(machine.root / "etc/sysctl.d") == ["60-others.conf"]
+    assert os.listdir(machine.root / "etc/security/limits.d") == []
 
 
 def test_what_was_there_before_us_stays(machine: Machine) -> None:
