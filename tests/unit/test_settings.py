@@ -218,7 +218,7 @@ def test_apply_is_a_step_that_names_each() -> None:
         ("limit", "nofile"),
     ]
     assert step["where"] == f"{drop_ins.LIMITS}, {drop_ins.SYSCTL}"
-    assert result["warnings"] == []
+    assert (result["warnings"], result["remarks"]) == ([], [])
 
 
 def test_check_warns_and_ignore_says_nothing() -> None:

@@ -111,11 +111,11 @@ def _limit_warnings(found: Facts, wanted: Wanted, policy: str) -> List[Refusal]:
 
     With the policy apply our file says what new sessions get, and this session may be older than it: a remark.
     """
-    session = _told(found, "limits")
+    session, ours = _told(found, "limits"), _told(found, "drop_ins").get("limits") or {}
     told = []
     for name, minimum in sorted(wanted["system"]["limits"].items()):
         hard = session.get(name, [drop_ins.UNLIMITED, drop_ins.UNLIMITED])[1]
-        if hard == drop_ins.UNLIMITED or hard >= minimum:
+        if hard == drop_ins.UNLIMITED or hard >= minimum or (policy == APPLY and name not in ours):
             continue
         if policy == APPLY:
             check, problem = (
