@@ -26,6 +26,7 @@ if _MODULE_UTILS not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(_MODULE_UTILS)
 
 from ansible.module_utils.ascend.errors import AscendError  # noqa: E402  (after the path above)
+from ansible.module_utils.ascend.masking import masked_values  # noqa: E402
 from ansible.module_utils.ascend_control.drift import fleet, history, page, reports, summary  # noqa: E402
 from ansible.module_utils.ascend_control.drift.silence import said_by  # noqa: E402
 
@@ -43,6 +44,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         try:
             report = self._report(arguments, task_vars)
             folder = Path(arguments["folder"])
+            history.update(folder / "history.sqlite", report)
+            # Also what earlier versions wrote into the history.
+            report = masked_values(report)
             made = _written(report, folder, arguments)
         except AscendError as error:
             raise AnsibleActionFail(str(error)) from error
@@ -85,7 +89,6 @@ def _node(name: str, answer: Any, variables: Any, components: tuple[str, ...]) -
 
 
 def _written(report: dict[str, Any], folder: Path, arguments: dict[str, Any]) -> Path:
-    history.update(folder / "history.sqlite", report)
     made = reports.write(folder, report, page.render(report, Path(arguments["templates"])))
     reports.prune(folder, int(arguments["keep_days"]), int(arguments["keep_reports"]), datetime.now(timezone.utc))
     return made

@@ -14,9 +14,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import IO, Dict, List, Optional, Tuple
 
+from ansible.module_utils.ascend.masking import masked
+
 GRACE_S = 5  # between asking a process group to end and ending it
 MOST_BYTES = 16 * 1024 * 1024  # of output that is read
 MOST_ANSWER = 1024 * 1024  # of a tool that only tells something: more is no answer, and it is ended
+MOST_SHOWN = 64 * 1024  # characters, the last ones, of which a message may show some
 LOOK_S = 0.2  # how often the output's size is looked at
 # What the loader says on every program's error output where /etc/ld.so.preload or LD_PRELOAD names what it cannot load.
 _LOADER = re.compile(r"^ERROR: ld\.so: object .*: ignored\.\r?\n?", re.MULTILINE)
@@ -46,8 +49,8 @@ class Result:
         return self.output if self.output.strip() else self.said
 
     def last_lines(self, count: int = 20) -> str:
-        """Return the end of what was said, for a message."""
-        return "\n".join(self.said.strip().splitlines()[-count:])
+        """Return the end of what was said, for a message, its secrets masked: some have more than one line."""
+        return "\n".join(masked(self.said[-MOST_SHOWN:].strip()).splitlines()[-count:])
 
 
 def run(

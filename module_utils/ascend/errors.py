@@ -7,17 +7,18 @@ import errno
 import os
 from typing import Dict
 
+from ansible.module_utils.ascend.masking import masked, masked_values
+
 
 class AscendError(Exception):
     """Something that the operator must know: what was wanted, what was found, where, and the next command to type."""
 
     def __init__(self, problem: str, wanted: str = "", found: str = "", where: str = "", remedy: str = "") -> None:
-        super().__init__(problem)
-        self.problem = problem
-        self.wanted = wanted
-        self.found = found
-        self.where = where
-        self.remedy = remedy
+        # A depot's address, or a tool's words, may hold a password.
+        self.problem, self.wanted, self.found, self.where, self.remedy = (
+            masked(words) for words in (problem, wanted, found, where, remedy)
+        )
+        super().__init__(self.problem)
 
     def as_dict(self) -> Dict[str, str]:
         """Return the parts, for a module's result."""
@@ -104,4 +105,5 @@ def _there(path: str) -> str:
 def failure(error: Exception, place: str = "/") -> Dict[str, str]:
     """Return the arguments of ``fail_json`` for one of ``REPORTED``, so that no operator is shown a traceback."""
     told = from_os_error(error, place) if isinstance(error, OSError) else error
-    return dict(told.as_dict() if isinstance(told, AscendError) else {}, msg=str(told))
+    # A subclass tells more than AscendError masks.
+    return dict(masked_values(told.as_dict()) if isinstance(told, AscendError) else {}, msg=masked(str(told)))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Dict, List, Optional, Sequence
 
 from ansible.module_utils.ascend import files, rights
+from ansible.module_utils.ascend.masking import masked_values
 from ansible.module_utils.ascend.node import Finding, Node, bounded
 
 FAST_SUBSETS = ("system", "npu", "cann", "python")
@@ -80,8 +81,7 @@ def collect(
     if "python" in chosen:
         findings += _add_pythons(facts, node, places, deep)
     room = max(MOST_BYTES - len(json.dumps(facts)), LEAST_FINDINGS)
-    facts["findings"] = bounded(findings, room)
-    return facts
+    return dict(masked_values(facts), findings=bounded(findings, room))
 
 
 def _changes(node: Node, places: Places) -> Facts:

@@ -8,6 +8,7 @@ import os
 from typing import Callable, Dict, List, NamedTuple, Optional
 
 from ansible.module_utils.ascend.command import Result
+from ansible.module_utils.ascend.masking import masked
 
 Run = Callable[[List[str], float], Result]
 Finding = Dict[str, str]
@@ -41,11 +42,11 @@ def finding(
     return {
         "subset": subset,
         "name": name,
-        "problem": problem,
-        "wanted": wanted,
+        "problem": masked(problem),
+        "wanted": masked(wanted),
         "found": shortened(_printable(found)),
-        "where": where,
-        "remedy": remedy,
+        "where": masked(where),
+        "remedy": masked(remedy),
     }
 
 
@@ -73,7 +74,11 @@ def _printable(words: str) -> str:
 
 
 def shortened(words: str) -> str:
-    """Return at most MOST_CHARACTERS of a tool's words, its middle left out: beginnings and ends say most."""
+    """Return at most MOST_CHARACTERS of a tool's words, its middle left out: beginnings and ends say most.
+
+    Secrets are masked first: half of one is none any more that anybody could know.
+    """
+    words = masked(words)
     if len(words) <= MOST_CHARACTERS:
         return words
     half = MOST_CHARACTERS // 2 - 3

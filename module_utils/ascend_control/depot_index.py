@@ -18,6 +18,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from ansible.module_utils.ascend.masking import masked
+
 from ansible.module_utils.ascend.errors import AscendError
 
 SECTIONS = ("files", "cann", "pythons", "uv", "locks", "sources")
@@ -124,8 +126,11 @@ def python_of(pythons: dict[str, Any], architecture: str, series: str) -> dict[s
 
 
 def source_key(source: dict[str, Any]) -> str:
-    """Return ``{"url", "version"}`` or ``{"archive"}`` as the text by which the depot knows such a source."""
-    return " ".join(f"{key}={source[key]}" for key in sorted(source))
+    """Return ``{"url", "version"}`` or ``{"archive"}`` as the text by which the depot knows such a source.
+
+    Nodes read it, and names of files are made of it: so it holds no password of the url's.
+    """
+    return masked(" ".join(f"{key}={source[key]}" for key in sorted(source)))
 
 
 def source_of(sources: dict[str, Any], source: dict[str, Any]) -> dict[str, str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.ascend.errors import AscendError
+from ansible.module_utils.ascend.masking import masked
 from ansible.module_utils.ascend_control.depot_index import Index, place, sha256_of, source_key, source_of
 from packaging.version import InvalidVersion, Version
 
@@ -82,7 +83,7 @@ def _clone(source: dict[str, Any], folder: Path) -> Path:
     argv = ["git", "clone", "--quiet", "--depth", "1", "--branch", source["version"], source["url"], str(checkout)]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise AscendError("the source cannot be cloned", wanted=" ".join(argv[2:]), found=done.stderr.strip()[-300:])
+        raise AscendError("the source cannot be cloned", wanted=" ".join(argv[2:]), found=masked(done.stderr).strip()[-300:])
     archive = folder / "source.tar.gz"
     tar = subprocess.run(
         ["git", "-C", str(checkout), "archive", "--prefix", "LLaMA-Factory/", "HEAD"], capture_output=True, check=True

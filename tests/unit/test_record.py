@@ -20,7 +20,7 @@ from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend.facts import Places
 from ansible.module_utils.ascend.node import Node
 from ansible.module_utils.ascend.record import record, record_sources, record_text
-from ansible.module_utils.ascend.record.masking import Mask
+from ansible.module_utils.ascend.record.pseudonyms import Mask
 from ansible.module_utils.ascend.record.record_text import Section
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -12,6 +12,7 @@ import os
 from typing import Any, Dict, List, Optional
 
 from ansible.module_utils.ascend import atomic, files
+from ansible.module_utils.ascend.masking import masked
 
 FILE = "journal.jsonl"
 RUN = "run"  # the file of the run that changes the node now: run_lock.py
@@ -44,6 +45,7 @@ def last(state_dir: str) -> Optional[Entry]:
 def append(state_dir: str, entry: Entry) -> None:
     """Add an entry, so that after an interruption either all entries are there or all but this one."""
     path = os.path.join(state_dir, FILE)
-    entry = dict(entry, problem=str(entry["problem"])[:MOST_PROBLEM])
-    kept = [*entries(state_dir)[-(MOST_ENTRIES - 1) :], {key: str(entry[key]) for key in KEYS}]
+    told = {key: masked(str(entry[key])) for key in KEYS}
+    told["problem"] = told["problem"][:MOST_PROBLEM]
+    kept = [*entries(state_dir)[-(MOST_ENTRIES - 1) :], told]
     atomic.write(path, "".join(json.dumps(each, sort_keys=True) + "\n" for each in kept))

@@ -9,16 +9,13 @@ import re
 from typing import Any, Dict, Iterable, List, Optional, Set, Tuple
 
 from ansible.module_utils.ascend import files
+from ansible.module_utils.ascend.masking import masked
 from ansible.module_utils.ascend.node import Node
 from ansible.module_utils.ascend.npu.npu_smi import Process
 
 SHOWN = 32  # processes in the facts; their count stands beside them
 MOST_CHARACTERS = 100  # of a command line
 _DEVICE_FILE = re.compile(r"/dev/davinci([0-9]{1,4})$")
-# Not --tokenizer and not max_tokens.
-_SECRET = re.compile(
-    r"(?i)([a-z0-9_-]*(?:token(?!s|iz)|passw(?:or)?d|secret|api[_-]?key|credential)[a-z0-9_-]*)(=|\s+)(\S+)"
-)
 # What a container's runtime writes into the path of a control group: 64 hexadecimal digits.
 _CONTAINER = re.compile(r"[0-9a-f]{64}")
 
@@ -83,12 +80,11 @@ def _owner(place: str) -> Optional[str]:
 
 
 def _command(path: str) -> Optional[str]:
-    """Return the command line on one line, shortened, with what looks like a secret masked."""
+    """Return the command line on one line, its secrets masked, then shortened."""
     content = files.text(path)
     if content is None:
         return None
-    words = " ".join(content.replace("\0", " ").split())
-    words = _SECRET.sub(r"\1\2***", words)
+    words = " ".join(masked(content).replace("\0", " ").split())
     return words if len(words) <= MOST_CHARACTERS else words[: MOST_CHARACTERS - 3] + "..."
 
 

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Optional, Tuple
 
+from ansible.module_utils.ascend.masking import masked_values
+
 Facts = Dict[str, Any]
 Wanted = Dict[str, Any]
 Step = Dict[str, Any]
@@ -65,20 +67,13 @@ def step(
     causes: Optional[List[Cause]] = None,
 ) -> Step:
     """Return a step (see the module's description)."""
-    return {
-        "component": component,
-        "action": action,
-        "reason": reason,
-        "found": found,
-        "wanted": wanted,
-        "where": where,
-        "causes": causes or [],
-    }
+    words = {"reason": reason, "found": found, "wanted": wanted, "where": where}
+    return {"component": component, "action": action, **masked_values(words), "causes": causes or []}
 
 
 def cause(name: str, problem: str, wanted: str = "", found: str = "", subject: str = "") -> Cause:
     """Return one thing that a step cures."""
-    return {"name": name, "subject": subject, "problem": problem, "wanted": wanted, "found": found}
+    return {"name": name, **masked_values({"subject": subject, "problem": problem, "wanted": wanted, "found": found})}
 
 
 def refusal(
@@ -92,16 +87,8 @@ def refusal(
     subject: str = "",
 ) -> Refusal:
     """Return a refusal or a warning (see the module's description)."""
-    return {
-        "component": component,
-        "check": check,
-        "subject": subject,
-        "problem": problem,
-        "wanted": wanted,
-        "found": found,
-        "where": where,
-        "remedy": remedy,
-    }
+    words = {"subject": subject, "problem": problem, "wanted": wanted, "found": found, "where": where, "remedy": remedy}
+    return {"component": component, "check": check, **masked_values(words)}
 
 
 def as_refusal(finding: Dict[str, str]) -> Refusal:

@@ -12,6 +12,7 @@ import re
 from typing import Dict, List, Match, Tuple
 
 from ansible.module_utils.ascend import files
+from ansible.module_utils.ascend.masking import masked
 from ansible.module_utils.ascend.node import Finding, Node, finding
 from ansible.module_utils.ascend.python.checkout import linked_path
 from ansible.module_utils.ascend.python.distributions import Problem, listed, shown
@@ -122,7 +123,7 @@ def _file_settings(path: str, content: str, roots: List[str]) -> List[Finding]:
 
 def _setting(name: str, problem: str, wanted: str, line: str, where: str) -> Finding:
     remedy = "remove the line and log in again; a program's own modules belong into an environment"
-    return finding("python", name, problem, wanted, shown(line.strip()), where, remedy)
+    return finding("python", name, problem, wanted, shown(masked(line.strip())), where, remedy)
 
 
 def _assignments(line: str, plain: bool) -> List[Tuple[str, str]]:

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Find in texts what names a node or a person: addresses, names, serial numbers. What is done about it: masking.py.
+"""Find in texts what names a node or a person: addresses, names, serial numbers. What is done about it: pseudonyms.py.
+
+What nobody else may know (passwords, tokens) is found as everywhere: ascend/masking.py.
 
 ``23.0.6.2`` is an address or a driver. What stands around it decides, in this order: ``://`` or ``@`` before, a port or
 the length of a prefix behind; the nearest word before it on the line (``address``, ``server`` ...: an address;
@@ -15,7 +17,8 @@ import re
 from dataclasses import dataclass
 from typing import AbstractSet, Dict, Iterable, Iterator, Set, Tuple
 
-HIDDEN = "***"
+from ansible.module_utils.ascend.masking import HIDDEN, spans
+
 # Names that are also words of the tools, or everybody's.
 _WORDS = """
     root localhost localdomain hwhiaiuser hwdmuser hwbasewww nobody admin administrator user users test guest none null
@@ -42,18 +45,11 @@ SERIAL = re.compile(
     r"|asset[ _-]?tag|bar[ _-]?code)[ \t]*[\"']?[ \t]*[:=][ \t]*[\"']?([^\s|,;\"']+)"
     r"|[vnd]?_?die[ _-]?id[ \t]*[\"']?[ \t]*[:=][ \t]*[\"']?([0-9a-fx]+(?:[ -][0-9a-fx]+)*))"
 )
-_SECRET = r"(?:token(?!iz|s)|passw(?:or)?d|passphrase|secret|(?:api|access|private)[_-]?key|credential)"
-# Group 1 of each: what nobody else may know.
-PASSWORDS = (
-    re.compile(r"(?<=://)([^\s/@\"'\0]{1,256})(?=@)"),
-    re.compile(r"(?i)%s[a-z0-9_-]{0,64}(?:[\"']?[ \t]*[=:][ \t]*[\"']?|\0)([^\s\0\"',;&]+)" % _SECRET),
-    re.compile(r"(?i)(?<![^\s\0])--?[a-z0-9_-]{0,64}?%s[a-z0-9_-]{0,64}[ \t]+([^\s\0\"',;]+)" % _SECRET),
-    re.compile(r"(?i)(?<![a-z])(?:bearer|basic)[ \t]+([a-z0-9._~+/=-]{8,})"),
-)
 _HOME = re.compile(r"/home/([A-Za-z0-9_][A-Za-z0-9._-]{0,63})")
 _USER = re.compile(
     r"(?i)(?<![a-z])(?:user(?:[ _-]?name)?|user[ _-]?group|logname|owner)[ \t]*[:=][ \t]*([a-z0-9_][a-z0-9._-]*)"
 )
+_ACCOUNT = re.compile(r"(?<=://)([A-Za-z0-9_][A-Za-z0-9._-]{0,63})(?=:[^\s/@\"']{1,256}@)")
 _SYSTEM = re.compile(r"(?i)system name(?: TLV)?[ \t]*:?[ \t]*\n?[ \t]*([A-Za-z0-9][A-Za-z0-9._-]*)")
 _SUBJECT = re.compile(r"/(?:CN|O|OU|L|ST)=([^/\]\n]{2,128})")
 _EXPORT = re.compile(
@@ -200,9 +196,8 @@ def _look_through(content: str, found: _Found, names: _Found) -> None:
         value = match.group(1) or match.group(2)
         if says_something(value) and value != HIDDEN:
             found["serials"].add(value)
-    for pattern in PASSWORDS:
-        found["passwords"].update(match.group(1) for match in pattern.finditer(content) if match.group(1) != HIDDEN)
-    for pattern in (_HOME, _USER):
+    found["passwords"].update(content[start:end] for start, end in spans(content))
+    for pattern in (_HOME, _USER, _ACCOUNT):
         names["users"].update(match.group(1) for match in pattern.finditer(content))
     for pattern in (_SYSTEM, _SUBJECT, _EXPORT, _URL):
         names["hosts"].update(match.group(1) for match in pattern.finditer(content))

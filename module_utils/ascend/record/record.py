@@ -2,7 +2,7 @@
 """Make a record: everything that the facts ask of a node and more, raw, with what names node and people masked.
 
 ``make`` runs the facts through a ``run`` that remembers each call, so that whatever the facts ask is in the record. It
-asks the further questions of record_sources.py, reads the files from which the facts come, masks (masking.py), and
+asks the further questions of record_sources.py, reads the files from which the facts come, masks (pseudonyms.py), and
 holds that nothing is left that names the node. ``parse`` (record_text.py) reads a record back.
 """
 
@@ -26,11 +26,12 @@ from ansible.module_utils.ascend import files
 from ansible.module_utils.ascend.cann import cann_receipts
 from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.errors import AscendError
+from ansible.module_utils.ascend.masking import masked
 from ansible.module_utils.ascend.node import Node
 from ansible.module_utils.ascend.npu import cards
 from ansible.module_utils.ascend.record import identities, record_sources, record_text
 from ansible.module_utils.ascend.record.identities import KINDS, Identities, Text
-from ansible.module_utils.ascend.record.masking import Mask
+from ansible.module_utils.ascend.record.pseudonyms import Mask
 from ansible.module_utils.ascend.record.record_sources import Query
 from ansible.module_utils.ascend.record.record_text import Section
 
@@ -213,6 +214,7 @@ def _command_section(argv: List[str], result: Result, seconds: float) -> Section
     output = result.output
     if len(output) > MOST_OUTPUT:
         about["cut"] = len(output)
+        output = masked(output)  # half of a secret is none any more that anybody could know
         output = output[: MOST_OUTPUT // 2] + "\n[cut here]\n" + output[-MOST_OUTPUT // 2 :]
     return Section(" ".join([os.path.basename(argv[0]), *argv[1:]]), about, output)
 

@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from ansible.module_utils.ascend.masking import masked
 from ansible.module_utils.ascend.plan.forms import COMPONENTS, NOT_KNOWN, STEPS
 
 Finding = dict[str, str]
@@ -53,8 +54,8 @@ def identity(node: str, component: str, name: str, subject: str) -> str:
 
 
 def _writable(words: str) -> str:
-    """Return words that can be written as UTF-8: a file's name on a node may be in another encoding."""
-    return words.encode("utf-8", "backslashreplace").decode("utf-8")
+    """Return words that may be written: no secrets, and as UTF-8, since a file's name may be in another encoding."""
+    return masked(words).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def states(found: list[Finding], looked_at: Iterable[str], unknown: Iterable[str]) -> dict[str, str]:

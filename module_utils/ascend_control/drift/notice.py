@@ -17,6 +17,8 @@ from datetime import datetime, timezone
 from typing import Any, NamedTuple
 from urllib.parse import quote_plus, urlsplit
 
+from ansible.module_utils.ascend.masking import masked
+
 Fleet = dict[str, Any]
 Message = dict[str, Any]
 Body = dict[str, Any]
@@ -113,7 +115,7 @@ def message(fleet: Fleet, summary: str, report_url: str, test: bool) -> Message:
             "still": changes["still"] + len(changes["new"]) - len(news),
         },
         "history": fleet["history"],
-        "summary": summary,
+        "summary": masked(summary),
         "report_url": _line(report_url, 1000),
     }
     return {
@@ -141,8 +143,8 @@ def _mentioned(finding: Mapping[str, str]) -> str:
 
 
 def _line(text: str, most: int) -> str:
-    """Return at most that many characters on one line, all of them shown."""
-    shown = " ".join("".join(char if char.isprintable() else " " for char in str(text)).split())
+    """Return at most that many characters on one line, all of them shown, and no secret."""
+    shown = " ".join("".join(char if char.isprintable() else " " for char in masked(str(text))).split())
     return shown if len(shown) <= most else shown[: most - 3] + "..."
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.ascend.record.identities import KINDS, Identities, Text, find
-from ansible.module_utils.ascend.record.masking import Mask
+from ansible.module_utils.ascend.record.pseudonyms import Mask
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

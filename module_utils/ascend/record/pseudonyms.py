@@ -11,7 +11,7 @@ What is replaced says ``identities.find``. Pseudonyms are random and kept nowher
 * Hardware addresses (6 pairs and more, ``00e0-fc12-3456``, ``00e0.fc12.3456``): other digits in the same form.
 * Host and user names, serial numbers, UUIDs, mail addresses: another text of the same length. Names that are words of
   the tools (``ascend``, ``root``, ``admin``), single letters and bare numbers stay: they name nobody.
-* What stands behind words like password or token, and accounts in URLs, become ``***``.
+* Passwords, tokens and keys become ``***`` (ascend/masking.py).
 """
 
 from __future__ import annotations
@@ -22,9 +22,11 @@ import re
 import string
 from typing import Callable, Dict, Iterator, List, Optional, Pattern, Set, Tuple
 
+from ansible.module_utils.ascend import masking
 from ansible.module_utils.ascend.errors import AscendError
+from ansible.module_utils.ascend.masking import HIDDEN
 from ansible.module_utils.ascend.record import identities
-from ansible.module_utils.ascend.record.identities import HIDDEN, KINDS, Identities, is_hardware, is_ipv6
+from ansible.module_utils.ascend.record.identities import KINDS, Identities, is_hardware, is_ipv6
 
 # Shorter ones are masked behind their label, but not wherever the same characters stand.
 SHORTEST_SERIAL = 8
@@ -63,9 +65,8 @@ class Mask:
     def apply(self, content: str) -> str:
         """Return the text with everything masked. A column behind a longer or shorter pseudonym stays in its place."""
         spans = _Spans(content)
-        for pattern in identities.PASSWORDS:
-            for match in pattern.finditer(content):
-                spans.add(match.start(1), match.end(1), HIDDEN)
+        for start, end in masking.spans(content):
+            spans.add(start, end, HIDDEN)
         for match in identities.SERIAL.finditer(content):
             group = 1 if match.group(1) else 2
             spans.add(match.start(group), match.end(group), self._drawn.get(match.group(group)))

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Mask secrets in whatever leaves a node or the control node: facts, refusals, reports, notices, records, the journal.
+
+A secret is known by the name before it (``--hub_token X``: secret/named.py), by the program whose option it is
+(``mysql -pX``: secret/programs.py), by its place in an address (``://user:X@``, a webhook's path: secret/addresses.py),
+or by its own form (``ghp_...``, a private key: secret/forms.py). It alone becomes ``***``; what stands around it stays
+readable. Takes linear time on any text; twice is the same as once.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Iterator, List, Tuple
+
+HIDDEN = "***"
+
+# Where none of its hints is in a text, a part has nothing to find there, and is not even imported: most texts of a node
+# hold no secret, and to compile the patterns takes longer than to look for the hints.
+_NAMES = ("pass", "pw", "token", "secret", "cred", "key", "auth", "bearer", "cookie", "sig", "psk", "ak", "sk")
+_NAMES += ("\u5bc6\u7801", "\u53e3\u4ee4", "\u5bc6\u94a5", "\u4ee4\u724c")
+_ADDRESSES = ("@", "://")
+_OPTIONS = (" -", "\0-", "/p:", "pass:", "<<<", "echo", "printf", "login", "alias set", "host add", "sqlplus", "expdp")
+_OPTIONS += ("impdp", "sqlldr", "rman")
+_FORMS = ("hf_", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "gldt-", "glrt-", "glsa_", "sk-", "akia")
+_FORMS += ("asia", "agpa", "aroa", "ltai", "akid", "aiza", "ya29.", "xox", "npm_", "dop_v1", "hvs.", "shpat_", "dckr_pat")
+_FORMS += ("nvapi-", "r8_", "pypi-", "sg.", "eyj", "private key", "$1$", "$5$", "$6$", "$y$", "$2", "$argon2", "bearer")
+_FORMS += ("identified", "masterauth", "requirepass", "password")
+
+Span = Tuple[int, int]
+
+
+def masked(text: str) -> str:
+    """Return the text with every secret masked. NUL may separate the words of a command line, as in /proc."""
+    parts, done = [], 0
+    for start, end in spans(text):
+        parts += [text[done:start], HIDDEN]
+        done = end
+    return "".join(parts) + text[done:]
+
+
+def masked_values(value: Any) -> Any:
+    """Return dictionaries and lists with the secrets in their texts masked, and texts whose key names a secret."""
+    if isinstance(value, str):
+        return masked(value)
+    if isinstance(value, dict):
+        return {key: HIDDEN if _is_named(key, part) else masked_values(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [masked_values(part) for part in value]
+    return value
+
+
+def _is_named(key: Any, value: Any) -> bool:
+    if not isinstance(key, str) or not isinstance(value, str) or not _any(_NAMES, key.lower()):
+        return False
+    from ansible.module_utils.ascend.secret import names
+
+    return names.hides(names.kind(key), value)
+
+
+def spans(text: str) -> List[Span]:
+    """Return where secrets stand in a text, in order and apart from each other."""
+    found = sorted((start, end) for start, end in _found(text) if start < end and not text.startswith(HIDDEN, start))
+    apart: List[Span] = []
+    for start, end in found:
+        if apart and start < apart[-1][1]:
+            apart[-1] = (apart[-1][0], max(end, apart[-1][1]))
+        else:
+            apart.append((start, end))
+    return apart
+
+
+def _found(text: str) -> Iterator[Span]:
+    lowered = text.lower()
+    if _any(_NAMES, lowered):
+        from ansible.module_utils.ascend.secret import named
+
+        yield from named.find(text)
+    if _any(_ADDRESSES, text):
+        from ansible.module_utils.ascend.secret import addresses
+
+        yield from addresses.find(text)
+    if _any(_OPTIONS, lowered):
+        from ansible.module_utils.ascend.secret import programs
+
+        yield from programs.find(text)
+    if _any(_FORMS, lowered):
+        from ansible.module_utils.ascend.secret import forms
+
+        yield from forms.find(text)
+
+
+def _any(hints: Tuple[str, ...], text: str) -> bool:
+    return any(hint in text for hint in hints)

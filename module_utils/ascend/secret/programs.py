@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Find secrets behind options that say nothing of what they hold: ``mysql -pX``, ``curl -u user:X``, ``sshpass -p X``."""
+
+from __future__ import annotations
+
+import re
+from typing import Dict, Iterator, Optional, Set, Tuple
+
+from ansible.module_utils.ascend.secret.names import ALWAYS, hides
+from ansible.module_utils.ascend.secret.values import value_at
+
+_START = r"(?<=[\s\0])"
+_GAP = r"(?:[ \t\0]+|=)"
+_USER = r"[\"']?[^\s:\"'\0/-][^\s:\"'\0]{0,128}:"
+_ECHOED = r"(?=[^\n|]{1,256}\|[^\n|]{0,256}(?:sudo\b[^\n|]{0,64}-\w{0,8}S|chpasswd|stdin))"
+
+# What stands before the secret -> the programs; those that end in * begin so.
+_OPTIONS = (
+    (_START + r"-p(?=[^\s\0])", "mysql* mariadb* mycli"),
+    (_START + r"-p[ \t\0]*", "sshpass"),
+    (
+        _START + r"(?:-[A-Za-z]{0,6}[uUaAE]|--user|--proxy-user|--auth|--cert|--creds)" + _GAP + "?" + _USER,
+        "curl etcdctl http https ab hey wrk aria2c wget",
+    ),
+    (_START + r"(?:-b|--cookie)" + _GAP + r"[\"']?(?=[\w.-]{1,64}=)", "curl"),
+    (
+        r"\blogin\b[^\n|;]{0,256}?" + _START + r"-[pkt]" + _GAP + "?",
+        "docker podman nerdctl helm oras crane skopeo buildah regctl oc az modelscope swanlab cloudctl",
+    ),
+    (_START + r"--(?:src-|dest-)?creds" + _GAP + _USER, "skopeo buildah podman"),
+    (_START + r"(?:-u|--user)" + _GAP + _USER, "crictl ctr nerdctl"),
+    (_START + r"-a[ \t\0]+", "redis-* valkey-* keydb-*"),
+    (_START + r"-p[ \t\0]*(?=[^\s\0-])", "mongo* racadm ipmipower ipmi-* useradd usermod ncftp* clickhouse-client"),
+    (_START + r"-[wy][ \t\0]*(?=[^\s\0-])", "ldap*"),
+    (_START + r"(?:-U|--user)" + _GAP + r"?[\"']?[^\s%\0]{1,128}%", "smbclient rpcclient smbget smbmap"),
+    (
+        _START + r"-[PN][ \t\0]*(?=[^\s\0-])",
+        "ipmitool zip unzip sqlcmd bcp mosquitto_* ssh-keygen fence_*",
+    ),
+    (_START + r"-[cAX][ \t\0]*(?=[^\s\0-])", "snmp*"),
+    (_START + r"-h?p(?=[^\s\0])", "7z 7za 7zr rar unrar"),
+    (_START + r"-u[ \t\0]*[^\s,\0]{1,128},", "lftp"),
+    (r"\bpass:|" + _START + r"-[kK][ \t\0]+", "openssl"),
+    (_START + r"-[ikt]" + _GAP, "obsutil ossutil* coscli bcecmd tosutil"),
+    (r"(?:alias set|config host add)(?:[ \t\0]+[^\s\0]{1,256}){3}[ \t\0]+", "mc"),
+    (r"\blogin(?:[ \t\0]+--?[\w-]{1,32})*[ \t\0]+(?=[\w.-]{8,}(?:[\s\0]|$))", "wandb comet swanlab"),
+    (_START + r"-\w{0,5}b\w{0,5}(?:[ \t\0]+[^\s\0]{1,256}){2}[ \t\0]+", "htpasswd"),
+    (_START + r"[\w.-]{1,64}/(?=[^\s@/]{1,128}(?:@|[\s\0]|$))", "sqlplus expdp impdp sqlldr rman"),
+    (r"/p:", "xfreerdp* wlfreerdp"),
+    (r"(?:(?<=echo)|(?<=printf))[ \t]+(?:-[neE]+[ \t]+)?[\"']?(?:\w{1,32}:)?" + _ECHOED, "echo printf"),
+    (r"<<<[ \t]*[\"']?(?:\w{1,32}:)?", "sudo chpasswd passwd"),
+)
+_PROGRAM = re.compile(r"(?<![\w.-])[A-Za-z0-9][\w-]*", re.ASCII)
+_EXACT: Dict[str, Tuple[int, ...]] = {}
+_BEGINNINGS: Dict[str, int] = {}
+for _number, (_, _names) in enumerate(_OPTIONS):
+    for _name in _names.split():
+        if _name.endswith("*"):
+            _BEGINNINGS[_name[:-1]] = _number
+        else:
+            _EXACT[_name] = (*_EXACT.get(_name, ()), _number)
+_STARTS = tuple(_BEGINNINGS)
+
+
+def find(text: str) -> Iterator[Tuple[int, int]]:
+    """Give where secrets begin and end; a program's options reach to the end of its line."""
+    done: Set[Tuple[int, int]] = set()
+    for word in _PROGRAM.finditer(text):
+        name = word.group()
+        numbers = _EXACT.get(name)
+        if numbers is None:
+            numbers = _by_beginning(name)
+        if not numbers:
+            continue
+        line = text.find("\n", word.end())
+        line = len(text) if line < 0 else line
+        for number in numbers:
+            if (number, line) not in done:
+                done.add((number, line))
+                yield from _options(text, _OPTIONS[number][0], word.end(), line)
+
+
+def _by_beginning(name: str) -> Optional[Tuple[int, ...]]:
+    if not name.startswith(_STARTS):
+        return None
+    return tuple(number for start, number in _BEGINNINGS.items() if name.startswith(start))
+
+
+def _options(text: str, before: str, start: int, end: int) -> Iterator[Tuple[int, int]]:
+    for match in re.compile(before).finditer(text, start, end):
+        value = value_at(text, match.end())
+        if hides(ALWAYS, text[value.start : value.end]):
+            yield value.start, value.end
