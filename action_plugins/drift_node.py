@@ -45,7 +45,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         arguments = self._task.args
         settings = {**arguments["settings"], "deep": boolean(arguments["deep"]), "check_mode": True}
         name = task_vars["inventory_hostname"]
-        inventory = _inventory()
+        inventory = fleet.inventory_options(CLIARGS.get("inventory"))
         try:
             components = fleet.chosen(arguments["components"])
         except AscendError:
@@ -145,8 +145,3 @@ def _questions(settings: dict[str, Any]) -> dict[str, Any]:
         **{name: settings[name] for name in ("cann_root", "cache_dir", "state_dir", "tmp_dir")},
         "ascend_root": settings["root"],
     }
-
-
-def _inventory() -> str:
-    """Return the inventory as options of the commands to copy; nothing for the default one."""
-    return " ".join(f"-i {shlex.quote(fleet.shown(path))}" for path in CLIARGS.get("inventory") or ())

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ansible's own output, but for what a drift check says of a thousand nodes: progress, and one screen at the end.
 
+A node that is silent is told with its reason, as a drift check tells it. No secret is shown.
 After a rollout the recap is followed by what became of each node: changed, failed, busy, not reached.
 """
 
@@ -21,7 +22,10 @@ _MODULE_UTILS = str(Path(__file__).resolve().parent.parent / "module_utils")
 if _MODULE_UTILS not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(_MODULE_UTILS)
 
-from ansible.module_utils.ascend_control.report import rollout_lines  # noqa: E402  (after the path above)
+from ansible.module_utils.ascend.masking import masked  # noqa: E402  (after the path above)
+from ansible.module_utils.ascend_control.drift.fleet import inventory_options  # noqa: E402
+from ansible.module_utils.ascend_control.drift.silence import is_known, said_by, silence  # noqa: E402
+from ansible.module_utils.ascend_control.report import rollout_lines  # noqa: E402
 
 DOCUMENTATION = """
 name: fleet
@@ -30,6 +34,8 @@ short_description: Ansible's default output, with a drift check's progress and s
 description:
   - The output of C(ansible.builtin.default) for all but the actions of C(playbooks/drift.yml).
   - A drift check shows how many nodes were checked, and ends with the report's summary instead of a line a node.
+  - What every other playbook says of a silent node is followed by the reason, where it is known, and the next command.
+  - Secrets in results are masked.
   - It also makes 3 of the exit code 2 when nodes could not be checked; with another callback that is 2 as well.
 extends_documentation_fragment:
   - default_callback
@@ -76,9 +82,15 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
             self._progress("unchecked")
         elif not self._ends_the_check(result):
             super().v2_runner_on_failed(result, ignore_errors)
+            if any(result._result.get(key) for key in ("module_stderr", "module_stdout")):
+                self._show_reason(result, reached=True)
         else:
             # The way to a third exit code: a run of failed hosts ends with this one.
             TaskQueueManager.RUN_FAILED_HOSTS = self._report["exit_code"]
+
+    def v2_runner_on_unreachable(self, result: Any) -> None:
+        super().v2_runner_on_unreachable(result)
+        self._show_reason(result, reached=False)
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         if not self._report:
@@ -88,6 +100,17 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
         self._display.banner("DRIFT")
         for line in self._report["summary"]:
             self._display.display(line)
+
+    def _show_reason(self, result: Any, reached: bool) -> None:
+        """Say why a node is silent, in the drift check's words; a reason that is not known says nothing more."""
+        node = result._host.get_name()
+        reason = silence(node, said_by(result._result), reached, inventory_options(CLIARGS.get("inventory")))
+        if is_known(reason):
+            for line in (f"{node}: {reason['problem']}", f"  found: {reason['found']}", f"  next:  {reason['remedy']}"):
+                self._display.display(line)
+
+    def _dump_results(self, result: Any, *arguments: Any, **named: Any) -> str:
+        return masked(super()._dump_results(result, *arguments, **named))
 
     def _show_rollout(self, stats: Any) -> None:
         groups = self._play.get_variable_manager()._inventory.get_groups_dict() if self._play else {}

@@ -20,8 +20,36 @@ _NAMES += ("\u5bc6\u7801", "\u53e3\u4ee4", "\u5bc6\u94a5", "\u4ee4\u724c")
 _ADDRESSES = ("@", "://")
 _OPTIONS = (" -", "\0-", "/p:", "pass:", "<<<", "echo", "printf", "login", "alias set", "host add", "sqlplus", "expdp")
 _OPTIONS += ("impdp", "sqlldr", "rman")
-_FORMS = ("hf_", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "gldt-", "glrt-", "glsa_", "sk-", "akia")
-_FORMS += ("asia", "agpa", "aroa", "ltai", "akid", "aiza", "ya29.", "xox", "npm_", "dop_v1", "hvs.", "shpat_", "dckr_pat")
+_FORMS = (
+    "hf_",
+    "ghp_",
+    "gho_",
+    "ghu_",
+    "ghs_",
+    "ghr_",
+    "github_pat_",
+    "glpat-",
+    "gldt-",
+    "glrt-",
+    "glsa_",
+    "sk-",
+    "akia",
+)
+_FORMS += (
+    "asia",
+    "agpa",
+    "aroa",
+    "ltai",
+    "akid",
+    "aiza",
+    "ya29.",
+    "xox",
+    "npm_",
+    "dop_v1",
+    "hvs.",
+    "shpat_",
+    "dckr_pat",
+)
 _FORMS += ("nvapi-", "r8_", "pypi-", "sg.", "eyj", "private key", "$1$", "$5$", "$6$", "$y$", "$2", "$argon2", "bearer")
 _FORMS += ("identified", "masterauth", "requirepass", "password")
 

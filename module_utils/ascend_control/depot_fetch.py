@@ -82,7 +82,9 @@ def _resolve(entries: list[str], architecture: str, series: str, extra_index: st
             argv += ["--extra-index-url", extra_index, "--index-strategy", "unsafe-best-match"]
         done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise AscendError("uv cannot find the lock's files", found=masked(done.stderr).strip()[-600:], remedy=REMEDY)
+            raise AscendError(
+                "uv cannot find the lock's files", found=masked(done.stderr).strip()[-600:], remedy=REMEDY
+            )
         packages: list[dict[str, Any]] = tomllib.loads(answer.read_text(encoding="utf-8"))["packages"]
     sums = set(re.findall(r"sha256:([0-9a-f]{64})", " ".join(entries)))
     for package in packages:

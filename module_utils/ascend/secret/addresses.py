@@ -23,7 +23,10 @@ _ACCOUNT = re.compile(
 )
 _REFERENCE = re.compile(r"\$\{?\w+\}?")
 _SEGMENT = re.compile(r"[^/]+")
-_HOOK_HOSTS = r"(?i:[\w.-]{0,64}(?:feishu|larksuite|dingtalk|weixin|slack|discord(?:app)?|office|telegram)\.[\w.-]{1,32}(?::[0-9]+)?)"
+_HOOK_HOSTS = (
+    r"(?i:[\w.-]{0,64}(?:feishu|larksuite|dingtalk|weixin|slack|discord(?:app)?|office|telegram)\.[\w.-]{1,32}"
+    r"(?::[0-9]{1,5})?)"
+)
 # Group 1: all of it; group 2: what of it looks drawn by chance.
 _HOOK = re.compile(
     r"://" + _HOOK_HOSTS + r"(?:/[\w.-]{1,40}){0,6}?/(?:hooks?|webhooks?|webhookb2|services|workflows|triggers)/"

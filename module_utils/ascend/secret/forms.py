@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Find secrets by their own form: tokens of known services, private keys, hashes of passwords; and after fixed words."""
+"""Find secrets by their own form: tokens of services, private keys, hashes of passwords; or after fixed words."""
 
 from __future__ import annotations
 

@@ -1,19 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Find secrets behind a name: ``--token X``, ``TOKEN=X``, ``"token": "X"``, ``Authorization: Bearer X``, ``<token>X<``."""
+"""Find secrets behind a name: ``--token X``, ``TOKEN=X``, ``"token": "X"``, ``Authorization: Bearer X``."""
 
 from __future__ import annotations
 
 import re
 from typing import Iterator, Optional, Tuple
 
-from ansible.module_utils.ascend.secret.names import HINT, LIKELY, RANDOM, hides, kind
+from ansible.module_utils.ascend.secret.names import HINT, LIKELY, RANDOM, hides, is_message, kind
 from ansible.module_utils.ascend.secret.values import MOST, SHORT, Value, rest_of_line, value_at
 from ansible.module_utils.ascend.secret.values import find as find_mark
 
 _WORD = re.compile(r"[A-Za-z_][\w.-]*|\u5bc6\u7801|\u53e3\u4ee4|\u5bc6\u94a5|\u4ee4\u724c", re.ASCII)
-_SEPARATOR = re.compile(
-    r"\\{0,3}[\"'`]?\]?[ \t]{0,16}(?:=>|:=|=(?!=)|:(?!:)|\uff1a|\uff1d|%3[Dd])[ \t]{0,16}(?:%22)?"
-)
+_SEPARATOR = re.compile(r"\\{0,3}[\"'`]?\]?[ \t]{0,16}(?:=>|:=|=(?!=)|:(?!:)|\uff1a|\uff1d|%3[Dd])[ \t]{0,16}(?:%22)?")
 _TAG = re.compile(r">[^<>\n]{1,4096}</")
 _NEXT_WORD = re.compile(r"[ \t\n]{1,16}|\0")
 _NO_VALUE = re.compile(r"--?[A-Za-z]|#")
@@ -37,7 +35,7 @@ def find(text: str) -> Iterator[Tuple[int, int]]:
         if begin is None or not how or text[word.start() - 1 : word.end() + 2] == '"%s:"' % name:
             continue
         value = value_at(text, begin, SHORT if how == RANDOM else MOST)
-        if not value.quoted and name.isalpha() and _PROSE.match(text, begin - 1):
+        if not value.quoted and (is_message(text, begin) or (name.isalpha() and _PROSE.match(text, begin - 1))):
             continue
         if text[begin - 1] == ">":
             value = Value(begin, find_mark(text, "<", begin, MOST), True)

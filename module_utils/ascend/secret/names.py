@@ -24,57 +24,70 @@ _NUMBERED = re.compile(r"(?<=[a-z])[0-9]{1,2}$")
 _PASSWORD = re.compile(r"passw(?:or)?d|passphrase|passcode|passwort|pswd")
 _PASS = re.compile(r"(?<!by)(?<!com)(?<!low)(?<!high)(?<!band)(?<!sur)(?<!tres)(?<!over)(?<!under).pass$")
 # What a name ends with that is about a secret, and is none.
-_ABOUT = frozenset(
-    """
-    file files path paths dir dirs directory folder url uri uris endpoint host port type types name names id ids len
-    length size sizes count counts num number limit limits max min rate ratio policy mode method algorithm alg version
-    ttl expiry expires expired expiration expire days age level index idx env var field fields column prompt enabled
-    disabled required change changed format encoding provider store manager helper ref label user username usage error
-    errors warning exception status state kind class test check checks only bits alias aliases agent sock socket pid
-    group issuer server source mount volume command cmd list interval timeout stdin budget budgets per second seconds
-    parallel embedding embeddings mask loss prob probs logits weight weights dropout classification
-    """.split()
-)
+_WORDS_ABOUT = """
+    file files path paths dir dirs directory folder url uri uris endpoint host port type types name names id ids
+    len length size sizes count counts num number limit limits max min rate ratio policy mode method algorithm alg
+    version ttl expiry expires expired expiration expire days age level index idx env var field fields column
+    prompt enabled disabled required change changed format encoding provider store manager helper ref label user
+    username usage error errors warning exception status state kind class test check checks only bits alias
+    aliases agent sock socket pid group issuer server source mount volume command cmd list interval timeout stdin
+    budget budgets per second seconds parallel embedding embeddings mask loss prob probs logits weight weights
+    dropout classification
+"""
+_ABOUT = frozenset(_WORDS_ABOUT.split())
 # Tokens of language models, not of accounts.
-_MODEL_TOKENS = frozenset(
-    """
-    eos bos pad unk sep cls mask special image img video audio vision speech text word sub stop end start begin eot eom
-    im think thinking tool function new max min num n first last next prev prompt system user assistant output input
-    prefill decode cached total avg mean per time ms placeholder additional decoder encoder forced suppress bad every
-    unexpected invalid expected
-    """.split()
+_WORDS_MODEL_TOKENS = """
+    eos bos pad unk sep cls mask special image img video audio vision speech text word sub stop end start begin
+    eot eom im think thinking tool function new max min num n first last next prev prompt system user assistant
+    output input prefill decode cached total avg mean per time ms placeholder additional decoder encoder forced
+    suppress bad every unexpected invalid expected
+"""
+_MODEL_TOKENS = frozenset(_WORDS_MODEL_TOKENS.split())
+_WORDS_SECRET_KEYS = """
+    api access secret private auth account app application client master wandb swanlab openai hf huggingface
+    modelscope anthropic deepseek dashscope zhipu moonshot gemini google azure aws obs oss cos s3 minio hw huawei
+    huaweicloud aliyun tencent signing sign signature encryption encrypt crypt cipher aes des hmac jwt license
+    licence registration subscription storage shared admin root login deploy bot webhook service send user ssh tls
+    comet neptune mlflow
+"""
+_SECRET_KEYS = frozenset(_WORDS_SECRET_KEYS.split())
+_WORDS_PUBLIC_KEYS = """
+    public pub host known authorized primary sort foreign group partition cache dict json object prompt image
+    column field row data dataset text label metric value query attention hot function shift any registry map
+    lookup config state missing unexpected unique index search name
+"""
+_PUBLIC_KEYS = frozenset(_WORDS_PUBLIC_KEYS.split())
+_LIKELY = (
+    "credential",
+    "credentials",
+    "cred",
+    "creds",
+    "authorization",
+    "bearer",
+    "ak",
+    "sk",
+    "psk",
+    "apikey",
+    "pw",
+    "pwd",
 )
-_SECRET_KEYS = frozenset(
-    """
-    api access secret private auth account app application client master wandb swanlab openai hf huggingface modelscope
-    anthropic deepseek dashscope zhipu moonshot gemini google azure aws obs oss cos s3 minio hw huawei huaweicloud aliyun
-    tencent signing sign signature encryption encrypt crypt cipher aes des hmac jwt license licence registration
-    subscription storage shared admin root login deploy bot webhook service send user ssh tls comet neptune mlflow
-    """.split()
-)
-_PUBLIC_KEYS = frozenset(
-    """
-    public pub host known authorized primary sort foreign group partition cache dict json object prompt image column
-    field row data dataset text label metric value query attention hot function shift any registry map lookup config
-    state missing unexpected unique index search name
-    """.split()
-)
-_LIKELY = ("credential", "credentials", "cred", "creds", "authorization", "bearer", "ak", "sk", "psk", "apikey", "pw", "pwd")
 _IDS = ("access key id", "accesskey id", "accesskeyid", "awsaccesskeyid", "ossaccesskeyid", "secret id", "secretid")
 _OF_AN_ADDRESS = ("key", "sig", "sign", "signature", "auth", "credential", "ticket", "session")
 _VALUES = ("value", "val", "data", "str", "string", "b64", "base64", "plain")
 
 # Values that are none: what a program shows in place of one, a reference, a word of a message.
-_NOTHING = frozenset(
-    """
-    true false yes no on off none null nil undefined default auto empty unset missing required optional invalid incorrect
-    denied permission expired wrong not the a an is was are must has have can cannot could for of to in and or from with
-    change changed failed failure ok error prompt ask disabled enabled file env redacted hidden masked bad too
-    authentication all any amd64 arm64 aarch64 x86_64 i386 noarch
-    """.split()
-)
+_WORDS_NOTHING = """
+    true false yes no on off none null nil undefined default auto empty unset missing required optional invalid
+    incorrect denied permission expired wrong not the a an is was are must has have can cannot could for of to in
+    and or from with change changed failed failure ok error prompt ask disabled enabled file env redacted hidden
+    masked bad too authentication all any amd64 arm64 aarch64 x86_64 i386 noarch can't couldn't didn't doesn't
+    isn't wasn't won't unable
+"""
+_NOTHING = frozenset(_WORDS_NOTHING.split())
+_WORD = re.compile(r"[A-Za-z']{1,20}(?=[\s.,:;)]|\Z)")
 _REFERENCE = re.compile(
-    r"\$\{?[A-Z_][A-Z0-9_]*\}?|\$\{[A-Za-z_][^{}]{0,99}\}|\$\([^()]{0,99}\)|%[sdr(].{0,99}|\{\{.{0,99}|!vault.{0,9}|//.{0,99}|\.{2,9}|x{3,9}|-{1,9}|<[a-z _-]{1,40}>"
+    r"\$\{?[A-Z_][A-Z0-9_]*\}?|\$\{[A-Za-z_][^{}]{0,99}\}|\$\([^()]{0,99}\)|%[sdr(].{0,99}|\{\{.{0,99}|!vault.{0,9}|//.{0,99}"
+    r"|\.{2,9}|x{3,9}|-{1,9}|<[a-z _-]{1,40}>"
 )
 _NUMBER = re.compile(r"[-+]?[0-9]{1,8}(?:\.[0-9]{1,8})?[A-Za-z%]{0,3}")
 _PATH = re.compile(
@@ -123,6 +136,12 @@ def _kind_of_last(last: str, before: str, in_address: bool) -> str:
     return RANDOM if last in ("auth", "sig", "signature", "sign", "cookie", "key", "pass") else ""
 
 
+def is_message(text: str, start: int) -> bool:
+    """Whether a word of a message stands there, where a value would: "password: not given"."""
+    word = _WORD.match(text, start)
+    return bool(word) and word.group().lower() in _NOTHING
+
+
 def hides(how: str, value: str) -> bool:
     """Whether a value of a name of that kind is a secret."""
     plain = value.strip()
@@ -148,5 +167,5 @@ def looks_random(word: str) -> bool:
         return False
     letters = [character for character in word if character.isalpha()]
     digits = sum(character.isdigit() for character in word)
-    changes = sum(one.isupper() != two.isupper() for one, two in zip(letters, letters[1:]))
+    changes = sum(one.isupper() != two.isupper() for one, two in zip(letters[:-1], letters[1:]))
     return bool(letters) and ((digits >= 2 and len(word) >= 10) or changes >= 3)

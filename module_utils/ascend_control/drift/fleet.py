@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,11 @@ def shown(inventory: Any) -> str:
     return (
         str(path.relative_to(Path.cwd())) if path.is_absolute() and path.is_relative_to(Path.cwd()) else str(inventory)
     )
+
+
+def inventory_options(inventories: Iterable[Any] | None) -> str:
+    """Return the inventories as options of the commands to copy; nothing for the default one."""
+    return " ".join(f"-i {shlex.quote(shown(path))}" for path in inventories or ())
 
 
 def exit_code(counts: dict[str, Any], accept_unchecked: bool) -> int:
