@@ -33,23 +33,9 @@ _FORMS = (
     "glrt-",
     "glsa_",
     "sk-",
-    "akia",
-)
-_FORMS += (
-    "asia",
-    "agpa",
-    "aroa",
-    "ltai",
-    "akid",
-    "aiza",
-    "ya29.",
     "xox",
-    "npm_",
-    "dop_v1",
-    "hvs.",
-    "shpat_",
-    "dckr_pat",
 )
+_FORMS += ("akia", "asia", "agpa", "aroa", "ltai", "akid", "aiza", "ya29.", "npm_", "dop_v1", "hvs.", "shpat_", "dckr_")
 _FORMS += ("nvapi-", "r8_", "pypi-", "sg.", "eyj", "private key", "$1$", "$5$", "$6$", "$y$", "$2", "$argon2", "bearer")
 _FORMS += ("identified", "masterauth", "requirepass", "password")
 

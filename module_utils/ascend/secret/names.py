@@ -167,5 +167,5 @@ def looks_random(word: str) -> bool:
         return False
     letters = [character for character in word if character.isalpha()]
     digits = sum(character.isdigit() for character in word)
-    changes = sum(one.isupper() != two.isupper() for one, two in zip(letters[:-1], letters[1:]))
+    changes = len(re.findall("(?<=[a-z])[A-Z]|(?<=[A-Z])[a-z]", "".join(letters)))
     return bool(letters) and ((digits >= 2 and len(word) >= 10) or changes >= 3)

@@ -38,7 +38,8 @@ FOLDER = "Failed to create temporary directory"
 # What Ansible says before the node's, or ssh's, own words.
 PREFACE = re.compile(
     r"Failed to connect to the host via ssh: |Data could not be sent to remote host \"[^\"]*\"\. Make sure this host"
-    r" can be reached over ssh: |%s\..*?exited with result \d+(?:, std(?:out|err) output: )?" % FOLDER,
+    r" can be reached over ssh: |Failed to create temporary directory\..*?exited with result \d+"
+    r"(?:, std(?:out|err) output: )?",
     re.DOTALL,
 )
 
