@@ -13,33 +13,23 @@ from typing import Any, Iterator, List, Tuple
 
 HIDDEN = "***"
 
+Span = Tuple[int, int]
+
 # Where none of its hints is in a text, a part has nothing to find there, and is not even imported: most texts of a node
 # hold no secret, and to compile the patterns takes longer than to look for the hints.
-_NAMES = ("pass", "pw", "token", "secret", "cred", "key", "auth", "bearer", "cookie", "sig", "psk", "ak", "sk")
-_NAMES += ("\u5bc6\u7801", "\u53e3\u4ee4", "\u5bc6\u94a5", "\u4ee4\u724c")
-_ADDRESSES = ("@", "://")
-_OPTIONS = (" -", "\0-", "/p:", "pass:", "<<<", "echo", "printf", "login", "alias set", "host add", "sqlplus", "expdp")
-_OPTIONS += ("impdp", "sqlldr", "rman")
-_FORMS = (
-    "hf_",
-    "ghp_",
-    "gho_",
-    "ghu_",
-    "ghs_",
-    "ghr_",
-    "github_pat_",
-    "glpat-",
-    "gldt-",
-    "glrt-",
-    "glsa_",
-    "sk-",
-    "xox",
+_KEYS = (
+    "pass pw token secret cred key auth bearer cookie sig psk ak sk \u5bc6\u7801 \u53e3\u4ee4 \u5bc6\u94a5 \u4ee4\u724c"
 )
-_FORMS += ("akia", "asia", "agpa", "aroa", "ltai", "akid", "aiza", "ya29.", "npm_", "dop_v1", "hvs.", "shpat_", "dckr_")
-_FORMS += ("nvapi-", "r8_", "pypi-", "sg.", "eyj", "private key", "$1$", "$5$", "$6$", "$y$", "$2", "$argon2", "bearer")
-_FORMS += ("identified", "masterauth", "requirepass", "password")
-
-Span = Tuple[int, int]
+_NAMES = _KEYS.split()
+_ADDRESSES = ["@", "://"]
+_COMMANDS = "/p: pass: <<< echo printf login alias sqlplus expdp impdp sqlldr rman"
+_OPTIONS = [*_COMMANDS.split(), " -", "\0-", "host add"]
+_TOKENS = """
+    hf_ ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- gldt- glrt- glsa_ sk- xox akia asia agpa aroa ltai akid aiza ya29. npm_
+    dop_v1 hvs. shpat_ dckr_ nvapi- r8_ pypi- sg. eyj $1$ $5$ $6$ $y$ $2 $argon2 bearer identified masterauth requirepass
+    password
+"""
+_FORMS = [*_TOKENS.split(), "private key"]
 
 
 def masked(text: str) -> str:
@@ -102,5 +92,5 @@ def _found(text: str) -> Iterator[Span]:
         yield from forms.find(text)
 
 
-def _any(hints: Tuple[str, ...], text: str) -> bool:
+def _any(hints: List[str], text: str) -> bool:
     return any(hint in text for hint in hints)

@@ -13,6 +13,7 @@ _TOKENS = (
     r"github_pat_\w{12,}",
     r"gl[a-z]{2,4}-(?=[a-z_-]{0,40}[0-9A-Z])[\w-]{16,}",
     r"sk-(?=[a-z_-]{0,40}[0-9A-Z])[\w-]{12,}",
+    r"sk-[A-Za-z0-9]{24,}",
     r"(?:AKIA|ASIA|AGPA|AROA)[A-Z0-9]{12,}",
     r"LTAI[A-Za-z0-9]{12,}",
     r"AKID[A-Za-z0-9]{16,}",

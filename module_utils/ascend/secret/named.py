@@ -11,7 +11,10 @@ from ansible.module_utils.ascend.secret.values import MOST, SHORT, Value, rest_o
 from ansible.module_utils.ascend.secret.values import find as find_mark
 
 _WORD = re.compile(r"[A-Za-z_][\w.-]*|\u5bc6\u7801|\u53e3\u4ee4|\u5bc6\u94a5|\u4ee4\u724c", re.ASCII)
-_SEPARATOR = re.compile(r"\\{0,3}[\"'`]?\]?[ \t]{0,16}(?:=>|:=|=(?!=)|:(?!:)|\uff1a|\uff1d|%3[Dd])[ \t]{0,16}(?:%22)?")
+_SEPARATOR = re.compile(
+    r"\\{0,3}[\"'`]?\]?(?:[ \t]{1,16}(?:=>|:=|=(?!=)|:(?!:))[ \t]{0,16}|(?:=>|:=|:(?!:)|\uff1a|\uff1d)[ \t]{0,16}"
+    r"|=(?!=)|%3[Dd])(?:%22)?"
+)
 _TAG = re.compile(r">[^<>\n]{1,4096}</")
 _NEXT_WORD = re.compile(r"[ \t\n]{1,16}|\0")
 _NO_VALUE = re.compile(r"--?[A-Za-z]|#")
@@ -30,9 +33,11 @@ def find(text: str) -> Iterator[Tuple[int, int]]:
         if word.start() < done or not HINT.search(word.group()) or text.startswith("://", word.start() - 3):
             continue  # behind :// stands an account, or a host
         name, begin = word.group(), _begin(text, word.start(), word.end())
+        before = text[word.start() - 1 : word.start()]
         is_header = name.lower().endswith(_HEADERS)
-        how = LIKELY if is_header else kind(name, text[word.start() - 1 : word.start()] in ("?", "&"))
-        if begin is None or not how or text[word.start() - 1 : word.end() + 2] == '"%s:"' % name:
+        is_pass = name == "pass" and before == "-"  # and no "pass: 3 of 4"
+        how = LIKELY if is_header or is_pass else kind(name, before in ("?", "&"))
+        if begin is None or not how or before + text[word.start() : word.end() + 2] == '"%s:"' % name:
             continue
         value = value_at(text, begin, SHORT if how == RANDOM else MOST)
         if not value.quoted and (is_message(text, begin) or (name.isalpha() and _PROSE.match(text, begin - 1))):
@@ -42,6 +47,7 @@ def find(text: str) -> Iterator[Tuple[int, int]]:
         if is_header:
             value = _in_header(text, name.lower(), value)
         if hides(how, text[value.start : value.end]):
+            value = value_at(text, begin) if how == RANDOM else value
             yield value.start, value.end
             done = value.end
 

@@ -22,7 +22,7 @@ HINT = re.compile(
 _PARTS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[_.-]+")
 _NUMBERED = re.compile(r"(?<=[a-z])[0-9]{1,2}$")
 _PASSWORD = re.compile(r"passw(?:or)?d|passphrase|passcode|passwort|pswd")
-_PASS = re.compile(r"(?<!by)(?<!com)(?<!low)(?<!high)(?<!band)(?<!sur)(?<!tres)(?<!over)(?<!under).pass$")
+_PASS = re.compile(r"(?<!by)(?<!com)(?<!low)(?<!high)(?<!band)(?<!sur)(?<!tres)(?<!over)(?<!under)(?<=.)pass$")
 # What a name ends with that is about a secret, and is none.
 _WORDS_ABOUT = """
     file files path paths dir dirs directory folder url uri uris endpoint host port type types name names id ids
@@ -95,6 +95,8 @@ _PATH = re.compile(
 )
 _OF_MODELS = re.compile(r"<[^<>\s]{1,40}>|\[[A-Z]{1,8}\]")
 _PLAIN = re.compile(r"[A-Za-z0-9+/=_~.:@!#%^*-]+")
+_LETTERS, _DIGIT = re.compile("[A-Za-z]+"), re.compile("[0-9]")
+_OTHER_CASE = re.compile("(?<=[a-z])[A-Z]|(?<=[A-Z])[a-z]")
 _VERSION = re.compile(r"[vV]?[0-9]+(?:[.:-][0-9A-Za-z]+)+")
 
 
@@ -139,7 +141,7 @@ def _kind_of_last(last: str, before: str, in_address: bool) -> str:
 def is_message(text: str, start: int) -> bool:
     """Whether a word of a message stands there, where a value would: "password: not given"."""
     word = _WORD.match(text, start)
-    return bool(word) and word.group().lower() in _NOTHING
+    return word is not None and word.group().lower() in _NOTHING
 
 
 def hides(how: str, value: str) -> bool:
@@ -165,7 +167,6 @@ def looks_random(word: str) -> bool:
     """Whether a word looks drawn by chance: letters and digits, or both cases, in no form of a path or a version."""
     if len(word) < 8 or not _PLAIN.fullmatch(word) or _PATH.fullmatch(word) or _VERSION.fullmatch(word):
         return False
-    letters = [character for character in word if character.isalpha()]
-    digits = sum(character.isdigit() for character in word)
-    changes = len(re.findall("(?<=[a-z])[A-Z]|(?<=[A-Z])[a-z]", "".join(letters)))
-    return bool(letters) and ((digits >= 2 and len(word) >= 10) or changes >= 3)
+    letters = "".join(_LETTERS.findall(word))
+    digits = len(_DIGIT.findall(word))
+    return bool(letters) and ((digits >= 2 and len(word) >= 10) or len(_OTHER_CASE.findall(letters)) >= 3)

@@ -51,6 +51,8 @@ _OPTIONS = (
     (r"<<<[ \t]*[\"']?(?:\w{1,32}:)?", "sudo chpasswd passwd"),
 )
 _PROGRAM = re.compile(r"(?<![\w.-])[A-Za-z0-9][\w-]*", re.ASCII)
+# The rest of a command; quotes hold what would end it. A pipe does not end it, since echo's text goes through one.
+_COMMAND = re.compile(r"(?:[^\n;&\"']|\"[^\"\n]{0,512}\"|'[^'\n]{0,512}'|[;&](?![\s;&])|[\"'])*")
 _EXACT: Dict[str, Tuple[int, ...]] = {}
 _BEGINNINGS: Dict[str, int] = {}
 for _number, (_, _names) in enumerate(_OPTIONS):
@@ -63,8 +65,9 @@ _STARTS = tuple(_BEGINNINGS)
 
 
 def find(text: str) -> Iterator[Tuple[int, int]]:
-    """Give where secrets begin and end; a program's options reach to the end of its line."""
+    """Give where secrets begin and end; a program's options reach to the end of its command."""
     done: Set[Tuple[int, int]] = set()
+    end = -1
     for word in _PROGRAM.finditer(text):
         name = word.group()
         numbers = _EXACT.get(name)
@@ -72,12 +75,16 @@ def find(text: str) -> Iterator[Tuple[int, int]]:
             numbers = _by_beginning(name)
         if not numbers:
             continue
-        line = text.find("\n", word.end())
-        line = len(text) if line < 0 else line
+        end = end if word.end() <= end else _end_of_command(text, word.end())
         for number in numbers:
-            if (number, line) not in done:
-                done.add((number, line))
-                yield from _options(text, _OPTIONS[number][0], word.end(), line)
+            if (number, end) not in done:
+                done.add((number, end))
+                yield from _options(text, _OPTIONS[number][0], word.end(), end)
+
+
+def _end_of_command(text: str, start: int) -> int:
+    match = _COMMAND.match(text, start)
+    return match.end() if match else start
 
 
 def _by_beginning(name: str) -> Optional[Tuple[int, ...]]:

@@ -7,7 +7,7 @@ import re
 from typing import NamedTuple
 
 MOST = 64 * 1024  # characters of a value
-SHORT = 512  # of one that counts only when it looks drawn by chance
+SHORT = 128  # of one that counts only when it looks drawn by chance
 
 _OPENING = re.compile(r"\\{0,3}[\"'`]")
 # A word without quotes around it: a quote within begins a part in which blanks stand, one at its end is not its own.
