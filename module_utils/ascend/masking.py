@@ -15,8 +15,8 @@ HIDDEN = "***"
 
 Span = Tuple[int, int]
 
-# Where none of its hints is in a text, a part has nothing to find there, and is not even imported: most texts of a node
-# hold no secret, and to compile the patterns takes longer than to look for the hints.
+# Where none of its hints is in a text, a part has nothing to find there, and is not even imported: most texts of a
+# node hold no secret, and to compile the patterns takes longer than to look for the hints.
 _KEYS = (
     "pass pw token secret cred key auth bearer cookie sig psk ak sk \u5bc6\u7801 \u53e3\u4ee4 \u5bc6\u94a5 \u4ee4\u724c"
 )
@@ -25,8 +25,8 @@ _ADDRESSES = ["@", "://"]
 _COMMANDS = "/p: pass: <<< echo printf login alias sqlplus expdp impdp sqlldr rman"
 _OPTIONS = [*_COMMANDS.split(), " -", "\0-", "host add"]
 _TOKENS = """
-    hf_ ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- gldt- glrt- glsa_ sk- xox akia asia agpa aroa ltai akid aiza ya29. npm_
-    dop_v1 hvs. shpat_ dckr_ nvapi- r8_ pypi- sg. eyj $1$ $5$ $6$ $y$ $2 $argon2 bearer identified masterauth requirepass
+    hf_ ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- gldt- glrt- glsa_ sk- xox akia asia agpa aroa ltai akid aiza ya29.
+    npm_ dop_v1 hvs. shpat_ dckr_ nvapi- r8_ pypi- sg. eyj $1$ $5$ $6$ $y$ $2 $argon2 bearer identified masterauth requirepass
     password
 """
 _FORMS = [*_TOKENS.split(), "private key"]
