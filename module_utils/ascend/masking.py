@@ -26,8 +26,8 @@ _COMMANDS = "/p: pass: <<< echo printf login alias sqlplus expdp impdp sqlldr rm
 _OPTIONS = [*_COMMANDS.split(), " -", "\0-", "host add"]
 _TOKENS = """
     hf_ ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- gldt- glrt- glsa_ sk- xox akia asia agpa aroa ltai akid aiza ya29.
-    npm_ dop_v1 hvs. shpat_ dckr_ nvapi- r8_ pypi- sg. eyj $1$ $5$ $6$ $y$ $2 $argon2 bearer identified masterauth requirepass
-    password
+    npm_ dop_v1 hvs. shpat_ dckr_ nvapi- r8_ pypi- sg. eyj $1$ $5$ $6$ $y$ $2 $argon2 bearer identified masterauth
+    requirepass password
 """
 _FORMS = [*_TOKENS.split(), "private key"]
 
