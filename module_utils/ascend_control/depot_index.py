@@ -18,9 +18,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.ascend.masking import masked
-
 from ansible.module_utils.ascend.errors import AscendError
+from ansible.module_utils.ascend.masking import masked
 
 SECTIONS = ("files", "cann", "pythons", "uv", "locks", "sources")
 
