@@ -51,6 +51,10 @@ options:
   size_bytes:
     description: Its size in bytes.
     type: int
+  depot_proxy:
+    description: The proxy through which the depot is asked, as http://host:port. Empty asks it directly.
+    type: str
+    default: ""
   accept_eula:
     description: That you have read and accept CANN's licence. The installer accepts it silently.
     type: bool
@@ -142,6 +146,7 @@ ARGUMENT_SPEC = {
     "url": {"type": "str"},
     "sha256": {"type": "str"},
     "size_bytes": {"type": "int"},
+    "depot_proxy": {"type": "str", "default": ""},
     "accept_eula": {"type": "bool", "default": False},
     "allow_downgrade": {"type": "bool", "default": False},
     "python_bin": {"type": "path"},
@@ -181,7 +186,11 @@ def main() -> None:
         python_bin=options["python_bin"],
         timeout_s=options["timeout_s"],
     )
-    file = DepotFile(options["url"], options["sha256"], options["size_bytes"]) if options["url"] else None
+    file = (
+        DepotFile(options["url"], options["sha256"], options["size_bytes"], options["depot_proxy"])
+        if options["url"]
+        else None
+    )
     try:
         found = cann_install.observe(package, options["deep"])
         state = state_of(package, file, found, options["state"])

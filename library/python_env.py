@@ -64,6 +64,10 @@ options:
   source_size_bytes:
     description: Its size in bytes.
     type: int
+  depot_proxy:
+    description: The proxy through which the depot is asked, as http://host:port. Empty asks it directly.
+    type: str
+    default: ""
   current:
     description: Lead the link C(current) beside the environment to it.
     type: bool
@@ -152,6 +156,7 @@ ARGUMENT_SPEC = {
     "source_url": {"type": "str"},
     "source_sha256": {"type": "str"},
     "source_size_bytes": {"type": "int"},
+    "depot_proxy": {"type": "str", "default": ""},
     "current": {"type": "bool", "default": False},
     "deep": {"type": "bool", "default": False},
     "cache_dir": {"type": "path", "default": "/var/cache/ascend-fleet"},
@@ -212,7 +217,9 @@ def wanted_of(options: Dict[str, Any]) -> environment.Wanted:
     """Return what the options ask for."""
     source = None
     if options["source_url"]:
-        source = DepotFile(options["source_url"], options["source_sha256"], options["source_size_bytes"])
+        source = DepotFile(
+            options["source_url"], options["source_sha256"], options["source_size_bytes"], options["depot_proxy"]
+        )
     return environment.Wanted(
         path=options["path"],
         release=options["release"],
@@ -221,7 +228,7 @@ def wanted_of(options: Dict[str, Any]) -> environment.Wanted:
         lock=options["lock"],
         lock_digest=options["lock_digest"],
         wheelhouse=options["wheelhouse"],
-        uv=DepotFile(options["uv_url"], options["uv_sha256"], options["uv_size_bytes"]),
+        uv=DepotFile(options["uv_url"], options["uv_sha256"], options["uv_size_bytes"], options["depot_proxy"]),
         source=source,
         cache_dir=options["cache_dir"],
         timeout_s=options["timeout_s"],

@@ -35,6 +35,10 @@ options:
     description: Its size in bytes.
     type: int
     required: true
+  depot_proxy:
+    description: The proxy through which the depot is asked, as http://host:port. Empty asks it directly.
+    type: str
+    default: ""
   deep:
     description: Read every installed file and hold it against what was recorded when it was installed.
     type: bool
@@ -88,6 +92,7 @@ ARGUMENT_SPEC = {
     "url": {"type": "str", "required": True},
     "sha256": {"type": "str", "required": True},
     "size_bytes": {"type": "int", "required": True},
+    "depot_proxy": {"type": "str", "default": ""},
     "deep": {"type": "bool", "default": False},
     "cache_dir": {"type": "path", "default": "/var/cache/ascend-fleet"},
     "state_dir": {"type": "path", "default": "/var/lib/ascend-fleet"},
@@ -103,7 +108,7 @@ def main() -> None:
         before = runtime.observe(root, version, options["deep"])
         changed = before != "complete"
         if changed and not module.check_mode:
-            file = DepotFile(options["url"], options["sha256"], options["size_bytes"])
+            file = DepotFile(options["url"], options["sha256"], options["size_bytes"], options["depot_proxy"])
             with held.held(options["state_dir"], "Python %s" % version) as run:
                 runtime.install(root, version, file, options["cache_dir"], run)
     except REPORTED as error:

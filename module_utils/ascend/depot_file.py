@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import http.client
 import os
 import shutil
-import urllib.error
-import urllib.request
 import zipfile
 from dataclasses import dataclass
 
+from ansible.module_utils.ascend import depot_way
 from ansible.module_utils.ascend.change import points
 from ansible.module_utils.ascend.errors import AscendError
 
@@ -22,11 +22,12 @@ STALL_S = 60  # a connection that gives nothing for so long is given up
 
 @dataclass(frozen=True)
 class DepotFile:
-    """A file of the depot: where it is, its size in bytes, and the sha256 it must have."""
+    """A file of the depot: where it is, its size in bytes, the sha256 it must have, and the proxy to ask, if any."""
 
     url: str
     sha256: str
     size_bytes: int
+    proxy: str = ""
 
     @property
     def name(self) -> str:
@@ -47,7 +48,7 @@ def take(file: DepotFile, cache_dir: str) -> str:
     _hold_room(folder, file)
     partial = path + ".part"
     try:
-        digest, size = _fetch(file.url, partial)
+        digest, size = _fetch(file, partial)
         _hold_same(file, digest, size)
         points.reached("file.fetched")
         os.replace(partial, path)
@@ -99,10 +100,10 @@ def sha256_of(path: str) -> str:
     return digest.hexdigest()
 
 
-def _fetch(url: str, partial: str) -> "tuple[str, int]":
+def _fetch(file: DepotFile, partial: str) -> "tuple[str, int]":
     digest, size = hashlib.sha256(), 0
     try:
-        with urllib.request.urlopen(url, timeout=STALL_S) as source, open(partial, "wb") as sink:
+        with depot_way.opened(file.url, file.proxy, STALL_S) as source, open(partial, "wb") as sink:
             for block in iter(lambda: source.read(BLOCK), b""):
                 digest.update(block)
                 size += len(block)
@@ -110,15 +111,16 @@ def _fetch(url: str, partial: str) -> "tuple[str, int]":
                 points.reached("file.fetching")
             sink.flush()
             os.fsync(sink.fileno())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         if isinstance(error, OSError) and error.errno in LOCAL:
             raise  # of the cache's disk, not of the depot
-        reason = error.reason if isinstance(error, urllib.error.URLError) else error
         raise AscendError(
             "the depot does not give a file",
-            wanted=url,
-            found=str(reason),
-            remedy="curl -fI %s  # from the node; is ascend_depot_url right and the depot served?" % url,
+            wanted=file.url,
+            found=depot_way.said(error),
+            where=depot_way.words(file.proxy),
+            remedy="%s  # on the node; is ascend_depot_url right and the depot served?"
+            % depot_way.command(file.url, file.proxy),
         ) from error
     return digest.hexdigest(), size
 

@@ -14,6 +14,7 @@ from typing import Any
 from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend_control import makeself
 from ansible.module_utils.ascend_control.depot_index import Index, place, sha256_of
+from ansible.module_utils.ascend_control.proxies import way
 
 STALL_S = 60
 
@@ -151,6 +152,6 @@ def _download(package: dict[str, Any], target: Path, incoming: Path | None) -> N
         raise AscendError(
             "a CANN package cannot be had",
             wanted=package["file"],
-            found=f"{places}{package['url']}: {error}",
+            found=f"{places}{package['url']}: {error}{way(package['url'])}",
             remedy="put the .run or the .zip into a folder and name it: -e depot_incoming=/that/folder",
         ) from error

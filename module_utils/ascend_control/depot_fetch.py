@@ -19,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend.masking import masked
 from ansible.module_utils.ascend_control.depot_index import place, sha256_of
+from ansible.module_utils.ascend_control.proxies import all_ways, way
 from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
@@ -83,7 +84,7 @@ def _resolve(entries: list[str], architecture: str, series: str, extra_index: st
         done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         if done.returncode:
             raise AscendError(
-                "uv cannot find the lock's files", found=masked(done.stderr).strip()[-600:], remedy=REMEDY
+                "uv cannot find the lock's files", found=masked(done.stderr).strip()[-600:] + all_ways(), remedy=REMEDY
             )
         packages: list[dict[str, Any]] = tomllib.loads(answer.read_text(encoding="utf-8"))["packages"]
     sums = set(re.findall(r"sha256:([0-9a-f]{64})", " ".join(entries)))
@@ -164,7 +165,7 @@ def _download(file: dict[str, Any], target: Path) -> None:
             partial.unlink(missing_ok=True)
             if attempt == TRIES:
                 raise AscendError(
-                    "the package index breaks off", wanted=url, found=str(error), remedy=REMEDY
+                    "the package index breaks off", wanted=url, found=f"{error}{way(url)}", remedy=REMEDY
                 ) from error
     if found != file["hashes"]["sha256"]:
         partial.unlink()

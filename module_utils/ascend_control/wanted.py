@@ -57,6 +57,7 @@ def resolve(found: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
         "packages": packages(settings),
         "disk_mb": release["disk_mb"],
         "places": places(settings),
+        "depot_proxy": str(settings.get("depot_proxy") or ""),
         "deep": boolean(settings["deep"]),
         "accept_eula": boolean(settings["accept_eula"]),
         "allow_downgrade": boolean(settings["allow_downgrade"]),

@@ -14,7 +14,7 @@ import shutil
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
-from ansible.module_utils.ascend import atomic, files, rights
+from ansible.module_utils.ascend import atomic, depot_way, files, rights
 from ansible.module_utils.ascend.change import points
 from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.depot_file import DepotFile, take
@@ -314,6 +314,7 @@ def _uv(wanted: Wanted, run: Run, argv: List[str]) -> None:
         "UV_PYTHON_DOWNLOADS": "never",
         "UV_NO_PROGRESS": "1",
     }
+    environment.update(depot_way.environment(wanted.uv.proxy))
     if wanted.wheelhouse.startswith("https:"):
         # By the certificates that the node trusts, as all else that it takes from the depot.
         environment["UV_NATIVE_TLS"] = "1"
@@ -323,7 +324,7 @@ def _uv(wanted: Wanted, run: Run, argv: List[str]) -> None:
     what = "did not end within %d s" % wanted.timeout_s if result.timed_out else "ended with code %d" % result.code
     raise AscendError(
         "uv %s" % what,
-        wanted="lock %s from %s" % (wanted.lock_digest, wanted.wheelhouse),
+        wanted="lock %s from %s, %s" % (wanted.lock_digest, wanted.wheelhouse, depot_way.words(wanted.uv.proxy)),
         found=result.last_lines(12),
         where=wanted.path,
         remedy=disk_remedy(result.output, wanted.path)
