@@ -44,7 +44,7 @@ def finding(
         "name": name,
         "problem": masked(problem),
         "wanted": masked(wanted),
-        "found": shortened(_printable(found)),
+        "found": shortened(_printable(masked(found))),
         "where": masked(where),
         "remedy": masked(remedy),
     }

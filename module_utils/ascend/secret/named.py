@@ -16,7 +16,7 @@ _SEPARATOR = re.compile(
     r"|=(?!=)|%3[Dd])(?:%22)?"
 )
 _TAG = re.compile(r">[^<>\n]{1,4096}</")
-_NEXT_WORD = re.compile(r"[ \t\n]{1,16}|\0")
+_NEXT_WORD = re.compile(r"[ \t\n]{1,16}|\0|\\x00")
 _NO_VALUE = re.compile(r"--?[A-Za-z]|#")
 # A sentence that goes on behind a colon, or an option that is talked of.
 _PROSE = re.compile(r"[ \t][a-z']{1,12} [a-z']{1,12}(?: [a-z']{1,20}|[.,;)])|[ \t]-[A-Za-z]\b")

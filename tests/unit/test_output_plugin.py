@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What playbooks print: no secret, and why a node is silent."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.contract.tree import ROOT
+
+PLAY = """
+- hosts: {host}
+  gather_facts: false
+  tasks:
+    - ansible.builtin.{task}
+"""
+
+
+def printed(folder: Path, host: str, task: str, *options: str) -> str:
+    (folder / "hosts").write_text(
+        "here ansible_connection=local\n"
+        "closed ansible_host=127.0.0.1 ansible_port=1\n"
+        f"crashes ansible_connection=local ansible_python_interpreter={folder}/python\n"
+    )
+    (folder / "play.yml").write_text(PLAY.format(host=host, task=task))
+    argv = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(folder / "hosts"), *options]
+    done = subprocess.run(
+        [*argv, str(folder / "play.yml")], cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, check=False
+    )
+    return done.stdout + done.stderr
+
+
+def test_secrets_in_results_are_masked(tmp_path: Path) -> None:
+    failed = printed(tmp_path, "here", "fail: {msg: 'cannot ask http://alice:geheim99@proxy:3128 --sk Zq7xK9m4'}")
+    assert "cannot ask http://alice:***@proxy:3128 --sk ***" in failed
+    shown = printed(tmp_path, "here", "command: {argv: [echo, WANDB_API_KEY=Zq7xK9m4rk, --model, /data/m]}", "-v")
+    assert "WANDB_API_KEY=***" in shown
+    assert "/data/m" in shown
+    assert "Zq7xK9m4" not in shown + failed
+
+
+def test_a_node_that_cannot_be_reached_is_told_with_the_reason(tmp_path: Path) -> None:
+    said = printed(tmp_path, "closed", "ping:")
+    assert "UNREACHABLE!" in said
+    assert "closed: nothing listens for ssh at the node's address" in said
+    assert f"next:  ansible closed -i {tmp_path}/hosts -m ping" in said
+
+
+def test_a_node_on_which_a_module_cannot_start_is_told_with_the_reason(tmp_path: Path) -> None:
+    program = tmp_path / "python"
+    program.write_text("#!/bin/sh\necho 'OSError: [Errno 28] No space left on device' >&2\nexit 1\n")
+    program.chmod(0o755)
+    said = printed(tmp_path, "crashes", "ping:")
+    assert "crashes: a disk of the node is full, or has no inodes left" in said
+    assert "-m raw -a 'df -h; df -i'" in said
+
+
+def test_a_task_that_fails_for_its_own_reason_is_told_with_no_other(tmp_path: Path) -> None:
+    said = printed(tmp_path, "here", "fail: {msg: 'No space left on device'}")
+    assert "a disk of the node" not in said
+    assert shutil.which("ansible-playbook")
