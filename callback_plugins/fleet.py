@@ -35,7 +35,7 @@ description:
   - The output of C(ansible.builtin.default) for all but the actions of C(playbooks/drift.yml).
   - A drift check shows how many nodes were checked, and ends with the report's summary instead of a line a node.
   - What every other playbook says of a silent node is followed by the reason, where it is known, and the next command.
-  - Secrets in results are masked.
+  - Secrets in what is printed or logged are masked.
   - It also makes 3 of the exit code 2 when nodes could not be checked; with another callback that is 2 as well.
 extends_documentation_fragment:
   - default_callback
@@ -55,6 +55,7 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
 
     def __init__(self) -> None:
         super().__init__()
+        _mask(self._display)
         self._checked = self._bad = self._total = 0
         self._report: dict[str, Any] = {}
 
@@ -109,9 +110,6 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
             for line in (f"{node}: {reason['problem']}", f"  found: {reason['found']}", f"  next:  {reason['remedy']}"):
                 self._display.display(line)
 
-    def _dump_results(self, result: Any, *arguments: Any, **named: Any) -> str:
-        return masked(super()._dump_results(result, *arguments, **named))
-
     def _show_rollout(self, stats: Any) -> None:
         groups = self._play.get_variable_manager()._inventory.get_groups_dict() if self._play else {}
         nodes = {name: groups.get(name, []) for name in GROUPS}
@@ -137,3 +135,11 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
             sys.stdout.flush()
         elif last or self._checked % EVERY == 0:
             self._display.display(text)
+
+
+def _mask(display: Any) -> None:
+    """Mask all that is printed or logged: Ansible's own errors and warnings, and -vvv, go the same way as results."""
+    if hasattr(display, "unmasked"):
+        return
+    display.unmasked = display.display
+    display.display = lambda text, *arguments, **named: display.unmasked(masked(str(text)), *arguments, **named)

@@ -21,7 +21,7 @@ PLAY = """
 
 def printed(folder: Path, host: str, task: str, *options: str) -> str:
     (folder / "hosts").write_text(
-        "here ansible_connection=local\n"
+        f"here ansible_connection=local ansible_python_interpreter={sys.executable}\n"
         "closed ansible_host=127.0.0.1 ansible_port=1\n"
         f"crashes ansible_connection=local ansible_python_interpreter={folder}/python\n"
     )

@@ -43,7 +43,7 @@ _OPTIONS = (
     (r"\bpass:|" + _START + r"-[kK][ \t\0]+", "openssl"),
     (_START + r"-[ikt]" + _GAP, "obsutil ossutil* coscli bcecmd tosutil"),
     (r"(?:alias set|config host add)(?:[ \t\0]+[^\s\0]{1,256}){3}[ \t\0]+", "mc"),
-    (r"\blogin(?:[ \t\0]+--?[\w-]{1,32})*[ \t\0]+(?=[\w.-]{8,}(?:[\s\0]|$))", "wandb comet swanlab"),
+    (r"\blogin(?:[ \t\0]+--?[\w-]{1,32})*[ \t\0]+(?=[\w.-]{8,}(?:[\s\0\"'`,;)]|$))", "wandb comet swanlab"),
     (_START + r"-\w{0,5}b\w{0,5}(?:[ \t\0]+[^\s\0]{1,256}){2}[ \t\0]+", "htpasswd"),
     (_START + r"[\w.-]{1,64}/(?=[^\s@/]{1,128}(?:@|[\s\0]|$))", "sqlplus expdp impdp sqlldr rman"),
     (r"/p:", "xfreerdp* wlfreerdp"),
