@@ -45,7 +45,7 @@ SAID: list[tuple[str, bool, str, str, str]] = [
         "findmnt",
     ),
     (
-        f"{TEMPORARY}, stderr output: mkdir: cannot create directory '/home/alice/.ansible': Permission denied\n",
+        f"{TEMPORARY}, stderr output: mkdir: cannot create directory '/nfs/alice/.ansible': Permission denied\n",
         False,
         "home-not-writable",
         "home",
@@ -257,7 +257,7 @@ SAID: list[tuple[str, bool, str, str, str]] = [
         "-m ping",
     ),
     (
-        'unix_listener: path "/home/a/.ansible/cp/x" too long for Unix domain socket',
+        'unix_listener: path "/nfs/a/.ansible/cp/x" too long for Unix domain socket',
         False,
         "control-socket",
         "socket",
