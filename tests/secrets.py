@@ -103,7 +103,7 @@ FORMS = [
     "AccountKey=PLANT;EndpointSuffix=core",
     'os.environ["HF_TOKEN"] = "PLANT"',
     "java -Dspring.datasource.password=PLANT -jar x",
-    "//registry.npmjs.org/:_authToken=PLANT",
+    "//npm.corp.test/:_authToken=PLANT",
     "http.client.InvalidURL: nonnumeric port: 'PLANT@depot:8080'",
     "smbclient //h/s -U user%PLANT",
     "openssl enc -pass pass:PLANT -in x",
