@@ -181,7 +181,7 @@ def test_the_drift_checks_report_and_notices(plant: tuple[str, str], other: tupl
         history.update(Path(folder) / "history.sqlite", report)
         kept = (Path(folder) / "history.sqlite").read_bytes().decode("utf-8", "replace")
     lines = summary.lines(report, "/reports")
-    message = notice.message(report, "\n".join(lines), "https://u:geheim99x@reports.corp.test/", False)
+    message = notice.message(report, "\n".join([*lines, text]), "https://u:geheim99x@reports.corp.test/", False)
     webhooks = [{"form": form, "url": "https://x/y"} for form in notice.FORMS]
     every = [
         kept,

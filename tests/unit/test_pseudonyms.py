@@ -104,6 +104,7 @@ GOES = [
     ("python\0--hub_token\0hf_abcd1234\0", "hf_abcd1234"),
     ("Authorization: Bearer abcdefgh1234", "abcdefgh1234"),
     ("password: geheim99", "geheim99"),
+    ("--hub_token geheim", "geheim"),
     ("System Name TLV\n\tspine-17-b", "spine-17-b"),
     ("nas-4.corp:/vol1 on /data type nfs4 (rw)", "nas-4"),
     ("subject[/C=CN/O=Acme Works/CN=www.acme.test]", "Acme Works"),
