@@ -198,3 +198,12 @@ def test_the_drift_checks_report_and_notices(plant: tuple[str, str], other: tupl
     ]
     for secret in (plant[1], other[1], "geheim99x"):
         assert not [piece[:200] for piece in every if secret in piece]
+
+
+def test_a_secret_that_is_cut_in_two_is_masked_before() -> None:
+    secret = "Zq7xK9m4rkW2Zq7xK9m4rkW2"
+    head = f"{'a' * record.MOST_OUTPUT} --token {secret} "
+    text = head + "b" * (record.MOST_OUTPUT // 2 - len(secret) // 2)
+    section = record._command_section(["npu-smi"], Result(0, text, False), 0.0)
+    assert section.about["cut"] > record.MOST_OUTPUT
+    assert secret[-8:] not in section.content
