@@ -152,7 +152,8 @@ def test_a_proxy_that_is_none_is_refused(depot: Server, way: str, tmp_path: Path
 def test_the_remedys_command_goes_the_same_way(
     depot: Server, session: Server, account: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    if account:
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
     way = with_account(session, account) if account else ""
     done = subprocess.run(
         shlex.split(depot_way.command(file(depot.address).url, way)), capture_output=True, check=False
