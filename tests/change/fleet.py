@@ -150,6 +150,14 @@ class Fleet:
     def site(self, *arguments: str, release: str = NEW) -> Run:
         return self.playbook("site.yml", *arguments, release=release)
 
+    def ask(self, node: str, command: str) -> str:
+        """What a command says that is run as Ansible runs its modules."""
+        argv = [str(Path(sys.executable).with_name("ansible")), node, "-i", str(self.inventory())]
+        argv += ["-m", "raw", "-a", command]
+        done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout.splitlines()[1].strip()
+
     def facts(self, nodes: list[str], deep: bool = False) -> dict[str, dict[str, Any]]:
         """The facts of nodes, as ``ansible -m ascend_facts`` gives them."""
         tree = self.state / "facts"

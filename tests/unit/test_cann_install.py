@@ -353,3 +353,23 @@ def test_an_uninstaller_that_leaves_nothing_is_believed_whatever_its_code(node: 
     write(node.home / ARCH / "script" / "uninstall.sh")
     cann_install.uninstall(node.package("toolkit"), Calls((lambda: shutil.rmtree(node.home), done(1))))
     assert cann_install.observe(node.package("toolkit"))["state"] == "absent"
+
+
+@pytest.mark.parametrize("kind", ["toolkit", "kernels"])
+def test_what_an_installer_leaves_closed_is_opened(node: Node, kind: str) -> None:
+    """As one does that sets a strict umask of its own."""
+
+    def strict() -> None:
+        node.put_toolkit()
+        if kind == "kernels":
+            node.put_kernels()
+        for path in (node.root / "ascend-toolkit", *(node.root / "ascend-toolkit").rglob("*")):
+            if not path.is_symlink():
+                path.chmod(path.stat().st_mode & 0o700)
+
+    if kind == "kernels":
+        node.put_toolkit()
+    package = node.package(kind)
+    cann_install.install(package, node.file, Calls((strict, done())))
+    assert cann_install.observe(package) == {"state": "complete", "problems": [], "problem_count": 0}
+    assert (node.home / ARCH / "lib64" / "libhccl.so").stat().st_mode & 0o777 == 0o644

@@ -71,6 +71,50 @@ def test_deep_reads_what_nobody_touched(cann: Cann) -> None:
     assert findings[1]["found"] == "opp/vendors/mine/op.so was added"
 
 
+LIB64 = f"ascend-toolkit/{V}/{MACHINE}-linux/lib64"
+CLOSED = [
+    ("ascend-toolkit", "ascend-toolkit (0700)"),
+    ("ascend-toolkit/set_env.sh", "ascend-toolkit/set_env.sh (0600)"),
+    ("ascend-toolkit/latest", "ascend-toolkit/latest (0700)"),
+    ("ascend-toolkit/latest/version.cfg", "ascend-toolkit/latest/version.cfg (0600)"),
+    (f"ascend-toolkit/{V}", "itself (0700)"),
+    (LIB64, f"{MACHINE}-linux/lib64 (0700)"),
+    (f"{LIB64}/libascendcl.so", f"{MACHINE}-linux/lib64/libascendcl.so (0600)"),
+    (f"ascend-toolkit/{V}/{MACHINE}-linux/script/set_env.sh", f"{MACHINE}-linux/script/set_env.sh (0600)"),
+    (f"ascend-toolkit/{V}/aoe/content", "aoe/content (0700)"),
+    (f"ascend-toolkit/{V}/aoe/content/part.bin", "aoe/content/part.bin (0600)"),
+]
+
+
+@pytest.mark.parametrize(("path", "words"), CLOSED)
+def test_what_others_cannot_use_is_complete_and_closed(cann: Cann, path: str, words: str) -> None:
+    closed = cann.root / ROOT.strip("/") / path
+    before = closed.stat().st_mode & 0o777
+    closed.chmod(before & 0o700)
+    facts, findings = cann.read()
+    assert facts["versions"][V]["toolkit"] == {**COMPLETE, "closed": words}
+    assert names(findings) == ["closed-to-others"]
+    assert findings[0]["found"] == words
+    closed.chmod(before)
+    assert cann.read()[1] == []
+
+
+def test_closed_kernels(cann: Cann) -> None:
+    (cann.home() / KERNEL / "ascend910b").chmod(0o750)
+    facts, findings = cann.read()
+    assert facts["versions"][V]["kernels"]["910b"]["closed"] == f"{KERNEL}/ascend910b (0750)"
+    assert facts["versions"][V]["kernels"]["910b"]["state"] == "complete"
+    assert names(findings) == ["closed-to-others"]
+
+
+def test_what_is_closed_and_altered_is_both(cann: Cann) -> None:
+    library = cann.home() / f"{MACHINE}-linux/lib64/libascendcl.so"
+    library.write_text("another")
+    library.chmod(0o600)
+    toolkit = cann.read()[0]["versions"][V]["toolkit"]
+    assert (toolkit["state"], "libascendcl.so (0600)" in toolkit.get("closed", "")) == (ALTERED, True)
+
+
 def test_more_new_times_than_the_fast_form_reads(cann: Cann, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(manifest, "MOST_TOUCHED", 3)
     for path in cann.home().rglob("*.bin"):

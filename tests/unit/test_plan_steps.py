@@ -7,7 +7,9 @@ import copy
 from typing import Any
 
 import pytest
+from ansible.module_utils.ascend import rights
 from ansible.module_utils.ascend.plan.plan import plan
+from ansible.module_utils.ascend.plan.rollout import apply_to
 
 from tests.unit.planner_nodes import NAME, bare, converged, refusals, steps, wanted
 
@@ -147,3 +149,71 @@ def test_the_checkout_of_llamafactory() -> None:
     broken["environments"]["all"][NAME]["problems"] = ["p"]
     broken["environments"]["all"][NAME]["problem_count"] = 1
     assert steps(broken, environment=environment) == [("environment", "repair"), ("source", "repair")]
+
+
+CLOSED = {"path": "/opt/ascend/env", "mode": "0700", "ours": True}
+
+
+def closing(what: str) -> dict[str, Any]:
+    """A converged node of which others cannot use something."""
+    found = converged()
+    found["environments"]["all"][NAME]["python"] = "3.10.13"
+    version = found["cann"]["versions"]["8.0.RC1"]
+    trees = {
+        "python": found["pythons"]["3.10.13"],
+        "toolkit": version["toolkit"],
+        "kernels": version["kernels"]["910b"],
+        "environment": found["environments"]["all"][NAME],
+    }
+    if what == "folder":
+        found["closed"] = [CLOSED]
+    else:
+        trees[what]["closed"] = "lib (0700)"
+    return found
+
+
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [
+        ("folder", "/opt/ascend/env (0700)"),
+        ("python", "Python 3.10.13: lib (0700)"),
+        ("toolkit", "toolkit 8.0.RC1: lib (0700)"),
+        ("kernels", "kernels-910b 8.0.RC1: lib (0700)"),
+        ("environment", f"environment {NAME}: lib (0700)"),
+    ],
+)
+def test_what_others_cannot_use_is_opened_and_nothing_else(what: str, words: str) -> None:
+    found = closing(what)
+    (step,) = plan(found, wanted())["steps"]
+    assert (step["component"], step["action"], step["reason"]) == ("rights", "repair", f"others cannot use {words}")
+    assert [each["problem"] for each in step["causes"]] == [f"others cannot use {words}"]
+    applied = apply_to(found, wanted(), "ignore")
+    assert (applied["stage"], applied["sets_aside"]) == (["rights"], False)
+
+
+def test_what_is_opened_comes_before_the_link_and_after_what_is_made() -> None:
+    found = {**closing("folder"), "ascend_env": {"sha256": None}}
+    found["environments"]["current"] = None
+    assert [component for component, _ in steps(found)] == ["ascend-env", "rights", "current"]
+
+
+def test_what_the_release_does_not_want_may_be_closed() -> None:
+    found = converged()
+    found["pythons"]["3.9.0"] = {"state": "complete", "closed": "lib (0700)"}
+    found["environments"]["all"]["other"] = {"state": "complete", "closed": "lib (0700)"}
+    assert steps(found) == []
+
+
+def test_a_folder_above_ours_is_refused() -> None:
+    found = {**converged(), "closed": [{"path": "/opt", "mode": "0750", "ours": False}]}
+    (told,) = plan(found, wanted())["refusals"]
+    assert (told["check"], told["subject"], told["remedy"]) == ("closed-to-others", "/opt", "chmod o+rx /opt")
+    assert steps(found) == []
+
+
+def test_the_finding_is_told_once() -> None:
+    """By the step, or the refusal."""
+    found = closing("folder")
+    found["findings"] = rights.findings(found["closed"])
+    assert found["findings"]
+    assert plan(found, wanted())["warnings"] == []

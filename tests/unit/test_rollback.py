@@ -119,7 +119,10 @@ def test_a_node_that_has_nothing() -> None:
     assert refused(found, "8.0.RC1")["problem"] == "the node has no environment of 8.0.RC1"
 
 
-@pytest.mark.parametrize("damage", [{"state": "half-built"}, {"difference_count": 2}, {"cann_home": TOOLKIT + "7.0.0"}])
+@pytest.mark.parametrize(
+    "damage",
+    [{"state": "half-built"}, {"closed": "lib (0700)"}, {"difference_count": 2}, {"cann_home": TOOLKIT + "7.0.0"}],
+)
 def test_of_two_locks_of_a_release_the_whole_one_is_taken(damage: dict[str, Any]) -> None:
     there = {NEW: environment(NEW), OLD: environment(OLD, **damage), OTHER: environment(OTHER)}
     assert name_of(upgraded(all=there), "8.0.RC1") == OTHER

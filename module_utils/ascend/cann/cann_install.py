@@ -137,7 +137,7 @@ def install(package: Package, file: DepotFile, run: Run, deep: bool = False) -> 
     _judge(package, path, result, log_bytes)
     _record(package)
     if observe(package).get("closed"):  # --install-for-all should have done it
-        rights.open_to_all(rights.closed_below(home))
+        rights.open_to_all([*rights.closed_below(home), *rights.closed(cann_layout.shared(package.root))])
     points.reached(package.kind + ".recorded")
 
 

@@ -184,6 +184,13 @@ def toolkit_dir(root: str, version: str) -> str:
     return Tree(root, "").home(version)
 
 
+def shared(root: str) -> List[str]:
+    """Return the folders and files that the versions of the older layout share, and sessions come through."""
+    tree = Tree(root, "")
+    latest = os.path.dirname(tree.version_cfg)
+    return [os.path.dirname(latest), tree.top_set_env, latest, tree.version_cfg]
+
+
 def arch_dir(root: str, version: str) -> str:
     """Return the folder of a version that is named by the machine, e.g. ``.../8.0.RC1/aarch64-linux``."""
     return Tree(root, "").arch(version)

@@ -21,6 +21,7 @@ from ansible.module_utils.ascend.cann.cann_layout import (
     listed,
     manifest_path,
     recorded_chips,
+    shared,
     this_machine,
 )
 from ansible.module_utils.ascend.errors import AscendError
@@ -104,11 +105,10 @@ def toolkit_problems(tree: Tree, version: str, deep: bool) -> Optional[List[Prob
 def _toolkit_deciding(tree: Tree, version: str) -> List[str]:
     """Return the folders and files without whose rights nobody but root trains."""
     home, arch = tree.home(version), tree.arch(version)
-    paths = [os.path.dirname(home), home, arch, os.path.join(arch, "lib64"), tree.set_env(version)]
+    paths = [home, arch, os.path.join(arch, "lib64"), tree.set_env(version)]
     paths += [os.path.join(arch, "lib64", name) for name in LIBRARIES]
     paths += [os.path.join(home, name) for name in (*COMPONENTS, "opp/built-in", "python", "python/site-packages")]
-    latest = [] if tree.is_later(version) else [tree.top_set_env, os.path.dirname(tree.version_cfg)]
-    return paths[1:] if os.path.dirname(home) == tree.root else paths + latest
+    return paths if tree.is_later(version) else shared(tree.root) + paths
 
 
 def _closed(tree: Tree, version: str, paths: List[str]) -> List[Problem]:
