@@ -12,7 +12,7 @@ version_added: "0.1.0"
 description:
   - Gives group and others the rights that the owner has to read and run files, and those to list and enter folders, as
     far as they lack them. Takes no right away, and makes nothing writable.
-  - What belongs to another user than root is left alone, and so are links, and what users made in an environment.
+  - Links are left alone, and so is what users made in an environment, in its checkout of LLaMA-Factory.
 author:
   - The ascend-fleet authors (@ascend-fleet)
 options:
@@ -54,6 +54,7 @@ opened:
   sample: 0
 """
 
+import os
 from typing import Any, Dict, List
 
 from ansible.module_utils.ascend import rights
@@ -81,7 +82,7 @@ def main() -> None:
 
 def ensure(options: Dict[str, Any], check_mode: bool) -> Dict[str, Any]:
     """Read, plan, apply; return the module's result."""
-    found: List[rights.Closed] = rights.closed(options["paths"])
+    found: List[rights.Closed] = list(rights.own(os.path.realpath(path) for path in options["paths"]))
     for tree in options["trees"]:
         found += environment.closed_to_others(tree)
     if found and not check_mode:

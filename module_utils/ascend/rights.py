@@ -153,33 +153,46 @@ def hold_way(path: str, what: str) -> None:
 
 
 def closed_below(top: str, without: Tuple[str, ...] = ()) -> Iterator[Closed]:
-    """Give what of this user's lies below ``top``, itself included, and is closed to others; links are left alone.
+    """Give what this user may open below ``top``, itself included, and is closed to others; links are left alone.
 
     ``without`` are names directly below it that are left out.
     """
     for folder, folders, names in os.walk(top):
         if folder == top:
             folders[:] = [name for name in folders if name not in without]
-            yield from _own(top)
-        for name in (*folders, *names):
-            yield from _own(os.path.join(folder, name))
+            yield from own([top])
+        yield from own(os.path.join(folder, name) for name in (*folders, *names))
 
 
-def _own(path: str) -> Iterator[Closed]:
-    try:
-        status = os.lstat(path)
-    except FileNotFoundError:
-        return  # what is at work there removed it
+def own(paths: Iterable[str]) -> Iterator[Closed]:
+    """Give those of the paths that are files and folders, no links, that this user may open and others cannot use."""
+    for path in paths:
+        try:
+            status = os.lstat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            continue  # what is at work there removed it
+        if _may_open(status) and lacks(status.st_mode):
+            yield Closed(path, stat.S_IMODE(status.st_mode))
+
+
+def _may_open(status: os.stat_result) -> bool:
     regular = stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)
-    if regular and status.st_uid == os.geteuid() and lacks(status.st_mode):
-        yield Closed(path, stat.S_IMODE(status.st_mode))
+    return regular and os.geteuid() in (0, status.st_uid)
 
 
 def open_to_all(found: Iterable[Closed]) -> int:
-    """Give others the rights that they lack; return of how many files and folders. Raises OSError."""
+    """Give others the rights that they lack; return of how many files and folders. Raises OSError.
+
+    A link that somebody has put in the place of one is not followed: it may lead to what is nobody's business.
+    """
     count = 0
     for each in found:
-        mode = os.stat(each.path).st_mode
-        os.chmod(each.path, stat.S_IMODE(mode) | lacks(mode))
+        handle = os.open(each.path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+        try:
+            status = os.fstat(handle)
+            if _may_open(status):
+                os.fchmod(handle, stat.S_IMODE(status.st_mode) | lacks(status.st_mode))
+        finally:
+            os.close(handle)
         count += 1
     return count

@@ -118,14 +118,28 @@ def test_a_tree_is_opened_and_links_and_what_is_left_out_are_not(tmp_path: Path)
     assert list(rights.closed_below(str(tree), ("src",))) == []
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="gives a file to somebody else")
-def test_what_is_another_users_is_left_alone(tmp_path: Path) -> None:
+def test_root_opens_what_anybody_owns_and_others_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root, since a tree that was given to a user is to be used by the others, too; a depot may be filled by a user."""
     file = tmp_path / "file"
     file.write_text("")
     file.chmod(0o600)
-    os.chown(file, 65534, 65534)
-    tmp_path.chmod(0o755)
-    assert list(rights.closed_below(str(tmp_path))) == []
+    owner = file.stat().st_uid
+    for user, opened in ((owner + 1, 0), (owner, 1), (0, 1)):
+        monkeypatch.setattr(os, "geteuid", lambda user=user: user)
+        assert len(list(rights.own([str(file)]))) == opened
+
+
+def test_a_link_in_the_place_of_what_is_opened_is_not_followed(tmp_path: Path) -> None:
+    """Somebody who may write there would have /root opened."""
+    (tmp_path / "private").mkdir(mode=0o700)
+    (tmp_path / "folder").mkdir(mode=0o700)
+    found = list(rights.own([str(tmp_path / "folder")]))
+    (tmp_path / "folder").rmdir()
+    (tmp_path / "folder").symlink_to("private")
+    assert list(rights.own([str(tmp_path / "folder")])) == []
+    with pytest.raises(OSError, match="symbolic links"):
+        rights.open_to_all(found)
+    assert (tmp_path / "private").stat().st_mode & 0o777 == 0o700
 
 
 def test_the_way_to_the_depot_is_refused_with_the_command(tmp_path: Path) -> None:

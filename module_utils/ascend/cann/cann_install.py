@@ -137,7 +137,8 @@ def install(package: Package, file: DepotFile, run: Run, deep: bool = False) -> 
     _judge(package, path, result, log_bytes)
     _record(package)
     if observe(package).get("closed"):  # --install-for-all should have done it
-        rights.open_to_all([*rights.closed_below(home), *rights.closed(cann_layout.shared(package.root))])
+        shared = rights.own(os.path.realpath(path) for path in cann_layout.shared(package.root))
+        rights.open_to_all([*rights.closed_below(home), *shared])
     points.reached(package.kind + ".recorded")
 
 

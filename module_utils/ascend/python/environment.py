@@ -150,7 +150,7 @@ def closed_to_others(path: str) -> List[rights.Closed]:
     for name, place in checkouts.items() if isinstance(checkouts, dict) else ():
         source = source_record.read(place, place, os.path.join(path, source_record.MANIFEST % name))
         unpacked = [os.path.join(place, folder) for folder in source.folders()]
-        found += rights.closed([os.path.dirname(place), *unpacked])
+        found += rights.own([os.path.dirname(place), *unpacked])
     return found
 
 
