@@ -73,14 +73,14 @@ def remember(path: str, corrected: Corrections) -> None:
     """Write down what the fast form holds an environment that is whole to. Raises OSError.
 
     An environment has 45,000 files, which takes too long every night. So it is, of the files that the RECORDs list,
-    every top-level package's own, and of those further down as many as there is time for, the upper ones first. Byte
-    code and dist-info folders are left out: Python makes the one anew, ``distributions`` looks at the other. All
-    folders are in it, for the rights of others. The sums are RECORD's, or what stands in for them in ``corrected``:
-    what lies there is not believed.
+    every top-level package's own, and of those further down as many as there is time for: modules and libraries, the
+    upper ones, first. Byte code and dist-info folders are left out: Python makes the one anew, ``distributions`` looks
+    at the other. All folders are in it, for the rights of others. The sums are RECORD's, or what stands in for them in
+    ``corrected``: what lies there is not believed.
     """
     chosen: Dict[str, str] = {}
     folders: Set[str] = set()
-    rows: List[Tuple[int, str, str]] = []
+    rows: List[Tuple[bool, bool, int, str, str]] = []
     for info in infos(path):
         site = os.path.relpath(os.path.dirname(info), path)
         for said in dist_record.rows(dist_record.content(os.path.join(info, "RECORD")), corrected):
@@ -90,9 +90,11 @@ def remember(path: str, corrected: Corrections) -> None:
                 continue
             folders.add(os.path.dirname(relative))
             if not os.path.dirname(said.path).endswith(".dist-info"):
-                rows.append((said.path.count("/") if parts[0] != "bin" else 0, relative, said.hash))
-    for depth, relative, summed in sorted(rows):
-        if depth <= OWN or len(chosen) < MOST:
+                depth = said.path.count("/") if parts[0] != "bin" else 0
+                runs = relative.endswith(".py") or ".so" in os.path.basename(relative)
+                rows.append((depth > OWN, not runs, depth, relative, said.hash))
+    for further, _, _, relative, summed in sorted(rows):
+        if not further or len(chosen) < MOST:
             chosen[relative] = _hexadecimal(summed)
     manifest.record_files(path, chosen, folders, os.path.join(path, FILES))
 
