@@ -82,7 +82,7 @@ def test_an_edit_is_cured_without_the_deep_form(base: Fleet, node: str) -> None:
     """One line in torch_npu/__init__.py, of the same size so that no list of sizes tells."""
     file = "$(echo /opt/ascend/env/current/lib/python3*/site-packages/torch_npu/__init__.py)"
     before = sh(node, f"sha256sum < {file}")
-    sh(node, f"printf '#' | dd of={file} conv=notrunc bs=1 seek=0 2>/dev/null")
+    sh(node, f"printf X | dd of={file} conv=notrunc bs=1 seek=0 2>/dev/null")
     assert sh(node, f"sha256sum < {file}") != before
     run = drift(base, node)
     assert (run.code != 0, "torch_npu/__init__.py" in run.output) == (True, True), run.output[-3000:]
