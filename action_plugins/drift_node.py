@@ -56,6 +56,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         except AscendError as error:
             result["node"] = fleet.unchecked(name, str(error), True, settings, components, inventory)
             return result
+        # The node tells what it hangs at, so it has to give up before this task does.
+        questions["timeout_s"] = max(1, int(self._task.timeout * 5 / 6)) if self._task.timeout else 100
         answer, said, reached = self._ask(questions, task_vars)
         if answer is None:
             node = fleet.unchecked(name, said, reached, settings, components, inventory)

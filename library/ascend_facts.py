@@ -11,6 +11,9 @@ short_description: Report driver, cards, CANN, Pythons and environments of an As
 version_added: "0.1.0"
 description:
   - Observes an Ascend node in one round trip and changes nothing.
+  - Fails in time when the node does not answer, a dead network mount below one of its own places for example. What
+    others own, users' homes for example, is not looked at on network mounts, and elsewhere in a child process that has
+    a few seconds a place.
   - Never fails because something is absent or broken on the node. Absence and breakage are C(findings), with the
     tool's own words and a remedy, so that one bad node cannot hide the others.
   - Runs C(npu-smi info) once, and C(npu-smi info -t health) for each chip that is not OK, and asks C(timedatectl)
@@ -73,6 +76,12 @@ options:
     description: Longest time for each call of a tool of the driver, in seconds.
     type: int
     default: 30
+  timeout_s:
+    description:
+      - Longest time of the whole, in seconds. Then the call fails and says what it was reading, a place whose file
+        system does not answer for example. The deep form takes minutes, and wants more.
+    type: int
+    default: 100
 attributes:
   check_mode:
     description: Can run in check mode and return the same facts.
@@ -228,7 +237,7 @@ zipped.compile_once()
 
 from ansible.module_utils.ascend.command import query
 from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend.facts import Places, collect
+from ansible.module_utils.ascend.facts import Places, collect_in_time
 from ansible.module_utils.ascend.node import Node
 from ansible.module_utils.basic import AnsibleModule
 
@@ -248,6 +257,7 @@ ARGUMENT_SPEC = {
     "state_dir": {"type": "path", "default": "/var/lib/ascend-fleet"},
     "tmp_dir": {"type": "path", "default": "/var/tmp"},
     "command_timeout_s": {"type": "int", "default": 30},
+    "timeout_s": {"type": "int", "default": 100},
 }
 
 
@@ -258,7 +268,8 @@ def main() -> None:
     places = Places(**{name: options[name] for name in names})
     node = Node(query, module.get_bin_path)
     try:
-        facts = collect(
+        facts = collect_in_time(
+            options["timeout_s"],
             node,
             places,
             options["gather_subset"],

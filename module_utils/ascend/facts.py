@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any, Dict, List, Optional, Sequence
 
 from ansible.module_utils.ascend import files, rights
+from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend.masking import masked_values
-from ansible.module_utils.ascend.node import Finding, Node, bounded
+from ansible.module_utils.ascend.node import At, Finding, Node, bounded
 
 FAST_SUBSETS = ("system", "npu", "cann", "python")
 SUBSETS = (*FAST_SUBSETS, "network")  # "links" is a shorter form of the last one
@@ -60,12 +61,17 @@ def collect(
     if "system" in chosen:
         from ansible.module_utils.ascend import system
 
+        node.at("the operating system")
         disks = [places.cann_root, places.tmp_dir, places.ascend_root, places.cache_dir]
         disks += [places.state_dir, ETC, os.path.dirname(ASCEND_ENV), *WRITTEN_BY_TRAINING]
         facts["system"] = system.read_system(node, places.cann_root, disks, timeout_s, kernel_settings)
+        node.at(places.state_dir, system.DISK_S)
         facts["changes"] = _changes(node, places)
     if {"npu", "network", "links"}.intersection(chosen):
+        node.at("npu-smi info and %s" % places.cann_root)
         findings += _add_cards(facts, node, places, timeout_s)
+    if {"network", "links"}.intersection(chosen):
+        node.at("hccn_tool")
     if "network" in chosen:
         from ansible.module_utils.ascend.npu import network
 
@@ -77,11 +83,44 @@ def collect(
         facts["network"], found = links.read_links(node, facts["npu"]["devices"], timeout_s, cards_out)
         findings += found
     if "cann" in chosen:
+        node.at(places.cann_root)
         findings += _add_cann(facts, node, places, deep)
     if "python" in chosen:
+        node.at(places.ascend_root)
         findings += _add_pythons(facts, node, places, deep)
     room = max(MOST_BYTES - len(json.dumps(facts)), LEAST_FINDINGS)
     return dict(masked_values(facts), findings=bounded(findings, room))
+
+
+def collect_in_time(limit_s: float, node: Node, *what: Any) -> Facts:
+    """Return ``collect(node, *what)``, read in a child process. Raises AscendError when that does not end in time.
+
+    One file system that does not answer, one program that hangs in the kernel, would hold up the whole fleet.
+    """
+    from ansible.module_utils.ascend import bounded as child
+
+    def work(at: At) -> Facts:
+        try:
+            return {"facts": collect(node._replace(at=at), *what)}
+        except AscendError as error:
+            return {"refused": error.as_dict()}
+
+    try:
+        answer: Facts = child.whole(work, limit_s)
+    except child.HungError as hung:
+        place = hung.at if hung.at.startswith("/") else ""
+        look = "findmnt -T %s; timeout 5 ls -la %s; " % (place, place) if place else ""
+        raise AscendError(
+            "the node does not answer: reading %s does not end" % hung.at,
+            wanted="an answer within %g s, the time limit of the check" % hung.seconds,
+            found="nothing",
+            where=hung.at,
+            remedy=look + "dmesg | tail; ps -eo pid,stat,wchan:30,args | grep ' D'  # on the node: what hangs?",
+        ) from None
+    if "refused" in answer:
+        raise AscendError(**answer["refused"])
+    facts: Facts = answer["facts"]
+    return facts
 
 
 def _changes(node: Node, places: Places) -> Facts:

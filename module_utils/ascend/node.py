@@ -13,19 +13,28 @@ from ansible.module_utils.ascend.masking import masked
 Run = Callable[[List[str], float], Result]
 Finding = Dict[str, str]
 
+At = Callable[..., None]
+
 _LEFT_OUT = 500  # characters of the finding that speaks of those that had no room
 MOST_CHARACTERS = 300  # of a tool's own words in a finding: facts stay small
+
+
+def nobody_asks(_words: str, _limit_s: Optional[float] = None) -> None:
+    """Where no time limit is held, nobody asks what is at work."""
 
 
 class Node(NamedTuple):
     """``run(argv, timeout_s)`` runs a program there, ``find(name)`` returns a program's path or None.
 
-    ``root`` is the folder in which the node's files lie: "/", but for tests and replayed records.
+    ``root`` is the folder in which the node's files lie: "/", but for tests and replayed records. ``at(words)`` says
+    what is read from now on, for whoever holds the reading to a time limit (``bounded.whole``); ``at(words, limit_s)``
+    where that must not take longer.
     """
 
     run: Run
     find: Callable[[str], Optional[str]]
     root: str = "/"
+    at: At = nobody_asks
 
     def path(self, path: str) -> str:
         """Return where the node's absolute ``path`` lies."""

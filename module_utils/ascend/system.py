@@ -29,6 +29,7 @@ _LIMITS = {
 UNLIMITED = -1
 UNREAD = -1  # the device of a file system that answers with an error
 MB = 1024 * 1024
+DISK_S = 20.0  # for what a file system says of itself: none that can be worked with takes as long
 _SETTING = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)+")
 _SYNCHRONISED = {"yes": True, "no": False}  # what systemd prints, since 239
 
@@ -76,6 +77,7 @@ def _disk(node: Node, place: str) -> Dict[str, Any]:
     with an error (a stale NFS) has no room that could be counted on: 0 MB, the rest unknown.
     """
     path = place
+    node.at(place, DISK_S)
     try:
         while path != "/" and not _exists(node.path(path)):
             path = os.path.dirname(path)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.contract.tree import ROOT, SUPPORTED, ansible_core, passes, pythons
+from tests.silent_mount import silent
 
 # ansible-core -> the oldest Python a node may have.
 NODES = {"2.17": (3, 7), "2.21": (3, 9)}
@@ -102,3 +103,41 @@ def test_a_drift_check_of_this_machine_and_of_one_that_is_not_there(
     assert not report["deep"]
     asked = [finding["wanted"] for node in report["nodes"] for finding in node["findings"] if finding["name"] == "eula"]
     assert asked == ["cann_accept_eula: true"]
+
+
+def test_nodes_that_hang_stop_nobody(tools: Path, tmp_path: Path) -> None:
+    """One by a file system that does not answer, which the node says; one that can not even say that."""
+    dead = tmp_path / "dead"
+    dead.mkdir()
+    stuck = tmp_path / "python3"
+    stuck.write_text("#!/bin/sh\nexec sleep 600\n")
+    stuck.chmod(0o755)
+    here = {"ansible_connection": "local", "ansible_become": False, "ansible_python_interpreter": str(tools / "python")}
+    hosts = {
+        "here": here,
+        "dead": {**here, "cann_root": str(dead)},
+        "stuck": {**here, "ansible_python_interpreter": str(stuck)},
+    }
+    inventory = tmp_path / "hosts.json"
+    inventory.write_text(json.dumps({"ascend": {"hosts": hosts}}))
+    argv = [tools / "ansible-playbook", "-i", inventory, "playbooks/plan.yml", "-e", "ascend_facts_timeout_s=5"]
+    with silent(dead):
+        done = subprocess.run(
+            argv,
+            cwd=ROOT,
+            env={**os.environ, **environment(tools)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+    said = " ".join((done.stdout + done.stderr).split())
+    assert f"the node does not answer: reading {dead} does not end" in said, said
+    assert f"findmnt -T {dead}" in said
+    assert "1 node (here): " in said.partition("Show what the nodes need")[2], said
+    recap = {line.split()[0]: line for line in done.stdout.partition("PLAY RECAP")[2].splitlines() if ":" in line}
+    assert {name: "unreachable=0" in recap[name] and "failed=1" in recap[name] for name in ("dead", "stuck")} == {
+        "dead": True,
+        "stuck": True,
+    }, said
