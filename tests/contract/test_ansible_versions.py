@@ -120,7 +120,14 @@ def test_nodes_that_hang_stop_nobody(tools: Path, tmp_path: Path) -> None:
     }
     inventory = tmp_path / "hosts.json"
     inventory.write_text(json.dumps({"ascend": {"hosts": hosts}}))
-    argv = [tools / "ansible-playbook", "-i", inventory, "playbooks/plan.yml", "-e", "ascend_facts_timeout_s=5"]
+    argv = [
+        str(tools / "ansible-playbook"),
+        "-i",
+        str(inventory),
+        "playbooks/plan.yml",
+        "-e",
+        "ascend_facts_timeout_s=5",
+    ]
     with silent(dead):
         done = subprocess.run(
             argv,
