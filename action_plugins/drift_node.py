@@ -138,7 +138,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
 
 
 def _questions(settings: dict[str, Any]) -> dict[str, Any]:
-    subsets = ["cann", "npu", "python", "system", "network" if settings["deep"] else "links"]
+    # Who uses the cards is no drift; the deep form proves them, and leaves those in use alone.
+    forms = ["npu", "network"] if settings["deep"] else ["cards", "links"]
+    subsets = ["cann", "python", "system", *forms]
     return {
         "gather_subset": subsets,
         "kernel_settings": sorted(release_of(settings)["system"]["kernel_settings"]),

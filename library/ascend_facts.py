@@ -29,9 +29,11 @@ options:
       - C(links) is the short form of C(network), and asks one thing a chip. A chip that is not plainly healthy is asked
         the rest, too. With C(network), also within C(all), it has no effect.
       - C(network) and C(links) report C(npu) and C(driver) as well.
+      - C(cards) is the short form of C(npu), and does not look for processes that hold a card's device file without
+        being named by C(npu-smi), which takes some 6 us a file that is open on the node.
     type: list
     elements: str
-    choices: [all, cann, links, network, npu, python, system]
+    choices: [all, cann, cards, links, network, npu, python, system]
     default: [cann, npu, python, system]
   kernel_settings:
     description:
@@ -170,7 +172,7 @@ ansible_facts:
               C(firmware_version) (from their version.info files; null when absent).
             - C(device_nodes) counts /dev/davinci followed by a number, C(modules_loaded) the driver's kernel modules.
           type: dict
-          returned: subset npu, network or links
+          returned: subset npu, cards, network or links
         npu:
           description:
             - C(answered) (npu-smi gave its table), C(tool_version), C(driver_version) (of the running driver),
@@ -182,7 +184,7 @@ ansible_facts:
               does not say.
             - A process has C(pid), C(name), C(user), C(command), C(container), C(chips) (lists of NPU id, chip id, MB).
           type: dict
-          returned: subset npu, network or links
+          returned: subset npu, cards, network or links
         network:
           description:
             - Address, link, health and place in multi-node training of each chip; see docs/facts.md.
@@ -245,7 +247,7 @@ ARGUMENT_SPEC = {
     "gather_subset": {
         "type": "list",
         "elements": "str",
-        "choices": ["all", "cann", "links", "network", "npu", "python", "system"],
+        "choices": ["all", "cann", "cards", "links", "network", "npu", "python", "system"],
         "default": ["cann", "npu", "python", "system"],
     },
     "kernel_settings": {"type": "list", "elements": "str", "default": []},

@@ -15,7 +15,7 @@ from ansible.module_utils.ascend.masking import masked_values
 from ansible.module_utils.ascend.node import At, Finding, Node, bounded
 
 FAST_SUBSETS = ("system", "npu", "cann", "python")
-SUBSETS = (*FAST_SUBSETS, "network")  # "links" is a shorter form of the last one
+SUBSETS = (*FAST_SUBSETS, "network")  # "cards" and "links" are shorter forms of "npu" and of the last one
 SCHEMA = 2
 # The facts of a fleet fit in memory and in a fact cache: the findings of a node have what the rest leaves of this.
 MOST_BYTES = 16 * 1024
@@ -67,9 +67,9 @@ def collect(
         facts["system"] = system.read_system(node, places.cann_root, disks, timeout_s, kernel_settings)
         node.at(places.state_dir, system.DISK_S)
         facts["changes"] = _changes(node, places)
-    if {"npu", "network", "links"}.intersection(chosen):
+    if {"npu", "cards", "network", "links"}.intersection(chosen):
         node.at("npu-smi info and %s" % places.cann_root)
-        findings += _add_cards(facts, node, places, timeout_s)
+        findings += _add_cards(facts, node, places, "npu" in chosen or "cards" not in chosen, timeout_s)
     if {"network", "links"}.intersection(chosen):
         node.at("hccn_tool")
     if "network" in chosen:
@@ -82,12 +82,18 @@ def collect(
 
         facts["network"], found = links.read_links(node, facts["npu"]["devices"], timeout_s, cards_out)
         findings += found
-    if "cann" in chosen:
-        node.at(places.cann_root)
-        findings += _add_cann(facts, node, places, deep)
-    if "python" in chosen:
-        node.at(places.ascend_root)
-        findings += _add_pythons(facts, node, places, deep)
+    if {"cann", "python"}.intersection(chosen):
+        from ansible.module_utils.ascend import homes
+
+        node.at("the homes of users")
+        others = homes.look(node)
+        if "cann" in chosen:
+            node.at(places.cann_root)
+            findings += _add_cann(facts, node, places, others, deep)
+        if "python" in chosen:
+            node.at(places.ascend_root)
+            findings += _add_pythons(facts, node, places, others, deep)
+        findings += homes.hung_findings(others)
     room = max(MOST_BYTES - len(json.dumps(facts)), LEAST_FINDINGS)
     return dict(masked_values(facts), findings=bounded(findings, room))
 
@@ -136,19 +142,19 @@ def _changes(node: Node, places: Places) -> Facts:
     }
 
 
-def _add_cards(facts: Facts, node: Node, places: Places, timeout_s: float) -> List[Finding]:
+def _add_cards(facts: Facts, node: Node, places: Places, holders: bool, timeout_s: float) -> List[Finding]:
     from ansible.module_utils.ascend.npu import cards, driver
 
-    facts["npu"], found = cards.read_npu(node, timeout_s)
+    facts["npu"], found = cards.read_npu(node, timeout_s, holders)
     facts["driver"], more = driver.read_driver(node, places.cann_root)
     found = found + more + driver.compare_running(facts["driver"], facts["npu"]["driver_version"])
     return found + cards.fewer_visible(facts["npu"], facts["driver"]["device_nodes"])
 
 
-def _add_cann(facts: Facts, node: Node, places: Places, deep: bool) -> List[Finding]:
+def _add_cann(facts: Facts, node: Node, places: Places, others: Any, deep: bool) -> List[Finding]:
     from ansible.module_utils.ascend.cann import cann_tree
 
-    facts["cann"], found = cann_tree.read_cann(node, places.cann_root, places.state_dir, deep)
+    facts["cann"], found = cann_tree.read_cann(node, places.cann_root, places.state_dir, deep, others)
     if "npu" in facts:
         from ansible.module_utils.ascend.npu import cards
 
@@ -157,7 +163,8 @@ def _add_cann(facts: Facts, node: Node, places: Places, deep: bool) -> List[Find
     return found
 
 
-def _add_pythons(facts: Facts, node: Node, places: Places, deep: bool) -> List[Finding]:
+def _add_pythons(facts: Facts, node: Node, places: Places, others: Any, deep: bool) -> List[Finding]:
+    from ansible.module_utils.ascend import profiles
     from ansible.module_utils.ascend.python import python_tree, pythons, system_pythons
 
     facts["pythons"] = pythons.read(node.path(os.path.join(places.ascend_root, "python")), deep)
@@ -166,6 +173,7 @@ def _add_pythons(facts: Facts, node: Node, places: Places, deep: bool) -> List[F
     facts["environments"], found = python_tree.read_environments(node, env, deep)
     facts["ascend_env"] = {"path": ASCEND_ENV, "sha256": _sha256(node.path(ASCEND_ENV))}
     facts["closed"] = rights.read(places.ascend_root, ASCEND_ENV, node.path)
+    found += profiles.settings(node, others, places.cann_root)
     return pythons.findings(facts["pythons"]) + found + rights.findings(facts["closed"])
 
 

@@ -19,8 +19,8 @@ from tests.unit.test_facts import LOCK, PLACES, environment, table
 
 TEXT = (ROOT / "docs" / "facts.md").read_text(encoding="utf-8")
 NAME = re.compile(
-    r"(npu-smi|card|closed|fewer|device|driver|firmware|hccn-tool|network|cann|python|pythonpath|pythonhome|environment|findings)"
-    r"(-[a-z0-9]+)+"
+    r"(npu-smi|card|closed|fewer|device|driver|firmware|hccn-tool|network|cann|python|pythonpath|pythonhome|environment"
+    r"|findings|ld|visible|place)(-[a-z0-9]+)+"
 )
 # Words of that form which are no finding: symptoms have a table of their own, the others are file names and values.
 SYMPTOMS = {"symptom_table.py", "symptoms.py", "npu_probe.py"}

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.npu import busy, cards
+from ansible.module_utils.ascend.plan.rollout import busy as busy_refusal
 
 from tests.answers import HANGS, NPU_SMI_HEAD, Programs, names, node, write
 
@@ -166,6 +167,61 @@ def test_who_holds_the_cards_when_npu_smi_hangs(tmp_path: Path) -> None:
     facts, _ = cards.read_npu(node(tmp_path, Programs({"npu-smi info": HANGS})), 5)
     (process,) = facts["processes"]
     assert (process["pid"], process["name"], process["chips"]) == (77, "python3", [[0, None, None], [3, None, None]])
+
+
+def hold(root: Path, pid: int, *targets: str, group: str = "") -> None:
+    """A process of the node that has files open."""
+    folder = write(root, f"/proc/{pid}/fd/0").parent
+    write(root, f"/proc/{pid}/comm", "python3\n")
+    write(root, f"/proc/{pid}/cgroup", group)
+    for number, target in enumerate(targets, 1):
+        (folder / str(number)).symlink_to(target)
+
+
+@pytest.mark.parametrize("target", ["/dev/davinci1", "/dev/davinci1 (deleted)", "/var/lib/x/rootfs/dev/davinci1"])
+def test_a_holder_that_npu_smi_does_not_name_uses_its_card(tmp_path: Path, target: str) -> None:
+    """A container's job: npu-smi calls both cards idle."""
+    hold(tmp_path, 77, target, "/dev/davinci_manager", group=f"0::/docker/{'cd' * 32}\n")
+    facts, _ = cards.read_npu(node(tmp_path, Programs({"npu-smi info": table("OK", "OK")})), 5)
+    (process,) = facts["processes"]
+    assert (process["pid"], process["chips"], process["container"]) == (77, [[1, None, None]], "cdcdcdcdcdcd")
+    assert (facts["process_count"], facts["processes_from"]) == (1, "npu-smi")
+    told = busy_refusal(facts["processes"], facts["process_count"])
+    assert told is not None
+    assert "process 77" in told["found"]
+    assert "on card 1" in told["found"]
+
+
+def test_what_watches_the_cards_does_not_use_them(tmp_path: Path) -> None:
+    hold(tmp_path, 77, "/dev/davinci_manager", "/dev/hisi_hdc", "/dev/devmm_svm", "/data/davinci0.log", "socket:[1]")
+    facts, _ = cards.read_npu(node(tmp_path, Programs({"npu-smi info": table("OK", "OK")})), 5)
+    assert (facts["processes"], facts["process_count"]) == ([], 0)
+
+
+def test_a_process_that_this_node_does_not_see_uses_its_cards(tmp_path: Path) -> None:
+    """npu-smi may name it by the number that it has in its container."""
+    facts, _ = cards.read_npu(node(tmp_path, Programs({"npu-smi info": table("OK", "OK", tail=PROCESSES)})), 5)
+    (process,) = facts["processes"]
+    assert (process["pid"], process["user"], process["command"], facts["process_count"]) == (4711, None, None, 1)
+    told = busy_refusal(facts["processes"], facts["process_count"])
+    assert told is not None
+    assert "process 4711 of ? on card 0, 1: python3" in told["found"]
+
+
+def test_a_process_that_both_name_is_one(tmp_path: Path) -> None:
+    hold(tmp_path, 4711, "/dev/davinci0", "/dev/davinci1")
+    hold(tmp_path, 4712, "/dev/davinci1")
+    facts, _ = cards.read_npu(node(tmp_path, Programs({"npu-smi info": table("OK", "OK", tail=PROCESSES)})), 5)
+    assert [process["pid"] for process in facts["processes"]] == [4711, 4712]
+    assert facts["processes"][0]["chips"] == [[0, 0, 1200], [1, 0, 900]]
+
+
+def test_the_short_form_looks_for_no_holders(tmp_path: Path) -> None:
+    hold(tmp_path, 77, "/dev/davinci1")
+    programs = Programs({"npu-smi info": table("OK", "OK")})
+    assert cards.read_npu(node(tmp_path, programs), 5, holders=False)[0]["processes"] == []
+    facts, _ = cards.read_npu(node(tmp_path, Programs({"npu-smi info": HANGS})), 5, holders=False)
+    assert facts["process_count"] == 1, "npu-smi said nothing"
 
 
 def test_a_table_that_speaks_of_some_cards_alone_is_not_believed_to_be_idle(tmp_path: Path) -> None:

@@ -6,14 +6,18 @@ from __future__ import annotations
 import os
 from typing import Dict, List, Optional, Tuple
 
-from ansible.module_utils.ascend import files
+from ansible.module_utils.ascend import files, profiles
 from ansible.module_utils.ascend.cann import cann_files
-from ansible.module_utils.ascend.cann.cann_layout import INFO, VERSION_NAME, Tree, listed
+from ansible.module_utils.ascend.cann.cann_layout import INFO, VERSION_NAME, Tree, is_in, listed
+from ansible.module_utils.ascend.homes import CANN_NAME, Homes, each
 from ansible.module_utils.ascend.node import Finding, Node, finding
 
 RECORD = "/etc/Ascend/ascend_cann_install.info"
 NOTHING = "\0 \t\r\n"  # what a file is filled with that lost its content in a power cut
-MOST_HOMES = 500
+FOLDERS = ("/usr/local", "/opt")  # where other roots of CANN are put, as /usr/local/CANN9.0.0
+SET_ENV = "set_env.sh"
+MOST_ABOVE = 4  # folders from a sourced file up to its root: <root>/ascend-toolkit/8.0.RC1/aarch64-linux/script
+_NOT_CANN = ("ascend",)  # this project's own /opt/ascend
 
 
 def read_record(node: Node, cann_root: str) -> Tuple[Optional[str], List[Finding]]:
@@ -51,25 +55,73 @@ def _unreadable(problem: str) -> Finding:
     return finding("cann", "cann-record-unreadable", words, "Toolkit_InstallPath=<path>", problem, RECORD, remedy)
 
 
-def read_elsewhere(node: Node, tree: Tree) -> List[Dict[str, Optional[str]]]:
-    """Return the installations that this project does not look after: other products, other roots, users' own."""
-    homes = ["/home/" + name for name in files.names(node.path("/home"))[:MOST_HOMES]]
-    places = [("/usr/local/Ascend", "the default root")] + [
-        (home + "/Ascend", "a user's own") for home in ["/root", *homes]
-    ]
-    found = _products(tree.root)
-    seen = {os.path.realpath(tree.root)}
-    for place, why in places:
-        root = node.path(place)
-        if os.path.realpath(root) in seen:
-            continue
-        seen.add(os.path.realpath(root))
-        other = Tree(root, "", node.root)
-        for version in other.versions():
-            if files.names(other.home(version)):
-                found.append(_installation(other.home(version), os.path.join(other.arch(version), INFO), why))
-        found += _products(root)
-    return [dict(item, path=tree.shown(str(item["path"]))) for item in found]
+def read_elsewhere(node: Node, tree: Tree, sessions: Homes) -> List[Dict[str, Optional[str]]]:
+    """Return the installations that this project does not look after: other products, other roots, users' own.
+
+    Where to look: folders with a name like CANN's in /usr/local, /opt and the homes, the record in /etc/Ascend, and
+    what profiles source. Each place has a time limit; network mounts are not looked at.
+    """
+    places: Dict[str, str] = {"/usr/local/Ascend": "the default root"}
+    for folder in FOLDERS:
+        names = [name for name in files.names(node.path(folder)) if CANN_NAME.fullmatch(name)]
+        places.update((os.path.join(folder, name), "another root") for name in names if name not in _NOT_CANN)
+    places.update((place, "a user's own") for place in sessions.cann)
+    for place in _recorded(node):
+        places.setdefault(place, "in the record in /etc/Ascend")
+    for script, profile in profiles.sourced(node, sessions):
+        places.setdefault(os.path.dirname(script), "sourced by " + profile)
+    own = os.path.realpath(tree.root)
+    looked = each(node, list(places), lambda place: _installations(node, place, places[place], own))
+    sessions.hung.extend(looked.hung)
+    found = {item["path"]: item for item in _products(tree.root)}
+    for items in looked.found.values():
+        for real, item in items:
+            if not is_in(real, own):
+                found.setdefault(real, item)
+    return [dict(item, path=tree.shown(str(item["path"]))) for item in found.values()]
+
+
+def _recorded(node: Node) -> List[str]:
+    """Return the places that the installers' records name, of whichever product."""
+    folder = node.path(os.path.dirname(RECORD))
+    found: List[str] = []
+    for name in files.names(folder):
+        for key, value in files.pairs(files.text(os.path.join(folder, name)) if name.endswith(".info") else "").items():
+            if key.lower().replace("_", "").endswith(("installpath", "installpathparam")) and os.path.isabs(value):
+                found.append(os.path.normpath(value))
+    return found
+
+
+def _installations(node: Node, place: str, why: str, own: str) -> List[Tuple[str, Dict[str, Optional[str]]]]:
+    """Return (real path, installation) of each one of a root; of a place within one, those of that root."""
+    root = node.path(place)
+    for above in _and_above(root, node.path("/")):
+        if os.path.realpath(above) == own:
+            return []
+        other = Tree(above, "", node.root)
+        homes = [other.home(version) for version in other.versions() if files.names(other.home(version))]
+        found = [_installation(home, os.path.join(other.arch(_version_of(home)), INFO), why) for home in homes]
+        found += _products(above)
+        if found:
+            return [(os.path.realpath(str(item["path"])), item) for item in found]
+    # Laid out otherwise, a copy for example: what is sourced there is one all the same.
+    if os.path.isfile(os.path.join(root, SET_ENV)):
+        return [(os.path.realpath(root), {"path": root, "version": None, "why": why})]
+    return []
+
+
+def _and_above(path: str, top: str) -> List[str]:
+    """Return a folder and those above it in which its root may be, short of the node's first folders (/home, /opt)."""
+    found: List[str] = []
+    while len(found) < MOST_ABOVE and os.path.dirname(path).rstrip("/") != top.rstrip("/") and path != top:
+        found.append(path)
+        path = os.path.dirname(path)
+    return found
+
+
+def _version_of(home: str) -> str:
+    name = os.path.basename(home)
+    return name[len("cann-") if name.startswith("cann-") else 0 :]
 
 
 def _products(root: str) -> List[Dict[str, Optional[str]]]:
@@ -90,8 +142,7 @@ def _products(root: str) -> List[Dict[str, Optional[str]]]:
 
 def _installation(home: str, info: str, why: str) -> Dict[str, Optional[str]]:
     said = cann_files.parse_product_info(cann_files.read(info)[0]).version
-    name = os.path.basename(home)
-    return {"path": home, "version": said or name[len("cann-") if name.startswith("cann-") else 0 :], "why": why}
+    return {"path": home, "version": said or _version_of(home), "why": why}
 
 
 def elsewhere_findings(elsewhere: List[Dict[str, Optional[str]]]) -> List[Finding]:

@@ -32,17 +32,21 @@ from ansible.module_utils.ascend.cann.cann_packages import (
     kernels_problems,
     toolkit_problems,
 )
+from ansible.module_utils.ascend.homes import Homes, look
 from ansible.module_utils.ascend.node import Finding, Node, finding
 
 
-def read_cann(node: Node, cann_root: str, state_dir: str, deep: bool = False) -> Tuple[Dict[str, Any], List[Finding]]:
+def read_cann(
+    node: Node, cann_root: str, state_dir: str, deep: bool = False, others: Optional[Homes] = None
+) -> Tuple[Dict[str, Any], List[Finding]]:
     """Return ``{"root", "latest", "latest_state", "versions", "elsewhere", "elsewhere_count", "record"}`` and findings.
 
     ``versions`` maps a version to ``{"path", "layout": "ascend-toolkit" | "cann", "version", "inner_version", "arch",
     "toolkit": package, "kernels": {chip: package}}``; a package is ``{"state": "complete" | "half-installed" |
     "altered" | "unproven" | "absent", "problems": [at most SHOWN], "problem_count"}``, with ``closed``, what others
     cannot use, in words, where there is something. ``elsewhere`` are other installations, ``record`` is the path in
-    RECORD. ``deep`` reads every file that a manifest names.
+    RECORD. ``deep`` reads every file that a manifest names. ``others`` are the homes, where they were looked at
+    before.
     """
     tree = Tree(node.path(cann_root), node.path(state_dir), node.root)
     findings = _denied(tree)
@@ -58,7 +62,7 @@ def read_cann(node: Node, cann_root: str, state_dir: str, deep: bool = False) ->
     findings += _latest_findings(tree, tree.latest(later=True), [name for name in there if name not in older])
     findings += _without_kernels(versions, running.version)
     record, found = read_record(node, cann_root)
-    elsewhere = read_elsewhere(node, tree)
+    elsewhere = read_elsewhere(node, tree, others or look(node))
     facts = {
         "root": cann_root,
         "latest": running.version,

@@ -26,12 +26,13 @@ _FAMILY = re.compile(r"(?:Ascend\s*)?(910B(?=[0-9])|310P|310B)", re.IGNORECASE)
 Facts = Dict[str, Any]
 
 
-def read_npu(node: Node, timeout_s: float) -> Tuple[Facts, List[Finding]]:
+def read_npu(node: Node, timeout_s: float, holders: bool = True) -> Tuple[Facts, List[Finding]]:
     """Return (facts, findings) of the cards.
 
     ``{"answered", "tool_version", "driver_version", "devices", "processes", "process_count", "processes_from",
     "unread"}``. ``answered`` is False when npu-smi gave no table: the first finding says why. ``processes_from`` is
-    "npu-smi", or "/proc" where npu-smi does not speak of every card's processes.
+    "npu-smi", or "/proc" where npu-smi does not speak of every card's processes. Processes that hold a card's device
+    file and that npu-smi does not name count as well, but without ``holders`` (looking for them takes time).
     """
     program = find_tool(node, "npu-smi")
     if not program:
@@ -43,10 +44,10 @@ def read_npu(node: Node, timeout_s: float) -> Tuple[Facts, List[Finding]]:
             "no such program",
             remedy="install the NPU driver: it brings npu-smi; in a container, mount it from the host",
         )
-        return _facts(node, None, False), [missing]
+        return _facts(node, None, False, holders), [missing]
     result, info = _ask(node, program, timeout_s)
     silent = _why_silent(program, result, info, timeout_s)
-    facts = _facts(node, info, silent is None)
+    facts = _facts(node, info, silent is None, holders)
     findings = ([silent] if silent else []) + _unread(program, info, silent is None)
     if silent is None:
         findings += _health(node, program, facts["devices"], timeout_s)
@@ -109,14 +110,16 @@ def fewer_visible(npu: Facts, device_nodes: int) -> List[Finding]:
     ]
 
 
-def _facts(node: Node, info: Optional[npu_smi.NpuSmiInfo], answered: bool) -> Facts:
+def _facts(node: Node, info: Optional[npu_smi.NpuSmiInfo], answered: bool, holders: bool) -> Facts:
     devices = [asdict(device) for device in info.devices] if info else []
     for device in devices:
         for key in _NOT_SAID:
             del device[key]
         device["errors"] = []
     told = bool(info) and answered and _speaks_of_all(info)
-    found = processes.read_processes(node, info.processes) if info and told else processes.read_holders(node)
+    found = processes.read_processes(node, info.processes) if info else []
+    if holders or not told:
+        found = processes.merged(found, processes.read_holders(node))
     shown, count = processes.bounded(found)
     return {
         "answered": answered,

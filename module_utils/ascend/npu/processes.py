@@ -15,7 +15,9 @@ from ansible.module_utils.ascend.npu.npu_smi import Process
 
 SHOWN = 32  # processes in the facts; their count stands beside them
 MOST_CHARACTERS = 100  # of a command line
-_DEVICE_FILE = re.compile(r"/dev/davinci([0-9]{1,4})$")
+# Not davinci_manager, nor hisi_hdc: what only watches the cards holds those. From outside, a container's /dev is seen
+# as its own, or below its root.
+_DEVICE_FILE = re.compile(r"/v?davinci([0-9]{1,4})(?: \(deleted\))?$")
 # What a container's runtime writes into the path of a control group: 64 hexadecimal digits.
 _CONTAINER = re.compile(r"[0-9a-f]{64}")
 
@@ -37,7 +39,8 @@ def read_processes(node: Node, listed: Iterable[Process]) -> List[Dict[str, Any]
 def read_holders(node: Node) -> List[Dict[str, Any]]:
     """Return the processes that hold /dev/davinci<N> open, in the same form; N stands for the NPU id.
 
-    For a node whose npu-smi says nothing of processes: hung, failing, or too old to list them. Needs root.
+    npu-smi says nothing of them where it hangs, fails, or is too old, nor of every container's. Needs root; takes some
+    6 us a file that is open on the node.
     """
     found: Dict[int, Set[int]] = {}
     for name in files.names(node.path("/proc")):
@@ -45,13 +48,19 @@ def read_holders(node: Node) -> List[Dict[str, Any]]:
             continue
         folder = node.path("/proc/%s/fd" % name)
         for number in files.names(folder):
-            match = _DEVICE_FILE.match(files.link(os.path.join(folder, number)) or "")
+            match = _DEVICE_FILE.search(files.link(os.path.join(folder, number)) or "")
             if match:
                 found.setdefault(int(name), set()).add(int(match.group(1)))
     return [
         {**described(node, pid), "chips": [[device, None, None] for device in sorted(found[pid])]}
         for pid in sorted(found)
     ]
+
+
+def merged(listed: List[Dict[str, Any]], holders: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
+    """Return the processes that npu-smi names, and the holders of device files that it does not name."""
+    known = {process["pid"] for process in listed}
+    return sorted(listed + [each for each in holders if each["pid"] not in known], key=lambda each: int(each["pid"]))
 
 
 def described(node: Node, pid: int, name: str = "") -> Dict[str, Any]:

@@ -38,7 +38,7 @@ STEPS = {
 }
 # Findings of the facts that speak of cards; the others of their subsets speak of the driver.
 _OF_CARDS = ("card-unhealthy", "fewer-chips-visible", "device-files-missing")
-_SUBSETS = {"network": "network", "cann": "cann", "python": "env"}
+_SUBSETS = {"network": "network", "cann": "cann", "python": "env", "system": "system"}
 
 # What is shown and is no drift: nothing is wrong, or nobody knows that something is. A check or a finding of the facts
 # whose name stands here is a remark, whoever tells it.
@@ -50,6 +50,7 @@ REMARKS = (
     "limit-of-session",
     "network-busy",
     "packages-for-training",
+    "place-hangs",
 )
 # What keeps a node from being looked at for the moment: site.yml does not change it, and drift has not checked it.
 NOT_KNOWN = ("npu-smi-busy",)

@@ -63,7 +63,16 @@ def _observed(found: Facts, wanted: Wanted, cured: Any) -> List[Refusal]:
     return told
 
 
-_OUTSIDE = ("cann-record-stale", "cann-record-unreadable", "pythonpath-set", "pythonhome-set")
+_OUTSIDE = (
+    "cann-record-stale",
+    "cann-record-unreadable",
+    "pythonpath-set",
+    "pythonhome-set",
+    "ld-preload-set",
+    "ld-library-path-set",
+    "visible-devices-set",
+    "cann-other-set",
+)
 
 
 def _of_another(finding: Dict[str, str], found: Facts, wanted: Wanted) -> bool:

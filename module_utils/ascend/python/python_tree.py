@@ -18,7 +18,6 @@ from ansible.module_utils.ascend.python import (
     environment_files,
     environment_findings,
     known_traps,
-    leaks,
     site_packages,
     virtualenv,
 )
@@ -100,7 +99,7 @@ def read_environments(node: Node, root: str, deep: bool = False) -> Tuple[Facts,
         findings += _findings(name, environment)
     previous = files.link(os.path.join(folder, PREVIOUS))
     facts = {"current": current, "previous": shown(previous) if previous else None, "all": everything}
-    return facts, findings + leaks.settings(node)
+    return facts, findings
 
 
 def read_environment(path: str, made: Optional[Made] = None, deep: bool = False) -> Facts:

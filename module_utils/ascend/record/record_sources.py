@@ -14,7 +14,7 @@ import stat
 from dataclasses import dataclass
 from typing import Any, Dict, Iterable, Iterator, List, Optional, Set, Tuple
 
-from ansible.module_utils.ascend import files, manifest
+from ansible.module_utils.ascend import files, homes, manifest
 from ansible.module_utils.ascend.cann import cann_elsewhere
 from ansible.module_utils.ascend.facts import Places
 from ansible.module_utils.ascend.node import Node
@@ -347,9 +347,11 @@ def quoted(name: str) -> str:
 def tree_sections(node: Node, places: Places) -> List[Section]:
     """Return the folders of driver, CANN and environments, and before them the small files in them."""
     trees = Trees(node)
-    homes = ["/home/" + name for name in files.names(node.path("/home"))[:MOST_HOMES]]
-    found = [trees.section("/dev", 1, DEVICES.pattern, False), trees.section("/home", 1, "", False)]
-    roots = [places.cann_root, DEFAULT_ROOT, "/root/Ascend", *[home + "/Ascend" for home in homes]]
+    others = homes.look(node).cann[:MOST_HOMES]
+    answering = homes.each(node, ["/home", *others], lambda path: os.path.isdir(node.path(path))).found
+    found = [trees.section("/dev", 1, DEVICES.pattern, False)]
+    found += [trees.section("/home", 1, "", False)] if answering.get("/home") else []
+    roots = [places.cann_root, DEFAULT_ROOT, *[path for path in others if answering.get(path)]]
     found += [trees.section(root, DEPTH) for root in dict.fromkeys(roots)]
     found += [trees.section(os.path.join(places.ascend_root, "python"), 2)]
     found += [trees.section(os.path.join(places.ascend_root, "env"), 2)]

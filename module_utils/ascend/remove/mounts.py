@@ -16,11 +16,12 @@ from ansible.module_utils.ascend.cann.cann_layout import is_in
 
 
 class Mount(NamedTuple):
-    """The folder ``root`` of the file system ``device`` ("8:1") is seen at ``point``."""
+    """The folder ``root`` of the file system ``device`` ("8:1") of a ``kind`` ("ext4") is seen at ``point``."""
 
     point: str
     device: str
     root: str
+    kind: str = ""
 
 
 def read(path: str) -> List[Mount]:
@@ -29,16 +30,23 @@ def read(path: str) -> List[Mount]:
     for line in (files.text(path) or "").splitlines():
         fields = line.split(" ")
         if len(fields) > 5:
-            found.append(Mount(_plain(fields[4]), fields[2], _plain(fields[3])))
+            kind = fields[fields.index("-") + 1 :][:1] if "-" in fields else []
+            found.append(Mount(_plain(fields[4]), fields[2], _plain(fields[3]), "".join(kind)))
     return found
 
 
-def place(mounts: List[Mount], path: str) -> Tuple[str, str]:
-    """Return (device, path in its file system) of an absolute path; ("", path) where no mount is known."""
+def of(mounts: List[Mount], path: str) -> Mount:
+    """Return the mount on which an absolute path lies, by the names alone; an empty one where none is known."""
     best = Mount("", "", "")
     for mount in mounts:
         if is_below(path, mount.point) and len(mount.point) >= len(best.point):
             best = mount
+    return best
+
+
+def place(mounts: List[Mount], path: str) -> Tuple[str, str]:
+    """Return (device, path in its file system) of an absolute path; ("", path) where no mount is known."""
+    best = of(mounts, path)
     return best.device, _joined(best.root, path[len(best.point.rstrip("/")) :]) if best.point else path
 
 

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What others own on a node, users' homes above all: looked at on local file systems alone, and with a time limit.
+
+A home on a dead network mount answers nobody. Such a mount is known by its type (proc(5), /proc/<pid>/mountinfo); what
+hangs all the same costs its own answer, and no other one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
+
+from ansible.module_utils.ascend import bounded, files
+from ansible.module_utils.ascend.cann.cann_layout import is_in
+from ansible.module_utils.ascend.node import Finding, Node, finding
+from ansible.module_utils.ascend.remove import mounts
+
+MOST_HOMES = 500
+MOST_LINKS = 40  # of one path, as the kernel's own limit
+MOST_FILE = 64 * 1024  # characters of what a shell runs at its start
+# What shells run when a session begins: bash(1), zsh(1).
+START_FILES = (".bashrc", ".profile", ".bash_profile", ".bash_login", ".zshenv", ".zshrc")
+# Where CANN is installed to by hand: Ascend, CANN, CANN9.0.0, ascend-toolkit, cann-8.5.0.
+CANN_NAME = re.compile(r"(?:ascend|cann)[-_.0-9a-z]*", re.IGNORECASE)
+FIRST_USER = 500  # the number of a person's account; lower ones are the system's, but for root
+# File systems that may wait for another machine, or for a program. autofs mounts one of these when it is looked at.
+_REMOTE = re.compile(
+    r"nfs[0-9]*|cifs|smb.*|ncpfs|afs|coda|9p|autofs|lustre|gpfs|mmfs|ceph|glusterfs|beegfs.*|orangefs|pvfs2?|panfs|wekafs"
+    r"|dpc|yrfs|cpfs|quobyte|ocfs2|gfs2?|fuse(?:\..*)?"
+)
+
+
+class Homes(NamedTuple):
+    """``profiles``: (path, text) of what users' shells run; ``cann``: folders with a name like CANN's.
+
+    ``hung``: places that did not answer, ``left``: how many were not asked because of them.
+    """
+
+    profiles: List[Tuple[str, str]]
+    cann: List[str]
+    hung: List[str]
+    left: int
+
+
+def look(node: Node) -> Homes:
+    """Look into the homes of root and of the users, as /etc/passwd and /home name them."""
+    names = each(node, ["/home"], lambda path: files.names(node.path(path)))
+    listed = ["/home/" + name for name in names.found.get("/home", [])]
+    homes = list(dict.fromkeys(["/root", *_of_accounts(node), *listed]))[:MOST_HOMES]
+    homes = [home for home in homes if not any(is_in(home, place) for place in names.hung)]
+    looked = each(node, homes, lambda home: _home(node, home))
+    found = list(looked.found.values())
+    profiles = [(path, text) for home in found for path, text in home["profiles"]]
+    cann = [path for home in found for path in home["cann"]]
+    return Homes(profiles, cann, names.hung + looked.hung, len(looked.left))
+
+
+def each(node: Node, places: Sequence[str], read: Any) -> bounded.Looked:
+    """Return what ``read`` says of each place that lies on no network mount (``bounded.each``).
+
+    Whether it does is found out in the child, too: a folder above may hang.
+    """
+    mounted = mounts.read(node.path("/proc/self/mountinfo"))
+    looked = bounded.each(places, lambda place: [read(place)] if is_local(node, mounted, place) else [])
+    found = {place: said[0] for place, said in looked.found.items() if said}
+    return bounded.Looked(found, looked.hung, looked.left)
+
+
+def hung_findings(homes: Homes) -> List[Finding]:
+    """Return one finding of all places that did not answer; none without any."""
+    hung = list(dict.fromkeys(homes.hung))
+    if not hung:
+        return []
+    more = "; %d more were not asked" % homes.left if homes.left else ""
+    return [
+        finding(
+            "system",
+            "place-hangs",
+            "a place does not answer: what lies there was not looked at",
+            "an answer within %g s" % bounded.PLACE_S,
+            ", ".join(hung) + more,
+            hung[0],
+            "findmnt -T %s; timeout 5 ls -la %s; dmesg | tail  # a dead mount? umount -f -l TARGET"
+            % (hung[0], hung[0]),
+        )
+    ]
+
+
+def is_local(node: Node, mounted: List[mounts.Mount], path: str) -> bool:
+    """Whether a path leads over no network mount. Links are followed one by one: only what is local is looked at."""
+    parts, here = _parts(path), "/"
+    for _ in range(MOST_LINKS * 10):
+        if _REMOTE.fullmatch(mounts.of(mounted, here).kind):
+            return False
+        if not parts:
+            return True
+        name = parts.pop(0)
+        here = os.path.dirname(here) if name == ".." else os.path.join(here, name)
+        if _REMOTE.fullmatch(mounts.of(mounted, here).kind):
+            return False
+        target = files.link(node.path(here))
+        if target is not None:
+            parts = _parts(target) + parts
+            here = "/" if os.path.isabs(target) else os.path.dirname(here)
+    return False
+
+
+def _parts(path: str) -> List[str]:
+    return [part for part in path.split("/") if part not in ("", ".")]
+
+
+def _of_accounts(node: Node) -> List[str]:
+    """Return the homes of root and of people; an account with a program instead of a shell has one, too."""
+    found = []
+    for line in (files.text(node.path("/etc/passwd")) or "").splitlines():
+        fields = line.split(":")
+        if len(fields) != 7 or not fields[2].isdigit():
+            continue
+        home = os.path.normpath(fields[5])
+        if (
+            (fields[2] == "0" or int(fields[2]) >= FIRST_USER)
+            and home.count("/") > (fields[2] != "0")
+            and len(home) > 1
+        ):
+            found.append(home)
+    return found
+
+
+def _home(node: Node, home: str) -> Dict[str, Any]:
+    place = node.path(home)
+    profiles = []
+    for name in START_FILES:
+        text = files.text(os.path.join(place, name), MOST_FILE)
+        if text:
+            profiles.append([os.path.join(home, name), text])
+    names = [name for name in files.names(place) if CANN_NAME.fullmatch(name)]
+    cann = [os.path.join(home, name) for name in names if os.path.isdir(os.path.join(place, name))]
+    return {"profiles": profiles, "cann": cann}

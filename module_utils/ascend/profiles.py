@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a session of a user begins with: variables that profiles set, and environment files of CANN that they source.
+
+Profiles are not run: a line in a branch that is never taken counts too. Of a line only the assignment that is told of
+is quoted; others on it may be secrets.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Dict, List, Match, NamedTuple, Optional, Tuple
+
+from ansible.module_utils.ascend import files
+from ansible.module_utils.ascend.cann.cann_layout import VERSION_NAME, is_in, read_latest
+from ansible.module_utils.ascend.homes import Homes
+from ansible.module_utils.ascend.masking import masked
+from ansible.module_utils.ascend.node import Finding, Node, finding
+from ansible.module_utils.ascend.python.distributions import listed, shown
+
+MOST_SETTINGS = 10
+MOST_VALUE = 4000  # characters of a variable
+SYSTEM_FILES = ("/etc/environment", "/etc/profile", "/etc/bashrc", "/etc/bash.bashrc", "/etc/zshenv", "/etc/zsh/zshenv")
+PROFILE_FOLDER = "/etc/profile.d"
+CANN_INFO = "/etc/Ascend/ascend_cann_install.info"
+CANN_ROOT = "/usr/local/Ascend"
+
+_ASSIGNMENT = re.compile(
+    r"(?P<before>^|[\s;&|(])(?P<name>[A-Za-z_][A-Za-z0-9_]*)\+?=(?P<value>(?:\"[^\"]*\"|'[^']*'|[^\s;&|#\"'])*)"
+)
+_VARIABLE = re.compile(
+    r"\$(?:\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::?(?P<sign>[-+])(?P<word>(?:[^{}]|\{[^{}]*\})*))?\}"
+    r"|(?P<bare>[A-Za-z_][A-Za-z0-9_]*))"
+)
+_SOURCED = re.compile(r"(?:^|[;&|({]|\b(?:then|do|else)\b)\s*((?:source|\.)\s+(\"[^\"]+\"|'[^']+'|[^\s;&|)}]+))")
+# CANN's own files, and those of the products beside it, in folders with a name like theirs.
+_SET_ENV = re.compile(
+    r"/[^/]*(?:ascend|cann|nnal|nnae|nnrt)[^/]*/(?:[^/]+/)*(?:set_?env|setenv)\.(?:sh|bash)$", re.IGNORECASE
+)
+_VERSION_FOLDER = re.compile(r"/(?:ascend-toolkit/|cann-)([^/]+)/")
+_CANN_VARIABLES = ("ASCEND_", "TOOLCHAIN_HOME", "TBE_")
+_CANN_HOMES = ("ASCEND_HOME", "ASCEND_HOME_PATH", "ASCEND_TOOLKIT_HOME", "ASCEND_OPP_PATH", "ASCEND_AICPU_PATH")
+_VISIBLE = ("ASCEND_RT_VISIBLE_DEVICES", "ASCEND_VISIBLE_DEVICES", "NPU_VISIBLE_DEVICES")
+_LISTS = ("PYTHONPATH", "LD_LIBRARY_PATH", "LD_PRELOAD")
+_EXPORT = ("export", "declare", "typeset")
+# Where the loader looks anyway, and what the distribution's packages have below.
+_SYSTEM_LIBRARIES = re.compile(r"/(?:usr/)?lib(?:32|64)?(?:/.*)?|/usr/local/lib(?:64)?/?")
+
+
+class _Line(NamedTuple):
+    """An assignment, as written (``text``) and with what is known put in; ``itself`` stands for its own old value."""
+
+    name: str
+    value: str
+    text: str
+    where: str
+
+
+class _Sourced(NamedTuple):
+    script: str
+    text: str
+    where: str
+
+
+def settings(node: Node, homes: Homes, cann_root: str = CANN_ROOT) -> List[Finding]:
+    """Return where profiles, the system's and users', set what reaches into every session's environment."""
+    roots = _roots(node, cann_root)
+    latest = read_latest(node.path(cann_root))
+    found: List[Finding] = []
+    for path, text in _files(node, homes):
+        lines, scripts = _read(path, text)
+        found += [told for line in lines for told in _judged(line, roots)]
+        found += [told for script in scripts for told in _other_cann(script, roots, latest)]
+    return found[:MOST_SETTINGS]
+
+
+def sourced(node: Node, homes: Homes) -> List[Tuple[str, str]]:
+    """Return (file, profile): CANN's environment files that profiles source, by absolute paths that are known."""
+    found = [(script.script, path) for path, text in _files(node, homes) for script in _read(path, text)[1]]
+    return [(script, path) for script, path in found if os.path.isabs(script) and "$" not in script]
+
+
+def _roots(node: Node, cann_root: str) -> List[str]:
+    installed = files.pairs(files.text(node.path(CANN_INFO))).get("Install_Path_Param")
+    return [CANN_ROOT, cann_root, *([installed] if installed else [])]
+
+
+def _files(node: Node, homes: Homes) -> List[Tuple[str, str]]:
+    profiles = [name for name in files.names(node.path(PROFILE_FOLDER)) if name.endswith(".sh")]
+    paths = [*SYSTEM_FILES, *(os.path.join(PROFILE_FOLDER, name) for name in profiles)]
+    return [(path, files.text(node.path(path)) or "") for path in paths] + homes.profiles
+
+
+def _read(path: str, content: str) -> Tuple[List[_Line], List[_Sourced]]:
+    """Return what a file assigns, and which environment files of CANN it sources."""
+    # ~ and $HOME are the user's whose file it is; in the system's they are anybody's.
+    home = "" if path.startswith("/etc/") else os.path.dirname(path)
+    known: Dict[str, str] = {"HOME": home} if home else {}
+    lines: List[_Line] = []
+    scripts: List[_Sourced] = []
+    for number, line in enumerate(content.splitlines(), 1):
+        where = "%s:%d" % (path, number)
+        for name, value, text in _assignments(line, path == "/etc/environment"):
+            lines.append(_Line(name, _expanded(value, known, name if name in _LISTS else ""), text, where))
+            known[name] = lines[-1].value
+        for match in [] if line.lstrip().startswith("#") else _SOURCED.finditer(line.partition(" #")[0]):
+            script = _expanded(match.group(2).strip("\"'"), known, "")
+            script = home + script[1:] if home and script.startswith("~/") else script
+            if _SET_ENV.search(script):
+                scripts.append(_Sourced(os.path.normpath(script), match.group(1), where))
+    return lines, scripts
+
+
+def _judged(line: _Line, roots: List[str]) -> List[Finding]:
+    name, value = line.name, line.value
+    if name == "PYTHONHOME" and value:
+        return [_setting("pythonhome-set", "PYTHONHOME is set for every login", "none", line.text, line.where)]
+    if name == "LD_PRELOAD" and _foreign(line, re.split(r"[:\s]+", value), roots):
+        words = "LD_PRELOAD puts %s into every program" % shown(
+            listed(_foreign(line, re.split(r"[:\s]+", value), roots))
+        )
+        return [_setting("ld-preload-set", words, "none", line.text, line.where)]
+    if name == "PYTHONPATH" and _foreign(line, value.split(":"), roots):
+        words = "PYTHONPATH puts %s in front of every environment" % shown(
+            listed(_foreign(line, value.split(":"), roots))
+        )
+        return [_setting("pythonpath-set", words, "CANN's folders alone", line.text, line.where)]
+    if name == "LD_LIBRARY_PATH":
+        others = [entry for entry in _foreign(line, value.split(":"), roots) if not _SYSTEM_LIBRARIES.fullmatch(entry)]
+        words = "LD_LIBRARY_PATH puts the libraries in %s before others" % _shown(listed(others))
+        wanted = "CANN's and the driver's folders alone"
+        return [_setting("ld-library-path-set", words, wanted, line.text, line.where)] if others else []
+    if name in _VISIBLE and value:
+        words = "%s hides cards from every session" % name
+        return [_setting("visible-devices-set", words, "set where a job starts alone", line.text, line.where)]
+    if name in _CANN_HOMES and os.path.isabs(value) and not _within(value, roots):
+        return [_other(line.text, line.where, "%s leads to another CANN: %s" % (name, _shown(value)))]
+    return []
+
+
+def _other_cann(script: _Sourced, roots: List[str], latest: Optional[str]) -> List[Finding]:
+    """Return a finding of an environment file of another root, or of a version that is not the running one."""
+    if not _within(script.script, roots):
+        return [_other(script.text, script.where, "sessions take another CANN: %s" % _shown(script.script))]
+    match = _VERSION_FOLDER.search(script.script)
+    version = match.group(1) if match else ""
+    if not latest or version == latest or not VERSION_NAME.fullmatch(version):
+        return []
+    return [_other(script.text, script.where, "sessions take CANN %s, not %s, which runs" % (_shown(version), latest))]
+
+
+def _other(text: str, where: str, problem: str) -> Finding:
+    return _setting("cann-other-set", problem, "the CANN that `latest` leads to, or ascend-env", text, where)
+
+
+def _setting(name: str, problem: str, wanted: str, text: str, where: str) -> Finding:
+    remedy = "remove it from the line and log in again; set for one job: env NAME=... /usr/local/bin/ascend-env COMMAND"
+    if name in ("pythonpath-set", "pythonhome-set"):
+        remedy = "remove it from the line and log in again; a program's own modules belong into an environment"
+    return finding("python", name, problem, wanted, _shown(text.strip()), where, remedy)
+
+
+def _shown(words: str) -> str:
+    """Secrets are masked before words are cut: half of one is none any more that anybody could know."""
+    return shown(masked(words))
+
+
+def _within(path: str, folders: List[str]) -> bool:
+    return any(is_in(os.path.normpath(path), os.path.normpath(folder)) for folder in folders)
+
+
+def _foreign(line: _Line, entries: List[str], roots: List[str]) -> List[str]:
+    """Return the entries of a list that are no folders or files of CANN's, nor the variable's own old value."""
+    found = []
+    for entry in (entry.strip() for entry in entries):
+        variable = _VARIABLE.match(entry)
+        if variable:
+            name = variable.group("name") or variable.group("bare")
+            if name != line.name and not name.startswith(_CANN_VARIABLES):
+                found.append(entry)
+        elif entry and not _within(entry, roots):
+            found.append(entry)
+    return found
+
+
+def _assignments(line: str, plain: bool) -> List[Tuple[str, str, str]]:
+    """Return (name, value, as written): what a line of a shell's profile sets, or of /etc/environment (``plain``).
+
+    ``NAME=value command`` sets nothing for others, and is left out.
+    """
+    line = line.strip()
+    if line.startswith(("#", "echo ", "printf ")):
+        return []
+    if plain:
+        name, equals, value = line.partition("=")
+        return [(name.replace("export ", "").strip(), value.strip().strip("\"'"), line)] if equals else []
+    found = []
+    for match in _ASSIGNMENT.finditer(line):
+        before = line[: match.start("name")]
+        if " #" in before:
+            break
+        rest = line[match.end() :].lstrip(" \t")
+        command = rest and rest[0] not in ";&|#)}" and not _ASSIGNMENT.match(rest)
+        words = before.replace(";", " ; ").split()
+        exported = any(word in _EXPORT for word in words)
+        if not command or exported:
+            text = line[match.start("name") : match.end()]
+            found.append((match.group("name"), match.group("value").replace('"', "").replace("'", ""), text))
+    return found
+
+
+def _expanded(value: str, known: Dict[str, str], itself: str) -> str:
+    """Put in the values of variables that the same file set before, and the defaults of others (``${NAME:-word}``)."""
+
+    def meant(match: Match[str]) -> str:
+        name = match.group("name") or match.group("bare")
+        if name == itself:  # also in the form ${PYTHONPATH:+:$PYTHONPATH}
+            return ":$%s:" % itself
+        return known.get(name, match.group("word") if match.group("sign") == "-" else "$" + name)
+
+    return _VARIABLE.sub(meant, value[:MOST_VALUE])[:MOST_VALUE]

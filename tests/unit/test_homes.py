@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What others own: homes that never answer, network mounts that nobody looks at, and CANN in whatever place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.module_utils.ascend import bounded, facts, homes
+from ansible.module_utils.ascend.cann import cann_elsewhere, cann_layout, cann_tree
+from ansible.module_utils.ascend.node import Node
+from ansible.module_utils.ascend.plan.forms import as_refusal, split
+
+from tests.answers import names, node, write
+from tests.hangs import no_hang
+from tests.silent_mount import silent
+
+PASSWD = """\
+root:x:0:0:root:/root:/bin/bash
+daemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin
+alice:x:1000:1000::/home/alice:/bin/bash
+bob:x:1001:1001:,,,:/data/people/bob:/bin/zsh
+nobody:x:65534:65534:nobody:/:/usr/sbin/nologin
+broken
+"""
+MOUNTS = "21 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
+NFS = "36 21 0:45 / {point} rw,relatime shared:9 master:3 - {kind} server:/export rw,vers=4.2\n"
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Node:
+    write(tmp_path, "/etc/passwd", PASSWD)
+    for home in ("/root", "/home/alice", "/home/carol", "/data/people/bob"):
+        write(tmp_path, home + "/.bashrc", f"# {home}\n")
+        write(tmp_path, home + "/CANN/x")
+    return node(tmp_path)
+
+
+def mounted(here: Node, text: str) -> Node:
+    write(Path(here.root), "/proc/self/mountinfo", MOUNTS + text)
+    return here
+
+
+def looked_at(found: homes.Homes) -> list[str]:
+    return [path.rpartition("/")[0] for path, _ in found.profiles]
+
+
+def test_the_homes_of_accounts_and_of_the_folder(here: Node) -> None:
+    found = homes.look(here)
+    assert looked_at(found) == ["/root", "/home/alice", "/data/people/bob", "/home/carol"]
+    assert found.cann == ["/root/CANN", "/home/alice/CANN", "/data/people/bob/CANN", "/home/carol/CANN"]
+    assert (found.hung, found.left) == ([], 0)
+
+
+@pytest.mark.parametrize(
+    "kind", ["nfs", "nfs4", "cifs", "fuse.sshfs", "fuse", "lustre", "ceph", "autofs", "9p", "gpfs"]
+)
+def test_network_mounts_are_not_looked_at(here: Node, kind: str) -> None:
+    mounted(here, NFS.format(point="/home/alice", kind=kind) + NFS.format(point="/data", kind=kind))
+    assert looked_at(homes.look(here)) == ["/root", "/home/carol"]
+    places = ["/home/alice", "/data/people/bob", "/data", "/home/carol", "/nowhere/x"]
+    assert list(homes.each(here, places, lambda place: place).found) == ["/home/carol", "/nowhere/x"]
+
+
+@pytest.mark.parametrize("kind", ["ext4", "xfs", "btrfs", "overlay", "tmpfs", "fuseblk", "zfs"])
+def test_local_mounts_are(here: Node, kind: str) -> None:
+    mounted(here, NFS.format(point="/home/alice", kind=kind))
+    assert "/home/alice" in looked_at(homes.look(here))
+
+
+def test_a_folder_of_homes_on_a_network_mount_is_not_listed(here: Node) -> None:
+    mounted(here, NFS.format(point="/home", kind="nfs4") + NFS.format(point="/mnt/with\\040blank", kind="nfs"))
+    assert looked_at(homes.look(here)) == ["/root", "/data/people/bob"]
+
+
+@pytest.mark.parametrize("target", ["/nfs/alice", "../nfs/alice", "/x/alice", "loop"])
+def test_a_link_that_leads_to_a_network_mount(here: Node, target: str) -> None:
+    root = Path(here.root)
+    for path in ("/nfs/alice/.bashrc", "/nfs/alice/CANN/x"):
+        write(root, path, "x")
+    (root / "x").symlink_to("nfs")
+    (root / "home/dora").symlink_to(target if target != "loop" else "dora")
+    mounted(here, NFS.format(point="/nfs", kind="nfs"))
+    assert "/home/dora" not in looked_at(homes.look(here))
+
+
+def test_a_home_that_never_answers(here: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mount whose type tells nothing: the time limit alone helps."""
+    monkeypatch.setattr(bounded, "PLACE_S", 0.5)
+    with silent(Path(here.root) / "home/alice"), no_hang():
+        found = homes.look(here)
+    assert looked_at(found) == ["/root", "/data/people/bob", "/home/carol"]
+    assert found.hung == ["/home/alice"]
+    (told,) = homes.hung_findings(found)
+    assert (told["name"], told["found"]) == ("place-hangs", "/home/alice")
+    assert split([as_refusal(told)])[0] == [], "it is no drift"
+    assert as_refusal(told)["component"] == "system"
+
+
+@pytest.mark.parametrize(
+    ("hangs", "told"),
+    [(path, path) for path in ("home/alice", "home", "root", "opt/Ascend")] + [("home/carol/CANN", "home/carol")],
+)
+def test_the_facts_end_whatever_hangs(here: Node, hangs: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded, "PLACE_S", 0.5)
+    place = Path(here.root) / hangs
+    place.mkdir(parents=True, exist_ok=True)
+    places = facts.Places("/usr/local/Ascend", "/opt/ascend", "/var/cache/x", "/var/lib/x", "/var/tmp")
+    with silent(place), no_hang():
+        found: dict[str, Any] = facts.collect_in_time(60, here, places, ["cann", "python"], 5)
+    named = [finding["found"].partition(",")[0] for finding in found["findings"] if finding["name"] == "place-hangs"]
+    assert named == ["/" + told]
+
+
+# --- CANN in other places ------------------------------------------------------------------------------------------
+
+
+def installed(root: Path, place: str) -> None:
+    text = "package_name=Ascend-cann-toolkit\nversion=9.0.0\n"
+    write(root, f"{place}/cann-9.0.0/{cann_layout.this_machine()}-linux/ascend_toolkit_install.info", text)
+
+
+def read(here: Node) -> tuple[list[tuple[str, str | None, str]], list[dict[str, str]]]:
+    found, findings = cann_tree.read_cann(here, "/usr/local/Ascend", "/var/lib/x")
+    return [(item["path"], item["version"], item["why"]) for item in found["elsewhere"]], findings
+
+
+@pytest.mark.parametrize(
+    ("place", "why"),
+    [
+        ("/home/alice/CANN", "a user's own"),
+        ("/data/people/bob/Ascend", "a user's own"),
+        ("/root/cann9", "a user's own"),
+        ("/usr/local/CANN9.0.0", "another root"),
+        ("/opt/Ascend", "another root"),
+    ],
+)
+def test_places_with_a_name_like_cann_s(here: Node, place: str, why: str) -> None:
+    installed(Path(here.root), place)
+    found, findings = read(here)
+    assert found == [(f"{place}/cann-9.0.0", "9.0.0", why)]
+    assert "cann-elsewhere" in names(findings)
+
+
+def test_the_place_in_the_record(here: Node) -> None:
+    installed(Path(here.root), "/data/tools")
+    write(Path(here.root), cann_elsewhere.RECORD, "[Toolkit]\nToolkit_InstallPath=/data/tools\n")
+    assert read(here)[0] == [("/data/tools/cann-9.0.0", "9.0.0", "in the record in /etc/Ascend")]
+
+
+@pytest.mark.parametrize("script", ["cann-9.0.0/set_env.sh", "cann/set_env.sh"])
+@pytest.mark.parametrize("profile", ["/etc/profile.d/x.sh", "/home/alice/.bashrc"])
+def test_what_profiles_source(here: Node, script: str, profile: str) -> None:
+    root = Path(here.root)
+    installed(root, "/srv/my-Ascend")
+    write(root, "/srv/my-Ascend/cann-9.0.0/set_env.sh")
+    (root / "srv/my-Ascend/cann").symlink_to("cann-9.0.0")
+    write(root, profile, f"source /srv/my-Ascend/{script}\n")
+    assert read(here)[0] == [("/srv/my-Ascend/cann-9.0.0", "9.0.0", f"sourced by {profile}")]
+
+
+def test_a_copy_that_is_laid_out_otherwise(here: Node) -> None:
+    root = Path(here.root)
+    write(root, "/srv/ascend-copy/set_env.sh")
+    write(root, "/root/.bashrc", ". /srv/ascend-copy/set_env.sh\n")
+    assert read(here)[0] == [("/srv/ascend-copy", None, "sourced by /root/.bashrc")]
+
+
+def test_what_is_ours_or_none_is_not_elsewhere(here: Node) -> None:
+    root = Path(here.root)
+    installed(root, "/usr/local/Ascend")
+    write(root, "/home/alice/ascend/log/x")
+    write(root, "/opt/ascend/env/x")
+    write(root, "/root/.bashrc", "source /usr/local/Ascend/cann/set_env.sh\nsource /gone/Ascend/set_env.sh\n")
+    write(root, cann_elsewhere.RECORD, "Toolkit_InstallPath=/usr/local/Ascend\n")
+    (root / "opt/Ascend").symlink_to("/usr/local/Ascend")
+    (root / "home/alice/Ascend").symlink_to(root / "usr/local/Ascend")
+    assert read(here)[0] == []

@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a user's session begins with: variables that profiles set, and whose CANN they source."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from ansible.module_utils.ascend import homes, profiles
+from ansible.module_utils.ascend.node import Node
+from ansible.module_utils.ascend.plan.plan import plan
+
+from tests import environment_tree as tree
+from tests.unit.planner_nodes import converged, wanted
+
+# A profile, a line's number and name of the finding and the folder it brings in.
+PROFILES: list[tuple[str, str, list[tuple[int, str, str]]]] = [
+    ("/root/.bashrc", "export PYTHONPATH=/home/anna/lib:$PYTHONPATH\n", [(1, "pythonpath-set", "/home/anna/lib")]),
+    ("/root/.profile", "\n  PYTHONPATH='/a' ; export PYTHONPATH\n", [(2, "pythonpath-set", "/a")]),
+    ("/root/.bash_profile", "if true; then export PYTHONPATH=/a; fi\n", [(1, "pythonpath-set", "/a")]),
+    ("/etc/profile", 'declare -x PYTHONPATH="/a b:/c"\n', [(1, "pythonpath-set", "/a b, /c")]),
+    ("/etc/bashrc", "export PYTHONPATH+=:/a\n", [(1, "pythonpath-set", "/a")]),
+    ("/etc/bash.bashrc", "export X=1 PYTHONPATH=/a Y=2\n", [(1, "pythonpath-set", "/a")]),
+    ("/etc/profile.d/x.sh", "export PYTHONPATH=~/lib:.\n", [(1, "pythonpath-set", "~/lib, .")]),
+    ("/etc/profile.d/x.sh", "export PYTHONPATH=$HOME/lib\n", [(1, "pythonpath-set", "$HOME/lib")]),
+    ("/etc/profile.d/x.sh", "D=/opt/x\nexport PYTHONPATH=${D}/lib\n", [(2, "pythonpath-set", "/opt/x/lib")]),
+    ("/etc/profile.d/x.sh", "export PYTHONPATH=${D:-/opt/y}/lib\n", [(1, "pythonpath-set", "/opt/y/lib")]),
+    ("/etc/profile.d/x.sh", "export PYTHONHOME=/usr\n", [(1, "pythonhome-set", "")]),
+    ("/etc/environment", 'PATH="/bin"\nPYTHONPATH="/a"\n', [(2, "pythonpath-set", "/a")]),
+    ("/etc/environment", "PYTHONHOME=/usr\n", [(1, "pythonhome-set", "")]),
+    ("/etc/environment", "PYTHONPATH=\nPYTHONHOME=''\n", []),
+    ("/root/.bashrc", "# export PYTHONPATH=/a\nls # PYTHONPATH=/a\nunset PYTHONPATH\nexport PYTHONPATH\n", []),
+    ("/root/.bashrc", "PYTHONPATH=/a python3 x.py\nMYPYTHONPATH=/a\nalias x='PYTHONPATH=/a python3'\n", []),
+    ("/root/.bashrc", "echo export PYTHONPATH=/a\nexport PYTHONPATH=$PYTHONPATH:\n", []),
+    ("/root/.bashrc", "source /usr/local/Ascend/ascend-toolkit/set_env.sh\n", []),
+    (
+        "/root/.bashrc",
+        "export PYTHONPATH=/usr/local/Ascend/ascend-toolkit/latest/python/site-packages:$PYTHONPATH\n",
+        [],
+    ),
+    ("/root/.bashrc", "export PYTHONPATH=/usr/local/AscendX\n", [(1, "pythonpath-set", "/usr/local/AscendX")]),
+    ("/root/.bashrc", "export PYTHONPATH=/data/Ascend/x${PYTHONPATH:+:${PYTHONPATH}}\n", []),
+    ("/root/.bashrc", "export PYTHONPATH=${ASCEND_TOOLKIT_HOME}/python/site-packages:$ASCEND_OPP_PATH/op_impl\n", []),
+    ("/root/.bashrc", "H=/usr/local/Ascend/x\nexport PYTHONPATH=$H/python:$PYTHONPATH\n", []),
+    ("/root/.bashrc", 'export PYTHONPATH="/a\n', []),
+    ("/etc/profile.d/x.csh", "export PYTHONPATH=/a\n", []),
+    ("/root/.bashrc", "A=$A$A$A\n" * 50 + "export PYTHONPATH=$A\n", [(51, "pythonpath-set", "$A$A$A")]),
+]
+
+
+def settings(here: Node) -> list[dict[str, str]]:
+    return profiles.settings(here, homes.look(here))
+
+
+@pytest.mark.parametrize(("path", "text", "wanted"), PROFILES)
+def test_profiles(path: str, text: str, wanted: list[tuple[int, str, str]], tmp_path: Path) -> None:
+    for name, content in ((path, text), (profiles.CANN_INFO, "Install_Path_Param=/data/Ascend\n")):
+        file = tmp_path / name.lstrip("/")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content)
+    found = settings(tree.node(tmp_path))
+    assert [(one["where"], one["name"]) for one in found] == [(f"{path}:{line}", name) for line, name, _ in wanted]
+    for one, (line, _, folder) in zip(found, wanted, strict=True):
+        assert folder[:20] in one["problem"]
+        assert one["found"].startswith(("PYTHONPATH", "PYTHONHOME"))
+        assert one["found"] in text.splitlines()[line - 1]
+
+
+def test_settings_are_bounded_and_odd_files_read(tmp_path: Path) -> None:
+    folder = tmp_path / "etc/profile.d"
+    folder.mkdir(parents=True)
+    for number in range(30):
+        (folder / f"{number}.sh").write_text("export PYTHONPATH=/a\n")
+    (folder / "dir.sh").mkdir()
+    (folder / "loop.sh").symlink_to("loop.sh")
+    os.mkfifo(folder / "pipe.sh")
+    (tmp_path / "etc/profile").write_bytes(b"\xff\xfeexport PYTHONPATH=/a\0b\n" + b"X='" * 20000)
+    found = settings(tree.node(tmp_path))
+    assert len(found) == profiles.MOST_SETTINGS
+    assert [one["where"] for one in found[:2]] == ["/etc/profile:1", "/etc/profile.d/0.sh:1"]
+
+
+# What `conda init` writes: it sets no variable that reaches into an environment.
+CONDA = """\
+# >>> conda initialize >>>
+__conda_setup="$('/home/alice/miniconda3/bin/conda' 'shell.bash' 'hook' 2> /dev/null)"
+if [ $? -eq 0 ]; then
+    eval "$__conda_setup"
+else
+    if [ -f "/home/alice/miniconda3/etc/profile.d/conda.sh" ]; then
+        . "/home/alice/miniconda3/etc/profile.d/conda.sh"
+    else
+        export PATH="/home/alice/miniconda3/bin:$PATH"
+    fi
+fi
+unset __conda_setup
+# <<< conda initialize <<<
+"""
+# A profile, its text, and of each finding its line, its name and what is quoted.
+SESSIONS: list[tuple[str, str, list[tuple[int, str, str]]]] = [
+    ("/root/.bashrc", "export LD_PRELOAD=/opt/x/libhook.so\n", [(1, "ld-preload-set", "LD_PRELOAD=/opt/x/libhook.so")]),
+    (
+        "/etc/profile.d/x.sh",
+        'export LD_PRELOAD="$LD_PRELOAD /a/libgomp.so.1"\n',
+        [(1, "ld-preload-set", 'LD_PRELOAD="$LD_PRELOAD /a/libgomp.so.1"')],
+    ),
+    ("/etc/environment", "LD_PRELOAD=/a.so\n", [(1, "ld-preload-set", "LD_PRELOAD=/a.so")]),
+    ("/root/.bashrc", "export LD_PRELOAD=\nunset LD_PRELOAD\nLD_PRELOAD=/a.so python x.py\n", []),
+    (
+        "/root/.bashrc",
+        "export LD_LIBRARY_PATH=$CONDA_PREFIX/lib:$LD_LIBRARY_PATH\n",
+        [(1, "ld-library-path-set", "LD_LIBRARY_PATH=$CONDA_PREFIX/lib:$LD_LIBRARY_PATH")],
+    ),
+    (
+        "/home/alice/.bashrc",
+        "export LD_LIBRARY_PATH=$HOME/miniconda3/lib:/usr/lib64\n",
+        [(1, "ld-library-path-set", "LD_LIBRARY_PATH=$HOME/miniconda3/lib:/usr/lib64")],
+    ),
+    (
+        "/etc/profile.d/ascend.sh",
+        "export LD_LIBRARY_PATH=/usr/local/Ascend/driver/lib64/common:/usr/local/Ascend/driver/lib64/driver:"
+        "$LD_LIBRARY_PATH\nexport LD_LIBRARY_PATH=/usr/local/lib:/usr/lib64/openmpi/lib:${LD_LIBRARY_PATH}\n"
+        "export LD_LIBRARY_PATH=${ASCEND_TOOLKIT_HOME}/lib64${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}\n",
+        [],
+    ),
+    (
+        "/root/.zshrc",
+        "export ASCEND_RT_VISIBLE_DEVICES=0,1\n",
+        [(1, "visible-devices-set", "ASCEND_RT_VISIBLE_DEVICES=0,1")],
+    ),
+    ("/root/.bashrc", "ASCEND_RT_VISIBLE_DEVICES=0 python x.py\nexport ASCEND_RT_VISIBLE_DEVICES=\n", []),
+    (
+        "/home/alice/.bashrc",
+        "[ -f ~/CANN/ascend-toolkit/set_env.sh ] && source ~/CANN/ascend-toolkit/set_env.sh\n",
+        [(1, "cann-other-set", "source ~/CANN/ascend-toolkit/set_env.sh")],
+    ),
+    ("/etc/profile", "if true; then . /usr/local/CANN9.0.0/cann/set_env.sh; fi\n", [
+        (1, "cann-other-set", ". /usr/local/CANN9.0.0/cann/set_env.sh")]),
+    ("/root/.bashrc", 'D=/opt/Ascend\nsource "$D/ascend-toolkit/latest/bin/setenv.bash" # ours\n', [
+        (2, "cann-other-set", 'source "$D/ascend-toolkit/latest/bin/setenv.bash"')]),
+    (
+        "/root/.bashrc",
+        "source /usr/local/Ascend/ascend-toolkit/7.0.0/aarch64-linux/script/set_env.sh\n",
+        [(1, "cann-other-set", "source /usr/local/Ascend/ascend-toolkit/7.0.0/aarch64-linux/script/set_env.sh")],
+    ),
+    (
+        "/root/.bashrc",
+        "source /usr/local/Ascend/ascend-toolkit/set_env.sh\n. /usr/local/Ascend/nnal/atb/set_env.sh\n"
+        "source /data/Ascend/ascend-toolkit/latest/set_env.sh\n. /usr/local/Ascend/ascend-toolkit/8.0.RC1/set_env.sh\n"
+        "# source /home/x/Ascend/ascend-toolkit/set_env.sh\nls # source /opt/Ascend/set_env.sh\n"
+        "source ~/project/set_env.sh\nsource ~/.bash_aliases\n",
+        [],
+    ),
+    ("/root/.bashrc", "export ASCEND_HOME_PATH=/home/bob/CANN/latest\n", [
+        (1, "cann-other-set", "ASCEND_HOME_PATH=/home/bob/CANN/latest")]),
+    (
+        "/home/alice/.bashrc",
+        CONDA,
+        [],
+    ),
+    (
+        "/root/.bashrc",
+        "export HF_TOKEN=SECRET PYTHONPATH=/data/x:$PYTHONPATH WANDB=SECRET\n",
+        [(1, "pythonpath-set", "PYTHONPATH=/data/x:$PYTHONPATH")],
+    ),
+    (
+        "/root/.bashrc",
+        "export A=SECRET; export LD_PRELOAD=/a.so; export B='SECRET'; source /home/b/CANN/set_env.sh --key SECRET\n",
+        [(1, "ld-preload-set", "LD_PRELOAD=/a.so"), (1, "cann-other-set", "source /home/b/CANN/set_env.sh")],
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "text", "wanted"), SESSIONS)
+def test_what_sessions_begin_with(path: str, text: str, wanted: list[tuple[int, str, str]], tmp_path: Path) -> None:
+    version = tmp_path / "usr/local/Ascend/ascend-toolkit/8.0.RC1"
+    version.mkdir(parents=True)
+    (version.parent / "latest").symlink_to("8.0.RC1")
+    for name, content in ((path, text), (profiles.CANN_INFO, "Install_Path_Param=/data/Ascend\n")):
+        tree_file = tmp_path / name.lstrip("/")
+        tree_file.parent.mkdir(parents=True, exist_ok=True)
+        tree_file.write_text(content)
+    found = settings(tree.node(tmp_path))
+    assert [(one["where"], one["name"], one["found"]) for one in found] == [
+        (f"{path}:{line}", name, quoted) for line, name, quoted in wanted
+    ]
+    assert all(one["remedy"] and one["problem"] for one in found)
+    assert "SECRET" not in str(found)
+
+
+def test_each_setting_is_a_warning_of_the_plan(tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    text = "export LD_PRELOAD=/a.so LD_LIBRARY_PATH=/b PYTHONPATH=/c PYTHONHOME=/d ASCEND_RT_VISIBLE_DEVICES=0\n"
+    (tmp_path / "root/.bashrc").write_text(text + "source /home/x/CANN/set_env.sh\n")
+    found = settings(tree.node(tmp_path))
+    assert len({one["name"] for one in found}) == 6
+    facts = converged()
+    facts["findings"] = found
+    told = plan(facts, wanted())
+    assert {one["check"] for one in told["warnings"]} == {one["name"] for one in found}
+    # Also where the environment is built anew, which cures what is wrong within it.
+    facts["environments"] = {"current": None, "previous": None, "all": {}}
+    told = plan(facts, wanted())
+    assert "environment" in [step["component"] for step in told["steps"]]
+    assert {one["name"] for one in found} <= {one["check"] for one in told["warnings"]}
