@@ -19,7 +19,7 @@ from tests.silent_mount import silent
 PASSWD = """\
 root:x:0:0:root:/root:/bin/bash
 daemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin
-alice:x:1000:1000::/home/alice:/bin/bash
+anna:x:1000:1000::/home/anna:/bin/bash
 bob:x:1001:1001:,,,:/data/people/bob:/bin/zsh
 nobody:x:65534:65534:nobody:/:/usr/sbin/nologin
 broken
@@ -31,7 +31,7 @@ NFS = "36 21 0:45 / {point} rw,relatime shared:9 master:3 - {kind} server:/expor
 @pytest.fixture
 def here(tmp_path: Path) -> Node:
     write(tmp_path, "/etc/passwd", PASSWD)
-    for home in ("/root", "/home/alice", "/home/carol", "/data/people/bob"):
+    for home in ("/root", "/home/anna", "/home/berta", "/data/people/bob"):
         write(tmp_path, home + "/.bashrc", f"# {home}\n")
         write(tmp_path, home + "/CANN/x")
     return node(tmp_path)
@@ -48,8 +48,8 @@ def looked_at(found: homes.Homes) -> list[str]:
 
 def test_the_homes_of_accounts_and_of_the_folder(here: Node) -> None:
     found = homes.look(here)
-    assert looked_at(found) == ["/root", "/home/alice", "/data/people/bob", "/home/carol"]
-    assert found.cann == ["/root/CANN", "/home/alice/CANN", "/data/people/bob/CANN", "/home/carol/CANN"]
+    assert looked_at(found) == ["/root", "/home/anna", "/data/people/bob", "/home/berta"]
+    assert found.cann == ["/root/CANN", "/home/anna/CANN", "/data/people/bob/CANN", "/home/berta/CANN"]
     assert (found.hung, found.left) == ([], 0)
 
 
@@ -57,16 +57,16 @@ def test_the_homes_of_accounts_and_of_the_folder(here: Node) -> None:
     "kind", ["nfs", "nfs4", "cifs", "fuse.sshfs", "fuse", "lustre", "ceph", "autofs", "9p", "gpfs"]
 )
 def test_network_mounts_are_not_looked_at(here: Node, kind: str) -> None:
-    mounted(here, NFS.format(point="/home/alice", kind=kind) + NFS.format(point="/data", kind=kind))
-    assert looked_at(homes.look(here)) == ["/root", "/home/carol"]
-    places = ["/home/alice", "/data/people/bob", "/data", "/home/carol", "/nowhere/x"]
-    assert list(homes.each(here, places, lambda place: place).found) == ["/home/carol", "/nowhere/x"]
+    mounted(here, NFS.format(point="/home/anna", kind=kind) + NFS.format(point="/data", kind=kind))
+    assert looked_at(homes.look(here)) == ["/root", "/home/berta"]
+    places = ["/home/anna", "/data/people/bob", "/data", "/home/berta", "/nowhere/x"]
+    assert list(homes.each(here, places, lambda place: place).found) == ["/home/berta", "/nowhere/x"]
 
 
 @pytest.mark.parametrize("kind", ["ext4", "xfs", "btrfs", "overlay", "tmpfs", "fuseblk", "zfs"])
 def test_local_mounts_are(here: Node, kind: str) -> None:
-    mounted(here, NFS.format(point="/home/alice", kind=kind))
-    assert "/home/alice" in looked_at(homes.look(here))
+    mounted(here, NFS.format(point="/home/anna", kind=kind))
+    assert "/home/anna" in looked_at(homes.look(here))
 
 
 def test_a_folder_of_homes_on_a_network_mount_is_not_listed(here: Node) -> None:
@@ -74,10 +74,10 @@ def test_a_folder_of_homes_on_a_network_mount_is_not_listed(here: Node) -> None:
     assert looked_at(homes.look(here)) == ["/root", "/data/people/bob"]
 
 
-@pytest.mark.parametrize("target", ["/nfs/alice", "../nfs/alice", "/x/alice", "loop"])
+@pytest.mark.parametrize("target", ["/nfs/anna", "../nfs/anna", "/x/anna", "loop"])
 def test_a_link_that_leads_to_a_network_mount(here: Node, target: str) -> None:
     root = Path(here.root)
-    for path in ("/nfs/alice/.bashrc", "/nfs/alice/CANN/x"):
+    for path in ("/nfs/anna/.bashrc", "/nfs/anna/CANN/x"):
         write(root, path, "x")
     (root / "x").symlink_to("nfs")
     (root / "home/dora").symlink_to(target if target != "loop" else "dora")
@@ -88,19 +88,19 @@ def test_a_link_that_leads_to_a_network_mount(here: Node, target: str) -> None:
 def test_a_home_that_never_answers(here: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     """A mount whose type tells nothing: the time limit alone helps."""
     monkeypatch.setattr(bounded, "PLACE_S", 0.5)
-    with silent(Path(here.root) / "home/alice"), no_hang():
+    with silent(Path(here.root) / "home/anna"), no_hang():
         found = homes.look(here)
-    assert looked_at(found) == ["/root", "/data/people/bob", "/home/carol"]
-    assert found.hung == ["/home/alice"]
+    assert looked_at(found) == ["/root", "/data/people/bob", "/home/berta"]
+    assert found.hung == ["/home/anna"]
     (told,) = homes.hung_findings(found)
-    assert (told["name"], told["found"]) == ("place-hangs", "/home/alice")
+    assert (told["name"], told["found"]) == ("place-hangs", "/home/anna")
     assert split([as_refusal(told)])[0] == [], "it is no drift"
     assert as_refusal(told)["component"] == "system"
 
 
 @pytest.mark.parametrize(
     ("hangs", "told"),
-    [(path, path) for path in ("home/alice", "home", "root", "opt/Ascend")] + [("home/carol/CANN", "home/carol")],
+    [(path, path) for path in ("home/anna", "home", "root", "opt/Ascend")] + [("home/berta/CANN", "home/berta")],
 )
 def test_the_facts_end_whatever_hangs(here: Node, hangs: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bounded, "PLACE_S", 0.5)
@@ -129,7 +129,7 @@ def read(here: Node) -> tuple[list[tuple[str, str | None, str]], list[dict[str, 
 @pytest.mark.parametrize(
     ("place", "why"),
     [
-        ("/home/alice/CANN", "a user's own"),
+        ("/home/anna/CANN", "a user's own"),
         ("/data/people/bob/Ascend", "a user's own"),
         ("/root/cann9", "a user's own"),
         ("/usr/local/CANN9.0.0", "another root"),
@@ -150,7 +150,7 @@ def test_the_place_in_the_record(here: Node) -> None:
 
 
 @pytest.mark.parametrize("script", ["cann-9.0.0/set_env.sh", "cann/set_env.sh"])
-@pytest.mark.parametrize("profile", ["/etc/profile.d/x.sh", "/home/alice/.bashrc"])
+@pytest.mark.parametrize("profile", ["/etc/profile.d/x.sh", "/home/anna/.bashrc"])
 def test_what_profiles_source(here: Node, script: str, profile: str) -> None:
     root = Path(here.root)
     installed(root, "/srv/my-Ascend")
@@ -170,10 +170,10 @@ def test_a_copy_that_is_laid_out_otherwise(here: Node) -> None:
 def test_what_is_ours_or_none_is_not_elsewhere(here: Node) -> None:
     root = Path(here.root)
     installed(root, "/usr/local/Ascend")
-    write(root, "/home/alice/ascend/log/x")
+    write(root, "/home/anna/ascend/log/x")
     write(root, "/opt/ascend/env/x")
     write(root, "/root/.bashrc", "source /usr/local/Ascend/cann/set_env.sh\nsource /gone/Ascend/set_env.sh\n")
     write(root, cann_elsewhere.RECORD, "Toolkit_InstallPath=/usr/local/Ascend\n")
     (root / "opt/Ascend").symlink_to("/usr/local/Ascend")
-    (root / "home/alice/Ascend").symlink_to(root / "usr/local/Ascend")
+    (root / "home/anna/Ascend").symlink_to(root / "usr/local/Ascend")
     assert read(here)[0] == []

@@ -84,14 +84,14 @@ def test_settings_are_bounded_and_odd_files_read(tmp_path: Path) -> None:
 # What `conda init` writes: it sets no variable that reaches into an environment.
 CONDA = """\
 # >>> conda initialize >>>
-__conda_setup="$('/home/alice/miniconda3/bin/conda' 'shell.bash' 'hook' 2> /dev/null)"
+__conda_setup="$('/home/anna/miniconda3/bin/conda' 'shell.bash' 'hook' 2> /dev/null)"
 if [ $? -eq 0 ]; then
     eval "$__conda_setup"
 else
-    if [ -f "/home/alice/miniconda3/etc/profile.d/conda.sh" ]; then
-        . "/home/alice/miniconda3/etc/profile.d/conda.sh"
+    if [ -f "/home/anna/miniconda3/etc/profile.d/conda.sh" ]; then
+        . "/home/anna/miniconda3/etc/profile.d/conda.sh"
     else
-        export PATH="/home/alice/miniconda3/bin:$PATH"
+        export PATH="/home/anna/miniconda3/bin:$PATH"
     fi
 fi
 unset __conda_setup
@@ -113,7 +113,7 @@ SESSIONS: list[tuple[str, str, list[tuple[int, str, str]]]] = [
         [(1, "ld-library-path-set", "LD_LIBRARY_PATH=$CONDA_PREFIX/lib:$LD_LIBRARY_PATH")],
     ),
     (
-        "/home/alice/.bashrc",
+        "/home/anna/.bashrc",
         "export LD_LIBRARY_PATH=$HOME/miniconda3/lib:/usr/lib64\n",
         [(1, "ld-library-path-set", "LD_LIBRARY_PATH=$HOME/miniconda3/lib:/usr/lib64")],
     ),
@@ -131,7 +131,7 @@ SESSIONS: list[tuple[str, str, list[tuple[int, str, str]]]] = [
     ),
     ("/root/.bashrc", "ASCEND_RT_VISIBLE_DEVICES=0 python x.py\nexport ASCEND_RT_VISIBLE_DEVICES=\n", []),
     (
-        "/home/alice/.bashrc",
+        "/home/anna/.bashrc",
         "[ -f ~/CANN/ascend-toolkit/set_env.sh ] && source ~/CANN/ascend-toolkit/set_env.sh\n",
         [(1, "cann-other-set", "source ~/CANN/ascend-toolkit/set_env.sh")],
     ),
@@ -148,14 +148,14 @@ SESSIONS: list[tuple[str, str, list[tuple[int, str, str]]]] = [
         "/root/.bashrc",
         "source /usr/local/Ascend/ascend-toolkit/set_env.sh\n. /usr/local/Ascend/nnal/atb/set_env.sh\n"
         "source /data/Ascend/ascend-toolkit/latest/set_env.sh\n. /usr/local/Ascend/ascend-toolkit/8.0.RC1/set_env.sh\n"
-        "# source /home/x/Ascend/ascend-toolkit/set_env.sh\nls # source /opt/Ascend/set_env.sh\n"
+        "# source /home/anna/Ascend/ascend-toolkit/set_env.sh\nls # source /opt/Ascend/set_env.sh\n"
         "source ~/project/set_env.sh\nsource ~/.bash_aliases\n",
         [],
     ),
-    ("/root/.bashrc", "export ASCEND_HOME_PATH=/home/bob/CANN/latest\n", [
-        (1, "cann-other-set", "ASCEND_HOME_PATH=/home/bob/CANN/latest")]),
+    ("/root/.bashrc", "export ASCEND_HOME_PATH=/home/berta/CANN/latest\n", [
+        (1, "cann-other-set", "ASCEND_HOME_PATH=/home/berta/CANN/latest")]),
     (
-        "/home/alice/.bashrc",
+        "/home/anna/.bashrc",
         CONDA,
         [],
     ),
@@ -166,8 +166,8 @@ SESSIONS: list[tuple[str, str, list[tuple[int, str, str]]]] = [
     ),
     (
         "/root/.bashrc",
-        "export A=SECRET; export LD_PRELOAD=/a.so; export B='SECRET'; source /home/b/CANN/set_env.sh --key SECRET\n",
-        [(1, "ld-preload-set", "LD_PRELOAD=/a.so"), (1, "cann-other-set", "source /home/b/CANN/set_env.sh")],
+        "export A=SECRET; export LD_PRELOAD=/a.so; export B='SECRET'; source /home/berta/CANN/set_env.sh --key SECRET\n",
+        [(1, "ld-preload-set", "LD_PRELOAD=/a.so"), (1, "cann-other-set", "source /home/berta/CANN/set_env.sh")],
     ),
 ]  # fmt: skip
 
@@ -192,7 +192,7 @@ def test_what_sessions_begin_with(path: str, text: str, wanted: list[tuple[int, 
 def test_each_setting_is_a_warning_of_the_plan(tmp_path: Path) -> None:
     (tmp_path / "root").mkdir()
     text = "export LD_PRELOAD=/a.so LD_LIBRARY_PATH=/b PYTHONPATH=/c PYTHONHOME=/d ASCEND_RT_VISIBLE_DEVICES=0\n"
-    (tmp_path / "root/.bashrc").write_text(text + "source /home/x/CANN/set_env.sh\n")
+    (tmp_path / "root/.bashrc").write_text(text + "source /home/anna/CANN/set_env.sh\n")
     found = settings(tree.node(tmp_path))
     assert len({one["name"] for one in found}) == 6
     facts = converged()
