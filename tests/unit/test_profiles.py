@@ -166,7 +166,7 @@ SESSIONS: list[tuple[str, str, list[tuple[int, str, str]]]] = [
     ),
     (
         "/root/.bashrc",
-        "export A=SECRET; export LD_PRELOAD=/a.so; export B='SECRET'; source /home/berta/CANN/set_env.sh --key SECRET\n",
+        "export A=SECRET; export LD_PRELOAD=/a.so; B='SECRET'; source /home/berta/CANN/set_env.sh --key SECRET\n",
         [(1, "ld-preload-set", "LD_PRELOAD=/a.so"), (1, "cann-other-set", "source /home/berta/CANN/set_env.sh")],
     ),
 ]  # fmt: skip
