@@ -20,6 +20,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
 
 PLACE_S = 4.0  # for one place of others; a server that is only slow answers in less
 MOST_HUNG = 3  # places that do not answer before the rest is not asked any more: they are of one server, as a rule
+MOST_WAIT_S = 0.5  # for the end of a child that was killed
 _CHUNK = 64 * 1024
 
 Tell = Callable[[Any], None]
@@ -65,10 +66,11 @@ class Child:
                 os.killpg(pid, signal.SIGKILL)
         with suppress(OSError):
             os.kill(self.pid, signal.SIGKILL)
-        until = time.monotonic() + 0.5
+        wait = 0.0005
         with suppress(ChildProcessError):
-            while os.waitpid(self.pid, os.WNOHANG) == (0, 0) and time.monotonic() < until:
-                time.sleep(0.01)
+            while os.waitpid(self.pid, os.WNOHANG) == (0, 0) and wait < MOST_WAIT_S:
+                time.sleep(wait)
+                wait *= 2
 
 
 def _be_child(work: Callable[[Tell], None], writing: int) -> None:
