@@ -184,7 +184,7 @@ def fill_part(options: dict[str, Any], folder: Path, check: bool) -> tuple[list[
     if options["part"] == "cann":
         taken, warnings = depot_cann.fill(index, release, architecture, incoming, options["cann_sha256"], check)
     elif options["part"] == "python":
-        taken = depot_python.fill(index, series, architecture, incoming, options["python"] or "", check)
+        taken = depot_python.fill(index, release["python"], architecture, incoming, options["python"] or "", check)
     elif options["part"] == "source":
         taken = depot_source.fill(index, options["source"], release["requirements"], check)
     elif options["part"] == "uv":

@@ -72,6 +72,10 @@ options:
     description: Lead the link C(current) beside the environment to it.
     type: bool
     default: false
+  replace_python:
+    description: Make the environment anew when it runs another Python than O(python).
+    type: bool
+    default: false
   deep:
     description: Hold every file of every distribution to its sum, and have those replaced that differ.
     type: bool
@@ -158,6 +162,7 @@ ARGUMENT_SPEC = {
     "source_size_bytes": {"type": "int"},
     "depot_proxy": {"type": "str", "default": ""},
     "current": {"type": "bool", "default": False},
+    "replace_python": {"type": "bool", "default": False},
     "deep": {"type": "bool", "default": False},
     "cache_dir": {"type": "path", "default": "/var/cache/ascend-fleet"},
     "state_dir": {"type": "path", "default": "/var/lib/ascend-fleet"},
@@ -232,6 +237,7 @@ def wanted_of(options: Dict[str, Any]) -> environment.Wanted:
         source=source,
         cache_dir=options["cache_dir"],
         timeout_s=options["timeout_s"],
+        replace_python=options["replace_python"],
     )
 
 

@@ -14,10 +14,13 @@ import tarfile
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from ansible.module_utils.ascend import rights
 from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend_control.depot_index import Index, place, python_of
+from ansible.module_utils.ascend_control.release import accepts_python
+from packaging.version import Version
 
 # Left out: what only CPython's own developers and desktop programs need.
 LEFT_OUT = re.compile(
@@ -27,29 +30,57 @@ LEFT_OUT = re.compile(
 PIP = '#!/bin/sh\nexec "$(dirname "$(readlink -f "$0")")/python3" -m pip "$@"\n'
 
 
-def fill(index: Index, series: str, architecture: str, incoming: Path | None, own: str, check: bool) -> list[str]:
-    """Bring one CPython of the series ("3.10") for an architecture into the depot; return what was taken.
+class Asked(NamedTuple):
+    """One CPython: ``python`` is what release.yml says (series, accepted, depot), ``exact`` the one version wanted."""
 
-    ``own`` is an interpreter that the operator names, or empty. Raises AscendError when there is none to be had.
+    python: dict[str, Any]
+    architecture: str
+    incoming: Path | None
+    own: str
+    exact: str = ""
+
+    @property
+    def series(self) -> str:
+        return str(self.python["series"])
+
+    def takes(self, version: str) -> bool:
+        return version == self.exact if self.exact else accepts_python(self.python, version)
+
+
+def fill(
+    index: Index, python: dict[str, Any], architecture: str, incoming: Path | None, own: str, check: bool
+) -> list[str]:
+    """Bring one CPython of the release's series for an architecture into the depot; return what was taken.
+
+    ``python`` is what release.yml says of it; ``own`` is an interpreter that the operator names, or empty. An accepted
+    one that is there stays. Raises AscendError when there is none to be had.
     """
+    series, pinned = str(python["series"]), str(python.get("depot", ""))
     entry = python_of(index["pythons"], architecture, series)
-    if entry and index.known(entry["file"]):
+    if entry and accepts_python(python, entry["version"]) and index.known(entry["file"]):
         return []
     if check:
         return [f"CPython {series} for {architecture}"]
     tried: list[str] = []
     (index.folder / "python").mkdir(parents=True, exist_ok=True)
-    for way in (_from_incoming, _from_operator, _from_uv, _from_here):
-        found = way(index, series, architecture, incoming, own, tried)
+    any_of = Asked(python, architecture, incoming, own)
+    exact = any_of._replace(exact=pinned)
+    # What the operator gives comes first, as it is; elsewhere the pinned version, and another where that is not there.
+    ways = [(_from_incoming, any_of), (_from_operator, any_of), (_from_uv, exact), (_from_here, exact)]
+    if pinned:
+        ways += [(_from_uv, any_of), (_from_here, any_of)]
+    for way, asked in ways:
+        found = way(index, asked, tried)
         if found:
             version, relative = found
             index.enter(relative)
             _enter(index, architecture, series, {"version": version, "file": relative})
             return [relative]
+    named, limits = pinned or series + ".N", f" ({python['accepted']})" if python.get("accepted") else ""
     raise AscendError(
         f"no CPython {series} for {architecture} can be had",
-        wanted=f"an archive with one top folder python/, named cpython-{series}.N-linux-{architecture}.tar.gz",
-        found="; ".join(tried),
+        wanted=f"an archive with one top folder python/, named cpython-{named}-linux-{architecture}.tar.gz{limits}",
+        found="; ".join(dict.fromkeys(tried)),
         remedy="put an install_only archive of python-build-standalone into depot_incoming, "
         "or name an interpreter of this architecture: depot_python",
     )
@@ -65,28 +96,32 @@ def _enter(index: Index, architecture: str, series: str, entry: dict[str, str]) 
 Found = tuple[str, str] | None
 
 
-def _from_incoming(
-    index: Index, series: str, architecture: str, incoming: Path | None, _own: str, tried: list[str]
-) -> Found:
-    for path in sorted(incoming.glob(f"cpython-{series}.*.tar.gz")) if incoming else []:
-        match = re.match(rf"cpython-({re.escape(series)}\.\d+)", path.name)
-        if match and architecture in path.name:
-            relative = f"python/{path.name}"
-            place(path, index.folder / relative)
-            return match.group(1), relative
-    tried.append(f"no archive in {incoming}" if incoming else "depot_incoming is not set")
-    return None
+def _from_incoming(index: Index, asked: Asked, tried: list[str]) -> Found:
+    if not asked.incoming:
+        tried.append("depot_incoming is not set")
+        return None
+    there = {}
+    for path in asked.incoming.glob(f"cpython-{asked.series}.*.tar.gz"):
+        match = re.match(rf"cpython-({re.escape(asked.series)}\.\d+)", path.name)
+        if match and asked.architecture in path.name:
+            there[match.group(1)] = path
+    taken = [version for version in there if asked.takes(version)]
+    if not taken:
+        others = f" (not accepted: {', '.join(sorted(there))})" if there else ""
+        tried.append(f"no archive in {asked.incoming}{others}")
+        return None
+    # The pinned version, else the newest.
+    version = max(taken, key=lambda each: (each == asked.python.get("depot"), Version(each)))
+    relative = f"python/{there[version].name}"
+    place(there[version], index.folder / relative)
+    return version, relative
 
 
-def _from_operator(
-    index: Index, series: str, architecture: str, _incoming: Path | None, own: str, tried: list[str]
-) -> Found:
-    return _archive_of(index, Path(own), series, architecture, tried) if own else None
+def _from_operator(index: Index, asked: Asked, tried: list[str]) -> Found:
+    return _archive_of(index, Path(asked.own), asked, tried) if asked.own else None
 
 
-def _from_uv(
-    index: Index, series: str, architecture: str, _incoming: Path | None, _own: str, tried: list[str]
-) -> Found:
+def _from_uv(index: Index, asked: Asked, tried: list[str]) -> Found:
     uv = shutil.which("uv", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
     if not uv:
         tried.append("uv is not installed")
@@ -99,7 +134,7 @@ def _from_uv(
             "--no-bin",
             "--install-dir",
             folder,
-            f"cpython-{series}-linux-{architecture}-gnu",
+            f"cpython-{asked.exact or asked.series}-linux-{asked.architecture}-gnu",
         ]
         environment = dict(os.environ, UV_HTTP_TIMEOUT="60", UV_HTTP_RETRIES="1")
         done = subprocess.run(argv, capture_output=True, text=True, env=environment, check=False)
@@ -109,17 +144,19 @@ def _from_uv(
                 f"uv python install: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else 'nothing'}"
             )
             return None
-        return _pack(index, homes[0], homes[0].name.split("-")[1], architecture, plain=True)
+        version = homes[0].name.split("-")[1]
+        if not asked.takes(version):
+            tried.append(f"uv's CPython {version} is not accepted")
+            return None
+        return _pack(index, homes[0], version, asked.architecture, plain=True)
 
 
-def _from_here(
-    index: Index, series: str, architecture: str, _incoming: Path | None, _own: str, tried: list[str]
-) -> Found:
-    for program in _interpreters(series):
-        found = _archive_of(index, program, series, architecture, tried)
+def _from_here(index: Index, asked: Asked, tried: list[str]) -> Found:
+    for program in _interpreters(asked.series):
+        found = _archive_of(index, program, asked, tried)
         if found:
             return found
-    tried.append(f"no python{series} on PATH, nor one of pyenv's")
+    tried.append(f"no python{asked.series} on PATH, nor one of pyenv's")
     return None
 
 
@@ -134,7 +171,7 @@ def _interpreters(series: str) -> Iterator[Path]:
         yield Path(found)
 
 
-def _archive_of(index: Index, program: Path, series: str, architecture: str, tried: list[str]) -> Found:
+def _archive_of(index: Index, program: Path, asked: Asked, tried: list[str]) -> Found:
     """Make the archive from the installation that an interpreter belongs to; None when it is not fit."""
     ask = "import platform, sys, sysconfig; print(platform.python_version(), sys.base_prefix, platform.machine())"
     done = subprocess.run([str(program), "-I", "-c", ask], capture_output=True, text=True, check=False)
@@ -142,13 +179,16 @@ def _archive_of(index: Index, program: Path, series: str, architecture: str, tri
         tried.append(f"{program}: {done.stderr.strip()[-80:]}")
         return None
     version, prefix, machine = done.stdout.split()
-    if not version.startswith(series + ".") or machine != architecture or machine != platform.machine():
+    if not version.startswith(asked.series + ".") or machine != asked.architecture or machine != platform.machine():
         tried.append(f"{program} is {version} for {machine}")
+        return None
+    if not asked.takes(version):
+        tried.append(f"{program} is {version}")
         return None
     if Path(prefix) == Path("/usr"):
         tried.append(f"{program} is the distribution's own: it cannot be moved")
         return None
-    return _pack(index, Path(prefix), version, architecture, plain=False)
+    return _pack(index, Path(prefix), version, asked.architecture, plain=False)
 
 
 def _pack(index: Index, home: Path, version: str, architecture: str, plain: bool) -> Found:

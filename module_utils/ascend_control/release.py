@@ -8,6 +8,7 @@ the same release once per node.
 from __future__ import annotations
 
 import functools
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import yaml
 from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend.python.lock import digest, parse
 from ansible.module_utils.ascend_control.depot_trouble import index_of
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 MATRIX = "compatibility.yml"
 # What a row of each of its tables says, and in which form.
@@ -39,6 +41,21 @@ def read_release(folder: str) -> dict[str, Any]:
             remedy="set ascend_release to one of those, or add a folder: releases/README.md",
         )
     return _yaml(str(path), path.stat().st_mtime_ns)
+
+
+def accepts_python(python: dict[str, Any], version: str) -> bool:
+    """Return whether environments of a release may run this Python; ``python`` is what release.yml says of it."""
+    if not re.fullmatch(re.escape(str(python["series"])) + r"\.[0-9]+", version):
+        return False
+    try:
+        return SpecifierSet(str(python.get("accepted", ""))).contains(version)
+    except InvalidSpecifier:
+        raise AscendError(
+            "release.yml does not say which Pythons are accepted",
+            wanted='python.accepted such as ">=3.10.4"',
+            found=repr(python["accepted"]),
+            remedy="see python.accepted in releases/README.md",
+        ) from None
 
 
 def read_lock(path: str) -> tuple[dict[str, str], str]:

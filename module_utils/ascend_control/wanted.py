@@ -24,7 +24,7 @@ from ansible.module_utils.ascend_control.depot_trouble import FILL
 from ansible.module_utils.ascend_control.depot_wheels import PAGE
 from ansible.module_utils.ascend_control.places import ascend_env, places
 from ansible.module_utils.ascend_control.policies import one_of, packages
-from ansible.module_utils.ascend_control.release import read_index, read_lock, read_release
+from ansible.module_utils.ascend_control.release import accepts_python, read_index, read_lock, read_release
 from ansible.module_utils.parsing.convert_bool import boolean
 from packaging.version import Version
 
@@ -46,6 +46,9 @@ def resolve(found: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
     architecture = found["system"]["architecture"]
     chip = _chip(found, release)
     cann_home = f"{settings['cann_root']}/ascend-toolkit/{release['cann']['version']}"
+    # Which environment it shall be decides which Python stays; what it lacks of the depot is told last.
+    environment = _environment(depot, folder, release, found, settings, cann_home)
+    of_environment, depot.problems = depot.problems, []
     wanted = {
         "release": release["release"],
         "now_s": int(time.time()),
@@ -63,13 +66,13 @@ def resolve(found: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
         "allow_downgrade": boolean(settings["allow_downgrade"]),
         "toolkit": _package(depot, release, "toolkit", None, architecture),
         "kernels": {"chip": chip, **(_package(depot, release, "kernels", chip, architecture) if chip else {})},
-        "python": _python(depot, release, found, settings),
+        "python": _python(depot, release, found, settings, environment["name"]),
         "uv": depot.described(depot.index["uv"].get(architecture), "uv", architecture, BUILDERS),
-        "environment": _environment(depot, folder, release, found, settings, cann_home),
+        "environment": environment,
         "ascend_env": {"path": settings["ascend_env"], "sha256": _program(settings)},
         "devices": [device["name"] for device in found["npu"]["devices"]],
     }
-    return {**wanted, "problems": [*release_problems(settings, [architecture]), *depot.problems]}
+    return {**wanted, "problems": [*release_problems(settings, [architecture]), *depot.problems, *of_environment]}
 
 
 def cards_out(given: Any) -> list[int]:
@@ -184,20 +187,28 @@ def _package(
     return {**depot.described(entry.get(architecture), what, architecture, INSTALLERS), "version": version}
 
 
-def _python(depot: _Depot, release: dict[str, Any], found: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+def _python(
+    depot: _Depot, release: dict[str, Any], found: dict[str, Any], settings: dict[str, Any], environment: str
+) -> dict[str, Any]:
     """Return which Python environments are made with: ``program``, and ``bin``, the folder of its python3 and pip3.
 
     One of the depot has a version and a file to install; the node's own (``source`` system) has neither, and no program
-    where the node lacks the release's series.
+    where the node lacks the release's series. The Python below the wanted ``environment`` stays while it is whole and
+    accepted, whatever the depot has by now; else ``replaces`` is its version, and the environment is made anew.
     """
-    series = release["python"]["series"]
+    accepted = release["python"]
+    series = accepted["series"]
     if settings["python"] == "system":
         program = found["system_pythons"].get(series, {}).get("path", "")
         there = {"path": "", "program": program, "bin": str(Path(program).parent)}
-        return {**NOTHING, **there, "source": "system", "series": series}
+        return {**NOTHING, **there, "source": "system", "series": series, "replaces": ""}
     architecture = found["system"]["architecture"]
     entry = python_of(depot.index["pythons"], architecture, series)
-    own = "" if entry else _python_there(found, series)
+    if entry and not accepts_python(accepted, entry["version"]):
+        entry = {}
+    runs, whole = _runs(found, environment)
+    keeps = whole and accepts_python(accepted, runs)
+    own = runs if keeps else "" if entry else _python_there(found, accepted)
     if own:
         python = {**NOTHING, "version": own}
     else:
@@ -207,14 +218,22 @@ def _python(depot: _Depot, release: dict[str, Any], found: dict[str, Any], setti
         python["version"] = series
     path = f"{settings['root']}/python/{python['version']}"
     places = {"path": path, "program": f"{path}/bin/python3", "bin": f"{path}/bin"}
-    return {**python, **places, "source": "depot", "series": series}
+    replaces = runs if python["version"] and python["version"] != runs else ""
+    return {**python, **places, "source": "depot", "series": series, "replaces": replaces}
 
 
-def _python_there(found: dict[str, Any], series: str) -> str:
-    """Return the node's own complete Python of the series that came from the depot: that of what is current first."""
+def _runs(found: dict[str, Any], environment: str) -> tuple[str, bool]:
+    """Return (version, whether it is whole) of the Python of ours that an environment runs; "" where it runs none."""
+    version = str(found.get("environments", {}).get("all", {}).get(environment, {}).get("python") or "")
+    python = found.get("pythons", {}).get(version)
+    return (version, python["state"] == "complete") if python else ("", False)
+
+
+def _python_there(found: dict[str, Any], accepted: dict[str, Any]) -> str:
+    """Return a complete, accepted Python of the node that came from the depot: that of what is current first."""
     current = _current(found)[1].get("python")
     whole = [version for version, python in found.get("pythons", {}).items() if python["state"] == "complete"]
-    of_series = [version for version in whole if version.startswith(f"{series}.")]
+    of_series = [version for version in whole if accepts_python(accepted, version)]
     return str(current if current in of_series else max(of_series, key=Version, default=""))
 
 

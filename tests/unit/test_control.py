@@ -209,11 +209,13 @@ def python_archive(incoming: Path, version: str) -> str:
 def test_pythons_of_two_series_share_a_depot(depot: Index, tmp_path: Path) -> None:
     files = [python_archive(tmp_path / "own", version) for version in ("3.10.13", "3.11.7")]
     for series, file in zip(("3.10", "3.11"), files, strict=True):
-        assert depot_python.fill(depot, series, "aarch64", tmp_path / "own", "", True) == [
+        assert depot_python.fill(depot, {"series": series}, "aarch64", tmp_path / "own", "", True) == [
             f"CPython {series} for aarch64"
         ]
-        assert depot_python.fill(depot, series, "aarch64", tmp_path / "own", "", False) == [file]
-    assert depot_python.fill(depot, "3.10", "aarch64", None, "", False) == [], "the other series took nothing away"
+        assert depot_python.fill(depot, {"series": series}, "aarch64", tmp_path / "own", "", False) == [file]
+    assert depot_python.fill(depot, {"series": "3.10"}, "aarch64", None, "", False) == [], (
+        "the other series took nothing away"
+    )
     assert depot["pythons"] == {
         "aarch64": {
             "3.10": {"version": "3.10.13", "file": files[0]},
@@ -228,15 +230,15 @@ def test_a_depot_of_before_lacks_its_python(depot: Index, tmp_path: Path) -> Non
     file = python_archive(tmp_path / "own", "3.10.13")
     depot["pythons"]["aarch64"] = {"version": "3.10.13", "file": file}
     assert python_of(depot["pythons"], "aarch64", "3.10") == {}
-    assert depot_python.fill(depot, "3.10", "aarch64", tmp_path / "own", "", False) == [file]
+    assert depot_python.fill(depot, {"series": "3.10"}, "aarch64", tmp_path / "own", "", False) == [file]
     assert depot["pythons"] == {"aarch64": {"3.10": {"version": "3.10.13", "file": file}}}
 
 
 def test_a_python_that_was_lost_is_taken_again(depot: Index, tmp_path: Path) -> None:
     file = python_archive(tmp_path / "own", "3.11.7")
-    depot_python.fill(depot, "3.11", "aarch64", tmp_path / "own", "", False)
+    depot_python.fill(depot, {"series": "3.11"}, "aarch64", tmp_path / "own", "", False)
     (depot.folder / file).unlink()
-    assert depot_python.fill(depot, "3.11", "aarch64", tmp_path / "own", "", False) == [file]
+    assert depot_python.fill(depot, {"series": "3.11"}, "aarch64", tmp_path / "own", "", False) == [file]
 
 
 def cann_release(sum_of_zip: str) -> dict[str, Any]:

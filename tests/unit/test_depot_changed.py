@@ -113,10 +113,10 @@ def test_what_no_lock_pins_is_held_to_what_it_was(tmp_path: Path) -> None:
     folder.mkdir()
     index = Index(folder)
     file = python_archive(tmp_path / "own", "3.10.13")
-    depot_python.fill(index, "3.10", "aarch64", tmp_path / "own", "", False)
+    depot_python.fill(index, {"series": "3.10"}, "aarch64", tmp_path / "own", "", False)
     same_size(folder / file)
     with pytest.raises(AscendError, match=CHANGED):
-        depot_python.fill(index, "3.10", "aarch64", tmp_path / "own", "", False)
+        depot_python.fill(index, {"series": "3.10"}, "aarch64", tmp_path / "own", "", False)
     uv = next(iter(re.findall(r"^uv==(\S+)", (ROOT / "roles/depot/files/uv.txt").read_text(), re.MULTILINE)))
     (folder / "uv").mkdir()
     (folder / f"uv/uv-{uv}-x86_64").write_bytes(b"uv")

@@ -13,6 +13,7 @@ import sys
 import tarfile
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,14 @@ def test_build_and_nothing_left(wanted: environment.Wanted) -> None:
     assert "0.9.1" in said.stdout
     assert list(site_packages(wanted).glob("**/__pycache__/*.pyc")), "bytecode is compiled"
     assert [path.name for path in Path(wanted.path).parent.iterdir()] == ["8.0.RC1-x"]
+
+
+def test_another_python_is_a_difference_only_when_it_is_to_be_replaced(wanted: environment.Wanted) -> None:
+    environment.build(wanted, run)
+    other = replace(wanted, python="/opt/ascend/python/3.10.99/bin/python3")
+    assert environment.problems(other) == []
+    assert environment.problems(replace(wanted, replace_python=True)) == []
+    assert environment.problems(replace(other, replace_python=True)) == [f"it runs another Python than {other.python}"]
 
 
 def test_nothing_counts_before_it_is_on_the_disk(wanted: environment.Wanted) -> None:

@@ -74,7 +74,7 @@ def _environment(found: Facts, wanted: Wanted) -> List[Step]:
     there = found["environments"]["all"].get(name)
     if there is None:
         return [step("environment", "install", "environment %s is absent" % name, "absent", name, where)]
-    causes = environment_differences(there, environment)
+    causes = environment_differences(there, environment) + _interpreter(wanted["python"])
     if not causes:
         return []
     unlisted = there["problem_count"] - len(there["problems"]) + there["difference_count"]
@@ -84,6 +84,15 @@ def _environment(found: Facts, wanted: Wanted) -> List[Step]:
     if unlisted > 0:
         causes.append(cause("unlisted", "%d differences more than the facts list" % unlisted))
     return [step("environment", "repair", reason, there["state"], name, where, causes)]
+
+
+def _interpreter(python: Dict[str, Any]) -> List[Cause]:
+    """The Python below the environment was damaged, and the depot has no longer its version; or it is not accepted."""
+    replaces = python.get("replaces")
+    if not replaces:
+        return []
+    words = "it runs Python %s, which is damaged or not accepted, and the depot has %s" % (replaces, python["version"])
+    return [cause("python", words, python["version"], replaces)]
 
 
 def environment_differences(there: Dict[str, Any], environment: Dict[str, Any]) -> List[Cause]:

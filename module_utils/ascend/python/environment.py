@@ -56,6 +56,7 @@ class Wanted:
     source: Optional[DepotFile]
     cache_dir: str
     timeout_s: int
+    replace_python: bool = False
 
     @property
     def building(self) -> str:
@@ -228,6 +229,8 @@ def _differences(wanted: Wanted, found: Dict[str, Any]) -> List[str]:
     """What a build cures: all but edits of the checkout."""
     asked = {"lock_digest": wanted.lock_digest, "cann_home": wanted.cann_home, "source": bool(wanted.source)}
     words = [each["problem"] for each in environment_differences(found, asked)]
+    if wanted.replace_python and not _runs(wanted):
+        words.append("it runs another Python than %s" % wanted.python)
     source = found["sources"].get(NAME, {})
     if wanted.source and source.get("recorded") and source["archive"] != wanted.source.sha256:
         words.append("%s was unpacked from another archive" % NAME)
@@ -255,16 +258,21 @@ def _made(wanted: Wanted, recorded: Optional[Made]) -> Made:
 
 def _virtualenv(wanted: Wanted, recorded: Optional[Made], uv: str, run: Run) -> None:
     """Made anew unless its interpreter is the wanted one and its settings are whole."""
-    program = os.path.realpath(os.path.join(wanted.path, "bin", "python"))
     there = virtualenv.read(wanted.path, str)
     same = recorded is None or recorded.python in (None, there.version)
-    if program == os.path.realpath(wanted.python) and os.path.isfile(program) and same and not there.problems:
+    if _runs(wanted) and same and not there.problems:
         return
     if not os.path.isdir(wanted.path):
         remove(wanted.path)
     for name in set(files.names(wanted.path)) - set(USERS):
         remove(os.path.join(wanted.path, name))
     _uv(wanted, run, [uv, "venv", "--allow-existing", "--python", wanted.python, wanted.path])
+
+
+def _runs(wanted: Wanted) -> bool:
+    """Whether the environment's interpreter is the wanted one, and there."""
+    program = os.path.realpath(os.path.join(wanted.path, "bin", "python"))
+    return program == os.path.realpath(wanted.python) and os.path.isfile(program)
 
 
 def _sync(wanted: Wanted, recorded: Optional[Made], deep: bool, uv: str, run: Run) -> None:
