@@ -156,7 +156,8 @@ ansible_facts:
             - C(lacking), the names of what the distribution has not installed, and C(package_manager), C(apt-get),
               C(dnf), C(yum) or null.
             - C(time_synchronised) is what systemd says of the clock; null when it does not say. C(time_s) is the time
-              of the reading, in seconds since 1970.
+              of the reading, in seconds since 1970. C(time_keepers) are the programs that keep clocks, looked for where
+              the clock is not known to be synchronised.
           type: dict
           returned: subset system
         changes:

@@ -31,6 +31,8 @@ UNREAD = -1  # the device of a file system that answers with an error
 MB = 1024 * 1024
 DISK_S = 20.0  # for what a file system says of itself: none that can be worked with takes as long
 _SETTING = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)+")
+# Programs that keep the clock, as the kernel cuts their names: by the network (NTP), and by a clock of the card (PTP).
+_KEEPERS = ("chronyd", "ntpd", "systemd-timesyn", "ptp4l", "phc2sys", "ts2phc", "timemaster", "ptpd", "ptpd2")
 _SYNCHRONISED = {"yes": True, "no": False}  # what systemd prints, since 239
 
 
@@ -42,6 +44,7 @@ def read_system(
     ``kernel_settings`` are names as sysctl has them; raises AscendError when one is none.
     """
     release = files.pairs(files.text(node.path("/etc/os-release")))
+    synchronised = _time_synchronised(node, timeout_s)
     return {
         "architecture": platform.machine(),
         "kernel": platform.release(),
@@ -56,7 +59,8 @@ def read_system(
         **node_settings.read(node),
         "lacking": needs.lacking(node),
         "package_manager": needs.manager(node),
-        "time_synchronised": _time_synchronised(node, timeout_s),
+        "time_synchronised": synchronised,
+        "time_keepers": [] if synchronised else _time_keepers(node),
         "time_s": int(time.time()),
     }
 
@@ -157,3 +161,10 @@ def _time_synchronised(node: Node, timeout_s: float) -> Optional[bool]:
         return None
     result = node.run([program, "show", "--property=NTPSynchronized", "--value"], timeout_s)
     return _SYNCHRONISED.get(result.output.strip()) if result.code == 0 else None
+
+
+def _time_keepers(node: Node) -> List[str]:
+    """Return which programs that keep clocks run: systemd knows nothing of those that go by PTP."""
+    processes = (name for name in files.names(node.path("/proc")) if name.isdigit())
+    names = {(files.text(node.path("/proc/%s/comm" % process)) or "").strip() for process in processes}
+    return [name for name in _KEEPERS if name in names]

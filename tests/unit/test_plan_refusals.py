@@ -50,7 +50,7 @@ def silent(found: dict[str, Any]) -> dict[str, Any]:
         (changed(driver__firmware_version="6.4"), "firmware"),
         (changed(system__glibc="2.27"), "glibc"),
         (changed(system__glibc=None), "glibc"),
-        (changed(system__paths__0__mode="0775"), "directory"),
+        (changed(system__paths__0__mode="0750"), "directory"),
         (changed(system__paths__1__uid=1000), "directory"),
     ],
 )
@@ -188,3 +188,35 @@ def test_a_converged_node_needs_no_room() -> None:
 def test_distributions_with_a_read_only_root_may_have_0555() -> None:
     assert refusals(changed(system__paths__2__mode="0555")) == []
     assert refusals(changed(system__paths__0__mode="0555")) == ["directory"]
+
+
+@pytest.mark.parametrize("mode", ["0755", "0775", "0777", "1777", "2755", "2775", "0757"])
+def test_modes_that_the_installer_takes(mode: str) -> None:
+    """Wider than 0755 is a warning of its own, and it goes on."""
+    assert refusals(changed(system__paths__0__mode=mode)) == []
+    assert refusals(changed(system__paths__1__mode=mode)) == []
+
+
+@pytest.mark.parametrize("mode", ["0700", "0750", "0711", "0754", "2750", "0555", "0655", "0776", "0770", "0774", None])
+def test_modes_of_its_own_folder_that_it_refuses(mode: str | None) -> None:
+    """Narrower than 0755; or others may not read and enter what is installed for all."""
+    assert refusals(changed(system__paths__0__mode=mode)) == ["directory"]
+
+
+@pytest.mark.parametrize(("mode", "refused"), [("0555", []), ("0700", ["directory"]), ("0754", ["directory"])])
+def test_modes_of_a_parent(mode: str, refused: list[str]) -> None:
+    assert refusals(changed(system__paths__1__mode=mode)) == refused
+
+
+@pytest.mark.parametrize(
+    ("uid", "mode", "remedy"),
+    [
+        (0, "0700", "chmod 0755 /usr"),
+        (1000, "2775", "chown root:root /usr"),
+        (1000, "0700", "chown root:root /usr && chmod 0755 /usr"),
+    ],
+)
+def test_the_remedy_changes_what_has_to_be_changed(uid: int, mode: str, remedy: str) -> None:
+    found = changed(system__paths__1__mode=mode, system__paths__1__uid=uid)
+    (refusal,) = plan(found, wanted())["refusals"]
+    assert refusal["remedy"] == remedy

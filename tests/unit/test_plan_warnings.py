@@ -65,6 +65,43 @@ def test_the_clock(synchronised: bool | None, told: list[Any]) -> None:
     assert warned(found) == told
 
 
+@pytest.mark.parametrize(
+    ("keepers", "container", "level", "check", "remedy"),
+    [
+        ([], None, "warnings", "clock", "systemctl enable --now chronyd"),
+        (["chronyd"], None, "warnings", "clock", "chronyc tracking"),
+        (["ntpd"], None, "warnings", "clock", "ntpq -pn"),
+        (["systemd-timesyn"], None, "warnings", "clock", "timedatectl timesync-status"),
+        (["ptp4l", "phc2sys"], None, "remarks", "clock-kept-otherwise", "systemctl status ptp4l"),
+        (["chronyd", "phc2sys"], None, "remarks", "clock-kept-otherwise", "chronyc tracking"),
+        (["chronyd"], "docker", "remarks", "clock-kept-otherwise", "chronyc tracking"),
+        ([], "docker", "warnings", "clock", "systemctl enable --now chronyd"),
+    ],
+)
+def test_a_clock_that_something_else_keeps(
+    keepers: list[str], container: str | None, level: str, check: str, remedy: str
+) -> None:
+    found = converged()
+    found["system"].update(time_synchronised=False, time_keepers=keepers, container=container)
+    result = plan(found, wanted())
+    (told,) = result["warnings"] + result["remarks"]
+    assert ([told], told["check"]) == (result[level], check)
+    assert told["remedy"].startswith(remedy)
+    assert not keepers or "enable" not in told["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("keepers", "remedy"), [(["ptp4l"], "restart ptp4l"), (["ntpd"], "restart ntpd"), ([], "chronyd")]
+)
+def test_a_wrong_clock_is_set_by_what_keeps_it(keepers: list[str], remedy: str) -> None:
+    found = converged()
+    found["system"].update(time_s=0, time_keepers=keepers)
+    (refusal,) = plan(found, wanted(now_s=100_000))["refusals"]
+    assert refusal["check"] == "clock-wrong"
+    assert remedy in refusal["remedy"]
+    assert not keepers or "chronyd" not in refusal["remedy"]
+
+
 def observed(subset: str, name: str, where: str = "", **facts: Any) -> dict[str, Any]:
     found = {**converged(), **facts}
     found["findings"] = [finding(subset, name, "problem", "wanted", "found", where, "remedy")]

@@ -210,6 +210,20 @@ def test_whether_the_clock_is_in_step(tmp_path: Path, answer: str | Result, sync
     assert programs.all_asked()
 
 
+@pytest.mark.parametrize(
+    ("answer", "keepers"),
+    [("yes\n", []), ("no\n", ["chronyd", "ptp4l", "phc2sys"]), ("", ["chronyd", "ptp4l", "phc2sys"])],
+)
+def test_what_keeps_a_clock_is_looked_for_where_systemd_knows_of_nothing(
+    tmp_path: Path, answer: str, keepers: list[str]
+) -> None:
+    for process, name in (("1", "systemd"), ("17", "phc2sys"), ("18", "ptp4l"), ("9", "chronyd"), ("20", "ptp4lx")):
+        write(tmp_path, f"/proc/{process}/comm", name + "\n")
+    write(tmp_path, "/proc/self/comm", "ntpd\n")
+    facts = read(node(tmp_path, Programs({CLOCK: answer}), ("timedatectl",)))
+    assert facts["time_keepers"] == keepers
+
+
 def test_a_node_without_systemd_says_nothing_of_its_clock(tmp_path: Path) -> None:
     assert read(node(tmp_path))["time_synchronised"] is None
 

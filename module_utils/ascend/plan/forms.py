@@ -43,6 +43,7 @@ _SUBSETS = {"network": "network", "cann": "cann", "python": "env", "system": "sy
 # What is shown and is no drift: nothing is wrong, or nobody knows that something is. A check or a finding of the facts
 # whose name stands here is a remark, whoever tells it.
 REMARKS = (
+    "clock-kept-otherwise",
     "cann-changes-itself",
     "cann-layout-unknown",
     "driver-unordered",

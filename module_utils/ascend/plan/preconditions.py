@@ -7,7 +7,7 @@ import os
 import posixpath
 import re
 import time
-from typing import List
+from typing import List, Optional
 
 from ansible.module_utils.ascend import rights
 from ansible.module_utils.ascend.errors import AscendError
@@ -60,10 +60,40 @@ def _clock(found: Facts, wanted: Wanted) -> List[Refusal]:
             "the clock of the node is wrong, or that of the control node",
             "%s, the control node's time, give or take an hour" % _utc(here),
             _utc(there),
-            "date -u; systemctl restart chronyd && chronyc makestep  # or systemd-timesyncd; and on the control node?",
+            "date -u; %s  # and on the control node?" % _set_clock(found),
             "date -u",
         )
     ]
+
+
+PTP = ("ptp4l", "phc2sys", "ts2phc", "timemaster", "ptpd", "ptpd2")
+# What tells how a program keeps the clock, and what sets it at once. Two of them beside each other pull it to and fro.
+_LOOK = {"chronyd": "chronyc tracking", "ntpd": "ntpq -pn", "systemd-timesyn": "timedatectl timesync-status"}
+_SET = {
+    "chronyd": "chronyc makestep",
+    "ntpd": "systemctl restart ntpd",
+    "systemd-timesyn": "systemctl restart systemd-timesyncd",
+}
+_NONE = "systemctl enable --now chronyd"
+
+
+def keepers(found: Facts) -> List[str]:
+    """Return which programs keep the clock of a node that is not synchronised, as far as systemd knows."""
+    names: List[str] = found["system"].get("time_keepers") or []
+    return names
+
+
+def look_at_clock(found: Facts) -> str:
+    """Return the command that shows how the clock is kept; the one that has it kept where nothing does."""
+    for name in keepers(found):
+        return "systemctl status %s" % name if name in PTP else _LOOK[name]
+    return _NONE + "; chronyc tracking"
+
+
+def _set_clock(found: Facts) -> str:
+    for name in keepers(found):
+        return "systemctl restart %s" % name if name in PTP else _SET[name]
+    return "systemctl restart chronyd && chronyc makestep"
 
 
 def _utc(time_s: float) -> str:
@@ -111,20 +141,23 @@ def _newer(one: str, other: str) -> bool:
 
 
 def _directories(found: Facts) -> List[Refusal]:
-    """CANN's own folder comes first in ``paths``, then its parents; Red Hat's kin have / and /usr as 0555."""
+    """CANN's own folder comes first in ``paths``, then its parents."""
     refusals = []
     for position, path in enumerate(found["system"]["paths"]):
-        modes = ("0755",) if position == 0 else ("0755", "0555")
-        if not path["exists"] or (path["uid"] == 0 and path["mode"] in modes):
+        if not path["exists"]:
             continue
+        owned, wide = path["uid"] == 0, _wide_enough(path["mode"], parent=position > 0)
+        if owned and wide:
+            continue
+        cures = ["" if owned else "chown root:root", "" if wide else "chmod 0755"]
         refusals.append(
             refusal(
                 "cann",
                 "directory",
                 "CANN's installer refuses %s" % path["path"],
-                "owner root, mode 0755",
+                "owner root, mode 0755 or wider",
                 "owner uid %s, mode %s" % (path["uid"], path["mode"]),
-                "chown root:root %s && chmod 0755 %s" % (path["path"], path["path"]),
+                " && ".join("%s %s" % (cure, path["path"]) for cure in cures if cure),
                 path["path"],
                 path["path"],
             )
@@ -148,6 +181,12 @@ def _closed(found: Facts) -> List[Refusal]:
         for each in found["closed"]
         if not each["ours"]
     ]
+
+
+def _wide_enough(mode: Optional[str], parent: bool) -> bool:
+    """The installer takes 0755 and wider, with any of the three special bits; Red Hat's kin have / as 0555."""
+    bits = int(mode, 8) if mode and re.fullmatch("[0-7]{3,4}", mode) else 0
+    return bits & 0o755 == 0o755 or (parent and bits & 0o777 == 0o555)
 
 
 def record_in_the_way(found: Facts, steps: List[Step]) -> List[Refusal]:

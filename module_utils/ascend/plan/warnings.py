@@ -21,7 +21,7 @@ from ansible.module_utils.ascend.plan.forms import (
 )
 from ansible.module_utils.ascend.plan.hardware import of_cards_out
 from ansible.module_utils.ascend.plan.packages import packages_remarks
-from ansible.module_utils.ascend.plan.preconditions import record_in_the_way
+from ansible.module_utils.ascend.plan.preconditions import PTP, keepers, look_at_clock, record_in_the_way
 from ansible.module_utils.ascend.plan.system import settings_warnings
 
 # A refusal tells it, chip by chip.
@@ -109,9 +109,22 @@ def _latest(found: Facts, wanted: Wanted, steps: List[Step]) -> List[Refusal]:
 
 
 def _clock(found: Facts) -> List[Refusal]:
-    """A node that cannot tell whether its time is synchronised is not judged."""
+    """A node that cannot tell whether its time is synchronised is not judged; systemd knows of NTP alone."""
     if found["system"].get("time_synchronised") is not False:
         return []
+    by, own = keepers(found), not found["system"].get("container")
+    if by and (set(by).intersection(PTP) or not own):
+        return [
+            refusal(
+                "system",
+                "clock-kept-otherwise",
+                "whether the time is synchronised is not known: %s keeps the clock" % ", ".join(by),
+                "a clock that is kept in step",
+                "NTPSynchronized=no, which speaks of NTP" if own else "NTPSynchronized=no, in a container",
+                look_at_clock(found),
+                "timedatectl",
+            )
+        ]
     return [
         refusal(
             "system",
@@ -119,7 +132,7 @@ def _clock(found: Facts) -> List[Refusal]:
             "the time is not synchronised",
             "a clock that NTP keeps",
             "NTPSynchronized=no",
-            "systemctl enable --now chronyd; chronyc tracking  # several nodes train together by their clocks",
+            "%s  # several nodes train together by their clocks" % look_at_clock(found),
             "timedatectl",
         )
     ]
