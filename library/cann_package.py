@@ -63,6 +63,12 @@ options:
     description: Install although a newer version is the running one.
     type: bool
     default: false
+  repair:
+    description:
+      - The version is in use and is put right. A newer one beside it does not forbid that, and C(latest) leads to that
+        one again afterwards, as it did before.
+    type: bool
+    default: false
   deep:
     description: Read every installed file and hold it against what was recorded when it was installed.
     type: bool
@@ -129,7 +135,7 @@ package:
   sample: {state: complete, problems: [], problem_count: 0}
 """
 
-from typing import Any, Dict, Optional
+from typing import Any, Dict, List, Optional
 
 from ansible.module_utils.ascend import rights
 from ansible.module_utils.ascend.cann import cann_install, cann_proof
@@ -149,6 +155,7 @@ ARGUMENT_SPEC = {
     "depot_proxy": {"type": "str", "default": ""},
     "accept_eula": {"type": "bool", "default": False},
     "allow_downgrade": {"type": "bool", "default": False},
+    "repair": {"type": "bool", "default": False},
     "python_bin": {"type": "path"},
     "deep": {"type": "bool", "default": False},
     "cann_root": {"type": "path", "default": "/usr/local/Ascend"},
@@ -196,7 +203,8 @@ def main() -> None:
         state = state_of(package, file, found, options["state"])
         after, changed = found, state != ASKED[options["state"]]
         if changed and options["state"] == "present":
-            cann_install.hold_allowed(package, options["accept_eula"], options["allow_downgrade"], module.check_mode)
+            allowed = options["allow_downgrade"] or options["repair"]
+            cann_install.hold_allowed(package, options["accept_eula"], allowed, module.check_mode)
         if changed and options["state"] == "running" and not cann_install.relink_script(package):
             # No failure: ascend-env goes by the environment, and not by this link.
             changed = False
@@ -205,7 +213,8 @@ def main() -> None:
                 "CANN's common set_env.sh gets the other one" % (state, package.version, cann_install.RELINK)
             )
         if changed and not module.check_mode:
-            change(package, file, options["state"], options["deep"])
+            for warning in change(package, file, options):
+                module.warn(warning)
             after = cann_install.observe(package)
     except REPORTED as error:
         module.fail_json(**failure(error, options["cann_root"]))
@@ -230,19 +239,23 @@ def state_of(package: cann_install.Package, file: Optional[DepotFile], found: Di
     return ASKED[asked] if asked == "present" and found["state"] in cann_install.GOOD else str(found["state"])
 
 
-def change(package: cann_install.Package, file: Optional[DepotFile], asked: str, deep: bool) -> None:
-    """Bring the package to the state."""
+def change(package: cann_install.Package, file: Optional[DepotFile], options: Dict[str, Any]) -> List[str]:
+    """Bring the package to the state that is asked for; return what the operator has to know of it."""
+    asked, warnings = options["state"], []
     with held.held(package.state_dir, "%s %s: %s" % (package.name, package.version, asked)) as run:
         if asked == "cached" and file:
             take(file, package.cache_dir)
         elif asked == "present" and file:
-            cann_install.install(package, file, run, deep)
+            newer = cann_install.running_beside(package) if options["repair"] else None
+            cann_install.install(package, file, run, options["deep"])
+            warnings = cann_install.lead_back(package, newer, run) if newer else []
         elif asked == "proven":
             cann_proof.prove(package.tree, package.version)
         elif asked == "running":
             cann_install.make_running(package, str(cann_install.relink_script(package)), run)
         else:
             cann_install.uninstall(package, run)
+    return warnings
 
 
 if __name__ == "__main__":

@@ -373,3 +373,55 @@ def test_what_an_installer_leaves_closed_is_opened(node: Node, kind: str) -> Non
     cann_install.install(package, node.file, Calls((strict, done())))
     assert cann_install.observe(package) == {"state": "complete", "problems": [], "problem_count": 0}
     assert (node.home / ARCH / "lib64" / "libhccl.so").stat().st_mode & 0o777 == 0o644
+
+
+def beside(node: Node, version: str = "8.2.RC1", script: bool = True) -> Path:
+    """A newer CANN of the users', to which `latest` leads."""
+    home = node.root / "ascend-toolkit" / version
+    latest = node.root / "ascend-toolkit" / "latest"
+    latest.mkdir(parents=True)
+    for component in cann_layout.COMPONENTS:
+        write(home / component / "version.info", f"Version=7.7\nversion_dir={version}\n")
+        (latest / component).symlink_to(f"../{version}/{component}")
+    if script:
+        write(home / cann_install.RELINK)
+    return latest
+
+
+def lead(latest: Path, version: str) -> None:
+    for component in cann_layout.COMPONENTS:
+        (latest / component).unlink()
+        (latest / component).symlink_to(f"../{version}/{component}")
+
+
+def test_after_a_repair_latest_leads_where_it_led_before(node: Node) -> None:
+    latest = beside(node)
+    package = node.package("toolkit")
+    newer = cann_install.running_beside(package)
+    assert newer == "8.2.RC1"
+    node.put_toolkit()
+    lead(latest, VERSION)
+    assert cann_install.running_beside(package) is None
+    script = str(node.root / "ascend-toolkit" / "8.2.RC1" / cann_install.RELINK)
+    calls = Calls((lambda: lead(latest, "8.2.RC1"), done()))
+    assert cann_install.lead_back(package, newer, calls) == []
+    assert calls.seen[0][0] == ["bash", script]
+    assert cann_install.running(package) == "8.2.RC1"
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_a_latest_that_cannot_be_led_back_is_told(node: Node, script: bool) -> None:
+    latest = beside(node, script=script)
+    node.put_toolkit()
+    lead(latest, VERSION)
+    calls = Calls((None, done(1, "no"))) if script else Calls()
+    (told,) = cann_install.lead_back(node.package("kernels"), "8.2.RC1", calls)
+    assert "8.2.RC1" in told
+    assert VERSION in told
+
+
+def test_a_cann_whose_order_is_not_known_is_not_replaced_without_being_asked(node: Node) -> None:
+    beside(node, "8.0.RC1-custom")
+    with pytest.raises(AscendError, match="a newer CANN is installed"):
+        hold(node)
+    hold(node, allow_downgrade=True)

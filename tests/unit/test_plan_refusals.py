@@ -9,6 +9,7 @@ import pytest
 from ansible.module_utils.ascend.node import finding
 from ansible.module_utils.ascend.plan import forms
 from ansible.module_utils.ascend.plan.plan import plan
+from ansible.module_utils.ascend.plan.preconditions import repairs_cann
 
 from tests.unit.planner_nodes import NAME, bare, converged, refusals, steps, wanted
 from tests.unit.planner_nodes import cards as inventory_cards
@@ -161,6 +162,52 @@ def test_an_older_cann_is_installed_only_when_asked(version: str) -> None:
     found["cann"]["latest"] = version
     assert refusals(found) == ["downgrade"]
     assert refusals(found, allow_downgrade=True) == []
+
+
+def with_a_newer_one_beside(found: dict[str, Any], state: str) -> dict[str, Any]:
+    """A CANN of the users' beside ours, to which `latest` leads."""
+    found["cann"]["latest"] = "8.2.RC1"
+    toolkit = {"state": state, "problems": ["lib64/libascendcl.so is lost"], "problem_count": 1}
+    found["cann"]["versions"] = {"8.0.RC1": {"toolkit": toolkit, "kernels": {}}} if state != "absent" else {}
+    return found
+
+
+@pytest.mark.parametrize("state", ["altered", "half-installed", "complete", "absent"])
+def test_a_newer_cann_beside_ours_forbids_no_repair_of_ours(state: str) -> None:
+    found = with_a_newer_one_beside(converged(), state)
+    assert [step["component"] for step in plan(found, wanted())["steps"]][-1] == "kernels"
+    assert refusals(found) == []
+    assert repairs_cann(found, wanted(), plan(found, wanted())["steps"])
+
+
+@pytest.mark.parametrize("state", ["altered", "half-installed"])
+def test_a_repair_that_was_interrupted_goes_on(state: str) -> None:
+    """Nothing is current while the CANN below it is repaired."""
+    found = with_a_newer_one_beside(converged(), state)
+    found["environments"]["current"] = None
+    assert refusals(found) == []
+
+
+def test_what_is_no_repair_of_ours() -> None:
+    staged = with_a_newer_one_beside(converged(), "absent")
+    staged["environments"]["current"] = None  # the environment was built beside a CANN that is still to come
+    first = with_a_newer_one_beside(bare(), "half-installed")
+    other = with_a_newer_one_beside(converged(), "altered")
+    other["environments"]["all"][NAME]["cann_home"] = "/elsewhere"
+    for found in (staged, first, other):
+        assert refusals(found) == ["downgrade"]
+        assert not repairs_cann(found, wanted(), plan(found, wanted())["steps"])
+        assert refusals(found, allow_downgrade=True) == []
+
+
+def test_a_cann_whose_order_is_not_known_is_told_as_such() -> None:
+    found = bare()
+    found["cann"]["latest"] = "8.0.RC1-custom"
+    (refusal,) = plan(found, wanted())["refusals"]
+    assert (refusal["check"], refusal["problem"]) == (
+        "downgrade",
+        "whether CANN 8.0.RC1 is older than what is there is not known",
+    )
 
 
 def test_what_the_depot_lacks() -> None:

@@ -107,6 +107,12 @@ def test_what_is_current_is_said() -> None:
 # --- busy ---------------------------------------------------------------------------------------------------------
 
 
+def test_a_repair_of_cann_is_told_from_its_installation() -> None:
+    assert apply_to(used(broken(now(), "toolkit")), wanted(), "skip")["repairs_cann"]
+    assert not apply_to(upgrade(), wanted(), "skip")["repairs_cann"]
+    assert not apply_to(used(bare()), wanted(), "skip")["repairs_cann"]
+
+
 def test_an_idle_node_is_not_busy() -> None:
     assert busy([], 0) is None
 

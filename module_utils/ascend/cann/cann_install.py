@@ -15,7 +15,7 @@ import re
 import shutil
 import tempfile
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Callable, Dict, Iterator, List, Optional
 
 from ansible.module_utils.ascend import atomic, files, manifest, rights
@@ -92,7 +92,7 @@ def hold_allowed(package: Package, accept_eula: bool, allow_downgrade: bool, che
             remedy="read the licence, then set cann_accept_eula: true; the installer accepts it silently",
         )
     latest = cann_layout.read_latest(package.root)
-    if latest and not allow_downgrade and compare_cann(latest, package.version) > 0:
+    if latest and not allow_downgrade and _is_newer(latest, package.version):
         raise AscendError(
             "a newer CANN is installed",
             wanted=package.version,
@@ -110,6 +110,13 @@ def hold_allowed(package: Package, accept_eula: bool, allow_downgrade: bool, che
                 where=package.root,
                 remedy="install package: toolkit of that version first",
             )
+
+
+def _is_newer(latest: str, version: str) -> bool:
+    try:
+        return compare_cann(latest, version) > 0
+    except AscendError:
+        return True  # nobody knows: not without being asked
 
 
 def install(package: Package, file: DepotFile, run: Run, deep: bool = False) -> None:
@@ -210,6 +217,29 @@ def make_running(package: Package, script: str, run: Run) -> None:
             found="%s; the script ended with code %d: %s" % (running(package), result.code, result.last_lines(5)),
             where=script,
         )
+
+
+def running_beside(package: Package) -> Optional[str]:
+    """Return the other version that ``latest`` leads to, or None."""
+    latest = running(package)
+    return latest if latest != package.version else None
+
+
+def lead_back(package: Package, version: str, run: Run) -> List[str]:
+    """Lead ``latest`` to another version again, which the installer of this one took it from; return what failed."""
+    other = replace(package, kind="toolkit", version=version, chip=None)
+    script = relink_script(other)
+    try:
+        if script:
+            make_running(other, script, run)
+    except AscendError as error:
+        return [str(error)]
+    if running(package) == version:
+        return []
+    return [
+        "CANN's `latest` led to %s and now leads to %s: a session that sources CANN's common set_env.sh gets that one"
+        % (version, running(package))
+    ]
 
 
 def uninstall(package: Package, run: Run) -> None:

@@ -115,7 +115,10 @@ def _supply(wanted: Wanted, steps: List[Step]) -> List[Refusal]:
 
 
 def _downgrade(found: Facts, wanted: Wanted, steps: List[Step]) -> List[Refusal]:
-    """An older release is not made current, nor an older CANN the running one, unless that was asked for."""
+    """An older release is not made current, nor an older CANN the running one, unless that was asked for.
+
+    A CANN that users installed beside ours forbids no repair of ours: ``latest`` leads to theirs again afterwards.
+    """
     if wanted["allow_downgrade"]:
         return []
     version, components = wanted["toolkit"]["version"], {step["component"] for step in steps}
@@ -124,13 +127,48 @@ def _downgrade(found: Facts, wanted: Wanted, steps: List[Step]) -> List[Refusal]
     running = posixpath.basename(current["cann_home"] or "") if current else ""
     if "current" in components and running and _newer(running, version):
         problem, have = "a newer release is current", "%s, of CANN %s" % (environments["current"], running)
-    elif components.intersection(("toolkit", "kernels")) and latest and _newer(latest, version):
+        other = running
+    elif (
+        components.intersection(_OF_CANN)
+        and latest
+        and _newer(latest, version)
+        and not repairs_cann(found, wanted, steps)
+    ):
         problem, have = "a newer CANN is installed", "CANN %s is what `latest` leads to" % latest
+        other = latest
     else:
         return []
+    if not _ordered(other, version):
+        problem = "whether CANN %s is older than what is there is not known" % version
     remedy = "set ascend_release to the newer release, or ask for the older: -e cann_allow_downgrade=true"
     where = str(found["cann"].get("root", ""))
     return [refusal("cann", "downgrade", problem, "CANN %s" % version, have, remedy, where)]
+
+
+_OF_CANN = ("toolkit", "kernels")
+
+
+def repairs_cann(found: Facts, wanted: Wanted, steps: List[Step]) -> bool:
+    """Whether the steps repair the CANN that the wanted environment uses, as against its first installation.
+
+    While it is repaired nothing is current: then it is a repair where the environment is there, and a part of CANN.
+    """
+    environments, environment = found["environments"], wanted["environment"]
+    there = environments["all"].get(environment["name"])
+    if not any(step["component"] in _OF_CANN for step in steps) or not there:
+        return False
+    if environments["current"] or there["cann_home"] != environment["cann_home"]:
+        return bool(environments["current"] == environment["name"] and there["cann_home"] == environment["cann_home"])
+    toolkit = found["cann"]["versions"].get(wanted["toolkit"]["version"], {}).get("toolkit", {})
+    return bool(toolkit.get("state", "absent") != "absent")
+
+
+def _ordered(one: str, other: str) -> bool:
+    try:
+        compare_cann(one, other)
+    except AscendError:
+        return False
+    return True
 
 
 def _newer(one: str, other: str) -> bool:

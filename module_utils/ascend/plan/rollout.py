@@ -11,6 +11,7 @@ from typing import Any, Dict, List, Optional, Sequence
 
 from ansible.module_utils.ascend.plan.forms import Facts, Refusal, Step, Wanted, listed, refusal
 from ansible.module_utils.ascend.plan.plan import plan
+from ansible.module_utils.ascend.plan.preconditions import repairs_cann
 from ansible.module_utils.ascend.plan.warnings import unfinished
 
 Batch = Dict[str, Any]
@@ -25,8 +26,9 @@ def apply_to(found: Facts, wanted: Wanted, policy: str) -> Dict[str, Any]:
     away.
 
     Besides what ``plan`` returns: ``group`` (of the playbook's plays), ``busy`` (a refusal or None),
-    ``stage`` (what may be done now on a busy node), ``sets_aside`` (see ``under_current``) and ``from``, what is
-    current. ``policy`` is what to do with a busy node: skip, wait or ignore.
+    ``stage`` (what may be done now on a busy node), ``sets_aside`` (see ``under_current``), ``repairs_cann`` (so that a
+    newer one beside it stays the running one) and ``from``, what is current. ``policy`` is what to do with a busy node:
+    skip, wait or ignore.
     """
     planned: Dict[str, Any] = dict(plan(found, wanted))
     steps = planned["steps"]
@@ -37,6 +39,7 @@ def apply_to(found: Facts, wanted: Wanted, policy: str) -> Dict[str, Any]:
     planned["busy"] = has
     planned["stage"] = stageable(found, wanted, steps)
     planned["sets_aside"] = under_current(found, wanted, steps)
+    planned["repairs_cann"] = repairs_cann(found, wanted, steps)
     planned["from"] = found["environments"]["current"] or "none"
     return planned
 
