@@ -425,6 +425,8 @@ EVERYDAY = [
      "symbol-undefined", "c++filt nobodyKnowsThis"),
     ("x.so: undefined symbol: _ZN3foo3atbEv", "symbol-undefined", "c++filt _ZN3foo3atbEv"),
     ("x.so: undefined symbol: cudaGetDeviceCount", "symbol-undefined", "libraries of different versions"),
+    ("x.so: undefined symbol: ge::Graph::AddOp(ge::Operator const&)", "cann-mismatch", "ascend-env"),
+    ("x.so: undefined symbol:_ZN3atb7ContextD0Ev, version ATB_1", "nnal-mismatch", "nnal"),
     # disks
     ("OSError: [Errno 28] No space left on device: '/data/out'", "disk-full", "the disk of /data/out"),
     ("RuntimeError: unable to write to file </torch_123_456_7>: No space left on device",

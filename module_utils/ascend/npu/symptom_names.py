@@ -7,7 +7,7 @@ import re
 import shlex
 from typing import Any, Iterator, Tuple
 
-_SYMBOL = re.compile(r"undefined symbol[: ]{1,2}['\"`]?([A-Za-z_][A-Za-z0-9_]{0,1000})")
+_SYMBOL = re.compile(r"undefined symbol[: ]{1,2}['\"`]?([A-Za-z_][A-Za-z0-9_]{0,1000}(?:::)?)")
 # The beginning of a C++ name (Itanium ABI): the kind of thing, N for one in a namespace, the length of the first part.
 _MANGLED = re.compile(r"_Z(?:T[VTISChvW]|GV)?(N?)[rVKRO]{0,4}([0-9]{1,3})")
 _PATH = re.compile(r"'([^'\n]{0,400}/[^'\n]{0,400})'|(?<![\w.<:/])(/[^\s:'\",;()<>]{1,400})")
