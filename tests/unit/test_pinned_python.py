@@ -127,6 +127,13 @@ def test_a_new_environment_has_the_depots(tmp_path: Path) -> None:
     assert (python["version"], steps[0]) == ("3.10.14", ("python", "install"))
 
 
+def test_a_depot_whose_python_is_not_accepted_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(read_release(str(ROOT / "releases" / "8.0.RC1"))["python"], "accepted", ">=3.10.4")
+    wanted = resolve(node(bare()), settings(with_python(tmp_path, "3.10.2")))
+    assert "Python 3.10" in {problem["subject"] for problem in wanted["problems"]}
+    assert wanted["python"]["version"] == ""
+
+
 @pytest.mark.parametrize(
     ("depot", "steps"),
     [
