@@ -398,7 +398,8 @@ EVERYDAY = [
     ("cat: '/srv/my data/x': Permission denied", "permission-denied", "namei -l '/srv/my data/x'"),
     ("chown: changing ownership of '/data/a': Operation not permitted", "permission-denied", "namei -l /data/a"),
     ("docker: permission denied while trying to connect to unix:///var/run/docker.sock", "permission-denied", "id"),
-    ("/tmp/makeself.x/./a.sh: Permission denied", "temporary-folder-noexec", "findmnt -T /tmp/makeself.x/./a.sh"),
+    ("/tmp/makeself.x/./a.sh: Permission denied", "temporary-folder-noexec", "the one of /tmp/makeself.x/./a.sh"),
+    ("OSError: [Errno 16] Device or resource busy: '/dev/davinci0'", "card-held-elsewhere", "fuser -v /dev/davinci"),
     # programs
     ("sh: 1: lspci: not found", "program-missing", "command -v lspci"),
     ("/bin/sh: line 1: g++: command not found", "program-missing", "command -v g++"),
@@ -431,7 +432,7 @@ EVERYDAY = [
     ("OSError: [Errno 28] No space left on device: '/data/out'", "disk-full", "the disk of /data/out"),
     ("RuntimeError: unable to write to file </torch_123_456_7>: No space left on device",
      "shared-memory-full", "/dev/shm"),
-    ("mkdir: cannot create directory '/opt/a': Read-only file system", "file-system-read-only", "findmnt -T /opt/a"),
+    ("mkdir: cannot create directory '/opt/a': Read-only file system", "file-system-read-only", "the one of /opt/a"),
     # crashes and kills
     ("python3[4711]: segfault\nSegmentation fault", "program-crashed", "dmesg"),
     ("[rank3] exitcode: -9 (pid: 4711)", "process-killed", "who stopped the job?"),

@@ -105,7 +105,7 @@ TABLE = (
         unless=("inotify", "semget", "semaphore", "shmget", "/dev/shm", "</torch_")),
     Row("file-system-read-only",
         "a file system is mounted read-only, or errors of its disk made it so",
-        "findmnt -T {path}; dmesg | tail",
+        "findmnt -lo TARGET,OPTIONS | grep -w ro; dmesg | tail  # the one of {path}",
         phrases=("Read-only file system", "只读文件系统"),
         unless=("kernel_meta",)),
     # npu-smi and the driver
@@ -113,7 +113,7 @@ TABLE = (
         "a card is held by another container or process",
         HOLDERS,
         phrases=("because the device is used", "device is used. ret", "is occupied by Docker",
-                 "davinci .. resource busy", "Resource_Busy", "The resources are busy"),
+                 "davinci .. resource busy", "resource busy .. davinci", "Resource_Busy", "The resources are busy"),
         codes=("-8020", "-9020", "drvRetCode=87", "EL0005", "EL0015")),
     Row("device-upgrading",  # [dcmi]
         "the card's firmware is being upgraded",
@@ -199,7 +199,7 @@ TABLE = (
                       for pattern in ("kernel_meta .. %s", "%s .. kernel_meta"))),
     Row("temporary-folder-noexec",  # makeself: the scripts that it unpacked
         "what a package unpacked may not be run: its folder is on a file system that is mounted noexec",
-        "findmnt -T {path}  # noexec among the options? put TMPDIR on another disk",
+        "findmnt -l | grep noexec  # the one of {path}? put TMPDIR on another disk",
         phrases=("selfgz .. Permission denied", "makeself .. Permission denied")),
     # CANN's installers
     Row("package-damaged",  # makeself's header
@@ -634,7 +634,7 @@ TABLE = (
         fallback=True),
     Row("permission-denied",  # ssh's refusal is another matter
         "this account may not do what the line says; it is not known to have to do with the cards",
-        "id; namei -l {path}; findmnt -T {path}  # owner, mode, noexec?",
+        "id; namei -l {path}; findmnt -l | grep noexec  # whose is it, and may it be run there?",
         phrases=("Permission denied", "Operation not permitted", "You have no permission", "only root user",
                  "权限不够"),
         unless=("publickey", "gssapi", "(password", ",password"),
