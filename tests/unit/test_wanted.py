@@ -34,6 +34,8 @@ def settings(depot: Path, **changes: Any) -> dict[str, Any]:
         "accept_eula": True,
         "cards": {"count": 0, "memory_mb": 0, "out": [], "health_policy": "fail"},
         "driver_policy": "fail",
+        "system_settings": "ignore",
+        "system_packages": "check",
         "release": RELEASE,
         "releases_dir": str(ROOT / "releases"),
         "locks": {},
