@@ -21,6 +21,7 @@ from typing import Any
 from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend.masking import masked
 
+PAGE = "index.html"  # of a folder of wheels: the links to them
 SECTIONS = ("files", "cann", "pythons", "uv", "locks", "sources")
 
 

@@ -16,9 +16,8 @@ from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend.python import lock as locks
 from ansible.module_utils.ascend.python.distributions import normalise
 from ansible.module_utils.ascend_control import depot_fetch
-from ansible.module_utils.ascend_control.depot_index import Index, write
+from ansible.module_utils.ascend_control.depot_index import PAGE, Index, write
 
-PAGE = "index.html"  # of a folder of wheels: the links to them
 BUILT = "built.txt"  # the names of those that were built here
 
 

@@ -19,9 +19,8 @@ from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend.plan.forms import refusal
 from ansible.module_utils.ascend.plan.hardware import chip_family
 from ansible.module_utils.ascend_control.compatibility import problems_of
-from ansible.module_utils.ascend_control.depot_index import SECTIONS, python_of, source_of
+from ansible.module_utils.ascend_control.depot_index import PAGE, SECTIONS, python_of, source_of
 from ansible.module_utils.ascend_control.depot_trouble import FILL
-from ansible.module_utils.ascend_control.depot_wheels import PAGE
 from ansible.module_utils.ascend_control.places import ascend_env, places
 from ansible.module_utils.ascend_control.policies import one_of, packages
 from ansible.module_utils.ascend_control.release import accepts_python, read_index, read_lock, read_release

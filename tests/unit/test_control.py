@@ -247,11 +247,12 @@ def cann_release(sum_of_zip: str) -> dict[str, Any]:
     return {"cann": {"version": "8.0.RC1"}, "packages": packages}
 
 
-def package(path: Path, machine: str = "aarch64") -> bytes:
-    """A makeself archive whose one part is for a machine."""
+def package(path: Path, *machines: str) -> bytes:
+    """A makeself archive with a part for each of these machines; for aarch64 where none is named."""
     payload = io.BytesIO()
     with tarfile.open(fileobj=payload, mode="w:gz") as archive:
-        archive.addfile(tarfile.TarInfo(f"./CANN-runtime-8.0.RC1-linux.{machine}.run"))
+        for machine in machines or ("aarch64",):
+            archive.addfile(tarfile.TarInfo(f"./CANN-runtime-8.0.RC1-linux.{machine}.run"))
     return made(path, payload.getvalue()).read_bytes()
 
 

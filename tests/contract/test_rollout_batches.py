@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The batches that an inventory's group_vars name are those of the rollout, in the oldest and the newest ansible-core.
+
+The playbooks are the project's; what a role does with a node of a batch is to say which batch that is.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.contract.tree import ROOT, SUPPORTED, ansible_core
+
+SAID = "batch {{ ansible_play_batch | join(',') }}"
+PLANNED = """\
+- name: Plan
+  hosts: ascend
+  gather_facts: false
+  tasks:
+    - ansible.builtin.group_by: {key: ascend_to_change}
+    - ansible.builtin.include_role: {name: rollout, tasks_from: groups}
+      vars: {rollout_groups: [ascend_to_change, ascend_busy, ascend_waiting]}
+"""
+STAND_INS = {
+    "rollout": f'- ansible.builtin.debug: {{msg: "{SAID}"}}\n  run_once: true\n',
+    "rollback": "- ansible.builtin.group_by: {key: ascend_to_change}\n"
+    "- ansible.builtin.set_fact:\n"
+    "    rollback_wanted: x\n"
+    "    rollback_plan: "
+    "{from: a, target: {name: b, switch: true, lead_latest: true, cann_version: c, release: x}, refusals: []}\n",
+}
+NODES = [f"npu-{number:03}" for number in range(1, 6)]
+
+
+@pytest.fixture(params=SUPPORTED, scope="module")
+def tools(request: pytest.FixtureRequest, cache_dir: Path) -> Path:
+    found = ansible_core(request.param, cache_dir)
+    return found or pytest.skip(f"ansible-core {request.param}: no Python for it in PATH or pyenv")
+
+
+def batches(tools: Path, folder: Path, playbook: str, variables: dict[str, Any], *words: str) -> tuple[list[str], str]:
+    """The batches of a run, and all that it said."""
+    for part in ("playbooks", "filter_plugins", "module_utils"):
+        shutil.copytree(ROOT / part, folder / part, dirs_exist_ok=True)
+    for role, tasks in STAND_INS.items():
+        shutil.copytree(ROOT / "roles" / role, folder / "roles" / role, dirs_exist_ok=True)
+        shutil.rmtree(folder / "roles" / role / "meta")
+        (folder / "roles" / role / "tasks" / "main.yml").write_text(tasks)
+    inventory = folder / "inventory"
+    (inventory / "group_vars").mkdir(parents=True, exist_ok=True)
+    local = {"ansible_connection": "local", "ansible_become": False}
+    hosts = {"ascend": {"hosts": {name: dict(local) for name in NODES}}, "some": {"hosts": dict.fromkeys(NODES[:3])}}
+    (inventory / "hosts.yml").write_text(yaml.safe_dump(hosts))
+    for group, values in variables.items():
+        (inventory / "group_vars" / f"{group}.yml").write_text(yaml.safe_dump(values))
+    config = "[defaults]\nroles_path = roles\nfilter_plugins = filter_plugins\nmodule_utils = module_utils\n"
+    (folder / "ansible.cfg").write_text(config)
+    (folder / "planned.yml").write_text(PLANNED)
+    (folder / "run.yml").write_text(
+        "- import_playbook: planned.yml\n- import_playbook: playbooks/provision.yml\n"
+        if playbook == "provision"
+        else f"- import_playbook: playbooks/{playbook}.yml\n"
+    )
+    done = subprocess.run(
+        [tools / "ansible-playbook", "-i", "inventory", "run.yml", *words],
+        cwd=folder,
+        env={
+            **os.environ,
+            "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
+            "ANSIBLE_NOCOLOR": "1",
+            "PATH": f"{tools}:{os.environ['PATH']}",
+        },
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = done.stdout + done.stderr
+    assert "DEPRECATION" not in said, said
+    return re.findall(r'"msg": "batch (.*)"', said), said
+
+
+def sizes(found: list[str]) -> list[int]:
+    return [len(batch.split(",")) for batch in found]
+
+
+@pytest.mark.parametrize(
+    ("playbook", "variables", "words", "expected"),
+    [
+        ("provision", {}, [], [1, 1, 3]),
+        ("provision", {"all": {"rollout_batches": [1]}, "ascend": {"rollout_batches": [2, "50%", 1]}}, [], [2, 2, 1]),
+        ("provision", {"ascend": {"rollout_batches": [5]}}, ["-e", '{"rollout_batches": [3, 1]}'], [3, 1, 1]),
+        ("rollback", {"some": {"rollout_batches": 2}}, ["--limit", "some"], [2, 1]),
+    ],
+)
+def test_the_inventorys_batches(
+    tools: Path, tmp_path: Path, playbook: str, variables: dict[str, Any], words: list[str], expected: list[int]
+) -> None:
+    found, said = batches(tools, tmp_path, playbook, variables, *words)
+    assert sizes(found) == expected, said
+    assert found[0].startswith(NODES[0]), "the order is the inventory's"
+
+
+def test_groups_that_differ_are_refused(tools: Path, tmp_path: Path) -> None:
+    variable = "rollout_max_fail_percentage"
+    found, said = batches(tools, tmp_path, "provision", {"some": {variable: 30}})
+    assert found == [], said
+    told = " ".join(said.replace("\\n", " ").split())
+    assert f"one value of {variable} for all nodes" in told, said
