@@ -46,4 +46,4 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         """
         own = task_vars["hostvars"].raw_get(node) if node else {}
         templar = self._templar.copy_with_new_env(available_variables={**task_vars, **own})
-        return {name: templar.template({**task_vars, **own}[name]) for name in ASKED}
+        return {name: templar.template({**task_vars, **own}.get(name)) for name in ASKED}

@@ -64,7 +64,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         else:
             repair = f"ansible-playbook site.yml {inventory} --limit {shlex.quote(name)}"
             node = self._held(name, answer, settings, components, repair, inventory, task_vars)
-        node.update(began=began, seconds=round(time.monotonic() - begin, 2))
+        node.update(depot_dir=str(settings["depot_dir"]), began=began, seconds=round(time.monotonic() - begin, 2))
         result.update(changed=False, node=node)
         return result
 

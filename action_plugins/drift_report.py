@@ -8,6 +8,7 @@ Result: ``exit_code`` (0, 2, 3), ``folder`` (of this report), ``summary`` (lines
 
 from __future__ import annotations
 
+import shlex
 import time
 from datetime import datetime, timezone
 from pathlib import Path
@@ -27,6 +28,7 @@ if _MODULE_UTILS not in ansible.module_utils.__path__:
 
 from ansible.module_utils.ascend.errors import AscendError  # noqa: E402  (after the path above)
 from ansible.module_utils.ascend.masking import masked_values  # noqa: E402
+from ansible.module_utils.ascend_control.depot_trouble import trouble  # noqa: E402
 from ansible.module_utils.ascend_control.drift import fleet, history, page, reports, summary  # noqa: E402
 from ansible.module_utils.ascend_control.drift.silence import said_by  # noqa: E402
 
@@ -52,7 +54,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
             raise AnsibleActionFail(str(error)) from error
         result.update(
             changed=False,
-            exit_code=fleet.exit_code(report["counts"], boolean(arguments["accept_unchecked"])),
+            exit_code=fleet.exit_code(report["counts"], boolean(arguments["accept_unchecked"]), report["depot"]),
             folder=str(made),
             counts=report["counts"],
             summary=summary.lines(report, str(folder / "latest")),
@@ -76,7 +78,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
             "deep": boolean(arguments["deep"]),
             "components": components,
         }
-        return fleet.fleet(nodes, run)
+        depots = {node.pop("depot_dir") for node in nodes if "depot_dir" in node}
+        options = " ".join(f"-i {shlex.quote(path)}" for path in run["inventory"])
+        troubles = [trouble(folder, options) for folder in sorted(depots)]
+        return fleet.fleet(nodes, run, fleet.of_the_depot(found for found in troubles if found))
 
 
 def _node(name: str, answer: Any, variables: Any, components: tuple[str, ...]) -> dict[str, Any]:

@@ -11,18 +11,21 @@ from ansible.module_utils.ascend_control.wanted import release_problems
 Need = dict[str, Any]
 
 
-def needs(nodes: list[dict[str, Any]]) -> dict[str, list[Need]]:
+def needs(nodes: list[dict[str, Any]]) -> dict[str, list[Any]]:
     """Return what these nodes need, each thing once, in the order of the nodes.
+
+    Besides, ``folders`` are the depots.
 
     A node is ``{"ascend_settings": the planner's settings (roles/ascend/vars), "depot_architectures": [...]}``: which
     architecture it has is not known before it was reached. ``fills`` are ``{"release", "releases_dir", "depot_dir",
-    "served", "architecture", "lock", "python"}``, ``sources`` of LLaMA-Factory have ``source`` in place of the last three, and ``problems`` are refusals of releases and locks that do not fit. Raises AscendError.
+    "served", "architecture", "lock", "python"}``; ``sources`` of LLaMA-Factory have ``source`` in place of the last
+    three; ``problems`` are refusals of releases and locks that do not fit; ``folders`` are the depots. Raises AscendError.
     """
     fills: list[Need] = []
     sources: list[Need] = []
     problems: list[Need] = []
     for node in nodes:
-        settings, architectures = node["ascend_settings"], list(node["depot_architectures"])
+        settings, architectures = node["ascend_settings"], list(node["depot_architectures"] or ())
         where: Need = {name: str(settings[name]) for name in ("release", "releases_dir", "depot_dir")}
         # Over a mount nodes read the files as root; a web server's account is another.
         where["served"] = not str(settings["depot_url"]).startswith("file:")
@@ -44,7 +47,8 @@ def needs(nodes: list[dict[str, Any]]) -> dict[str, list[Need]]:
         for fill in own:
             _add(fills, fill)
     _hold_one_lock(fills)
-    return {"fills": fills, "sources": sources, "problems": problems}
+    folders: list[Any] = list(dict.fromkeys(str(node["ascend_settings"]["depot_dir"]) for node in nodes))
+    return {"fills": fills, "sources": sources, "problems": problems, "folders": folders}
 
 
 def _add(there: list[Need], need: Need) -> None:

@@ -67,8 +67,18 @@ def _there(path: Path) -> Path:
     return path if path.exists() or path == path.parent else _there(path.parent)
 
 
-def trouble(folder: str) -> AscendError | None:
-    """Return what keeps the depot from giving what it holds; None when all is well. Reads names and sizes alone."""
+def trouble(folder: str, inventory: str = "") -> AscendError | None:
+    """Return what keeps the depot from giving what it holds; None when all is well. Reads names and sizes alone.
+
+    ``inventory`` are the options that the printed commands have besides ("-i inventory/prod").
+    """
+    told = _trouble(folder)
+    if told and inventory:
+        told.remedy = told.remedy.replace(FILL, f"{FILL} {inventory}")
+    return told
+
+
+def _trouble(folder: str) -> AscendError | None:
     try:
         files = index_of(folder)["files"]
         lost = [name for name, entry in sorted(files.items()) if not _same(Path(folder, name), entry)]

@@ -75,7 +75,8 @@ def test_a_drift_check_of_this_machine_and_of_one_that_is_not_there(
     here = {"ansible_connection": "local", "ansible_become": False, "ansible_python_interpreter": str(tools / "python")}
     gone = {"ansible_host": "127.0.0.1", "ansible_port": 1}
     inventory = tmp_path / "hosts.json"
-    inventory.write_text(json.dumps({"ascend": {"hosts": {"here": here, "gone": gone}}}))
+    variables = {"ascend_depot_dir": str(tmp_path / "no-depot")}
+    inventory.write_text(json.dumps({"ascend": {"hosts": {"here": here, "gone": gone}, "vars": variables}}))
     done = subprocess.run(
         [
             tools / "ansible-playbook",
@@ -101,6 +102,11 @@ def test_a_drift_check_of_this_machine_and_of_one_that_is_not_there(
     assert {node["name"]: node["state"] for node in report["nodes"]} == {"here": "drifted", "gone": "unchecked"}
     assert "1 of 2 nodes drifted, 1 could not be checked." in said
     assert not report["deep"]
+    # Told once, on the control node, and of no node.
+    (depot,) = report["depot"]
+    assert (depot["problem"], depot["where"]) == ("the depot is gone", f"{tmp_path}/no-depot/index.json")
+    assert said.count("the depot is gone") == 1
+    assert "depot" not in {finding["name"] for node in report["nodes"] for finding in node["findings"]}
     asked = [finding["wanted"] for node in report["nodes"] for finding in node["findings"] if finding["name"] == "eula"]
     assert asked == ["cann_accept_eula: true"]
 

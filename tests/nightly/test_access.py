@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -54,6 +55,28 @@ def test_a_virtual_environment_that_does_not_start_is_refused(checkout: Checkout
     said = checkout.part("access", nightly_user="root", __nightly_bin=str(empty))
     assert said.returncode == 2
     assert "Next: make the virtual environment with a Python that every user may run" in told(said.stdout)
+
+
+@as_root
+def test_a_depot_that_the_user_cannot_read_is_refused(checkout: Checkout) -> None:
+    """By group, as the inventory has it; one that is not filled yet is told by the check itself."""
+    one, other = checkout.folder / "depot", checkout.folder / "not filled yet"
+    one.mkdir()
+    (one / "index.json").write_text("{}")
+    (checkout.inventory / "hosts.yml").write_text("ascend: {hosts: {npu-001: {}, npu-002: {}}}\n")
+    for node, folder in (("npu-001", one), ("npu-002", other)):
+        (checkout.inventory / "host_vars").mkdir(exist_ok=True)
+        (checkout.inventory / "host_vars" / f"{node}.yml").write_text(json.dumps({"ascend_depot_dir": str(folder)}))
+    said = checkout.part("depot", nightly_user="root")
+    assert said.returncode == 0, said.stdout
+    assert "changed=0" in said.stdout
+    (one / "index.json").chmod(0o600)
+    os.chown(one / "index.json", 65534, 65534)
+    said = checkout.part("depot", "--check", nightly_user="root")
+    assert said.returncode == 2
+    assert "Wanted: root reads the depot" in told(said.stdout)
+    assert "Permission denied" in said.stdout
+    assert f"namei -l {one}/index.json" in told(said.stdout)
 
 
 def test_removing_keeps_keys_and_reports(checkout: Checkout) -> None:

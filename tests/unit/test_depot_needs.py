@@ -101,10 +101,10 @@ def test_the_depot_is_filled_for_the_union_and_each_node_finds_its_own(mixed: Pa
         "ansible-playbook", "playbooks/depot.yml", "-i", mixed, "--limit", "localhost,npu-001"
     )
     for release, architecture, _ in FLEET.values():
-        locks = {architecture: str(tmp_path / f"lock-{release}.txt")}
+        own = {architecture: str(tmp_path / f"lock-{release}.txt")}
         facts = bare()
         facts["system"]["architecture"] = architecture
-        wanted = resolve(facts, settings(tmp_path / "depot", release=release, locks=locks))
+        wanted = resolve(facts, settings(tmp_path / "depot", release=release, locks=own))
         assert wanted["problems"] == []
         assert wanted["environment"]["name"].startswith(release)
 

@@ -17,6 +17,7 @@ from ansible.module_utils.ascend.plan.forms import COMPONENTS, NOT_KNOWN, STEPS
 
 Finding = dict[str, str]
 # Worst first: a component's state is that of its worst finding.
+CONTROL = "control node"  # whose findings the depot's are
 LEVELS = ("unchecked", "refusal", "change", "warning")
 # What a refusal, a warning and a remark say in the same words as the finding.
 _WORDS = ("component", "subject", "problem", "wanted", "found", "where", "remedy")

@@ -85,10 +85,17 @@ def unchecked(
     }
 
 
-def fleet(nodes: list[Node], run: dict[str, Any]) -> dict[str, Any]:
+def of_the_depot(troubles: Iterable[AscendError]) -> list[told.Finding]:
+    """Return what is wrong with depots as findings of the control node: once, however many nodes take from them."""
+    refusals = [refusal("system", "depot", **trouble.as_dict(), subject=trouble.where) for trouble in troubles]
+    plan = {"steps": [], "refusals": [], "warnings": refusals}
+    return told.findings(told.CONTROL, plan, "")
+
+
+def fleet(nodes: list[Node], run: dict[str, Any], depot: Iterable[told.Finding] = ()) -> dict[str, Any]:
     """Return the report of these nodes, as it is before the history; ``run`` says when and how they were checked.
 
-    ``run``: ``{"made", "seconds", "inventory", "limit", "deep", "components"}``.
+    ``run``: ``{"made", "seconds", "inventory", "limit", "deep", "components"}``; ``depot``: what ``of_the_depot`` says.
     """
     components = list(run["components"])
     every = [finding for node in nodes for finding in node["findings"]]
@@ -105,6 +112,7 @@ def fleet(nodes: list[Node], run: dict[str, Any]) -> dict[str, Any]:
             "by_component": {name: sum(each["component"] == name for each in every) for name in components},
         },
         "nodes": sorted(nodes, key=lambda node: str(node["name"])),
+        "depot": list(depot),
     }
 
 
@@ -121,8 +129,11 @@ def inventory_options(inventories: Iterable[Any] | None) -> str:
     return " ".join(f"-i {shlex.quote(shown(path))}" for path in inventories or ())
 
 
-def exit_code(counts: dict[str, Any], accept_unchecked: bool) -> int:
-    """Return 0 when every node was checked and none drifted, 3 when one could not be checked, 2 for drift alone."""
+def exit_code(counts: dict[str, Any], accept_unchecked: bool, depot: Iterable[told.Finding] = ()) -> int:
+    """Return 0 when every node was checked and none drifted, 3 when one could not be checked, 2 for drift alone.
+
+    A depot that cannot give what it holds is drift, too: the next repair would fail.
+    """
     if counts["unchecked"] and not accept_unchecked:
         return 3
-    return 2 if counts["drifted"] else 0
+    return 2 if counts["drifted"] or depot else 0

@@ -17,6 +17,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ansible.module_utils.ascend_control.drift.findings import CONTROL
+
 Fleet = dict[str, Any]
 
 VERSION = 1  # PRAGMA user_version; goes up when the tables change
@@ -248,6 +250,8 @@ def _move_aside(path: Path, made: str) -> Path:
 
 
 def _findings(fleet: Fleet) -> Iterator[tuple[str, dict[str, str]]]:
+    for finding in fleet.get("depot", []):
+        yield CONTROL, finding
     for node in fleet["nodes"]:
         for finding in node["findings"]:
             yield node["name"], finding

@@ -30,7 +30,7 @@ class _Kind(NamedTuple):
 
 def lines(fleet: Fleet, folder: str, width: int = 100) -> list[str]:
     """Return the report's lines, at most 22 of at most ``width`` characters; ``folder`` holds its index.html."""
-    head = [_headline(fleet["counts"], fleet["limit"]), *_scope(fleet), *_since(fleet, width)]
+    head = [_headline(fleet["counts"], fleet["limit"]), *_scope(fleet), *_depot(fleet, width), *_since(fleet, width)]
     table = _table(fleet)
     silent, found = _kinds(fleet, unchecked=True), _kinds(fleet, unchecked=False)
     remarks = _remarks(fleet)
@@ -74,6 +74,15 @@ def _scope(fleet: Fleet) -> list[str]:
     words = [f"--limit {_plain(fleet['limit'])}"] if fleet["limit"] is not None else []
     words += [f"looked at {', '.join(fleet['components']) or 'nothing'}"] if left_out else []
     return [f"Partial: {'; '.join(words)}."]
+
+
+def _depot(fleet: Fleet, width: int) -> list[str]:
+    """The trouble of the depot itself, which no node has: in two lines each, of the first two."""
+    text: list[str] = []
+    for finding in fleet.get("depot", [])[:2]:
+        told = f"Control node: {finding['problem']}: {finding['where']} ({finding['found']}); next: {finding['remedy']}"
+        text += textwrap.wrap(_plain(told), width, max_lines=2, placeholder=" ...")
+    return text
 
 
 def _since(fleet: Fleet, width: int) -> list[str]:
