@@ -14,12 +14,12 @@ Need = dict[str, Any]
 def needs(nodes: list[dict[str, Any]]) -> dict[str, list[Any]]:
     """Return what these nodes need, each thing once, in the order of the nodes.
 
-    Besides, ``folders`` are the depots.
-
     A node is ``{"ascend_settings": the planner's settings (roles/ascend/vars), "depot_architectures": [...]}``: which
     architecture it has is not known before it was reached. ``fills`` are ``{"release", "releases_dir", "depot_dir",
     "served", "architecture", "lock", "python"}``; ``sources`` of LLaMA-Factory have ``source`` in place of the last
-    three; ``problems`` are refusals of releases and locks that do not fit; ``folders`` are the depots. Raises AscendError.
+    three; ``problems`` are refusals of releases and locks that do not fit; ``folders`` are the depots.
+
+    Raises AscendError.
     """
     fills: list[Need] = []
     sources: list[Need] = []

@@ -76,6 +76,8 @@ def mixed(tmp_path: Path) -> Path:
     own: dict[str, Any] = {
         "ascend_depot_dir": str(tmp_path / "depot"),
         "depot_incoming": str(incoming),
+        # pytest's folders are their owner's alone, and no web server serves this depot.
+        "depot_served_by_others": False,
         # Made of a variable that only a role's default gives.
         "ascend_locks": dict.fromkeys(
             ("aarch64", "x86_64"), f"{tmp_path}/lock-{{{{ ascend_release }}}}.txt{{{{ ascend_releases_dir[:0] }}}}"
