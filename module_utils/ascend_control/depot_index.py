@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shlex
 import shutil
 from pathlib import Path
@@ -22,6 +23,7 @@ from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend.masking import masked
 
 PAGE = "index.html"  # of a folder of wheels: the links to them
+_USER = re.compile(r"(?<=://)[^/\s]*@")
 SECTIONS = ("files", "cann", "pythons", "uv", "locks", "sources")
 
 
@@ -128,9 +130,10 @@ def python_of(pythons: dict[str, Any], architecture: str, series: str) -> dict[s
 def source_key(source: dict[str, Any]) -> str:
     """Return ``{"url", "version"}`` or ``{"archive"}`` as the text by which the depot knows such a source.
 
-    Nodes read it, and names of files are made of it: so it holds no password of the url's.
+    Nodes read it, web servers give it to everybody, and names of files are made of it: so it holds no user, password or
+    token of the address.
     """
-    return masked(" ".join(f"{key}={source[key]}" for key in sorted(source)))
+    return masked(" ".join(f"{key}={_USER.sub('', str(source[key]))}" for key in sorted(source)))
 
 
 def source_of(sources: dict[str, Any], source: dict[str, Any]) -> dict[str, str]:

@@ -83,9 +83,8 @@ def _clone(source: dict[str, Any], folder: Path) -> Path:
     argv = ["git", "clone", "--quiet", "--depth", "1", "--branch", source["version"], source["url"], str(checkout)]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise AscendError(
-            "the source cannot be cloned", wanted=" ".join(argv[2:]), found=masked(done.stderr).strip()[-300:]
-        )
+        found = masked(done.stderr).strip()[-300:]
+        raise AscendError("the source cannot be cloned", wanted=source_key(source), found=found)
     archive = folder / "source.tar.gz"
     tar = subprocess.run(
         ["git", "-C", str(checkout), "archive", "--prefix", "LLaMA-Factory/", "HEAD"], capture_output=True, check=True

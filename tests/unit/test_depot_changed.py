@@ -17,7 +17,7 @@ import depot as module
 import pytest
 from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend_control import depot_cann, depot_python, depot_source, depot_trouble, depot_wheels
-from ansible.module_utils.ascend_control.depot_index import Index, source_of
+from ansible.module_utils.ascend_control.depot_index import Index, source_key, source_of
 
 from tests.standin import build as standin
 from tests.unit.test_control import cann_release, package, python_archive
@@ -180,6 +180,18 @@ def test_two_groups_have_a_checkout_each(tmp_path: Path) -> None:
     (tmp_path / "one.tar.gz").write_bytes(b"<html>")
     with pytest.raises(AscendError, match="cannot be unpacked"):
         depot_source.fill(index, one, rows, False)
+
+
+def test_a_token_in_an_address_is_not_given_to_everybody(tmp_path: Path) -> None:
+    """The table of contents lies where the web server gives it away, and a message goes to a terminal."""
+    secret = {"url": f"file://oauth2:glpat-S3CR3T@{tmp_path}/none.git", "version": "v0.9.1"}
+    (tmp_path / "depot").mkdir()
+    rows = {"llamafactory": {"minimum": "0.8.0", "recommended": "0.9.1", "tested_maximum": "0.9.1"}}
+    assert "S3CR3T" not in str(depot_source.fill(Index(tmp_path / "depot"), secret, rows, True))
+    with pytest.raises(AscendError, match="cannot be cloned") as refused:
+        depot_source.fill(Index(tmp_path / "depot"), secret, rows, False)
+    assert "S3CR3T" not in refused.value.wanted
+    assert source_key(secret) == source_key({**secret, "url": f"file://{tmp_path}/none.git"})
 
 
 def test_files_that_are_gone_leave_the_table(filled: tuple[Path, Path]) -> None:
