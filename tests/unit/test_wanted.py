@@ -27,9 +27,11 @@ SOURCE = {"url": "https://git.example.com/LLaMA-Factory.git", "version": "v0.9.1
 
 
 def settings(depot: Path, **changes: Any) -> dict[str, Any]:
-    names = yaml.safe_load((ROOT / "roles/ascend/vars/main.yml").read_text())["ascend_settings"]
+    """The planner's settings as the role gives them, with its defaults where these are plain."""
+    asked = yaml.safe_load((ROOT / "roles/ascend/vars/main.yml").read_text())["ascend_settings"]
+    defaults = yaml.safe_load((ROOT / "roles/ascend/defaults/main.yml").read_text())
     return {
-        **dict.fromkeys(names, ""),
+        **{name: defaults.get(str(value).strip("{} "), "") for name, value in asked.items()},
         **dict.fromkeys(("deep", "allow_downgrade", "check_mode"), False),
         "accept_eula": True,
         "cards": {"count": 0, "memory_mb": 0, "out": [], "health_policy": "fail"},
