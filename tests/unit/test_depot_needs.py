@@ -6,11 +6,13 @@ The playbook is the real one, with packages and wheels that stand in for the rea
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +111,41 @@ def test_the_depot_is_filled_for_the_union_and_each_node_finds_its_own(mixed: Pa
         wanted = resolve(facts, settings(tmp_path / "depot", release=release, locks=own))
         assert wanted["problems"] == []
         assert wanted["environment"]["name"].startswith(release)
+
+
+def test_the_sums_and_the_interpreter_that_a_group_names(mixed: Path, tmp_path: Path) -> None:
+    """Of this machine's architecture and series: depot_python is what the archive is made from."""
+    series = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    folders = [path.parent for path in ROOT.glob("releases/*/release.yml")]
+    releases = {read_release(str(folder))["python"]["series"]: folder.name for folder in folders}
+    if series not in releases:
+        pytest.skip(f"no release has Python {series}")
+    release, machine = releases[series], os.uname().machine
+    incoming = tmp_path / "incoming"
+    for archive in incoming.glob("cpython-*"):
+        archive.unlink()
+    described = read_release(str(ROOT / "releases" / release))["packages"]
+    files = [described["toolkit"][machine]["file"], described["kernels"]["910b"][machine]["file"]]
+    for file in files:
+        package(incoming / file, machine)
+    standin.build(tmp_path, release)
+    sums = {file: hashlib.sha256((incoming / file).read_bytes()).hexdigest() for file in files}
+    (mixed / "hosts.yml").write_text(yaml.safe_dump({"ascend": {"hosts": {"npu-001": None}}}))
+    program = str(Path(getattr(sys, "_base_executable", sys.executable)).resolve())
+    own = {"ascend_release": release, "depot_architectures": [machine], "depot_python": program}
+    everywhere = mixed / "group_vars" / "all.yml"
+    told = {**yaml.safe_load(everywhere.read_text()), **own}
+    everywhere.write_text(yaml.safe_dump({**told, "depot_cann_sha256": {**sums, files[1]: "0" * 64}}))
+    refused = ansible("ansible-playbook", "playbooks/depot.yml", "-i", mixed, code=2)
+    assert "your package is not what you said" in refused
+    assert str(incoming / files[1]) in refused
+    everywhere.write_text(yaml.safe_dump({**told, "depot_cann_sha256": sums}))
+    said = ansible("ansible-playbook", "playbooks/depot.yml", "-i", mixed)
+    assert "no sum of it is known" not in said
+    python = json.loads((tmp_path / "depot" / "index.json").read_text())["pythons"][machine][series]
+    assert python["version"] == ".".join(map(str, sys.version_info[:3]))
+    with tarfile.open(tmp_path / "depot" / python["file"]) as packed:
+        assert f"python/bin/python{series}" in packed.getnames()
 
 
 def node(**changes: Any) -> dict[str, Any]:
