@@ -8,7 +8,7 @@
 ``file | ascend_env_program(root)``        the program ascend-env for environments below ``root``
 ``facts | ascend_plan(wanted)``            what it takes: steps, refusals, warnings, remarks
 ``facts | ascend_rollout(wanted, policy)``   the plan, and how it is applied to a node in use
-``facts | ascend_rollback(to)``            what to go back to, and what keeps the node from it
+``facts | ascend_rollback(to, root)``      what to go back to, and what keeps the node from it
 ``processes | ascend_busy(count)``         the refusal of a node whose cards have processes; None without any
 ``reached | ascend_rollout_stops(...)``    why a rollout has to stop after a batch, or nothing
 ``plan.refusals | ascend_refusal``         the message of a stopped node

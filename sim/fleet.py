@@ -93,6 +93,8 @@ class Fleet:
             password = self.password(name).read_text(encoding="utf-8")
             # sudo asks for a terminal there, which pipelining does not give it.
             reached |= {"ansible_user": "fleet", "ansible_become_password": password, "ansible_pipelining": False}
+            # /var/tmp is noexec there, and CANN's installers are started from where they unpack.
+            reached["ascend_tmp_dir"] = "/opt/unpack"
         return reached
 
     def _public(self, node: str) -> str:

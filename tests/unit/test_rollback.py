@@ -138,9 +138,7 @@ def test_a_release_that_the_node_never_had() -> None:
 
 def test_the_place_of_the_environments_is_said() -> None:
     found = upgraded(previous=None)
-    for name, there in found["environments"]["all"].items():
-        there["path"] = f"/data/env/{name}"
-    assert refused(found)["where"] == "/data/env"
+    assert rollback(found, "", "/data/ascend")["refusals"][0]["where"] == "/data/ascend/env"
 
 
 @pytest.mark.parametrize(

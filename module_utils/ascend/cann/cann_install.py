@@ -295,6 +295,7 @@ def _environment(package: Package, tmp: str) -> Dict[str, str]:
 @contextmanager
 def _private_tmp(tmp_dir: str) -> Iterator[str]:
     """A folder for the installer to unpack in."""
+    os.makedirs(tmp_dir, mode=0o755, exist_ok=True)
     path = tempfile.mkdtemp(prefix="%s%d-" % (INSTALLER_TMP, os.getpid()), dir=tmp_dir)
     try:
         yield path

@@ -12,19 +12,17 @@ from typing import Any, Dict, List, Optional
 from ansible.module_utils.ascend.npu.cards import kernels_families
 from ansible.module_utils.ascend.plan.forms import Facts, Refusal, listed, refusal
 
-_WHERE = "/opt/ascend/env"  # where no environment tells another place
 
-
-def rollback(found: Facts, to: str) -> Dict[str, Any]:
+def rollback(found: Facts, to: str, root: str = "/opt/ascend") -> Dict[str, Any]:
     """Return ``{"target", "refusals", "from"}``.
 
-    ``to`` is a release, an environment's name, or "" for the previous one.
+    ``root`` is the place above the environments; ``to`` a release, an environment's name, or "" for the previous one.
     ``target`` is None or ``{"name", "path", "release", "cann_version", "versions", "switch", "lead_latest"}``:
     ``switch`` where another one is current, ``lead_latest`` where CANN's ``latest`` leads to another version.
     """
     environments = found["environments"]
     there = environments["all"]
-    name, refusals = _chosen(found, to)
+    name, refusals = _chosen(found, to, root)
     target: Optional[Dict[str, Any]] = None
     if name:
         refusals = _keeps_from(found, name)
@@ -44,16 +42,18 @@ def rollback(found: Facts, to: str) -> Dict[str, Any]:
 VERIFIED = ("deepspeed", "llamafactory", "torch", "torch-npu")  # what npu_check compares in the running interpreter
 
 
-def _chosen(found: Facts, to: str) -> "tuple[str, List[Refusal]]":
+def _chosen(found: Facts, to: str, root: str) -> "tuple[str, List[Refusal]]":
     environments = found["environments"]
     there, current, previous = environments["all"], environments["current"], environments["previous"]
     if not to:
         if previous in there and previous != current:
             return previous, []
-        return "", [_nothing("the node has no environment that was current before", "a previous environment", there)]
+        return "", [
+            _nothing("the node has no environment that was current before", "a previous environment", there, root)
+        ]
     fit = [name for name in sorted(there) if to in (name, there[name]["release"])]
     if not fit:
-        return "", [_nothing("the node has no environment of %s" % to, to, there)]
+        return "", [_nothing("the node has no environment of %s" % to, to, there, root)]
     # Several locks of one release: what can be gone back to, and of that what is or was in use.
     fit.sort(key=lambda name: (bool(_keeps_from(found, name)), name != current, name != previous, name))
     return fit[0], []
@@ -68,9 +68,9 @@ def _cann_version(environment: Facts) -> str:
     return posixpath.basename(environment["cann_home"] or "")
 
 
-def _nothing(problem: str, wanted: str, there: Facts) -> Refusal:
+def _nothing(problem: str, wanted: str, there: Facts, root: str) -> Refusal:
     remedy = "ansible-playbook site.yml -e ascend_release=RELEASE  # installs what is not there"
-    where = next((posixpath.dirname(there[name]["path"]) for name in sorted(there)), _WHERE)
+    where = posixpath.join(root, "env")
     return refusal("env", "rollback", problem, wanted, listed(sorted(there)) or "no environment", remedy, where)
 
 

@@ -206,5 +206,6 @@ def folders(node: Node, places: Places) -> List[str]:
     ):
         if path in absent:
             there.append(path)
-    above = [parent for place in (places.ascend_root, places.cache_dir) for parent in origin.parents(place)]
-    return [*there, places.cache_dir, *(parent for parent in above if parent in absent)]
+    ours = (places.ascend_root, places.cache_dir, places.tmp_dir)
+    above = [places.tmp_dir, *(parent for place in ours for parent in origin.parents(place))]
+    return [*there, places.cache_dir, *(folder for folder in above if folder in absent)]
