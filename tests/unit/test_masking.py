@@ -85,6 +85,7 @@ _INNOCENT = """
 ansible_ssh_private_key_file=/root/.ssh/id_ed25519 GOOGLE_APPLICATION_CREDENTIALS=/etc/x/key.json
 num_key_value_heads=8 past_key_values: None
 key_cache key=value sort_key=name primary_key: id host key verification failed
+token: 17 --sk 3 --ak 4 sk=12 api_key=0 db_pass: can't be read from there
 PWD=/root OLDPWD=/data/x pass: 8 pass_rate=0.95 bypass=true compass: north two-pass encompass
 --ask-become-pass --ask-pass -K  # or a NOPASSWD rule; sudo: a password is required; Missing sudo password
 sudo without a password, or ansible_become_password
