@@ -12,7 +12,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import IO, Dict, List, Optional, Tuple
+from typing import IO, Dict, List, NamedTuple, Optional, Tuple
 
 from ansible.module_utils.ascend.masking import masked
 
@@ -53,6 +53,15 @@ class Result:
         return "\n".join(masked(self.said[-MOST_SHOWN:].strip()).splitlines()[-count:])
 
 
+class Account(NamedTuple):
+    """Who a program runs as. Numbers, so that neither a password nor a shell of the account is needed."""
+
+    name: str
+    uid: int
+    gid: int
+    groups: Tuple[int, ...]
+
+
 def run(
     argv: List[str],
     timeout_s: float,
@@ -63,6 +72,7 @@ def run(
     most_bytes: Optional[int] = None,
     keep: Optional[int] = None,
     apart: bool = False,
+    account: Optional[Account] = None,
 ) -> Result:
     """Run ``argv`` and return its result; a program that cannot be started has code 127 and the reason as output.
 
@@ -70,6 +80,7 @@ def run(
     code runs between fork and exec, so that threads may call this. A program that prints more than ``most_bytes`` is
     ended; its code is that of the signal. ``keep`` is an open file that the program inherits. ``apart`` keeps standard
     error out of the output: for an answer that is read, since others write to standard error (the loader, for example).
+    ``account`` is who it runs as, instead of the caller, who must be root for that.
     """
     environment = dict(os.environ if env is None else env, LC_ALL=locale, LANG=locale, LANGUAGE="")
     # A file, not a pipe: a daemon that the program leaves behind would hold a pipe open long after the program's end.
@@ -84,9 +95,9 @@ def run(
                 cwd=cwd,
                 start_new_session=True,
                 pass_fds=() if keep is None else (keep,),
-                preexec_fn=None if umask is None else partial(_set_umask, umask),
+                preexec_fn=None if umask is None and account is None else partial(_prepare, umask, account),
             )
-        except OSError as error:
+        except (OSError, subprocess.SubprocessError) as error:
             return Result(127, str(error), False)
         timed_out, too_much = _watched(process, timeout_s, [output, errors], most_bytes)
         if timed_out or too_much:
@@ -118,8 +129,14 @@ def _watched(
     return False, False
 
 
-def _set_umask(umask: int) -> None:
-    os.umask(umask)
+def _prepare(umask: Optional[int], account: Optional[Account]) -> None:
+    """Between fork and exec. The groups come first: who has given up root can no longer choose them."""
+    if umask is not None:
+        os.umask(umask)
+    if account is not None:
+        os.setgroups(account.groups)
+        os.setgid(account.gid)
+        os.setuid(account.uid)
 
 
 def _ended(process: "subprocess.Popen[bytes]", timeout_s: float) -> bool:

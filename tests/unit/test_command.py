@@ -104,3 +104,21 @@ def test_a_question_without_an_answer_has_the_words_of_its_error() -> None:
 def test_an_error_output_without_end_ends_a_question(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "LOOK_S", 0.01)
     assert command.query(["sh", "-c", "yes >&2"], 60).code == -signal.SIGKILL
+
+
+def test_a_program_of_another_account_has_nothing_of_roots() -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can become another account")
+    done = run(["sh", "-c", "id -u; id -g; id -G; umask"], 10, account=command.Account("x", 4001, 4002, (4002, 4003)))
+    assert done.output.split() == ["4001", "4002", "4002", "4003", "0022"]
+
+
+def test_an_account_that_cannot_be_taken_is_a_failure_and_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for a caller who is not root; nothing runs as somebody else than was said."""
+
+    def refuses(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "setgroups", refuses)
+    done = run(["echo", "ran"], 10, account=command.Account("x", 4001, 4002, (4002,)))
+    assert (done.code, "ran" in done.output) == (127, False)
