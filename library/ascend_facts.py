@@ -48,6 +48,13 @@ options:
     type: list
     elements: int
     default: []
+  users:
+    description:
+      - Accounts that train. Whether each may open the cards is reported with C(driver).
+      - They are looked up as sessions find them (C(getent), C(id)), each within ten seconds.
+    type: list
+    elements: str
+    default: []
   deep:
     description:
       - Read every installed file of CANN and of the environments and hold it against what was recorded when it was
@@ -172,6 +179,8 @@ ansible_facts:
             - What the installer left, C(state) (complete, half-installed, absent), C(path), C(version) and
               C(firmware_version) (from their version.info files; null when absent).
             - C(device_nodes) counts /dev/davinci followed by a number, C(modules_loaded) the driver's kernel modules.
+            - C(users) has, for each of O(users), C(name), C(state) (ok, absent, shut-out, unread), C(group) (the one to
+              join where it is shut out, else null) and C(found) (why, in words).
           type: dict
           returned: subset npu, cards, network or links
         npu:
@@ -253,6 +262,7 @@ ARGUMENT_SPEC = {
     },
     "kernel_settings": {"type": "list", "elements": "str", "default": []},
     "cards_out": {"type": "list", "elements": "int", "default": []},
+    "users": {"type": "list", "elements": "str", "default": []},
     "deep": {"type": "bool", "default": False},
     "cann_root": {"type": "path", "default": "/usr/local/Ascend"},
     "ascend_root": {"type": "path", "default": "/opt/ascend"},
@@ -280,6 +290,7 @@ def main() -> None:
             options["deep"],
             options["kernel_settings"],
             options["cards_out"],
+            options["users"],
         )
     except AscendError as error:
         module.fail_json(msg=str(error), **error.as_dict())

@@ -47,11 +47,13 @@ def collect(
     deep: bool = False,
     kernel_settings: Sequence[str] = (),
     cards_out: Sequence[int] = (),
+    users: Sequence[str] = (),
 ) -> Facts:
     """Return the facts of ``subsets`` ("all" for every one) as docs/facts.md and the module ``ascend_facts`` say.
 
     ``timeout_s`` is the longest time of each call of a tool; ``deep`` reads every installed file instead of its size.
     The network of ``cards_out`` (NPU ids) is not asked about.
+    ``users`` are the accounts that train: whether they may open the cards is told with the driver.
     Raises AscendError when ``kernel_settings`` holds what can be no kernel setting.
     """
     # A node compiles at each call what is imported: so each reader is imported where it is wanted.
@@ -69,7 +71,8 @@ def collect(
         facts["changes"] = _changes(node, places)
     if {"npu", "cards", "network", "links"}.intersection(chosen):
         node.at("npu-smi info and %s" % places.cann_root)
-        findings += _add_cards(facts, node, places, "npu" in chosen or "cards" not in chosen, timeout_s)
+        holders = "npu" in chosen or "cards" not in chosen
+        findings += _add_cards(facts, node, places, holders, timeout_s, users)
     if {"network", "links"}.intersection(chosen):
         node.at("hccn_tool")
     if "network" in chosen:
@@ -142,12 +145,15 @@ def _changes(node: Node, places: Places) -> Facts:
     }
 
 
-def _add_cards(facts: Facts, node: Node, places: Places, holders: bool, timeout_s: float) -> List[Finding]:
-    from ansible.module_utils.ascend.npu import cards, driver
+def _add_cards(
+    facts: Facts, node: Node, places: Places, holders: bool, timeout_s: float, users: Sequence[str]
+) -> List[Finding]:
+    from ansible.module_utils.ascend.npu import cards, device_users, driver
 
     facts["npu"], found = cards.read_npu(node, timeout_s, holders)
     facts["driver"], more = driver.read_driver(node, places.cann_root)
-    found = found + more + driver.compare_running(facts["driver"], facts["npu"]["driver_version"])
+    facts["driver"]["users"], shut_out = device_users.read_users(node, users, timeout_s)
+    found = found + more + shut_out + driver.compare_running(facts["driver"], facts["npu"]["driver_version"])
     return found + cards.fewer_visible(facts["npu"], facts["driver"]["device_nodes"])
 
 

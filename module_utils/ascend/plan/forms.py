@@ -34,10 +34,12 @@ STEPS = {
     "source": "llamafactory",
     "ascend-env": "env",
     "rights": "system",
+    "users": "cards",
     "current": "env",
 }
 # Findings of the facts that speak of cards; the others of their subsets speak of the driver.
-_OF_CARDS = ("card-unhealthy", "fewer-chips-visible", "device-files-missing")
+_OF_USERS = ("device-user-absent", "device-user-shut-out", "device-user-unread")
+_OF_CARDS = ("card-unhealthy", "fewer-chips-visible", "device-files-missing", *_OF_USERS)
 _SUBSETS = {"network": "network", "cann": "cann", "python": "env", "system": "system"}
 
 # What is shown and is no drift: nothing is wrong, or nobody knows that something is. A check or a finding of the facts
@@ -46,6 +48,7 @@ REMARKS = (
     "clock-kept-otherwise",
     "cann-changes-itself",
     "cann-layout-unknown",
+    "device-user-unread",
     "driver-unordered",
     "firmware-unordered",
     "limit-of-session",

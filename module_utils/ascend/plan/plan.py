@@ -23,6 +23,7 @@ from ansible.module_utils.ascend.plan.hardware import hardware
 from ansible.module_utils.ascend.plan.preconditions import preconditions
 from ansible.module_utils.ascend.plan.python import own_python
 from ansible.module_utils.ascend.plan.steps import steps
+from ansible.module_utils.ascend.plan.users import users_refusals
 from ansible.module_utils.ascend.plan.warnings import warnings
 
 
@@ -30,6 +31,7 @@ def plan(found: Facts, wanted: Wanted) -> Dict[str, List[Dict[str, Any]]]:
     """Return the steps, refusals, warnings and remarks for one node (see the module's description for their form)."""
     todo = steps(found, wanted)
     refusals, told = hardware(found, wanted, todo)
+    refusals += users_refusals(found)
     serious, remarks = split(told + warnings(found, wanted, todo))
     return {
         "steps": todo,

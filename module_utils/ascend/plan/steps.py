@@ -8,6 +8,7 @@ from typing import Any, Dict, List, Tuple
 from ansible.module_utils.ascend.plan.forms import Cause, Facts, Step, Wanted, cause, listed, step
 from ansible.module_utils.ascend.plan.packages import packages_step
 from ansible.module_utils.ascend.plan.system import settings_step
+from ansible.module_utils.ascend.plan.users import users_step
 
 
 def steps(found: Facts, wanted: Wanted) -> List[Step]:
@@ -16,7 +17,8 @@ def steps(found: Facts, wanted: Wanted) -> List[Step]:
     toolkit = _toolkit(found, wanted)
     todo += toolkit + _kernels(found, wanted, toolkit)
     todo += _environment(found, wanted) + _source(found, wanted)
-    return todo + _ascend_env(found, wanted) + _rights(found, wanted) + _current(found, wanted)
+    todo += _ascend_env(found, wanted) + _rights(found, wanted) + users_step(found)
+    return todo + _current(found, wanted)
 
 
 def _python(found: Facts, wanted: Wanted) -> List[Step]:

@@ -24,10 +24,10 @@ from ansible.module_utils.ascend.plan.packages import packages_remarks
 from ansible.module_utils.ascend.plan.preconditions import PTP, keepers, look_at_clock, record_in_the_way
 from ansible.module_utils.ascend.plan.system import settings_warnings
 
-# A refusal tells it, chip by chip.
-_REFUSED = ("card-unhealthy",)
 # A step opens what is ours of the release, a refusal tells of what is not.
 _OPENED = (rights.FINDING,)
+# A refusal tells it, chip by chip; a refusal or a step, account by account.
+_REFUSED = ("card-unhealthy", "device-user-absent", "device-user-shut-out")
 # Nobody's fault on this node: users may have a CANN of their own.
 _NOT_OURS = ("cann-elsewhere",)
 
