@@ -21,7 +21,7 @@ from packaging.version import InvalidVersion, Version
 VERSION_FILE = "src/llamafactory/extras/env.py"
 
 
-def fill(index: Index, source: dict[str, Any], requirements: dict[str, dict[str, str]], check: bool) -> list[str]:
+def fill(index: Index, source: dict[str, Any], requirements: dict[str, dict[str, Any]], check: bool) -> list[str]:
     """Bring the source that ``{"url", "version"}`` or ``{"archive"}`` names into the depot; return what was taken.
 
     Raises AscendError for a version that the release was not tested with, with its table.
@@ -54,9 +54,17 @@ def fill(index: Index, source: dict[str, Any], requirements: dict[str, dict[str,
     return [relative]
 
 
-def hold_tested(name: str, version: str, requirements: dict[str, dict[str, str]]) -> None:
-    """Raise AscendError, with the release's table, for a version outside of what was tested."""
+def hold_tested(name: str, version: str, requirements: dict[str, dict[str, Any]]) -> None:
+    """Raise AscendError, with the release's table, for a version outside of what was tested, or excluded."""
     row = requirements[name]
+    excluded = row.get("excluded", {}).get(version)
+    if excluded:
+        raise AscendError(
+            f"{name} {version} does not take the libraries of this release",
+            wanted=f"{row['minimum']} to {row['tested_maximum']}, without {', '.join(sorted(row['excluded']))}",
+            found=excluded,
+            remedy="choose one of the table:\n" + table(requirements),
+        )
     try:
         if Version(row["minimum"]) <= Version(version) <= Version(row["tested_maximum"]):
             return
@@ -70,7 +78,7 @@ def hold_tested(name: str, version: str, requirements: dict[str, dict[str, str]]
     )
 
 
-def table(requirements: dict[str, dict[str, str]]) -> str:
+def table(requirements: dict[str, dict[str, Any]]) -> str:
     """Return the release's table of versions as text."""
     lines = [f"{'':14} {'minimum':12} {'recommended':12} tested up to"]
     for name, row in sorted(requirements.items()):

@@ -306,6 +306,15 @@ def test_llamafactory_outside_of_what_was_tested(version: str) -> None:
         depot_source.hold_tested("llamafactory", version, requirements)
 
 
+def test_a_llamafactory_that_does_not_take_the_libraries_of_the_lock() -> None:
+    """Between two that do: 0.9.0 wants transformers <= 4.45.0 and others, as its extras/misc.py says."""
+    requirements = read_release(str(RELEASES / "8.0.RC1"))["requirements"]
+    with pytest.raises(
+        AscendError, match=r"(?s)0\.9\.0 does not take the libraries.*without 0\.9\.0.*transformers <= 4\.45"
+    ):
+        depot_source.hold_tested("llamafactory", "0.9.0", requirements)
+
+
 @pytest.mark.parametrize("source", [{"url": "u"}, {"archive": ""}, {"version": "v0.9.1"}, {"archive": "a", "url": "u"}])
 def test_a_source_that_is_not_complete(depot: Index, source: dict[str, str]) -> None:
     with pytest.raises(AscendError, match=r"wanted: \{url: \.\.\., version"):
