@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The functions of CANN that torch-npu needs an answer from, for a node without an NPU: device memory is host memory,
  * everything is done at once. All other functions are generated (stubs.py) and return 0. Hardware: node.conf. */
+#include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define CONF "/etc/ascend-sim/node.conf"
 #define INVALID_DEVICE 107001
+#define DRIVER_ERROR 507899
 
 static const char *setting(const char *key, const char *otherwise) {
   static _Thread_local char line[256];
@@ -24,6 +29,36 @@ static const char *setting(const char *key, const char *otherwise) {
   }
   if (file) fclose(file);
   return value;
+}
+
+/* CANN tells of trouble in a log of the process, not on its output. */
+static void log_error(const char *path, int number) {
+  char name[4096];
+  const char *place = getenv("ASCEND_PROCESS_LOG_PATH"), *home = getenv("HOME");
+  int pid = (int)getpid();
+  snprintf(name, sizeof name, "%s%s/debug/plog/plog-%d.log", place ? place : home ? home : "/root",
+           place ? "" : "/ascend/log", pid);
+  for (char *end = strchr(name + 1, '/'); end; end = strchr(end + 1, '/')) {
+    *end = 0;
+    mkdir(name, 0750);
+    *end = '/';
+  }
+  FILE *file = fopen(name, "a");
+  if (!file) return;
+  fprintf(file, "[ERROR] DRV(%d,python):[devmng] open %s failed, errno=%d: %s\n", pid, path, number, strerror(number));
+  fprintf(file, "[ERROR] ASCENDCL(%d,python):get device count failed, runtime result = %d\n", pid, DRIVER_ERROR);
+  fclose(file);
+}
+
+/* The driver opens its device files for reading and writing: whoever may not do that has no cards (vllm-ascend#9490). */
+static int opened(const char *path) {
+  int file = open(path, O_RDWR | O_CLOEXEC);
+  if (file < 0 && errno == EACCES) {
+    log_error(path, errno);
+    return 0;
+  }
+  if (file >= 0) close(file);
+  return 1;
 }
 
 /* ASCEND_RT_VISIBLE_DEVICES: a list of card numbers; the first that is no card ends it. */
@@ -42,6 +77,16 @@ static int visible_cards(void) {
   return count;
 }
 
+/* The card that a device of this process is: the first visible one is its device 0. */
+static int card_of(int32_t device) {
+  const char *list = getenv("ASCEND_RT_VISIBLE_DEVICES");
+  while (list && device-- > 0) {
+    list = strchr(list, ',');
+    if (list) list++;
+  }
+  return list ? atoi(list) : device;
+}
+
 static _Thread_local int32_t current_device;
 static int handle;
 
@@ -53,6 +98,8 @@ static int hand_out(void **result) {
 static int take(void **result, size_t size) { return posix_memalign(result, 512, size ? size : 1) ? 207001 : 0; }
 
 int aclrtGetDeviceCount(uint32_t *count) {
+  *count = 0;
+  if (!opened("/dev/davinci_manager")) return DRIVER_ERROR;
   *count = (uint32_t)visible_cards();
   return 0;
 }
@@ -66,8 +113,10 @@ const char *aclrtGetSocName(void) {
 int aclrtSetDevice(int32_t device) {
   if (device < 0 || device >= visible_cards()) return INVALID_DEVICE;
   current_device = device;
-  char fault[32];
-  snprintf(fault, sizeof fault, "device_error.%d", (int)device);
+  char fault[32], path[32];
+  snprintf(path, sizeof path, "/dev/davinci%d", card_of(device));
+  if (!opened(path)) return DRIVER_ERROR;
+  snprintf(fault, sizeof fault, "device_error.%d", card_of(device));
   return atoi(setting(fault, "0"));
 }
 
