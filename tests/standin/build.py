@@ -80,7 +80,7 @@ def files(distribution: Distribution) -> dict[str, str]:
 
 def versioned(text: str, version: str) -> str:
     """A module with the distribution's version in place of its own."""
-    return re.sub(r'^__version__ = ".*"$', f'__version__ = "{version}"', text, flags=re.MULTILINE)
+    return re.sub(r'^(__version__|VERSION) = ".*"$', rf'\1 = "{version}"', text, flags=re.MULTILINE)
 
 
 def record_line(name: str, text: str) -> str:
