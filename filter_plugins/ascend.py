@@ -16,7 +16,9 @@
 ``plans | ascend_fleet_rollback(wanted)``  the same of a rollback; ``wanted`` are the inventory's releases
 ``plan.remarks | ascend_remarks``          what is no drift and worth knowing, as lines
 ``facts | ascend_installed``               what is installed on a node, as lines
-``result.cards | ascend_cards``            what npu_check found on each card, as lines
+``facts | ascend_cards_to_prove(out, spare_busy)``   the devices to prove an environment on, and the cards left out
+``result | ascend_proof(left_out)``        what npu_check found on each card, what was left out, and as whom, as lines
+``left_out | ascend_left_out``             the cards left out, as lines
 """
 
 from __future__ import annotations
@@ -37,16 +39,18 @@ from ansible.module_utils.ascend.errors import AscendError  # noqa: E402  (after
 from ansible.module_utils.ascend.plan.plan import plan  # noqa: E402
 from ansible.module_utils.ascend.plan.rollback import rollback  # noqa: E402
 from ansible.module_utils.ascend.plan.rollout import apply_to, busy, stops  # noqa: E402
+from ansible.module_utils.ascend.plan.to_prove import to_prove  # noqa: E402
 from ansible.module_utils.ascend_control.places import ascend_env, places  # noqa: E402
 from ansible.module_utils.ascend_control.report import (  # noqa: E402
-    cards,
     fleet_plan,
     installed_lines,
+    left_out_lines,
+    proof_lines,
     refusal_text,
     remark_lines,
     rollback_lines,
 )
-from ansible.module_utils.ascend_control.wanted import release_of, release_problems, resolve  # noqa: E402
+from ansible.module_utils.ascend_control.wanted import cards_out, release_of, release_problems, resolve  # noqa: E402
 
 
 def _told(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -84,5 +88,7 @@ class FilterModule:
             "ascend_fleet_rollback": rollback_lines,
             "ascend_remarks": remark_lines,
             "ascend_installed": installed_lines,
-            "ascend_cards": cards,
+            "ascend_cards_to_prove": _told(lambda facts, out, busy=False: to_prove(facts, cards_out(out), bool(busy))),
+            "ascend_proof": proof_lines,
+            "ascend_left_out": left_out_lines,
         }

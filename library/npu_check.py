@@ -11,7 +11,9 @@ short_description: Run torch-npu in an environment on every card
 version_added: "0.1.0"
 description:
   - Imports torch and torch_npu in the environment, through C(ascend-env), asks C(torch.npu.is_available()), moves a
-    tensor to every card and back, compares versions, and runs C(llamafactory-cli version).
+    tensor to each device and back, compares versions, imports what C(llamafactory-cli train) imports, which runs
+    LLaMA-Factory's own check of its dependencies, and runs C(llamafactory-cli version).
+  - All this is done as an account that is not root, in a private home that is removed afterwards, without a network.
   - Fails when anything is not as expected, with the name of the symptom as far as it is known
     (C(docs/troubleshooting.md)), what it means and what helps. Never changes anything.
   - In check mode an environment that is absent is not checked.
@@ -27,17 +29,32 @@ options:
     type: path
     default: /usr/local/bin/ascend-env
   expected_devices:
-    description: How many devices there must be, as npu-smi counts chips.
+    description: How many devices there are, as npu-smi counts chips.
     type: int
     required: true
+  devices:
+    description:
+      - The devices to use, by the numbers that C(ASCEND_RT_VISIBLE_DEVICES) takes. All of them where this is not given.
+      - An empty list imports torch, torch_npu and LLaMA-Factory and touches no card.
+    type: list
+    elements: int
   expected_versions:
-    description: Distribution to version, as the running interpreter must see them.
+    description:
+      - Distribution to version, as the running interpreter must see them. Without C(llamafactory) its training is not
+        imported.
     type: dict
     default: {}
-  use_cards:
-    description: False imports torch and torch_npu and touches no card, for a node on which somebody trains.
-    type: bool
-    default: true
+  users:
+    description:
+      - Accounts that train. The first one that the node knows proves the environment.
+      - Without any, the owner of the driver's device files does; root only where that is root, or has no account.
+    type: list
+    elements: str
+    default: []
+  tmp_dir:
+    description: Where the private home is made.
+    type: path
+    default: /var/tmp
   timeout_s:
     description: Longest time for each of the two programs, in seconds.
     type: int
@@ -58,6 +75,13 @@ EXAMPLES = r"""
     expected_devices: 8
     expected_versions:
       torch-npu: "2.1.0.post3"
+
+- name: Prove it as alice, on the cards that nobody uses
+  npu_check:
+    environment: /opt/ascend/env/current
+    expected_devices: 8
+    devices: [0, 1, 2, 3]
+    users: [alice]
 """
 
 RETURN = r"""
@@ -103,25 +127,34 @@ versions:
   type: dict
   sample: {torch: "2.1.0"}
 llamafactory:
-  description: What C(llamafactory-cli version) says, or null when it was not asked for.
+  description: The version that LLaMA-Factory's own module says, or null when it was not asked for.
   returned: success
   type: str
   sample: "0.9.1"
+account:
+  description: Who proved it, C(name), and C(why) that account.
+  returned: success
+  type: dict
+  sample: {name: HwHiAiUser, why: the owner of the device files; ascend_users names nobody}
 """
 
 import os
 
-from ansible.module_utils.ascend.command import run
+from ansible.module_utils.ascend.command import query, run
 from ansible.module_utils.ascend.errors import REPORTED, failure
-from ansible.module_utils.ascend.npu import npu_probe
+from ansible.module_utils.ascend.node import Node
+from ansible.module_utils.ascend.npu.npu_probe import Proof, prove
+from ansible.module_utils.ascend.npu.probe_account import prover
 from ansible.module_utils.basic import AnsibleModule
 
 ARGUMENT_SPEC = {
     "environment": {"type": "path", "required": True},
     "ascend_env": {"type": "path", "default": "/usr/local/bin/ascend-env"},
     "expected_devices": {"type": "int", "required": True},
+    "devices": {"type": "list", "elements": "int"},
     "expected_versions": {"type": "dict", "default": {}},
-    "use_cards": {"type": "bool", "default": True},
+    "users": {"type": "list", "elements": "str", "default": []},
+    "tmp_dir": {"type": "path", "default": "/var/tmp"},
     "timeout_s": {"type": "int", "default": 600},
 }
 
@@ -130,17 +163,18 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     options = module.params
     if module.check_mode and not (os.path.isdir(options["environment"]) and os.path.exists(options["ascend_env"])):
-        module.exit_json(changed=False, skipped=True, cards=[], versions={}, llamafactory=None)
+        module.exit_json(changed=False, skipped=True, cards=[], versions={}, llamafactory=None, account=None)
+    proof = Proof(
+        options["ascend_env"],
+        options["environment"],
+        options["expected_devices"],
+        options["devices"],
+        options["expected_versions"],
+        options["timeout_s"],
+        options["tmp_dir"],
+    )
     try:
-        result = npu_probe.check(
-            run,
-            options["ascend_env"],
-            options["environment"],
-            options["expected_devices"],
-            options["expected_versions"],
-            options["timeout_s"],
-            options["use_cards"],
-        )
+        result = prove(run, proof, prover(Node(query, module.get_bin_path), options["users"]))
     except REPORTED as error:
         module.fail_json(**failure(error, options["environment"]))
     module.exit_json(changed=False, **result)

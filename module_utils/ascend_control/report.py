@@ -97,13 +97,22 @@ def installed_lines(found: dict[str, Any]) -> list[str]:
     return [f"{what:<12} {is_there}" for what, is_there in installed(found).items()]
 
 
-def cards(results: list[dict[str, Any]]) -> list[str]:
-    """Return a line a card from npu_check's result."""
+def proof_lines(result: dict[str, Any], left_out: list[dict[str, Any]]) -> list[str]:
+    """Return what the module ``npu_check`` found on each card, which ones were left out, and as whom it was proven."""
     lines = []
-    for card in results:
+    for card in result["cards"]:
         answer = f"{card['name']}, {card['memory_total_mb']} MB" if card["ok"] else card["error"]
         lines.append(f"npu:{card['index']:<8} torch.npu.is_available() {card['ok']}: {answer}")
-    return lines
+    training = f", and LLaMA-Factory {result['llamafactory']} takes its libraries" if result.get("llamafactory") else ""
+    count = len(result["cards"])
+    proven = f"{count} card{'s' if count > 1 else ''}" if count else "no card, imports alone"
+    account = result["account"]
+    return [*lines, *left_out_lines(left_out), f"proven as    {account['name']} ({account['why']}): {proven}{training}"]
+
+
+def left_out_lines(left_out: list[dict[str, Any]]) -> list[str]:
+    """Return the cards on which nothing was proven, as lines."""
+    return [f"npu:{each['index']:<8} left out: card {each['card']}, {each['why']}" for each in left_out]
 
 
 def rollback_lines(plans: dict[str, Plan], wanted: dict[str, str]) -> list[str]:

@@ -1,49 +1,46 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run torch-npu in an environment on every card, and say what a failure means."""
+"""Prove an environment: torch-npu on the cards, and that LLaMA-Factory's training starts; say what a failure means."""
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import re
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+import shlex
+import tempfile
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
+from ansible.module_utils.ascend import files
 from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.errors import AscendError
+from ansible.module_utils.ascend.npu import probe_account
+from ansible.module_utils.ascend.npu.probe_account import Prover
+from ansible.module_utils.ascend.npu.probe_program import PROBE, parse
 from ansible.module_utils.ascend.npu.symptoms import recognise
 
 Run = Callable[..., Result]
 Card = Dict[str, Any]
 
-MARK = "ascend-fleet-probe:"
-# One process: importing torch takes longer than all cards together. A card's failure does not hide the next card's.
-PROBE = """
-import importlib.metadata, json, sys
-import torch
-import torch_npu
-result = {"available": None, "count": 0, "cards": [], "versions": {}}
-if sys.argv[2] == "cards":
-    result.update(available=torch.npu.is_available(), count=torch.npu.device_count())
-for name in json.loads(sys.argv[1]):
-    try:
-        result["versions"][name] = importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        result["versions"][name] = None
-for index in range(result["count"]):
-    card = {"index": index, "ok": False, "name": None, "memory_total_mb": None, "error": None}
-    try:
-        torch.npu.set_device(index)
-        card["name"] = torch.npu.get_device_name(index)
-        card["memory_total_mb"] = torch.npu.get_device_properties(index).total_memory // 1048576
-        back = torch.ones(3).npu().cpu().tolist()
-        card["ok"] = back == [1.0, 1.0, 1.0]
-        card["error"] = None if card["ok"] else "torch.ones(3) came back as %s" % back
-    except Exception as error:  # whatever a card answers belongs into its line of the result
-        card["error"] = "%s: %s" % (type(error).__name__, error)
-    result["cards"].append(card)
-print("ascend-fleet-probe:" + json.dumps(result))
-"""
+MOST_ANSWER = 1024 * 1024
+MOST_LOGS = 20
 _ERROR = re.compile(r"[A-Za-z_.]*(?:Error|Exception): \S")
+
+
+class Proof(NamedTuple):
+    """What is to be proven, and how.
+
+    ``devices`` are the indexes of the devices to use, as torch counts them: None for all ``expected_devices``, none of
+    them ([]) imports alone. ``versions``: distribution -> version, as the running interpreter must see them.
+    """
+
+    ascend_env: str
+    environment: str
+    expected_devices: int
+    devices: Optional[Sequence[int]]
+    versions: Dict[str, str]
+    timeout_s: int
+    tmp_dir: str = "/var/tmp"
 
 
 class ProbeError(AscendError):
@@ -59,68 +56,122 @@ class ProbeError(AscendError):
         return {**super().as_dict(), "symptom": self.symptom, "cards": self.cards}
 
 
-def check(
-    run: Run,
-    ascend_env: str,
-    environment: str,
-    expected_devices: int,
-    expected_versions: Dict[str, str],
-    timeout_s: int,
-    use_cards: bool = True,
-) -> Dict[str, Any]:
-    """Return ``{"cards", "versions", "llamafactory"}``. Raises ProbeError when anything is not as expected.
-
-    Without ``use_cards`` torch and torch_npu are imported and no card is touched: somebody may train on them.
+def prove(run: Run, proof: Proof, prover: Prover) -> Dict[str, Any]:
+    """Return ``{"cards", "versions", "llamafactory", "account"}``. Raises ProbeError when anything is not as expected.
 
     A card is ``{"index", "ok", "name", "memory_total_mb", "error", "symptom", "remedy"}``: of one that failed,
     ``error`` is its own words, ``symptom`` and ``remedy`` what they mean and what helps, None where they are unknown.
     """
-    arguments = [json.dumps(sorted(expected_versions)), "cards" if use_cards else "import"]
-    probe, noise = _probe(run, ascend_env, environment, arguments, timeout_s)
-    cards = [_explained(card) for card in probe["cards"]]
-    if use_cards:
-        _hold_cards(probe, cards, noise, environment, expected_devices)
-    for name, wanted in sorted(expected_versions.items()):
-        if probe["versions"].get(name) != wanted:
-            raise ProbeError(
-                "%s is not the locked version" % name,
-                wanted=wanted,
-                found=str(probe["versions"].get(name)),
-                where=environment,
-                remedy="run site.yml: it restores the lock",
-            )
-    version = _llamafactory(run, ascend_env, environment, expected_versions.get("llamafactory"), timeout_s)
-    return {"cards": cards, "versions": probe["versions"], "llamafactory": version}
+    with probe_account.private_home(prover.account, proof.tmp_dir) as home:
+        env = probe_account.variables(prover.account, prover.name, home, proof.environment)
+        if proof.devices and len(proof.devices) < proof.expected_devices:
+            env["ASCEND_RT_VISIBLE_DEVICES"] = ",".join(str(index) for index in proof.devices)
+        program = _Program(run, proof, prover, home, env)
+        told, noise = program.probe()
+        cards = [_explained(card, proof.devices) for card in told["cards"]]
+        if proof.devices is None or proof.devices:
+            _hold_cards(told, cards, noise, program)
+        _hold_versions(told["versions"], proof)
+        if "llamafactory" in proof.versions:
+            _hold_training(told["training"], program)
+            program.command()
+    account = {"name": prover.name, "why": prover.why}
+    return {
+        "cards": cards,
+        "versions": told["versions"],
+        "llamafactory": told["training"]["version"],
+        "account": account,
+    }
 
 
-def _probe(
-    run: Run, ascend_env: str, environment: str, arguments: List[str], timeout_s: int
-) -> Tuple[Dict[str, Any], str]:
-    """Return the probe's answer, and what else was printed: CANN says there why it sees no card."""
-    argv = [ascend_env, "python", "-c", PROBE, *arguments]
-    result = run(argv, timeout_s, env=_variables(environment))
-    lines = result.output.splitlines()
-    for line in lines:
-        if line.startswith(MARK):
-            answer: Dict[str, Any] = json.loads(line[len(MARK) :])
-            return answer, "\n".join(other for other in lines if other is not line)
-    raise _failure("torch and torch_npu do not run", result, environment, timeout_s)
+class _Program:
+    """How programs are run in the environment, as the account that proves it."""
+
+    def __init__(self, run: Run, proof: Proof, prover: Prover, home: str, env: Dict[str, str]) -> None:
+        self.proof = proof
+        self.prover = prover
+        self._run = run
+        self._home = home
+        self._env = env
+
+    def probe(self) -> Tuple[Dict[str, Any], str]:
+        """Return what the probe told, and what else was said: CANN says there, or in its log, why it sees no card."""
+        cards = "import" if self.proof.devices is not None and not self.proof.devices else "cards"
+        training = "training" if "llamafactory" in self.proof.versions else ""
+        with tempfile.TemporaryFile() as answer:
+            words = [str(answer.fileno()), json.dumps(sorted(self.proof.versions)), cards, training]
+            result = self.run(["python", "-c", PROBE, *words], keep=answer.fileno())
+            answer.seek(0)
+            told = parse(answer.read(MOST_ANSWER).decode("utf-8", "replace"))
+        noise = result.said + self._logs()
+        if not told["done"]:
+            raise self.failure("the environment fails at: %s" % told["at"], result, noise)
+        return told, noise
+
+    def command(self) -> None:
+        """Run what users type. That it starts is what is asked: its words are not matched."""
+        result = self.run(["llamafactory-cli", "version"])
+        if result.code != 0:
+            raise self.failure("llamafactory-cli does not run", result, result.said)
+
+    def run(self, words: List[str], **options: Any) -> Result:
+        """Run a command through ascend-env."""
+        argv = [self.proof.ascend_env, *words]
+        return self._run(
+            argv, self.proof.timeout_s, env=self._env, cwd=self._home, account=self.prover.account, **options
+        )
+
+    def failure(self, what: str, result: Result, said: str) -> ProbeError:
+        """Return the error for a program that did not come to a good end."""
+        where = self.proof.environment
+        if result.timed_out:
+            wanted = "an answer within %d s" % self.proof.timeout_s
+            return ProbeError(what, wanted=wanted, found="none", where=where, remedy=self.again())
+        known = recognise(said)[:1]
+        return ProbeError(
+            "%s: %s" % (what, known[0].what if known else "exit code %d" % result.code),
+            symptom=known[0].name if known else None,
+            wanted="exit code 0, as %s" % self.prover.name,
+            found=_words(result),
+            where=where,
+            remedy=known[0].remedy if known else self.again(),
+        )
+
+    def again(self) -> str:
+        """Return a command that tries it by hand, as root: with nothing current, and for an account without a shell."""
+        words = ["ASCEND_FLEET_ENVIRONMENT=%s" % self.proof.environment, self.proof.ascend_env, "python", "-c"]
+        call = " ".join(shlex.quote(word) for word in [*words, "import torch_npu"])
+        if self.prover.account is None:
+            return call
+        return "cd /tmp && runuser -u %s -- env HOME=/tmp %s" % (shlex.quote(self.prover.name), call)
+
+    def _logs(self) -> str:
+        """Return the lines of error in CANN's logs, which go away with the private home."""
+        lines: List[str] = []
+        for path in sorted(glob.glob(os.path.join(self._home, "log", "**", "*.log"), recursive=True))[:MOST_LOGS]:
+            lines += [line for line in (files.text(path) or "").splitlines() if "[ERROR]" in line][-MOST_LOGS:]
+        return "".join("\n" + line for line in lines)
 
 
-def _explained(card: Card) -> Card:
+def _explained(card: Card, devices: Optional[Sequence[int]]) -> Card:
+    """Return a card with what its words mean, under the number that it has beside those that were left out."""
     known = recognise(card["error"])[:1] if card["error"] else ()
+    index = card["index"]
     return {
         **card,
+        "index": devices[index] if devices and index < len(devices) else index,
         "symptom": known[0].name if known else None,
         "remedy": known[0].remedy if known else None,
     }
 
 
-def _hold_cards(probe: Dict[str, Any], cards: List[Card], noise: str, environment: str, expected_devices: int) -> None:
+def _hold_cards(told: Dict[str, Any], cards: List[Card], noise: str, program: _Program) -> None:
+    proof = program.proof
+    expected = proof.expected_devices if proof.devices is None else len(proof.devices)
     bad = [card for card in cards if not card["ok"]]
-    if probe["available"] is True and probe["count"] == expected_devices and not bad:
+    if told["available"] is True and told["count"] == expected and len(cards) == expected and not bad:
         return
-    found = "is_available() %s, %d devices" % (probe["available"], probe["count"])
+    found = "is_available() %s, %d devices" % (told["available"], told["count"])
     if bad:
         found += "; card %s: %s" % (bad[0]["index"], bad[0]["error"])
     known = recognise(bad[0]["error"] if bad else noise)[:1]
@@ -130,50 +181,48 @@ def _hold_cards(probe: Dict[str, Any], cards: List[Card], noise: str, environmen
         known[0].what if known else "torch-npu does not see every card",
         symptom=known[0].name if known else None,
         cards=cards,
-        wanted="is_available() True, %d devices, each gives a tensor back" % expected_devices,
+        wanted="as %s: is_available() True, %d devices, each gives a tensor back" % (program.prover.name, expected),
         found=found,
-        where=environment,
+        where=proof.environment,
         remedy=known[0].remedy if known else "npu-smi info; dmesg | tail",
     )
 
 
-def _llamafactory(run: Run, ascend_env: str, environment: str, wanted: Optional[str], timeout_s: int) -> Optional[str]:
-    if not wanted:
-        return None
-    result = run([ascend_env, "llamafactory-cli", "version"], timeout_s, env=_variables(environment))
-    match = re.search(r"version\s+(\d\S*)", result.output)
-    if result.code != 0 or not match:
-        raise _failure("llamafactory-cli does not run", result, environment, timeout_s)
-    if match.group(1).rstrip("|") != wanted:
-        raise ProbeError("llamafactory-cli is another version", wanted=wanted, found=match.group(1), where=environment)
-    return match.group(1)
+def _hold_versions(versions: Dict[str, Any], proof: Proof) -> None:
+    for name, wanted in sorted(proof.versions.items()):
+        if versions.get(name) != wanted:
+            raise ProbeError(
+                "%s is not the locked version" % name,
+                wanted=wanted,
+                found=str(versions.get(name)),
+                where=proof.environment,
+                remedy="run site.yml: it restores the lock",
+            )
 
 
-def _variables(environment: str) -> Dict[str, str]:
-    """Not the caller's environment: the check shall mean the same in every session."""
-    return {
-        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        "HOME": os.path.expanduser("~"),
-        "ASCEND_FLEET_ENVIRONMENT": environment,
-    }
+def _hold_training(training: Dict[str, Any], program: _Program) -> None:
+    """LLaMA-Factory checks what it needs when its training is imported; a checkout may want other libraries."""
+    proof, wanted = program.proof, program.proof.versions["llamafactory"]
+    if training["error"]:
+        known = recognise(training["error"])[:1]
+        raise ProbeError(
+            "LLaMA-Factory's training does not start%s" % (": " + known[0].what if known else ""),
+            symptom=known[0].name if known else None,
+            wanted="llamafactory.train.tuner imports: LLaMA-Factory takes the libraries of this environment",
+            found=training["error"],
+            where=proof.environment,
+            remedy="choose the LLaMA-Factory of the release (make releases), or a lock of your own: releases/README.md",
+        )
+    if training["version"] != wanted:
+        found = "llamafactory.extras.env says %s" % training["version"]
+        remedy = "run site.yml: it restores the lock"
+        raise ProbeError(
+            "LLaMA-Factory is another version", wanted=wanted, found=found, where=proof.environment, remedy=remedy
+        )
 
 
 def _words(result: Result) -> str:
     """Return the end of the output, after the first error of a chain: a traceback says the cause before the rest."""
     end = result.last_lines(6)
-    first = next((line for line in result.output.splitlines() if _ERROR.match(line)), "")
+    first = next((line for line in result.said.splitlines() if _ERROR.match(line)), "")
     return end if not first or first in end else "%s\n...\n%s" % (first, end)
-
-
-def _failure(what: str, result: Result, environment: str, timeout_s: int) -> ProbeError:
-    if result.timed_out:
-        return ProbeError(what, wanted="an answer within %d s" % timeout_s, found="none", where=environment)
-    known = recognise(result.output)[:1]
-    return ProbeError(
-        "%s: %s" % (what, known[0].what if known else "exit code %d" % result.code),
-        symptom=known[0].name if known else None,
-        wanted="exit code 0",
-        found=_words(result),
-        where=environment,
-        remedy=known[0].remedy if known else "ascend-env python -c 'import torch_npu'",
-    )

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""As whom an environment is proven, and where that account may write meanwhile.
+
+An environment that root alone can use trains nobody. So an account that is not root proves it: without a password or a
+shell, since that of the driver's user may be nologin, and in a private home, since its own may not exist.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from contextlib import contextmanager
+from typing import Dict, Iterator, NamedTuple, Optional, Sequence
+
+from ansible.module_utils.ascend import accounts
+from ansible.module_utils.ascend.command import Account
+from ansible.module_utils.ascend.leftovers import INSTALLER_TMP
+from ansible.module_utils.ascend.node import Node
+from ansible.module_utils.ascend.npu import device_users
+
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class Prover(NamedTuple):
+    """``account`` is None where it is the caller's own; ``name`` and ``why`` are for the operator."""
+
+    account: Optional[Account]
+    name: str
+    why: str
+
+
+def prover(node: Node, users: Sequence[str]) -> Prover:
+    """Return who proves: the first of ``users`` that is known, else the owner of the device files, else root."""
+    if os.geteuid() != device_users.ROOT:
+        return Prover(None, str(os.geteuid()), "the login's own account: become: true is not set")
+    unknown = ""
+    for name in users:
+        account, why = accounts.account(node, name)
+        if account:
+            return Prover(account, account.name, "of ascend_users" + unknown)
+        unknown = "; not known: %s" % (why or "the account %s" % name)
+    files = sorted(device_users.device_files(node), key=lambda file: not file.path.endswith(device_users.MANAGER))
+    if not files:
+        return Prover(None, "root", "there are no device files that tell whose the cards are" + unknown)
+    if files[0].uid == device_users.ROOT:
+        return Prover(None, "root", "%s is root's: name those who train in ascend_users" % files[0].path + unknown)
+    account, why = accounts.account(node, str(files[0].uid))
+    if account is None:
+        gone = why or "the owner of %s, %d, has no account" % (files[0].path, files[0].uid)
+        return Prover(None, "root", gone + unknown)
+    why = "the owner of the device files%s" % (unknown or "; ascend_users names nobody")
+    return Prover(account, account.name, why)
+
+
+@contextmanager
+def private_home(account: Optional[Account], tmp_dir: str) -> Iterator[str]:
+    """Yield a folder that is the account's alone, and remove it with all that was written there.
+
+    The folder around it is root's, with the name of our temporary ones: what a killed run leaves is cleared away.
+    """
+    outer = tempfile.mkdtemp(prefix="%s%d-" % (INSTALLER_TMP, os.getpid()), dir=tmp_dir)
+    try:
+        os.chmod(outer, 0o711)
+        home = os.path.join(outer, "home")
+        os.mkdir(home)
+        os.chmod(home, 0o700)
+        if account:
+            os.chown(home, account.uid, account.gid)
+        yield home
+    finally:
+        # What cannot be removed now, since a program writes there still, is cleared away by the next change.
+        shutil.rmtree(outer, ignore_errors=True)
+
+
+def variables(account: Optional[Account], name: str, home: str, environment: str) -> Dict[str, str]:
+    """Return the whole environment of the proof: it shall mean the same in every session, and ask nothing of a network.
+
+    CANN writes its logs and caches below the home of the password database unless these variables say another place.
+    """
+    return {
+        "PATH": PATH,
+        "HOME": home,
+        "TMPDIR": home,
+        "USER": account.name if account else name,
+        "LOGNAME": account.name if account else name,
+        "ASCEND_PROCESS_LOG_PATH": os.path.join(home, "log"),
+        "ASCEND_WORK_PATH": home,
+        "ASCEND_CACHE_PATH": home,
+        "HF_HUB_OFFLINE": "1",
+        "GRADIO_ANALYTICS_ENABLED": "False",
+        "ASCEND_FLEET_ENVIRONMENT": environment,
+    }

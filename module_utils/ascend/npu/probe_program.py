@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The program that runs in the environment that is to be proven, and how its answer is read.
+
+It answers on a descriptor of its own, a line of JSON for each thing that it learned: what libraries print on the usual
+ones is no answer. A line ``at`` says what comes next, so that a program that hangs or crashes has said where.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Dict, List
+
+# argv: number of the descriptor; names of distributions (JSON); "cards" or "import"; "training" or "".
+# One process: importing torch takes longer than all cards together. A card's failure does not hide the next card's.
+PROBE = """
+import importlib.metadata, json, os, sys
+answer = os.fdopen(int(sys.argv[1]), "w")
+def tell(**what):
+    answer.write(json.dumps(what) + "\\n")
+    answer.flush()
+def words(error):
+    return "%s: %s" % (type(error).__name__, error)
+tell(at="import torch, torch_npu")
+import torch
+import torch_npu
+count = 0
+if sys.argv[3] == "cards":
+    tell(at="torch.npu.is_available()")
+    available, count = torch.npu.is_available(), torch.npu.device_count()
+    tell(available=available, count=count)
+for index in range(count):
+    tell(at="card %d" % index)
+    card = {"index": index, "ok": False, "name": None, "memory_total_mb": None, "error": None}
+    try:
+        torch.npu.set_device(index)
+        card["name"] = torch.npu.get_device_name(index)
+        card["memory_total_mb"] = torch.npu.get_device_properties(index).total_memory // 1048576
+        back = torch.ones(3).npu().cpu().tolist()
+        card["ok"] = back == [1.0, 1.0, 1.0]
+        card["error"] = None if card["ok"] else "torch.ones(3) came back as %s" % back
+    except Exception as error:  # whatever a card answers belongs into its line of the result
+        card["error"] = words(error)
+    tell(card=card)
+tell(at="versions")
+versions = {}
+for name in json.loads(sys.argv[2]):
+    try:
+        versions[name] = importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        versions[name] = None
+tell(versions=versions)
+if sys.argv[4] == "training":
+    tell(at="import llamafactory.train.tuner")
+    try:
+        import llamafactory.train.tuner  # all that `llamafactory-cli train` imports, and its check of what it needs
+        from llamafactory.extras.env import VERSION
+        tell(training={"version": VERSION, "error": None})
+    except (Exception, SystemExit) as error:
+        tell(training={"version": None, "error": words(error)})
+tell(done=True)
+"""
+
+
+def parse(text: str) -> Dict[str, Any]:
+    """Return what the program told: ``{"available", "count", "cards", "versions", "training", "at", "done"}``.
+
+    ``done`` is False where it did not come to its end; ``at`` is then what it was at. What is no line of it is skipped:
+    a killed program may have left half of one.
+    """
+    told: Dict[str, Any] = {
+        "available": None,
+        "count": 0,
+        "versions": {},
+        "training": {"version": None, "error": None},
+        "at": "ascend-env",
+        "done": False,
+    }
+    cards: List[Dict[str, Any]] = []
+    for line in text.splitlines():
+        try:
+            said = json.loads(line)
+        except ValueError:
+            continue
+        if not isinstance(said, dict):
+            continue
+        if isinstance(said.get("card"), dict):
+            cards.append(said["card"])
+        told.update({key: said[key] for key in told if key in said})
+    return {**told, "cards": cards}
