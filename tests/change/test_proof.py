@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.change.conftest import HARDWARE
 from tests.change.fleet import OLD, Fleet, leftovers, sh
 from tests.playbook_run import Run
 
@@ -28,8 +29,15 @@ SILENTLY = (
 
 @pytest.fixture(scope="module")
 def node(base: Fleet) -> str:
+    """A node of its own: the files of a copied one have other times than were recorded, so they are always read."""
     base.hosts.clear()
-    return base.grow(1)[0]
+    there = len(json.loads((base.state / "fleet.json").read_text(encoding="utf-8"))["nodes"])
+    base.command("up", "--nodes", str(there + 1))
+    name = base.node(there + 1)
+    sh(name, f"ascend-sim set {HARDWARE}")
+    run = site(base, name)
+    assert run.code == 0, run.output[-8000:]
+    return name
 
 
 def site(base: Fleet, node: str, *arguments: str) -> Run:
@@ -97,7 +105,7 @@ def test_what_the_fast_form_cannot_see_is_repaired_when_the_proof_fails(base: Fl
     """An altered torch_npu beside a lost library: its repair takes `current` away, and the proof fails."""
     sh(node, SILENTLY.format(file=f"{TORCH_NPU}/__init__.py", edit="s/^import torch$/import torcg/"))
     clean = site(base, node, "--check")
-    assert clean.steps == [], "the fast form sees it, so this test shows nothing"
+    assert clean.steps == [], f"the fast form sees it, so this test shows nothing: {clean.output[-3000:]}"
     sh(node, f"rm {RUNTIME}")
     run = site(base, node)
     assert run.code == 0, run.output[-6000:]
@@ -117,7 +125,7 @@ def test_a_proof_that_nothing_repairs_fails_once_with_a_command_that_works(base:
     assert run.code == 2, run.output[-4000:]
     told = run.told(node)
     assert "Every file of CANN, the Python and the environment was read" in told
-    assert told.count("the driver and CANN do not match") == 2, "the proof's failure, and its repetition at the end"
+    assert run.output.count("TASK [verify : Prove the environment on the cards, as an account") == 1
     assert sh(node, "readlink /opt/ascend/env/current", False) == ""
     sh(node, "ascend-sim unset device_error.0")
     assert site(base, node).code == 0
