@@ -125,6 +125,8 @@ FORMS = [
     "PRIVATE-TOKEN: PLANT",
     "X-Amz-Security-Token: PLANT",
     "DB_PASS=PLANT",
+    "root:PLANT@tcp(127.0.0.1:3306)/db",
+    "https://www.feishu.cn/flow/api/trigger-webhook/PLANT",
     "--set auth.rootPassword=PLANT",
     "skopeo copy --src-creds u:PLANT docker://x",
     "ERROR: cannot log in with token=PLANT (401)",

@@ -18,6 +18,9 @@ from tests.secrets import FORMS, SECRETS, planted
 
 # Texts with SECRET in it, and what is left of them: the secret alone goes.
 READABLE = [
+    ("aws configure set aws_secret_access_key SECRET --profile x", "aws_secret_access_key *** --profile x"),
+    ('set password "SECRET" of it', 'set password "***" of it'),
+    ("the token is SECRET, it said", "the token is ***"),
     ("python train.py --wandb_key SECRET --model_name_or_path /data/m", "--wandb_key *** --model_name_or_path /data/m"),
     ("curl --proxy http://alice:SECRET@proxy:3128 http://x", "curl --proxy http://alice:***@proxy:3128 http://x"),
     ("git clone https://oauth2:SECRET@git.corp.test/a/b.git -b v1", "https://oauth2:***@git.corp.test/a/b.git -b v1"),

@@ -18,7 +18,7 @@ _ACCOUNT = re.compile(
     r"|(?:(?<=[Tt][Tt][Pp]://)|(?<=[Tt][Tt][Pp][Ss]://))" + _KNOWN + r"([^\s/@:\"'\0]{3,256})@"
     # user:X@host:port or host.domain without a scheme, and what Python says of such a host
     r"|(?<![\w.:/@-])[\w.+-]{1,64}:([^\s@/:\"'\0]{1,128})@(?!sha(?:256|512):)[A-Za-z0-9][\w.-]{0,128}"
-    r"(?=[:/][0-9]{2}|\.[a-z]{2,8}\b)"
+    r"(?=[:/][0-9]{2}|\.[a-z]{2,8}\b|\()"
     r"|(?<=nonnumeric port: ')([^'@]{1,256})@"
 )
 _REFERENCE = re.compile(r"\$\{?\w+\}?")
@@ -29,7 +29,7 @@ _HOOK_HOSTS = (
 )
 # Group 1: all of it; group 2: what of it looks drawn by chance.
 _HOOK = re.compile(
-    r"://" + _HOOK_HOSTS + r"(?:/[\w.-]{1,40}){0,6}?/(?:hooks?|webhooks?|webhookb2|services|workflows|triggers)/"
+    r"://" + _HOOK_HOSTS + r"(?:/[\w.-]{1,40}){0,6}?/(?:[\w-]{0,32}hooks?|webhookb2|services|workflows|triggers)/"
     r"([^\s\"'\0?#<>\\]{6,512})"
     r"|://[\w.:-]{1,128}(?:/[\w.-]{1,40}){0,6}?/(?:hooks?|webhooks?|webhookb2)/(?P<some>[^\s\"'\0?#<>\\]{6,512})"
     r"|://[\w.:-]{1,128}/bot([0-9]{3,16}:[\w-]{8,64})"

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from typing import Iterator, Optional, Tuple
 
-from ansible.module_utils.ascend.secret.names import HINT, LIKELY, RANDOM, hides, is_message, kind
+from ansible.module_utils.ascend.secret.names import ALWAYS, HINT, LIKELY, RANDOM, hides, is_message, kind
 from ansible.module_utils.ascend.secret.values import MOST, SHORT, Value, rest_of_line, value_at
 from ansible.module_utils.ascend.secret.values import find as find_mark
 
@@ -17,6 +17,7 @@ _SEPARATOR = re.compile(
 )
 _TAG = re.compile(r">[^<>\n]{1,4096}</")
 _NEXT_WORD = re.compile(r"[ \t\n]{1,16}|\0|\\x00")
+_BEHIND = re.compile(r"[ \t]{1,16}(?:(?:is|was|of|for user)[: \t]{1,4})?[\"']?(?=[\w+/=~.-]{8})")
 _NO_VALUE = re.compile(r"--?[A-Za-z]|#")
 # A sentence that goes on behind a colon, or an option that is talked of.
 _PROSE = re.compile(r"[ \t][a-z']{1,12} [a-z']{1,12}(?: [a-z']{1,20}|[.,;)])|[ \t]-[A-Za-z]\b")
@@ -37,6 +38,10 @@ def find(text: str) -> Iterator[Tuple[int, int]]:
         is_header = name.lower().endswith(_HEADERS)
         is_pass = name == "pass" and before == "-"  # and no "pass: 3 of 4"
         how = LIKELY if is_header or is_pass else kind(name, before in ("?", "&"))
+        if begin is None and how in (ALWAYS, LIKELY):
+            # No sign between them: only what looks drawn by chance, as in "password X" and "the token is X".
+            behind = _BEHIND.match(text, word.end())
+            begin, how = (behind.end(), RANDOM) if behind else (None, "")
         if begin is None or not how or before + text[word.start() : word.end() + 2] == '"%s:"' % name:
             continue
         value = value_at(text, begin, SHORT if how == RANDOM else MOST)
