@@ -184,7 +184,7 @@ def test_two_groups_have_a_checkout_each(tmp_path: Path) -> None:
 
 def test_a_token_in_an_address_is_not_given_to_everybody(tmp_path: Path) -> None:
     """The table of contents lies where the web server gives it away, and a message goes to a terminal."""
-    secret = {"url": f"file://oauth2:glpat-S3CR3T@{tmp_path}/none.git", "version": "v0.9.1"}
+    secret = {"url": "https://oauth2:glpat-S3CR3T@127.0.0.1:1/none.git", "version": "v0.9.1"}
     (tmp_path / "depot").mkdir()
     rows = {"llamafactory": {"minimum": "0.8.0", "recommended": "0.9.1", "tested_maximum": "0.9.1"}}
     assert "S3CR3T" not in str(depot_source.fill(Index(tmp_path / "depot"), secret, rows, True))
