@@ -474,7 +474,8 @@ def options(wanted: environment.Wanted) -> dict[str, Any]:
     said = {f"{name}_{part}": getattr(file, part) for name, file in files.items() for part in parts}
     rest = {name: value for name, value in wanted.__dict__.items() if name not in files}
     state_dir = os.path.join(os.path.dirname(wanted.cache_dir), "state")
-    return {**said, **rest, "state": "present", "current": False, "deep": False, "state_dir": state_dir}
+    asked = {"state": "present", "current": False, "deep": False, "depot_proxy": ""}
+    return {**said, **rest, **asked, "state_dir": state_dir}
 
 
 def test_what_cannot_be_removed_is_said(wanted: environment.Wanted, monkeypatch: pytest.MonkeyPatch) -> None:
