@@ -60,6 +60,7 @@ settings:
   sample: {net.ipv4.ip_local_reserved_ports: "8080,60000-60015"}
 """
 
+from ansible.module_utils.ascend import rights
 from ansible.module_utils.ascend.change import held
 from ansible.module_utils.ascend.command import query
 from ansible.module_utils.ascend.errors import REPORTED, failure
@@ -76,6 +77,7 @@ ARGUMENT_SPEC = {
 
 
 def main() -> None:
+    rights.begin()
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     options = module.params
     node = Node(query, module.get_bin_path)
