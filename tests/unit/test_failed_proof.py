@@ -83,7 +83,8 @@ class Rollout:
         environment["lock_file"] = str(folder / "lock.txt")
         python = {**wanted()["python"], "program": "/python3", "bin": "/", "path": "/python"}
         uv = {"url": "u", "sha256": "s", "size_bytes": 1}
-        variables = {"wanted": {**wanted(), "environment": environment, "python": python, "uv": uv, "deep": False}}
+        of_roles = {"environment": environment, "python": python, "uv": uv, "deep": False, "depot_proxy": ""}
+        variables = {"wanted": {**wanted(), **of_roles}}
         (folder / "vars.json").write_text(json.dumps(variables))
         (folder / "play.yml").write_text(PLAY)
         done = subprocess.run(
