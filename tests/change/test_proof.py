@@ -133,15 +133,16 @@ def test_a_proof_that_nothing_repairs_fails_once_with_a_command_that_works(base:
 
 def test_cards_in_use_and_cards_taken_out_are_not_touched(base: Fleet, node: str) -> None:
     sh(node, "ascend-sim set card_count=4 device_error.2=507033 process.1=4711:python:100")
-    said = verified(base, node, "-e", '{"ascend_cards_out": [2]}')
-    lines = [line.strip() for line in said.splitlines() if re.match(r"\s*npu:", line)]
-    assert [line.split()[:2] for line in lines] == [
-        ["npu:0", "torch.npu.is_available()"],
-        ["npu:3", "torch.npu.is_available()"],
-        ["npu:1", "left"],
-        ["npu:2", "left"],
+    try:
+        said = words(verified(base, node, "-e", '{"ascend_cards_out": [2]}'))
+    finally:
+        sh(node, "ascend-sim unset device_error.2 process.1; ascend-sim set card_count=1")
+    assert re.findall(r"(npu:\d) +(\S+)", said) == [
+        ("npu:0", "torch.npu.is_available()"),
+        ("npu:3", "torch.npu.is_available()"),
+        ("npu:1", "left"),
+        ("npu:2", "left"),
     ]
-    sh(node, "ascend-sim unset device_error.2 process.1; ascend-sim set card_count=1")
 
 
 # What builds an editable checkout, without a network and without setuptools.

@@ -81,7 +81,7 @@ class Rollout:
         (folder / "lock.txt").write_text("torch==2.1.0\n")
         environment = {**wanted()["environment"], "path": "/x", "versions": {}, "wheelhouse": "w"}
         environment["lock_file"] = str(folder / "lock.txt")
-        python = {**wanted()["python"], "program": "/python3", "bin": "/", "path": "/python"}
+        python = {**wanted()["python"], "program": "/python3", "bin": "/", "path": "/python", "replaces": ""}
         uv = {"url": "u", "sha256": "s", "size_bytes": 1}
         of_roles = {"environment": environment, "python": python, "uv": uv, "deep": False, "depot_proxy": ""}
         variables = {"wanted": {**wanted(), **of_roles}}
