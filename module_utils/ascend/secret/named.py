@@ -31,7 +31,9 @@ def find(text: str) -> Iterator[Tuple[int, int]]:
     """Give where secrets begin and end; some may overlap."""
     done = 0
     for word in _WORD.finditer(text):
-        if word.start() < done or not HINT.search(word.group()) or text.startswith("://", word.start() - 3):
+        if word.start() < done or not HINT.search(word.group()):
+            continue
+        if text.startswith("://", word.start() - 3) and text[word.end() : word.end() + 1] != "=":
             continue  # behind :// stands an account, or a host
         name, begin = word.group(), _begin(text, word.start(), word.end())
         before = text[word.start() - 1 : word.start()]
