@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -94,13 +96,21 @@ class Fleet:
         return [self.node(number) for number in range(there + 1, there + count + 1)]
 
     def packages(self) -> None:
-        """Make the stand-in wheels and the simulated CANN packages of both releases."""
+        """Make the stand-in wheels and the simulated CANN packages of both releases.
+
+        A depot that an earlier version of them filled is made anew: it would tell that it is not what it was.
+        """
         standin = self.cache / "standin"
+        made_of = self.cache / "made-of"
+        if not made_of.is_file() or made_of.read_text() != _sources():
+            shutil.rmtree(self.cache / "depot", ignore_errors=True)
+            shutil.rmtree(standin, ignore_errors=True)
         subprocess.run([sys.executable, "tests/standin/build.py", str(standin), OLD, NEW], cwd=ROOT, check=True)
         for release in (OLD, NEW):
             argv = [sys.executable, "sim/cann/build.py", "--output", str(standin / "incoming"), "--version", release]
             subprocess.run(argv, cwd=ROOT, check=True)
         (self.cache / "depot").mkdir(parents=True, exist_ok=True)
+        made_of.write_text(_sources())
 
     def inventory(self, release: str = NEW) -> Path:
         """Write the inventory: the nodes, their own variables (``hosts``), and what all have."""
@@ -166,6 +176,15 @@ class Fleet:
         done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False, timeout=900)
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
         return {name: json.loads((tree / name).read_text())["ansible_facts"]["ascend"] for name in nodes}
+
+
+def _sources() -> str:
+    """Return a sum of all that the stand-ins are made of."""
+    digest = hashlib.sha256()
+    for folder in (ROOT / "tests" / "standin", ROOT / "sim" / "cann"):
+        for path in sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts):
+            digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
 
 
 def sh(node: str, script: str, check: bool = True) -> str:

@@ -109,7 +109,9 @@ def build(folder: Path, release: str = FIRST) -> Path:
     lines = []
     for distribution in distributions(release):
         data = wheel(distribution)
-        (wheels / f"{distribution.stem}-py3-none-any.whl").write_bytes(data)
+        path = wheels / f"{distribution.stem}-py3-none-any.whl"
+        path.unlink(missing_ok=True)  # a depot may hold a link to it
+        path.write_bytes(data)
         digest = hashlib.sha256(data).hexdigest()
         lines.append(f"{distribution.name}=={distribution.version} \\\n    --hash=sha256:{digest}\n")
     lock = folder / f"lock-{release}.txt"
