@@ -105,7 +105,8 @@ def test_a_drift_check_of_this_machine_and_of_one_that_is_not_there(
     # Told once, on the control node, and of no node.
     (depot,) = report["depot"]
     assert (depot["problem"], depot["where"]) == ("the depot is gone", f"{tmp_path}/no-depot/index.json")
-    assert said.count("the depot is gone") == (1 if callback == "fleet" else 2), "the plain output has all twice"
+    times = said.count("the depot is gone")
+    assert times == 1 or (times > 1 and callback == "default"), "newer plain outputs have all twice"
     assert "depot" not in {finding["name"] for node in report["nodes"] for finding in node["findings"]}
     asked = [finding["wanted"] for node in report["nodes"] for finding in node["findings"] if finding["name"] == "eula"]
     assert asked == ["cann_accept_eula: true"]
