@@ -196,7 +196,8 @@ def begin(options: Dict[str, Any], node: Node) -> Dict[str, Any]:
     tree = cann_layout.Tree(cann_root, state_dir)
     cann = {version: cann_packages.chips_of(tree, version) for version in tree.versions()}
     tmp_dir = options["tmp_dir"]
-    parents = [each for place in (root, options["cache_dir"], state_dir, tmp_dir) for each in origin.parents(place)]
+    below = (root, options["cache_dir"], state_dir, tmp_dir, cann_root)
+    parents = [each for place in below for each in origin.parents(place)]
     origin.remember(state_dir, [*places, state_dir, tmp_dir, ASCEND_ENV, *parents], cann)
     change = {"action": options["action"], "from": options["source"], "to": options["target"]}
     there = run_lock.take(state_dir, options["holder"], change, options["dead"])

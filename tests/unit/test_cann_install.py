@@ -9,6 +9,7 @@ import platform
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,17 @@ def test_a_toolkit_is_known_as_ours_before_its_installer_starts(node: Node, kind
     with suppress(AscendError):
         cann_install.install(node.package(kind), node.file, run)
     assert seen == [known]
+
+
+def test_the_folder_above_another_place_is_made(node: Node, tmp_path: Path) -> None:
+    """The real installers say: parent path doesn't exist, please create it first."""
+    seen: list[bool] = []
+    package = replace(node.package("toolkit"), root=str(tmp_path / "data" / "of ours" / "Ascend"))
+    run = Calls((lambda: seen.append((tmp_path / "data" / "of ours").is_dir()), done(1)))
+    with suppress(AscendError):
+        cann_install.install(package, node.file, run)
+    assert seen == [True]
+    assert not Path(package.root).exists(), "that one is the installer's to make"
 
 
 BEGUN = "its installer began, and was not seen to end"

@@ -126,6 +126,8 @@ def install(package: Package, file: DepotFile, run: Run, deep: bool = False) -> 
     """
     path = unpacked_run(take(file, package.cache_dir))
     installer_needs.hold(package.kind, package.root, _environment(package, package.tmp_dir), run)
+    # The installers make their folder, and refuse where the one above it is missing.
+    os.makedirs(os.path.dirname(package.root), mode=0o755, exist_ok=True)
     cann_proof.note_repair(package.tree, package.version, _with_it(package), deep)
     for stale in _stale_manifests(package):
         os.unlink(stale)

@@ -206,6 +206,6 @@ def folders(node: Node, places: Places) -> List[str]:
     ):
         if path in absent:
             there.append(path)
-    ours = (places.ascend_root, places.cache_dir, places.tmp_dir)
+    ours = (places.ascend_root, places.cache_dir, places.tmp_dir, places.cann_root)
     above = [places.tmp_dir, *(parent for place in ours for parent in origin.parents(place))]
     return [*there, places.cache_dir, *(folder for folder in above if folder in absent)]
