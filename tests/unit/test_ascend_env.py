@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,10 @@ false
 
 @pytest.fixture
 def environment(tmp_path: Path) -> Path:
+    return made(tmp_path)
+
+
+def made(tmp_path: Path) -> Path:
     """An environment whose CANN has a set_env.sh."""
     script = tmp_path / "cann" / "8.0.RC1" / f"{platform.machine()}-linux" / "script" / "set_env.sh"
     script.parent.mkdir(parents=True)
@@ -110,6 +115,27 @@ def test_where_there_is_none(environment: Path, damage: str, words: str) -> None
     assert done.returncode == 127
     assert words in done.stderr
     assert "next: run site.yml" in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+@pytest.mark.parametrize("closed", ["env", "env/8.0.RC1-x", "cann/8.0.RC1"])
+def test_who_may_not_enter_is_told_which_folder(closed: str) -> None:
+    """Not that something is missing, of which the account can know nothing."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        place = made(Path(folder))
+        (Path(folder) / closed).chmod(0o700)
+        done = subprocess.run(
+            ["bash", "-s", "--", "true"],
+            input=PROGRAM.read_text(),
+            env={"PATH": "/usr/bin:/bin", "ASCEND_FLEET_ENVIRONMENT": str(place)},
+            user=65534,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 127
+    assert f"ascend-env: this account may not enter {folder}/{closed}\n" in done.stderr
 
 
 def test_no_command() -> None:
