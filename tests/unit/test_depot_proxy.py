@@ -80,6 +80,8 @@ def private_depot() -> Iterator[Server]:
 
 @pytest.fixture
 def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    # urllib keeps the proxies of the process's first request.
+    monkeypatch.setattr(urllib.request, "_opener", None)
     for name in (*VARIABLES, "no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
     yield from served("alice:geheim99")
