@@ -106,8 +106,8 @@ def fates(base: Fleet, pytestconfig: pytest.Config) -> dict[str, Fate]:
     asked = pytestconfig.getoption("--faults")
     named = "" if asked == "all" else asked
     chosen = [fault for fault in FAULTS if (fault.often if asked == "often" else re.search(named, fault.name))]
-    base.command("up", "--nodes", str(len(chosen) + 1), "--like", base.node(1))
-    table = {fault.name: Fate(fault, base.node(number), []) for number, fault in enumerate(chosen, 2)}
+    nodes_of = zip(chosen, base.grow(len(chosen)), strict=True)
+    table = {fault.name: Fate(fault, node, []) for fault, node in nodes_of}
     for fate in table.values():
         arranged(base, fate)
     bring_about(base, list(table.values()))
