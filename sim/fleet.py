@@ -127,6 +127,7 @@ def up(fleet: Fleet, count: int, depot: Path | None, kind: Kind) -> None:
     if depot and not (serving(fleet, depot.resolve()) and answers(depot_address(network), 80)):
         start_depot(fleet, image, network, depot.resolve())
     nodes = fleet.nodes()
+    fleet.save(nodes)  # what an earlier version wrote may lack something
     started = []
     for number in range(1, count + 1):
         name = f"{fleet.name}-{number}"
