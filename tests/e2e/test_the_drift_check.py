@@ -42,7 +42,7 @@ DAMAGE: dict[str, tuple[tuple[str, str], set[str]]] = {
     "a lost file of the toolkit": (moved(f"{TOOLKIT}/compiler/content/part3.bin"), {"cann"}),
     "half a toolkit": (moved(f"{TOOLKIT}/compiler/version.info"), {"cann"}),
     "no kernels": (moved(f"{TOOLKIT}/opp_kernel"), {"cann"}),
-    "CANN's folder is open": (("chmod 0775 /usr/local/Ascend", "chmod 0755 /usr/local/Ascend"), {"cann"}),
+    "CANN's folder is another's": (("chown 65534 /usr/local/Ascend", "chown 0 /usr/local/Ascend"), {"cann"}),
     "latest is mixed": (
         (f"ln -sfn ../8.0.RC2/hccl {LATEST}/hccl", f"ln -sfn ../8.0.RC1/hccl {LATEST}/hccl"), {"cann"},
     ),
