@@ -242,7 +242,9 @@ def down(fleet: Fleet) -> None:
     names = podman("ps", "--all", "--filter", f"label={LABEL}={fleet.name}", "--format", "{{.Names}}").split()
     if names:
         remove(*names)
-    run_podman("rmi", f"localhost/{fleet.name}-like:latest")
+    copies = podman("images", "--filter", f"label={LABEL}={fleet.name}", "--format", "{{.Id}}").split()
+    if copies:
+        podman("rmi", *dict.fromkeys(copies))
     networks = podman("network", "ls", "--filter", f"label={LABEL}={fleet.name}", "--format", "{{.Name}}").split()
     if networks:
         podman("network", "rm", *networks)

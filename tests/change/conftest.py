@@ -15,7 +15,7 @@ NAME = "ascend-change"
 HARDWARE = "card_count=1 driver_version=25.2.0 firmware_version=7.7.0.1.231"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def base(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Iterator[Fleet]:
     """A fleet whose first node has the older release; the others are its copies (``grown``)."""
     fleet = Fleet(NAME, tmp_path_factory.mktemp("change") / "state", cache_dir / "change")

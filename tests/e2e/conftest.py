@@ -78,7 +78,7 @@ def fleet_command(state: Path, *arguments: str) -> None:
     subprocess.run(argv, cwd=ROOT, check=True, timeout=900)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     """A bare node, removed at the end; CANN's packages and the depot lie in the cache, as the demo's do."""
     state = tmp_path_factory.mktemp("e2e") / "state"
@@ -100,7 +100,7 @@ def connect(fleet: Fleet, known_hosts: Path) -> paramiko.SSHClient:
     return client
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def node(fleet: Fleet) -> Iterator[Any]:
     """testinfra's view of the node, through paramiko. testinfra knows no known_hosts, so it is handed a connection."""
     host = testinfra.get_host("paramiko://root@node")
