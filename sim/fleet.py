@@ -32,6 +32,7 @@ ANSWER_S = 30
 FIRST_NODE = 10
 DEPOT = 250
 HARDENED = "hardened"
+ROOM_MB = 39000  # what a release asks for in all (disk_mb in release.yml)
 # What real fleets have: 64 GB and 32 GB cards.
 HARDWARE = [
     {"chip_name": "910B3", "hbm_total_mb": "65536"},
@@ -124,6 +125,7 @@ def up(fleet: Fleet, count: int, depot: Path | None, kind: Kind) -> None:
     network = ensure_network(fleet)
     running = containers(fleet)
     fleet.keypair(fleet.key.name)
+    tell_room()
     if depot and not (serving(fleet, depot.resolve()) and answers(depot_address(network), 80)):
         start_depot(fleet, image, network, depot.resolve())
     nodes = fleet.nodes()
@@ -146,6 +148,14 @@ def up(fleet: Fleet, count: int, depot: Path | None, kind: Kind) -> None:
         wait_for(f"{fleet.name}-depot", depot_address(network), 80)
     kept = len([name for name in nodes if name not in started])
     say(f"{len(started)} nodes started, {kept} were running" if started else f"{kept} nodes are running")
+
+
+def tell_room() -> None:
+    """Say beforehand that site.yml will refuse the nodes: they have the room that this machine has."""
+    place = podman("info", "--format", "{{.Store.GraphRoot}}").strip()
+    free_mb = shutil.disk_usage(place).free // 2**20
+    if free_mb < ROOM_MB:
+        say(f"note: {free_mb} MB free in {place}; site.yml asks a node for {ROOM_MB} MB, as of a real one: make room")
 
 
 def start_node(fleet: Fleet, image: str, network: str, name: str, node: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from tests.change.fleet import OLD, Fleet, sh
 from tests.playbook_run import Run
+from tests.systems import apt_source
 
 pytestmark = pytest.mark.e2e
 
@@ -90,6 +91,23 @@ def test_every_card_is_proven(fleet: Fleet, provisioned: Run) -> None:
     assert run.code == 0, run.output[-4000:]
     words = " ".join(run.output.split())  # lines are folded
     assert words.count("torch.npu.is_available() True") == 8 * len(NODES), run.output[-4000:]
+
+
+def test_packages_come_from_the_distributions_sources(fleet: Fleet, provisioned: Run, tmp_path: Path) -> None:
+    """Asked for by one variable: what trainings need, as well. Real apt, through the sudo of a hardened node."""
+    assert provisioned.recap[STRICT]["failed"] == 0
+    install = ("--limit", STRICT, "-e", "ascend_system_packages=install")
+    run = fleet.site(*install, release=OLD)
+    assert run.code == 2, run.output[-4000:]  # no source has them
+    assert "libaio-dev" in run.told(STRICT), run.output[-4000:]
+    apt_source.give(STRICT, tmp_path / "packages")
+    run = fleet.site(*install, release=OLD)
+    assert run.code == 0, run.output[-4000:]
+    assert "libaio" in sh(STRICT, "dpkg-query --show --showformat '${Package}\n' | grep -x -e g++ -e libaio-dev")
+    assert sh(STRICT, "dpkg-query --show tar-of-the-site", check=False) == ""
+    run = fleet.site(*install, release=OLD)
+    assert (run.code, run.recap[STRICT]["changed"]) == (0, 0), run.output[-4000:]
+    assert "libaio" not in run.output
 
 
 @pytest.mark.parametrize("node", NODES)
