@@ -55,7 +55,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         try:
             questions = _questions(settings)
         except AscendError as error:
-            result["node"] = fleet.unchecked(name, str(error), True, settings, components, inventory)
+            result["node"] = fleet.unchecked(name, error, True, settings, components, inventory)
             return result
         # The node tells what it hangs at, so it has to give up before this task does.
         questions["timeout_s"] = max(1, int(self._task.timeout * 5 / 6)) if self._task.timeout else 100
@@ -117,7 +117,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
                 plan["refusals"] += self._proven(facts, wanted, plan, settings["users"], task_vars)
             return fleet.checked(name, facts, wanted, plan, components, repair)
         except (AscendError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-            said = str(error) if isinstance(error, AscendError) else f"{type(error).__name__}: {error}"
+            said = error if isinstance(error, AscendError) else f"{type(error).__name__}: {error}"
             return fleet.unchecked(name, said, True, settings, components, inventory)
 
     def _proven(self, facts: Any, wanted: Any, plan: Any, users: Any, task_vars: Any) -> list[dict[str, str]]:

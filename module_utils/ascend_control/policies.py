@@ -14,6 +14,8 @@ from ansible.module_utils.ascend.plan import system as plan_system
 
 NAMES = Path(__file__).resolve().parents[2] / "roles" / "system" / "vars" / "main.yml"
 _VALUES = {
+    "ascend_driver_policy": ("fail", "warn"),
+    "ascend_health_policy": ("fail", "warn"),
     "ascend_system_settings": (plan_system.APPLY, plan_system.CHECK, plan_system.IGNORE),
     "ascend_system_packages": (plan_packages.CHECK, plan_packages.INSTALL),
 }
@@ -30,6 +32,20 @@ def one_of(variable: str, value: Any) -> str:
             remedy=f"set {variable} to one of them in the inventory; the default is {values[0]}",
         )
     return str(value)
+
+
+def number(variable: str, value: Any) -> int:
+    """Return a number of the inventory's, 0 or more; with ``-e`` it is text. Raises AscendError for what is none."""
+    words = str(value).strip()
+    if not (words.isascii() and words.isdigit()):
+        raise AscendError(
+            f"{variable} is no number",
+            wanted="a whole number, 0 or more",
+            found=repr(value),
+            where="the inventory, or -e",
+            remedy=f"mend {variable} in the inventory; 0 asks for none in particular",
+        )
+    return int(words)
 
 
 def packages(settings: dict[str, Any]) -> dict[str, Any]:

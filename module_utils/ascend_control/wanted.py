@@ -22,7 +22,7 @@ from ansible.module_utils.ascend_control.compatibility import problems_of
 from ansible.module_utils.ascend_control.depot_index import PAGE, SECTIONS, python_of, source_of
 from ansible.module_utils.ascend_control.depot_trouble import FILL
 from ansible.module_utils.ascend_control.places import ascend_env, places
-from ansible.module_utils.ascend_control.policies import one_of, packages
+from ansible.module_utils.ascend_control.policies import number, one_of, packages
 from ansible.module_utils.ascend_control.release import accepts_python, read_index, read_lock, read_release
 from ansible.module_utils.parsing.convert_bool import boolean
 from packaging.version import Version
@@ -53,7 +53,7 @@ def resolve(found: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
         "now_s": int(time.time()),
         "architecture": architecture,
         "chips": release["chips"],
-        "driver": {**release["driver"], "policy": settings["driver_policy"]},
+        "driver": {**release["driver"], "policy": one_of("ascend_driver_policy", settings["driver_policy"])},
         "cards": _cards(settings["cards"]),
         "system": {**release["system"], "policy": one_of("ascend_system_settings", settings["system_settings"])},
         "packages": packages(settings),
@@ -77,24 +77,24 @@ def resolve(found: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
 def cards_out(given: Any) -> list[int]:
     """Return npu-smi's ids of the cards that the inventory takes out; with ``-e`` a list is text, as in "4,6"."""
     words = re.split(r"[\s,]+", given.strip("[] ")) if isinstance(given, str) else given
-    listed = words if isinstance(words, list) else [words]
-    try:
-        return sorted({int(word) for word in listed if word != ""})
-    except (TypeError, ValueError):
+    listed = [str(word).strip() for word in (words if isinstance(words, list) else [words]) if word != ""]
+    if not all(re.fullmatch("[0-9]{1,3}", word) for word in listed):
         raise AscendError(
             "ascend_cards_out is no list of cards",
-            wanted="npu-smi's ids, such as [4, 6]",
+            wanted="npu-smi's ids, each by itself, such as [4, 6]; [] takes none out",
             found=repr(given),
+            where="the inventory, or -e",
             remedy="npu-smi info -l  # shows the ids; then mend ascend_cards_out in the inventory",
-        ) from None
+        )
+    return sorted({int(word) for word in listed})
 
 
 def _cards(settings: dict[str, Any]) -> dict[str, Any]:
     return {
-        "count": int(settings["count"]),
-        "memory_mb": int(settings["memory_mb"]),
+        "count": number("ascend_card_count", settings["count"]),
+        "memory_mb": number("ascend_card_memory_mb", settings["memory_mb"]),
         "out": cards_out(settings["out"]),
-        "health_policy": str(settings["health_policy"]),
+        "health_policy": one_of("ascend_health_policy", settings["health_policy"]),
     }
 
 
@@ -217,7 +217,7 @@ def _python(
         python["version"] = series
     path = f"{settings['root']}/python/{python['version']}"
     places = {"path": path, "program": f"{path}/bin/python3", "bin": f"{path}/bin"}
-    replaces = runs if python["version"] and python["version"] != runs else ""
+    replaces = runs if python["version"] != runs else ""  # also where the depot has none: then it lacks one
     return {**python, **places, "source": "depot", "series": series, "replaces": replaces}
 
 

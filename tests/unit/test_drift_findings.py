@@ -162,6 +162,25 @@ def test_why_a_node_is_silent(said: str, reached: bool, name: str) -> None:
     assert all(finding[key] for key in ("problem", "wanted", "found", "remedy", "where"))
 
 
+def test_what_the_inventory_wants_and_cannot_be_is_told_as_that() -> None:
+    """No "the check ended on the node": the node was not asked."""
+    error = AscendError("ascend_cards_out is no list of cards", wanted="[4, 6]", found="'4-6'", remedy="mend it")
+    (finding,) = unchecked("npu-1", error, True, {}, COMPONENTS, "-i inventory/prod")["findings"]
+    told = {
+        key: finding[key] for key in ("component", "level", "name", "problem", "wanted", "found", "where", "remedy")
+    }
+    assert told == {
+        "component": "access",
+        "level": "unchecked",
+        "name": "inventory",
+        "problem": "ascend_cards_out is no list of cards",
+        "wanted": "[4, 6]",
+        "found": "'4-6'",
+        "where": "npu-1",
+        "remedy": "mend it",
+    }
+
+
 def test_a_traceback_is_shown_by_its_end() -> None:
     said = 'Traceback (most recent call last):\n  File "/tmp/x.py", line 3, in <module>\nOSError: [Errno 5] I/O error\n'
     assert silence("n", said, True, "")["found"] == "OSError: [Errno 5] I/O error"

@@ -114,13 +114,48 @@ def test_a_node_without_a_card_to_train_on() -> None:
 
 @pytest.mark.parametrize(
     ("given", "means"),
-    [([], []), ([6, 4, 4], [4, 6]), (["4", "6"], [4, 6]), ("4,6", [4, 6]), ("[4, 6]", [4, 6]), ("", []), (4, [4])],
+    [
+        ([], []),
+        ([6, 4, 4], [4, 6]),
+        (["4", "6"], [4, 6]),
+        ("4,6", [4, 6]),
+        ("[4, 6]", [4, 6]),
+        ("", []),
+        (4, [4]),
+        ("4 6", [4, 6]),
+        (" 4 , 6 ", [4, 6]),
+        ([0, " 1"], [0, 1]),
+    ],
 )
 def test_how_the_inventory_and_the_command_line_say_it(given: Any, means: list[int]) -> None:
     assert cards_out(given) == means
 
 
-@pytest.mark.parametrize("given", ["four", ["a"], {"a": 1}, None])
+@pytest.mark.parametrize(
+    "given",
+    [
+        "four",
+        ["a"],
+        {"a": 1},
+        None,
+        "4-6",
+        "4..6",
+        "4;6",
+        ["4-6"],
+        True,
+        [True],
+        [4.5],
+        4.5,
+        [-1],
+        "-1",
+        [[4, 6]],
+        [None],
+        "0x4",
+        "\u0664",
+        ["4\n6"],
+    ],
+)
 def test_what_is_no_list_of_cards(given: Any) -> None:
-    with pytest.raises(AscendError, match="ascend_cards_out"):
+    """Neither a guess, as card 1 for ``true`` and card 4 for 4.5, nor a crash."""
+    with pytest.raises(AscendError, match=r"ascend_cards_out is no list of cards.*\[4, 6\].*npu-smi info -l"):
         cards_out(given)

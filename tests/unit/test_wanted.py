@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend.plan.plan import plan
 from ansible.module_utils.ascend_control import places
 from ansible.module_utils.ascend_control.depot_index import source_key
@@ -166,3 +167,30 @@ def test_a_checkout_of_another_version_is_not_taken_for_the_wanted_one(tmp_path:
     index["sources"] = {"llamafactory": {"version": "0.9.0", "file": file, "wanted": "x"}}
     (tmp_path / "index.json").write_text(json.dumps(index) + " ")
     assert "LLaMA-Factory source" in planned(node(bare()), settings(tmp_path, llamafactory_source=other))[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "variable"),
+    [
+        ("count", "eight", "ascend_card_count"),
+        ("count", None, "ascend_card_count"),
+        ("count", -8, "ascend_card_count"),
+        ("count", "8.0", "ascend_card_count"),
+        ("memory_mb", "64 GB", "ascend_card_memory_mb"),
+        ("memory_mb", True, "ascend_card_memory_mb"),
+        ("health_policy", "ignore", "ascend_health_policy"),
+        ("health_policy", False, "ascend_health_policy"),
+        ("out", "4-6", "ascend_cards_out"),
+    ],
+)
+def test_a_value_that_cannot_be_is_told_with_its_variable(tmp_path: Path, name: str, value: Any, variable: str) -> None:
+    given = settings(tmp_path)
+    given["cards"] = {**given["cards"], name: value}
+    with pytest.raises(AscendError, match=variable):
+        resolve(node(converged()), given)
+
+
+@pytest.mark.parametrize("value", ["ignore", "Warn", None, True])
+def test_a_policy_that_is_none_is_told(tmp_path: Path, value: Any) -> None:
+    with pytest.raises(AscendError, match=r"ascend_driver_policy has no such value; wanted: fail, warn"):
+        resolve(node(converged()), {**settings(tmp_path), "driver_policy": value})

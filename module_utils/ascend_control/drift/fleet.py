@@ -11,7 +11,7 @@ from typing import Any
 from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend.plan.forms import COMPONENTS, refusal
 from ansible.module_utils.ascend_control.drift import findings as told
-from ansible.module_utils.ascend_control.drift.silence import said_by, silence
+from ansible.module_utils.ascend_control.drift.silence import said_by, silence, unusable
 from ansible.module_utils.ascend_control.report import installed
 
 SCHEMA = 1
@@ -70,10 +70,18 @@ def unproven(answer: dict[str, Any]) -> dict[str, str]:
 
 
 def unchecked(
-    name: str, said: str, reached: bool, settings: dict[str, Any], components: tuple[str, ...], inventory: str
+    name: str,
+    said: str | AscendError,
+    reached: bool,
+    settings: dict[str, Any],
+    components: tuple[str, ...],
+    inventory: str,
 ) -> Node:
-    """Return a node that could not be checked, with the reason."""
-    found = told.identified(name, [silence(name, said, reached, inventory)])
+    """Return a node that could not be checked, with the reason: what came instead of facts, or our own refusal."""
+    reason = (
+        unusable(name, said, inventory) if isinstance(said, AscendError) else silence(name, said, reached, inventory)
+    )
+    found = told.identified(name, [reason])
     return {
         "name": name,
         "state": "unchecked",

@@ -7,6 +7,7 @@ import re
 import shlex
 from typing import Any
 
+from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend.node import shortened
 from ansible.module_utils.ascend_control.drift.findings import Finding
 from ansible.module_utils.ascend_control.drift.silence_reasons import (
@@ -19,6 +20,7 @@ from ansible.module_utils.ascend_control.drift.silence_reasons import (
     Reason,
 )
 
+_LOOK = "ansible-inventory --host NODE"
 _TRACEBACK = "Traceback (most recent call last)"
 _ERROR = re.compile(r"[\w.]+(?:Error|Exception|Exit|Interrupt)\b")
 _KNOWN = [re.compile(reason.words, re.IGNORECASE) for reason in REASONS]
@@ -39,6 +41,19 @@ def silence(node: str, said: str, reached: bool, inventory: str) -> Finding:
         "where": node,
         "remedy": _command(reason.remedy, node, inventory),
     }
+
+
+def unusable(node: str, error: AscendError, inventory: str) -> Finding:
+    """Return the finding of a node that was not held against anything: what the inventory wants of it is no use."""
+    said = {key: words for key, words in error.as_dict().items() if words}
+    words = {
+        "wanted": "values that can be",
+        "found": "others",
+        "where": node,
+        "remedy": _command(_LOOK, node, inventory),
+        **said,
+    }
+    return {"component": "access", "level": "unchecked", "name": "inventory", "subject": "", **words}
 
 
 def _reason(lines: list[str]) -> tuple[Reason, str] | None:
