@@ -156,6 +156,27 @@ def test_a_python_that_is_not_accepted_is_replaced(tmp_path: Path, monkeypatch: 
     found = node(converged())
     python, steps = told(found, with_python(tmp_path, "3.10.14"))
     assert (python["replaces"], steps) == ("3.10.13", [("python", "install"), ("environment", "repair")])
+    step = plan(found, resolve(found, settings(tmp_path)))["steps"][1]
+    assert "runs Python 3.10.13, which the release does not accept (release.yml, python.accepted)" in step["reason"]
+    assert (step["causes"][0]["wanted"], step["causes"][0]["found"]) == ("3.10.14", "3.10.13")
     found["pythons"]["3.10.14"] = {"state": "complete"}
     found["environments"]["all"][NAME]["python"] = "3.10.14"
     assert told(found, with_python(tmp_path, "3.10.15"))[1] == []
+
+
+@pytest.mark.parametrize(("state", "words"), [("complete", "does not accept"), ("half-installed", "is half-installed")])
+def test_a_python_that_has_to_go_is_told_also_where_the_depot_has_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str, words: str
+) -> None:
+    """No silence: a step that says why, and a refusal that says what the depot lacks."""
+    release = read_release(str(ROOT / "releases" / "8.0.RC1"))
+    monkeypatch.setitem(release["python"], "accepted", "!=3.10.13")
+    found = node(converged())
+    found["pythons"]["3.10.13"]["state"] = state
+    wanted = resolve(found, settings(with_python(tmp_path, "3.10.13")))
+    result = plan(found, wanted)
+    (step,) = result["steps"]
+    assert step["component"] == "environment"
+    assert f"3.10.13, which {'the release ' if state == 'complete' else ''}{words}" in step["reason"]
+    assert "the depot has none that it accepts" in step["reason"]
+    assert "Python 3.10" in {refusal["subject"] for refusal in result["refusals"]}

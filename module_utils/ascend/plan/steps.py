@@ -76,7 +76,7 @@ def _environment(found: Facts, wanted: Wanted) -> List[Step]:
     there = found["environments"]["all"].get(name)
     if there is None:
         return [step("environment", "install", "environment %s is absent" % name, "absent", name, where)]
-    causes = environment_differences(there, environment) + _interpreter(wanted["python"])
+    causes = environment_differences(there, environment) + _interpreter(found, wanted["python"])
     if not causes:
         return []
     unlisted = there["problem_count"] - len(there["problems"]) + there["difference_count"]
@@ -88,13 +88,16 @@ def _environment(found: Facts, wanted: Wanted) -> List[Step]:
     return [step("environment", "repair", reason, there["state"], name, where, causes)]
 
 
-def _interpreter(python: Dict[str, Any]) -> List[Cause]:
+def _interpreter(found: Facts, python: Dict[str, Any]) -> List[Cause]:
     """The Python below the environment was damaged, and the depot has no longer its version; or it is not accepted."""
     replaces = python.get("replaces")
     if not replaces:
         return []
-    words = "it runs Python %s, which is damaged or not accepted, and the depot has %s" % (replaces, python["version"])
-    return [cause("python", words, python["version"], replaces)]
+    state = found["pythons"].get(replaces, {}).get("state", "absent")
+    why = "the release does not accept (release.yml, python.accepted)" if state == "complete" else "is " + state
+    have = python["version"] or "none that it accepts"
+    words = "it runs Python %s, which %s, and the depot has %s" % (replaces, why, have)
+    return [cause("python", words, have, replaces)]
 
 
 def environment_differences(there: Dict[str, Any], environment: Dict[str, Any]) -> List[Cause]:
