@@ -204,7 +204,8 @@ ansible_facts:
         cann:
           description:
             - C(root), C(latest) (the running version or null), C(latest_state) (ok, absent, dangling, mixed),
-              C(versions), C(elsewhere), C(record).
+              C(versions), C(elsewhere), C(record), C(repairing) (null, or a repair that was not seen to
+              end, with C(repaired), its version, and C(latest), to which it is to lead C(latest) again).
             - A version has C(toolkit) and C(kernels) by chip, each with C(state) (complete, half-installed, altered,
               absent), C(problems) (at most five) and C(problem_count).
           type: dict

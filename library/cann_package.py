@@ -37,10 +37,11 @@ options:
       - Whether it shall be installed. C(cached) only takes it into the cache, which disturbs nobody.
       - C(running) leads C(latest), the version that a session finds by CANN's common environment file, to an installed
         one, by CANN's own script.
+      - C(led-back) leads C(latest) where it led before a repair of ours (O(repair)) that was interrupted.
       - C(proven) notes that the environment of the version ran on the cards, for the toolkit and its kernels. Where
         they lie otherwise than documented, that makes them complete.
     type: str
-    choices: [absent, cached, present, proven, running]
+    choices: [absent, cached, led-back, present, proven, running]
     default: present
   url:
     description: Where the depot gives it (http, https or file).
@@ -66,7 +67,7 @@ options:
   repair:
     description:
       - The version is in use and is put right. A newer one beside it does not forbid that, and C(latest) leads to that
-        one again afterwards, as it did before.
+        one again afterwards, as it did before, also where the repair is interrupted and another run ends it.
     type: bool
     default: false
   deep:
@@ -138,7 +139,7 @@ package:
 from typing import Any, Dict, List, Optional
 
 from ansible.module_utils.ascend import rights
-from ansible.module_utils.ascend.cann import cann_install, cann_proof
+from ansible.module_utils.ascend.cann import cann_install, cann_latest, cann_proof
 from ansible.module_utils.ascend.change import held
 from ansible.module_utils.ascend.depot_file import DepotFile, is_cached, take
 from ansible.module_utils.ascend.errors import REPORTED, failure
@@ -148,7 +149,11 @@ ARGUMENT_SPEC = {
     "package": {"type": "str", "choices": ["kernels", "toolkit"], "required": True},
     "version": {"type": "str", "required": True},
     "chip": {"type": "str"},
-    "state": {"type": "str", "choices": ["absent", "cached", "present", "proven", "running"], "default": "present"},
+    "state": {
+        "type": "str",
+        "choices": ["absent", "cached", "led-back", "present", "proven", "running"],
+        "default": "present",
+    },
     "url": {"type": "str"},
     "sha256": {"type": "str"},
     "size_bytes": {"type": "int"},
@@ -175,6 +180,7 @@ ASKED = {
     "cached": "in the cache",
     "proven": "proven",
     "running": "running",
+    "led-back": "latest led back",
 }
 
 
@@ -232,6 +238,9 @@ def state_of(package: cann_install.Package, file: Optional[DepotFile], found: Di
     if asked == "running":
         running = cann_install.running(package)
         return ASKED[asked] if running == package.version else "not running: %s is" % (running or "no version")
+    if asked == "led-back":
+        before = cann_latest.read(package.tree)
+        return "latest is to lead to %s" % before["latest"] if before else ASKED[asked]
     if asked == "proven":
         news = cann_proof.prove(package.tree, package.version, check_mode=True)
         return "not noted as proven" if news else ASKED[asked]
@@ -246,13 +255,18 @@ def change(package: cann_install.Package, file: Optional[DepotFile], options: Di
         if asked == "cached" and file:
             take(file, package.cache_dir)
         elif asked == "present" and file:
-            newer = cann_install.running_beside(package) if options["repair"] else None
-            cann_install.install(package, file, run, options["deep"])
-            warnings = cann_install.lead_back(package, newer, run) if newer else []
+            if options["repair"]:
+                warnings = cann_install.repair(package, file, run, options["deep"])
+            else:
+                cann_install.install(package, file, run, options["deep"])
+                cann_latest.forget(package.tree)
+        elif asked == "led-back":
+            warnings = cann_install.lead_back(package, run)
         elif asked == "proven":
             cann_proof.prove(package.tree, package.version)
         elif asked == "running":
             cann_install.make_running(package, str(cann_install.relink_script(package)), run)
+            cann_latest.forget(package.tree)
         else:
             cann_install.uninstall(package, run)
     return warnings

@@ -146,11 +146,16 @@ MODULE_KILLED = (
 )
 EXTRA = f"touch {ENV}/sitecustomize.py"
 LOST = f"rm /usr/local/Ascend/ascend-toolkit/{OLD}/opp/content/part3.bin"
+# A newer CANN of the users', as a copy of ours under another name, to which `latest` leads.
+BESIDE = f"""cd /usr/local/Ascend/ascend-toolkit && cp -a {OLD} 8.1.RC1 &&
+grep -rlIF {OLD} 8.1.RC1 | xargs sed -i 's/{OLD}/8.1.RC1/g' && bash 8.1.RC1/create_version_softlink.sh &&
+cd / && {LOST}"""
 OLD_RELEASE = {"ascend_release": OLD}
 IN_A_REPAIR = (
     killed("current.set-aside", arrange=EXTRA, host=OLD_RELEASE, repair=True),
     killed("environment.cleared", often=True, arrange=EXTRA, host=OLD_RELEASE, repair=True),
     killed("toolkit.installer-ended", arrange=LOST, host=OLD_RELEASE, repair=True),
+    killed("latest.led-back", arrange=BESIDE, host=OLD_RELEASE, repair=True),
 )
 MORE_ENDED = (
     Fault("run killed while the installer is at work", "toolkit.installer-ended", "run", often=True),

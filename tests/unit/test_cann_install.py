@@ -406,32 +406,6 @@ def lead(latest: Path, version: str) -> None:
         (latest / component).symlink_to(f"../{version}/{component}")
 
 
-def test_after_a_repair_latest_leads_where_it_led_before(node: Node) -> None:
-    latest = beside(node)
-    package = node.package("toolkit")
-    newer = cann_install.running_beside(package)
-    assert newer == "8.2.RC1"
-    node.put_toolkit()
-    lead(latest, VERSION)
-    assert cann_install.running_beside(package) is None
-    script = str(node.root / "ascend-toolkit" / "8.2.RC1" / cann_install.RELINK)
-    calls = Calls((lambda: lead(latest, "8.2.RC1"), done()))
-    assert cann_install.lead_back(package, newer, calls) == []
-    assert calls.seen[0][0] == ["bash", script]
-    assert cann_install.running(package) == "8.2.RC1"
-
-
-@pytest.mark.parametrize("script", [True, False])
-def test_a_latest_that_cannot_be_led_back_is_told(node: Node, script: bool) -> None:
-    latest = beside(node, script=script)
-    node.put_toolkit()
-    lead(latest, VERSION)
-    calls = Calls((None, done(1, "no"))) if script else Calls()
-    (told,) = cann_install.lead_back(node.package("kernels"), "8.2.RC1", calls)
-    assert "8.2.RC1" in told
-    assert VERSION in told
-
-
 def test_a_cann_whose_order_is_not_known_is_not_replaced_without_being_asked(node: Node) -> None:
     beside(node, "8.0.RC1-custom")
     with pytest.raises(AscendError, match="a newer CANN is installed"):

@@ -160,8 +160,18 @@ def test_a_newer_cann_beside_the_wanted_one_is_told_and_forbids_nothing() -> Non
     found = converged()
     found["cann"]["latest"] = "8.0.0"
     result = plan(found, wanted())
-    assert (result["steps"], result["refusals"]) == ([], [])
-    assert [warning["check"] for warning in result["warnings"]] == ["latest-other"]
+    assert (result["steps"], result["refusals"], result["warnings"]) == ([], [], [])
+    assert [remark["check"] for remark in result["remarks"]] == ["latest-other"]
+
+
+def test_a_latest_that_is_to_be_led_back_is_a_step_and_told_once() -> None:
+    found = converged()
+    found["cann"].update(latest="8.0.1", repairing={"repaired": "8.0.RC1", "latest": "8.2.RC1"})
+    result = plan(found, wanted())
+    assert [(step["component"], step["found"], step["wanted"]) for step in result["steps"]] == [
+        ("latest", "8.0.1", "8.2.RC1")
+    ]
+    assert (result["warnings"], result["remarks"]) == ([], [])
 
 
 CHANGE = {

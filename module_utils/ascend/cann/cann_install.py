@@ -19,7 +19,14 @@ from dataclasses import dataclass, replace
 from typing import Callable, Dict, Iterator, List, Optional
 
 from ansible.module_utils.ascend import atomic, files, manifest, rights
-from ansible.module_utils.ascend.cann import cann_layout, cann_packages, cann_proof, cann_receipts, installer_needs
+from ansible.module_utils.ascend.cann import (
+    cann_latest,
+    cann_layout,
+    cann_packages,
+    cann_proof,
+    cann_receipts,
+    installer_needs,
+)
 from ansible.module_utils.ascend.change import origin, points
 from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.depot_file import DepotFile, take, unpacked_run
@@ -198,8 +205,8 @@ def _of_other_kernels(package: Package) -> List[str]:
 
 
 def running(package: Package) -> Optional[str]:
-    """Return the version that ``latest`` leads to, or None."""
-    return cann_layout.read_latest(package.root)
+    """Return the version that the link of this one's layout, ``latest`` or ``cann``, leads to, or None."""
+    return cann_latest.leads_to(package.tree, package.version)
 
 
 def relink_script(package: Package) -> Optional[str]:
@@ -221,27 +228,47 @@ def make_running(package: Package, script: str, run: Run) -> None:
         )
 
 
-def running_beside(package: Package) -> Optional[str]:
-    """Return the other version that ``latest`` leads to, or None."""
-    latest = running(package)
-    return latest if latest != package.version else None
+def repair(package: Package, file: DepotFile, run: Run, deep: bool = False) -> List[str]:
+    """Install a version in use again, and lead ``latest`` where it led before; return what the operator has to know.
+
+    May be interrupted anywhere and run again. Where the installation fails, others have their ``latest`` back as well.
+    """
+    latest = cann_latest.keep(package.tree, package.version)
+    if not latest:
+        install(package, file, run, deep)
+        return []
+    try:
+        install(package, file, run, deep)
+    except AscendError:
+        _led_back(package, latest, run)
+        raise  # what is remembered says that this is a repair, also where nothing of the version is left
+    return lead_back(package, run)
 
 
-def lead_back(package: Package, version: str, run: Run) -> List[str]:
-    """Lead ``latest`` to another version again, which the installer of this one took it from; return what failed."""
+def lead_back(package: Package, run: Run) -> List[str]:
+    """Lead ``latest`` where it led before the repair of this version; return why it does not, which is told once."""
+    there = cann_latest.read(package.tree)
+    problem = _led_back(package, there["latest"], run) if there else ""
+    points.reached("latest.led-back")
+    cann_latest.forget(package.tree)
+    return [problem] if problem else []
+
+
+def _led_back(package: Package, version: str, run: Run) -> str:
     other = replace(package, kind="toolkit", version=version, chip=None)
     script = relink_script(other)
     try:
         if script:
             make_running(other, script, run)
     except AscendError as error:
-        return [str(error)]
-    if running(package) == version:
-        return []
-    return [
+        return str(error)
+    leads = running(package)
+    if leads == version:
+        return ""
+    return (
         "CANN's `latest` led to %s and now leads to %s: a session that sources CANN's common set_env.sh gets that one"
-        % (version, running(package))
-    ]
+        % (version, leads or "no version")
+    )
 
 
 def uninstall(package: Package, run: Run) -> None:
@@ -258,6 +285,8 @@ def uninstall(package: Package, run: Run) -> None:
     for stale in _stale_manifests(package):
         os.unlink(stale)
     cann_receipts.forget(package.state_dir, package.version, "" if package.kind == "toolkit" else package.name)
+    if package.kind == "toolkit":
+        cann_latest.forget(package.tree, package.version)
     found = observe(package)
     if found["state"] != "absent":
         raise _failure(package, script, result, found, "nothing of %s" % package.name)

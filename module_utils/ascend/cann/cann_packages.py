@@ -7,7 +7,7 @@ import os
 from typing import Any, Dict, List, NamedTuple, Optional, Set, Tuple
 
 from ansible.module_utils.ascend import files, manifest, rights
-from ansible.module_utils.ascend.cann import cann_files, cann_receipts
+from ansible.module_utils.ascend.cann import cann_files, cann_latest, cann_receipts
 from ansible.module_utils.ascend.cann.cann_layout import (
     COMPONENTS,
     INFO,
@@ -225,7 +225,10 @@ def _latest_problems(tree: Tree, version: str, numbers: Dict[str, Optional[str]]
     # Other parts may stay linked to an older version that had them, or be left out.
     places = {place: [name for name in names if name in COMPONENTS] for place, names in latest.leads.items()}
     mixed = sorted("%s to %s" % (listed(names), place) for place, names in places.items() if names)
-    if len(mixed) > 1 and places.get(version):
+    # What was installed whole is not installed again for links that another version took, or that are led back to it.
+    whole = os.path.exists(manifest_path(tree.state_dir, "toolkit", version))
+    taken = whole and (latest.version != version or cann_latest.read(tree))
+    if len(mixed) > 1 and places.get(version) and not taken:
         return [Problem(LATEST, "%s is mixed: %s" % (name, "; ".join(mixed)))]
     if latest.version != version or not latest.is_folder:
         return []

@@ -7,7 +7,7 @@ import os
 from typing import Any, Dict, List, Optional, Set, Tuple
 
 from ansible.module_utils.ascend import rights
-from ansible.module_utils.ascend.cann import cann_files, cann_receipts
+from ansible.module_utils.ascend.cann import cann_files, cann_latest, cann_receipts
 from ansible.module_utils.ascend.cann.cann_elsewhere import elsewhere_findings, read_elsewhere, read_record
 from ansible.module_utils.ascend.cann.cann_layout import INFO, SHOWN, Latest, Tree, listed
 from ansible.module_utils.ascend.cann.cann_packages import (
@@ -39,14 +39,15 @@ from ansible.module_utils.ascend.node import Finding, Node, finding
 def read_cann(
     node: Node, cann_root: str, state_dir: str, deep: bool = False, others: Optional[Homes] = None
 ) -> Tuple[Dict[str, Any], List[Finding]]:
-    """Return ``{"root", "latest", "latest_state", "versions", "elsewhere", "elsewhere_count", "record"}`` and findings.
+    """Return ``{"root", "latest", "latest_state", "repairing", "versions", "elsewhere", "elsewhere_count", "record"}``
+    and findings.
 
     ``versions`` maps a version to ``{"path", "layout": "ascend-toolkit" | "cann", "version", "inner_version", "arch",
     "toolkit": package, "kernels": {chip: package}}``; a package is ``{"state": "complete" | "half-installed" |
     "altered" | "unproven" | "absent", "problems": [at most SHOWN], "problem_count"}``, with ``closed``, what others
-    cannot use, in words, where there is something. ``elsewhere`` are other installations, ``record`` is the path in
-    RECORD. ``deep`` reads every file that a manifest names. ``others`` are the homes, where they were looked at
-    before.
+    cannot use, in words, where there is something. ``repairing`` is what cann_latest.read returns, ``elsewhere`` are
+    other installations, ``record`` is the path in RECORD. ``deep`` reads every file that a manifest names. ``others``
+    are the homes, where they were looked at before.
     """
     tree = Tree(node.path(cann_root), node.path(state_dir), node.root)
     findings = _denied(tree)
@@ -67,6 +68,7 @@ def read_cann(
         "root": cann_root,
         "latest": running.version,
         "latest_state": running.state,
+        "repairing": cann_latest.read(tree),
         "versions": versions,
         "elsewhere": elsewhere[:SHOWN],
         "elsewhere_count": len(elsewhere),

@@ -21,6 +21,7 @@ _WRITTEN = {
     "python": ("env", "cache", "state"),
     "toolkit": ("cann", "tmp", "cache", "state", "record"),
     "kernels": ("cann", "tmp", "cache", "state"),
+    "latest": ("cann", "tmp", "state"),
     "environment": ("env", "cache", "state"),
     "source": ("env", "cache", "state"),
     "ascend-env": ("program", "state"),

@@ -154,8 +154,12 @@ def repairs_cann(found: Facts, wanted: Wanted, steps: List[Step]) -> bool:
     While it is repaired nothing is current: then it is a repair where the environment is there, and a part of CANN.
     """
     environments, environment = found["environments"], wanted["environment"]
+    if not any(step["component"] in _OF_CANN for step in steps):
+        return False
+    if (found["cann"].get("repairing") or {}).get("repaired") == wanted["toolkit"]["version"]:
+        return True  # interrupted, perhaps when the installer had taken all of the version away
     there = environments["all"].get(environment["name"])
-    if not any(step["component"] in _OF_CANN for step in steps) or not there:
+    if not there:
         return False
     if environments["current"] or there["cann_home"] != environment["cann_home"]:
         return bool(environments["current"] == environment["name"] and there["cann_home"] == environment["cann_home"])

@@ -15,7 +15,8 @@ def steps(found: Facts, wanted: Wanted) -> List[Step]:
     """Return the steps that make the node what is wanted; none for a converged node."""
     todo = packages_step(found, wanted) + settings_step(found, wanted) + _python(found, wanted)
     toolkit = _toolkit(found, wanted)
-    todo += toolkit + _kernels(found, wanted, toolkit)
+    cann = toolkit + _kernels(found, wanted, toolkit)
+    todo += cann or _latest(found)
     todo += _environment(found, wanted) + _source(found, wanted)
     todo += _ascend_env(found, wanted) + _rights(found, wanted) + users_step(found)
     return todo + _current(found, wanted)
@@ -51,6 +52,16 @@ def _kernels(found: Facts, wanted: Wanted, toolkit: List[Step]) -> List[Step]:
         return [step("kernels", action, reason, "toolkit changes", version, toolkit[0]["where"])]
     package = found["cann"]["versions"].get(version, {}).get("kernels", {}).get(chip, _ABSENT)
     return _package("kernels", name, package, wanted)
+
+
+def _latest(found: Facts) -> List[Step]:
+    """CANN's ``latest`` led to another one before a repair that was interrupted; a repair leads it back itself."""
+    before = found["cann"].get("repairing")
+    if not before:
+        return []
+    reason = "a repair of CANN %(repaired)s was interrupted before `latest` led to %(latest)s again" % before
+    where = str(found["cann"].get("root", ""))
+    return [step("latest", "lead back", reason, found["cann"]["latest"] or "no version", before["latest"], where)]
 
 
 _ABSENT = {"state": "absent", "problems": [], "problem_count": 0}  # type: Dict[str, Any]

@@ -90,9 +90,9 @@ def _others(there: Dict[str, Any], name: str) -> List[Tuple[str, Any]]:
 
 
 def _latest(found: Facts, wanted: Wanted, steps: List[Step]) -> List[Refusal]:
-    """After a way back, or another installation: ascend-env does not go by this link, sessions of users may."""
+    """Another CANN beside ours, or a way back: nothing of ours goes by this link; sessions of users may mean to."""
     latest, version = found["cann"]["latest"], wanted["toolkit"]["version"]
-    if not latest or latest == version or any(step["component"] == "toolkit" for step in steps):
+    if not latest or latest == version or any(step["component"] in ("toolkit", "latest") for step in steps):
         return []
     home = wanted["environment"]["cann_home"]
     return [
