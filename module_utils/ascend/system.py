@@ -32,7 +32,19 @@ MB = 1024 * 1024
 DISK_S = 20.0  # for what a file system says of itself: none that can be worked with takes as long
 _SETTING = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)+")
 # Programs that keep the clock, as the kernel cuts their names: by the network (NTP), and by a clock of the card (PTP).
-_KEEPERS = ("chronyd", "ntpd", "systemd-timesyn", "ptp4l", "phc2sys", "ts2phc", "timemaster", "ptpd", "ptpd2")
+_KEEPERS = (
+    "chronyd",
+    "ntpd",
+    "systemd-timesyn",
+    "ptp4l",
+    "phc2sys",
+    "ts2phc",
+    "timemaster",
+    "ptpd",
+    "ptpd2",
+    "sfptpd",
+    "sptp",
+)
 _SYNCHRONISED = {"yes": True, "no": False}  # what systemd prints, since 239
 
 

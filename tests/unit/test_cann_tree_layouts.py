@@ -264,3 +264,13 @@ def test_many_other_places_are_counted(cann: Cann) -> None:
     assert (len(facts["elsewhere"]), facts["elsewhere_count"]) == (cann_layout.SHOWN, 30)
     assert names(findings) == ["cann-elsewhere"]
     assert len(json.dumps([facts, findings])) < 4000
+
+
+def test_a_latest_that_leads_to_another_root_makes_ours_no_half_installed(cann: Cann) -> None:
+    """A CANN on a larger disk, linked there by hand: ours was installed whole, and would be again every night."""
+    (cann.root / "data/CANN").mkdir(parents=True)
+    lead("latest", "/data/CANN")(cann)
+    facts, findings = cann.read()
+    assert (facts["latest"], facts["versions"][V]["toolkit"], findings) == (None, COMPLETE, [])
+    shutil.rmtree(cann.root / STATE.strip("/"))
+    assert cann.read()[0]["versions"][V]["toolkit"]["state"] == "half-installed", "nothing says that it was whole"

@@ -74,6 +74,7 @@ def test_the_clock(synchronised: bool | None, told: list[Any]) -> None:
         (["systemd-timesyn"], None, "warnings", "clock", "timedatectl timesync-status"),
         (["ptp4l", "phc2sys"], None, "remarks", "clock-kept-otherwise", "systemctl status ptp4l"),
         (["chronyd", "phc2sys"], None, "remarks", "clock-kept-otherwise", "chronyc tracking"),
+        (["sfptpd"], None, "remarks", "clock-kept-otherwise", "systemctl status sfptpd"),
         (["chronyd"], "docker", "remarks", "clock-kept-otherwise", "chronyc tracking"),
         ([], "docker", "warnings", "clock", "systemctl enable --now chronyd"),
     ],

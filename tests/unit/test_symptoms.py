@@ -449,6 +449,10 @@ EVERYDAY = [
     # versions
     ("/opt/conda/lib/libstdc++.so.6: version `GLIBCXX_3.4.30' not found",
      "c-library-too-old", "/opt/conda/lib/libstdc++.so.6"),
+    ("/lib64/libstdc++.so.6: version `GLIBCXX_3.4.29' not found (required by /x/torch/lib/libtorch_cpu.so)",
+     "c-library-too-old", "/lib64/libstdc++.so.6"),
+    ("/lib64/libc.so.6: version `GLIBC_2.34' not found (required by /usr/local/Ascend/x/libhccl.so)",
+     "c-library-too-old", "ldd --version"),
 ]  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from ansible.module_utils.ascend import system
 from ansible.module_utils.ascend.command import Result, query
 from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend.node import Node
+from ansible.module_utils.ascend.plan.preconditions import PTP
 
 from tests.answers import HANGS, Programs, node, write
 
@@ -222,6 +223,13 @@ def test_what_keeps_a_clock_is_looked_for_where_systemd_knows_of_nothing(
     write(tmp_path, "/proc/self/comm", "ntpd\n")
     facts = read(node(tmp_path, Programs({CLOCK: answer}), ("timedatectl",)))
     assert facts["time_keepers"] == keepers
+
+
+@pytest.mark.parametrize("name", PTP)
+def test_whatever_keeps_a_clock_by_ptp_is_looked_for(tmp_path: Path, name: str) -> None:
+    """Else a node would be advised to start chronyd beside it."""
+    write(tmp_path, "/proc/17/comm", name + "\n")
+    assert read(node(tmp_path, Programs({CLOCK: "no\n"}), ("timedatectl",)))["time_keepers"] == [name]
 
 
 def test_a_node_without_systemd_says_nothing_of_its_clock(tmp_path: Path) -> None:

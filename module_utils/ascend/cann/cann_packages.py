@@ -220,13 +220,15 @@ def _latest_problems(tree: Tree, version: str, numbers: Dict[str, Optional[str]]
     name = os.path.relpath(latest.path, tree.root)
     if latest.state == "absent":
         return [Problem(LATEST, "missing %s" % name, name)]
+    # What was installed whole is not installed again for links that another version took, or that are led back to it.
+    whole = os.path.exists(manifest_path(tree.state_dir, "toolkit", version))
+    if whole and not latest.version and latest.state == "ok":
+        return []  # a version of another root
     if not latest.version:
         return [Problem(LATEST, "%s leads to no version that is there (%s)" % (name, latest.words()))]
     # Other parts may stay linked to an older version that had them, or be left out.
     places = {place: [name for name in names if name in COMPONENTS] for place, names in latest.leads.items()}
     mixed = sorted("%s to %s" % (listed(names), place) for place, names in places.items() if names)
-    # What was installed whole is not installed again for links that another version took, or that are led back to it.
-    whole = os.path.exists(manifest_path(tree.state_dir, "toolkit", version))
     taken = whole and (latest.version != version or cann_latest.read(tree))
     if len(mixed) > 1 and places.get(version) and not taken:
         return [Problem(LATEST, "%s is mixed: %s" % (name, "; ".join(mixed)))]

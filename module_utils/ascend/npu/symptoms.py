@@ -345,8 +345,8 @@ _MISSING = ("cannot open", "can not open", "error while loading shared libraries
             "failed to load", "could not load", "cannot load library")  # fmt: skip
 _MISSING_FOLDED = tuple(_folded(words) for words in _MISSING)
 # "aclnnX not in libopapi.so, or libopapi.so not found": it is there, but old. ld.so says "cannot be preloaded ...:
-# ignored" on stderr of every program.
-_NOT_MISSING = (_folded("not in lib"), _folded("cannot be preloaded"))
+# ignored" on stderr of every program. "version `GLIBC_2.34' not found (required by libtorch.so)": that one asks.
+_NOT_MISSING = (_folded("not in lib"), _folded("cannot be preloaded"), _folded("not found (required by"))
 
 
 def _missing_libraries(lower: str, folded: str) -> Iterator[Tuple[str, int]]:

@@ -66,7 +66,7 @@ def _clock(found: Facts, wanted: Wanted) -> List[Refusal]:
     ]
 
 
-PTP = ("ptp4l", "phc2sys", "ts2phc", "timemaster", "ptpd", "ptpd2")
+PTP = ("ptp4l", "phc2sys", "ts2phc", "timemaster", "ptpd", "ptpd2", "sfptpd", "sptp")
 # What tells how a program keeps the clock, and what sets it at once. Two of them beside each other pull it to and fro.
 _LOOK = {"chronyd": "chronyc tracking", "ntpd": "ntpq -pn", "systemd-timesyn": "timedatectl timesync-status"}
 _SET = {
