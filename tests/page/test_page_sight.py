@@ -200,7 +200,10 @@ def test_the_theme_is_the_systems_until_the_button_says_else(show: Shower, schem
     tab.emulate_media(color_scheme=scheme)
     tab.get_by_role("button", name=f"{other.title()} theme").click()
     assert background(tab) == colours[other]
-    tab.reload()
+    for _ in range(10):
+        tab.reload()
+        if background(tab) == colours[other]:
+            break  # on a busy machine Chromium keeps what a page stores a moment later
     assert background(tab) == colours[other]
     tab.emulate_media(media="print")
     assert background(tab) == colours["light"]
