@@ -9,7 +9,7 @@ readable. Takes linear time on any text; twice is the same as once.
 
 from __future__ import annotations
 
-from typing import Any, Iterator, List, Tuple
+from typing import Any, Dict, Iterator, List, Sequence, Tuple
 
 HIDDEN = "***"
 
@@ -21,13 +21,16 @@ _KEYS = (
     "pass pw token secret cred key auth bearer cookie sig psk ak sk \u5bc6\u7801 \u53e3\u4ee4 \u5bc6\u94a5 \u4ee4\u724c"
 )
 _NAMES = _KEYS.split()
-_ADDRESSES = ["@", "://"]
-_COMMANDS = "/p: pass: <<< echo printf login alias sqlplus expdp impdp sqlldr rman"
-_OPTIONS = [*_COMMANDS.split(), " -", "\0-", "host add"]
+_ADDRESSES = ["@", "://", "%40"]
+_COMMANDS = "/p: pass: <<< echo printf yes login alias sqlplus expdp impdp sqlldr rman vault poetry"
+_OPTIONS = [*_COMMANDS.split(), " -", "\0-", "'-", '"-', "host add"]
+_GIVEN = ["<<", "send", "echo"]
+_PAIRS = ["value", "</"]
 _TOKENS = """
     hf_ ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- gldt- glrt- glsa_ sk- xox akia asia agpa aroa ltai akid aiza ya29.
     npm_ dop_v1 hvs. shpat_ dckr_ nvapi- r8_ pypi- sg. eyj $1$ $5$ $6$ $y$ $2 $argon2 bearer identified masterauth
-    requirepass password
+    requirepass password sha} md5} {crypt} sha256} sha384} sha512} grub. b3blbnnzac1rzxk api access secret signing
+    license .login( user
 """
 _FORMS = [*_TOKENS.split(), "private key"]
 
@@ -46,9 +49,27 @@ def masked_values(value: Any) -> Any:
     if isinstance(value, str):
         return masked(value)
     if isinstance(value, dict):
+        value = _named_by_a_field(value)
         return {key: HIDDEN if _is_named(key, part) else masked_values(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
-        return [masked_values(part) for part in value]
+        return [masked_values(part) for part in _command(value)]
+    return value
+
+
+def _command(words: Sequence[Any]) -> Sequence[Any]:
+    """Return the words of a command line as /proc would show them, masked; anything else as it is."""
+    if not any(isinstance(word, str) and word.startswith("-") for word in words):
+        return words
+    if not all(isinstance(word, str) and "\0" not in word for word in words):
+        return words
+    return masked("\0".join(words) + "\0").split("\0")[: len(words)]
+
+
+def _named_by_a_field(value: Dict[Any, Any]) -> Dict[Any, Any]:
+    """Mask the value where a field beside it names a secret: ``name: HF_TOKEN, value: X``."""
+    for name, field in (("name", "value"), ("Name", "Value"), ("key", "value"), ("Key", "Value")):
+        if _is_named(value.get(name), value.get(field)):
+            return {**value, field: HIDDEN}
     return value
 
 
@@ -86,6 +107,14 @@ def _found(text: str) -> Iterator[Span]:
         from ansible.module_utils.ascend.secret import programs
 
         yield from programs.find(text)
+    if _any(_GIVEN, lowered):
+        from ansible.module_utils.ascend.secret import stdin
+
+        yield from stdin.find(text)
+    if _any(_PAIRS, lowered):
+        from ansible.module_utils.ascend.secret import pairs
+
+        yield from pairs.find(text)
     if _any(_FORMS, lowered):
         from ansible.module_utils.ascend.secret import forms
 

@@ -8,11 +8,13 @@ secret; ``max_tokens``, ``eos_token`` and ``token_path`` do not.
 from __future__ import annotations
 
 import re
+from typing import List
 
 # How much must speak for a secret before a value counts as one.
 ALWAYS = "always"  # a password: whatever it looks like
 LIKELY = "likely"  # a token or a key: all but numbers, paths and words of language models
 RANDOM = "random"  # only what looks drawn by chance
+CHOSEN = "chosen"  # only what looks drawn by chance, or like what a person takes for a password
 
 # One of these is in every name that counts.
 HINT = re.compile(
@@ -29,8 +31,8 @@ _WORDS_ABOUT = """
     len length size sizes count counts num number limit limits max min rate ratio policy mode method algorithm alg
     version ttl expiry expires expired expiration expire days age level index idx env var field fields column
     prompt enabled disabled required change changed format encoding provider store manager helper ref label user
-    username usage error errors warning exception status state kind class test check checks only bits alias
-    aliases agent sock socket pid group issuer server source mount volume command cmd list interval timeout stdin
+    username usage tries retries error errors warning exception status state kind class test check checks only bits
+    alias aliases agent sock socket pid group issuer server source mount volume command cmd list interval timeout stdin
     budget budgets per second seconds parallel embedding embeddings mask loss prob probs logits weight weights
     dropout classification
 """
@@ -48,7 +50,7 @@ _WORDS_SECRET_KEYS = """
     modelscope anthropic deepseek dashscope zhipu moonshot gemini google azure aws obs oss cos s3 minio hw huawei
     huaweicloud aliyun tencent signing sign signature encryption encrypt crypt cipher aes des hmac jwt license
     licence registration subscription storage shared admin root login deploy bot webhook service send user ssh tls
-    comet neptune mlflow
+    comet neptune mlflow activation
 """
 _SECRET_KEYS = frozenset(_WORDS_SECRET_KEYS.split())
 _WORDS_PUBLIC_KEYS = """
@@ -70,6 +72,7 @@ _LIKELY = (
     "apikey",
     "pw",
     "pwd",
+    "authtok",
 )
 _IDS = ("access key id", "accesskey id", "accesskeyid", "awsaccesskeyid", "ossaccesskeyid", "secret id", "secretid")
 _OF_AN_ADDRESS = ("key", "sig", "sign", "signature", "auth", "credential", "ticket", "session")
@@ -81,12 +84,12 @@ _WORDS_NOTHING = """
     incorrect denied permission expired wrong not the a an is was are must has have can cannot could for of to in
     and or from with change changed failed failure ok error prompt ask disabled enabled file env redacted hidden
     masked bad too authentication all any amd64 arm64 aarch64 x86_64 i386 noarch can't couldn't didn't doesn't
-    isn't wasn't won't unable
+    isn't wasn't won't unable password unchanged
 """
 _NOTHING = frozenset(_WORDS_NOTHING.split())
 _WORD = re.compile(r"[A-Za-z']{1,20}(?=[\s.,:;)]|\Z)")
 _REFERENCE = re.compile(
-    r"\$\{?[A-Z_][A-Z0-9_]*\}?|\$\{[A-Za-z_][^{}]{0,99}\}|\$\([^()]{0,99}\)|%[sdr(].{0,99}|\{\{.{0,99}|!vault.{0,9}|//.{0,99}"
+    r"\$\{?[A-Z_][A-Z0-9_]*\}?|\$\{[A-Za-z_][^{}]{0,99}\}|\$\((?!echo|printf)[^()]{0,99}\)|%[sdr(].{0,99}|\{\{.{0,99}|!vault.{0,9}|//.{0,99}"
     r"|\.{2,9}|x{3,9}|-{1,9}|<[a-z _-]{1,40}>"
 )
 _NUMBER = re.compile(r"[-+]?[0-9]{1,8}(?:\.[0-9]{1,8})?[A-Za-z%]{0,3}")
@@ -94,9 +97,12 @@ _PATH = re.compile(
     r"(?:\$\{?\w{1,64}\}?|~\w{0,32}|\.{1,2})?(?:/[\w.+@-]+)+/?|[\w.+-]{1,128}\.(?:pem|key|crt|json|ya?ml|txt|py|sh)"
 )
 _OF_MODELS = re.compile(r"<[^<>\s]{1,40}>|\[[A-Z]{1,8}\]")
+# A chip's name, an address in memory.
+_OF_MACHINES = re.compile(r"(?i)ascend[0-9]{2,4}\w{0,8}|0x[0-9a-f]{1,16}")
 _PLAIN = re.compile(r"[A-Za-z0-9+/=_~.:@!#%^*-]+")
 _LETTERS, _DIGIT = re.compile("[A-Za-z]+"), re.compile("[0-9]")
 _OTHER_CASE = re.compile("(?<=[a-z])[A-Z]|(?<=[A-Z])[a-z]")
+_PARTS_OF_WORD = re.compile("[_./]+")
 _VERSION = re.compile(r"[vV]?[0-9]+(?:[.:-][0-9A-Za-z]+)+")
 
 
@@ -112,7 +118,7 @@ def kind(name: str, in_address: bool = False) -> str:
         return ""
     if " ".join(parts).endswith(_IDS):
         return LIKELY
-    if parts[-1] in _ABOUT:
+    if parts[-1] in _ABOUT or parts[-1] == "nopasswd":
         return ""
     if any(_PASSWORD.search(part) for part in parts):
         return ALWAYS
@@ -127,7 +133,7 @@ def _kind_of_last(last: str, before: str, in_address: bool) -> str:
     if last.endswith("token"):
         of_a_model = before in _MODEL_TOKENS or last[: -len("token")] in _MODEL_TOKENS
         return "" if of_a_model else LIKELY
-    if last in _LIKELY or last.endswith("pwd") or _PASS.search(last) or (last == "pass" and before):
+    if last in _LIKELY or last.endswith(("pwd", "pw")) or _PASS.search(last) or (last == "pass" and before):
         return LIKELY
     if in_address and last in _OF_AN_ADDRESS:
         return LIKELY
@@ -155,7 +161,7 @@ def hides(how: str, value: str) -> bool:
         return True
     if _NUMBER.fullmatch(plain) or _is_path(plain) or _OF_MODELS.fullmatch(plain):
         return False
-    return how == LIKELY or looks_random(plain)
+    return how == LIKELY or (looks_chosen(plain) if how == CHOSEN else looks_random(plain))
 
 
 def _is_path(word: str) -> bool:
@@ -167,6 +173,25 @@ def looks_random(word: str) -> bool:
     """Whether a word looks drawn by chance: letters and digits, or both cases, in no form of a path or a version."""
     if len(word) < 8 or not _PLAIN.fullmatch(word) or _PATH.fullmatch(word) or _VERSION.fullmatch(word):
         return False
+    if _OF_MACHINES.fullmatch(word) or all(part.isdigit() or part.islower() for part in _identifier(word)):
+        return False
     letters = "".join(_LETTERS.findall(word))
     digits = len(_DIGIT.findall(word))
-    return bool(letters) and ((digits >= 2 and len(word) >= 10) or len(_OTHER_CASE.findall(letters)) >= 3)
+    # CamelCase changes its case less often.
+    changes = len(_OTHER_CASE.findall(letters))
+    return bool(letters) and ((digits >= 2 and len(word) >= 10) or changes >= max(3, len(letters) / 4))
+
+
+def looks_chosen(word: str) -> bool:
+    """Whether a word looks like what a person takes for a password: a digit among letters, or a capital within."""
+    if len(word) < 6 or not _PLAIN.fullmatch(word) or _PATH.fullmatch(word) or _VERSION.fullmatch(word):
+        return False
+    has_digit = bool(_DIGIT.search(word)) and bool(_LETTERS.search(word))
+    return looks_random(word) or (has_digit and "." not in word and "/" not in word)
+
+
+def _identifier(word: str) -> List[str]:
+    """Return the parts of an identifier with at least two signs between them; one empty text for another word."""
+    parts = [part for part in _PARTS_OF_WORD.split(word) if part]
+    plain = len(parts) > 2 and all(part.isdigit() or part.isalpha() for part in parts)
+    return parts if plain else [""]

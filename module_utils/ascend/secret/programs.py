@@ -7,12 +7,12 @@ import re
 from typing import Dict, Iterator, Optional, Set, Tuple
 
 from ansible.module_utils.ascend.secret.names import ALWAYS, hides
+from ansible.module_utils.ascend.secret.stdin import GIVEN
 from ansible.module_utils.ascend.secret.values import value_at
 
 _START = r"(?<=[\s\0])"
 _GAP = r"(?:[ \t\0]+|=)"
 _USER = r"[\"']?[^\s:\"'\0/-][^\s:\"'\0]{0,128}:"
-_ECHOED = r"(?=[^\n|]{1,256}\|[^\n|]{0,256}(?:sudo\b[^\n|]{0,64}-\w{0,8}S|chpasswd|stdin))"
 
 # What stands before the secret -> the programs; those that end in * begin so.
 _OPTIONS = (
@@ -30,7 +30,10 @@ _OPTIONS = (
     (_START + r"--(?:src-|dest-)?creds" + _GAP + _USER, "skopeo buildah podman"),
     (_START + r"(?:-u|--user)" + _GAP + _USER, "crictl ctr nerdctl"),
     (_START + r"-a[ \t\0]+", "redis-* valkey-* keydb-*"),
-    (_START + r"-p[ \t\0]*(?=[^\s\0-])", "mongo* racadm ipmipower ipmi-* useradd usermod ncftp* clickhouse-client"),
+    (
+        _START + r"-p[ \t\0]*(?=[^\s\0-])",
+        "mongo* racadm ipmipower ipmi-* useradd usermod ncftp* clickhouse-client twine rdesktop redfishtool",
+    ),
     (_START + r"-[wy][ \t\0]*(?=[^\s\0-])", "ldap*"),
     (_START + r"(?:-U|--user)" + _GAP + r"?[\"']?[^\s%\0]{1,128}%", "smbclient rpcclient smbget smbmap"),
     (
@@ -42,14 +45,25 @@ _OPTIONS = (
     (_START + r"-u[ \t\0]*[^\s,\0]{1,128},", "lftp"),
     (r"\bpass:|" + _START + r"-[kK][ \t\0]+", "openssl"),
     (_START + r"-[ikt]" + _GAP, "obsutil ossutil* coscli bcecmd tosutil"),
+    (r"(?:alias set|config host add)(?:[ \t\0]+[^\s\0]{1,256}){2}[ \t\0]+", "mc"),
     (r"(?:alias set|config host add)(?:[ \t\0]+[^\s\0]{1,256}){3}[ \t\0]+", "mc"),
-    (r"\blogin(?:[ \t\0]+--?[\w-]{1,32})*[ \t\0]+(?=[\w.-]{8,}(?:[\s\0\"'`,;)]|$))", "wandb comet swanlab"),
+    (
+        r"\blogin(?:[ \t\0]+--?[\w-]{1,32}(?:=[^\s\0]{0,256})?)*[ \t\0]+(?=\w[\w.-]{7,}(?:[\s\0\"'`,;)]|$))",
+        "wandb comet swanlab vault",
+    ),
+    (_START + r"(?!(?:username|user|role|ttl|policies|path|type|url|host|method)=)[A-Za-z_][\w-]{0,63}=", "vault"),
+    (r"--from-literal(?:=|[ \t\0]+)[\w.-]{1,64}=", "kubectl oc k3s"),
+    (r"\bpypi-token\.[\w.-]{1,64}[ \t\0]+", "poetry"),
+    (r"\bhttp-basic\.[\w.-]{1,64}[ \t\0]+[^\s\0]{1,128}[ \t\0]+", "poetry"),
+    (r"\.password(?:_in)?[ \t\0]+-v[ \t\0]+", "iscsiadm"),
     (_START + r"-\w{0,5}b\w{0,5}(?:[ \t\0]+[^\s\0]{1,256}){2}[ \t\0]+", "htpasswd"),
     (_START + r"[\w.-]{1,64}/(?=[^\s@/]{1,128}(?:@|[\s\0]|$))", "sqlplus expdp impdp sqlldr rman"),
     (r"/p:", "xfreerdp* wlfreerdp"),
-    (r"(?:(?<=echo)|(?<=printf))[ \t]+(?:-[neE]+[ \t]+)?[\"']?(?:\w{1,32}:)?" + _ECHOED, "echo printf"),
-    (r"<<<[ \t]*[\"']?(?:\w{1,32}:)?", "sudo chpasswd passwd"),
+    *GIVEN,
 )
+# What separates the words of a command that is shown as a list.
+_LISTED = re.compile(r"\\{0,3}[\"'](?:,[ \t]{0,4}\\{0,3}[\"']|[\])}])")
+_OPTION_LISTED = re.compile(r"[\"'],[ \t]{0,4}\\{0,3}[\"']-")
 _PROGRAM = re.compile(r"(?<![\w.-])[A-Za-z0-9][\w-]*", re.ASCII)
 # The rest of a command; quotes hold what would end it. A pipe does not end it, since echo's text goes through one.
 _COMMAND = re.compile(r"(?:[^\n;&\"']|\"[^\"\n]{0,512}\"|'[^'\n]{0,512}'|[;&](?![\s;&])|[\"'])*")
@@ -66,6 +80,12 @@ _STARTS = tuple(_BEGINNINGS)
 
 def find(text: str) -> Iterator[Tuple[int, int]]:
     """Give where secrets begin and end; a program's options reach to the end of its command."""
+    yield from _in_commands(text)
+    if _OPTION_LISTED.search(text):
+        yield from _in_commands(_LISTED.sub(lambda match: "\0" * len(match.group()), text))
+
+
+def _in_commands(text: str) -> Iterator[Tuple[int, int]]:
     done: Set[Tuple[int, int]] = set()
     end = -1
     for word in _PROGRAM.finditer(text):

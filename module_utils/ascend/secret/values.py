@@ -10,11 +10,11 @@ MOST = 64 * 1024  # characters of a value
 SHORT = 128  # of one that counts only when it looks drawn by chance
 
 _OPENING = re.compile(r"\\{0,3}[\"'`]")
-# A word without quotes around it: a quote within begins a part in which blanks stand, one at its end is not its own.
+# A word without quotes around it: a quote within begins a part in which blanks stand, one at its end is not its own,
+# nor is a comma before another name.
 _BARE = re.compile(
-    r"(?:[^\s\0\"'`\\;&|]|\\[^\s\0\"'`]|\"(?![\s\0,;)}\]:]|\Z)[^\"\n\0]{0,256}\"?|'(?![\s\0,;)}\]:]|\Z)[^'\n\0]{0,256}'?)+"
+    r"(?:[^\s\0\"'`\\;&|,]|,(?![\w.-]{0,40}[\"']?[=:])|\\[^\s\0\"'`]|\"(?![\s\0,;)}\]:]|\Z)[^\"\n\0]{0,256}\"?|'(?![\s\0,;)}\]:]|\Z)[^'\n\0]{0,256}'?)+"
 )
-_BEHIND_COMMA = re.compile(r",[\w.-]{0,40}[\"']?[=:]|,\Z")
 _REST = re.compile(r"[^\n\0\"']*")
 _BRACKETS = {")": "(", "]": "[", "}": "{"}
 
@@ -35,8 +35,6 @@ def value_at(text: str, start: int, most: int = MOST) -> Value:
         return Value(start, len(text) if end < 0 else end, False)
     match = _BARE.match(text, start, start + most)
     end = match.end() if match else start
-    comma = _BEHIND_COMMA.search(text, start, end)
-    end = comma.start() if comma else end
     while end > start + 1 and text[end - 1] in ")]},;" and not _is_own(text, start, end):
         end -= 1
     return Value(start, end, False)
@@ -57,10 +55,12 @@ def find(text: str, mark: str, start: int, most: int) -> int:
 
 
 def _closing(text: str, mark: str, begin: int, most: int) -> int:
-    """Return where the quotes end; one behind a backslash is within."""
+    """Return where the quotes end; one behind a backslash is within, and so are two single ones."""
     end = find(text, mark, begin, most)
     while mark == '"' and text[end - 1 : end] == "\\" and text[end : end + 1] == mark:
         end = find(text, mark, end + 1, most)
+    while mark == "'" and text.startswith("''", end) and end > begin:
+        end = find(text, mark, end + 2, most)
     return end
 
 
