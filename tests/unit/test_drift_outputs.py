@@ -10,6 +10,8 @@ from collections import Counter
 from typing import Any
 from xml.etree import ElementTree
 
+from ansible.module_utils.ascend.errors import AscendError
+from ansible.module_utils.ascend_control.drift import fleet as fleets_of
 from ansible.module_utils.ascend_control.drift import outputs
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -89,11 +91,11 @@ def cases(fleet: dict[str, Any]) -> dict[tuple[str, str], ElementTree.Element | 
 
 def test_junit_has_a_case_a_node_and_component() -> None:
     top = read_junit(FLEET)
-    assert [suite.attrib["name"] for suite in top] == list(fleets.COMPONENTS)
+    assert [suite.attrib["name"] for suite in top] == [*fleets.COMPONENTS, "depot"]
     assert {suite.attrib["timestamp"] for suite in top} == {"2026-03-02T01:30:00"}
     assert top.attrib["time"] == "74.2"
     found = cases(FLEET)
-    assert len(found) == 64 * 9
+    assert len(found) == 64 * 9 + 1
     for node in FLEET["nodes"]:
         for component, state in node["components"].items():
             result = found[component, node["name"]]
@@ -143,7 +145,25 @@ def test_junit_skips_what_was_not_looked_at() -> None:
 
 def test_junit_loses_no_finding_of_a_part_that_was_not_asked_for() -> None:
     fleet = {**one(fleets.FAULTS[-1]), "components": ["cann"]}
-    assert [suite.attrib["name"] for suite in read_junit(fleet)] == ["cann", "access"]
+    assert [suite.attrib["name"] for suite in read_junit(fleet)] == ["cann", "access", "depot"]
+
+
+def test_the_depots_trouble_is_a_case_that_fails_and_a_gauge() -> None:
+    """Nodes that need nothing stay clean; who reads the outputs sees all the same what the exit code 2 is for."""
+    clean = one()
+    assert cases(clean)["depot", "control node"] is None
+    gone = AscendError("the depot has no index.json", "/d/index.json", "no such file", "/d", "make it again")
+    changed_file = AscendError("a file of the depot changed", "<a>", "& b", "/d/x\x1b", "y")
+    fleet = {**clean, "depot": fleets_of.of_the_depot([gone, changed_file])}
+    result = cases(fleet)["depot", "control node"]
+    assert result is not None
+    assert result.tag == "failure"
+    assert result.attrib == {"type": "refusal", "message": "the depot has no index.json (and 1 more)"}
+    assert "  found:  no such file\n" in (result.text or "")
+    assert "  next:   make it again" in (result.text or "")
+    assert read_junit(fleet).attrib["failures"] == "1"
+    assert metrics(outputs.prometheus(fleet))["ascend_fleet_depot_troubles",] == 2
+    assert not [key for key, value in metrics(outputs.prometheus(fleet)).items() if "findings" in key[0] and value]
 
 
 @settings(max_examples=150, deadline=None)
@@ -206,6 +226,7 @@ def test_the_metrics_are_the_counts() -> None:
         ("ascend_fleet_check_timestamp_seconds",): 1772415000,
         ("ascend_fleet_check_duration_seconds",): 74.2,
         ("ascend_fleet_check_partial",): 0,
+        ("ascend_fleet_depot_troubles",): 0,
     }
 
 

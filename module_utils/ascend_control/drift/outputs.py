@@ -10,6 +10,8 @@ from datetime import datetime, timezone
 from typing import Any
 from xml.etree import ElementTree
 
+from ansible.module_utils.ascend_control.drift.findings import CONTROL
+
 Fleet = dict[str, Any]
 
 LEVELS = ("refusal", "change", "warning", "unchecked")
@@ -38,7 +40,7 @@ def _line(value: Any) -> str:
 
 
 def junit(fleet: Fleet) -> str:
-    """Return the report as JUnit XML: a suite a component, in it a case a node.
+    """Return the report as JUnit XML: a suite a component, in it a case a node; and one for the depot.
 
     The class is the component and the name is the node: Jenkins cuts a class at its dots, which the names of nodes
     have. A case has one result, since Jenkins and GitLab show just one: of the worst finding, with the text of all.
@@ -56,10 +58,21 @@ def junit(fleet: Fleet) -> str:
         # The schema of JUnit has no time zone here.
         suite.set("timestamp", fleet["made"].rstrip("Z"))
         total += results
+    total += _depot(top, fleet)
     _count(top, total)
     top.set("time", str(fleet["seconds"]))
     ElementTree.indent(top)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(top, encoding="unicode") + "\n"
+
+
+def _depot(top: ElementTree.Element, fleet: Fleet) -> Counter[str]:
+    """Add the suite of the depot, which is no node's: a case of the control node, which fails with its trouble."""
+    suite = ElementTree.SubElement(top, "testsuite", name="depot")
+    case = ElementTree.SubElement(suite, "testcase", classname="depot", name=CONTROL)
+    results = Counter({"tests": 1, _found(case, fleet.get("depot", [])): 1})
+    _count(suite, results)
+    suite.set("timestamp", fleet["made"].rstrip("Z"))
+    return results
 
 
 def _result(case: ElementTree.Element, node: dict[str, Any], component: str) -> str:
@@ -73,22 +86,27 @@ def _result(case: ElementTree.Element, node: dict[str, Any], component: str) -> 
 
 
 def _judged(case: ElementTree.Element, node: dict[str, Any], component: str) -> str:
-    findings = sorted(
-        (finding for finding in node["findings"] if finding["component"] == component),
-        key=lambda finding: (finding["level"] != "unchecked", LEVELS.index(finding["level"])),
-    )
+    findings = [finding for finding in node["findings"] if finding["component"] == component]
     if findings:
-        worst = findings[0]
-        kind, counts_as = ("error", "errors") if worst["level"] == "unchecked" else ("failure", "failures")
-        more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
-        result = ElementTree.SubElement(case, kind, type=worst["level"], message=_xml(worst["problem"] + more))
-        result.text = _xml("\n".join(_words(finding) for finding in findings))
-        return counts_as
+        return _found(case, findings)
     if node["components"].get(component, "unknown") == "unknown":
         why = [finding["problem"] for finding in node["findings"] if finding["level"] == "unchecked"]
         ElementTree.SubElement(case, "skipped", message=_xml("; ".join(why) or "this was not looked at"))
         return "skipped"
     return "passed"
+
+
+def _found(case: ElementTree.Element, findings: list[dict[str, str]]) -> str:
+    """Put findings into a case as its one result, the worst first; return what it counts as."""
+    if not findings:
+        return "passed"
+    ordered = sorted(findings, key=lambda each: (each["level"] != "unchecked", LEVELS.index(each["level"])))
+    worst = ordered[0]
+    kind, counts_as = ("error", "errors") if worst["level"] == "unchecked" else ("failure", "failures")
+    more = f" (and {len(ordered) - 1} more)" if len(ordered) > 1 else ""
+    result = ElementTree.SubElement(case, kind, type=worst["level"], message=_xml(worst["problem"] + more))
+    result.text = _xml("\n".join(_words(finding) for finding in ordered))
+    return counts_as
 
 
 def _words(finding: dict[str, str]) -> str:
@@ -127,6 +145,11 @@ def prometheus(fleet: Fleet) -> str:
             "remarks",
             "What the last drift check remarked, which is no drift.",
             {_labels(component=component): remarks[component] for component in _components(fleet)},
+        ),
+        (
+            "depot_troubles",
+            "What is wrong with the depot itself, on the control node.",
+            {"": len(fleet.get("depot", []))},
         ),
         ("check_timestamp_seconds", "When the last drift check began.", {"": int(made.timestamp())}),
         ("check_duration_seconds", "How long the last drift check took.", {"": fleet["seconds"]}),
