@@ -158,7 +158,7 @@ def test_the_depots_trouble_is_a_case_that_fails_and_a_gauge() -> None:
     result = cases(fleet)["depot", "control node"]
     assert result is not None
     assert result.tag == "failure"
-    assert result.attrib == {"type": "refusal", "message": "the depot has no index.json (and 1 more)"}
+    assert result.attrib == {"type": "warning", "message": "the depot has no index.json (and 1 more)"}
     assert "  found:  no such file\n" in (result.text or "")
     assert "  next:   make it again" in (result.text or "")
     assert read_junit(fleet).attrib["failures"] == "1"
