@@ -31,6 +31,7 @@ from ansible.module_utils.ascend.plan.plan import plan as plan_of  # noqa: E402
 from ansible.module_utils.ascend.plan.to_prove import to_prove  # noqa: E402
 from ansible.module_utils.ascend_control.drift import fleet  # noqa: E402
 from ansible.module_utils.ascend_control.drift.silence import said_by  # noqa: E402
+from ansible.module_utils.ascend_control.policies import users  # noqa: E402
 from ansible.module_utils.ascend_control.wanted import cards_out, release_of, resolve  # noqa: E402
 
 PYTHON = "/usr/bin/python3"
@@ -114,13 +115,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
             wanted = resolve(facts, settings)
             plan = plan_of(facts, wanted)
             if settings["deep"] and "env" in components:
-                plan["refusals"] += self._proven(facts, wanted, plan, settings["users"], task_vars)
+                plan["refusals"] += self._proven(facts, wanted, plan, users(settings["users"]), task_vars)
             return fleet.checked(name, facts, wanted, plan, components, repair)
         except (AscendError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             said = error if isinstance(error, AscendError) else f"{type(error).__name__}: {error}"
             return fleet.unchecked(name, said, True, settings, components, inventory)
 
-    def _proven(self, facts: Any, wanted: Any, plan: Any, users: Any, task_vars: Any) -> list[dict[str, str]]:
+    def _proven(self, facts: Any, wanted: Any, plan: Any, accounts: Any, task_vars: Any) -> list[dict[str, str]]:
         """Prove the environment on every card where nobody trains; return what fails.
 
         site.yml does the same before it makes an environment current. What is to be repaired first is not run.
@@ -133,7 +134,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
             "expected_devices": len(facts["npu"]["devices"]),
             "devices": to_prove(facts, wanted["cards"]["out"], spare_busy=True)["devices"],
             "expected_versions": wanted["environment"]["versions"],
-            "users": users,
+            "users": accounts,
             "tmp_dir": wanted["places"]["tmp"],
         }
         answer = self._execute_module("npu_check", module_args=questions, task_vars=task_vars)
@@ -148,7 +149,7 @@ def _questions(settings: dict[str, Any]) -> dict[str, Any]:
         "gather_subset": subsets,
         "kernel_settings": sorted(release_of(settings)["system"]["kernel_settings"]),
         "cards_out": cards_out(settings["cards"]["out"]),
-        "users": settings["users"],
+        "users": users(settings["users"]),
         "deep": settings["deep"],
         **{name: settings[name] for name in ("cann_root", "cache_dir", "state_dir", "tmp_dir")},
         "ascend_root": settings["root"],

@@ -41,6 +41,7 @@ from ansible.module_utils.ascend.plan.rollback import rollback  # noqa: E402
 from ansible.module_utils.ascend.plan.rollout import apply_to, busy, stops  # noqa: E402
 from ansible.module_utils.ascend.plan.to_prove import to_prove  # noqa: E402
 from ansible.module_utils.ascend_control.places import ascend_env, places  # noqa: E402
+from ansible.module_utils.ascend_control.policies import batches, one_of, percent, users  # noqa: E402
 from ansible.module_utils.ascend_control.report import (  # noqa: E402
     fleet_plan,
     installed_lines,
@@ -65,9 +66,12 @@ def _told(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def _percent(most: Any) -> float:
-    """A number, or text such as "30%", as Ansible takes for its own keyword."""
-    return float(str(most).rstrip("% "))
+def _apply_to(found: Any, wanted: Any, policy: Any) -> Any:
+    return apply_to(found, wanted, one_of("ascend_busy_policy", policy))
+
+
+def _stops(reached: Any, well: Any, most: Any) -> Any:
+    return stops(reached, well, percent("rollout_max_fail_percentage", most))
 
 
 class FilterModule:
@@ -79,10 +83,12 @@ class FilterModule:
             "ascend_env_program": _told(ascend_env),
             "ascend_places": _told(places),
             "ascend_plan": _told(plan),
-            "ascend_rollout": _told(apply_to),
+            "ascend_rollout": _told(_apply_to),
+            "ascend_users": _told(users),
+            "ascend_batches": _told(batches),
             "ascend_rollback": _told(rollback),
             "ascend_busy": busy,
-            "ascend_rollout_stops": lambda reached, well, most: stops(reached, well, _percent(most)),
+            "ascend_rollout_stops": _told(_stops),
             "ascend_refusal": refusal_text,
             "ascend_fleet_plan": fleet_plan,
             "ascend_fleet_rollback": rollback_lines,

@@ -39,6 +39,15 @@ def places(settings: dict[str, Any]) -> dict[str, str]:
         same = [other for key, other in _ALL.items() if key != name and settings[key] == settings[name]]
         if same:
             raise _wrong(variable, settings[name], f"another place than that of {same[0]}")
+    for name, variable in _ALL.items():
+        # Folders may lie where installers unpack: these remove their own alone.
+        around = [
+            other
+            for key, other in _ALL.items()
+            if key not in (name, "tmp_dir") and str(settings[name]).startswith(f"{settings[key]}/")
+        ]
+        if around:
+            raise _wrong(variable, settings[name], f"a place that is not within that of {around[0]}")
     keys = {"cann": "cann_root", "tmp": "tmp_dir", "env": "root", "cache": "cache_dir", "state": "state_dir"}
     return {place: str(settings[name]) for place, name in keys.items()}
 

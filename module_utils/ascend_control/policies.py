@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,19 @@ from ansible.module_utils.ascend.plan import system as plan_system
 
 NAMES = Path(__file__).resolve().parents[2] / "roles" / "system" / "vars" / "main.yml"
 _VALUES = {
+    "ascend_busy_policy": ("skip", "wait", "ignore"),
     "ascend_driver_policy": ("fail", "warn"),
     "ascend_health_policy": ("fail", "warn"),
+    "ascend_python": ("depot", "system"),
     "ascend_system_settings": (plan_system.APPLY, plan_system.CHECK, plan_system.IGNORE),
     "ascend_system_packages": (plan_packages.CHECK, plan_packages.INSTALL),
 }
+
+
+# As directories have them, too: CORP\\alice, alice@corp.test.
+_ACCOUNT = re.compile(r"[A-Za-z_][\w.@\\-]{0,255}\$?", re.ASCII)
+_BATCH = re.compile(r"[1-9][0-9]{0,5}|(?:[1-9][0-9]?|100)%")
+_PERCENT = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,6})?")
 
 
 def one_of(variable: str, value: Any) -> str:
@@ -46,6 +55,51 @@ def number(variable: str, value: Any) -> int:
             remedy=f"mend {variable} in the inventory; 0 asks for none in particular",
         )
     return int(words)
+
+
+def users(given: Any) -> list[str]:
+    """Return the accounts that train; with ``-e`` a list is text, as in "alice,bob". Raises AscendError for others."""
+    words = re.split(r"[\s,]+", given.strip("[] ")) if isinstance(given, str) else given
+    listed = [word for word in (words if isinstance(words, list) else [words]) if word not in ("", None)]
+    wrong = [word for word in listed if not isinstance(word, str) or not _ACCOUNT.fullmatch(word)]
+    if wrong:
+        raise AscendError(
+            "ascend_users names what can be no account",
+            wanted="names of accounts, not their numbers, such as [alice, bob]; [] names nobody",
+            found=", ".join(repr(word) for word in wrong),
+            where="the inventory, or -e",
+            remedy="mend ascend_users in the inventory; getent passwd  # on a node, shows the names that it knows",
+        )
+    return list(dict.fromkeys(listed))
+
+
+def batches(given: Any) -> list[int | str]:
+    """Return the batches of a rollout as Ansible's ``serial`` takes them. Raises AscendError for what can be none."""
+    words = re.split(r"[\s,]+", given.strip("[] ")) if isinstance(given, str) else given
+    listed = [str(word).strip(" \"'") for word in (words if isinstance(words, list) else [words])]
+    if not listed or not all(_BATCH.fullmatch(word) for word in listed):
+        raise AscendError(
+            "rollout_batches can be no batches",
+            wanted='numbers of nodes from 1 on, or parts of those that need a change, such as [1, "10%", "100%"]',
+            found=repr(given),
+            where="the inventory, or -e",
+            remedy="mend rollout_batches in group_vars/all.yml; the default is in roles/rollout/defaults/main.yml",
+        )
+    return [int(word) if word.isdigit() else word for word in listed]
+
+
+def percent(variable: str, given: Any) -> float:
+    """Return a part in percent, given as a number or as "30%". Raises AscendError for what is none."""
+    words = str(given).strip().rstrip("% ")
+    if not _PERCENT.fullmatch(words) or float(words) > 100:
+        raise AscendError(
+            f"{variable} is no part in percent",
+            wanted='0 to 100, or "30%"',
+            found=repr(given),
+            where="the inventory, or -e",
+            remedy=f"mend {variable} in group_vars/all.yml",
+        )
+    return float(words)
 
 
 def packages(settings: dict[str, Any]) -> dict[str, Any]:

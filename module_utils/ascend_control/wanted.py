@@ -197,7 +197,7 @@ def _python(
     """
     accepted = release["python"]
     series = accepted["series"]
-    if settings["python"] == "system":
+    if one_of("ascend_python", settings["python"]) == "system":
         program = found["system_pythons"].get(series, {}).get("path", "")
         there = {"path": "", "program": program, "bin": str(Path(program).parent)}
         return {**NOTHING, **there, "source": "system", "series": series, "replaces": ""}

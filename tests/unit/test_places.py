@@ -55,6 +55,11 @@ def test_the_defaults_are_places() -> None:
         ("state_dir", "/", "ascend_state_dir"),
         ("state_dir", "/data/ascend/cache", "ascend_"),
         ("tmp_dir", "", "ascend_tmp_dir"),
+        ("cache_dir", "/data/ascend/tree/cache", "ascend_cache_dir"),
+        ("root", "/data/ascend/state/tree", "ascend_root"),
+        ("root", "/data/ascend", "ascend_cache_dir"),
+        ("tmp_dir", "/data/ascend/state/tmp", "ascend_tmp_dir"),
+        ("state_dir", "/usr/local/Ascend/state", "ascend_state_dir"),
         ("cann_root", "/usr/local//Ascend", "cann_root"),
     ],
 )
@@ -64,6 +69,11 @@ def test_what_can_be_no_place_is_refused_by_the_variable_s_name(name: str, value
     assert str(told.value).startswith(variable)
     assert told.value.wanted
     assert variable in told.value.remedy
+
+
+def test_places_may_lie_beside_each_other_and_where_installers_unpack() -> None:
+    beside = {**SETTINGS, "tmp_dir": "/data", "cache_dir": "/data/ascend/cache-2", "state_dir": "/data/ascend/cache"}
+    assert places.places(beside)["cache"] == "/data/ascend/cache-2"
 
 
 def test_the_program_s_sum_follows_from_the_place() -> None:

@@ -46,6 +46,18 @@ def test_a_node_with_a_sick_card_can_be_repaired() -> None:
     assert steps(found, cards=cards(out=[4, 6])) == steps(bare())
 
 
+def test_a_card_that_no_node_has_is_refused_and_a_lost_one_is_not() -> None:
+    """Of a slip such as 46 for 4 and 6; a card that fell off the bus is not shown, and may be out."""
+    assert told(converged(), out=[46]) == (["cards-out-unknown "], [])
+    lost = converged()
+    lost["npu"]["devices"] = [device for device in lost["npu"]["devices"] if device["npu_id"] != 7]
+    assert told(lost, out=[7]) == ([], [])
+    assert told(converged(), out=[20], count=32)[0] == ["card-count "]
+    (refused,) = plan(converged(), wanted(cards=cards(out=[46])))["refusals"]
+    assert refused["found"] == "46"
+    assert "ascend_cards_out" in refused["remedy"]
+
+
 def test_a_card_that_is_out_hides_no_other() -> None:
     assert told(sick(converged(), 4, 6), out=[4]) == (["health 6"], [])
     assert told(sick(converged(), 4, 6), out=[0]) == (["health 4", "health 6"], [])

@@ -13,6 +13,7 @@ from ansible.module_utils.ascend.versions import compare_driver, same_branch
 
 Devices = List[Dict[str, Any]]
 _TABLE = "npu-smi info"
+_MOST_CARD = 15  # the highest id of a 910B server, which has eight cards or sixteen
 
 
 def hardware(found: Facts, wanted: Wanted, steps: List[Step]) -> Tuple[List[Refusal], List[Refusal]]:
@@ -26,6 +27,7 @@ def hardware(found: Facts, wanted: Wanted, steps: List[Step]) -> Tuple[List[Refu
     else:
         devices = in_use(npu["devices"], wanted)
         refusals = _chips(devices, wanted) + _count(npu["devices"], wanted) + _memory(devices, wanted)
+        refusals += _unknown_out(npu["devices"], wanted)
         refusals += [] if devices else [_every_card_out(wanted)]
         sick = _health(devices)
     old, warnings = _driver(found, wanted, bool(steps))
@@ -61,6 +63,26 @@ def chip_family(name: str, chips: Dict[str, Any]) -> Tuple[Optional[str], Option
 def _no_card() -> Refusal:
     remedy = "npu-smi info -l; lspci | grep -i d802  # are the cards seated and bound to the driver?"
     return refusal("cards", "card", "npu-smi shows no card", "at least one card", "none", remedy, _TABLE)
+
+
+def _unknown_out(devices: Devices, wanted: Wanted) -> List[Refusal]:
+    """A card that fell off the bus may be out, and is not shown; one beyond all that a node has is a mistake."""
+    shown = sorted({int(device["npu_id"]) for device in devices})
+    most = max(shown[-1], wanted["cards"]["count"] - 1, _MOST_CARD)
+    unknown = [card for card in wanted["cards"]["out"] if card > most]
+    if not unknown:
+        return []
+    return [
+        refusal(
+            "cards",
+            "cards-out-unknown",
+            "ascend_cards_out names what no node has",
+            "ids of npu-smi, here of %s" % ", ".join(str(card) for card in shown),
+            ", ".join(str(card) for card in unknown),
+            "npu-smi info -l  # shows the ids; then mend ascend_cards_out in the inventory, such as [4, 6]",
+            "the inventory",
+        )
+    ]
 
 
 def _every_card_out(wanted: Wanted) -> Refusal:
