@@ -146,7 +146,7 @@ HTTP 401: invalid token
 401 Client Error: Unauthorized for url: https://huggingface.co/api/whoami-v2
 Token is required (`token=True`), but no token found. You need to provide a token or be logged in to Hugging Face
 Token is valid (permission: read).
-Your token has been saved to /home/alice/.cache/huggingface/token
+Your token has been saved to /data/hf/token
 wandb: ERROR api_key not configured (no-tty). call wandb.login(key=[your_api_key])
 wandb: Currently logged in as: alice (corp). Use `wandb login --relogin` to force relogin
 api_key must be 40 characters long, yours was 20

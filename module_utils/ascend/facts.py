@@ -151,7 +151,9 @@ def _add_cards(
     from ansible.module_utils.ascend.npu import cards, device_users, driver
 
     facts["npu"], found = cards.read_npu(node, timeout_s, holders)
-    facts["driver"], more = driver.read_driver(node, places.cann_root)
+    npu = facts["npu"]
+    runs = "driver %s" % (npu["driver_version"] or "of an unknown version") if npu["answered"] else ""
+    facts["driver"], more = driver.read_driver(node, places.cann_root, runs)
     facts["driver"]["users"], shut_out = device_users.read_users(node, users, timeout_s)
     found = found + more + shut_out + driver.compare_running(facts["driver"], facts["npu"]["driver_version"])
     return found + cards.fewer_visible(facts["npu"], facts["driver"]["device_nodes"])

@@ -50,6 +50,24 @@ def test_a_complete_driver(tmp_path: Path, root: str) -> None:
 def test_no_driver_at_all(tmp_path: Path) -> None:
     facts, findings = driver.read_driver(node(tmp_path), ROOT)
     assert (facts["state"], facts["version"], names(findings)) == ("absent", None, ["driver-missing"])
+    assert findings[0]["problem"] == "no driver is installed"
+    assert findings[0]["remedy"].startswith("install Ascend HDK")
+
+
+def test_a_driver_that_runs_without_its_files(tmp_path: Path) -> None:
+    """npu-smi answers: the package was removed and the node not rebooted, or the files are elsewhere."""
+    _, (told,) = driver.read_driver(node(tmp_path), ROOT, "driver 24.1.rc1")
+    assert told["name"] == "driver-missing"
+    assert told["problem"] == "a driver runs, and its files are not there"
+    assert "driver 24.1.rc1 runs" in told["found"]
+    assert told["remedy"].startswith("find / -xdev -path '*/driver/version.info'")
+
+
+def test_a_driver_without_its_record_lies_at_its_default_wherever_cann_is(tmp_path: Path) -> None:
+    install(tmp_path)
+    (tmp_path / "etc/ascend_install.info").unlink()
+    facts, findings = driver.read_driver(node(tmp_path), "/data/Ascend")
+    assert (facts["version"], names(findings)) == ("24.1.rc1", ["driver-half-installed"])
 
 
 @pytest.mark.parametrize(

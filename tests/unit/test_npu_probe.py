@@ -239,6 +239,20 @@ def test_what_cann_writes_into_its_log_says_why_there_is_no_card(environment: En
     assert "drvRetCode=87" in said["found"]
 
 
+def test_a_remedy_reads_no_log_that_went_with_the_proofs_home(environment: Environment) -> None:
+    """What CANN's log said is quoted, and the remedy makes a log before it reads one."""
+    log = "import os; d = os.environ['ASCEND_PROCESS_LOG_PATH'] + '/debug/plog'; os.makedirs(d); "
+    log += "open(d + '/plog-1.log', 'w').write('[ERROR] GE(7,python): the operator of card 3 is not there\\n')"
+    environment.write("torch_npu/__init__.py", log)
+    environment.torch(FAILS={1: "EZ9999: Inner Error!"})
+    said = environment.refused()
+    assert "CANN's log: [ERROR] GE(7,python): the operator of card 3 is not there" in said["found"]
+    made, read = said["remedy"].split("; grep ", 1)
+    assert "import torch_npu" in made
+    assert read == "-rh ERROR /tmp/ascend/log/debug/plog | tail -n 30" if PROVER.account else "/root/ascend" in read
+    assert said["cards"][1]["remedy"] == said["remedy"]
+
+
 DEPENDENCY = (
     "transformers>=4.41.2,<=4.45.0 is required for a normal functioning of this module, but found transformers==4.46.1."
     "\nTo fix: pip install transformers>=4.41.2,<=4.45.0"

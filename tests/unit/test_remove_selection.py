@@ -326,6 +326,12 @@ def test_the_table() -> None:
         "2 to remove, which frees 5.6 GB",
     ]
     assert words.lines({"remove": [], "keep": [], "refusals": []}, 0) == ["nothing to remove"]
+    twice = [
+        {**selection["remove"][0], "kind": "settings", "name": "60-x.conf", "path": f"/etc/{place}/60-x.conf"}
+        for place in ("sysctl.d", "security/limits.d")
+    ]
+    said = words.lines({"remove": twice, "keep": [], "refusals": []}, 0)
+    assert ["/etc/sysctl.d/60-x.conf" in said[0], "/etc/security/limits.d/60-x.conf" in said[1]] == [True, True]
     many = words.lines({"remove": selection["remove"] * 60, "keep": [], "refusals": []}, 1)
     assert many[-2] == "and 20 more"
     refused = words.lines({**selection, "refusals": [{}]}, 5709.8)

@@ -15,19 +15,25 @@ from ansible.module_utils.ascend import files
 from ansible.module_utils.ascend.node import Finding, Node, finding
 
 INSTALL_INFO = "/etc/ascend_install.info"
+_DEFAULT_ROOT = "/usr/local/Ascend"
 _DEVICE_FILE = re.compile(r"davinci[0-9]{1,4}$")
 _RANGE = re.compile(r"\[\s*([0-9.]+)\s*,\s*([0-9.]+)\s*\]")
 _INSTALL = "install Ascend HDK (driver, then firmware), reboot: it brings npu-smi and /dev/davinci*"
 
 
-def read_driver(node: Node, cann_root: str) -> Tuple[Dict[str, Any], List[Finding]]:
+def read_driver(node: Node, cann_root: str, running: str = "") -> Tuple[Dict[str, Any], List[Finding]]:
     """Return (facts, findings): what is on disk, wherever the driver was installed.
 
     ``{"state": "complete" | "half-installed" | "absent", "path", "version", "firmware_version", "device_nodes",
     "modules_loaded"}``; ``device_nodes`` counts /dev/davinci<N>, ``modules_loaded`` the kernel's modules drv_*.
+    ``running`` is what npu-smi says of the driver that runs.
     """
     record = files.pairs(files.text(node.path(INSTALL_INFO)))
-    root = record.get("Driver_Install_Path_Param") or cann_root
+    # Without its record it lies at its own default, wherever CANN is.
+    places = [record.get("Driver_Install_Path_Param"), cann_root, _DEFAULT_ROOT]
+    roots = [place for place in places if place]
+    there = [place for place in roots if os.path.isdir(node.path(os.path.join(place, "driver")))]
+    root = roots[0] if record.get("Driver_Install_Path_Param") else (there or roots)[0]
     path = os.path.join(root, "driver")
     driver = files.pairs(files.text(node.path(os.path.join(path, "version.info"))))
     firmware = files.pairs(files.text(node.path(os.path.join(root, "firmware", "version.info"))))
@@ -44,9 +50,7 @@ def read_driver(node: Node, cann_root: str) -> Tuple[Dict[str, Any], List[Findin
     }
     findings = []
     if state == "absent":
-        findings.append(
-            finding("driver", "driver-missing", "no driver is installed", path, "nothing there", path, _INSTALL)
-        )
+        findings.append(_absent(path, running))
     elif state == "half-installed":
         findings.append(
             finding(
@@ -60,6 +64,21 @@ def read_driver(node: Node, cann_root: str) -> Tuple[Dict[str, Any], List[Findin
             )
         )
     return facts, findings + _firmware(driver, firmware, root)
+
+
+def _absent(path: str, running: str) -> Finding:
+    if not running:
+        return finding("driver", "driver-missing", "no driver is installed", path, "nothing there", path, _INSTALL)
+    return finding(
+        "driver",
+        "driver-missing",
+        "a driver runs, and its files are not there",
+        "the files of the driver that runs, and its record %s" % INSTALL_INFO,
+        "nothing there; npu-smi says that %s runs" % running,
+        path,
+        "find / -xdev -path '*/driver/version.info' 2>/dev/null; cat %s  # removed since it was loaded? Then install"
+        " Ascend HDK again; it does not come back after a reboot" % INSTALL_INFO,
+    )
 
 
 def count_device_nodes(node: Node) -> int:

@@ -14,9 +14,11 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tu
 from ansible.module_utils.ascend import files
 from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.errors import AscendError
+from ansible.module_utils.ascend.node import shortened
 from ansible.module_utils.ascend.npu import probe_account
 from ansible.module_utils.ascend.npu.probe_account import Prover
 from ansible.module_utils.ascend.npu.probe_program import PROBE, parse
+from ansible.module_utils.ascend.npu.symptom_table import PLOG
 from ansible.module_utils.ascend.npu.symptoms import recognise
 
 Run = Callable[..., Result]
@@ -24,6 +26,7 @@ Card = Dict[str, Any]
 
 MOST_ANSWER = 1024 * 1024
 MOST_LOGS = 20
+LOG_QUOTED = 2  # lines
 _ERROR = re.compile(r"[A-Za-z_.]*(?:Error|Exception): \S")
 
 
@@ -68,7 +71,7 @@ def prove(run: Run, proof: Proof, prover: Prover) -> Dict[str, Any]:
             env["ASCEND_RT_VISIBLE_DEVICES"] = ",".join(str(index) for index in proof.devices)
         program = _Program(run, proof, prover, home, env)
         told, noise = program.probe()
-        cards = [_explained(card, proof.devices) for card in told["cards"]]
+        cards = [_explained(card, proof.devices, program) for card in told["cards"]]
         if proof.devices is None or proof.devices:
             _hold_cards(told, cards, noise, program)
         _hold_versions(told["versions"], proof)
@@ -132,9 +135,9 @@ class _Program:
             "%s: %s" % (what, known[0].what if known else "exit code %d" % result.code),
             symptom=known[0].name if known else None,
             wanted="exit code 0, as %s" % self.prover.name,
-            found=_words(result),
+            found=_words(result) + self.quoted_log(),
             where=where,
-            remedy=known[0].remedy if known else self.again(),
+            remedy=self.as_remedy(known[0].remedy) if known else self.again(),
         )
 
     def again(self) -> str:
@@ -145,6 +148,15 @@ class _Program:
             return call
         return "cd /tmp && runuser -u %s -- env HOME=/tmp %s" % (shlex.quote(self.prover.name), call)
 
+    def as_remedy(self, remedy: str) -> str:
+        """Return a symptom's remedy: the proof's log went with its home, so one is made by hand before it is read."""
+        home = "/root" if self.prover.account is None else "/tmp"
+        return remedy.replace(PLOG, "%s; %s" % (self.again(), PLOG.replace("~", home)))
+
+    def quoted_log(self) -> str:
+        """Return the last lines of error of CANN's log, for a message; they say what the program does not."""
+        return "".join("\nCANN's log: %s" % shortened(line) for line in self._logs().split("\n")[-LOG_QUOTED:] if line)
+
     def _logs(self) -> str:
         """Return the lines of error in CANN's logs, which go away with the private home."""
         lines: List[str] = []
@@ -153,7 +165,7 @@ class _Program:
         return "".join("\n" + line for line in lines)
 
 
-def _explained(card: Card, devices: Optional[Sequence[int]]) -> Card:
+def _explained(card: Card, devices: Optional[Sequence[int]], program: _Program) -> Card:
     """Return a card with what its words mean, under the number that it has beside those that were left out."""
     known = recognise(card["error"])[:1] if card["error"] else ()
     index = card["index"]
@@ -161,7 +173,7 @@ def _explained(card: Card, devices: Optional[Sequence[int]]) -> Card:
         **card,
         "index": devices[index] if devices and index < len(devices) else index,
         "symptom": known[0].name if known else None,
-        "remedy": known[0].remedy if known else None,
+        "remedy": program.as_remedy(known[0].remedy) if known else None,
     }
 
 
@@ -177,6 +189,8 @@ def _hold_cards(told: Dict[str, Any], cards: List[Card], noise: str, program: _P
     known = recognise(bad[0]["error"] if bad else noise)[:1]
     if known and not bad:
         found += "; %s" % known[0].evidence
+    else:
+        found += program.quoted_log()
     raise ProbeError(
         known[0].what if known else "torch-npu does not see every card",
         symptom=known[0].name if known else None,
@@ -184,7 +198,7 @@ def _hold_cards(told: Dict[str, Any], cards: List[Card], noise: str, program: _P
         wanted="as %s: is_available() True, %d devices, each gives a tensor back" % (program.prover.name, expected),
         found=found,
         where=proof.environment,
-        remedy=known[0].remedy if known else "npu-smi info; dmesg | tail",
+        remedy=program.as_remedy(known[0].remedy) if known else "npu-smi info; dmesg | tail",
     )
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, Dict, List
 
 from ansible.module_utils.ascend.remove import sizes
@@ -11,18 +12,25 @@ _QUIET = ("leftover", "cache", "state", "log", "link", "CANN's file")  # kept on
 SHOWN = 100  # rows; a node that has more has them in the module's result
 
 
+def _names(rows: List[Dict[str, Any]]) -> List[str]:
+    """Return each row's name; its path where others of its kind are called the same."""
+    called = Counter((row["kind"], row["name"]) for row in rows)
+    return [row["path"] if called[row["kind"], row["name"]] > 1 else row["name"] for row in rows]
+
+
 def lines(selection: Dict[str, List[Any]], freed_mb: float) -> List[str]:
     """Return a line a row, in columns; the last one tells the sum."""
     rows = [("remove", row) for row in selection["remove"]]
     rows += [("keep", row) for row in selection["keep"] if row["kind"] not in _QUIET]
     left = len(rows) - SHOWN
     rows = rows[:SHOWN]
+    named = _names([row for _verb, row in rows])
     kinds = max([len(row["kind"]) for _verb, row in rows] or [0])
-    names = max([len(row["name"]) for _verb, row in rows] or [0])
+    names = max([len(name) for name in named] or [0])
     found = [
         "%-6s  %-*s  %-*s  %8s  %s"
-        % (verb, kinds, row["kind"], names, row["name"], sizes.shown(row["size_mb"]), row["reason"])
-        for verb, row in rows
+        % (verb, kinds, row["kind"], names, name, sizes.shown(row["size_mb"]), row["reason"])
+        for (verb, row), name in zip(rows, named)
     ]
     found += ["and %d more" % left] if left > 0 else []
     count = len(selection["remove"])
