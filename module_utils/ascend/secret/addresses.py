@@ -13,7 +13,7 @@ _KNOWN = r"(?!(?:git|oauth2|anonymous|guest|root|admin|user)@)"
 _ACCOUNT = re.compile(
     # ://user:X@host, where X may hold @, and / where nothing else ends in one; not ://host:port/...@
     r"://[^\s/@:\"'\[\]\0]{0,256}:(?![0-9]{1,5}(?:[/?#\s\"'\0]|\Z))"
-    r"([^\s\"'\0/]{1,256}|[^\s\"'\0/?#]{1,256}(?:/[^\s\"'\0@/]{0,64}){1,2})@(?=[\w\[/\s\"'\0]|\Z)"
+    r"([^\s\"'\0/]{1,256}|[^\s\"'\0/?#]{1,256}(?:/[^\s\"'\0@/]{0,64}){1,2})@(?=[\w\[/\s\"'\0;,)>]|\Z)"
     # https://X@host
     r"|(?:(?<=[Tt][Tt][Pp]://)|(?<=[Tt][Tt][Pp][Ss]://))" + _KNOWN + r"([^\s/@:\"'\0]{3,256})@"
     # user:X@host:port or host.domain without a scheme, and what Python says of such a host

@@ -33,7 +33,7 @@ _FORMS = (
     r"\{(?:S?SHA|S?MD5|CRYPT|S?SHA(?:256|384|512))\}([\w+/=$.-]{8,})",
     r"grub\.pbkdf2\.sha512\.[0-9]{1,8}\.([\w.-]{8,})",
     # OpenSSH's private keys, wherever their beginning is lost
-    r"b3BlbnNzaC1rZXktdjE[A-Za-z0-9+/=\s]{1,16384}",
+    r"b3BlbnNzaC1rZXktdjE[A-Za-z0-9+/=]{1,16384}(?:(?:\s|\\n){1,4}[A-Za-z0-9+/=]{40,128}){0,256}",
     r"(?i:bearer)[ \t\0]+(?!realm=)((?=[a-z]{0,64}[^a-z\s])[A-Za-z0-9._~+/=-]{6,})",
     r"(?i:identified(?: with [^\s]{1,40})? (?:by|as)(?: password)?[ \t]+[\"'])([^\s\"';]+)",
     r"(?i:(?:requirepass|masterauth)[ \t]+[\"']?)([^\s\"';]+)",

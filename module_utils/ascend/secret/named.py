@@ -7,7 +7,7 @@ import re
 from typing import Iterator, Optional, Tuple
 
 from ansible.module_utils.ascend.secret.names import ALWAYS, CHOSEN, HINT, LIKELY, RANDOM, hides, is_message, kind
-from ansible.module_utils.ascend.secret.values import MOST, SHORT, Value, rest_of_line, value_at
+from ansible.module_utils.ascend.secret.values import MOST, SHORT, Value, value_at
 from ansible.module_utils.ascend.secret.values import find as find_mark
 
 _WORD = re.compile(r"[A-Za-z_][\w.-]*|\u5bc6\u7801|\u53e3\u4ee4|\u5bc6\u94a5|\u4ee4\u724c", re.ASCII)
@@ -23,6 +23,10 @@ _BEHIND = re.compile(
     r"[\"']?(?=[\w+/=~.-]{6})"
 )
 _NO_VALUE = re.compile(r"\\{0,3}[\"']?--?[A-Za-z]|#|<<<|[|<>]\s")
+_ALONE = re.compile(r"(?![A-Za-z_][\w.-]{0,64}[=:])[^\s<]{1,256}[ \t]{0,16}(?:\n|\Z)")  # on its line
+_COOKIES = re.compile(
+    r"[^\s\0\"';]{1,4096}(?:;[ \t]?(?:[\w.-]{1,64}=[^\s;\0\"']{0,4096}|(?i:httponly|secure|partitioned)\b)){0,64}"
+)
 # Lines of YAML that are one text.
 _BLOCK = re.compile(r"[|>][+-]?[1-9]?[ \t]{0,16}\n([ \t]{1,64})((?:[^\n]*)(?:\n\1[^\n]*)*)")
 # A sentence that goes on behind a colon, or an option that is talked of.
@@ -86,6 +90,9 @@ def _begin(text: str, start: int, end: int) -> Optional[int]:
     next_word = _NEXT_WORD.match(text, end)
     if before != "-" or text[start - 2 : start - 1].isalnum() or not next_word:
         return None
+    is_on_next_line = "\n" in next_word.group() and "\\" not in next_word.group()
+    if is_on_next_line and not _ALONE.match(text, next_word.end()):
+        return None
     return None if _NO_VALUE.match(text, next_word.end()) else next_word.end()
 
 
@@ -112,5 +119,6 @@ def _in_header(text: str, name: str, value: Value) -> Value:
     if value.quoted:
         return Value(start, max(start, value.end), True)
     if name.endswith("cookie"):
-        return Value(start, rest_of_line(text, start), False)
+        cookies = _COOKIES.match(text, start)
+        return Value(start, cookies.end() if cookies else start, True)
     return value_at(text, start)

@@ -15,7 +15,6 @@ _OPENING = re.compile(r"\\{0,3}[\"'`]")
 _BARE = re.compile(
     r"(?:[^\s\0\"'`\\;&|,]|,(?![\w.-]{0,40}[\"']?[=:])|\\[^\s\0\"'`]|\"(?![\s\0,;)}\]:]|\Z)[^\"\n\0]{0,256}\"?|'(?![\s\0,;)}\]:]|\Z)[^'\n\0]{0,256}'?)+"
 )
-_REST = re.compile(r"[^\n\0\"']*")
 _BRACKETS = {")": "(", "]": "[", "}": "{"}
 
 
@@ -38,12 +37,6 @@ def value_at(text: str, start: int, most: int = MOST) -> Value:
     while end > start + 1 and text[end - 1] in ")]},;" and not _is_own(text, start, end):
         end -= 1
     return Value(start, end, False)
-
-
-def rest_of_line(text: str, start: int) -> int:
-    """Return where the line, the word of /proc or the quotes end in which ``start`` is."""
-    match = _REST.match(text, start, start + MOST)
-    return match.end() if match else start
 
 
 def find(text: str, mark: str, start: int, most: int) -> int:
