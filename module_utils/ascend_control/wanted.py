@@ -76,7 +76,7 @@ def resolve(found: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
 
 def cards_out(given: Any) -> list[int]:
     """Return npu-smi's ids of the cards that the inventory takes out; with ``-e`` a list is text, as in "4,6"."""
-    words = re.split(r"[\s,]+", given.strip("[] ")) if isinstance(given, str) else given
+    words = given.strip("[] ").split(",") if isinstance(given, str) else given
     listed = [str(word).strip() for word in (words if isinstance(words, list) else [words]) if word != ""]
     if not all(re.fullmatch("[0-9]{1,3}", word) for word in listed):
         raise AscendError(
