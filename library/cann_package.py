@@ -35,13 +35,15 @@ options:
   state:
     description:
       - Whether it shall be installed. C(cached) only takes it into the cache, which disturbs nobody.
+      - C(doubted) holds what CANN changed after its repair to what was installed once more, for a proof that failed, of
+        the toolkit and its kernels. So C(present) installs it again.
       - C(running) leads C(latest), the version that a session finds by CANN's common environment file, to an installed
         one, by CANN's own script.
       - C(led-back) leads C(latest) where it led before a repair of ours (O(repair)) that was interrupted.
       - C(proven) notes that the environment of the version ran on the cards, for the toolkit and its kernels. Where
         they lie otherwise than documented, that makes them complete.
     type: str
-    choices: [absent, cached, led-back, present, proven, running]
+    choices: [absent, cached, doubted, led-back, present, proven, running]
     default: present
   url:
     description: Where the depot gives it (http, https or file).
@@ -151,7 +153,7 @@ ARGUMENT_SPEC = {
     "chip": {"type": "str"},
     "state": {
         "type": "str",
-        "choices": ["absent", "cached", "led-back", "present", "proven", "running"],
+        "choices": ["absent", "cached", "doubted", "led-back", "present", "proven", "running"],
         "default": "present",
     },
     "url": {"type": "str"},
@@ -178,6 +180,7 @@ ASKED = {
     "present": "complete",
     "absent": "absent",
     "cached": "in the cache",
+    "doubted": "held to what was installed",
     "proven": "proven",
     "running": "running",
     "led-back": "latest led back",
@@ -238,6 +241,9 @@ def state_of(package: cann_install.Package, file: Optional[DepotFile], found: Di
     if asked == "running":
         running = cann_install.running(package)
         return ASKED[asked] if running == package.version else "not running: %s is" % (running or "no version")
+    if asked == "doubted":
+        news = cann_proof.doubt(package.tree, package.version, check_mode=True)
+        return "with files that CANN changes itself" if news else ASKED[asked]
     if asked == "led-back":
         before = cann_latest.read(package.tree)
         return "latest is to lead to %s" % before["latest"] if before else ASKED[asked]
@@ -262,6 +268,8 @@ def change(package: cann_install.Package, file: Optional[DepotFile], options: Di
                 cann_latest.forget(package.tree)
         elif asked == "led-back":
             warnings = cann_install.lead_back(package, run)
+        elif asked == "doubted":
+            cann_proof.doubt(package.tree, package.version)
         elif asked == "proven":
             cann_proof.prove(package.tree, package.version)
         elif asked == "running":

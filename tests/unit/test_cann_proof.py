@@ -318,6 +318,28 @@ def test_links_that_led_elsewhere_from_the_beginning_are_a_remark(node: Node) ->
 VOLATILE = "aoe/bin/aoe"
 
 
+def test_a_failed_proof_doubts_what_changed_again(proven: Node) -> None:
+    """It is altered then, and repaired once more; what the receipt says else stays."""
+    tree = proven.package("toolkit").tree
+    assert not cann_proof.doubt(tree, VERSION)
+    write(proven.home / VOLATILE, "longer than it was\n")
+    install(proven, "toolkit", "kernels")
+    prove(proven)
+    assert not cann_proof.doubt(tree, VERSION)
+    write(proven.home / VOLATILE, "again another\n")
+    assert state(proven) == ("complete", [])
+    before = cann_receipts.read(tree.state_dir, VERSION, "toolkit")
+    assert cann_proof.doubt(tree, VERSION, check_mode=True)
+    assert state(proven) == ("complete", [])
+    assert cann_proof.doubt(tree, VERSION)
+    assert state(proven)[0] == "altered"
+    assert cann_receipts.read(tree.state_dir, VERSION, "toolkit") == before._replace(repaired=())
+    install(proven, "toolkit", "kernels")
+    prove(proven)
+    write(proven.home / VOLATILE, "and again\n")
+    assert state(proven) == ("complete", [])
+
+
 def test_a_file_that_changes_again_after_its_repair_is_told_and_left(proven: Node) -> None:
     for text in ("longer than it was\n", "again another\n"):
         write(proven.home / VOLATILE, text)

@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ansible.module_utils.ascend.node import finding
+
 from tests.contract.tree import ROOT
 from tests.unit.planner_nodes import converged, wanted
 
@@ -66,12 +68,15 @@ class Rollout:
     """Runs roles/rollout/tasks/apply.yml on this machine; ``calls`` are the modules that it asked, with arguments."""
 
     def __init__(
-        self, folder: Path, deep: dict[str, Any], proofs: list[dict[str, Any]], first: Any = None, begun: Any = BEGUN
+        self, folder: Path, deep: Any, proofs: list[dict[str, Any]], first: Any = None, begun: Any = BEGUN
     ) -> None:
         self.folder = folder
         log = folder / "log"
+        looks = deep if isinstance(deep, list) else [deep]
         answers: dict[str, list[Any]] = {name: [{"changed": True}] for name in MODULES}
-        facts = [{"changed": False, "ansible_facts": {"ascend": found}} for found in (first or whole(), deep, whole())]
+        facts = [
+            {"changed": False, "ansible_facts": {"ascend": found}} for found in (first or whole(), *looks, whole())
+        ]
         answers.update(ascend_facts=facts, npu_check=proofs, node_change=[begun])
         (folder / "library").mkdir()
         for name in MODULES:
@@ -137,6 +142,17 @@ def test_what_only_the_deep_form_sees_is_repaired_and_proven_in_the_same_run(tmp
     # The environment that is repaired in place is current: nothing leads to it meanwhile.
     assert run.given("node_change")[0]["set_aside"] is True
     assert "torch_npu/__init__.py is altered" in run.output
+
+
+def test_what_cann_changed_itself_is_held_to_its_manifest_when_the_proof_fails(tmp_path: Path) -> None:
+    """Else nothing would cure a library that somebody replaced twice."""
+    changes = whole()
+    changes["findings"] = [finding("cann", "cann-changes-itself", "p", "w", "f", "/x", "r")]
+    run = Rollout(tmp_path, [changes, altered()], [BAD, GOOD])
+    assert run.code == 0, run.output
+    doubted = ["npu_check", "ascend_facts", "cann_package", "ascend_facts", "node_change", "build", "npu_check"]
+    assert run.names() == [*doubted, "cann_package", "current", "ascend_facts"]
+    assert [given["state"] for given in run.given("cann_package")] == ["doubted", "proven"]
 
 
 def test_a_second_failure_is_the_last(tmp_path: Path) -> None:

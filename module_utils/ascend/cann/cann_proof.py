@@ -86,6 +86,22 @@ def prove(tree: Tree, version: str, check_mode: bool = False) -> bool:
     return news
 
 
+def doubt(tree: Tree, version: str, check_mode: bool = False) -> bool:
+    """Hold the files that CANN changed itself to the manifest once more; return whether there are some.
+
+    For a proof that failed: what changed again may be the reason, whoever changed it. Raises AscendError.
+    """
+    news = False
+    for package in cann_layout.packages(tree.state_dir, version):
+        receipt = cann_receipts.read(tree.state_dir, version, package)
+        doubted = set(receipt.repaired).intersection(changed(tree, version, package, deep=True))
+        news = news or bool(doubted)
+        if doubted and not check_mode:
+            left = tuple(path for path in receipt.repaired if path not in doubted)
+            _keep(tree, version, package, receipt._replace(repaired=left))
+    return news
+
+
 def _keep(tree: Tree, version: str, package: str, receipt: Receipt) -> None:
     try:
         cann_receipts.write(tree.state_dir, version, package, receipt)
