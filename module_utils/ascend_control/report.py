@@ -3,14 +3,22 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 Plan = dict[str, Any]
 SHOWN_NODES = 8
 
 
-def refusal_text(refusals: list[dict[str, str]]) -> str:
-    """Return one block a refusal: the problem, wanted, found, where (if it says), next."""
+def of_node(remedy: str, node: str, options: str = "") -> str:
+    """Return a remedy that a node gave, which does not know its own name: NODE, as one types it with these options."""
+    name, more = shlex.quote(node), f"{options} " if options else ""
+    remedy = remedy.replace("--limit NODE", f"{more}--limit {name}")
+    return remedy.replace("ansible NODE ", f"ansible {name} {more}")
+
+
+def refusal_text(refusals: list[dict[str, str]], node: str = "NODE") -> str:
+    """Return one block a refusal of a node: the problem, wanted, found, where (if it says), next."""
     blocks = []
     for refusal in refusals:
         where = f"\n  where:  {refusal['where']}" if refusal.get("where") else ""
@@ -18,7 +26,7 @@ def refusal_text(refusals: list[dict[str, str]]) -> str:
             f"{refusal['problem']}\n"
             f"  wanted: {refusal['wanted']}\n"
             f"  found:  {refusal['found']}{where}\n"
-            f"  next:   {refusal['remedy']}"
+            f"  next:   {of_node(refusal['remedy'], node)}"
         )
     return "\n".join(blocks)
 

@@ -12,6 +12,7 @@ from ansible.module_utils.ascend.plan.forms import COMPONENTS, cause, refusal, s
 from ansible.module_utils.ascend_control.drift import findings as told
 from ansible.module_utils.ascend_control.drift.fleet import checked, chosen, exit_code, fleet, unchecked
 from ansible.module_utils.ascend_control.drift.silence import said_by, silence
+from ansible.module_utils.ascend_control.report import refusal_text
 
 from tests.contract.tree import ROOT
 from tests.unit.planner_nodes import bare
@@ -27,6 +28,21 @@ def plan(**parts: Any) -> dict[str, list[dict[str, Any]]]:
 
 def test_a_node_without_a_plan_has_no_finding() -> None:
     assert told.findings("n", plan(), REPAIR) == []
+
+
+def test_the_next_command_has_the_nodes_name_and_the_inventory() -> None:
+    """A node does not know how the inventory calls it; what is printed is to be typed."""
+    repair = "ansible-playbook site.yml -i inventory/prod --limit 'npu 1'"
+    look = "ansible NODE -m ascend_facts; ansible-playbook site.yml --limit NODE  # repairs it"
+    odd = refusal("env", "x", "p", "w", "f", look)
+    (found,) = told.findings("npu 1", plan(refusals=[odd]), repair)
+    (remark,) = told.remarks(plan(remarks=[odd]), "npu 1", repair)
+    assert found["remedy"] == remark["remedy"]
+    assert found["remedy"] == (
+        "ansible 'npu 1' -i inventory/prod -m ascend_facts; "
+        "ansible-playbook site.yml -i inventory/prod --limit 'npu 1'  # repairs it"
+    )
+    assert "--limit npu-7 " in refusal_text([odd], "npu-7")
 
 
 def test_a_step_is_a_finding_or_one_for_each_cause() -> None:

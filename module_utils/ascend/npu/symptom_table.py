@@ -175,7 +175,7 @@ TABLE = (
             "%s .. disagrees about version of symbol", "%s .. Key was rejected", "%s .. Invalid module format"))),
     Row("kernel-headers-missing",
         "the driver cannot build its modules: the headers of the running kernel are missing",
-        "apt install linux-headers-$(uname -r)  # openEuler, Kylin: dnf install kernel-devel-$(uname -r)",
+        "apt-get install linux-headers-$(uname -r) || dnf install kernel-devel-$(uname -r)",
         phrases=("/lib/modules/ .. /build .. No such file", "kernel headers .. not", "kernel source .. not found",
                  "kernel-devel .. not")),
     Row("driver-user-missing",  # hicann/driver env_check.sh
@@ -209,7 +209,7 @@ TABLE = (
                  "please check this package", "sha256 .. mismatch", "End-of-central-directory signature not found")),
     Row("tar-missing",
         "the system has no tar, so that the package cannot unpack itself",
-        "apt install tar  # or dnf install tar",
+        "apt-get install tar || dnf install tar",
         phrases=("tar: command not found", "\ntar: not found", ":tar: not found", "command not found: tar",
                  "tar: 未找到命令")),
     Row("install-path-refused",
@@ -338,7 +338,7 @@ TABLE = (
                  "Cannot open .. dataset_info.json", "No such file .. ds_z", "ds_z .. .json .. No such file")),
     Row("deepspeed-build-failed",  # DeepSpeed#7061
         "DeepSpeed cannot build its CPU optimiser: compiler, ninja, libaio or CANN's variables are missing",
-        "apt install g++ ninja-build libaio1 libaio-dev; /usr/local/bin/ascend-env COMMAND  # or train without offload",
+        "apt-get install g++ ninja-build libaio-dev || dnf install gcc-c++ ninja-build libaio-devel  # or no offload",
         phrases=("ds_opt_adam", "Ninja is required to load", "Error building extension cpu_",
                  "Error building extension async_io", "Error building extension fused_", "async_io .. not",
                  "async_io requires"),
@@ -346,7 +346,7 @@ TABLE = (
         modules=("ninja",)),
     Row("cxx-headers-missing",
         "CANN's compiler finds no C++ headers",
-        "apt install g++  # openEuler: dnf install gcc-c++",
+        "apt-get install g++ || dnf install gcc-c++",
         phrases=("type_traits file not found", "filesystem file not found")),
     # CANN's libraries
     Row("nnal-missing",  # vllm-ascend#152

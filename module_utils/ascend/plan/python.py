@@ -39,7 +39,7 @@ def _beside(name: str, series: str, path: str) -> Refusal:
     folder = path.rpartition("/")[0]
     remedy = _OTHERWISE
     if name == "pip3":
-        remedy = "apt-get install python3-pip  # or: dnf install python3-pip; or " + remedy
+        remedy = "apt-get install python3-pip || dnf install python3-pip  # or " + remedy
     return refusal(
         "python",
         "system-python",

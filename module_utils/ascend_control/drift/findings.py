@@ -14,6 +14,7 @@ from typing import Any
 
 from ansible.module_utils.ascend.masking import masked
 from ansible.module_utils.ascend.plan.forms import COMPONENTS, NOT_KNOWN, STEPS
+from ansible.module_utils.ascend_control.report import of_node
 
 Finding = dict[str, str]
 # Worst first: a component's state is that of its worst finding.
@@ -27,12 +28,19 @@ def findings(node: str, plan: dict[str, list[dict[str, Any]]], repair: str) -> l
     """Return the findings of a plan; ``repair`` is the command that applies its steps."""
     told = [*_refused(plan["refusals"], "refusal"), *_changes(plan["steps"], repair)]
     told += _refused(plan["warnings"], "warning")
-    return identified(node, told)
+    return identified(node, [_typed(each, node, repair) for each in told])
 
 
-def remarks(plan: dict[str, list[dict[str, Any]]]) -> list[Finding]:
+def _typed(each: Finding, node: str, repair: str) -> Finding:
+    """Give a finding its node's name in the next command, and the inventory that ``repair`` has."""
+    options = repair.partition(" site.yml ")[2].partition("--limit")[0].strip()
+    return {**each, "remedy": of_node(each["remedy"], node, options)}
+
+
+def remarks(plan: dict[str, list[dict[str, Any]]], node: str = "NODE", repair: str = "") -> list[Finding]:
     """Return the remarks of a plan, in the order of components."""
     told = [{key: _writable(str(each[key])) for key in _WORDS} | {"name": each["check"]} for each in plan["remarks"]]
+    told = [_typed(each, node, repair) for each in told]
     return sorted(told, key=lambda remark: COMPONENTS.index(remark["component"]))
 
 

@@ -52,7 +52,7 @@ def checked(
         "components": told.states(found, components, told.unknown(facts)),
         "installed": installed(facts),
         "findings": found,
-        "remarks": [each for each in told.remarks(plan) if each["component"] in components],
+        "remarks": [each for each in told.remarks(plan, name, repair) if each["component"] in components],
     }
 
 
