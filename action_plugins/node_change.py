@@ -38,7 +38,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         arguments = {**self._task.args, "holder": holder()}
         until = time.monotonic() + int(arguments.get("wait_s", 0))
         answer = self._execute_module(module_args=arguments, task_vars=task_vars)
-        while answer.get("processes") and time.monotonic() < until:
+        while (answer.get("processes") or answer.get("unclear")) and time.monotonic() < until:
             time.sleep(min(LOOK_S, max(0.0, until - time.monotonic())))
             if os.getppid() != playbook():
                 break  # the run was ended meanwhile

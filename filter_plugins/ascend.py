@@ -9,7 +9,7 @@
 ``facts | ascend_plan(wanted)``            what it takes: steps, refusals, warnings, remarks
 ``facts | ascend_rollout(wanted, policy)``   the plan, and how it is applied to a node in use
 ``facts | ascend_rollback(to, root)``      what to go back to, and what keeps the node from it
-``processes | ascend_busy(count)``         the refusal of a node whose cards have processes; None without any
+``processes | ascend_busy(count, unclear)``  the refusal of a node whose cards have processes, or may have; None without
 ``reached | ascend_rollout_stops(...)``    why a rollout has to stop after a batch, or nothing
 ``plan.refusals | ascend_refusal``         the message of a stopped node
 ``plans | ascend_fleet_plan``              a whole fleet's plans (host -> plan) as lines, alike nodes together

@@ -186,8 +186,9 @@ ansible_facts:
         npu:
           description:
             - C(answered) (npu-smi gave its table), C(tool_version), C(driver_version) (of the running driver),
-              C(devices), C(processes) and C(process_count), C(processes_from) (npu-smi or /proc), C(unread) (the first
-              lines that were not understood).
+              C(devices), C(processes) and C(process_count), C(processes_from) (npu-smi or /proc), C(unclear) (the NPU
+              ids of which it is not known whether a process uses them), C(unread) (the first lines that were not
+              understood).
             - A device has C(npu_id), C(chip_id), C(name), C(health), C(errors) (codes, asked when health is not OK),
               C(device_id), C(phy_id), C(bus_id), C(power_w) (W), C(temperature_c) (C), C(aicore_percent),
               C(memory_used_mb), C(memory_total_mb), C(hbm_used_mb), C(hbm_total_mb) (MB). Null means that the table

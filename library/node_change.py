@@ -124,6 +124,14 @@ processes:
   type: list
   elements: dict
   sample: [{pid: 4711, name: python, user: ml, command: python train.py, container: null, chips: [[0, 0, 30000]]}]
+unclear:
+  description:
+    - The cards (NPU ids) of which it is not known whether a process uses them.
+    - They keep the change from beginning, too.
+  returned: state=begun
+  type: list
+  elements: int
+  sample: []
 taken_by:
   description: The run that has the lock, where that keeps the change from beginning.
   returned: state=begun
@@ -176,7 +184,7 @@ def main() -> None:
     if "run" not in options["holder"]:
         module.fail_json(msg="node_change is called through its action plugin: action_plugins in ansible.cfg")
     if module.check_mode:
-        module.exit_json(changed=False, begun=True, processes=[], taken_by={})
+        module.exit_json(changed=False, begun=True, processes=[], unclear=[], taken_by={})
     try:
         begins = options["state"] == "begun"
         result = begin(options, Node(query, module.get_bin_path)) if begins else end(options)
@@ -188,9 +196,10 @@ def main() -> None:
 
 def begin(options: Dict[str, Any], node: Node) -> Dict[str, Any]:
     """Return the module's result: begun, or what keeps from beginning."""
-    processes = read_npu(node, TOOL_S)[0]["processes"] if options["idle"] else []
-    if processes:
-        return {"begun": False, "processes": processes, "taken_by": {}}
+    npu = read_npu(node, TOOL_S)[0] if options["idle"] else {"processes": [], "unclear": []}
+    kept = {"processes": npu["processes"], "unclear": npu["unclear"]}
+    if any(kept.values()):
+        return {"begun": False, **kept, "taken_by": {}}
     state_dir, root, cann_root = options["state_dir"], options["ascend_root"], options["cann_root"]
     places = [cann_root, os.path.join(cann_root, "ascend-toolkit"), *INSTALLERS, root, options["cache_dir"]]
     tree = cann_layout.Tree(cann_root, state_dir)
@@ -202,13 +211,13 @@ def begin(options: Dict[str, Any], node: Node) -> Dict[str, Any]:
     change = {"action": options["action"], "from": options["source"], "to": options["target"]}
     there = run_lock.take(state_dir, options["holder"], change, options["dead"])
     if there:
-        return {"begun": False, "processes": [], "taken_by": there}
+        return {"begun": False, **kept, "taken_by": there}
     with held.held(state_dir, "clearing away what dead runs left"):
         clean(places_of(options))
         origin.keep(state_dir, tree.versions())
         if options["set_aside"]:
             set_aside(os.path.join(root, "env", "current"))
-    return {"begun": True, "processes": [], "taken_by": {}}
+    return {"begun": True, **kept, "taken_by": {}}
 
 
 def places_of(options: Dict[str, Any]) -> Places:

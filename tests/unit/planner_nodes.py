@@ -61,6 +61,7 @@ def bare() -> dict[str, Any]:
             "answered": True,
             "driver_version": "24.1.rc1",
             "devices": [{"npu_id": n, "chip_id": 0, "name": "910B3", "health": "OK", "errors": []} for n in range(8)],
+            "unclear": [],
         },
         "driver": {"version": "24.1.rc1", "firmware_version": "7.1.0.6.220"},
         "changes": {"running": None, "last": None},

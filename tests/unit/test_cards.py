@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from ansible.module_utils.ascend.command import Result
-from ansible.module_utils.ascend.npu import busy, cards
+from ansible.module_utils.ascend.npu import busy, cards, processes
+from ansible.module_utils.ascend.npu.npu_smi import Device
 from ansible.module_utils.ascend.plan.rollout import busy as busy_refusal
 
 from tests.answers import HANGS, NPU_SMI_HEAD, Programs, names, node, write
@@ -227,7 +229,94 @@ def test_the_short_form_looks_for_no_holders(tmp_path: Path) -> None:
 def test_a_table_that_speaks_of_some_cards_alone_is_not_believed_to_be_idle(tmp_path: Path) -> None:
     tail = PROCESSES.split("\n| 0 ", maxsplit=1)[0] + "\n" + IDLE.format(card=0)
     facts, _ = cards.read_npu(node(tmp_path, Programs({"npu-smi info": table("OK", "OK", tail=tail)})), 5)
-    assert facts["processes_from"] == "/proc"
+    assert (facts["processes_from"], facts["unclear"]) == ("/proc", [1])
+
+
+HEADER = PROCESSES.split("\n| 0 ", maxsplit=1)[0] + "\n"
+IDLE_0, IDLE_1 = IDLE.format(card=0), IDLE.format(card=1)
+
+
+@pytest.mark.parametrize(
+    ("tail", "unclear"),
+    [
+        (IDLE_0 + IDLE_1, []),
+        ("| No running processes found" + " " * 60 + "|\n" + BORDER, []),
+        (IDLE_0 + "| 1       0                 | 4711          | python3      | 900      |\n", []),
+        (IDLE_0 + "| 1       0                 | N/A           | python3      | 900      |\n", [1]),
+        (IDLE_0 + "| 1       0                 | ****          | python3      | 900      |\n", [1]),
+        (IDLE_0 + "| 1       0                 | 47*11         | python3      | 900      |\n", [1]),
+        (IDLE_0 + "| 1       0                 |               | python3      | 900      |\n", [1]),
+        (IDLE_0 + "| 1       0                 | 47", [1]),
+        (IDLE_0 + "| 1", [0, 1]),
+        (IDLE_0 + "| 1       0                 | 4711          | python3 | x | 900 | y | z\n", []),
+        ("", [0, 1]),
+        (IDLE_0, [1]),
+        (IDLE_0 + "| No running processes found in NPU", [1]),
+        # Of a card that is called idle, too, and of one that cannot be: where the process is is not known.
+        (IDLE_0 + IDLE_1 + "| 1       0                 | N/A           | python3      | 900      |\n", [1]),
+        (IDLE_0 + IDLE_1 + "| *       0                 | 4711          | python3      | 900      |\n", [0, 1]),
+        (IDLE_0 + IDLE_1 + "| 7       0                 | 4711          | python3      | 900      |\n", [0, 1]),
+        (IDLE_0 + IDLE_1 + "| 1       5                 | 4711          | python3      | 900      |\n", [0, 1]),
+        (IDLE_0 + IDLE_1 + "| 7       0                 | N/A           | python3      | 900      |\n", [0, 1]),
+        (IDLE_0 + IDLE_1 + "1       0                 | 4711          | python3      | 900      |\n", [0, 1]),
+        (IDLE_0 + "| No running processes found" + " " * 60 + "|\n", [1]),
+    ],
+)
+def test_what_is_not_known_is_not_idle(tmp_path: Path, tail: str, unclear: list[int]) -> None:
+    answer = table("OK", "OK", tail=HEADER + tail)
+    facts, _ = cards.read_npu(node(tmp_path, Programs({"npu-smi info": answer})), 5)
+    assert facts["answered"]
+    assert (facts["unclear"], facts["processes_from"]) == (unclear, "/proc" if unclear else "npu-smi")
+    told = busy_refusal(facts["processes"], facts["process_count"], facts["unclear"])
+    assert (told is None) == (not facts["processes"] and not unclear)
+
+
+@pytest.mark.parametrize("tail", ["", HEADER.replace("| NPU     Chip ", "| N*U     C**p ").replace("Process", "Pr")])
+def test_a_table_without_its_processes_calls_nothing_idle(tmp_path: Path, tail: str) -> None:
+    facts, _ = cards.read_npu(node(tmp_path, Programs({"npu-smi info": table("OK", "OK", tail=tail)})), 5)
+    assert (facts["answered"], facts["unclear"], facts["processes"]) == (True, [0, 1], [])
+
+
+@pytest.mark.parametrize("answer", [HANGS, Result(1, "", False, "no\n"), Result(1, table("OK", "OK"), False)])
+def test_an_npu_smi_that_says_nothing_calls_nothing_idle(tmp_path: Path, answer: Result) -> None:
+    for number in (0, 1):
+        write(tmp_path, f"/dev/davinci{number}")
+    facts, _ = cards.read_npu(node(tmp_path, Programs({"npu-smi info": answer})), 5)
+    assert (facts["unclear"], facts["processes"]) == ([0, 1], [])
+
+
+def test_a_container_gives_a_card_another_name(tmp_path: Path) -> None:
+    """docker run --device /dev/davinci1:/dev/davinci0; these are real devices, so that the kernel tells them apart."""
+    for number, device in enumerate(["/dev/tty", "/dev/ptmx", "/dev/null"]):
+        write(tmp_path, "/dev/davinci_manager").with_name(f"davinci{number}").symlink_to(device)
+    hold(tmp_path, 77)
+    (tmp_path / "proc/77/fd/3").symlink_to("/dev/ptmx")  # of a container's process the link says "/dev/davinci0"
+    hold(tmp_path, 78, "/dev/null")
+    facts, _ = cards.read_npu(node(tmp_path, Programs({"npu-smi info": table("OK", "OK")})), 5)
+    (process,) = facts["processes"]
+    assert (process["pid"], process["chips"], facts["unclear"]) == (77, [[1, None, None]], [])
+
+
+def test_the_card_of_a_device_file_that_the_table_does_not_number(tmp_path: Path) -> None:
+    """A virtual card, or one of two chips a card: which card it is part of is not known."""
+    hold(tmp_path, 77, "/dev/vdavinci101")
+    facts, _ = cards.read_npu(node(tmp_path, Programs({"npu-smi info": table("OK", "OK")})), 5)
+    assert (facts["process_count"], facts["unclear"]) == (1, [0, 1])
+    two = [
+        Device(card, chip, "910", "OK", phy_id=phy) for card, chip, phy in [(0, 0, None), (0, 1, None), (1, 0, None)]
+    ]
+    assert processes.by_device(two) == {}
+    numbered = [replace(device, phy_id=number) for number, device in enumerate(two)]
+    assert processes.by_device(numbered) == {0: 0, 1: 0, 2: 1}
+    assert processes.with_cards([{"chips": [[2, None, None]]}], {0: 0, 1: 0, 2: 1}) == [{"chips": [[1, None, None]]}]
+
+
+def test_a_process_uses_what_it_has_open_whatever_npu_smi_says_of_it(tmp_path: Path) -> None:
+    hold(tmp_path, 4711, "/dev/davinci0", "/dev/davinci1")
+    row = "| 0       0                 | 4711          | python3                  | 1200                    |\n"
+    answer = table("OK", "OK", tail=HEADER + row + IDLE_1)
+    facts, _ = cards.read_npu(node(tmp_path, Programs({"npu-smi info": answer})), 5)
+    assert [process["chips"] for process in facts["processes"]] == [[[0, 0, 1200], [1, None, None]]]
 
 
 def test_unread_lines_are_a_finding_and_keep_the_rest(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ PLAY = """
 """
 GOOD: dict[str, Any] = {"changed": False, "cards": [{"ok": True}], "account": {}, "llamafactory": "0.9.1"}
 BAD = {"failed": True, "msg": "the environment fails at: import torch, torch_npu"}
-BEGUN = {"changed": False, "begun": True, "processes": []}
+BEGUN = {"changed": False, "begun": True, "processes": [], "unclear": []}
 
 
 def whole() -> dict[str, Any]:
@@ -171,7 +171,7 @@ def test_where_every_file_is_right_the_first_reason_is_told_and_nothing_is_chang
 
 def test_a_job_that_began_meanwhile_is_not_disturbed(tmp_path: Path) -> None:
     job = {"pid": 7, "name": "python", "user": "ml", "command": "train", "container": None, "chips": [[0, 0, 1]]}
-    busy = {"changed": False, "begun": False, "processes": [job]}
+    busy = {"changed": False, "begun": False, "processes": [job], "unclear": []}
     run = Rollout(tmp_path, altered(), [BAD, GOOD], begun=busy)
     assert run.code == 2
     assert "build" not in run.names()

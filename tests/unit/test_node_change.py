@@ -22,7 +22,7 @@ from ansible.module_utils.ascend import leftovers
 from ansible.module_utils.ascend.change import held, journal, origin, process, run_lock
 from ansible.module_utils.ascend.errors import AscendError
 
-from tests.answers import NPU_SMI_HEAD, Programs, node
+from tests.answers import HANGS, NPU_SMI_HEAD, Programs, node, write
 from tests.hangs import no_hang
 
 CARD = """\
@@ -60,7 +60,7 @@ def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return {**given, **places, **change}
 
 
-def begin(options: dict[str, Any], tmp_path: Path, answer: str = IDLE, **changes: Any) -> dict[str, Any]:
+def begin(options: dict[str, Any], tmp_path: Path, answer: Any = IDLE, **changes: Any) -> dict[str, Any]:
     programs = Programs({"npu-smi info": answer})
     result: dict[str, Any] = node_change.begin({**options, **changes}, node(tmp_path / "node", programs))
     return result
@@ -78,7 +78,7 @@ def everything(folder: Path) -> set[str]:
 
 
 def test_an_idle_node_is_begun(options: dict[str, Any], tmp_path: Path) -> None:
-    assert begin(options, tmp_path) == {"begun": True, "processes": [], "taken_by": {}}
+    assert begin(options, tmp_path) == {"begun": True, "processes": [], "unclear": [], "taken_by": {}}
     there = run_lock.read(options["state_dir"])
     assert there is not None
     assert [there[key] for key in ("run", "action", "from", "to")] == ["one", "provision", "none", "new"]
@@ -95,10 +95,17 @@ def test_a_busy_node_is_left_alone(options: dict[str, Any], tmp_path: Path) -> N
     assert link.is_symlink()
 
 
+@pytest.mark.parametrize("answer", [NPU_SMI_HEAD + CARD, BUSY.replace("4711", "****"), HANGS])
+def test_what_is_not_known_to_be_idle_is_left_alone(options: dict[str, Any], tmp_path: Path, answer: Any) -> None:
+    write(tmp_path / "node", "/dev/davinci0")
+    assert begin(options, tmp_path, answer) == {"begun": False, "processes": [], "unclear": [0], "taken_by": {}}
+    assert not Path(options["state_dir"]).exists()
+
+
 def test_a_node_may_be_begun_beside_jobs(options: dict[str, Any], tmp_path: Path) -> None:
     """Not even npu-smi is asked."""
     result = node_change.begin({**options, "idle": False}, node(tmp_path / "node"))
-    assert result == {"begun": True, "processes": [], "taken_by": {}}
+    assert result == {"begun": True, "processes": [], "unclear": [], "taken_by": {}}
 
 
 def test_another_run_has_it(options: dict[str, Any], tmp_path: Path) -> None:
@@ -348,7 +355,7 @@ class Action:
         return result
 
 
-BEGUN = {"changed": False, "begun": True, "processes": [], "taken_by": {}}
+BEGUN = {"changed": False, "begun": True, "processes": [], "unclear": [], "taken_by": {}}
 
 
 def test_a_free_node_is_asked_once(action: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -398,12 +405,16 @@ class Clock:
 
 
 IN_USE = {**BEGUN, "begun": False, "processes": [{"pid": 4711}]}
+UNCLEAR = {**BEGUN, "begun": False, "unclear": [3]}
 
 
+@pytest.mark.parametrize("left", [IN_USE, UNCLEAR])
 @pytest.mark.parametrize(("looks", "begun"), [(0, True), (2, True), (9, False)])
-def test_a_node_may_be_waited_for(action: ModuleType, monkeypatch: pytest.MonkeyPatch, looks: int, begun: bool) -> None:
+def test_a_node_may_be_waited_for(
+    action: ModuleType, monkeypatch: pytest.MonkeyPatch, looks: int, begun: bool, left: dict[str, Any]
+) -> None:
     clock = Clock(action, monkeypatch)
-    asked = Action(action, [IN_USE] * looks + [BEGUN])
+    asked = Action(action, [left] * looks + [BEGUN])
     asked.plugin._task.args["wait_s"] = 70
     assert asked.run(action, monkeypatch)["begun"] is begun
     assert clock.slept == ([action.LOOK_S] * looks if begun else [30.0, 30.0, 10.0])

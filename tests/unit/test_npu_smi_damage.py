@@ -122,7 +122,7 @@ def test_the_same_lines_twice() -> None:
     [
         (["| No running processes found in NPU 12   |"], 0, (12,), 0),
         (["| No running processes found in NPU 12|"], 0, (12,), 0),
-        (["| No running processes found          |"], 0, (), 0),
+        (["| No running processes found          |"], 0, (0, 5), 0),
         (["| No running processes found in NPU 1"], 0, (), 1),
         (["| No running processes found in NPU x  |"], 0, (), 1),
         (["| No running processes found in NPU 1 2 |"], 0, (), 1),

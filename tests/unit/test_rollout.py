@@ -117,6 +117,17 @@ def test_an_idle_node_is_not_busy() -> None:
     assert busy([], 0) is None
 
 
+@pytest.mark.parametrize(("policy", "group"), [("skip", "ascend_busy"), ("wait", "ascend_waiting")])
+def test_a_node_of_which_it_is_not_known_is_left_alone(policy: str, group: str) -> None:
+    found = used(upgrade())
+    found["npu"]["unclear"] = [2, 3]
+    planned = apply_to(found, wanted(), policy)
+    assert planned["group"] == group
+    assert "does not say whether processes use card 2, 3" in planned["busy"]["found"]
+    assert "ascend_busy_policy=ignore" in planned["busy"]["remedy"]
+    assert apply_to(found, wanted(), "ignore")["group"] == "ascend_to_change"
+
+
 def test_a_busy_node_says_who_and_where_and_what_next() -> None:
     processes = [process(1, 0, 1), process(2, 3, user=None, command=None), process(3, 10, 9, container="0123456789ab")]
     refusal = busy(processes, 3)

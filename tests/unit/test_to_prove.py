@@ -72,6 +72,18 @@ def test_cards_in_use_are_spared_where_that_is_asked() -> None:
     assert to_prove(found)["devices"] == list(range(8))
 
 
+def test_a_card_of_which_it_is_not_known_is_spared_as_well() -> None:
+    found = node(processes=[[1]])
+    found["npu"]["unclear"] = [1, 3]
+    proven = to_prove(found, [], True)
+    assert (proven["devices"], left_out(proven)) == ([0, 2, 4, 5, 6, 7], [(1, 1), (3, 3)])
+    assert [each["why"] for each in proven["left_out"]] == [
+        "a process uses it",
+        "whether a process uses it is not known",
+    ]
+    assert to_prove(found)["devices"] == list(range(8))
+
+
 @pytest.mark.parametrize(("processes", "count"), [([[1]], 40), ([[1], []], None)])
 def test_a_process_whose_cards_are_not_known_may_be_on_each(processes: Any, count: int | None) -> None:
     proven = to_prove(node(processes=processes, count=count), [], True)

@@ -30,9 +30,10 @@ def read_npu(node: Node, timeout_s: float, holders: bool = True) -> Tuple[Facts,
     """Return (facts, findings) of the cards.
 
     ``{"answered", "tool_version", "driver_version", "devices", "processes", "process_count", "processes_from",
-    "unread"}``. ``answered`` is False when npu-smi gave no table: the first finding says why. ``processes_from`` is
-    "npu-smi", or "/proc" where npu-smi does not speak of every card's processes. Processes that hold a card's device
-    file and that npu-smi does not name count as well, but without ``holders`` (looking for them takes time).
+    "unclear", "unread"}``. ``answered`` is False when npu-smi gave no table: the first finding says why.
+    ``processes_from`` is "npu-smi", or "/proc" where npu-smi does not speak of every card's processes; ``unclear`` are
+    the NPU ids of the cards of which nobody says so, neither idle nor used. Processes that hold a card's device file
+    and that npu-smi does not name count as well, but without ``holders`` (looking for them takes time).
     """
     program = find_tool(node, "npu-smi")
     if not program:
@@ -116,10 +117,13 @@ def _facts(node: Node, info: Optional[npu_smi.NpuSmiInfo], answered: bool, holde
         for key in _NOT_SAID:
             del device[key]
         device["errors"] = []
-    told = bool(info) and answered and _speaks_of_all(info)
     found = processes.read_processes(node, info.processes) if info else []
-    if holders or not told:
-        found = processes.merged(found, processes.read_holders(node))
+    unclear = processes.unclear(node, info, answered, [])
+    if holders or unclear or not answered:
+        holding = processes.read_holders(node)
+        unclear = processes.unclear(node, info, answered, holding)
+        numbers = processes.by_device(info.devices) if info else {}
+        found = processes.merged(found, processes.with_cards(holding, numbers))
     shown, count = processes.bounded(found)
     return {
         "answered": answered,
@@ -128,17 +132,10 @@ def _facts(node: Node, info: Optional[npu_smi.NpuSmiInfo], answered: bool, holde
         "devices": devices,
         "processes": shown,
         "process_count": count,
-        "processes_from": "npu-smi" if told else "/proc",
+        "processes_from": "/proc" if unclear or not answered else "npu-smi",
+        "unclear": unclear,
         "unread": list(info.problems[:SHOWN]) if info else [],
     }
-
-
-def _speaks_of_all(info: Optional[npu_smi.NpuSmiInfo]) -> bool:
-    """Old drivers print no table of processes, and a cut one speaks of some cards alone."""
-    if info is None or not info.devices:
-        return False
-    spoken = set(info.idle) | {process.npu_id for process in info.processes}
-    return {device.npu_id for device in info.devices} <= spoken
 
 
 def _why_silent(program: str, result: Result, info: npu_smi.NpuSmiInfo, timeout_s: float) -> Optional[Finding]:

@@ -74,7 +74,8 @@ class NpuSmiInfo:
     """What the table says; ``problems`` says what of it could not be read, as "line N: why".
 
     ``idle`` are the NPU ids of which the table says that no process runs there: one that is neither there nor in
-    ``processes`` was not spoken of.
+    ``processes`` was not spoken of. ``unread_processes`` has the NPU id of each row of a process that could not be
+    read, None where not even that could.
     """
 
     tool_version: Optional[str]
@@ -83,6 +84,7 @@ class NpuSmiInfo:
     processes: Tuple[Process, ...]
     idle: Tuple[int, ...]
     problems: Tuple[str, ...]
+    unread_processes: Tuple[Optional[int], ...] = ()
 
 
 def parse_info(text: str) -> NpuSmiInfo:
@@ -164,7 +166,9 @@ class _Reader:
         self._driver_version: Optional[str] = None
         self._devices: Dict[Tuple[int, Optional[int]], Device] = {}  # by NPU and chip
         self._processes: Dict[Tuple[int, int, Optional[int]], Process] = {}  # by number, NPU and chip
+        self._unread_processes: List[Optional[int]] = []
         self._idle: Dict[int, None] = {}  # a set in the table's order
+        self._all_idle = False  # "No running processes found", of no NPU in particular
         self._problems: List[str] = []
         self._frame = _Frame(self._problem)
         self._headers: Dict[str, Columns] = {}  # by the kind of their rows
@@ -188,6 +192,8 @@ class _Reader:
             self._line(number, line)
         elif self._in_table() and rows.looks_like_a_row(line):
             self._unread(number, "a row without its left border", line)
+            if PROCESS in self._headers:
+                self._unread_processes.append(None)
 
     def finish(self) -> NpuSmiInfo:
         """Return what was read, when there are no more lines."""
@@ -199,9 +205,15 @@ class _Reader:
             self._driver_version,
             tuple(self._devices.values()),
             tuple(self._processes.values()),
-            tuple(self._idle),
+            self._idle_cards(),
             tuple(self._problems),
+            tuple(self._unread_processes),
         )
+
+    def _idle_cards(self) -> Tuple[int, ...]:
+        if self._all_idle and not (self._idle or self._processes or self._unread_processes):
+            return tuple({device.npu_id: None for device in self._devices.values()})
+        return tuple(self._idle)
 
     def _line(self, number: int, line: str) -> None:
         columns = rows.header_columns(line)
@@ -315,6 +327,7 @@ class _Reader:
         row = rows.process_row(self._headers[PROCESS], rows.row_cells(line))
         if not row or not rows.is_process(row):
             self._unread_row(number, "no row of a process", line)
+            self._unread_processes.append(row.values.get("npu_id") if row else None)
             return
         self._accept(number, line, row)
         process = _process(row.values)
@@ -332,6 +345,8 @@ class _Reader:
         self._frame.row(number)
         if match.group(1):
             self._idle[int(match.group(1))] = None
+        else:
+            self._all_idle = True
 
     def _accept(self, number: int, line: str, row: Row) -> None:
         self._frame.row(number, row.cut)
@@ -367,25 +382,11 @@ class _Reader:
 
 
 def _device(values: Dict[str, Any]) -> Device:
-    memory, hbm, hugepages = (values.get(name, (None, None)) for name in ("memory", "hbm", "hugepages"))
-    return Device(
-        npu_id=values["npu_id"],
-        chip_id=values.get("chip_id"),
-        name=values.get("name", ""),
-        health=values.get("health", ""),
-        device_id=values.get("device_id"),
-        phy_id=values.get("phy_id"),
-        bus_id=values.get("bus_id"),
-        power_w=values.get("power_w"),
-        temperature_c=values.get("temperature_c"),
-        aicore_percent=values.get("aicore_percent"),
-        memory_used_mb=memory[0],
-        memory_total_mb=memory[1],
-        hbm_used_mb=hbm[0],
-        hbm_total_mb=hbm[1],
-        hugepages_used=hugepages[0],
-        hugepages_total=hugepages[1],
-    )
+    known = {"chip_id": None, "name": "", "health": "", **values}
+    for name, unit in (("memory", "_mb"), ("hbm", "_mb"), ("hugepages", "")):
+        used, total = values.get(name, (None, None))
+        known.update({name + "_used" + unit: used, name + "_total" + unit: total})
+    return Device(**{key: value for key, value in known.items() if key in Device.__dataclass_fields__})
 
 
 def _process(values: Dict[str, Any]) -> Process:

@@ -6,18 +6,21 @@ from __future__ import annotations
 import os
 import pwd
 import re
-from typing import Any, Dict, Iterable, List, Optional, Set, Tuple
+import stat
+from contextlib import suppress
+from typing import Any, Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
 from ansible.module_utils.ascend import files
 from ansible.module_utils.ascend.masking import masked
 from ansible.module_utils.ascend.node import Node
-from ansible.module_utils.ascend.npu.npu_smi import Process
+from ansible.module_utils.ascend.npu.npu_smi import Device, NpuSmiInfo, Process
 
 SHOWN = 32  # processes in the facts; their count stands beside them
 MOST_CHARACTERS = 100  # of a command line
 # Not davinci_manager, nor hisi_hdc: what only watches the cards holds those. From outside, a container's /dev is seen
 # as its own, or below its root.
 _DEVICE_FILE = re.compile(r"/v?davinci([0-9]{1,4})(?: \(deleted\))?$")
+_MEMORY = 1  # major number of /dev/null, /dev/zero, ... (the kernel's admin-guide/devices.txt)
 # What a container's runtime writes into the path of a control group: 64 hexadecimal digits.
 _CONTAINER = re.compile(r"[0-9a-f]{64}")
 
@@ -40,27 +43,98 @@ def read_holders(node: Node) -> List[Dict[str, Any]]:
     """Return the processes that hold /dev/davinci<N> open, in the same form; N stands for the NPU id.
 
     npu-smi says nothing of them where it hangs, fails, or is too old, nor of every container's. Needs root; takes some
-    6 us a file that is open on the node.
+    6 us a file that is open on the node. In a container a device file may have another name: the device itself tells.
     """
+    devices = {_device(path): number for path, number in _device_files(node).items()}
+    devices.pop(None, None)
     found: Dict[int, Set[int]] = {}
     for name in files.names(node.path("/proc")):
         if not name.isdigit():
             continue
         folder = node.path("/proc/%s/fd" % name)
         for number in files.names(folder):
-            match = _DEVICE_FILE.search(files.link(os.path.join(folder, number)) or "")
-            if match:
-                found.setdefault(int(name), set()).add(int(match.group(1)))
+            path = os.path.join(folder, number)
+            device = _device_number(path, files.link(path) or "", devices)
+            if device is not None:
+                found.setdefault(int(name), set()).add(device)
     return [
         {**described(node, pid), "chips": [[device, None, None] for device in sorted(found[pid])]}
         for pid in sorted(found)
     ]
 
 
+def _device_files(node: Node) -> Dict[str, int]:
+    """Return the driver's device files that stand for a card, with their numbers."""
+    found = ((name, _DEVICE_FILE.search("/" + name)) for name in files.names(node.path("/dev")))
+    return {node.path("/dev/" + name): int(match.group(1)) for name, match in found if match}
+
+
+def _device(path: str) -> Optional[int]:
+    """Return what the kernel calls the device; None where it is none, or one of memory (/dev/null masks a card)."""
+    with suppress(OSError):
+        status = os.stat(path)
+        if stat.S_ISCHR(status.st_mode) and os.major(status.st_rdev) != _MEMORY:
+            return status.st_rdev
+    return None
+
+
+def _device_number(path: str, target: str, devices: Dict[Optional[int], int]) -> Optional[int]:
+    """Return the number of the device that ``path`` of /proc has open, None where it is none of the driver's."""
+    device = _device(path) if "/dev/" in target and devices else None
+    if device in devices:
+        return devices[device]
+    match = _DEVICE_FILE.search(target)
+    return int(match.group(1)) if match else None
+
+
+def by_device(devices: Sequence[Device]) -> Dict[int, int]:
+    """Return the NPU ids by the numbers of device files; empty where the table does not tell which is which."""
+    cards = [device.npu_id for device in devices]
+    for numbers in ([device.phy_id for device in devices], [device.device_id for device in devices], cards):
+        known = [number for number in numbers if number is not None]
+        if len(set(known)) == len(cards):
+            return dict(zip(known, cards))
+    return {}
+
+
+def with_cards(holders: List[Dict[str, Any]], numbers: Dict[int, int]) -> List[Dict[str, Any]]:
+    """Return the holders with NPU ids instead of the numbers of device files, where they are known."""
+    return [
+        {**each, "chips": [[numbers.get(number, number), None, None] for number, _, _ in each["chips"]]}
+        for each in holders
+    ]
+
+
+def unclear(node: Node, info: Optional[NpuSmiInfo], answered: bool, holders: List[Dict[str, Any]]) -> List[int]:
+    """Return the NPU ids of the cards of which it is not known whether a process uses them: not known is not idle.
+
+    Those of which npu-smi says neither; all of them where it says nothing, or where there is a process, or a row that
+    cannot be read, of no card that is known.
+    """
+    if info is None or not info.devices:
+        return sorted(set(_device_files(node).values()))
+    chips: Dict[int, Set[Optional[int]]] = {}
+    for device in info.devices:
+        chips.setdefault(device.npu_id, {None}).add(device.chip_id)
+    numbers = by_device(info.devices)
+    lost = any(card not in chips for card in info.unread_processes)
+    lost = lost or any(process.chip_id not in chips.get(process.npu_id, ()) for process in info.processes)
+    lost = lost or any(chip[0] not in numbers for each in holders for chip in each["chips"])
+    if lost or not answered:
+        return sorted(chips)
+    spoken = set(info.idle).union(process.npu_id for process in info.processes)
+    return sorted((set(chips) - spoken).union(card for card in info.unread_processes if card is not None))
+
+
 def merged(listed: List[Dict[str, Any]], holders: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
-    """Return the processes that npu-smi names, and the holders of device files that it does not name."""
-    known = {process["pid"] for process in listed}
-    return sorted(listed + [each for each in holders if each["pid"] not in known], key=lambda each: int(each["pid"]))
+    """Return the processes that npu-smi names or that hold device files, each with the cards that either says."""
+    known = {process["pid"]: process for process in holders}
+    both = []
+    for process in listed:
+        cards = {chip[0] for chip in process["chips"]}
+        more = known.pop(process["pid"], {"chips": []})["chips"]
+        both.append({**process, "chips": process["chips"] + [chip for chip in more if chip[0] not in cards]})
+    return sorted([*both, *known.values()], key=lambda each: int(each["pid"]))
 
 
 def described(node: Node, pid: int, name: str = "") -> Dict[str, Any]:

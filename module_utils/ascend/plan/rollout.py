@@ -33,7 +33,9 @@ def apply_to(found: Facts, wanted: Wanted, policy: str) -> Dict[str, Any]:
     planned: Dict[str, Any] = dict(plan(found, wanted))
     steps = planned["steps"]
     todo = bool(steps or unfinished(found))
-    has = busy(found["npu"]["processes"], found["npu"]["process_count"]) if todo and policy != "ignore" else None
+    npu = found["npu"]
+    uses = busy(npu["processes"], npu["process_count"], npu["unclear"])
+    has = uses if todo and policy != "ignore" else None
     waits = {"wait": "ascend_waiting", "skip": "ascend_busy"}
     planned["group"] = waits[policy] if has else "ascend_to_change" if todo else "ascend_converged"
     planned["busy"] = has
@@ -44,16 +46,26 @@ def apply_to(found: Facts, wanted: Wanted, policy: str) -> Dict[str, Any]:
     return planned
 
 
-def busy(processes: List[Dict[str, Any]], count: int) -> Optional[Refusal]:
-    """Return the refusal of a node whose cards have processes (facts npu.processes and process_count), or None."""
+def busy(processes: List[Dict[str, Any]], count: int, unclear: Sequence[int] = ()) -> Optional[Refusal]:
+    """Return the refusal of a node whose cards have processes (facts npu.processes and process_count), or None.
+
+    ``unclear`` are the cards of which it is not known: that is not idle.
+    """
     if not count:
-        return None
+        return _unclear(unclear) if unclear else None
     cards = sorted({chips[0] for process in processes for chips in process["chips"]})
     subject = ",".join(str(card) for card in cards)
     words = [_process(process) for process in processes[:3]]
     more = count - len(words)
     found = "; ".join(words + (["%s%d more" % ("and " if words else "", more)] if more > 0 else []))
     return refusal("cards", "busy", "processes use the cards", "idle cards", found, _REMEDY, "npu-smi info", subject)
+
+
+def _unclear(cards: Sequence[int]) -> Refusal:
+    found = "npu-smi info does not say whether processes use card %s" % listed([str(card) for card in cards])
+    remedy = "npu-smi info; fuser -v /dev/davinci*  # if nothing uses them: -e ascend_busy_policy=ignore"
+    subject = ",".join(str(card) for card in cards)
+    return refusal("cards", "busy", "the cards may be in use", "idle cards", found, remedy, "npu-smi info", subject)
 
 
 def _process(process: Dict[str, Any]) -> str:

@@ -21,23 +21,26 @@ def to_prove(found: Facts, out: Sequence[Any] = (), spare_busy: bool = False) ->
     numbers = _indexes(devices)
     taken = {str(card) for card in out}
     busy = _busy(found["npu"]) if spare_busy else set()
+    unclear = found["npu"]["unclear"] if spare_busy else ()
     left_out = []
     for device, index in zip(devices, numbers):
-        why = _why(device, taken, busy)
+        why = _why(device, taken, busy, unclear)
         if why:
             left_out.append({"card": device["npu_id"], "index": index, "why": why})
     without = {each["index"] for each in left_out}
     return {"devices": sorted(set(numbers) - without), "left_out": sorted(left_out, key=lambda each: each["index"])}
 
 
-def _why(device: Device, taken: "set[str]", busy: "Optional[set[Any]]") -> str:
+def _why(device: Device, taken: "set[str]", busy: "Optional[set[Any]]", unclear: Sequence[int]) -> str:
     if str(device["npu_id"]) in taken:
         return "taken out by ascend_cards_out"
     if device["health"] != "OK":
         return "its health is %s" % (device["health"] or "unread")
     if busy is None:
         return "processes use cards, and not all of them say which"
-    return "a process uses it" if device["npu_id"] in busy else ""
+    if device["npu_id"] in busy:
+        return "a process uses it"
+    return "whether a process uses it is not known" if device["npu_id"] in unclear else ""
 
 
 def _indexes(devices: List[Device]) -> List[int]:
