@@ -83,7 +83,7 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
             self._progress("unchecked")
         elif not self._ends_the_check(result):
             super().v2_runner_on_failed(result, ignore_errors)
-            if any(result._result.get(key) for key in ("module_stderr", "module_stdout")):
+            if any(result._result.get(key) for key in ("module_stderr", "module_stdout", "timedout")):
                 self._show_reason(result, reached=True)
         else:
             # The way to a third exit code: a run of failed hosts ends with this one.

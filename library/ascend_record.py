@@ -94,10 +94,12 @@ made:
 from ansible.module_utils.ascend.command import query
 from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend.facts import Places
+from ansible.module_utils.ascend.in_time import in_time
 from ansible.module_utils.ascend.node import Node
 from ansible.module_utils.ascend.record import record
 from ansible.module_utils.basic import AnsibleModule
 
+LIMIT_S = 1200  # some hundred questions to the driver's tools
 ARGUMENT_SPEC = {
     "names": {"type": "list", "elements": "str", "default": []},
     "cann_root": {"type": "path", "default": "/usr/local/Ascend"},
@@ -114,7 +116,8 @@ def main() -> None:
     options = module.params
     places = Places(**{name: options[name] for name in Places.__annotations__})
     try:
-        text = record.make(Node(query, module.get_bin_path), places, options["command_timeout_s"], options["names"])
+        node, limit_s, names = Node(query, module.get_bin_path), options["command_timeout_s"], options["names"]
+        text = in_time(LIMIT_S, lambda at: record.make(node._replace(at=at), places, limit_s, names))
     except AscendError as error:
         module.fail_json(msg=str(error), **error.as_dict())
     made = "".join(character for character in record.parse(text).about["made"] if character.isalnum())

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Dict, List, Optional, Sequence
 
 from ansible.module_utils.ascend import files, rights
-from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend.masking import masked_values
-from ansible.module_utils.ascend.node import At, Finding, Node, bounded
+from ansible.module_utils.ascend.node import Finding, Node, bounded
 
 FAST_SUBSETS = ("system", "npu", "cann", "python")
 SUBSETS = (*FAST_SUBSETS, "network")  # "cards" and "links" are shorter forms of "npu" and of the last one
@@ -102,33 +101,10 @@ def collect(
 
 
 def collect_in_time(limit_s: float, node: Node, *what: Any) -> Facts:
-    """Return ``collect(node, *what)``, read in a child process. Raises AscendError when that does not end in time.
+    """Return ``collect(node, *what)``, read in a child process. Raises AscendError when that does not end in time."""
+    from ansible.module_utils.ascend.in_time import in_time
 
-    One file system that does not answer, one program that hangs in the kernel, would hold up the whole fleet.
-    """
-    from ansible.module_utils.ascend import bounded as child
-
-    def work(at: At) -> Facts:
-        try:
-            return {"facts": collect(node._replace(at=at), *what)}
-        except AscendError as error:
-            return {"refused": error.as_dict()}
-
-    try:
-        answer: Facts = child.whole(work, limit_s)
-    except child.HungError as hung:
-        place = hung.at if hung.at.startswith("/") else ""
-        look = "findmnt -T %s; timeout 5 ls -la %s; " % (place, place) if place else ""
-        raise AscendError(
-            "the node does not answer: reading %s does not end" % hung.at,
-            wanted="an answer within %g s, the time limit of the check" % hung.seconds,
-            found="nothing",
-            where=hung.at,
-            remedy=look + "dmesg | tail; ps -eo pid,stat,wchan:30,args | grep ' D'  # on the node: what hangs?",
-        ) from None
-    if "refused" in answer:
-        raise AscendError(**answer["refused"])
-    facts: Facts = answer["facts"]
+    facts: Facts = in_time(limit_s, lambda at: collect(node._replace(at=at), *what))
     return facts
 
 

@@ -139,3 +139,36 @@ def test_meta_says_the_oldest_ansible(role: Path) -> None:
     if not file.is_file():
         pytest.skip("the role has no meta/main.yml")
     assert Version(str(load(file)["galaxy_info"]["min_ansible_version"])) == Version("2.17")
+
+
+# What these do happens on the control node, or not at all.
+OF_THE_CONTROL_NODE = {
+    f"ansible.builtin.{name}"
+    for name in (
+        "add_host", "assert", "debug", "fail", "group_by", "import_role", "include_role", "include_tasks", "meta",
+        "set_fact",
+    )
+}  # fmt: skip
+OF_LOCALHOST = ("depot", "nightly", "notify")  # roles
+
+
+def _remote(tasks: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for task in tasks:
+        if task.get("delegate_to") == "localhost":
+            continue
+        for part in ("block", "rescue", "always"):
+            yield from _remote(task.get(part, []))
+        if "block" not in task and not OF_THE_CONTROL_NODE.intersection(task) and "drift_report" not in task:
+            yield task
+
+
+def test_each_task_of_a_node_has_a_time_limit() -> None:
+    """With one node that hangs in a task without, the whole run waits for ever."""
+    files = [*ROOT.glob("roles/*/tasks/*.yml"), *ROOT.glob("playbooks/*.yml")]
+    lists = [load(file) for file in files if file.parent.parent.name not in OF_LOCALHOST]
+    plays = [play for part in lists for play in part or [] if "hosts" in play]
+    tasks = [*(play.get("tasks", []) for play in plays if play["hosts"] != "localhost")]
+    tasks += [part for part in lists if part and "hosts" not in part[0]]
+    remote = [task for part in tasks for task in _remote(part)]
+    assert len(remote) > 20
+    assert [task["name"] for task in remote if "timeout" not in task and "import_playbook" not in task] == []

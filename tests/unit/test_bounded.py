@@ -9,11 +9,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import ascend_record
+import ascend_remove
 import pytest
 from ansible.module_utils.ascend import bounded, command, facts, system
 from ansible.module_utils.ascend.errors import AscendError
+from ansible.module_utils.ascend.in_time import in_time
 from ansible.module_utils.ascend.node import Node
 from ansible.module_utils.ascend_control.drift.silence import silence
 
@@ -155,3 +159,35 @@ def test_a_wrong_question_is_refused_as_without_a_child(tmp_path: Path) -> None:
     here: Node = answers.node(tmp_path, names=())
     with pytest.raises(AscendError, match="no name of a kernel setting"):
         facts.collect_in_time(60, here, facts.Places(*["/x"] * 5), ["system"], 5, False, ["../x"])
+
+
+@pytest.mark.parametrize("which", ["ascend_root", "cache_dir", "state_dir", "cann_root"])
+@pytest.mark.parametrize("module", [ascend_remove, ascend_record])
+def test_a_module_that_looks_ends_where_a_place_hangs(
+    dead: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, which: str, module: Any
+) -> None:
+    """The look of a removal, and a record."""
+    places = {name: str(dead if name == which else tmp_path / name) for name in facts.Places.__annotations__}
+    monkeypatch.setattr(module, "LIMIT_S", 3.0)
+    monkeypatch.setattr(module, "Node", lambda *_: answers.node(tmp_path, names=())._replace(root="/"))
+    said: dict[str, Any] = {}
+
+    class EndedError(Exception):
+        """The module's exit."""
+
+    def end(**result: Any) -> None:
+        said.update(result)
+        raise EndedError
+
+    params = {name: option.get("default") for name, option in module.ARGUMENT_SPEC.items()} | places
+    module_like = SimpleNamespace(params=params, check_mode=True, fail_json=end, exit_json=end, get_bin_path=None)
+    monkeypatch.setattr(module, "AnsibleModule", lambda **_: module_like)
+    with no_hang(), pytest.raises(EndedError):
+        module.main()
+    assert "does not end" in said["msg"]
+    assert "found: nothing" in said["msg"]
+
+
+def test_errors_of_a_reading_are_the_callers() -> None:
+    with pytest.raises(AscendError, match="a disk is full"):
+        in_time(30, lambda _at: (_ for _ in ()).throw(OSError(28, "No space left on device", "/x")))

@@ -33,9 +33,7 @@ def apply_to(found: Facts, wanted: Wanted, policy: str) -> Dict[str, Any]:
     planned: Dict[str, Any] = dict(plan(found, wanted))
     steps = planned["steps"]
     todo = bool(steps or unfinished(found))
-    npu = found["npu"]
-    uses = busy(npu["processes"], npu["process_count"], npu["unclear"])
-    has = uses if todo and policy != "ignore" else None
+    has = _in_use(found["npu"]) if todo and policy != "ignore" else None
     waits = {"wait": "ascend_waiting", "skip": "ascend_busy"}
     planned["group"] = waits[policy] if has else "ascend_to_change" if todo else "ascend_converged"
     planned["busy"] = has
@@ -44,6 +42,10 @@ def apply_to(found: Facts, wanted: Wanted, policy: str) -> Dict[str, Any]:
     planned["repairs_cann"] = repairs_cann(found, wanted, steps)
     planned["from"] = found["environments"]["current"] or "none"
     return planned
+
+
+def _in_use(npu: Facts) -> Optional[Refusal]:
+    return busy(npu["processes"], npu["process_count"], npu["unclear"])
 
 
 def busy(processes: List[Dict[str, Any]], count: int, unclear: Sequence[int] = ()) -> Optional[Refusal]:

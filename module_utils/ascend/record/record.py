@@ -93,7 +93,7 @@ class Recorder:
         return path
 
     def node(self) -> Node:
-        return Node(self.run, self.find, self._node.root)
+        return self._node._replace(run=self.run, find=self.find)
 
     def ask(self, queries: Iterable[Query], tools: Dict[str, Optional[str]], timeout_s: float) -> Iterator[str]:
         """Ask what was not asked yet; give a line for each question that was not asked, and why.

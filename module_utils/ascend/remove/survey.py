@@ -38,6 +38,7 @@ def read(node: Node, places: Places) -> There:
     ours, archive), ``cache`` (name, path, files, cann, ours), ``leftovers`` (paths), ``parts`` (see there), ``intent``
     (of a removal that was interrupted), ``processes`` and ``mounts`` (path -> who uses it, where something is mounted).
     """
+    node.at(places.ascend_root)
     env = os.path.join(places.ascend_root, "env")
     facts = python_tree.read_environments(node, env)[0]
     there: There = {
@@ -54,6 +55,7 @@ def read(node: Node, places: Places) -> There:
     paths = [each["path"] for kind in ("environments", "cann", "pythons") for each in there[kind].values()]
     mounted = mounts.read(node.path("/proc/self/mountinfo"))
     within = {path: mounts.within(mounted, os.path.realpath(node.path(path))) for path in paths}
+    node.at("/proc of every process")
     there["mounts"] = {path: found for path, found in within.items() if found}
     there["processes"] = in_use.users(node, paths)
     return there

@@ -49,6 +49,15 @@ _NOT_WRITABLE = (
 )
 
 REASONS = (
+    # Ansible's own words where a task misses its time limit: from 2.19 on, and before.
+    Reason(
+        "task-timeout",
+        r"^(?:task failed: )?timed out after \d[\d.]* second|failed to execute in the expected time frame",
+        "the node did not end the task in time",
+        "an end within the time limit of the task",
+        _RAW
+        + "'ps -eo pid,stat,wchan:30,args | grep \" D\"; dmesg | tail'  # what hangs? then run the same command again",
+    ),
     Reason(
         "host-key",
         r"host key verification failed|host identification has changed|host key is known for|host key for \S+ has"
