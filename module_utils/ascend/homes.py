@@ -19,8 +19,12 @@ from ansible.module_utils.ascend.remove import mounts
 MOST_HOMES = 500
 MOST_LINKS = 40  # of one path, as the kernel's own limit
 MOST_FILE = 64 * 1024  # characters of what a shell runs at its start
-# What shells run when a session begins: bash(1), zsh(1).
-START_FILES = (".bashrc", ".profile", ".bash_profile", ".bash_login", ".zshenv", ".zshrc")
+# What a session begins with: bash(1), zsh(1), tcsh(1), fish(1), pam_env(8).
+START_FILES = (
+    ".bashrc", ".profile", ".bash_profile", ".bash_login", ".zshenv", ".zprofile", ".zshrc", ".zlogin", ".cshrc",
+    ".tcshrc", ".login", ".pam_environment", ".config/fish/config.fish",
+)  # fmt: skip
+ENVIRONMENT = ".config/environment.d"  # environment.d(5), of systemd's user sessions
 # Where CANN is installed to by hand: Ascend, CANN, CANN9.0.0, ascend-toolkit, cann-8.5.0.
 CANN_NAME = re.compile(r"(?:ascend|cann)[-_.0-9a-z]*", re.IGNORECASE)
 FIRST_USER = 500  # the number of a person's account; lower ones are the system's, but for root
@@ -130,7 +134,8 @@ def _of_accounts(node: Node) -> List[str]:
 def _home(node: Node, home: str) -> Dict[str, Any]:
     place = node.path(home)
     profiles = []
-    for name in START_FILES:
+    units = [os.path.join(ENVIRONMENT, name) for name in files.names(os.path.join(place, ENVIRONMENT))]
+    for name in [*START_FILES, *(unit for unit in units if unit.endswith(".conf"))]:
         text = files.text(os.path.join(place, name), MOST_FILE)
         if text:
             profiles.append([os.path.join(home, name), text])

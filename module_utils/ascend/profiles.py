@@ -11,7 +11,7 @@ import os
 import re
 from typing import Dict, List, Match, NamedTuple, Optional, Tuple
 
-from ansible.module_utils.ascend import files
+from ansible.module_utils.ascend import assignments, files, homes
 from ansible.module_utils.ascend.cann.cann_layout import VERSION_NAME, is_in, read_latest
 from ansible.module_utils.ascend.homes import Homes
 from ansible.module_utils.ascend.masking import masked
@@ -20,14 +20,18 @@ from ansible.module_utils.ascend.python.distributions import listed, shown
 
 MOST_SETTINGS = 10
 MOST_VALUE = 4000  # characters of a variable
-SYSTEM_FILES = ("/etc/environment", "/etc/profile", "/etc/bashrc", "/etc/bash.bashrc", "/etc/zshenv", "/etc/zsh/zshenv")
-PROFILE_FOLDER = "/etc/profile.d"
+MOST_SOURCED = 40  # files that profiles source
+SYSTEM_FILES = (
+    "/etc/environment", "/etc/security/pam_env.conf", "/etc/profile", "/etc/profile.local", "/etc/bashrc",
+    "/etc/bash.bashrc", "/etc/bash.bashrc.local", "/etc/zshenv", "/etc/zprofile", "/etc/zshrc", "/etc/zsh/zshenv",
+    "/etc/zsh/zprofile", "/etc/zsh/zshrc", "/etc/csh.cshrc", "/etc/csh.login", "/etc/fish/config.fish",
+)  # fmt: skip
+FOLDERS = (("/etc/profile.d", (".sh", ".csh")), ("/etc/environment.d", (".conf",)), ("/etc/fish/conf.d", (".fish",)))
+# The distribution's own, which most profiles source.
+_DISTRIBUTIONS = re.compile(r"/usr/share/.*|/etc/bash_completion(?:\.d/.*)?|/etc/(?:init\.d|rc\.d|sysconfig)/.*")
 CANN_INFO = "/etc/Ascend/ascend_cann_install.info"
 CANN_ROOT = "/usr/local/Ascend"
 
-_ASSIGNMENT = re.compile(
-    r"(?P<before>^|[\s;&|(])(?P<name>[A-Za-z_][A-Za-z0-9_]*)\+?=(?P<value>(?:\"[^\"]*\"|'[^']*'|[^\s;&|#\"'])*)"
-)
 _VARIABLE = re.compile(
     r"\$(?:\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::?(?P<sign>[-+])(?P<word>(?:[^{}]|\{[^{}]*\})*))?\}"
     r"|(?P<bare>[A-Za-z_][A-Za-z0-9_]*))"
@@ -42,7 +46,6 @@ _CANN_VARIABLES = ("ASCEND_", "TOOLCHAIN_HOME", "TBE_")
 _CANN_HOMES = ("ASCEND_HOME", "ASCEND_HOME_PATH", "ASCEND_TOOLKIT_HOME", "ASCEND_OPP_PATH", "ASCEND_AICPU_PATH")
 _VISIBLE = ("ASCEND_RT_VISIBLE_DEVICES", "ASCEND_VISIBLE_DEVICES", "NPU_VISIBLE_DEVICES")
 _LISTS = ("PYTHONPATH", "LD_LIBRARY_PATH", "LD_PRELOAD")
-_EXPORT = ("export", "declare", "typeset")
 # Where the loader looks anyway, and what the distribution's packages have below.
 _SYSTEM_LIBRARIES = re.compile(r"/(?:usr/)?lib(?:32|64)?(?:/.*)?|/usr/local/lib(?:64)?/?")
 
@@ -57,27 +60,56 @@ class _Line(NamedTuple):
 
 
 class _Sourced(NamedTuple):
+    """``script`` may be anybody's; ``is_cann`` where it has the name of CANN's environment files."""
+
     script: str
+    is_cann: bool
     text: str
     where: str
 
 
-def settings(node: Node, homes: Homes, cann_root: str = CANN_ROOT) -> List[Finding]:
+def settings(node: Node, sessions: Homes, cann_root: str = CANN_ROOT) -> List[Finding]:
     """Return where profiles, the system's and users', set what reaches into every session's environment."""
     roots = _roots(node, cann_root)
     latest = read_latest(node.path(cann_root))
     found: List[Finding] = []
-    for path, text in _files(node, homes):
+    read = _files(node, sessions)
+    others: Dict[str, str] = {}
+    for path, text in read:
         lines, scripts = _read(path, text)
         found += [told for line in lines for told in _judged(line, roots)]
-        found += [told for script in scripts for told in _other_cann(script, roots, latest)]
-    return found[:MOST_SETTINGS]
+        found += [told for script in scripts if script.is_cann for told in _other_cann(script, roots, latest)]
+        others.update({script.script: path for script in scripts if not script.is_cann})
+    known = {path for path, _ in read}
+    texts, hung = _sourced_by(node, [path for path in others if path not in known and _is_file(path)])
+    for path, text in texts:
+        lines, scripts = _read(path, text, _home_of(others[path]), ", sourced by %s" % others[path])
+        found += [told for line in lines for told in _judged(line, roots)]
+        found += [told for script in scripts if script.is_cann for told in _other_cann(script, roots, latest)]
+    return hung + found[:MOST_SETTINGS]
 
 
-def sourced(node: Node, homes: Homes) -> List[Tuple[str, str]]:
+def _is_file(path: str) -> bool:
+    return os.path.isabs(path) and not re.search(r"[$*?`\[]", path) and not _DISTRIBUTIONS.fullmatch(path)
+
+
+def _sourced_by(node: Node, paths: List[str]) -> Tuple[List[Tuple[str, str]], List[Finding]]:
+    """Return the texts of files that profiles source, one level deep, and a finding of those that do not answer."""
+    if not paths:
+        return [], []
+    looked = homes.each(node, paths[:MOST_SOURCED], lambda path: files.text(node.path(path), homes.MOST_FILE))
+    found = [(path, text) for path, text in looked.found.items() if text]
+    return found, homes.hung_findings(Homes([], [], looked.hung, len(looked.left)))
+
+
+def sourced(node: Node, sessions: Homes) -> List[Tuple[str, str]]:
     """Return (file, profile): CANN's environment files that profiles source, by absolute paths that are known."""
-    found = [(script.script, path) for path, text in _files(node, homes) for script in _read(path, text)[1]]
-    return [(script, path) for script, path in found if os.path.isabs(script) and "$" not in script]
+    found = [(script, path) for path, text in _files(node, sessions) for script in _read(path, text)[1]]
+    return [
+        (each.script, path)
+        for each, path in found
+        if each.is_cann and os.path.isabs(each.script) and "$" not in each.script
+    ]
 
 
 def _roots(node: Node, cann_root: str) -> List[str]:
@@ -85,29 +117,37 @@ def _roots(node: Node, cann_root: str) -> List[str]:
     return [CANN_ROOT, cann_root, *([installed] if installed else [])]
 
 
-def _files(node: Node, homes: Homes) -> List[Tuple[str, str]]:
-    profiles = [name for name in files.names(node.path(PROFILE_FOLDER)) if name.endswith(".sh")]
-    paths = [*SYSTEM_FILES, *(os.path.join(PROFILE_FOLDER, name) for name in profiles)]
-    return [(path, files.text(node.path(path)) or "") for path in paths] + homes.profiles
+def _files(node: Node, sessions: Homes) -> List[Tuple[str, str]]:
+    paths = list(SYSTEM_FILES)
+    for folder, ends in FOLDERS:
+        paths += [os.path.join(folder, name) for name in files.names(node.path(folder)) if name.endswith(ends)]
+    return [(path, files.text(node.path(path)) or "") for path in paths] + sessions.profiles
 
 
-def _read(path: str, content: str) -> Tuple[List[_Line], List[_Sourced]]:
-    """Return what a file assigns, and which environment files of CANN it sources."""
-    # ~ and $HOME are the user's whose file it is; in the system's they are anybody's.
-    home = "" if path.startswith("/etc/") else os.path.dirname(path)
+def _home_of(path: str) -> str:
+    """~ and $HOME are the user's whose file it is; in the system's they are anybody's."""
+    if path.startswith("/etc/"):
+        return ""
+    home, below, _ = path.partition("/.config/")
+    return home if below else os.path.dirname(path)
+
+
+def _read(path: str, content: str, home: Optional[str] = None, why: str = "") -> Tuple[List[_Line], List[_Sourced]]:
+    """Return what a file assigns, and which files it sources."""
+    home = _home_of(path) if home is None else home
     known: Dict[str, str] = {"HOME": home} if home else {}
     lines: List[_Line] = []
     scripts: List[_Sourced] = []
     for number, line in enumerate(content.splitlines(), 1):
-        where = "%s:%d" % (path, number)
-        for name, value, text in _assignments(line, path == "/etc/environment"):
+        where = "%s:%d%s" % (path, number, why)
+        for name, value, text in assignments.read(path, line):
             lines.append(_Line(name, _expanded(value, known, name if name in _LISTS else ""), text, where))
             known[name] = lines[-1].value
         for match in [] if line.lstrip().startswith("#") else _SOURCED.finditer(line.partition(" #")[0]):
             script = _expanded(match.group(2).strip("\"'"), known, "")
             script = home + script[1:] if home and script.startswith("~/") else script
-            if _SET_ENV.search(script):
-                scripts.append(_Sourced(os.path.normpath(script), match.group(1), where))
+            is_cann = bool(_SET_ENV.search(script))
+            scripts.append(_Sourced(os.path.normpath(script), is_cann, match.group(1), where))
     return lines, scripts
 
 
@@ -180,32 +220,6 @@ def _foreign(line: _Line, entries: List[str], roots: List[str]) -> List[str]:
                 found.append(entry)
         elif entry and not _within(entry, roots):
             found.append(entry)
-    return found
-
-
-def _assignments(line: str, plain: bool) -> List[Tuple[str, str, str]]:
-    """Return (name, value, as written): what a line of a shell's profile sets, or of /etc/environment (``plain``).
-
-    ``NAME=value command`` sets nothing for others, and is left out.
-    """
-    line = line.strip()
-    if line.startswith(("#", "echo ", "printf ")):
-        return []
-    if plain:
-        name, equals, value = line.partition("=")
-        return [(name.replace("export ", "").strip(), value.strip().strip("\"'"), line)] if equals else []
-    found = []
-    for match in _ASSIGNMENT.finditer(line):
-        before = line[: match.start("name")]
-        if " #" in before:
-            break
-        rest = line[match.end() :].lstrip(" \t")
-        command = rest and rest[0] not in ";&|#)}" and not _ASSIGNMENT.match(rest)
-        words = before.replace(";", " ; ").split()
-        exported = any(word in _EXPORT for word in words)
-        if not command or exported:
-            text = line[match.start("name") : match.end()]
-            found.append((match.group("name"), match.group("value").replace('"', "").replace("'", ""), text))
     return found
 
 

@@ -57,6 +57,11 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
         "Get lock failed. Please try again.\n",
         "npu-smi: Resource temporarily unavailable\n",
         "Failed to acquire the file lock, please retry later\n",
+        "npu-smi is already running, please wait.\n",
+        "Failed to lock /run/lock/dcmi.lock\n",
+        "device 3 is in use by another process\n",
+        "dcmi_init: EBUSY\n",
+        "Operation not finished, retry.\n",
     ],
 )
 def test_an_npu_smi_that_is_busy_is_asked_again(tmp_path: Path, said: str) -> None:
@@ -64,6 +69,11 @@ def test_an_npu_smi_that_is_busy_is_asked_again(tmp_path: Path, said: str) -> No
     facts, findings = cards.read_npu(node(tmp_path, programs), 5)
     assert (facts["answered"], len(facts["devices"]), findings) == (True, 2, [])
     assert programs.all_asked()
+
+
+@pytest.mark.parametrize("said", ["The IP address is already in use\n", "No such device\n", "blocked by policy\n"])
+def test_what_does_not_pass_is_not_asked_again(said: str) -> None:
+    assert not busy.is_busy(Result(1, said, False))
 
 
 def test_a_table_is_no_busy_answer_whatever_stands_in_it(tmp_path: Path) -> None:

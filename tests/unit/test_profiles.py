@@ -7,11 +7,14 @@ import os
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.ascend import homes, profiles
+from ansible.module_utils.ascend import bounded, homes, profiles
 from ansible.module_utils.ascend.node import Node
 from ansible.module_utils.ascend.plan.plan import plan
 
 from tests import environment_tree as tree
+from tests.answers import write as tree_write
+from tests.hangs import no_hang
+from tests.silent_mount import silent
 from tests.unit.planner_nodes import converged, wanted
 
 # A profile, a line's number and name of the finding and the folder it brings in.
@@ -204,3 +207,91 @@ def test_each_setting_is_a_warning_of_the_plan(tmp_path: Path) -> None:
     told = plan(facts, wanted())
     assert "environment" in [step["component"] for step in told["steps"]]
     assert {one["name"] for one in found} <= {one["check"] for one in told["warnings"]}
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "name"),
+    [
+        ("/etc/csh.cshrc", "setenv LD_PRELOAD /a.so\n", "ld-preload-set"),
+        ("/home/anna/.cshrc", "if ($?prompt) setenv PYTHONPATH '/a:/b' # mine\n", "pythonpath-set"),
+        ("/etc/profile.d/x.csh", "setenv ASCEND_RT_VISIBLE_DEVICES 0\n", "visible-devices-set"),
+        ("/etc/security/pam_env.conf", "LD_PRELOAD DEFAULT=/a.so\n", "ld-preload-set"),
+        ("/etc/security/pam_env.conf", "LD_LIBRARY_PATH DEFAULT= OVERRIDE=@{HOME}/lib\n", "ld-library-path-set"),
+        ("/home/anna/.pam_environment", "PYTHONPATH OVERRIDE=/a\n", "pythonpath-set"),
+        ("/home/anna/.pam_environment", "PYTHONPATH=/a\n", "pythonpath-set"),
+        ("/etc/environment.d/10-x.conf", "LD_PRELOAD=/a.so\n", "ld-preload-set"),
+        ("/home/anna/.config/environment.d/x.conf", "LD_LIBRARY_PATH=$HOME/lib\n", "ld-library-path-set"),
+        ("/home/anna/.config/fish/config.fish", "set -gx LD_LIBRARY_PATH /a /b\n", "ld-library-path-set"),
+        ("/etc/fish/conf.d/x.fish", "if true; set -x -g PYTHONHOME /usr; end\n", "pythonhome-set"),
+        ("/home/anna/.zprofile", "typeset -gx LD_PRELOAD=/a.so\n", "ld-preload-set"),
+        ("/root/.bashrc", 'export "LD_PRELOAD=/a.so"\n', "ld-preload-set"),
+        ("/root/.bashrc", "export 'PYTHONPATH=/a b' # x\n", "pythonpath-set"),
+        ("/root/.bashrc", "export -- LD_PRELOAD=/a.so\n", "ld-preload-set"),
+        ("/root/.bashrc", "[ -d /x ] && { LD_PRELOAD=/a.so; export LD_PRELOAD; }\n", "ld-preload-set"),
+        # None of these sets anything for a session.
+        ("/etc/csh.cshrc", "# setenv LD_PRELOAD /a.so\nalias x 'setenv LD_PRELOAD /a.so'\nexport LD_PRELOAD=/a\n", ""),
+        ("/etc/csh.cshrc", "setenv LD_PRELOAD\nsetenv LD_PRELOAD ''\nunsetenv LD_PRELOAD /a\n", ""),
+        ("/etc/security/pam_env.conf", "#LD_PRELOAD DEFAULT=/a.so\nLD_PRELOAD=/a.so\nLD_PRELOAD DEFAULT=\n", ""),
+        ("/home/anna/.config/fish/config.fish", "set -g PYTHONPATH /a\nset PYTHONPATH /a\nset -e PYTHONPATH\n", ""),
+        ("/root/.bashrc", "alias x=\"LD_PRELOAD=/a.so python\"\nX='LD_PRELOAD=/a.so'\nf 'LD_PRELOAD=/a.so'\n", ""),
+        ("/etc/environment.d/10-x.conf", "# LD_PRELOAD=/a.so\nLD_PRELOAD=\n", ""),
+    ],
+)
+def test_other_ways_to_set_a_variable_for_every_session(path: str, text: str, name: str, tmp_path: Path) -> None:
+    tree_write(tmp_path, path, text)
+    assert [one["name"] for one in settings(tree.node(tmp_path))] == ([name] if name else [])
+
+
+SOURCES = [
+    ("/root/.bashrc", ". /opt/x/env.sh\n", "/opt/x/env.sh"),
+    ("/root/.bash_profile", "[ -f ~/.extra ] && source ~/.extra\n", "/root/.extra"),
+    ("/home/anna/.bashrc", "if [ -f ~/.bash_aliases ]; then . ~/.bash_aliases; fi\n", "/home/anna/.bash_aliases"),
+    ("/etc/profile", "D=/data/tools\n. $D/env.sh\n", "/data/tools/env.sh"),
+]
+
+
+@pytest.mark.parametrize(("profile", "line", "script"), SOURCES)
+def test_what_profiles_source_is_read_as_well(profile: str, line: str, script: str, tmp_path: Path) -> None:
+    tree_write(tmp_path, profile, line)
+    tree_write(tmp_path, script, "X=1\nexport API_KEY=geheim99 LD_PRELOAD=$X/hook.so\n. /opt/deeper.sh\n")
+    tree_write(tmp_path, "/opt/deeper.sh", "export PYTHONHOME=/usr\n")
+    (found,) = settings(tree.node(tmp_path))
+    assert (found["name"], found["where"]) == ("ld-preload-set", f"{script}:2, sourced by {profile}")
+    assert "geheim99" not in str(found)
+
+
+def test_a_sourced_file_is_the_sourcing_users(tmp_path: Path) -> None:
+    tree_write(tmp_path, "/home/anna/.bashrc", ". /opt/x/env.sh\n")
+    tree_write(tmp_path, "/opt/x/env.sh", ". ~/CANN/ascend-toolkit/set_env.sh\n")
+    (found,) = settings(tree.node(tmp_path))
+    assert (found["name"], found["where"]) == ("cann-other-set", "/opt/x/env.sh:1, sourced by /home/anna/.bashrc")
+    assert "/home/anna/CANN/ascend-toolkit/set_env.sh" in found["problem"]
+
+
+@pytest.mark.parametrize("line", [". /usr/share/x.sh", ". $X/env.sh", ". env.sh", ". /opt/*.sh", ". /opt/gone.sh"])
+def test_what_is_not_read_of_what_profiles_source(line: str, tmp_path: Path) -> None:
+    tree_write(tmp_path, "/root/.bashrc", line + "\n")
+    for script in ("/usr/share/x.sh", "/env.sh", "/opt/x.sh", "/root/env.sh"):
+        tree_write(tmp_path, script, "export LD_PRELOAD=/a.so\n")
+    assert settings(tree.node(tmp_path)) == []
+
+
+def test_many_sourced_files_are_not_all_read(tmp_path: Path) -> None:
+    tree_write(tmp_path, "/root/.bashrc", "".join(f". /opt/{n}.sh\n" for n in range(profiles.MOST_SOURCED + 1)))
+    tree_write(tmp_path, f"/opt/{profiles.MOST_SOURCED}.sh", "export LD_PRELOAD=/a.so\n")
+    assert settings(tree.node(tmp_path)) == []
+    tree_write(tmp_path, f"/opt/{profiles.MOST_SOURCED - 1}.sh", "export LD_PRELOAD=/a.so\n")
+    assert len(settings(tree.node(tmp_path))) == 1
+
+
+def test_a_sourced_file_that_never_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded, "PLACE_S", 0.3)
+    tree_write(tmp_path, "/root/.bashrc", ". /opt/dead/env.sh\n. /opt/x/env.sh\n")
+    tree_write(tmp_path, "/opt/x/env.sh", "export LD_PRELOAD=/a.so\n")
+    (tmp_path / "opt/dead").mkdir()
+    with no_hang(), silent(tmp_path / "opt/dead"):
+        found = settings(tree.node(tmp_path))
+    assert [(one["name"], one["found"]) for one in found] == [
+        ("place-hangs", "/opt/dead/env.sh"),
+        ("ld-preload-set", "LD_PRELOAD=/a.so"),
+    ]

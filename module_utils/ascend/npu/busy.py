@@ -19,7 +19,8 @@ WAITS_S = (0.5, 1.0, 2.0)  # before each time that a busy tool is asked again
 _BUSY = re.compile(
     r"\bbusy\b|\block (?:\w+ )?fail|\bfail\w* to (?:get |acquire |obtain |take )?(?:\w+ ){0,3}lock\b"
     r"|\block (?:\w+ )?is (?:held|used|occupied)|\b(?:try|retry) (?:it )?(?:again|later)\b|temporarily unavailable"
-    r"|because the device is used|-8020\b",
+    r"|because the device is used|-8020\b|\bEBUSY\b|\bEAGAIN\b|\bfail\w* to lock\b|\bretry\b|\bplease wait\b"
+    r"|\balready (?:running|locked)\b|\b(?:locked|(?:in use|used|occupied) by another)\b",
     re.IGNORECASE,
 )
 
