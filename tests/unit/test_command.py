@@ -12,6 +12,8 @@ import pytest
 from ansible.module_utils.ascend import command
 from ansible.module_utils.ascend.command import run
 
+from tests.hangs import no_hang
+
 
 def test_output_and_code() -> None:
     done = run(["sh", "-c", "echo out; echo err >&2; exit 3"], 10)
@@ -63,6 +65,17 @@ def test_a_program_that_ignores_being_asked_is_ended(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(command, "GRACE_S", 0.2)
     done = run(["sh", "-c", "trap '' TERM; while :; do sleep 0.1; done"], 0.2)
     assert done.timed_out
+
+
+def test_what_hangs_in_the_kernel_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proof that waits for the driver, in state D: no signal reaches it."""
+    asked: list[int] = []
+    monkeypatch.setattr(command, "GRACE_S", 0.1)
+    monkeypatch.setattr(os, "killpg", lambda pid, _number: asked.append(pid))
+    with no_hang():
+        result = run(["sleep", "600"], 0.2)
+    os.kill(asked[0], signal.SIGKILL)
+    assert (result.timed_out, len(asked)) == (True, 2)
 
 
 def test_a_question_that_is_answered_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
