@@ -216,6 +216,29 @@ def test_longer_sums_and_unknown_ones(site: Path) -> None:
     assert read(site, True)[1] == ["fire: 2 files altered: fire/sha512, fire/sha384"]
 
 
+FORMS: dict[str, Callable[[bytes], str]] = {
+    "padded": lambda digest: base64.urlsafe_b64encode(digest).decode(),
+    "other alphabet": lambda digest: base64.b64encode(digest).decode(),
+    "hexadecimal": lambda digest: digest.hex(),  # ffmpy 0.6.1
+    "capitals": lambda digest: digest.hex().upper(),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("kind", ["sha256", "sha384", "sha512"])
+def test_sums_in_other_forms_are_understood(site: Path, kind: str, form: str) -> None:
+    contents = [str(number).encode() for number in range(40)]  # among them both letters in which the alphabets differ
+    written = [FORMS[form](hashlib.new(kind, data).digest()) for data in contents]
+    rows = [f"fire/f{number:02},{kind}={digest},\n" for number, digest in enumerate(written)]
+    with (info(site) / "RECORD").open("a") as record:
+        record.write("".join(rows))
+    for number, data in enumerate(contents):
+        (site / f"fire/f{number:02}").write_bytes(data)
+    assert read(site, True)[1] == []
+    (site / "fire/f07").write_bytes(b"x")
+    assert read(site, True)[1] == ["fire: 1 file altered: fire/f07"]
+
+
 ROWS = [
     ("a.py,sha256=x,1", ("a.py", "sha256=x", "1")),
     ("a.py,,\r", ("a.py", "", "")),

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 from typing import AbstractSet, Dict, List, Optional, Set, Tuple
 
@@ -95,14 +94,6 @@ def remember(path: str, corrected: Corrections) -> None:
                 rows.append((depth > OWN, not runs, depth, relative, said.hash))
     for further, _, _, relative, summed in sorted(rows):
         if not further or len(chosen) < MOST:
-            chosen[relative] = _hexadecimal(summed)
+            kind, digits = dist_record.hexadecimal(summed)
+            chosen[relative] = digits if kind == "sha256" else ""
     manifest.record_files(path, chosen, folders, os.path.join(path, FILES))
-
-
-def _hexadecimal(summed: str) -> str:
-    """Return a RECORD's sum as the manifest has it; "" for one of another kind."""
-    kind, _, digest = summed.partition("=")
-    try:
-        return base64.urlsafe_b64decode(digest + "=" * (-len(digest) % 4)).hex() if kind == "sha256" else ""
-    except ValueError:
-        return ""

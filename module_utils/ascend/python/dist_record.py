@@ -13,6 +13,7 @@ Byte code (``*.pyc``) never counts: Python makes it anew. What no RECORD lists i
 
 from __future__ import annotations
 
+import binascii
 import hashlib
 import os
 import re
@@ -22,7 +23,7 @@ from typing import AbstractSet, Dict, Iterator, List, NamedTuple, Optional, Set,
 MOST_RECORD = 64 * 1024 * 1024
 BLOCK = 1024 * 1024
 EDGE = 4  # how many of the first and of the last files in RECORD the fast form measures
-SUMS = ("sha256", "sha384", "sha512")
+SUMS = {"sha256": 32, "sha384": 48, "sha512": 64}  # bytes of a sum
 NO_SUMS, INFO_SUMS, ALL_SUMS = range(3)  # which files' sums are compared: none, those in dist-info folders, all
 
 Corrections = Dict[str, str]  # path -> "hash,size" in place of RECORD's; "" where the file does not count
@@ -188,9 +189,29 @@ def unlike(
 
 
 def as_it_is(path: str) -> str:
-    """Return "hash,size" of a file as RECORD would write them, "" where it cannot be read."""
+    """Return "hash,size" of a file as a RECORD may write them, "" where it cannot be read."""
     digest = _sum(path, "sha256")
     return "sha256=%s,%d" % (digest, os.stat(path).st_size) if digest else ""
+
+
+def hexadecimal(summed: str) -> Tuple[str, str]:
+    """Return kind and digits of a RECORD's sum; ("", "") for one of another kind or form, which says nothing.
+
+    The format asks for urlsafe base64 without padding. Tools write padding, the other alphabet of base64, and
+    hexadecimal digits (ffmpy 0.6.1), too; by their number it is plain which of them it is.
+    """
+    kind, _, digest = summed.partition("=")
+    size = SUMS.get(kind, 0)
+    digest = digest.rstrip("=")
+    if not size or len(digest) not in (2 * size, -(-size * 4 // 3)):
+        return "", ""
+    try:
+        if len(digest) == 2 * size:
+            return kind, binascii.unhexlify(digest).hex()
+        plain = digest.replace("-", "+").replace("_", "/")
+        return kind, binascii.a2b_base64(plain + "=" * (-len(plain) % 4)).hex()
+    except ValueError:
+        return "", ""
 
 
 def _own(folder: str) -> bytes:
@@ -198,15 +219,13 @@ def _own(folder: str) -> bytes:
 
 
 def _sum_agrees(site: str, said: Row) -> bool:
-    """A sum of a kind that is not known says nothing."""
-    kind, _, wanted = said.hash.partition("=")
-    return kind not in SUMS or _sum(os.path.join(site, said.path), kind) == wanted.rstrip("=")
+    """A sum that is not understood says nothing."""
+    kind, wanted = hexadecimal(said.hash)
+    return not kind or _sum(os.path.join(site, said.path), kind) == wanted
 
 
 def _sum(path: str, kind: str) -> Optional[str]:
-    """Return a file's sum as RECORD writes it (urlsafe base64 without padding); None when it cannot be read."""
-    import base64  # most sums are not asked for
-
+    """Return a file's sum in hexadecimal digits; None when it cannot be read."""
     digest = hashlib.new(kind)
     try:
         with open(path, "rb", buffering=0) as stream:
@@ -214,4 +233,4 @@ def _sum(path: str, kind: str) -> Optional[str]:
                 digest.update(block)
     except OSError:
         return None
-    return base64.urlsafe_b64encode(digest.digest()).decode("ascii").rstrip("=")
+    return digest.hexdigest()
