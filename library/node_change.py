@@ -40,6 +40,13 @@ options:
     description: Do not begin while processes use the cards.
     type: bool
     default: true
+  cards_out:
+    description:
+      - NPU ids of cards that are out of use. Of a dead card nobody knows whether a process uses it; that keeps no
+        change from beginning.
+    type: list
+    elements: int
+    default: []
   wait_s:
     description:
       - How long the action plugin waits for the end of the processes that use the cards, in seconds. It asks again and
@@ -163,6 +170,7 @@ ARGUMENT_SPEC = {
     "source": {"type": "str", "default": ""},
     "target": {"type": "str", "default": ""},
     "idle": {"type": "bool", "default": True},
+    "cards_out": {"type": "list", "elements": "int", "default": []},
     "wait_s": {"type": "int", "default": 0},
     "set_aside": {"type": "bool", "default": False},
     "result": {"type": "str", "choices": ["done", "failed"], "default": "done"},
@@ -197,7 +205,8 @@ def main() -> None:
 def begin(options: Dict[str, Any], node: Node) -> Dict[str, Any]:
     """Return the module's result: begun, or what keeps from beginning."""
     npu = read_npu(node, TOOL_S)[0] if options["idle"] else {"processes": [], "unclear": []}
-    kept = {"processes": npu["processes"], "unclear": npu["unclear"]}
+    unclear = [card for card in npu["unclear"] if card not in options["cards_out"]]
+    kept = {"processes": npu["processes"], "unclear": unclear}
     if any(kept.values()):
         return {"begun": False, **kept, "taken_by": {}}
     state_dir, root, cann_root = options["state_dir"], options["ascend_root"], options["cann_root"]

@@ -102,6 +102,11 @@ def test_what_is_not_known_to_be_idle_is_left_alone(options: dict[str, Any], tmp
     assert not Path(options["state_dir"]).exists()
 
 
+def test_a_card_that_is_taken_out_keeps_no_change_from_beginning(options: dict[str, Any], tmp_path: Path) -> None:
+    write(tmp_path / "node", "/dev/davinci0")
+    assert begin(options, tmp_path, NPU_SMI_HEAD + CARD, cards_out=[0])["begun"]
+
+
 def test_a_node_may_be_begun_beside_jobs(options: dict[str, Any], tmp_path: Path) -> None:
     """Not even npu-smi is asked."""
     result = node_change.begin({**options, "idle": False}, node(tmp_path / "node"))

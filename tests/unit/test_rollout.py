@@ -128,6 +128,16 @@ def test_a_node_of_which_it_is_not_known_is_left_alone(policy: str, group: str) 
     assert apply_to(found, wanted(), "ignore")["group"] == "ascend_to_change"
 
 
+def test_a_card_that_is_taken_out_need_not_say_whether_it_is_used() -> None:
+    found = used(upgrade())
+    found["npu"]["unclear"] = [2, 3]
+    (one, both) = (wanted(cards={**wanted()["cards"], "out": out}) for out in ([3], [2, 3]))
+    assert "use card 2" in apply_to(found, one, "skip")["busy"]["found"]
+    assert apply_to(found, both, "skip")["group"] == "ascend_to_change"
+    found["npu"].update(processes=[process(1, 3)], process_count=1)
+    assert apply_to(found, both, "skip")["group"] == "ascend_busy", "one that is used is"
+
+
 def test_a_busy_node_says_who_and_where_and_what_next() -> None:
     processes = [process(1, 0, 1), process(2, 3, user=None, command=None), process(3, 10, 9, container="0123456789ab")]
     refusal = busy(processes, 3)

@@ -33,7 +33,7 @@ def apply_to(found: Facts, wanted: Wanted, policy: str) -> Dict[str, Any]:
     planned: Dict[str, Any] = dict(plan(found, wanted))
     steps = planned["steps"]
     todo = bool(steps or unfinished(found))
-    has = _in_use(found["npu"]) if todo and policy != "ignore" else None
+    has = _in_use(found["npu"], wanted["cards"]["out"]) if todo and policy != "ignore" else None
     waits = {"wait": "ascend_waiting", "skip": "ascend_busy"}
     planned["group"] = waits[policy] if has else "ascend_to_change" if todo else "ascend_converged"
     planned["busy"] = has
@@ -44,8 +44,9 @@ def apply_to(found: Facts, wanted: Wanted, policy: str) -> Dict[str, Any]:
     return planned
 
 
-def _in_use(npu: Facts) -> Optional[Refusal]:
-    return busy(npu["processes"], npu["process_count"], npu["unclear"])
+def _in_use(npu: Facts, out: Sequence[int]) -> Optional[Refusal]:
+    """A dead card says nothing of its processes: those that the inventory takes out need not."""
+    return busy(npu["processes"], npu["process_count"], [card for card in npu["unclear"] if card not in out])
 
 
 def busy(processes: List[Dict[str, Any]], count: int, unclear: Sequence[int] = ()) -> Optional[Refusal]:
