@@ -30,7 +30,7 @@ def told(found: dict[str, Any], **changes: Any) -> tuple[list[str], list[str]]:
     ]
 
 
-@pytest.mark.parametrize("health", ["Warning", "Alarm", "Critical", "UNKNOWN", "OFFLINE", None])
+@pytest.mark.parametrize("health", ["Warning", "Alarm", "Critical", "UNKNOWN", "OFFLINE", "", "ok", None])
 def test_a_card_that_is_not_ok_is_refused_and_with_the_policy_a_warning(health: str) -> None:
     found = sick(converged(), 4, 6, health=health)
     assert told(found) == (["health 4", "health 6"], [])
