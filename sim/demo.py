@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import os
 import subprocess
 import sys
 import time
@@ -19,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from image import CACHE
 
 ROOT = Path(__file__).resolve().parent.parent
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ascend-fleet"
 PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
 FLEET = [sys.executable, str(ROOT / "sim" / "fleet.py")]
 ARCHITECTURE = "x86_64"

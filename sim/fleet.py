@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from image import DEBIAN, ROOT, SUITES, SYSTEM, ensure_image, platform_option, podman, run_podman, say
+from image import DEBIAN, ROOT, SUITES, SYSTEM, alone, ensure_image, platform_option, podman, run_podman, say
 
 LABEL = "org.ascend-fleet.sim"
 DEPOT_LABEL = f"{LABEL}.depot"
@@ -120,9 +120,10 @@ def up(fleet: Fleet, count: int, depot: Path | None, kind: Kind) -> None:
     if count > DEPOT - FIRST_NODE - 1:
         sys.exit(f"fleet: {count} nodes wanted, {DEPOT - FIRST_NODE - 1} at most")
     fleet.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    image = ensure_image()
-    node_image = None if kind.like else ensure_image(kind.architecture, kind.system)
-    network = ensure_network(fleet)
+    with alone():
+        image = ensure_image()
+        node_image = None if kind.like else ensure_image(kind.architecture, kind.system)
+        network = ensure_network(fleet)
     running = containers(fleet)
     fleet.keypair(fleet.key.name)
     tell_room()

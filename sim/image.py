@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import platform
@@ -11,10 +12,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 NODE = ROOT / "sim" / "node"
+# What is kept between runs, and never needed.
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ascend-fleet"
 # Before podman makes /proc/sys read-only, /proc/sys/net of a node becomes a mount of its own, which stays writable.
 HOOKS = ROOT / "sim" / "hooks"
 REPOSITORY = "localhost/ascend-sim-node"
@@ -43,6 +48,15 @@ def podman(*arguments: str) -> str:
     if done.returncode:
         sys.exit(f"podman {' '.join(arguments[:3])} ...: {done.stderr.strip() or done.stdout.strip()}")
     return done.stdout
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Hold other fleets off that begin at the same moment: they would build the same image, and take the same range."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "sim.lock").open("w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def as_root() -> list[str]:
