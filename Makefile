@@ -12,7 +12,7 @@ demo-down: .venv/installed  ## remove what demo made, but for packages and the c
 	.venv/bin/python sim/demo.py down
 
 test: .venv/installed system  ## everything: lint, unit, contract, molecule, end to end; two at a time
-	.venv/bin/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	.venv/bin/python -m pytest -n 2 --no-loadscope-reorder
 
 test-aarch64: .venv/installed system  ## an emulated aarch64 node with the real aarch64 wheels, end to end; not part of test
 	scripts/emulate-aarch64

@@ -6,9 +6,11 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import ansible.module_utils
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).resolve().parent.parent
 for folder in ("library", "filter_plugins", "sim", "sim/cann"):
@@ -31,21 +33,33 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 # Side by side (-n) the tests of a folder run one after another, these folders first: they take longest. Those of a row
 # share a depot. The files of tests/unit come last, each for itself, and fill what is left of the time.
 ORDER = (("change", "systems"), ("e2e",), ("contract",))
+PLACES = {folder: number for number, folders in enumerate(ORDER) for folder in folders}
 
 
-@pytest.hookimpl(tryfirst=True)
+def place(nodeid: str) -> tuple[int, str]:
+    """Where a test's group comes, and its name."""
+    path = nodeid.partition("::")[0]
+    folder = path.split("/")[1]
+    if folder == "unit":
+        return len(ORDER) + 1, path
+    number = PLACES.get(folder, len(ORDER))
+    return number, ORDER[number][0] if number < len(ORDER) else folder
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each test its group, and the groups their order."""
-    places = {folder: number for number, folders in enumerate(ORDER) for folder in folders}
+    """Give the groups their order."""
+    items.sort(key=lambda item: place(item.nodeid)[0])
 
-    def place(item: pytest.Item) -> int:
-        folder, *below = item.path.relative_to(ROOT / "tests").parts
-        number = places.get(folder, len(ORDER) + (folder == "unit"))
-        group = ORDER[number][0] if number < len(ORDER) else "/".join([folder, *below]) if folder == "unit" else folder
-        item.add_marker(pytest.mark.xdist_group(group))
-        return number
 
-    items.sort(key=place)
+class Groups(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist ships no types of it
+    """Hands whole groups to the workers. Marks for that are lost on pytest 9.2, whose node ids do not change any more."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return place(nodeid)[1]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups:
+    return Groups(config, log)
 
 
 @pytest.fixture(scope="session")
