@@ -52,7 +52,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class Groups(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist ships no types of it
-    """Hands whole groups to the workers. Marks for that are lost on pytest 9.2, whose node ids do not change any more."""
+    """Hands whole groups to the workers. Marks for that are lost on pytest 9.2, whose node ids do not change."""
 
     def _split_scope(self, nodeid: str) -> str:
         return place(nodeid)[1]
