@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 import image
@@ -19,17 +20,18 @@ CONTENT = {
     "tar-of-the-site": {"usr/share/doc/tar-of-the-site/README": "not asked for\n"},
 }
 PLACE = "/srv/packages"
-# For this source alone: what the image's own list names is not reachable from a node.
-SETTINGS = f"""mkdir -p {PLACE}
+# For this source alone: the image's own list may lead to the internet, where tests have no business.
+SETTINGS = f"""rm -rf {PLACE}
+mkdir -p {PLACE}
 rm -f /etc/apt/sources.list /etc/apt/sources.list.d/*
 echo 'deb [signed-by={PLACE}/key.gpg] file:{PLACE} ./' >/etc/apt/sources.list
 """
 
 
-def give(node: str, folder: Path) -> None:
-    """Make the source in ``folder`` and make it the only one of the node."""
+def give(node: str, folder: Path, names: Iterable[str] = CONTENT) -> None:
+    """Make the source in ``folder``, with these packages, and make it the only one of the node."""
     folder.mkdir(parents=True)
-    entries = [_package(folder, name, files) for name, files in sorted(CONTENT.items())]
+    entries = [_package(folder, name, CONTENT[name]) for name in sorted(names)]
     index = "\n".join(entries)
     (folder / "Packages").write_text(index, encoding="utf-8")
     _sign(folder, index)
