@@ -259,6 +259,7 @@ def down(fleet: Fleet) -> None:
     networks = podman("network", "ls", "--filter", f"label={LABEL}={fleet.name}", "--format", "{{.Name}}").split()
     if networks:
         podman("network", "rm", *networks)
+    # A folder that is not a fleet's stays. What cannot be removed keeps nobody from starting a fleet anew.
     if fleet.file.is_file() or not any(fleet.state.iterdir() if fleet.state.is_dir() else []):
         shutil.rmtree(fleet.state, ignore_errors=True)
     say(f"{len(names)} containers removed")

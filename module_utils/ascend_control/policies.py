@@ -59,8 +59,7 @@ def number(variable: str, value: Any) -> int:
 
 def users(given: Any) -> list[str]:
     """Return the accounts that train; with ``-e`` a list is text, as in "alice,bob". Raises AscendError for others."""
-    words = re.split(r"[\s,]+", given.strip("[] ")) if isinstance(given, str) else given
-    listed = [word for word in (words if isinstance(words, list) else [words]) if word not in ("", None)]
+    listed = [word for word in _words(given) if word not in ("", None)]
     wrong = [word for word in listed if not isinstance(word, str) or not _ACCOUNT.fullmatch(word)]
     if wrong:
         raise AscendError(
@@ -75,8 +74,7 @@ def users(given: Any) -> list[str]:
 
 def batches(given: Any) -> list[int | str]:
     """Return the batches of a rollout as Ansible's ``serial`` takes them. Raises AscendError for what can be none."""
-    words = re.split(r"[\s,]+", given.strip("[] ")) if isinstance(given, str) else given
-    listed = [str(word).strip(" \"'") for word in (words if isinstance(words, list) else [words])]
+    listed = [str(word).strip(" \"'") for word in _words(given)]
     if not listed or not all(_BATCH.fullmatch(word) for word in listed):
         raise AscendError(
             "rollout_batches can be no batches",
@@ -86,6 +84,12 @@ def batches(given: Any) -> list[int | str]:
             remedy="mend rollout_batches in group_vars/all.yml; the default is in roles/rollout/defaults/main.yml",
         )
     return [int(word) if word.isdigit() else word for word in listed]
+
+
+def _words(given: Any) -> list[Any]:
+    """Return what a list of the inventory's holds; with ``-e`` it may be text, and one value may stand alone."""
+    words = re.split(r"[\s,]+", given.strip("[] ")) if isinstance(given, str) else given
+    return words if isinstance(words, list) else [words]
 
 
 def percent(variable: str, given: Any) -> float:
