@@ -8,6 +8,7 @@ each kind. What a person reads in each of them is: ``tests/outputs/*.yml``, ``te
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,12 @@ def path(name: str) -> Path:
 def text(name: str) -> str:
     """One sample's text, odd bytes replaced as when a tool's output is read."""
     return path(name).read_text(encoding="utf-8", errors="replace")
+
+
+def answers(text: str) -> list[tuple[str, str]]:
+    """(command from its program's name on, answer) of each in a record of several, for one has no prompts."""
+    parts = re.split(r"^(?:.*[#$] )?(?:[^\s:]*/)?(hccn_tool .*)\n", text, flags=re.MULTILINE)
+    return list(zip(parts[1::2], parts[2::2], strict=True))
 
 
 def hold_names(folder: str, names: Iterable[str]) -> None:

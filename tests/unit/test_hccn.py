@@ -9,16 +9,14 @@ import pytest
 import yaml
 from ansible.module_utils.ascend.npu.hccn import (
     parse_address,
-    parse_counters,
     parse_gateway,
     parse_link,
     parse_link_stat,
     parse_net_health,
     parse_ping,
-    parse_routes,
     parse_tls,
 )
-from ansible.module_utils.ascend.npu.hccn_answer import read, split_calls
+from ansible.module_utils.ascend.npu.hccn_answer import read
 from ansible.module_utils.ascend.npu.hccn_conf import address_of, netmask_of, parse_conf
 from hypothesis import given
 from hypothesis import strategies as st
@@ -103,12 +101,6 @@ class Sample:
     def device(self, wanted: str) -> None:
         assert str(read(self.text).device) == wanted
 
-    def counters(self, wanted: dict[str, str]) -> None:
-        assert {name: str(value) for name, value in parse_counters(self.text).values} == wanted
-
-    def zero_counters(self, wanted: dict[str, Any]) -> None:
-        self.counters({**wanted["but"], **dict.fromkeys(wanted["names"], "0")})
-
     def address(self, wanted: dict[str, str]) -> None:
         found = parse_address(self.text)
         assert (str(found.address), str(found.netmask), found.error) == (wanted["address"], wanted["netmask"], "")
@@ -130,11 +122,9 @@ class Sample:
         assert {key: plain(value) for key, value in found.items()} == wanted
 
     def calls(self, wanted: list[list[str]]) -> None:
-        calls = split_calls(self.text)
-        addresses = [parse_address(call.text) for call in calls]
-        found = [[call.device, call.query, at.address, at.netmask] for call, at in zip(calls, addresses, strict=True)]
-        assert plain(found) == wanted
-        assert {(at.error, at.problems) for at in addresses} == {("", ())}
+        addresses = [(command, parse_address(answer)) for command, answer in samples.answers(self.text)]
+        assert plain([[command, at.address, at.netmask] for command, at in addresses]) == wanted
+        assert {(at.error, at.problems) for _, at in addresses} == {("", ())}
 
     def tls(self, wanted: dict[str, Any]) -> None:
         found = parse_tls(self.text)
@@ -143,11 +133,6 @@ class Sample:
             wanted[key] for key in ("device", "switch", "preconfigured", "alarm_days")
         ]
         assert found.problems == ()
-
-    def routes(self, wanted: list[list[str]]) -> None:
-        found = parse_routes(self.text)
-        assert found.columns == ("Destination", "Gateway", "Genmask", "Flags", "Metric", "Ref", "Use", "Iface")
-        assert (plain(found.rows), found.error, found.problems) == (wanted, "", ())
 
     def conf(self, wanted: dict[str, Any]) -> None:
         found = parse_conf(self.text)
@@ -300,12 +285,6 @@ def test_rulers_and_titles() -> None:
     ]
 
 
-def test_counters() -> None:
-    found = parse_counters("[devid 2] a_num: 5\n[devid 2] b_num: x\n[devid 2] a_num: 6\n[devid 2] c\n")
-    assert (found.device, found.values) == (2, (("a_num", 5),))
-    assert found.problems == ("b_num is 'x'", "a_num is '6' again", "not understood: 'c'")
-
-
 def test_tls() -> None:
     found = parse_tls(TLS)
     assert (found.device, found.switch, found.preconfigured, found.alarm_days, found.problems) == (3, 1, 0, 30, ())
@@ -319,21 +298,6 @@ def test_ping() -> None:
     assert (found.device, found.address, found.sent, found.received) == (1, "10.9.0.2", 2, 1)
     assert (found.loss_percent, found.times_ms, found.problems) == (50.0, (0.5,), ())
     assert parse_ping(PING[:-60]).problems[-1] == "no count of packets"
-
-
-def test_calls() -> None:
-    text = (
-        "[root@node ~]# hccn_tool -i 3 -net_health -g\nnet health status: Success\n\n"
-        "root@node:~# /usr/local/Ascend/driver/tools/hccn_tool -g -link -i 4 -u 0 -p 4\nlink status: UP\n"
-        "npu-smi info -t health -i 0 -c 0\n\tHealth Status                  : OK\n"
-        "/opt/driver/tools/hccn_tool -i 5 -ip -inet6 -g\n"
-    )
-    calls = split_calls(text)
-    assert [(call.device, call.query) for call in calls] == [(3, "net_health"), (4, "link"), (0, "info"), (5, "ip")]
-    assert parse_net_health(calls[0].text).value == "Success"
-    assert parse_link(calls[1].text).value == "UP"
-    assert calls[3].text.strip() == ""
-    assert split_calls("npu-smi version: 24.1\nlink status: UP\n") == ()
 
 
 def test_conf() -> None:
@@ -379,8 +343,8 @@ def test_addresses() -> None:
 
 
 PARSERS = (
-    read, split_calls, parse_address, parse_gateway, parse_link, parse_net_health, parse_link_stat, parse_counters,
-    parse_tls, parse_ping, parse_routes, parse_conf,
+    read, parse_address, parse_gateway, parse_link, parse_net_health, parse_link_stat, parse_tls, parse_ping,
+    parse_conf,
 )  # fmt: skip
 WHOLE = LINK_STAT + TABLES + TLS + PING + CONF + "ipaddr:10.9.0.1\ndefault gateway:10.9.0.9, Iface:eth0\n"
 

@@ -87,18 +87,6 @@ class InstallInfo:
     problems: Tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class NnalInfo:
-    """``nnal/atb/<version>/version.info``, whose lines are ``key : value``."""
-
-    package: Optional[str]
-    version: Optional[str]
-    build_version: Optional[str]
-    arch: Optional[str]
-    others: Dict[str, str]
-    problems: Tuple[str, ...]
-
-
 def read(path: str) -> Tuple[str, str]:
     """Return (text, problem) of a small file; the problem is "", "missing", "empty" or why it cannot be read.
 
@@ -118,7 +106,7 @@ def read(path: str) -> Tuple[str, str]:
 
 def parse_product_info(text: str) -> ProductInfo:
     """Return what ``ascend_<product>_install.info`` says."""
-    lines = _Lines(text, "=")
+    lines = _Lines(text)
     return ProductInfo(
         package=lines.take("package_name"),
         version=lines.take_version("version"),
@@ -133,7 +121,7 @@ def parse_product_info(text: str) -> ProductInfo:
 
 def parse_version_cfg(text: str) -> VersionCfg:
     """Return what ``version.cfg`` says: ``runtime_running_version=[7.7.0.1.238:8.1.RC1]``."""
-    lines = _Lines(text, "=")
+    lines = _Lines(text)
     found: Dict[str, Versions] = {"running": {}, "upgrade": {}, "installed": {}}
     for key in lines.keys:
         match = re.fullmatch(r"(.+)_(running|upgrade|installed)_version", key)
@@ -153,7 +141,7 @@ def parse_version_cfg(text: str) -> VersionCfg:
 
 def parse_version_info(text: str) -> VersionInfo:
     """Return what a ``version.info`` says, be it a component's, the driver's or the firmware's."""
-    lines = _Lines(text, "=")
+    lines = _Lines(text)
     parts: Dict[str, str] = {}
     required: Dict[str, str] = {}
     packages: Dict[str, str] = {}
@@ -201,7 +189,7 @@ _FIELDS = (
 
 def parse_install_info(text: str) -> InstallInfo:
     """Return what a record of an installation says, whatever the spelling of its keys."""
-    lines = _Lines(text, "=")
+    lines = _Lines(text)
     owners: Dict[str, str] = {}
     packages: Dict[str, Dict[str, str]] = {}
     others: Dict[str, str] = {}
@@ -232,28 +220,10 @@ def _package_and_field(key: str) -> Tuple[str, str]:
     return "", ""
 
 
-def parse_nnal_info(text: str) -> NnalInfo:
-    """Return what ``version.info`` of nnal says: ``Ascend-cann-atb : 8.1.RC1``, ``Ascend-cann-atb Version : ...``."""
-    lines = _Lines(text, ":")
-    package = version = build = arch = None
-    others: Dict[str, str] = {}
-    for key in lines.keys:
-        value = lines.take(key)
-        if key.lower() == "platform":
-            arch = value
-        elif key.startswith("Ascend-") and key.endswith(" Version"):
-            build = value
-        elif key.startswith("Ascend-"):
-            package, version = key, value
-        else:
-            others[key] = value or ""
-    return NnalInfo(package, version, build, arch, others, lines.problems())
-
-
 class _Lines:
-    """The ``key=value`` (or ``key : value``) lines of a text, and what is wrong with them."""
+    """The ``key=value`` lines of a text, and what is wrong with them."""
 
-    def __init__(self, text: str, separator: str) -> None:
+    def __init__(self, text: str) -> None:
         self._pairs: Dict[str, Tuple[int, str]] = {}
         self._problems: List[Tuple[int, str]] = []
         self._torn: Set[str] = set()
@@ -261,16 +231,16 @@ class _Lines:
             self._problems.append((1, "the file is empty"))
             return
         for number, line in enumerate(text.lstrip("\ufeff").split("\n"), 1):
-            self._read(number, line.strip(), separator)
+            self._read(number, line.strip())
 
-    def _read(self, number: int, line: str, separator: str) -> None:
+    def _read(self, number: int, line: str) -> None:
         if not line or line.startswith("#"):
             return
-        key, found, value = (part.strip() for part in line.partition(separator))
+        key, found, value = (part.strip() for part in line.partition("="))
         if "\0" in line or "\ufffd" in line:
             self._object(number, "bytes that are no text")
-        elif not found or not _KEY.fullmatch(key if separator == "=" else key.replace(" ", "_")):
-            self._object(number, "no key%svalue: %s" % (separator, line))
+        elif not found or not _KEY.fullmatch(key):
+            self._object(number, "no key=value: %s" % line)
         elif value[:1] in ("'", '"') and (len(value) < 2 or value[-1] != value[0]):
             self._object(number, "a quotation that does not end: %s" % line)
         elif key in self._torn:

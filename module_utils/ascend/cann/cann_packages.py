@@ -68,11 +68,6 @@ def read_toolkit(root: str, state_dir: str, version: str, deep: bool = False) ->
     return as_package(toolkit_problems(Tree(root, state_dir), version, deep))
 
 
-def read_kernels(root: str, state_dir: str, version: str, chip: str, deep: bool = False) -> Package:
-    """Return the kernels package of one version and chip family ("910b")."""
-    return as_package(kernels_problems(Tree(root, state_dir), version, chip, deep))
-
-
 def chips_of(tree: Tree, version: str) -> List[str]:
     """Return the chip families whose kernels a version has, or had when they were recorded."""
     folder = os.path.join(tree.home(version), KERNEL, "config")

@@ -14,7 +14,7 @@ from typing import Dict, List, Optional, Tuple
 from ansible.module_utils.ascend.npu import tool_output
 from ansible.module_utils.ascend.npu.hccn_answer import read
 from ansible.module_utils.ascend.npu.hccn_conf import address_of, checked, netmask_of
-from ansible.module_utils.ascend.npu.npu_smi_query import Block, Pair, Row, Table, fold, look_up
+from ansible.module_utils.ascend.npu.npu_smi_query import Block, Pair, fold, look_up
 
 LINK_WORDS = ("UP", "DOWN", "PARTIAL LINK", "PARTIAL UP", "UNKNOWN")
 _FAULTS = ("Fault", "Socket fail", "Socket failed", "Receive timeout", "Unreachable", "Time exceeded", "Thread error")
@@ -56,13 +56,6 @@ class LinkStat:
     up_count: Optional[int]
     down_count: Optional[int]
     changes: Tuple[Pair, ...]
-    problems: Tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Counters:
-    device: Optional[int]
-    values: Tuple[Tuple[str, int], ...]
     problems: Tuple[str, ...]
 
 
@@ -156,30 +149,15 @@ def parse_link_stat(text: str) -> LinkStat:
                 problems.append("not understood: %s" % tool_output.quoted(line))
         for table in section.tables:
             for row in table.rows:
-                values = {fold(name): value or "" for name, value in zip(table.columns, row)}
+                values = {fold(name): value for name, value in zip(table.columns, row)}
                 match = _CHANGE.match("at %s" % values.get("linkstatus", "").replace("_", " "))
                 if match:
                     changes.append((values.get("timestamp", ""), match.group(2)))
                 else:
-                    problems.append("not understood: %s" % tool_output.quoted(" ".join(str(cell) for cell in row)))
+                    problems.append("not understood: %s" % tool_output.quoted(" ".join(row)))
                 device = tool_output.integer(values.get("npu", "")) if device is None else device
     up, down = (_count(answer.pairs, label, problems) for label in ("link up count", "link down count"))
     return LinkStat(device, look_up(answer.pairs, "current time") or "", up, down, tuple(changes), tuple(problems))
-
-
-def parse_counters(text: str) -> Counters:
-    """Return what ``-stat -g`` and ``-hw_stats -g`` count."""
-    answer = read(text)
-    problems = list(answer.problems)
-    found: Dict[str, int] = {}
-    for name, said in answer.pairs:
-        value = tool_output.integer(said)
-        if value is None or name in found:
-            problems.append("%s is %s%s" % (name[:60], tool_output.quoted(said), " again" if name in found else ""))
-        else:
-            found[name] = value
-    problems += ["not understood: %s" % tool_output.quoted(line) for part in answer.sections for line in part.lines]
-    return Counters(answer.device, tuple(found.items()), tuple(problems))
 
 
 def parse_tls(text: str) -> Tls:
@@ -226,22 +204,6 @@ def parse_ping(text: str) -> Ping:
     if sent is None:
         problems.append("no count of packets")
     return Ping(device, address, sent, received, loss, tuple(times), tuple(problems))
-
-
-def parse_routes(text: str) -> Table:
-    """Return the routing table of ``-route -g``."""
-    columns: Tuple[str, ...] = ()
-    rows: List[Row] = []
-    problems: List[str] = []
-    for number, raw in tool_output.lines(text):
-        words = tuple(raw.split())
-        if words[:1] == ("Destination",):
-            columns = words
-        elif columns and len(words) == len(columns):
-            rows.append(words)
-        elif words and words[:2] != ("Routing", "table:"):
-            problems.append("line %d: not understood: %s" % (number, tool_output.quoted(raw.strip())))
-    return Table(columns, tuple(rows), "" if columns else _words(text), tuple(problems))
 
 
 def _word(text: str, label: str, known: List[Pair]) -> Value:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Take any answer of hccn_tool's apart: titles, pairs, tables with borders, other lines; and records of many answers.
+"""Take any answer of hccn_tool's apart: titles, pairs, tables with borders, other lines.
 
 Formats: the manual "HCCN Tool Interface Reference" of the drivers 23 to 25 and of the Ascend 950, and captured output.
 Nothing here raises on a text, or guesses: what cannot be read is a problem, and what stands around it is kept.
@@ -12,17 +12,24 @@ from dataclasses import dataclass, field
 from typing import List, Optional, Set, Tuple
 
 from ansible.module_utils.ascend.npu import tool_output
-from ansible.module_utils.ascend.npu.npu_smi_query import Block, Table
+from ansible.module_utils.ascend.npu.npu_smi_query import Block
 
 _DEVICE = re.compile(r"\s*\[dev(?:_?id|ice) ?([0-9]{1,4})\]")
-_COMMAND = re.compile(r"(?:.*[#$] )?\s*(?:[^\s:]*/)?(hccn_tool|npu-smi|upgrade-tool) +((?:-|info|upgrade|set).*)")
 _DATE = re.compile(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) +[A-Z][a-z]{2} ")
 _TITLE = re.compile(r"(?:info|statistics|table|records)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
+class Table:
+    """A table with borders. A cell of several lines holds line feeds."""
+
+    columns: Tuple[str, ...]
+    rows: Tuple[Tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
 class Section:
-    """What stands below one title (empty: below none). A cell of several lines holds line feeds."""
+    """What stands below one title (empty: below none)."""
 
     title: str
     pairs: Block
@@ -44,16 +51,6 @@ class Answer:
         return tuple(pair for section in self.sections for pair in section.pairs)
 
 
-@dataclass(frozen=True)
-class Call:
-    """A command and its answer in a record of many; ``query``: the first option that names one, as "net_health"."""
-
-    device: Optional[int]
-    query: str
-    command: str
-    text: str
-
-
 def read(text: str) -> Answer:
     """Return an answer of any form, taken apart."""
     reader = _Reader()
@@ -66,32 +63,6 @@ def read(text: str) -> Answer:
         reader.problems.append("lines of %d devices" % len(devices))
     sections = tuple(part.done() for part in reader.parts if part.said())
     return Answer(devices[0] if len(devices) == 1 else None, sections, tuple(reader.problems))
-
-
-def split_calls(text: str) -> Tuple[Call, ...]:
-    """Return the commands of a record that holds each before its answer; an answer may be empty."""
-    found: List[Tuple[str, List[str]]] = []
-    for _, line in tool_output.lines(text):
-        match = _COMMAND.match(line)
-        if match:
-            found.append(("%s %s" % match.groups(), []))
-        elif found:
-            found[-1][1].append(line)
-    return tuple(_call(command, "\n".join(answer)) for command, answer in found)
-
-
-def _call(command: str, text: str) -> Call:
-    words = command.split()
-    device = None
-    query = ""
-    for word, after in zip(words[1:], [*words[2:], ""]):
-        if word == "-i":
-            device = tool_output.integer(after)
-        elif not query and word.startswith("-") and word not in ("-g", "-s", "-u", "-p", "-c", "-t"):
-            query = word.lstrip("-")
-        elif not query and words[0] != "hccn_tool" and word in ("info", "upgrade", "set"):
-            query = word
-    return Call(device, query, command, text)
 
 
 @dataclass
@@ -110,7 +81,7 @@ class _Part:
 
     def done(self) -> Section:
         tables = tuple(
-            Table(tuple(header), tuple(tuple("\n".join(cell) for cell in row) for row in rows), "", ())
+            Table(tuple(header), tuple(tuple("\n".join(cell) for cell in row) for row in rows))
             for header, rows in self.tables
         )
         pairs = tuple((label, "\n".join(value)) for label, value in self.pairs)
