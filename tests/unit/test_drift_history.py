@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import copy
+import gzip
 import json
 import sqlite3
 import tempfile
@@ -20,6 +21,8 @@ from hypothesis import strategies as st
 from tests import fleets
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "fleet.schema.json").read_text())
+# Written before format 2: three reports of npu-1 and npu-2, the second with --limit npu-1.
+FORMAT_1 = Path(__file__).parent / "data" / "drift-history-format-1.sqlite.gz"
 CANN, ENV, CARDS = fleets.FAULTS[2], fleets.FAULTS[4], fleets.FAULTS[0]
 UNREACHABLE, HOST_KEY = fleets.FAULTS[-2:]
 
@@ -167,6 +170,28 @@ def test_what_is_old_goes_but_not_what_is_open_or_of_the_trend(path: Path) -> No
     assert len(last["trend"]) == 3
     with closing(sqlite3.connect(path)) as database:
         assert database.execute("SELECT count(*) FROM episode").fetchone() == (1,)
+
+
+def test_a_history_of_format_1_goes_on(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(gzip.decompress(FORMAT_1.read_bytes()))
+    fourth = added(path, report(day(4), {"npu-1": [ENV, CANN], "npu-2": [CARDS]}))
+    assert fourth["history"] is None
+    assert statuses(fourth) == [("npu-1", day(1), "still"), ("npu-1", day(4), "new"), ("npu-2", day(1), "still")]
+    assert (fourth["changes"]["since"], names(fourth["changes"]["gone"])) == (day(3), [("npu-2", "access")])
+    assert [(point["made"], point["findings"]) for point in fourth["trend"]] == [(day(1), 3), (day(3), 3), (day(4), 3)]
+    with closing(sqlite3.connect(path)) as database:
+        episodes = database.execute("SELECT number, component, last_seen, gone FROM episode ORDER BY number")
+        assert episodes.fetchall() == [
+            (1, "cann", day(1), day(2)),
+            (2, "env", day(4), None),
+            (3, "cards", day(4), None),
+            (4, "access", day(3), day(4)),
+            (5, "cann", day(4), None),
+        ]
+        assert database.execute("PRAGMA user_version").fetchone() == (2,)
+    assert added(path, report(day(5), {"npu-1": [ENV, CANN], "npu-2": []}))["changes"]["still"] == 2
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
 
 
 def test_half_a_character_of_a_tool_is_kept_in_words(path: Path) -> None:

@@ -7,10 +7,8 @@ that no longer does. Reports count in the order in which they were added, whatev
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
-import zlib
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import count
@@ -21,18 +19,30 @@ from ansible.module_utils.ascend_control.drift.findings import CONTROL
 
 Fleet = dict[str, Any]
 
-VERSION = 1  # PRAGMA user_version; goes up when the tables change
+VERSION = 2  # PRAGMA user_version; format 1 had a checksum in every row
 BUSY_S = 5.0  # the wait for another process
 KEEP_DAYS = 400
 TREND = 30
 COUNTS = ("nodes", "clean", "drifted", "unchecked", "findings")
 MENTIONED = ("node", "id", "component", "level", "name", "subject", "problem", "first_seen", "last_seen")
-# "sum" is the CRC-32 of the columns before it: SQLite itself does not see a wrong byte in a value.
+POINT = ("made", *COUNTS)
+COLUMNS = {"report": (*POINT, "partial"), "episode": (*MENTIONED, "gone")}
+# PRAGMA integrity_check also verifies these constraints: the page computes with times and counts.
+_TIME = "{0} TEXT CHECK ({0} IS strftime('%Y-%m-%dT%H:%M:%SZ', {0}, '+0 days'))"
+_TEXT = "{0} TEXT NOT NULL CHECK (typeof({0}) = 'text')"
+_NUMBER = "{0} INTEGER NOT NULL CHECK (typeof({0}) = 'integer' AND {0} >= 0)"
+_TYPES = dict.fromkeys(("made", "first_seen", "last_seen"), f"{_TIME} NOT NULL") | {"gone": _TIME}
+_TYPES |= dict.fromkeys((*COUNTS, "partial"), _NUMBER)
+
+
+def _table(name: str) -> str:
+    columns = ", ".join(_TYPES.get(column, _TEXT).format(column) for column in COLUMNS[name])
+    return f"CREATE TABLE {name} (number INTEGER PRIMARY KEY, {columns})"
+
+
 TABLES = {
-    "report": "CREATE TABLE report (number INTEGER PRIMARY KEY, made TEXT, partial INTEGER, nodes INTEGER, "
-    "clean INTEGER, drifted INTEGER, unchecked INTEGER, findings INTEGER, sum INTEGER)",
-    "episode": "CREATE TABLE episode (number INTEGER PRIMARY KEY, node TEXT, id TEXT, component TEXT, level TEXT, "
-    "name TEXT, subject TEXT, problem TEXT, first_seen TEXT, last_seen TEXT, sum INTEGER, gone TEXT)",
+    "report": _table("report"),
+    "episode": _table("episode"),
     "open_episode": "CREATE UNIQUE INDEX open_episode ON episode (id) WHERE gone IS NULL",
 }
 # SQLite says these as OperationalError, as it does for what the machine lacks; Python 3.10 gives no code.
@@ -46,13 +56,6 @@ class _DamagedError(Exception):
 
 class _UnusableError(Exception):
     """The history cannot be used, and is left as it is: why, and what to do."""
-
-
-class _Open(NamedTuple):
-    """A finding that the last report which looked at it held."""
-
-    number: int
-    mention: dict[str, str]
 
 
 class _Compared(NamedTuple):
@@ -81,10 +84,10 @@ def update(path: Path, fleet: Fleet, keep_days: int = KEEP_DAYS) -> None:
             compared = _add(path, fleet, keep_days)
             note = f"{path} was damaged ({damage}). It is now {aside.name}; a new history begins: every finding is new."
     except (_UnusableError, _DamagedError) as reason:
-        compared, note = _alone(fleet), f"{path} {reason}"
+        compared, note = _without_history(fleet), f"{path} {reason}"
     except OSError as error:
         compared, note = (
-            _alone(fleet),
+            _without_history(fleet),
             f"{path} cannot be used ({error.strerror}): {UNKNOWN}. Next: ls -ld {path.parent}",
         )
     _fill(fleet, compared, note)
@@ -102,7 +105,7 @@ def _fill(fleet: Fleet, compared: _Compared, note: str | None) -> None:
     fleet["history"] = note
 
 
-def _alone(fleet: Fleet) -> _Compared:
+def _without_history(fleet: Fleet) -> _Compared:
     """A report without a history."""
     return _Compared(None, {}, [], [], [] if fleet["partial"] else [_point(fleet)])
 
@@ -115,49 +118,47 @@ def _add(path: Path, fleet: Fleet, keep_days: int) -> _Compared:
     try:
         with closing(sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)) as database:
             database.text_factory = lambda stored: stored.decode("utf-8", "replace")
+            database.row_factory = sqlite3.Row
             database.execute("BEGIN EXCLUSIVE")
-            _ready(database)
+            _prepare(database)
             since = database.execute("SELECT made FROM report ORDER BY number DESC LIMIT 1").fetchone()
             known = _open_episodes(database)
             found = {finding["id"]: _mention(node, finding, fleet["made"]) for node, finding in _findings(fleet)}
             gone = [known[key] for key in _gone(fleet, known, found)]
-            _store(database, fleet, known, found, gone)
+            _store(database, fleet, found, gone)
             _prune(database, fleet["made"], keep_days)
             trend = _trend(database)
             database.execute("COMMIT")
-    except sqlite3.Error as error:
-        raise _judged(path, error) from error
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # SQLite's message may hold a damaged name
+        raise _classified(path, error) from error
     return _Compared(
-        since=since[0] if since else None,
-        first_seen={key: known[key].mention["first_seen"] for key in found.keys() & known.keys()},
+        since=since["made"] if since else None,
+        first_seen={key: known[key]["first_seen"] for key in found.keys() & known.keys()},
         new=_in_order(fleet, [mention for key, mention in found.items() if key not in known]),
-        gone=_in_order(fleet, [episode.mention for episode in gone]),
+        gone=_in_order(fleet, gone),
         trend=trend,
     )
 
 
-def _judged(path: Path, error: sqlite3.Error) -> _DamagedError | _UnusableError:
+def _classified(path: Path, error: sqlite3.Error | UnicodeDecodeError) -> _DamagedError | _UnusableError:
     """Tell damage, which stays, from what the machine lacks, which passes."""
-    words = str(error)
-    if not isinstance(error, sqlite3.OperationalError) or any(damage in words for damage in DAMAGE):
-        return _DamagedError(words)
-    if "locked" in words:
+    message = str(error)
+    if not isinstance(error, sqlite3.OperationalError) or any(damage in message for damage in DAMAGE):
+        return _DamagedError(message)
+    if "locked" in message:
         return _UnusableError(f"is held by another process: {UNKNOWN}. Next: fuser -v {path}")
-    if "full" in words:
+    if "full" in message:
         return _UnusableError(f"cannot be written, the disk is full: {UNKNOWN}. Next: df -h {path.parent}")
     return _UnusableError(
-        f"cannot be used ({words}): {UNKNOWN}. Next: ls -ld {path.parent} {path}; df -h {path.parent}"
+        f"cannot be used ({message}): {UNKNOWN}. Next: ls -ld {path.parent} {path}; df -h {path.parent}"
     )
 
 
-def _ready(database: sqlite3.Connection) -> None:
-    """Begin an empty file; prove that another one is sound and ours."""
-    tables = dict(database.execute("SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'"))
+def _prepare(database: sqlite3.Connection) -> None:
+    """Create the tables in an empty file; require another file to be sound, ours, and of the present format."""
     version = database.execute("PRAGMA user_version").fetchone()[0]
-    if not tables and not version:
-        for statement in TABLES.values():
-            database.execute(statement)
-        database.execute(f"PRAGMA user_version = {VERSION}")
+    if not version and not _tables(database):
+        _create_tables(database)
         return
     if version > VERSION:
         raise _UnusableError(
@@ -167,66 +168,76 @@ def _ready(database: sqlite3.Connection) -> None:
     problem = database.execute("PRAGMA integrity_check(1)").fetchone()[0]
     if problem != "ok":
         raise _DamagedError(" ".join(str(problem).split()))
-    if version != VERSION or tables != TABLES:
+    if version == 1:
+        _upgrade(database)
+    if not version or _tables(database) != TABLES:
         raise _DamagedError("its tables are others")
 
 
-def _open_episodes(database: sqlite3.Connection) -> dict[str, _Open]:
-    rows = database.execute(f"SELECT number, {', '.join(MENTIONED)}, sum FROM episode WHERE gone IS NULL")
-    return {row[2]: _Open(row[0], dict(zip(MENTIONED, _sound(row[1:]), strict=True))) for row in rows}
+def _tables(database: sqlite3.Connection) -> dict[str, str]:
+    return dict(database.execute("SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'"))
+
+
+def _create_tables(database: sqlite3.Connection) -> None:
+    for statement in TABLES.values():
+        database.execute(statement)
+    database.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _upgrade(database: sqlite3.Connection) -> None:
+    """Copy the rows of format 1 into tables of the present format (SQLite drops columns from 3.35 on only)."""
+    database.execute("DROP INDEX IF EXISTS open_episode")
+    for table in COLUMNS:
+        database.execute(f"ALTER TABLE {table} RENAME TO old_{table}")
+    _create_tables(database)
+    for table, columns in COLUMNS.items():
+        names = ", ".join(("number", *columns))
+        database.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM old_{table}")
+        database.execute(f"DROP TABLE old_{table}")
+
+
+def _open_episodes(database: sqlite3.Connection) -> dict[str, dict[str, str]]:
+    """Return the findings that the last report which checked them had, by id."""
+    rows = database.execute(f"SELECT {', '.join(MENTIONED)} FROM episode WHERE gone IS NULL")
+    return {row["id"]: dict(row) for row in rows}
 
 
 def _trend(database: sqlite3.Connection) -> list[dict[str, Any]]:
-    names = ("made", "partial", *COUNTS)
-    newest = f"SELECT {', '.join(names)}, sum FROM report WHERE NOT partial ORDER BY number DESC LIMIT {TREND}"
-    points = [dict(zip(names, _sound(row), strict=True)) for row in reversed(database.execute(newest).fetchall())]
-    return [{name: point[name] for name in names if name != "partial"} for point in points]
+    newest = f"SELECT {', '.join(POINT)} FROM report WHERE NOT partial ORDER BY number DESC LIMIT {TREND}"
+    return [dict(row) for row in reversed(database.execute(newest).fetchall())]
 
 
-def _gone(fleet: Fleet, known: dict[str, _Open], found: dict[str, dict[str, str]]) -> Iterator[str]:
+def _gone(fleet: Fleet, known: dict[str, dict[str, str]], found: dict[str, dict[str, str]]) -> Iterator[str]:
     """Yield the ids that are open, are not found, and would have been."""
     nodes = {_text(node["name"]): node for node in fleet["nodes"]}
-    for key, episode in known.items():
-        node, component = nodes.get(episode.mention["node"]), episode.mention["component"]
+    for key, mention in known.items():
+        node, component = nodes.get(mention["node"]), mention["component"]
         if key in found:
             continue
         if node is None:
-            # The whole inventory was looked at, and the node is no longer in it.
-            looked = fleet["limit"] is None
+            # The whole inventory was checked, and the node is no longer in it.
+            checked = fleet["limit"] is None
         else:
-            looked = component in fleet["components"] and node["components"].get(component, "unknown") != "unknown"
+            checked = component in fleet["components"] and node["components"].get(component, "unknown") != "unknown"
             # Of a node that could not be checked nothing is known but why.
-            looked = looked and (node["state"] != "unchecked" or component == "access")
-        if looked:
+            checked = checked and (node["state"] != "unchecked" or component == "access")
+        if checked:
             yield key
 
 
 def _store(
-    database: sqlite3.Connection,
-    fleet: Fleet,
-    known: dict[str, _Open],
-    found: dict[str, dict[str, str]],
-    gone: list[_Open],
+    database: sqlite3.Connection, fleet: Fleet, found: dict[str, dict[str, str]], gone: list[dict[str, str]]
 ) -> None:
-    new, still = [], []
-    for key, mention in found.items():
-        if key not in known:
-            new.append(_row([mention[name] for name in MENTIONED]))
-            continue
-        values = [{**mention, "first_seen": known[key].mention["first_seen"]}[name] for name in MENTIONED]
-        still.append([*_row(values), known[key].number])
-    columns = ", ".join((*MENTIONED, "sum"))
-    marks = ", ".join("?" * (len(MENTIONED) + 1))
-    database.executemany(f"INSERT INTO episode ({columns}) VALUES ({marks})", new)
-    database.executemany(f"UPDATE episode SET ({columns}) = ({marks}) WHERE number = ?", still)
     database.executemany(
-        "UPDATE episode SET gone = ? WHERE number = ?", [(fleet["made"], episode.number) for episode in gone]
+        f"INSERT INTO episode ({', '.join(MENTIONED)}) VALUES (:{', :'.join(MENTIONED)}) "
+        "ON CONFLICT (id) WHERE gone IS NULL DO UPDATE "
+        "SET level = excluded.level, problem = excluded.problem, last_seen = excluded.last_seen",
+        found.values(),
     )
-    counts = [fleet["counts"][name] for name in COUNTS]
-    database.execute(
-        f"INSERT INTO report (made, partial, {', '.join(COUNTS)}, sum) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        _row([fleet["made"], int(fleet["partial"]), *counts]),
-    )
+    ended = [(fleet["made"], mention["id"]) for mention in gone]
+    database.executemany("UPDATE episode SET gone = ? WHERE id = ? AND gone IS NULL", ended)
+    report = {**_point(fleet), "partial": int(fleet["partial"])}
+    database.execute(f"INSERT INTO report ({', '.join(report)}) VALUES (:{', :'.join(report)})", report)
 
 
 def _prune(database: sqlite3.Connection, made: str, keep_days: int) -> None:
@@ -281,15 +292,3 @@ def _in_order(fleet: Fleet, mentions: list[dict[str, str]]) -> list[dict[str, st
 def _text(value: str) -> str:
     """A tool's byte that is no UTF-8 comes as half a character, which SQLite does not take."""
     return value.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def _row(values: list[Any]) -> list[Any]:
-    return [*values, zlib.crc32(json.dumps(values).encode())]
-
-
-def _sound(row: tuple[Any, ...]) -> list[Any]:
-    """Return the values of a row without their sum, which must be right."""
-    values = list(row[:-1])
-    if any(isinstance(value, bytes) for value in values) or _row(values)[-1] != row[-1]:
-        raise _DamagedError("a row is not what was written")
-    return values
