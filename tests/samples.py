@@ -45,8 +45,20 @@ def path(name: str) -> Path:
 
 
 def text(name: str) -> str:
-    """One sample's text, odd bytes replaced as when a tool's output is read."""
-    return path(name).read_text(encoding="utf-8", errors="replace")
+    """One sample as the tool printed it, odd bytes replaced as when a tool's output is read."""
+    return as_printed(path(name).read_bytes().decode(errors="replace"))
+
+
+# Full-width forms of ASCII (U+FF01 to U+FF5E), but for the signs that tools print in a Chinese locale.
+_WIDE = {0xFF01 + offset: 0x21 + offset for offset in range(94) if chr(0x21 + offset) not in ":,()"} | {0x3000: 0x20}
+
+
+def as_printed(pasted: str) -> str:
+    """What a tool printed, of what somebody pasted into a mail or an issue: without its quoting and its fences."""
+    lines = [line for line in pasted.split("\n") if not line.startswith("```")]
+    if all(line.lstrip().startswith(">") for line in lines if line.strip()):
+        lines = [re.sub(r"^(\s*>)+ ?", "", line) for line in lines]
+    return "\n".join(lines).translate(_WIDE)
 
 
 def answers(text: str) -> list[tuple[str, str]]:

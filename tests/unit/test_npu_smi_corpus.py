@@ -44,7 +44,7 @@ def test_real_table(number: str) -> None:
     if sample is None:
         pytest.skip("this folder of real output has no such sample")
     expected = EXPECTED["samples"][number]
-    info = parse_info(sample.read_bytes().decode(errors="replace"))
+    info = parse_info(samples.text(f"{KIND}/{sample.name}"))
     assert [asdict(device) for device in info.devices] == [fields(DEVICE_FIELDS, row) for row in expected["devices"]]
     assert [asdict(process) for process in info.processes] == [
         fields(PROCESS_FIELDS, row) for row in expected["processes"]
@@ -60,5 +60,5 @@ def test_expected_values_have_their_tables() -> None:
 
 
 def test_no_sample_is_silent() -> None:
-    infos = {path.name: parse_info(path.read_bytes().decode(errors="replace")) for path in samples.kind(KIND)}
+    infos = {path.name: parse_info(samples.text(f"{KIND}/{path.name}")) for path in samples.kind(KIND)}
     assert [name for name, info in infos.items() if not info.devices and not info.problems] == []

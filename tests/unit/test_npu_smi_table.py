@@ -62,8 +62,6 @@ def test_the_table_by_hand() -> None:
 @pytest.mark.parametrize(
     "damage",
     [
-        lambda text: "\n".join("> " + line for line in text.splitlines()),
-        lambda text: "\n".join(" > > " + line for line in text.splitlines()),
         lambda text: "\n".join("      " + line for line in text.splitlines()),
         lambda text: "\n".join(line + "   " for line in text.splitlines()),
         lambda text: text.replace("\n", "\r\n"),
@@ -90,8 +88,6 @@ def test_the_table_by_hand() -> None:
         lambda text: text[:-1],
     ],
     ids=[
-        "quoted",
-        "quoted twice",
         "indented",
         "trailing blanks",
         "crlf",

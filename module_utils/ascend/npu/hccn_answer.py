@@ -54,10 +54,8 @@ class Answer:
 def read(text: str) -> Answer:
     """Return an answer of any form, taken apart."""
     reader = _Reader()
-    lines = [(number, line.expandtabs()) for number, line in tool_output.lines(text)]
-    margin = min((len(line) - len(line.lstrip()) for _, line in lines if line.strip()), default=0)
-    for number, line in lines:
-        reader.line(number, line[margin:])
+    for number, line in tool_output.lines(text):
+        reader.line(number, line.expandtabs())
     devices = sorted(reader.devices)
     if len(devices) > 1:
         reader.problems.append("lines of %d devices" % len(devices))

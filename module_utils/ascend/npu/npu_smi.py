@@ -14,8 +14,8 @@ How a table is read, line by line:
 * The borders show that lines are missing (``_Frame``), except where the end of one card, the beginning of the next and
   the border between them are gone together: the text alone cannot tell that.
 
-Seen: npu-smi 21.0.3 to 25.5 and the Ascend 950's; cards of one to four chips; tables quoted with "> ", cut, elided,
-without title, header or borders, with log lines around and between.
+Seen: npu-smi 21.0.3 to 25.5 and the Ascend 950's; cards of one to four chips; tables cut, elided, without title,
+header or borders, with log lines around and between.
 """
 
 from __future__ import annotations

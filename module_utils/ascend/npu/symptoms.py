@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recognise what a failing tool, CANN or torch-npu says, in text that may be damaged: scans, logs in JSON, colours.
+"""Recognise what a failing tool, CANN or torch-npu says, in a terminal or in a log: with colours, in JSON.
 
 The symptoms themselves are data: ``symptom_table``.
 """
@@ -133,22 +133,18 @@ class _Said:
 
 # How a text is made ready ---------------------------------------------------------------------------------------------
 
-# Full-width forms (U+FF01 to U+FF5E) and other typographic signs, where a tool printed ASCII.
-_WIDE = {0xFF01 + offset: 0x21 + offset for offset in range(94)}
-_WIDE.update({ord(sign): ord(plain) for sign, plain in zip("\u3000\u00a0‘’“”–—−\r", "  ''\"\"---\n")})
+# The signs that tools print where the locale has its own, and the line ends of progress bars.
+_LOCAL = {ord(sign): ord(plain) for sign, plain in zip("‘’“”\uff1a\uff0c\uff08\uff09\r", "''\"\":,()\n")}
 _LOWER = {ord("A") + offset: ord("a") + offset for offset in range(26)}
-# For phrases: no blanks, no quotes, and one sign for those that a scan mistakes for each other.
-_FOLD: Dict[int, Any] = dict(_LOWER)
-_FOLD.update({ord(sign): None for sign in " \t\v\f'\"`"})
-_FOLD.update({ord(sign): ord("l") for sign in "1iI|"})
-_FOLD[ord("0")] = ord("o")
+# For phrases: no blanks, no quotes.
+_FOLD: Dict[int, Any] = {**_LOWER, **{ord(sign): None for sign in " \t\v\f'\"`"}}
 # Colours and window titles. ECMA-48, 5.4 and 5.6.
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[()][0-9A-Za-z])|[\x00\x07\x08]")
 
 
 def _lines(text: str) -> List[str]:
     """Return the different lines that are not blank, long ones in pieces. A repeated line says nothing new."""
-    plain = (_ESCAPE.sub("", text) if any(sign in text for sign in "\x1b\x00\x07\x08") else text).translate(_WIDE)
+    plain = (_ESCAPE.sub("", text) if any(sign in text for sign in "\x1b\x00\x07\x08") else text).translate(_LOCAL)
     plain = plain.replace("\\n", "\n").replace("\\t", " ").replace('\\"', '"')  # as JSON writes them
     lines: List[str] = []
     for line in dict.fromkeys(plain.split("\n")):
@@ -243,15 +239,14 @@ _PHRASES = [([_ready(phrase) for phrase in row.phrases], [_folded(words) for wor
 # Error codes ----------------------------------------------------------------------------------------------------------
 
 # A number counts only behind a word that says it is a code; the Chinese ones say error code, return code, return value.
-# A scan may have put blanks into a word. No number of pieces, bytes or seconds.
+# No number of pieces, bytes or seconds.
 _WORDS = ("code", "result", "returned", "returns", "return", "ret", "errno", "error", "err", "failed", "fail")
 _NUMBER = re.compile(
     "(?P<word>%s|\u9519\u8bef\u7801|\u8fd4\u56de\u7801|\u8fd4\u56de\u503c?)"
     "(?P<sign>[ \t:=(\\[{#,>\"']{0,6}(?:is|was|\u4e3a)?[ \t:=(\\[{\"']{0,6})"
-    "(?P<number>- ?[89][0o2][0-9oil]{2}|[1-5il][0o468][0-9oil]{4})"
+    "(?P<number>-[89][02][0-9]{2}|[1-5][0468][0-9]{4})"
     "(?![0-9a-z_]|[.,:/-][0-9]|%%"
-    "| ?(?:[munk]?s\\b|[kmgt]i?b\\b|bytes|tokens|samples|rows|records|steps|items|files|it/s|/))"
-    % "|".join(" ?".join(word) for word in _WORDS)
+    "| ?(?:[munk]?s\\b|[kmgt]i?b\\b|bytes|tokens|samples|rows|records|steps|items|files|it/s|/))" % "|".join(_WORDS)
 )
 # What may stand directly before such a word; "barcode" and "secret" are no words for a code.
 _BEFORE: Dict[str, Tuple[str, ...]] = {
@@ -275,13 +270,10 @@ _DRIVER = re.compile(
     r"(?:ret|error|err|errno|result)(?: ?code)?) ?[:=] ?(-?[0-9]{1,5})\b"
 )
 _INNER = re.compile(r"ret ?code ?[:=] ?(0x[0-9a-f]{5,8})\b")
-_NAMED = re.compile(
-    r"[Ee](?<![A-Za-z0-9_].)(?:(?:[A-Za-z][0-9OIl]{3,4}|[1-9][0-9OIl]{4})|[Rr]{2}[0-9]{5})(?![0-9A-Za-z_])"
-)
+_NAMED = re.compile(r"[Ee](?<![A-Za-z0-9_].)(?:[A-Za-z][0-9]{3,4}|[1-9][0-9]{4}|[Rr]{2}[0-9]{5})(?![0-9A-Za-z_])")
 _NAMED_BEFORE = re.compile(r"(?:code|error|failed|\u9519\u8bef\u7801)[ \t:=(\[]{0,4}$")
 _INSTALLER = re.compile(r"err_no ?: ?(0x[0-9a-f]{4})")
 _MODULE = re.compile(r"no module named ['\"]?([a-z0-9_.]+)")
-_DIGITS = str.maketrans("oilOIL", "011011")
 
 
 def _codes(plain: str, lower: str) -> Iterator[Tuple[str, int]]:
@@ -297,19 +289,18 @@ def _codes(plain: str, lower: str) -> Iterator[Tuple[str, int]]:
 def _numbers(lower: str) -> Dict[str, int]:
     seen: Dict[str, int] = {}
     for found in _NUMBER.finditer(lower):
-        written = found.group("number")
-        if written in seen:
+        number = found.group("number")
+        if number in seen:
             continue
         if len(seen) == MOST_NAMES:
             break
-        number = written.replace(" ", "").translate(_DIGITS)
         if _FAMILIES.fullmatch(number) and _is_a_code(lower, found, number):
             seen.setdefault(number, found.start("number"))
     return seen
 
 
 def _is_a_code(lower: str, found: Any, number: str) -> bool:
-    word, sign = found.group("word").replace(" ", ""), found.group("sign")
+    word, sign = found.group("word", "sign")
     if word in _BEFORE:
         before = lower[max(0, found.start() - 8) : found.start()]
         if "a" <= before[-1:] <= "z" and not before.endswith(_BEFORE[word]):
@@ -326,9 +317,8 @@ def _names(plain: str) -> Iterator[Tuple[str, int]]:
     """Codes such as EI0006 and ERR00100: in front of a colon or in brackets, or behind a word that says so."""
     for found in _NAMED.finditer(plain):
         written = found.group()
-        upper = written.upper()
-        code = upper if upper.startswith("ERR") else upper[:2] + upper[2:].translate(_DIGITS)
-        if code.startswith("ERR") or (_looks_like_a_name(plain, found) and (written.isupper() or upper[1] in "HIJLZ")):
+        code = written.upper()
+        if code.startswith("ERR") or (_looks_like_a_name(plain, found) and (written.isupper() or code[1] in "HIJLZ")):
             yield code, found.start()
 
 

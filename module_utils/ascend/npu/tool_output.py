@@ -17,7 +17,6 @@ ELIDED = "..."
 _ESCAPE = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)|[()][0-9A-Za-z]|[@-Z\\^_])|[\x00\x07\x08\x0e\x0f]"
 )
-_QUOTE = re.compile(r"(?:\s*>)+ ?")  # a table out of a mail or a Markdown quotation
 _ELIDED = re.compile(r"[|\s]*(?:\.{3,}|\u2026)")
 _BUS_ID = re.compile(r"[0-9A-Fa-f]{4,8}:[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}\.[0-9A-Fa-f]{1,2}")
 _PAIR = re.compile(r"([0-9]{1,18}|N/?A|-)/([0-9]{1,18}|N/?A|-)")
@@ -26,13 +25,12 @@ _NUMBER = re.compile(r"-?[0-9]{1,9}(?:\.[0-9]{1,9})?")
 
 
 def lines(text: str) -> List[Tuple[int, str]]:
-    """Return (number from 1, line): escape sequences, "> " quoting and the carriage returns of CRLF taken away.
+    """Return (number from 1, line): escape sequences and the carriage returns of CRLF taken away.
 
     Blanks stay: where a line was cut, they tell whether its last word is whole.
     """
     plain = (_ESCAPE.sub("", line).rstrip("\r") for line in text.lstrip("\ufeff").split("\n"))
-    return [(number, _QUOTE.sub("", line, count=1) if line.lstrip()[:1] == ">" else line)
-            for number, line in enumerate(plain, 1)]  # fmt: skip
+    return list(enumerate(plain, 1))
 
 
 def is_elided(line: str) -> bool:
