@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the role notify tells, and to whom.
+"""The filters of the role notify.
 
-``fleet | ascend_notice_due(test)``                            whether the state changed, so that somebody is to be told
-``fleet | ascend_notice(summary, report_url, test)``           what is told: a message
-``webhooks | ascend_notice_requests(message)``                 what each webhook is sent; holds secrets
-``message | ascend_notice_mail(to, from)``                     the mail, whole; empty when it cannot be made
-``webhooks | ascend_notice_outcome(answers, to, from, mailed, limit_s)``   who was told and who was not, and why
+``fleet | ascend_notice_due(test)``                   whether to notify: the state changed
+``fleet | ascend_notice(summary, report_url, test)``  the message
+``webhooks | ascend_notice_requests(message)``        what each webhook is sent; holds secrets
+``message | ascend_notice_mail(to, from)``            the mail, whole; empty when it cannot be made
+``webhooks | ascend_notice_outcome(answers, to, from, sendmail, limit_s)``   who was notified and who was not, and why
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ _MODULE_UTILS = str(Path(__file__).resolve().parent.parent / "module_utils")
 if _MODULE_UTILS not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(_MODULE_UTILS)
 
-from ansible.module_utils.ascend_control.drift import notice  # noqa: E402  (after the path above)
+from ansible.module_utils.ascend_control.notice import mail, webhooks  # noqa: E402  (after the path above)
+from ansible.module_utils.ascend_control.notice.message import Message, compose, is_due  # noqa: E402
+from ansible.module_utils.ascend_control.notice.outcome import outcome_line  # noqa: E402
 
 
 def _plain(value: Any) -> Any:
@@ -33,9 +35,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Undefined):
         raise AnsibleFilterError("a variable is not defined")
     if isinstance(value, Mapping):
-        return {str(key): _plain(each) for key, each in value.items()}
+        return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(each) for each in value]
+        return [_plain(item) for item in value]
     return value
 
 
@@ -44,20 +46,20 @@ def _safe(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda *arguments: wrap_var(function(*_plain(arguments)))
 
 
-def _requests(webhooks: Any, message: notice.Message) -> list[dict[str, Any]]:
-    return notice.requests(webhooks, message, time.time())
+def _requests(hooks: Any, message: Message) -> list[dict[str, Any]]:
+    return webhooks.requests(hooks, message, time.time())
 
 
-def _mail(message: notice.Message, to: Any, sender: Any) -> str:
-    return notice.mail(message, to, sender, time.time())
+def _mail(message: Message, to: Any, sender: Any) -> str:
+    return mail.letter(message, to, sender, time.time())
 
 
 class FilterModule:
     def filters(self) -> Mapping[str, Callable[..., Any]]:
         return {
-            "ascend_notice_due": _safe(notice.due),
-            "ascend_notice": _safe(notice.message),
+            "ascend_notice_due": _safe(is_due),
+            "ascend_notice": _safe(compose),
             "ascend_notice_requests": _safe(_requests),
             "ascend_notice_mail": _safe(_mail),
-            "ascend_notice_outcome": _safe(notice.outcome),
+            "ascend_notice_outcome": _safe(outcome_line),
         }

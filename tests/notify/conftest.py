@@ -54,8 +54,8 @@ class Run:
     output: str
 
     @property
-    def told(self) -> list[str]:
-        """The lines that say who was told, one for each time that the role told somebody."""
+    def outcomes(self) -> list[str]:
+        """The lines that say who was notified, one for each time that the role notified somebody."""
         whole = " ".join(self.output.split())
         return re.findall(r"msg: (?:'|\"|>- ?)?(notifications: .*?)(?:'|\"|) (?=TASK|PLAY|META|task path)", whole)
 

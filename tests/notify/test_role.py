@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The role notify tells real receivers, says who was told, and never says what is secret."""
+"""The role notify notifies real receivers, says who was notified, and never says what is secret."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def quiet() -> dict[str, Any]:
     return report
 
 
-def test_five_services_and_mail_are_told(playbook: Playbook, receivers: Receivers, mailbox: Mailbox) -> None:
+def test_five_services_and_mail_are_notified(playbook: Playbook, receivers: Receivers, mailbox: Mailbox) -> None:
     webhooks = [
         {"form": "feishu", "url": receivers.url("feishu"), "secret": SECRET},
         {"form": "dingtalk", "url": receivers.url("dingtalk", f"/send?access_token={TOKEN}"), "secret": f"{SECRET}\n"},
@@ -43,8 +43,8 @@ def test_five_services_and_mail_are_told(playbook: Playbook, receivers: Receiver
     playbook.add(fleet(), {"notify_webhooks": webhooks, **mail, **ways})
     run = playbook.run()
     assert run.code == 0, run.output
-    told = "webhook 1 (feishu), webhook 2 (dingtalk), night shift, webhook 4 (slack), webhook 5 (json), mail"
-    assert run.told == [f"notifications: told {told}"], run.output
+    names = "webhook 1 (feishu), webhook 2 (dingtalk), night shift, webhook 4 (slack), webhook 5 (json), mail"
+    assert run.outcomes == [f"notifications: sent to {names}"], run.output
     assert receivers.exposed == []
 
     text = "\n".join(
@@ -74,7 +74,7 @@ def test_five_services_and_mail_are_told(playbook: Playbook, receivers: Receiver
     assert letter.get_content().replace("\r\n", "\n").startswith(f"{text}\n\nAll 2 nodes drifted.\n")
 
 
-def test_receivers_that_fail_are_named_and_the_others_are_told(
+def test_receivers_that_fail_are_named_and_the_others_are_notified(
     playbook: Playbook, receivers: Receivers, tmp_path: Path
 ) -> None:
     webhooks = [
@@ -95,22 +95,22 @@ def test_receivers_that_fail_are_named_and_the_others_are_told(
     playbook.add(fleet(), {"notify_webhooks": webhooks, **mail, **PATIENT, "notify_sendmail": str(sendmail)})
     run = playbook.run()
     assert run.code == 0, run.output
-    refused = "it answered HTTP 200 but did not take it"
+    refused = "it answered HTTP 200 but did not accept it"
     expired = "sign match fail or timestamp is not within one hour from current time"
-    (line,) = run.told
+    (line,) = run.outcomes
     assert line.split("; ") == [
-        "notifications: told last",
-        "NOT told refused: connection refused",
-        "NOT told broken: HTTP 500",
-        "NOT told untrusted: its TLS certificate is not trusted",
-        f"NOT told page: {refused}",
-        f"NOT told sign: {refused}, code 19021, {expired}",
-        f"NOT told unsigned: {refused}, code 310000, sign not match",
-        f"NOT told repeating: {refused}, code 93000",
-        "NOT told moved: HTTP 302, redirects are not followed",
-        "NOT told webhook 9: its form is none of json, feishu, dingtalk, wecom, slack",
-        "NOT told no url: it has no url",
-        "NOT told mail: sendmail, exit code 75: no such account",
+        "notifications: sent to last",
+        "NOT sent to refused: connection refused",
+        "NOT sent to broken: HTTP 500",
+        "NOT sent to untrusted: its TLS certificate is not trusted",
+        f"NOT sent to page: {refused}",
+        f"NOT sent to sign: {refused}, code 19021, {expired}",
+        f"NOT sent to unsigned: {refused}, code 310000, sign not match",
+        f"NOT sent to repeating: {refused}, code 93000",
+        "NOT sent to moved: HTTP 302, redirects are not followed",
+        "NOT sent to webhook 9: its form is none of json, feishu, dingtalk, wecom, slack",
+        "NOT sent to no url: it has no url",
+        "NOT sent to mail: sendmail, exit code 75: no such account",
     ]
     assert [kind for kind, _, _ in receivers.received].count("slack") == 1
 
@@ -127,18 +127,18 @@ def test_nobody_waits_longer_than_the_limit(playbook: Playbook, receivers: Recei
     playbook.add(fleet(), settings)
     run = playbook.run()
     assert run.code == 0, run.output
-    (line,) = run.told
+    (line,) = run.outcomes
     # The last one is asked all the same, though a slow machine may not get to its answer.
-    last = re.search(r"(NOT )?told last(: no answer within 2 s)?; ", f"{line}; ")
+    last = re.search(r"(NOT )?sent to last(: no answer within 2 s)?; ", f"{line}; ")
     assert last, line
     assert line.replace(last.group(), "").removeprefix("notifications: ").split("; ") == [
-        "NOT told hangs: no answer within 2 s",
-        "NOT told drips: no answer within 2 s",
-        "NOT told mail: sendmail took longer than 2 s",
+        "NOT sent to hangs: no answer within 2 s",
+        "NOT sent to drips: no answer within 2 s",
+        "NOT sent to mail: sendmail took longer than 2 s",
     ]
 
 
-def test_nothing_new_tells_nobody_but_a_test_and_unreadable_variables_are_said(
+def test_nothing_new_notifies_nobody_but_a_test_and_unreadable_variables_are_reported(
     playbook: Playbook, receivers: Receivers
 ) -> None:
     webhooks = [{"form": "json", "url": receivers.url("anything")}]
@@ -149,8 +149,8 @@ def test_nothing_new_tells_nobody_but_a_test_and_unreadable_variables_are_said(
     run = playbook.run()
     assert run.code == 0, run.output
     unreadable = (
-        "NOT told notify_webhooks: it cannot be read as a list of {form, url}; "
-        "NOT told mail: notify_mail_to or notify_mail_from cannot be read"
+        "NOT sent to notify_webhooks: it cannot be read as a list of {form, url}; "
+        "NOT sent to mail: notify_mail_to or notify_mail_from cannot be read"
     )
-    assert run.told == ["notifications: told webhook 1 (json)", f"notifications: {unreadable}"], run.output
+    assert run.outcomes == ["notifications: sent to webhook 1 (json)", f"notifications: {unreadable}"], run.output
     assert receivers.of("anything")["test"] is True

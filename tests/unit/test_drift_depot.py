@@ -11,7 +11,8 @@ import jsonschema
 import pytest
 from ansible.module_utils.ascend_control import depot_trouble
 from ansible.module_utils.ascend_control.drift import fleet as fleets
-from ansible.module_utils.ascend_control.drift import history, notice, page, summary
+from ansible.module_utils.ascend_control.drift import history, page, summary
+from ansible.module_utils.ascend_control.notice.message import compose, is_due
 
 ROOT = Path(__file__).resolve().parents[2]
 NODES = 200
@@ -67,9 +68,9 @@ def test_it_is_told_once_and_no_node_has_it(reports: list[dict[str, Any]]) -> No
 def test_the_exit_code_and_the_notice(reports: list[dict[str, Any]]) -> None:
     codes = [fleets.exit_code(made["counts"], False, made["depot"]) for made in reports]
     assert codes == [0, 2, 2, 0]
-    assert [notice.due(made, False) for made in reports] == [False, True, False, True]
-    told = notice.message(reports[1], "", "", False)
-    assert told["new"] == ["control node system: the depot is gone"]
+    assert [is_due(made, False) for made in reports] == [False, True, False, True]
+    message = compose(reports[1], "", "", False)
+    assert message["new"] == ["control node system: the depot is gone"]
 
 
 def test_the_summary_and_the_page_say_it_in_the_depots_own_words(reports: list[dict[str, Any]]) -> None:

@@ -25,7 +25,10 @@ from ansible.module_utils.ascend.record import record
 from ansible.module_utils.ascend_control.depot_index import Index, source_key
 from ansible.module_utils.ascend_control.drift import findings as told
 from ansible.module_utils.ascend_control.drift import fleet as fleets
-from ansible.module_utils.ascend_control.drift import history, notice, outputs, page, silence, summary
+from ansible.module_utils.ascend_control.drift import history, outputs, page, silence, summary
+from ansible.module_utils.ascend_control.notice import mail, webhooks
+from ansible.module_utils.ascend_control.notice.message import compose
+from ansible.module_utils.ascend_control.notice.outcome import outcome_line
 from ansible.module_utils.ascend_control.report import fleet_plan, refusal_text
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -181,8 +184,8 @@ def test_the_drift_checks_report_and_notices(plant: tuple[str, str], other: tupl
         history.update(Path(folder) / "history.sqlite", report)
         kept = (Path(folder) / "history.sqlite").read_bytes().decode("utf-8", "replace")
     lines = summary.lines(report, "/reports")
-    message = notice.message(report, "\n".join([*lines, text]), "https://u:geheim99x@reports.corp.test/", False)
-    webhooks = [{"form": form, "url": "https://x/y"} for form in notice.FORMS]
+    message = compose(report, "\n".join([*lines, text]), "https://u:geheim99x@reports.corp.test/", False)
+    hooks = [{"form": form, "url": "https://x/y"} for form in webhooks.FORMS]
     every = [
         kept,
         outputs.fleet_json(report),
@@ -190,9 +193,9 @@ def test_the_drift_checks_report_and_notices(plant: tuple[str, str], other: tupl
         outputs.prometheus(report),
         page.render(report, ROOT / "roles/drift/templates"),
         *lines,
-        str(notice.requests(webhooks, message, 0)),
-        notice.mail(message, "a@example.com", "b@example.com", 0),
-        notice.outcome(webhooks, [{"msg": text, "status": -1}], "a@x", "b@x", {"rc": 1, "stderr": text}, 5),
+        str(webhooks.requests(hooks, message, 0)),
+        mail.letter(message, "a@example.com", "b@example.com", 0),
+        outcome_line(hooks, [{"msg": text, "status": -1}], "a@x", "b@x", {"rc": 1, "stderr": text}, 5),
         *fleet_plan({"npu-1": {**plan, "refusals": [], "warnings": [], "remarks": [], "busy": None, "group": ""}}),
         refusal_text([forms.refusal("cards", "x", text, text, text, text)]),
     ]

@@ -8,6 +8,7 @@ from collections import Counter
 from typing import Any, NamedTuple
 
 from ansible.module_utils.ascend.plan.forms import COMPONENTS
+from ansible.module_utils.ascend_control.text import cut, one_line
 
 Fleet = dict[str, Any]
 
@@ -36,7 +37,7 @@ def lines(fleet: Fleet, folder: str, width: int = 100) -> list[str]:
     remarks = _remarks(fleet)
     spare = LINES - len(head) - len(table) - len(remarks) - 5 - min(COMMON, len(found))
     reasons = _reasons(silent, max(REASONS, spare))
-    last = [_ending(f"Report: {_plain(folder)}/index.html", width, "Report: ")]
+    last = [_ending(f"Report: {one_line(folder)}/index.html", width, "Report: ")]
     room = LINES - len(head) - len(table) - len(remarks) - len(reasons) - len(last)
     between = 5 if remarks else 4
     spaced = room - between >= 3
@@ -45,7 +46,7 @@ def lines(fleet: Fleet, folder: str, width: int = 100) -> list[str]:
     text: list[str] = []
     for block in blocks:
         text += [""] * (spaced and bool(text)) + block
-    return [_cut(line, width) for line in text]
+    return [cut(line, width) for line in text]
 
 
 def _headline(counts: dict[str, int], limit: str | None) -> str:
@@ -71,7 +72,7 @@ def _scope(fleet: Fleet) -> list[str]:
     if not fleet["partial"]:
         return []
     left_out = set(COMPONENTS) - set(fleet["components"])
-    words = [f"--limit {_plain(fleet['limit'])}"] if fleet["limit"] is not None else []
+    words = [f"--limit {one_line(fleet['limit'])}"] if fleet["limit"] is not None else []
     words += [f"looked at {', '.join(fleet['components']) or 'nothing'}"] if left_out else []
     return [f"Partial: {'; '.join(words)}."]
 
@@ -81,13 +82,13 @@ def _depot(fleet: Fleet, width: int) -> list[str]:
     text: list[str] = []
     for finding in fleet.get("depot", [])[:2]:
         told = f"Control node: {finding['problem']}: {finding['where']} ({finding['found']}); next: {finding['remedy']}"
-        text += textwrap.wrap(_plain(told), width, max_lines=2, placeholder=" ...")
+        text += textwrap.wrap(one_line(told), width, max_lines=2, placeholder=" ...")
     return text
 
 
 def _since(fleet: Fleet, width: int) -> list[str]:
     changes = fleet["changes"]
-    told = textwrap.wrap(_plain(fleet["history"]), width, max_lines=2, placeholder=" ...") if fleet["history"] else []
+    told = textwrap.wrap(one_line(fleet["history"]), width, max_lines=2, placeholder=" ...") if fleet["history"] else []
     if changes["since"] is None:
         return told or ["This is the first report: there is none to compare it with."]
     when = changes["since"].replace("T", " ").removesuffix(":00Z").removesuffix("Z")
@@ -119,9 +120,9 @@ def _kinds(fleet: Fleet, unchecked: bool) -> list[_Kind]:
     for node in fleet["nodes"]:
         for finding in node["findings"]:
             if (finding["level"] == "unchecked") == unchecked:
-                problem = _plain(finding["problem"])
+                problem = one_line(finding["problem"])
                 key = (finding["component"], finding["name"], problem.partition(": ")[0])
-                text = f"{problem}: {_plain(finding['found'])}" if unchecked else problem
+                text = f"{problem}: {one_line(finding['found'])}" if unchecked else problem
                 alike.setdefault(key, {}).setdefault(text, set()).add(node["name"])
     kinds = []
     for (component, _, start), texts in alike.items():
@@ -149,7 +150,7 @@ def _remarks(fleet: Fleet) -> list[str]:
     alike: dict[str, list[str]] = {}
     for node in fleet["nodes"]:
         for remark in node["remarks"]:
-            alike.setdefault(_plain(remark["problem"]), []).append(node["name"])
+            alike.setdefault(one_line(remark["problem"]), []).append(node["name"])
     kinds = sorted(alike.items(), key=lambda kind: (-len(kind[1]), kind[0]))
     text = [f"Remark, no drift: {_names(sorted(set(names)))}: {problem}" for problem, names in kinds[:REMARKS]]
     left = len(kinds) - REMARKS
@@ -169,10 +170,10 @@ def _reasons(kinds: list[_Kind], room: int) -> list[str]:
 def _names(nodes: list[str]) -> str:
     """ "3 nodes (npu-003, npu-019 and 1 more)", or the name of a single one."""
     if len(nodes) == 1:
-        return _cut(_plain(nodes[0]), NAMES_WIDTH)
+        return cut(one_line(nodes[0]), NAMES_WIDTH)
     for shown in range(NAMES, 0, -1):
         left = len(nodes) - shown
-        names = [_plain(name) for name in nodes[:shown]]
+        names = [one_line(name) for name in nodes[:shown]]
         listed = ", ".join(names) + f" and {left:,} more" if left else " and ".join(names)
         text = f"{_number(len(nodes), 'node')} ({listed})"
         if len(text) <= NAMES_WIDTH:
@@ -182,17 +183,6 @@ def _names(nodes: list[str]) -> str:
 
 def _number(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def _plain(text: str) -> str:
-    """On one line, without what a terminal obeys or does not show."""
-    shown = (char if char.isprintable() else " " if char.isspace() else "?" for char in text)
-    return " ".join("".join(shown).split())
-
-
-def _cut(text: str, width: int) -> str:
-    text = text.rstrip()
-    return text if len(text) <= width else text[: max(0, width - 3)] + "..."[:width]
 
 
 def _ending(text: str, width: int, start: str) -> str:
