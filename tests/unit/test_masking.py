@@ -28,6 +28,7 @@ READABLE = [
     ("mysql -uu -pSECRET db", "mysql -uu -p*** db"),
     ("curl -H Authorization:Bearer SECRET http://x", "-H Authorization:Bearer *** http://x"),
     ('curl -H "Authorization: Bearer SECRET" http://x', 'curl -H "Authorization: Bearer ***" http://x'),
+    ("from http://password: SECRET, through no proxy", "from http://password: ***, through no proxy"),
     ("mysql://u:SECRET@db/x", "mysql://u:***@db/x"),
     ("export HF_TOKEN=SECRET PYTHONPATH=/data/x:$PYTHONPATH", "export HF_TOKEN=*** PYTHONPATH=/data/x:$PYTHONPATH"),
     ("sshpass -p SECRET ssh root@npu-1", "sshpass -p *** ssh root@npu-1"),

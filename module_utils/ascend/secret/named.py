@@ -48,7 +48,7 @@ def find(text: str) -> Iterator[Tuple[int, int]]:
     for word in _WORD.finditer(text):
         if word.start() < done or not HINT.search(word.group()):
             continue
-        if text.startswith("://", word.start() - 3) and text[word.end() : word.end() + 1] != "=":
+        if text.startswith("://", word.start() - 3) and not text.startswith(("=", ": "), word.end()):
             continue  # behind :// stands an account, or a host
         if _is_about(text, word.start(), word.end()):
             continue
