@@ -226,7 +226,7 @@ def test_a_change_is_told_once(drift: Drift, node: Any, webhook: str) -> None:
         first, second = drift.check(*tell), drift.check(*tell)
     finally:
         done(node, "ascend-sim unset net_link.2")
-    assert "notifications: told operators" in first.output, first.output
+    assert "notifications: sent to operators" in first.output, first.output
     assert "notifications:" not in second.output
     (body,) = Webhook.told
     assert [each["name"] for each in body["changes"]["new"]] == [each["name"] for each in drift.node()["findings"]]
