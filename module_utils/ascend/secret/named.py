@@ -38,6 +38,8 @@ _SCHEME = re.compile(
 _PARAMETERS = re.compile(
     r"[\w-]{1,32}=(?:\"[^\"\n]*\"|[^\s,\"'\0]+)(?:,[ \t]?[\w-]{1,32}=(?:\"[^\"\n]*\"|[^\s,\"'\0]+))+"
 )
+# What parts a name from its value, and an account from nothing: no blank or quote stands in an address.
+_VALUE_BEHIND = re.compile(r"[ \t]{0,16}=|[ \t]{1,16}:|:[\s\"']")
 _USER = re.compile(r"[\w.@-]{1,64}:(?=[^\s:/]{4})")
 _HEADERS = ("authorization", "cookie")
 
@@ -48,7 +50,7 @@ def find(text: str) -> Iterator[Tuple[int, int]]:
     for word in _WORD.finditer(text):
         if word.start() < done or not HINT.search(word.group()):
             continue
-        if text.startswith("://", word.start() - 3) and not text.startswith(("=", ": "), word.end()):
+        if text.startswith("://", word.start() - 3) and not _VALUE_BEHIND.match(text, word.end()):
             continue  # behind :// stands an account, or a host
         if _is_about(text, word.start(), word.end()):
             continue
