@@ -37,7 +37,10 @@ class Replay:
 
         A process's owner is told, since a test does not make accounts; so is the kind of machine.
         """
-        owner = lambda place: self.owners.get(int(Path(place).name))  # noqa: E731  (a stand-in of one line)
+
+        def owner(place: str) -> Any:
+            return self.owners.get(int(Path(place).name))
+
         with (
             mock.patch("ansible.module_utils.ascend.npu.processes._owner", owner),
             mock.patch("platform.machine", return_value=self.machine),

@@ -71,6 +71,12 @@ while True:
 """
 
 
+class Started(subprocess.Popen[str]):
+    """A playbook that runs, and where its output goes."""
+
+    log: Path
+
+
 class Fleet:
     """The nodes of one fleet; names are those of its containers."""
 
@@ -131,12 +137,12 @@ class Fleet:
         written.write_text(json.dumps(content, indent=1), encoding="utf-8")
         return written.replace(path)
 
-    def start(self, playbook: str, *arguments: str, release: str = NEW) -> subprocess.Popen[str]:
+    def start(self, playbook: str, *arguments: str, release: str = NEW) -> Started:
         """Start a playbook; ``Run(process.wait(), output)`` is the caller's."""
         argv = [str(self.tools / "ansible-playbook"), playbook, "-i", str(self.inventory(release))]
         number, name = tempfile.mkstemp(prefix="run-", suffix=".log", dir=self.state)
         with open(number, "w", encoding="utf-8") as output:
-            process = subprocess.Popen(
+            process = Started(
                 [*argv, *arguments],
                 cwd=ROOT,
                 env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_SSH_CONTROL_PATH_DIR": str(self.state / "ssh")},
@@ -146,13 +152,12 @@ class Fleet:
                 text=True,
                 start_new_session=True,
             )
-        process.log = Path(name)  # type: ignore[attr-defined]
+        process.log = Path(name)
         return process
 
-    def finish(self, process: subprocess.Popen[str], timeout_s: float = 1800) -> Run:
+    def finish(self, process: Started, timeout_s: float = 1800) -> Run:
         code = process.wait(timeout_s)
-        log: Path = process.log  # type: ignore[attr-defined]
-        return Run(code, log.read_text(encoding="utf-8"))
+        return Run(code, process.log.read_text(encoding="utf-8"))
 
     def playbook(self, playbook: str, *arguments: str, release: str = NEW) -> Run:
         return self.finish(self.start(playbook, *arguments, release=release))

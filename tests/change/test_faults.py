@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ import pytest
 
 from tests.change import depots, disks
 from tests.change.faults import FAULTS, MODULE_KILLED, STOP, Fault
-from tests.change.fleet import NEW, OLD, Fleet, job_state, leftovers, of_the_node, outside, sh, start_job
+from tests.change.fleet import NEW, OLD, Fleet, Started, job_state, leftovers, of_the_node, outside, sh, start_job
 from tests.playbook_run import Run
 
 pytestmark = pytest.mark.faults
@@ -214,48 +213,48 @@ def run_alone(fleet: Fleet, fate: Fate) -> None:
     fate.first = fleet.finish(process)
 
 
-def wait_for(fate: Fate, process: subprocess.Popen[str]) -> None:
+def wait_for(fate: Fate, process: Started) -> None:
     """Wait until the module stands at the point, or until the moment."""
     until = time.monotonic() + WAIT_S
     sign = "/var/lib/ascend-fleet/" + ("stopped-at" if fate.fault.point else "run")
     while not sh(fate.node, f"ls {sign}", check=False):
-        assert process.poll() is None, process.log.read_text()[-4000:]  # type: ignore[attr-defined]
+        assert process.poll() is None, process.log.read_text()[-4000:]
         assert time.monotonic() < until, fate.node
         time.sleep(0.2)
     time.sleep(fate.fault.after_s)
 
 
-def end_run(_fate: Fate, process: subprocess.Popen[str]) -> None:
+def end_run(_fate: Fate, process: Started) -> None:
     os.killpg(process.pid, signal.SIGKILL)
 
 
-def end_node(fate: Fate, process: subprocess.Popen[str]) -> None:
+def end_node(fate: Fate, process: Started) -> None:
     """Off, and on again when the run has given it up: a run that still tries to reach it would go on there."""
     image.podman("kill", fate.node)
     process.wait(WAIT_S)
     image.podman("start", fate.node)
 
 
-def cut_network(fate: Fate, _process: subprocess.Popen[str]) -> None:
+def cut_network(fate: Fate, _process: Started) -> None:
     """The sessions are gone at once; what they started goes on."""
     sh(fate.node, "for pid in $(pgrep -f '^sshd: '); do kill -KILL $pid; done", check=False)
 
 
-def silence(fate: Fate, process: subprocess.Popen[str]) -> None:
+def silence(fate: Fate, process: Started) -> None:
     """No packet comes or goes, until the run has given the node up; nobody there knows."""
     of_the_node(fate.node, "--net", "ip", "link", "set", "eth0", "down")
     process.wait(WAIT_S)
     of_the_node(fate.node, "--net", "ip", "link", "set", "eth0", "up")
 
 
-def cut_power(fate: Fate, process: subprocess.Popen[str]) -> None:
+def cut_power(fate: Fate, process: Started) -> None:
     assert fate.disk
     disks.cut_power(fate.node)
     process.wait(WAIT_S)
     disks.start_again(fate.node, fate.disk)
 
 
-def fill_disk(fate: Fate, _process: subprocess.Popen[str]) -> None:
+def fill_disk(fate: Fate, _process: Started) -> None:
     """Something else takes the room; the module goes on."""
     disks.fill(fate.node, fate.fault.full)
     sh(fate.node, f"rm {STOP}")

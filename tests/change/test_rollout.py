@@ -164,7 +164,7 @@ def test_a_node_that_stays_busy_is_left_after_the_limit(base: Fleet, busy: str) 
 
 def test_a_node_that_becomes_idle_is_switched_with_what_was_staged(base: Fleet, busy: str) -> None:
     process = base.start("site.yml", *limited(busy), "-e", "ascend_busy_policy=wait", "-e", "ascend_busy_wait_s=120")
-    log = process.log  # type: ignore[attr-defined]
+    log = process.log
     until = time.monotonic() + 300
     while "included: change" not in log.read_text() and time.monotonic() < until:
         time.sleep(0.5)
@@ -184,7 +184,7 @@ def test_a_second_run_is_told_who_has_the_node(base: Fleet, nodes: list[str]) ->
     first = base.start("site.yml", *limited(node))
     until = time.monotonic() + 300
     while not sh(node, "cat /var/lib/ascend-fleet/stopped-at", check=False):
-        assert first.poll() is None, first.log.read_text()[-4000:]  # type: ignore[attr-defined]
+        assert first.poll() is None, first.log.read_text()[-4000:]
         assert time.monotonic() < until
         time.sleep(0.2)
     second = base.site(*limited(node))

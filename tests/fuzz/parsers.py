@@ -282,7 +282,7 @@ def one_run(tally: Tally, parse: Callable[[str], Any], sample: Sample, damaged: 
     start = time.process_time()
     try:
         result = parse(text)
-    except Exception:  # noqa: BLE001 - this is what is looked for
+    except Exception:  # noqa: BLE001  (this is what is looked for)
         tally.exceptions += 1
         keep(tally, traceback.format_exc(), text)
         return

@@ -67,7 +67,7 @@ def test_it_sees_a_broken_parser(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     module = ModuleType("broken")
-    module.parse = broken  # type: ignore[attr-defined]
+    vars(module)["parse"] = broken
     monkeypatch.setitem(sys.modules, "ansible.module_utils.ascend.broken", module)
     monkeypatch.setattr(parsers, "PARSERS", [Parser("broken", "parse", ("npu-smi-info",))])
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))

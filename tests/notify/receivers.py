@@ -113,16 +113,28 @@ def exposed() -> list[str]:
     return [line for line in lines if TOKEN in line or SECRET in line]
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    received: list[tuple[str, str, dict[str, Any]]]
+    exposed: list[str]
+    closing: threading.Event
+
+    def handle_error(self, *_: Any) -> None:
+        """A client that does not trust the certificate hangs up."""
+
+
 class _Handler(BaseHTTPRequestHandler):
     """The first part of the path says how to answer."""
 
+    server: _Server
+
     def do_POST(self) -> None:
         raw = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.exposed.extend(exposed())  # type: ignore[attr-defined]
+        self.server.exposed.extend(exposed())
         parts = urlsplit(self.path)
         kind = parts.path.split("/")[1]
         body = json.loads(raw)
-        self.server.received.append((kind, self.headers["Content-Type"], body))  # type: ignore[attr-defined]
+        self.server.received.append((kind, self.headers["Content-Type"], body))
         if kind == "drip":
             self._drip()
             return
@@ -139,7 +151,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(200)
         self.end_headers()
         try:
-            while not self.server.closing.wait(0.1):  # type: ignore[attr-defined]
+            while not self.server.closing.wait(0.1):
                 self.wfile.write(b" ")
                 self.wfile.flush()
         except OSError:
@@ -169,12 +181,10 @@ class Receivers:
         for server in self._servers:
             threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
 
-    def _server(self) -> ThreadingHTTPServer:
-        server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-        server.daemon_threads = True
-        server.received, server.exposed = self.received, self.exposed  # type: ignore[attr-defined]
-        server.closing = self._closing  # type: ignore[attr-defined]
-        server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client that does not trust it hangs up
+    def _server(self) -> _Server:
+        server = _Server(("127.0.0.1", 0), _Handler)
+        server.received, server.exposed = self.received, self.exposed
+        server.closing = self._closing
         return server
 
     def url(self, kind: str, rest: str = f"/hook/{TOKEN}", secure: bool = False) -> str:

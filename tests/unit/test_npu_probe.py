@@ -166,7 +166,9 @@ def test_as_whom_and_where(environment: Environment) -> None:
         found = environment.refused()["found"]
     finally:
         del os.environ["ASCEND_RT_VISIBLE_DEVICES"]
-    uid, gid, groups, env, cwd = json.loads(re.search(r"RuntimeError: (\[.*\])", found).group(1))  # type: ignore[union-attr]
+    raised = re.search(r"RuntimeError: (\[.*\])", found)
+    assert raised, found
+    uid, gid, groups, env, cwd = json.loads(raised.group(1))
     if ROOT:
         assert (uid, gid, groups) == (NOBODY.pw_uid, NOBODY.pw_gid, [NOBODY.pw_gid])
     assert env["HOME"] == cwd == env["TMPDIR"]

@@ -17,6 +17,9 @@ ENV, CANN, PYTHON = "/opt/ascend/env/", "/usr/local/Ascend/ascend-toolkit/", "/o
 PROCESS = {"pid": 4711, "user": "ml", "name": "python", "command": "python train.py", "how": "mapped"}
 
 
+PRUNE = Asked()
+
+
 def environment(release: str, made_s: int, **more: Any) -> dict[str, Any]:
     known = {"release": release, "cann": CANN + release, "python": "3.10.13", "made_s": made_s, "complete": True}
     return {"path": ENV + release, **known, "ours": True, "source": None, "belongings": [], **more}
@@ -50,11 +53,11 @@ def there(**more: Any) -> dict[str, Any]:
     return {**found, **more}
 
 
-def removed(found: dict[str, Any], asked: Asked = Asked(), kind: str = "environment") -> list[str]:  # noqa: B008
+def removed(found: dict[str, Any], asked: Asked = PRUNE, kind: str = "environment") -> list[str]:
     return [row["name"] for row in select(found, asked)["remove"] if row["kind"] == kind]
 
 
-def kept(found: dict[str, Any], asked: Asked = Asked(), kind: str = "environment") -> dict[str, str]:  # noqa: B008
+def kept(found: dict[str, Any], asked: Asked = PRUNE, kind: str = "environment") -> dict[str, str]:
     return {row["name"]: row["reason"] for row in select(found, asked)["keep"] if row["kind"] == kind}
 
 
