@@ -57,6 +57,16 @@ def folders(folder: str) -> List[str]:
     return [name for name in names(folder) if name[0] != "." and os.path.isdir(os.path.join(folder, name))]
 
 
+def is_program(path: str) -> bool:
+    """Whether a file lies there, or where a link leads, that may be run."""
+    return os.path.isfile(path) and os.access(path, os.X_OK)
+
+
+def is_in(path: str, folder: str) -> bool:
+    """Whether a path is a folder or lies below it, by the names alone."""
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
+
+
 def link(path: str) -> Optional[str]:
     """Return what a link says, as it says it; None when there is no link."""
     try:

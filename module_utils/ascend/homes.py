@@ -12,7 +12,6 @@ import re
 from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
 
 from ansible.module_utils.ascend import bounded, files
-from ansible.module_utils.ascend.cann.cann_layout import is_in
 from ansible.module_utils.ascend.node import Finding, Node, finding
 from ansible.module_utils.ascend.remove import mounts
 
@@ -52,7 +51,7 @@ def look(node: Node) -> Homes:
     names = each(node, ["/home"], lambda path: files.names(node.path(path)))
     listed = ["/home/" + name for name in names.found.get("/home", [])]
     homes = list(dict.fromkeys(["/root", *_of_accounts(node), *listed]))[:MOST_HOMES]
-    homes = [home for home in homes if not any(is_in(home, place) for place in names.hung)]
+    homes = [home for home in homes if not any(files.is_in(home, place) for place in names.hung)]
     looked = each(node, homes, lambda home: _home(node, home))
     found = list(looked.found.values())
     profiles = [(path, text) for home in found for path, text in home["profiles"]]

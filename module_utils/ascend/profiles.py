@@ -12,7 +12,7 @@ import re
 from typing import Dict, List, Match, NamedTuple, Optional, Tuple
 
 from ansible.module_utils.ascend import assignments, files, homes
-from ansible.module_utils.ascend.cann.cann_layout import VERSION_NAME, is_in, read_latest
+from ansible.module_utils.ascend.cann.cann_layout import VERSION_NAME, read_latest
 from ansible.module_utils.ascend.homes import Homes
 from ansible.module_utils.ascend.masking import masked
 from ansible.module_utils.ascend.node import Finding, Node, finding
@@ -206,7 +206,7 @@ def _shown(words: str) -> str:
 
 
 def _within(path: str, folders: List[str]) -> bool:
-    return any(is_in(os.path.normpath(path), os.path.normpath(folder)) for folder in folders)
+    return any(files.is_in(os.path.normpath(path), os.path.normpath(folder)) for folder in folders)
 
 
 def _foreign(line: _Line, entries: List[str], roots: List[str]) -> List[str]:

@@ -97,8 +97,13 @@ def _files(package: dict[str, Any]) -> list[dict[str, Any]]:
     return [*package.get("wheels", []), *([package["sdist"]] if "sdist" in package else [])]
 
 
+def find_uv() -> str | None:
+    """The path of uv: beside the Python that runs, else in PATH."""
+    return shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
+
+
 def _uv() -> str:
-    found = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
+    found = find_uv()
     if not found:
         raise AscendError("uv is missing on the control node", remedy="make .venv/installed  # it is in pyproject.toml")
     return found

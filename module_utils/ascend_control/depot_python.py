@@ -9,7 +9,6 @@ import re
 import shutil
 import stat
 import subprocess
-import sys
 import tarfile
 import tempfile
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from typing import Any, NamedTuple
 
 from ansible.module_utils.ascend import rights
 from ansible.module_utils.ascend.errors import AscendError
+from ansible.module_utils.ascend_control.depot_fetch import find_uv
 from ansible.module_utils.ascend_control.depot_index import Index, place, python_of
 from ansible.module_utils.ascend_control.release import accepts_python
 from packaging.version import Version
@@ -122,7 +122,7 @@ def _from_operator(index: Index, asked: Asked, tried: list[str]) -> Found:
 
 
 def _from_uv(index: Index, asked: Asked, tried: list[str]) -> Found:
-    uv = shutil.which("uv", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
+    uv = find_uv()
     if not uv:
         tried.append("uv is not installed")
         return None

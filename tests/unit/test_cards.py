@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from ansible.module_utils.ascend.command import Result
-from ansible.module_utils.ascend.npu import busy, cards, processes
+from ansible.module_utils.ascend.npu import busy, cards, processes, tools
 from ansible.module_utils.ascend.npu.npu_smi import Device
 from ansible.module_utils.ascend.plan.rollout import busy as busy_refusal
 
@@ -347,7 +347,12 @@ def test_a_node_without_npu_smi(tmp_path: Path) -> None:
 def test_a_program_where_path_does_not_lead(tmp_path: Path) -> None:
     place = write(tmp_path, "/usr/local/sbin/npu-smi")
     place.chmod(0o755)
-    assert cards.find_tool(node(tmp_path, names=()), "npu-smi") == str(place)
+    assert tools.find(node(tmp_path, names=()), "npu-smi") == str(place)
+    write(tmp_path, "/etc/ascend_install.info", "Driver_Install_Path_Param=/data/Ascend\n")
+    elsewhere = write(tmp_path, "/data/Ascend/driver/tools/npu-smi")
+    assert tools.find(node(tmp_path, names=()), "npu-smi") == str(place)  # it cannot be run
+    elsewhere.chmod(0o755)
+    assert tools.find(node(tmp_path, names=()), "npu-smi") == str(elsewhere)
 
 
 @pytest.mark.parametrize(

@@ -39,3 +39,19 @@ def test_names_and_links(tmp_path: Path) -> None:
     assert files.names(str(tmp_path)) == ["a", "b"]
     assert files.names(str(tmp_path / "a")) == []
     assert (files.link(str(tmp_path / "b")), files.link(str(tmp_path / "a"))) == ("nowhere", None)
+
+
+@pytest.mark.parametrize(
+    ("path", "folder", "within"),
+    [
+        ("/opt/a", "/opt/a", True),
+        ("/opt/a/b", "/opt/a", True),
+        ("/opt/a/b", "/opt/a/", True),
+        ("/opt", "/", True),
+        ("/", "/", True),
+        ("/opt/ab", "/opt/a", False),
+        ("/opt", "/opt/a", False),
+    ],
+)
+def test_what_lies_in_a_folder(path: str, folder: str, within: bool) -> None:
+    assert files.is_in(path, folder) is within

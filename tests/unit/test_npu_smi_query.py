@@ -11,10 +11,9 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible.module_utils.ascend.npu.labels import fold, look_up
 from ansible.module_utils.ascend.npu.npu_smi_query import (
     Answer,
-    fold,
-    look_up,
     parse_health,
     read_pairs,
 )

@@ -8,7 +8,7 @@ from typing import Dict, List, Optional, Tuple
 
 from ansible.module_utils.ascend import files, profiles
 from ansible.module_utils.ascend.cann import cann_files
-from ansible.module_utils.ascend.cann.cann_layout import INFO, VERSION_NAME, Tree, is_in, listed
+from ansible.module_utils.ascend.cann.cann_layout import INFO, VERSION_NAME, Tree, listed
 from ansible.module_utils.ascend.homes import CANN_NAME, Homes, each
 from ansible.module_utils.ascend.node import Finding, Node, finding
 
@@ -76,7 +76,7 @@ def read_elsewhere(node: Node, tree: Tree, sessions: Homes) -> List[Dict[str, Op
     found = {item["path"]: item for item in _products(tree.root)}
     for items in looked.found.values():
         for real, item in items:
-            if not is_in(real, own):
+            if not files.is_in(real, own):
                 found.setdefault(real, item)
     return [dict(item, path=tree.shown(str(item["path"]))) for item in found.values()]
 

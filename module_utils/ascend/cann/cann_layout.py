@@ -72,7 +72,7 @@ class Tree(NamedTuple):
 
     def shown(self, path: str) -> str:
         """Return a path of this machine as the node's own."""
-        return path[len(self.below.rstrip("/")) :] if is_in(path, self.below.rstrip("/")) else path
+        return path[len(self.below.rstrip("/")) :] if files.is_in(path, self.below) else path
 
     def home(self, version: str) -> str:
         """Return the folder of a version, in the later layout where it is there."""
@@ -133,7 +133,7 @@ class Tree(NamedTuple):
         kernels = None
         for name in _link_names(path):
             target = self._step(os.path.join(path, name))
-            if is_in(target, path):
+            if files.is_in(target, path):
                 continue  # lib64 -> aarch64-linux/lib64
             place = _version_in(target) or self.shown(target)
             if name == "opp_kernel":
@@ -248,11 +248,6 @@ def _version_in(path: str) -> Optional[str]:
         if VERSION_NAME.fullmatch(name) and (name != part or before == "ascend-toolkit"):
             return name
     return None
-
-
-def is_in(path: str, folder: str) -> bool:
-    """Whether a path is a folder or lies below it, by the names alone."""
-    return path == folder or path.startswith(folder + os.sep)
 
 
 def this_machine() -> str:

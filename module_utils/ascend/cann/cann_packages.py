@@ -17,7 +17,6 @@ from ansible.module_utils.ascend.cann.cann_layout import (
     MACHINES,
     SHOWN,
     Tree,
-    is_in,
     listed,
     manifest_path,
     recorded_chips,
@@ -344,7 +343,7 @@ def as_package(problems: Optional[List[Problem]]) -> Package:
 def _short(tree: Tree, version: str, path: str) -> str:
     """Return a path relative to the version's folder, or to the root where it lies outside."""
     home = tree.home(version)
-    return os.path.relpath(path, home if is_in(path, home) else tree.root)
+    return os.path.relpath(path, home if files.is_in(path, home) else tree.root)
 
 
 def same(one: str, other: str) -> bool:

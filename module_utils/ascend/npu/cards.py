@@ -12,11 +12,9 @@ from typing import Any, Dict, List, Optional, Tuple
 
 from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.node import Finding, Node, finding
-from ansible.module_utils.ascend.npu import npu_smi, processes
+from ansible.module_utils.ascend.npu import npu_smi, processes, tools
 from ansible.module_utils.ascend.npu.busy import asked_again, is_busy
 
-# Where installers put npu-smi when PATH does not lead to it (a session without a profile).
-PLACES = ("/usr/local/bin", "/usr/local/sbin", "/usr/local/Ascend/driver/tools")
 UNHEALTHY_ASKED = 16  # chips whose errors are asked for, one call each
 SHOWN = 5  # lines or chips that a finding names before it counts the rest
 _NOT_SAID = ("hugepages_used", "hugepages_total")  # in the table, of no use to a plan or a report
@@ -35,13 +33,13 @@ def read_npu(node: Node, timeout_s: float, holders: bool = True) -> Tuple[Facts,
     the NPU ids of the cards of which nobody says so, neither idle nor used. Processes that hold a card's device file
     and that npu-smi does not name count as well, but without ``holders`` (looking for them takes time).
     """
-    program = find_tool(node, "npu-smi")
+    program = tools.find(node, "npu-smi")
     if not program:
         missing = finding(
             "npu",
             "npu-smi-missing",
             "npu-smi is missing",
-            "npu-smi in PATH or %s" % PLACES[0],
+            "npu-smi in PATH or %s" % tools.PLACES[0],
             "no such program",
             remedy="install the NPU driver: it brings npu-smi; in a container, mount it from the host",
         )
@@ -76,12 +74,6 @@ def _parsed(result: Result) -> npu_smi.NpuSmiInfo:
 
 def _has_table(result: Result, info: npu_smi.NpuSmiInfo) -> bool:
     return bool(result.code == 0 and (info.devices or info.tool_version) and not (info.problems and not info.devices))
-
-
-def find_tool(node: Node, name: str) -> Optional[str]:
-    """Return the path of a tool of the driver, or None: PATH first, then where installers put it."""
-    places = (node.path(os.path.join(place, name)) for place in PLACES)
-    return node.find(name) or next((path for path in places if os.access(path, os.X_OK)), None)
 
 
 def kernels_families(devices: List[Facts]) -> List[str]:

@@ -13,8 +13,8 @@ from typing import Any, Dict, List, Optional, Tuple
 
 from ansible.module_utils.ascend import files
 from ansible.module_utils.ascend.node import Finding, Node, finding
+from ansible.module_utils.ascend.npu import tools
 
-INSTALL_INFO = "/etc/ascend_install.info"
 _DEFAULT_ROOT = "/usr/local/Ascend"
 _DEVICE_FILE = re.compile(r"davinci[0-9]{1,4}$")
 _RANGE = re.compile(r"\[\s*([0-9.]+)\s*,\s*([0-9.]+)\s*\]")
@@ -28,7 +28,7 @@ def read_driver(node: Node, cann_root: str, running: str = "") -> Tuple[Dict[str
     "modules_loaded"}``; ``device_nodes`` counts /dev/davinci<N>, ``modules_loaded`` the kernel's modules drv_*.
     ``running`` is what npu-smi says of the driver that runs.
     """
-    record = files.pairs(files.text(node.path(INSTALL_INFO)))
+    record = files.pairs(files.text(node.path(tools.INSTALL_INFO)))
     # Without its record it lies at its own default, wherever CANN is.
     places = [record.get("Driver_Install_Path_Param"), cann_root, _DEFAULT_ROOT]
     roots = [place for place in places if place]
@@ -73,11 +73,11 @@ def _absent(path: str, running: str) -> Finding:
         "driver",
         "driver-missing",
         "a driver runs, and its files are not there",
-        "the files of the driver that runs, and its record %s" % INSTALL_INFO,
+        "the files of the driver that runs, and its record %s" % tools.INSTALL_INFO,
         "nothing there; npu-smi says that %s runs" % running,
         path,
         "find / -xdev -path '*/driver/version.info' 2>/dev/null; cat %s  # removed since it was loaded? Then install"
-        " Ascend HDK again; it does not come back after a reboot" % INSTALL_INFO,
+        " Ascend HDK again; it does not come back after a reboot" % tools.INSTALL_INFO,
     )
 
 
@@ -108,10 +108,10 @@ def _missing(node: Node, path: str, record: Dict[str, str], driver: Dict[str, st
     """What a complete driver has and this one has not, in words."""
     missing = []
     if not record:
-        missing.append("%s is missing" % INSTALL_INFO)
+        missing.append("%s is missing" % tools.INSTALL_INFO)
     status = record.get("Driver_Install_Status", "complete")
     if status != "complete":
-        missing.append("%s says Driver_Install_Status=%s" % (INSTALL_INFO, status))
+        missing.append("%s says Driver_Install_Status=%s" % (tools.INSTALL_INFO, status))
     if not driver.get("Version"):
         missing.append("version.info is missing or says no Version")
     missing += [name + "/ is missing" for name in ("lib64",) if not os.path.isdir(node.path(os.path.join(path, name)))]

@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Dict, List, Optional, Sequence, Set, Tuple
+from typing import Dict, List, Optional, Set, Tuple
 
 from ansible.module_utils.ascend.npu import tool_output
-
-Pair = Tuple[str, str]
-Block = Tuple[Pair, ...]
+from ansible.module_utils.ascend.npu.labels import Block, Pair, fold, look_up
 
 HEALTH_WORDS = ("OK", "WARNING", "ALARM", "CRITICAL", "UNKNOWN", "OFFLINE")  # in the order of their weight
 
@@ -27,7 +25,6 @@ _ERROR = re.compile(
     re.IGNORECASE,
 )
 _HEADINGS = ("npuid", "chipcount", "chipid", "slotid")  # they may stand above the name of a block's chip
-_SAME = {"health": "healthstatus", "errorcodes": "errorcode"}
 _WORDS = re.compile(r"\S+(?: \S+)*")  # up to the next wide gap
 _PAIR = re.compile(r"[A-Za-z][^:]{0,60}[^:\s]:\S")
 _CODE = re.compile(r"(?:0x)?([0-9A-Fa-f]{8})")
@@ -54,18 +51,6 @@ class Health:
     error_information: str
     error: str
     problems: Tuple[str, ...]
-
-
-def fold(label: str) -> str:
-    """Return what two spellings of a label have in common: "Temperature (C)" and "Temperature(C)"."""
-    folded = "".join(label.lower().replace("-", " ").replace("_", " ").split())
-    return _SAME.get(folded, folded)
-
-
-def look_up(block: Sequence[Pair], label: str) -> Optional[str]:
-    """Return the value with this label, in one of its spellings, in a block; None when there is none."""
-    wanted = fold(label)
-    return next((value for key, value in block if fold(key) == wanted), None)
 
 
 def read_pairs(text: str) -> Answer:

@@ -14,11 +14,10 @@ from typing import Any, Callable, Collection, Dict, List, NamedTuple, Optional, 
 from ansible.module_utils.ascend import files
 from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.node import Finding, Node, finding
-from ansible.module_utils.ascend.npu import hccn_conf
+from ansible.module_utils.ascend.npu import hccn_conf, tools
 from ansible.module_utils.ascend.npu.busy import Turns, is_busy
 
-TOOL = "/usr/local/Ascend/driver/tools/hccn_tool"
-PLACES = (TOOL, "/usr/local/bin/hccn_tool", "/usr/local/sbin/hccn_tool")
+TOOL = tools.FOLDER + "/hccn_tool"
 CONF = "/etc/hccn.conf"
 HEALTHY = "Success"
 AT_ONCE = 8  # ports asked side by side
@@ -111,10 +110,7 @@ class Tool(NamedTuple):
 
 def found_tool(node: Node, timeout_s: float) -> Optional[Tool]:
     """Return hccn_tool, to be asked from now on; None when there is none."""
-    root = files.pairs(files.text(node.path("/etc/ascend_install.info"))).get("Driver_Install_Path_Param")
-    places = [os.path.join(root, "driver/tools/hccn_tool")] if root and os.path.isabs(root) else []
-    paths = (node.path(place) for place in [*places, *PLACES])
-    path = node.find("hccn_tool") or next((path for path in paths if os.access(path, os.X_OK)), None)
+    path = tools.find(node, "hccn_tool")
     return Tool(node, path, timeout_s, time.monotonic() + MOST_LIMITS * timeout_s, Turns()) if path else None
 
 
@@ -149,7 +145,7 @@ def without_tool(ports: List[Port]) -> Finding:
         "network",
         "hccn-tool-missing",
         "hccn_tool is missing",
-        "hccn_tool in PATH or %s" % os.path.dirname(TOOL),
+        "hccn_tool in PATH or %s" % tools.FOLDER,
         "no such program",
         TOOL,
         "install the NPU driver: it brings hccn_tool; in a container, mount %s from the host" % TOOL,

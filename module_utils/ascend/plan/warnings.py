@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from typing import Any, Dict, List, Optional, Tuple
 
-from ansible.module_utils.ascend import rights
+from ansible.module_utils.ascend import files, rights
 from ansible.module_utils.ascend.change.journal import RUN
 from ansible.module_utils.ascend.plan.disks import nearly_full
 from ansible.module_utils.ascend.plan.forms import (
@@ -82,7 +82,7 @@ def _of_another(finding: Dict[str, str], found: Facts, wanted: Wanted) -> bool:
     environments = _others(found["environments"]["all"], wanted["environment"]["name"])
     others += [environment["path"] for name, environment in environments]
     where = finding["where"]
-    return any(where == path or where.startswith(path.rstrip("/") + os.sep) for path in others)
+    return any(files.is_in(where, path) for path in others)
 
 
 def _others(there: Dict[str, Any], name: str) -> List[Tuple[str, Any]]:

@@ -53,11 +53,7 @@ def _foreign_lines(site: str, path: str, own: List[str]) -> List[str]:
             folders = _QUOTED_PATH.findall(line)
         else:
             folders = [os.path.normpath(os.path.join(site, line))] if line and not line.startswith("#") else []
-        found += [folder for folder in folders if not within(folder, own)]
+        found += [
+            folder for folder in folders if not any(files.is_in(os.path.normpath(folder), place) for place in own)
+        ]
     return list(dict.fromkeys(found))
-
-
-def within(path: str, folders: List[str]) -> bool:
-    """Whether ``path`` is one of the folders or lies in one."""
-    path = os.path.normpath(path)
-    return any(path == folder or path.startswith(folder.rstrip("/") + "/") for folder in folders)

@@ -76,9 +76,9 @@ def _fault(path: str, name: str) -> str:
     series = ".".join(name.split(".")[:2])
     if files.mapping(os.path.join(path, RECORD)).get("version") != name:
         return "its record is missing or of another version"
-    if not os.access(os.path.join(path, "bin", "python" + series), os.X_OK):
+    if not files.is_program(os.path.join(path, "bin", "python" + series)):
         return "bin/python%s cannot be run" % series
-    if not os.access(os.path.join(path, "bin", "pip3"), os.X_OK):
+    if not files.is_program(os.path.join(path, "bin", "pip3")):
         return "bin/pip3 cannot be run, which CANN's installer calls"
     library = os.path.join(path, "lib", "python" + series)
     if os.path.isdir(library) and not os.path.isfile(os.path.join(library, "os.py")):

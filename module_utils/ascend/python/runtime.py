@@ -11,7 +11,7 @@ import tarfile
 import zlib
 from typing import Callable
 
-from ansible.module_utils.ascend import atomic, rights
+from ansible.module_utils.ascend import atomic, files, rights
 from ansible.module_utils.ascend.change import points
 from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.depot_file import DepotFile, take
@@ -89,7 +89,7 @@ def _try(unpacked: str, version: str, path: str, run: Run) -> None:
 
 
 def _hold_pip(unpacked: str, path: str) -> None:
-    if os.access(os.path.join(unpacked, "bin", "pip3"), os.X_OK):
+    if files.is_program(os.path.join(unpacked, "bin", "pip3")):
         return
     raise AscendError(
         "the Python from the depot has no pip3",

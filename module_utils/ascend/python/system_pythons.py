@@ -30,7 +30,7 @@ def read(node: Node) -> Dict[str, Dict[str, Any]]:
     for folder in FOLDERS:
         for name in files.names(node.path(folder)):
             match = _PROGRAM.fullmatch(name)
-            if match and match.group(1) not in found and _runs(_resolved(node, folder, name)):
+            if match and match.group(1) not in found and files.is_program(_resolved(node, folder, name)):
                 found[match.group(1)] = {"path": os.path.join(folder, name), "lacks": _lacks(node, folder, name)}
     return dict(sorted(found.items(), key=lambda item: int(item[0].partition(".")[2])))
 
@@ -40,7 +40,7 @@ def _lacks(node: Node, folder: str, name: str) -> List[str]:
     lacks = []
     if not _same(_resolved(node, folder, "python3"), program):
         lacks.append("python3")
-    if not _runs(pip) or not _is_for(node, pip, program):
+    if not files.is_program(pip) or not _is_for(node, pip, program):
         lacks.append("pip3")
     return lacks
 
@@ -59,7 +59,3 @@ def _resolved(node: Node, folder: str, name: str) -> str:
 def _same(one: str, other: str) -> bool:
     """/bin is a link to /usr/bin on most systems."""
     return one == other or (os.path.exists(one) and os.path.exists(other) and os.path.samefile(one, other))
-
-
-def _runs(path: str) -> bool:
-    return os.path.isfile(path) and os.access(path, os.X_OK)

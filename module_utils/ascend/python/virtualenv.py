@@ -66,7 +66,7 @@ def _program_fault(path: str, program: str) -> str:
         return "bin/python is missing"
     if not os.path.lexists(program):
         return "bin/python leads to %s, which is missing" % files.link(path)
-    if not os.path.isfile(program) or not os.access(program, os.X_OK):
+    if not files.is_program(program):
         return "bin/python cannot be run"
     return "" if os.path.getsize(program) else "bin/python is empty"
 

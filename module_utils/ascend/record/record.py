@@ -28,7 +28,7 @@ from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend.masking import masked
 from ansible.module_utils.ascend.node import Node
-from ansible.module_utils.ascend.npu import cards
+from ansible.module_utils.ascend.npu import tools
 from ansible.module_utils.ascend.record import identities, record_sources, record_text
 from ansible.module_utils.ascend.record.identities import KINDS, Identities, Text
 from ansible.module_utils.ascend.record.pseudonyms import Mask
@@ -137,8 +137,8 @@ def make(
     """
     recorder = Recorder(node)
     facts = ascend_facts.collect(recorder.node(), places, ["all"], timeout_s)
-    tools = {"npu-smi": cards.find_tool(node, "npu-smi"), "hccn_tool": facts["network"]["tool"]}
-    unasked = list(recorder.ask(_queries(facts), tools, timeout_s))
+    programs = {"npu-smi": tools.find(node, "npu-smi"), "hccn_tool": facts["network"]["tool"]}
+    unasked = list(recorder.ask(_queries(facts), programs, timeout_s))
     if node.root != "/":
         facts = json.loads(json.dumps(facts).replace(json.dumps(node.root.rstrip("/") + "/")[1:-1], "/"))
     sections = _sections(node, places, facts, recorder, unasked)

@@ -18,7 +18,7 @@ from ansible.module_utils.ascend import files, homes, manifest
 from ansible.module_utils.ascend.cann import cann_elsewhere
 from ansible.module_utils.ascend.facts import Places
 from ansible.module_utils.ascend.node import Node
-from ansible.module_utils.ascend.npu import driver, ports, processes
+from ansible.module_utils.ascend.npu import ports, processes, tools
 from ansible.module_utils.ascend.record.record_text import Section
 
 DEFAULT_ROOT = "/usr/local/Ascend"
@@ -68,7 +68,7 @@ HCCN_QUESTIONS = (
 )  # fmt: skip
 # Files that say what the node is; below the driver's and CANN's folders, see trees().
 FILES = (
-    driver.INSTALL_INFO,
+    tools.INSTALL_INFO,
     ports.CONF,
     "/etc/os-release",
     cann_elsewhere.RECORD,

@@ -65,14 +65,14 @@ def _used(process: str, view: _View, places: Dict[str, Tuple[str, str]], foreign
     if foreign:  # what is mounted into a container alone is used by it, whether a file is open or not
         for point in {mount.point: mount for mount in view.mounts}.values():
             for folder, place in places.items():
-                if point.device == place[0] and mounts.is_below(point.root, place[1]):
+                if point.device == place[0] and files.is_in(point.root, place[1]):
                     found[folder] = "mounted"
     for how, path in _paths(process, [name for name, _folder in view.names]):
         for name, folder in view.names:
-            if folder in found or not mounts.is_below(path, name):
+            if folder in found or not files.is_in(path, name):
                 continue
             device, inside = mounts.place(view.mounts, path)
-            if device == places[folder][0] and mounts.is_below(inside, places[folder][1]):
+            if device == places[folder][0] and files.is_in(inside, places[folder][1]):
                 found[folder] = how
     return found
 

@@ -12,7 +12,6 @@ import re
 from typing import List, NamedTuple, Tuple
 
 from ansible.module_utils.ascend import files
-from ansible.module_utils.ascend.cann.cann_layout import is_in
 
 
 class Mount(NamedTuple):
@@ -39,7 +38,7 @@ def of(mounts: List[Mount], path: str) -> Mount:
     """Return the mount on which an absolute path lies, by the names alone; an empty one where none is known."""
     best = Mount("", "", "")
     for mount in mounts:
-        if is_below(path, mount.point) and len(mount.point) >= len(best.point):
+        if files.is_in(path, mount.point) and len(mount.point) >= len(best.point):
             best = mount
     return best
 
@@ -56,21 +55,16 @@ def seen_at(mounts: List[Mount], device: str, path: str) -> List[str]:
     for mount in mounts:
         if mount.device != device:
             continue
-        if is_below(path, mount.root):
+        if files.is_in(path, mount.root):
             found.append(_joined(mount.point, path[len(mount.root.rstrip("/")) :]))
-        elif is_below(mount.root, path):
+        elif files.is_in(mount.root, path):
             found.append(mount.point)
     return found or ([] if device else [path])
 
 
 def within(mounts: List[Mount], folder: str) -> List[str]:
     """Return where something is mounted at or below a folder: what lies there is not the folder's."""
-    return sorted({mount.point for mount in mounts if is_below(mount.point, folder)})
-
-
-def is_below(path: str, folder: str) -> bool:
-    """Whether a path is a folder or lies below it, by the names alone."""
-    return folder == "/" or is_in(path, folder)
+    return sorted({mount.point for mount in mounts if files.is_in(mount.point, folder)})
 
 
 def _joined(folder: str, rest: str) -> str:

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Find the driver's tools: a session without a profile has no PATH that leads to them."""
+
+from __future__ import annotations
+
+import os
+from typing import Iterator, Optional
+
+from ansible.module_utils.ascend import files
+from ansible.module_utils.ascend.node import Node
+
+INSTALL_INFO = "/etc/ascend_install.info"
+FOLDER = "/usr/local/Ascend/driver/tools"
+PLACES = ("/usr/local/bin", "/usr/local/sbin", FOLDER)
+
+
+def find(node: Node, name: str) -> Optional[str]:
+    """Return a tool's path, or None: PATH comes first, then where the driver's installer puts tools."""
+    return node.find(name) or next(filter(files.is_program, _places(node, name)), None)
+
+
+def _places(node: Node, name: str) -> Iterator[str]:
+    root = files.pairs(files.text(node.path(INSTALL_INFO))).get("Driver_Install_Path_Param", "")
+    if os.path.isabs(root):
+        yield node.path(os.path.join(root, "driver/tools", name))
+    yield from (node.path(os.path.join(place, name)) for place in PLACES)
