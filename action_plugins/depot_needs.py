@@ -2,7 +2,7 @@
 """Action ``depot_needs``: what the depot has to hold for the nodes of the inventory, each with its own variables.
 
 No node is asked: it goes by the inventory alone, ``--limit`` or not; by this host's variables where there is no node.
-Result: ``needs``, ``{"fills", "sources", "problems"}`` as ``ascend_control.depot_needs`` says.
+Result: ``needs``, ``{"fills", "sources", "problems"}`` as ``ascend_control.depot.needs`` says.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if _MODULE_UTILS not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(_MODULE_UTILS)
 
 from ansible.module_utils.ascend.errors import AscendError  # noqa: E402  (after the path above)
-from ansible.module_utils.ascend_control.depot_needs import needs  # noqa: E402
+from ansible.module_utils.ascend_control.depot.needs import needs  # noqa: E402
 
 ASKED = ("ascend_settings", "depot_architectures")
 

@@ -27,12 +27,12 @@ if _MODULE_UTILS not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(_MODULE_UTILS)
 
 from ansible.module_utils.ascend.errors import AscendError  # noqa: E402  (after the path above)
-from ansible.module_utils.ascend.plan.plan import plan as plan_of  # noqa: E402
-from ansible.module_utils.ascend.plan.to_prove import to_prove  # noqa: E402
 from ansible.module_utils.ascend_control.drift import fleet  # noqa: E402
 from ansible.module_utils.ascend_control.drift.silence import said_by  # noqa: E402
-from ansible.module_utils.ascend_control.policies import users  # noqa: E402
-from ansible.module_utils.ascend_control.wanted import cards_out, release_of, resolve  # noqa: E402
+from ansible.module_utils.ascend_control.plan.plan import plan as plan_of  # noqa: E402
+from ansible.module_utils.ascend_control.plan.policies import users  # noqa: E402
+from ansible.module_utils.ascend_control.plan.to_prove import to_prove  # noqa: E402
+from ansible.module_utils.ascend_control.plan.wanted import cards_out, release_of, resolve  # noqa: E402
 
 PYTHON = "/usr/bin/python3"
 

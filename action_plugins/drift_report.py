@@ -28,8 +28,8 @@ if _MODULE_UTILS not in ansible.module_utils.__path__:
 
 from ansible.module_utils.ascend.errors import AscendError  # noqa: E402  (after the path above)
 from ansible.module_utils.ascend.masking import masked_values  # noqa: E402
-from ansible.module_utils.ascend_control.depot_trouble import trouble  # noqa: E402
-from ansible.module_utils.ascend_control.drift import fleet, history, page, reports, summary  # noqa: E402
+from ansible.module_utils.ascend_control.depot.trouble import trouble  # noqa: E402
+from ansible.module_utils.ascend_control.drift import fleet, history, page, report_folder as reports, summary  # noqa: E402
 from ansible.module_utils.ascend_control.drift.silence import said_by  # noqa: E402
 
 TIME = "%Y-%m-%dT%H:%M:%SZ"

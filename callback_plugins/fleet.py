@@ -25,7 +25,7 @@ if _MODULE_UTILS not in ansible.module_utils.__path__:
 from ansible.module_utils.ascend.masking import masked  # noqa: E402  (after the path above)
 from ansible.module_utils.ascend_control.drift.fleet import inventory_options  # noqa: E402
 from ansible.module_utils.ascend_control.drift.silence import is_known, said_by, silence  # noqa: E402
-from ansible.module_utils.ascend_control.report import rollout_lines  # noqa: E402
+from ansible.module_utils.ascend_control.plan.words import rollout_lines  # noqa: E402
 
 DOCUMENTATION = """
 name: fleet

@@ -36,13 +36,14 @@ if _MODULE_UTILS not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(_MODULE_UTILS)
 
 from ansible.module_utils.ascend.errors import AscendError  # noqa: E402  (after the path above)
-from ansible.module_utils.ascend.plan.plan import plan  # noqa: E402
-from ansible.module_utils.ascend.plan.rollback import rollback  # noqa: E402
-from ansible.module_utils.ascend.plan.rollout import apply_to, busy, stops  # noqa: E402
-from ansible.module_utils.ascend.plan.to_prove import to_prove  # noqa: E402
-from ansible.module_utils.ascend_control.places import ascend_env, places  # noqa: E402
-from ansible.module_utils.ascend_control.policies import batches, one_of, percent, users  # noqa: E402
-from ansible.module_utils.ascend_control.report import (  # noqa: E402
+from ansible.module_utils.ascend_control.plan.places import ascend_env, places  # noqa: E402
+from ansible.module_utils.ascend_control.plan.plan import plan  # noqa: E402
+from ansible.module_utils.ascend_control.plan.policies import batches, one_of, percent, users  # noqa: E402
+from ansible.module_utils.ascend_control.plan.rollback import rollback  # noqa: E402
+from ansible.module_utils.ascend_control.plan.rollout import apply_to, busy, stops  # noqa: E402
+from ansible.module_utils.ascend_control.plan.to_prove import to_prove  # noqa: E402
+from ansible.module_utils.ascend_control.plan.wanted import cards_out, release_of, release_problems, resolve  # noqa: E402
+from ansible.module_utils.ascend_control.plan.words import (  # noqa: E402
     fleet_plan,
     installed_lines,
     left_out_lines,
@@ -51,7 +52,6 @@ from ansible.module_utils.ascend_control.report import (  # noqa: E402
     remark_lines,
     rollback_lines,
 )
-from ansible.module_utils.ascend_control.wanted import cards_out, release_of, release_problems, resolve  # noqa: E402
 
 
 def _told(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -251,8 +251,9 @@ zipped.compile_once()
 
 from ansible.module_utils.ascend.command import query
 from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend.facts import Places, collect_in_time
+from ansible.module_utils.ascend.facts import collect_in_time
 from ansible.module_utils.ascend.node import Node
+from ansible.module_utils.ascend.places import Places
 from ansible.module_utils.basic import AnsibleModule
 
 ARGUMENT_SPEC = {

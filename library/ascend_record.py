@@ -93,10 +93,10 @@ made:
 
 from ansible.module_utils.ascend.command import query
 from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend.facts import Places
 from ansible.module_utils.ascend.in_time import in_time
 from ansible.module_utils.ascend.node import Node
-from ansible.module_utils.ascend.record import record
+from ansible.module_utils.ascend.places import Places
+from ansible.module_utils.ascend.record import make as record
 from ansible.module_utils.basic import AnsibleModule
 
 LIMIT_S = 1200  # some hundred questions to the driver's tools

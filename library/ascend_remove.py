@@ -135,12 +135,12 @@ notes:
 from typing import Any, Dict
 
 from ansible.module_utils.ascend import rights
-from ansible.module_utils.ascend.change import held
+from ansible.module_utils.ascend.change import module_lock as held
 from ansible.module_utils.ascend.command import query
 from ansible.module_utils.ascend.errors import REPORTED, AscendError, failure
-from ansible.module_utils.ascend.facts import Places
 from ansible.module_utils.ascend.in_time import in_time
 from ansible.module_utils.ascend.node import Node
+from ansible.module_utils.ascend.places import Places
 from ansible.module_utils.ascend.remove import apply, sizes, survey, words
 from ansible.module_utils.ascend.remove.chosen import Asked
 from ansible.module_utils.ascend.remove.selection import select

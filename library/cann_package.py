@@ -141,8 +141,8 @@ package:
 from typing import Any, Dict, List, Optional
 
 from ansible.module_utils.ascend import rights
-from ansible.module_utils.ascend.cann import cann_install, cann_latest, cann_proof
-from ansible.module_utils.ascend.change import held
+from ansible.module_utils.ascend.cann import install as cann_install, latest as cann_latest, proof as cann_proof
+from ansible.module_utils.ascend.change import module_lock as held
 from ansible.module_utils.ascend.depot_file import DepotFile, is_cached, take
 from ansible.module_utils.ascend.errors import REPORTED, failure
 from ansible.module_utils.basic import AnsibleModule

@@ -102,10 +102,15 @@ from typing import Any
 
 from ansible.module_utils.ascend import rights
 from ansible.module_utils.ascend.errors import REPORTED
-from ansible.module_utils.ascend_control import depot_cann, depot_python, depot_source, depot_wheels
-from ansible.module_utils.ascend_control.depot_index import Index
-from ansible.module_utils.ascend_control.depot_trouble import of_depot
-from ansible.module_utils.ascend_control.release import read_release
+from ansible.module_utils.ascend_control.depot import (
+    cann as depot_cann,
+    python as depot_python,
+    source as depot_source,
+    wheels as depot_wheels,
+)
+from ansible.module_utils.ascend_control.depot.index import Index
+from ansible.module_utils.ascend_control.depot.trouble import of_depot
+from ansible.module_utils.ascend_control.release.read import read_release
 from ansible.module_utils.basic import AnsibleModule
 
 ARGUMENT_SPEC = {

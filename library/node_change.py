@@ -150,15 +150,15 @@ import os
 from typing import Any, Dict
 
 from ansible.module_utils.ascend import rights
-from ansible.module_utils.ascend.cann import cann_layout, cann_packages
-from ansible.module_utils.ascend.change import held, origin, run_lock
+from ansible.module_utils.ascend.cann import layout as cann_layout, packages as cann_packages
+from ansible.module_utils.ascend.change import module_lock as held, origin, run_lock
+from ansible.module_utils.ascend.change.leftovers import clean
 from ansible.module_utils.ascend.command import query
+from ansible.module_utils.ascend.environment.build import set_aside
 from ansible.module_utils.ascend.errors import REPORTED, failure
-from ansible.module_utils.ascend.facts import ASCEND_ENV, Places
-from ansible.module_utils.ascend.leftovers import clean
 from ansible.module_utils.ascend.node import Node
 from ansible.module_utils.ascend.npu.cards import read_npu
-from ansible.module_utils.ascend.python.environment import set_aside
+from ansible.module_utils.ascend.places import ASCEND_ENV, Places
 from ansible.module_utils.basic import AnsibleModule
 
 # What CANN's installer makes outside of its own place.

@@ -58,9 +58,9 @@ import os
 from typing import Any, Dict, List
 
 from ansible.module_utils.ascend import rights
-from ansible.module_utils.ascend.change import held
+from ansible.module_utils.ascend.change import module_lock as held
+from ansible.module_utils.ascend.environment import build as environment
 from ansible.module_utils.ascend.errors import REPORTED, failure
-from ansible.module_utils.ascend.python import environment
 from ansible.module_utils.basic import AnsibleModule
 
 ARGUMENT_SPEC = {

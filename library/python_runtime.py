@@ -80,10 +80,10 @@ path:
 import os
 
 from ansible.module_utils.ascend import rights
-from ansible.module_utils.ascend.change import held
+from ansible.module_utils.ascend.change import module_lock as held
 from ansible.module_utils.ascend.depot_file import DepotFile
 from ansible.module_utils.ascend.errors import REPORTED, failure
-from ansible.module_utils.ascend.python import runtime
+from ansible.module_utils.ascend.python import install as runtime
 from ansible.module_utils.basic import AnsibleModule
 
 ARGUMENT_SPEC = {

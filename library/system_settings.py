@@ -61,7 +61,7 @@ settings:
 """
 
 from ansible.module_utils.ascend import rights
-from ansible.module_utils.ascend.change import held
+from ansible.module_utils.ascend.change import module_lock as held
 from ansible.module_utils.ascend.command import query
 from ansible.module_utils.ascend.errors import REPORTED, failure
 from ansible.module_utils.ascend.node import Node

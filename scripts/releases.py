@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ansible.module_utils.__path__.append(str(ROOT / "module_utils"))
 
 from ansible.module_utils.ascend.errors import AscendError  # noqa: E402  (after the path above)
-from ansible.module_utils.ascend_control.release_table import lines  # noqa: E402
+from ansible.module_utils.ascend_control.release.table import lines  # noqa: E402
 
 
 def main() -> int:

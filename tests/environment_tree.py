@@ -9,8 +9,8 @@ import json
 from pathlib import Path
 
 from ansible.module_utils.ascend.command import Result
+from ansible.module_utils.ascend.environment import checkout_manifest as source_record
 from ansible.module_utils.ascend.node import Node
-from ansible.module_utils.ascend.python import source_record
 
 PYTHON = "3.10.13"
 HOME = "/usr/local/Ascend/ascend-toolkit/8.0.RC1"

@@ -16,8 +16,9 @@ from unittest import mock
 from ansible.module_utils.ascend import facts
 from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.node import Node
-from ansible.module_utils.ascend.record import record
-from ansible.module_utils.ascend.record.record_text import Section
+from ansible.module_utils.ascend.places import Places
+from ansible.module_utils.ascend.record import make as record
+from ansible.module_utils.ascend.record.text import Section
 
 _WORD = re.compile(r'"(?:[^"\\]|\\.)*"|\S+')
 
@@ -27,7 +28,7 @@ class Replay:
     """``node`` and ``places`` for the readers; ``recorded`` are the facts as they were read on the node."""
 
     node: Node
-    places: facts.Places
+    places: Places
     recorded: dict[str, Any]
     machine: str
     owners: dict[int, str | None]
@@ -85,7 +86,7 @@ def replayed(text: str, root: Path) -> Replay:
 
     return Replay(
         Node(run, find, str(root)),
-        facts.Places(**read.about["places"]),
+        Places(**read.about["places"]),
         json.loads(of["facts"][0].content),
         read.about["machine"],
         {section.about["pid"]: section.about["user"] for section in of.get("process", [])},

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from typing import Optional, Tuple
 
-from ansible.module_utils.ascend.command import Account, Result
-from ansible.module_utils.ascend.node import Node
+from .command import Account, Result
+from .node import Node
 
 ASK_S = 10.0
 NOT_FOUND = 2  # getent(1)

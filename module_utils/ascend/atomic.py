@@ -7,8 +7,8 @@ import os
 import shutil
 from typing import Callable
 
-from ansible.module_utils.ascend.command import Result
-from ansible.module_utils.ascend.errors import AscendError
+from .command import Result
+from .errors import AscendError
 
 PARTIAL = ".part"
 SETTLE_S = 1800  # for gigabytes, on a disk that training writes to as well

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import IO, Dict, List, NamedTuple, Optional, Tuple
 
-from ansible.module_utils.ascend.masking import masked
+from .masking import masked
 
 GRACE_S = 5  # between asking a process group to end and ending it
 MOST_BYTES = 16 * 1024 * 1024  # of output that is read

@@ -11,9 +11,9 @@ import shutil
 import zipfile
 from dataclasses import dataclass
 
-from ansible.module_utils.ascend import depot_way
-from ansible.module_utils.ascend.change import points
-from ansible.module_utils.ascend.errors import AscendError
+from . import depot_way
+from .change import fault_points as points
+from .errors import AscendError
 
 BLOCK = 1024 * 1024
 LOCAL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)

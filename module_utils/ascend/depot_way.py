@@ -14,7 +14,7 @@ import urllib.request
 from typing import Any, Dict, Tuple
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from ansible.module_utils.ascend.errors import AscendError
+from .errors import AscendError
 
 
 def opened(url: str, proxy: str, timeout_s: float) -> Any:

@@ -7,7 +7,7 @@ import errno
 import os
 from typing import Dict
 
-from ansible.module_utils.ascend.masking import masked, masked_values
+from .masking import masked, masked_values
 
 
 class AscendError(Exception):

@@ -6,12 +6,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import dataclass
 from typing import Any, Dict, List, Optional, Sequence
 
-from ansible.module_utils.ascend import files, rights
-from ansible.module_utils.ascend.masking import masked_values
-from ansible.module_utils.ascend.node import Finding, Node, bounded
+from . import files, rights
+from .finding import Finding, bounded
+from .masking import masked_values
+from .node import Node
+from .places import ASCEND_ENV, ETC, RUN, Places
 
 FAST_SUBSETS = ("system", "npu", "cann", "python")
 SUBSETS = (*FAST_SUBSETS, "network")  # "cards" and "links" are shorter forms of "npu" and of the last one
@@ -19,23 +20,10 @@ SCHEMA = 2
 # The facts of a fleet fit in memory and in a fact cache: the findings of a node have what the rest leaves of this.
 MOST_BYTES = 16 * 1024
 LEAST_FINDINGS = 3000
-ASCEND_ENV = "/usr/local/bin/ascend-env"
-ETC = "/etc/Ascend"  # where CANN's installer writes
 # Temporary files of CANN's compiler (TBE) and of Python; memory that data loaders and ranks share.
 WRITTEN_BY_TRAINING = ("/tmp", "/var/tmp", "/dev/shm")
 
 Facts = Dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Places:
-    """Where things lie on a node."""
-
-    cann_root: str
-    ascend_root: str
-    cache_dir: str
-    state_dir: str
-    tmp_dir: str
 
 
 def collect(
@@ -60,7 +48,7 @@ def collect(
     facts: Facts = {"schema": SCHEMA}
     findings: List[Finding] = []
     if "system" in chosen:
-        from ansible.module_utils.ascend import system
+        from . import system
 
         node.at("the operating system")
         disks = [places.cann_root, places.tmp_dir, places.ascend_root, places.cache_dir]
@@ -75,17 +63,17 @@ def collect(
     if {"network", "links"}.intersection(chosen):
         node.at("hccn_tool")
     if "network" in chosen:
-        from ansible.module_utils.ascend.npu import network
+        from .npu import network
 
         facts["network"], found = network.read_network(node, facts["npu"]["devices"], timeout_s, cards_out)
         findings += found
     elif "links" in chosen:
-        from ansible.module_utils.ascend.npu import links
+        from .npu import links
 
         facts["network"], found = links.read_links(node, facts["npu"]["devices"], timeout_s, cards_out)
         findings += found
     if {"cann", "python"}.intersection(chosen):
-        from ansible.module_utils.ascend import homes
+        from . import homes
 
         node.at("the homes of users")
         others = homes.look(node)
@@ -102,7 +90,7 @@ def collect(
 
 def collect_in_time(limit_s: float, node: Node, *what: Any) -> Facts:
     """Return ``collect(node, *what)``, read in a child process. Raises AscendError when that does not end in time."""
-    from ansible.module_utils.ascend.in_time import in_time
+    from .in_time import in_time
 
     facts: Facts = in_time(limit_s, lambda at: collect(node._replace(at=at), *what))
     return facts
@@ -110,10 +98,10 @@ def collect_in_time(limit_s: float, node: Node, *what: Any) -> Facts:
 
 def _changes(node: Node, places: Places) -> Facts:
     """Return which run changes the node now, and the journal's last entry; None where there is none."""
-    from ansible.module_utils.ascend.change import journal
+    from .change import journal
 
     state_dir = node.path(places.state_dir)
-    running = files.mapping(os.path.join(state_dir, journal.RUN))
+    running = files.mapping(os.path.join(state_dir, RUN))
     keys = ("began", "who", "control", "run", "action", "from", "to")
     return {
         "running": {key: str(running.get(key)) for key in keys} if running else None,
@@ -124,7 +112,7 @@ def _changes(node: Node, places: Places) -> Facts:
 def _add_cards(
     facts: Facts, node: Node, places: Places, holders: bool, timeout_s: float, users: Sequence[str]
 ) -> List[Finding]:
-    from ansible.module_utils.ascend.npu import cards, device_users, driver
+    from .npu import cards, device_users, driver
 
     facts["npu"], found = cards.read_npu(node, timeout_s, holders)
     npu = facts["npu"]
@@ -136,20 +124,21 @@ def _add_cards(
 
 
 def _add_cann(facts: Facts, node: Node, places: Places, others: Any, deep: bool) -> List[Finding]:
-    from ansible.module_utils.ascend.cann import cann_tree
+    from .cann import read as cann_tree
 
     facts["cann"], found = cann_tree.read_cann(node, places.cann_root, places.state_dir, deep, others)
     if "npu" in facts:
-        from ansible.module_utils.ascend.npu import cards
+        from .npu.chips import kernels_families
 
-        for chip in cards.kernels_families(facts["npu"]["devices"]):
+        for chip in kernels_families(facts["npu"]["devices"]):
             found = found + cann_tree.kernels_chip_findings(facts["cann"], chip)
     return found
 
 
 def _add_pythons(facts: Facts, node: Node, places: Places, others: Any, deep: bool) -> List[Finding]:
-    from ansible.module_utils.ascend import profiles
-    from ansible.module_utils.ascend.python import python_tree, pythons, system_pythons
+    from . import profiles
+    from .environment import read as python_tree
+    from .python import read as pythons, system as system_pythons
 
     facts["pythons"] = pythons.read(node.path(os.path.join(places.ascend_root, "python")), deep)
     facts["system_pythons"] = system_pythons.read(node)

@@ -11,9 +11,10 @@ import os
 import re
 from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
 
-from ansible.module_utils.ascend import bounded, files
-from ansible.module_utils.ascend.node import Finding, Node, finding
-from ansible.module_utils.ascend.remove import mounts
+from . import bounded, files
+from .finding import Finding, finding
+from .node import Node
+from .remove import mounts
 
 MOST_HOMES = 500
 MOST_LINKS = 40  # of one path, as the kernel's own limit

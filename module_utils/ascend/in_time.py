@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict
 
-from ansible.module_utils.ascend import bounded
-from ansible.module_utils.ascend.errors import REPORTED, AscendError, from_os_error
-from ansible.module_utils.ascend.node import At
+from . import bounded
+from .errors import REPORTED, AscendError, from_os_error
+from .node import At
 
 
 def in_time(limit_s: float, read: Callable[[At], Any]) -> Any:

@@ -76,7 +76,7 @@ def _named_by_a_field(value: Dict[Any, Any]) -> Dict[Any, Any]:
 def _is_named(key: Any, value: Any) -> bool:
     if not isinstance(key, str) or not isinstance(value, str) or not _any(_NAMES, key.lower()):
         return False
-    from ansible.module_utils.ascend.secret import names
+    from .secret import names
 
     return names.hides(names.kind(key), value)
 
@@ -96,27 +96,27 @@ def spans(text: str) -> List[Span]:
 def _found(text: str) -> Iterator[Span]:
     lowered = text.lower()
     if _any(_NAMES, lowered):
-        from ansible.module_utils.ascend.secret import named
+        from .secret import named
 
         yield from named.find(text)
     if _any(_ADDRESSES, text):
-        from ansible.module_utils.ascend.secret import addresses
+        from .secret import addresses
 
         yield from addresses.find(text)
     if _any(_OPTIONS, lowered):
-        from ansible.module_utils.ascend.secret import programs
+        from .secret import programs
 
         yield from programs.find(text)
     if _any(_GIVEN, lowered):
-        from ansible.module_utils.ascend.secret import stdin
+        from .secret import stdin
 
         yield from stdin.find(text)
     if _any(_PAIRS, lowered):
-        from ansible.module_utils.ascend.secret import pairs
+        from .secret import pairs
 
         yield from pairs.find(text)
     if _any(_FORMS, lowered):
-        from ansible.module_utils.ascend.secret import forms
+        from .secret import forms
 
         yield from forms.find(text)
 

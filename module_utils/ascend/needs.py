@@ -9,8 +9,8 @@ from __future__ import annotations
 import glob
 from typing import List, NamedTuple, Optional, Tuple
 
-from ansible.module_utils.ascend import files
-from ansible.module_utils.ascend.node import Node
+from . import files
+from .node import Node
 
 MANAGERS = ("apt-get", "dnf", "yum")  # in this order: dnf's systems have a yum as well
 _CACHE = "/etc/ld.so.cache"

@@ -11,12 +11,13 @@ import os
 import re
 from typing import Dict, List, Match, NamedTuple, Optional, Tuple
 
-from ansible.module_utils.ascend import assignments, files, homes
-from ansible.module_utils.ascend.cann.cann_layout import VERSION_NAME, read_latest
-from ansible.module_utils.ascend.homes import Homes
-from ansible.module_utils.ascend.masking import masked
-from ansible.module_utils.ascend.node import Finding, Node, finding
-from ansible.module_utils.ascend.python.distributions import listed, shown
+from . import assignments, files, homes
+from .cann.layout import VERSION_NAME, read_latest
+from .environment.distributions import listed, shown
+from .finding import Finding, finding
+from .homes import Homes
+from .masking import masked
+from .node import Node
 
 MOST_SETTINGS = 10
 MOST_VALUE = 4000  # characters of a variable

@@ -10,9 +10,9 @@ import os
 import stat
 from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Tuple
 
-from ansible.module_utils.ascend import files
-from ansible.module_utils.ascend import node as nodes
-from ansible.module_utils.ascend.errors import AscendError
+from . import files
+from .errors import AscendError
+from .finding import Finding, finding
 
 UMASK = 0o022
 ENTER = 0o055  # of a folder of ours, for group and others: to list and to enter
@@ -38,9 +38,9 @@ class Closed(NamedTuple):
         return "%s (%04o)" % ("itself" if path == os.curdir else path, self.mode)
 
 
-def finding(subset: str, what: str, found: str, where: str, remedy: str = "") -> nodes.Finding:
+def closed_finding(subset: str, what: str, found: str, where: str, remedy: str = "") -> Finding:
     """Return that others cannot use something; ``found`` says which of its files and folders."""
-    return nodes.finding(subset, FINDING, "others cannot use %s" % what, WANTED, found, where, remedy or REMEDY)
+    return finding(subset, FINDING, "others cannot use %s" % what, WANTED, found, where, remedy or REMEDY)
 
 
 def begin() -> None:
@@ -127,10 +127,12 @@ def _fact(each: Closed, ours: bool) -> Dict[str, Any]:
     return {"path": each.path, "mode": "%04o" % each.mode, "ours": ours}
 
 
-def findings(found: List[Dict[str, Any]]) -> List[nodes.Finding]:
+def findings(found: List[Dict[str, Any]]) -> List[Finding]:
     """Return a finding for each that ``read`` returned."""
     return [
-        finding("python", each["path"], each["mode"], each["path"], "" if each["ours"] else way_remedy(each["path"]))
+        closed_finding(
+            "python", each["path"], each["mode"], each["path"], "" if each["ours"] else way_remedy(each["path"])
+        )
         for each in found
     ]
 

@@ -11,10 +11,10 @@ import stat
 import time
 from typing import Any, Dict, List, Optional, Sequence
 
-from ansible.module_utils.ascend import files, needs
-from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend.node import Node
-from ansible.module_utils.ascend.settings import node_settings
+from . import files, needs
+from .errors import AscendError
+from .node import Node
+from .settings import node_settings
 
 # What the runtimes leave: Docker's and podman's own files, and words in the path of the first process's control group.
 _CONTAINER_FILES = {"/.dockerenv": "docker", "/run/.containerenv": "podman"}

@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from typing import List, NamedTuple, Tuple
 
-from ansible.module_utils.ascend.errors import AscendError
+from .errors import AscendError
 
 Part = Tuple[int, int]  # rank of its kind, number
 

@@ -24,7 +24,7 @@ from timing import BIN, INVENTORY, ROOT, Memory, Timed, in_turn
 sys.path.append(str(ROOT))
 ansible.module_utils.__path__.append(str(ROOT / "module_utils"))
 
-from ansible.module_utils.ascend_control.drift import history, page, reports  # noqa: E402  (after the path above)
+from ansible.module_utils.ascend_control.drift import history, page, report_folder as reports  # noqa: E402  (after the path above)
 
 from tests import fleets  # noqa: E402
 

@@ -73,8 +73,8 @@ printf '#!/bin/sh\nPYTHONPATH=/tmp/late exec /usr/bin/python3 "$@"\n' >/tmp/late
 class Fault:
     """One node's fate.
 
-    At ``point`` (module_utils/ascend/change/points.py), or ``after_s`` from the taking of the lock, ``ended`` is ended
-    as kill -9 does: the module there, the run on the control node, the whole node, its power (with what its ``disk``,
+    At ``point`` (change/fault_points.py), or ``after_s`` from the taking of the lock, ``ended`` is ended as
+    kill -9 does: the module there, the run on the control node, the whole node, its power (with what its ``disk``,
     ext4 or xfs, has not got yet), or the network between them; or the room on the disk of the place ``full`` is. Other
     faults are made by ``settings`` (ascend-sim), ``arrange`` (a script in the node), ``mount`` (options and place) or
     ``depot`` (a damaged depot, depots.py), and taken away by ``cure``. ``words`` are in what the run says of the node;

@@ -39,13 +39,14 @@ def answer(question: dict[str, Any]) -> None:
     from ansible.module_utils.ascend.command import Result
     from ansible.module_utils.ascend.node import Node
     from ansible.module_utils.ascend.npu import npu_smi, npu_smi_query, symptoms
+    from ansible.module_utils.ascend.places import Places
 
     def run(argv: list[str], timeout_s: float) -> Result:
         known = question["programs"].get(" ".join([pathlib.Path(argv[0]).name, *argv[1:]]))
         return Result(0, known, False) if known is not None else Result(1, "unexpected: %s" % argv, False)
 
     node = Node(run, lambda name: "/usr/local/bin/" + name, question["root"])
-    places = facts.Places(**question["places"])
+    places = Places(**question["places"])
     texts = [
         [
             dataclasses.asdict(npu_smi.parse_info(text)),

@@ -24,6 +24,7 @@ NAME = re.compile(
 )
 # Words of that form which are no finding: symptoms have a table of their own, the others are file names and values.
 SYMPTOMS = {"symptom_table.py", "symptoms.py", "npu_probe.py"}
+CAUSES = {"differences.py"}  # a step's causes have names of their own
 NO_FINDING = {"cann-environment-not-set"}
 
 
@@ -31,7 +32,7 @@ def made() -> set[str]:
     """Every constant of the readers that has the form of a finding's name."""
     found: set[str] = set()
     for path in NODE_UTILS.rglob("*.py"):
-        if path.name in SYMPTOMS or path.name.startswith("record") or path.parent.name == "plan":
+        if path.name in SYMPTOMS | CAUSES or path.parent.name == "record":
             continue
         constants = (word.value for word in ast.walk(ast.parse(path.read_text())) if isinstance(word, ast.Constant))
         found |= {word for word in constants if isinstance(word, str) and NAME.fullmatch(word)}

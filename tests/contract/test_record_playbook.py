@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from ansible.module_utils.ascend.record import record
+from ansible.module_utils.ascend.record import make as record
 
 from tests.contract.tree import passes
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible.module_utils.ascend_control.compatibility import problems_of
-from ansible.module_utils.ascend_control.release import read_matrix, read_release
+from ansible.module_utils.ascend_control.release.compatibility import problems_of
+from ansible.module_utils.ascend_control.release.read import read_matrix, read_release
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version

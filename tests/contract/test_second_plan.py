@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from tests.contract.tree import ROOT
-from tests.unit import planner_nodes
+from tests.unit.plan import planner_nodes
 
 # In place of ascend_facts: a module that answers what lies beside it.
 MODULE = """#!/bin/sh

@@ -75,10 +75,10 @@ PARSERS: list[Parser] = [
     Parser("npu.hccn", "parse_tls", HCCN),
     Parser("npu.hccn", "parse_ping", HCCN),
     Parser("npu.hccn_conf", "parse_conf", HCCN),
-    Parser("cann.cann_files", "parse_product_info", FILES),
-    Parser("cann.cann_files", "parse_version_cfg", FILES),
-    Parser("cann.cann_files", "parse_version_info", FILES),
-    Parser("cann.cann_files", "parse_install_info", FILES),
+    Parser("cann.files", "parse_product_info", FILES),
+    Parser("cann.files", "parse_version_cfg", FILES),
+    Parser("cann.files", "parse_version_info", FILES),
+    Parser("cann.files", "parse_install_info", FILES),
     Parser("npu.symptoms", "recognise", ("errors", "torch-npu"), share=2),
 ]
 

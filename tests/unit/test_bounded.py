@@ -19,6 +19,7 @@ from ansible.module_utils.ascend import bounded, command, facts, system
 from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend.in_time import in_time
 from ansible.module_utils.ascend.node import Node
+from ansible.module_utils.ascend.places import Places
 from ansible.module_utils.ascend_control.drift.silence import silence
 
 from tests import answers
@@ -139,7 +140,7 @@ def test_the_facts_end_and_name_the_place_that_hangs(
 ) -> None:
     monkeypatch.setattr(system, "DISK_S", 0.5)
     fields = ("cann_root", "ascend_root", "cache_dir", "state_dir", "tmp_dir")
-    places = facts.Places(**{name: str(dead if name == which else tmp_path / name) for name in fields})
+    places = Places(**{name: str(dead if name == which else tmp_path / name) for name in fields})
     here = answers.node(tmp_path, names=())
     with no_hang(), pytest.raises(AscendError) as told:
         facts.collect_in_time(20, here._replace(root="/"), places, ["system", "cann", "python"], 5)
@@ -150,7 +151,7 @@ def test_the_facts_end_and_name_the_place_that_hangs(
 
 def test_facts_in_time_are_the_facts(tmp_path: Path) -> None:
     here = answers.node(tmp_path, names=())
-    places = facts.Places(*["/usr/local/Ascend"] * 5)
+    places = Places(*["/usr/local/Ascend"] * 5)
     what = (places, ["cann", "python"], 5)
     assert facts.collect_in_time(60, here, *what) == facts.collect(here, *what)
 
@@ -158,7 +159,7 @@ def test_facts_in_time_are_the_facts(tmp_path: Path) -> None:
 def test_a_wrong_question_is_refused_as_without_a_child(tmp_path: Path) -> None:
     here: Node = answers.node(tmp_path, names=())
     with pytest.raises(AscendError, match="no name of a kernel setting"):
-        facts.collect_in_time(60, here, facts.Places(*["/x"] * 5), ["system"], 5, False, ["../x"])
+        facts.collect_in_time(60, here, Places(*["/x"] * 5), ["system"], 5, False, ["../x"])
 
 
 @pytest.mark.parametrize("which", ["ascend_root", "cache_dir", "state_dir", "cann_root"])
@@ -167,7 +168,7 @@ def test_a_module_that_looks_ends_where_a_place_hangs(
     dead: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, which: str, module: Any
 ) -> None:
     """The look of a removal, and a record."""
-    places = {name: str(dead if name == which else tmp_path / name) for name in facts.Places.__annotations__}
+    places = {name: str(dead if name == which else tmp_path / name) for name in Places.__annotations__}
     monkeypatch.setattr(module, "LIMIT_S", 3.0)
     monkeypatch.setattr(module, "Node", lambda *_: answers.node(tmp_path, names=())._replace(root="/"))
     said: dict[str, Any] = {}

@@ -9,15 +9,14 @@ from pathlib import Path
 import pytest
 from ansible.module_utils.ascend import facts
 from ansible.module_utils.ascend.change import journal
-from ansible.module_utils.ascend.node import bounded, finding
-from ansible.module_utils.ascend.python import lock, python_tree
+from ansible.module_utils.ascend.environment import lock, read as python_tree
+from ansible.module_utils.ascend.finding import bounded, finding
+from ansible.module_utils.ascend.places import ASCEND_ENV, ETC, Places
 
 from tests.answers import HANGS, Programs, names, node, write
 
 ROOT = Path(__file__).resolve().parents[2]
-PLACES = facts.Places(
-    "/usr/local/Ascend", "/opt/ascend", "/var/cache/ascend-fleet", "/var/lib/ascend-fleet", "/var/tmp"
-)
+PLACES = Places("/usr/local/Ascend", "/opt/ascend", "/var/cache/ascend-fleet", "/var/lib/ascend-fleet", "/var/tmp")
 LIMIT = 16 * 1024
 HEAD = """\
 | npu-smi 25.2.0                   Version: 25.2.0                                               |
@@ -72,7 +71,7 @@ def test_an_empty_machine_is_described_and_not_refused(tmp_path: Path) -> None:
     assert found["changes"] == {"running": None, "last": None}
     assert found["cann"]["versions"] == {}
     places = {PLACES.cann_root, PLACES.ascend_root, PLACES.cache_dir, PLACES.tmp_dir, PLACES.state_dir}
-    assert set(found["system"]["disk"]) == places | {facts.ETC, "/usr/local/bin", *facts.WRITTEN_BY_TRAINING}
+    assert set(found["system"]["disk"]) == places | {ETC, "/usr/local/bin", *facts.WRITTEN_BY_TRAINING}
     assert json.loads(json.dumps(found)) == found
     assert names(found["findings"])[:2] == ["npu-smi-missing", "driver-missing"]
     for one in found["findings"]:
@@ -168,7 +167,7 @@ def test_a_busy_and_broken_node_of_eight_cards_stays_small(
 
 
 def test_ascend_env_is_known_by_its_sum(tmp_path: Path) -> None:
-    write(tmp_path, facts.ASCEND_ENV, "abc")
+    write(tmp_path, ASCEND_ENV, "abc")
     found = facts.collect(node(tmp_path), PLACES, ["python"], 5)
     assert found["ascend_env"]["sha256"] == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 

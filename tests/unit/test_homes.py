@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.ascend import bounded, facts, homes
-from ansible.module_utils.ascend.cann import cann_elsewhere, cann_layout, cann_tree
+from ansible.module_utils.ascend.cann import elsewhere as cann_elsewhere, layout as cann_layout, read as cann_tree
 from ansible.module_utils.ascend.node import Node
-from ansible.module_utils.ascend.plan.forms import as_refusal, split
+from ansible.module_utils.ascend.places import Places
+from ansible.module_utils.ascend_control.plan.components import as_refusal, split
 
 from tests.answers import names, node, write
 from tests.hangs import no_hang
@@ -106,7 +107,7 @@ def test_the_facts_end_whatever_hangs(here: Node, hangs: str, told: str, monkeyp
     monkeypatch.setattr(bounded, "PLACE_S", 0.5)
     place = Path(here.root) / hangs
     place.mkdir(parents=True, exist_ok=True)
-    places = facts.Places("/usr/local/Ascend", "/opt/ascend", "/var/cache/x", "/var/lib/x", "/var/tmp")
+    places = Places("/usr/local/Ascend", "/opt/ascend", "/var/cache/x", "/var/lib/x", "/var/tmp")
     with silent(place), no_hang():
         found: dict[str, Any] = facts.collect_in_time(60, here, places, ["cann", "python"], 5)
     named = [finding["found"] for finding in found["findings"] if finding["name"] == "place-hangs"]

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from ansible.module_utils.ascend import needs
 from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend.plan.forms import STEPS
-from ansible.module_utils.ascend.plan.packages import CHECK, INSTALL
-from ansible.module_utils.ascend.plan.plan import plan
-from ansible.module_utils.ascend_control import policies
+from ansible.module_utils.ascend_control.plan import policies
+from ansible.module_utils.ascend_control.plan.components import STEPS
+from ansible.module_utils.ascend_control.plan.packages import CHECK, INSTALL
+from ansible.module_utils.ascend_control.plan.plan import plan
 
 from tests.answers import node, write
-from tests.unit.planner_nodes import bare, converged, wanted
+from tests.unit.plan.planner_nodes import bare, converged, wanted
 
 PROGRAMS = ("bash", "tar", "gzip", "head", "dd", "cut", "unzip", "g++")
 NAMES = policies.packages({"system_packages": CHECK})["names"]

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from ansible.module_utils.ascend import bounded, homes, profiles
 from ansible.module_utils.ascend.node import Node
-from ansible.module_utils.ascend.plan.plan import plan
+from ansible.module_utils.ascend_control.plan.plan import plan
 
 from tests import environment_tree as tree
 from tests.answers import write as tree_write
 from tests.hangs import no_hang
 from tests.silent_mount import silent
-from tests.unit.planner_nodes import converged, wanted
+from tests.unit.plan.planner_nodes import converged, wanted
 
 # A profile, a line's number and name of the finding and the folder it brings in.
 PROFILES: list[tuple[str, str, list[tuple[int, str, str]]]] = [

@@ -18,7 +18,7 @@ from ansible.module_utils.ascend import system
 from ansible.module_utils.ascend.command import Result, query
 from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend.node import Node
-from ansible.module_utils.ascend.plan.preconditions import PTP
+from ansible.module_utils.ascend_control.plan.preconditions import PTP
 
 from tests.answers import HANGS, Programs, node, write
 

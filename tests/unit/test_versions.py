@@ -8,8 +8,7 @@ import itertools
 import pytest
 from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend.versions import compare_cann, compare_driver, same_branch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from tests import samples
 

@@ -12,11 +12,11 @@ import shutil
 from contextlib import suppress
 from typing import Callable, Dict, Optional
 
-from ansible.module_utils.ascend import files
-from ansible.module_utils.ascend.cann import cann_elsewhere
-from ansible.module_utils.ascend.command import Result
-from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend.node import Node
+from .. import files
+from ..command import Result
+from ..errors import AscendError
+from ..node import Node
+from . import elsewhere as cann_elsewhere
 
 PIP_S = 120  # pip3 from a cold disk
 ARCHIVE = ("bash", "tar", "gzip", "head", "dd", "cut")

@@ -11,11 +11,10 @@ import json
 import os
 from typing import Any, Dict, List, Optional
 
-from ansible.module_utils.ascend import atomic, files
-from ansible.module_utils.ascend.masking import masked
+from .. import atomic, files
+from ..masking import masked
 
 FILE = "journal.jsonl"
-RUN = "run"  # the file of the run that changes the node now: run_lock.py
 MOST_ENTRIES = 200
 MOST_PROBLEM = 600  # characters
 

@@ -12,8 +12,8 @@ import json
 import os
 from typing import Any, Dict, List
 
-from ansible.module_utils.ascend import atomic, files
-from ansible.module_utils.ascend.change import held
+from .. import atomic, files
+from . import module_lock as held
 
 FILE = "origin.json"
 

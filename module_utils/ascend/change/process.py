@@ -9,7 +9,7 @@ import time
 from contextlib import suppress
 from typing import Dict, List, Optional
 
-from ansible.module_utils.ascend import files
+from .. import files
 
 GRACE_S = 3.0  # between asking a process to end and ending it
 LOOK_S = 0.05

@@ -17,11 +17,12 @@ import time
 from contextlib import suppress
 from typing import Any, Dict, Optional
 
-from ansible.module_utils.ascend import atomic, files
-from ansible.module_utils.ascend.change import held, journal, points, process
-from ansible.module_utils.ascend.errors import AscendError
+from .. import atomic, files
+from ..errors import AscendError
+from ..places import RUN
+from . import fault_points as points, journal, module_lock as held, process
 
-FILE = journal.RUN
+FILE = RUN
 STALE_S = 2 * 60 * 60  # longer than the longest step may take
 CHANGE = ("action", "from", "to")
 

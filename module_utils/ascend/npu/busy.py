@@ -12,7 +12,7 @@ import threading
 import time
 from typing import Callable
 
-from ansible.module_utils.ascend.command import Result
+from ..command import Result
 
 WAITS_S = (0.5, 1.0, 2.0)  # before each time that a busy tool is asked again
 

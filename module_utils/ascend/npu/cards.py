@@ -4,22 +4,20 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from dataclasses import asdict
 from functools import partial
 from typing import Any, Dict, List, Optional, Tuple
 
-from ansible.module_utils.ascend.command import Result
-from ansible.module_utils.ascend.node import Finding, Node, finding
-from ansible.module_utils.ascend.npu import npu_smi, processes, tools
-from ansible.module_utils.ascend.npu.busy import asked_again, is_busy
+from ..command import Result
+from ..finding import Finding, finding
+from ..node import Node
+from . import npu_smi, processes, tools
+from .busy import asked_again, is_busy
 
 UNHEALTHY_ASKED = 16  # chips whose errors are asked for, one call each
 SHOWN = 5  # lines or chips that a finding names before it counts the rest
 _NOT_SAID = ("hugepages_used", "hugepages_total")  # in the table, of no use to a plan or a report
-# A "910B" without a number after it is an older chip of the 910 family.
-_FAMILY = re.compile(r"(?:Ascend\s*)?(910B(?=[0-9])|310P|310B)", re.IGNORECASE)
 
 Facts = Dict[str, Any]
 
@@ -74,15 +72,6 @@ def _parsed(result: Result) -> npu_smi.NpuSmiInfo:
 
 def _has_table(result: Result, info: npu_smi.NpuSmiInfo) -> bool:
     return bool(result.code == 0 and (info.devices or info.tool_version) and not (info.problems and not info.devices))
-
-
-def kernels_families(devices: List[Facts]) -> List[str]:
-    """Return which kernels packages the chips need, as far as their names tell: "910b", "310p", "310b".
-
-    A plain 910 may be a 910A or an A3, which have different ones: nothing is said of it.
-    """
-    found = (_FAMILY.match(str(device["name"])) for device in devices)
-    return sorted({match.group(1).lower() for match in found if match})
 
 
 def fewer_visible(npu: Facts, device_nodes: int) -> List[Finding]:
@@ -145,7 +134,7 @@ def _why_silent(program: str, result: Result, info: npu_smi.NpuSmiInfo, timeout_
     if _has_table(result, info):
         return None
     # Imported here: the table of symptoms is as long as all of this, and most nodes answer.
-    from ansible.module_utils.ascend.npu import symptoms
+    from . import symptoms
 
     known = symptoms.recognise(result.said)
     said = result.last_lines(3) or "no word"
@@ -189,7 +178,7 @@ def _health(node: Node, program: str, devices: List[Facts], timeout_s: float) ->
     sick = [device for device in devices if device["health"] != "OK"]
     if not sick:
         return []
-    from ansible.module_utils.ascend.npu import npu_smi_query
+    from . import npu_smi_query
 
     for device in sick[:UNHEALTHY_ASKED]:
         chip = ["-c", str(device["chip_id"])] if device["chip_id"] is not None else []

@@ -12,10 +12,11 @@ import re
 import stat
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from ansible.module_utils.ascend import accounts, files
-from ansible.module_utils.ascend.command import Account
-from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend.node import Finding, Node, finding
+from .. import accounts, files
+from ..command import Account
+from ..errors import AscendError
+from ..finding import Finding, finding
+from ..node import Node
 
 MANAGER = "davinci_manager"  # every program that uses a card opens it first
 _NAME = re.compile(r"davinci[0-9]{1,4}|%s|devmm_svm|hisi_hdc" % MANAGER)

@@ -11,9 +11,10 @@ import os
 import re
 from typing import Any, Dict, List, Optional, Tuple
 
-from ansible.module_utils.ascend import files
-from ansible.module_utils.ascend.node import Finding, Node, finding
-from ansible.module_utils.ascend.npu import tools
+from .. import files
+from ..finding import Finding, finding
+from ..node import Node
+from . import tools
 
 _DEFAULT_ROOT = "/usr/local/Ascend"
 _DEVICE_FILE = re.compile(r"davinci[0-9]{1,4}$")

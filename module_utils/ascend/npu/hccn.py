@@ -11,10 +11,10 @@ import re
 from dataclasses import dataclass
 from typing import Dict, List, Optional, Tuple
 
-from ansible.module_utils.ascend.npu import tool_output
-from ansible.module_utils.ascend.npu.hccn_answer import read
-from ansible.module_utils.ascend.npu.hccn_conf import address_of, checked, netmask_of
-from ansible.module_utils.ascend.npu.labels import Block, Pair, fold, look_up
+from . import tool_output
+from .hccn_answer import read
+from .hccn_conf import address_of, checked, netmask_of
+from .labels import Block, Pair, fold, look_up
 
 LINK_WORDS = ("UP", "DOWN", "PARTIAL LINK", "PARTIAL UP", "UNKNOWN")
 _FAULTS = ("Fault", "Socket fail", "Socket failed", "Receive timeout", "Unreachable", "Time exceeded", "Thread error")

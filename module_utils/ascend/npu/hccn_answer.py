@@ -11,8 +11,8 @@ import re
 from dataclasses import dataclass, field
 from typing import List, Optional, Set, Tuple
 
-from ansible.module_utils.ascend.npu import tool_output
-from ansible.module_utils.ascend.npu.labels import Block
+from . import tool_output
+from .labels import Block
 
 _DEVICE = re.compile(r"\s*\[dev(?:_?id|ice) ?([0-9]{1,4})\]")
 _DATE = re.compile(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) +[A-Z][a-z]{2} ")

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Dict, List, NamedTuple, Optional, Tuple, Union
 
-from ansible.module_utils.ascend.npu import tool_output
+from . import tool_output
 
 _SETTING = re.compile(r"\s*([A-Za-z][A-Za-z0-9_]*)_([0-9]{1,3})\s*=(.*)")
 _NONE = ("", "NA", "N/A", "-", "NONE", "NULL", "(NULL)", "0.0.0.0", "::", "::0")

@@ -8,18 +8,9 @@ from __future__ import annotations
 
 from typing import Collection, List, Tuple
 
-from ansible.module_utils.ascend.node import Finding, Node
-from ansible.module_utils.ascend.npu.ports import (
-    HEALTHY,
-    Answers,
-    Device,
-    Facts,
-    Port,
-    as_facts,
-    found_tool,
-    read_ports,
-    without_tool,
-)
+from ..finding import Finding
+from ..node import Node
+from .ports import HEALTHY, Answers, Device, Facts, Port, as_facts, found_tool, read_ports, without_tool
 
 _PLAIN = ["net", "health", "status:", HEALTHY]
 
@@ -53,7 +44,7 @@ def read_links(
             others[port.device] = answers
     if others:
         # Imported here: a node whose ports are well need not compile the readers of all answers.
-        from ansible.module_utils.ascend.npu.network import ask_everything
+        from .network import ask_everything
 
         asked = [port for port in ports if port.device in others]
         findings = findings + ask_everything(tool, asked, conf_read, others)

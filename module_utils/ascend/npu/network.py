@@ -10,20 +10,11 @@ from __future__ import annotations
 import re
 from typing import Collection, Dict, List, Optional, Tuple
 
-from ansible.module_utils.ascend.command import Result
-from ansible.module_utils.ascend.node import Finding, Node
-from ansible.module_utils.ascend.npu import hccn, network_findings
-from ansible.module_utils.ascend.npu.ports import (
-    Answers,
-    Device,
-    Facts,
-    Port,
-    Tool,
-    as_facts,
-    found_tool,
-    read_ports,
-    without_tool,
-)
+from ..command import Result
+from ..finding import Finding
+from ..node import Node
+from . import hccn, network_findings
+from .ports import Answers, Device, Facts, Port, Tool, as_facts, found_tool, read_ports, without_tool
 
 QUESTIONS = ("ip", "gateway", "link", "net_health")
 # What says that a card has no address, as against words that nobody knows.

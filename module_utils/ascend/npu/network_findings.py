@@ -6,8 +6,8 @@ from __future__ import annotations
 import ipaddress
 from typing import Callable, Dict, List
 
-from ansible.module_utils.ascend.node import Finding, finding
-from ansible.module_utils.ascend.npu.ports import CONF, HEALTHY, Port, unread
+from ..finding import Finding, finding
+from .ports import CONF, HEALTHY, Port, unread
 
 # Without a gateway a card still reaches its own network.
 _NEEDED = {"ip": "address", "link": "link", "net_health": "net health"}

@@ -11,15 +11,15 @@ import shlex
 import tempfile
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from ansible.module_utils.ascend import files
-from ansible.module_utils.ascend.command import Result
-from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend.node import shortened
-from ansible.module_utils.ascend.npu import probe_account
-from ansible.module_utils.ascend.npu.probe_account import Prover
-from ansible.module_utils.ascend.npu.probe_program import PROBE, parse
-from ansible.module_utils.ascend.npu.symptom_table import PLOG
-from ansible.module_utils.ascend.npu.symptoms import recognise
+from .. import files
+from ..command import Result
+from ..errors import AscendError
+from ..finding import shortened
+from . import probe_account
+from .probe_account import Prover
+from .probe_program import PROBE, parse
+from .symptom_table import PLOG
+from .symptoms import recognise
 
 Run = Callable[..., Result]
 Card = Dict[str, Any]

@@ -24,9 +24,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Optional, Set, Tuple
 
-from ansible.module_utils.ascend.npu import npu_smi_rows as rows
-from ansible.module_utils.ascend.npu import tool_output
-from ansible.module_utils.ascend.npu.npu_smi_rows import CARD, PROCESS, Columns, Row
+from . import npu_smi_rows as rows, tool_output
+from .npu_smi_rows import CARD, PROCESS, Columns, Row
 
 
 @dataclass(frozen=True)

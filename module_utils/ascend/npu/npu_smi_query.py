@@ -12,8 +12,8 @@ import re
 from dataclasses import dataclass
 from typing import Dict, List, Optional, Set, Tuple
 
-from ansible.module_utils.ascend.npu import tool_output
-from ansible.module_utils.ascend.npu.labels import Block, Pair, fold, look_up
+from . import tool_output
+from .labels import Block, Pair, fold, look_up
 
 HEALTH_WORDS = ("OK", "WARNING", "ALARM", "CRITICAL", "UNKNOWN", "OFFLINE")  # in the order of their weight
 

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
-from ansible.module_utils.ascend.npu import tool_output
+from . import tool_output
 
 CARD, CHIP, PROCESS = "card", "chip", "process"  # the kinds of rows, and of the headers above them
 

@@ -11,11 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Callable, Collection, Dict, List, NamedTuple, Optional, Set, Tuple
 
-from ansible.module_utils.ascend import files
-from ansible.module_utils.ascend.command import Result
-from ansible.module_utils.ascend.node import Finding, Node, finding
-from ansible.module_utils.ascend.npu import hccn_conf, tools
-from ansible.module_utils.ascend.npu.busy import Turns, is_busy
+from .. import files
+from ..command import Result
+from ..finding import Finding, finding
+from ..node import Node
+from . import hccn_conf, tools
+from .busy import Turns, is_busy
 
 TOOL = tools.FOLDER + "/hccn_tool"
 CONF = "/etc/hccn.conf"

@@ -13,11 +13,11 @@ import tempfile
 from contextlib import contextmanager
 from typing import Dict, Iterator, NamedTuple, Optional, Sequence
 
-from ansible.module_utils.ascend import accounts
-from ansible.module_utils.ascend.command import Account
-from ansible.module_utils.ascend.leftovers import INSTALLER_TMP
-from ansible.module_utils.ascend.node import Node
-from ansible.module_utils.ascend.npu import device_users
+from .. import accounts
+from ..command import Account
+from ..node import Node
+from ..places import INSTALLER_TMP
+from . import device_users
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 

@@ -10,10 +10,10 @@ import stat
 from contextlib import suppress
 from typing import Any, Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
-from ansible.module_utils.ascend import files
-from ansible.module_utils.ascend.masking import masked
-from ansible.module_utils.ascend.node import Node
-from ansible.module_utils.ascend.npu.npu_smi import Device, NpuSmiInfo, Process
+from .. import files
+from ..masking import masked
+from ..node import Node
+from .npu_smi import Device, NpuSmiInfo, Process
 
 SHOWN = 32  # processes in the facts; their count stands beside them
 MOST_CHARACTERS = 100  # of a command line

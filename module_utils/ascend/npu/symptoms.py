@@ -12,8 +12,8 @@ from fnmatch import fnmatchcase
 from itertools import islice
 from typing import Any, Dict, Iterable, Iterator, List, Optional, Set, Tuple
 
-from ansible.module_utils.ascend.npu.symptom_names import missing_symbols, with_names
-from ansible.module_utils.ascend.npu.symptom_table import TABLE, Row
+from .symptom_names import missing_symbols, with_names
+from .symptom_table import TABLE, Row
 
 MOST_EVIDENCE = 200  # characters of a line that are quoted
 MOST_CODES = 12

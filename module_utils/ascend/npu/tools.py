@@ -6,8 +6,8 @@ from __future__ import annotations
 import os
 from typing import Iterator, Optional
 
-from ansible.module_utils.ascend import files
-from ansible.module_utils.ascend.node import Node
+from .. import files
+from ..node import Node
 
 INSTALL_INFO = "/etc/ascend_install.info"
 FOLDER = "/usr/local/Ascend/driver/tools"

@@ -17,7 +17,7 @@ import re
 from dataclasses import dataclass
 from typing import AbstractSet, Dict, Iterable, Iterator, Set, Tuple
 
-from ansible.module_utils.ascend.masking import HIDDEN, spans
+from ..masking import HIDDEN, spans
 
 # Names that are also words of the tools, or everybody's.
 _WORDS = """

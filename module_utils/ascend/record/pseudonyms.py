@@ -22,11 +22,11 @@ import re
 import string
 from typing import Callable, Dict, Iterator, List, Optional, Pattern, Set, Tuple
 
-from ansible.module_utils.ascend import masking
-from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend.masking import HIDDEN
-from ansible.module_utils.ascend.record import identities
-from ansible.module_utils.ascend.record.identities import KINDS, Identities, is_hardware, is_ipv6
+from .. import masking
+from ..errors import AscendError
+from ..masking import HIDDEN
+from . import identities
+from .identities import KINDS, Identities, is_hardware, is_ipv6
 
 # Shorter ones are masked behind their label, but not wherever the same characters stand.
 SHORTEST_SERIAL = 8

@@ -13,17 +13,17 @@ import json
 import os
 from typing import Any, Callable, Dict, List
 
-from ansible.module_utils.ascend import atomic, files
-from ansible.module_utils.ascend.change import origin, points
-from ansible.module_utils.ascend.command import Result
-from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend.facts import Places
-from ansible.module_utils.ascend.node import Node
-from ansible.module_utils.ascend.python import python_tree
-from ansible.module_utils.ascend.remove import cann, in_use, mounts, survey
-from ansible.module_utils.ascend.remove.chosen import EVERYTHING, Asked
-from ansible.module_utils.ascend.remove.selection import select
-from ansible.module_utils.ascend.settings import drop_ins, node_settings
+from .. import atomic, files
+from ..change import fault_points as points, origin
+from ..command import Result
+from ..environment import read as python_tree
+from ..errors import AscendError
+from ..node import Node
+from ..places import Places
+from ..settings import drop_ins, node_settings
+from . import cann, in_use, mounts, survey
+from .chosen import EVERYTHING, Asked
+from .selection import select
 
 Run = Callable[..., Result]
 Row = Dict[str, Any]

@@ -12,9 +12,15 @@ import json
 import os
 from typing import Iterable, List, Optional, Set, Tuple
 
-from ansible.module_utils.ascend import files
-from ansible.module_utils.ascend.cann import cann_layout
-from ansible.module_utils.ascend.python import checkout, environment, python_tree, source_record, source_restore
+from .. import files
+from ..cann import layout as cann_layout
+from ..environment import (
+    build as environment,
+    checkout,
+    checkout_manifest as source_record,
+    checkout_restore as source_restore,
+    read as python_tree,
+)
 
 # What uv, wheels and this project put at an environment's top.
 _OURS = ("bin", "include", "lib", "lib64", "share", "etc", "man", "pyvenv.cfg", "CACHEDIR.TAG", ".gitignore", ".lock")

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from typing import List, Tuple
 
-from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend.remove.chosen import EVERYTHING, RELEASE, Chosen, Row, row
-from ansible.module_utils.ascend.versions import compare_cann
+from ..errors import AscendError
+from ..versions import compare_cann
+from .chosen import EVERYTHING, RELEASE, Chosen, Row, row
 
 
 def choose(chosen: Chosen) -> None:

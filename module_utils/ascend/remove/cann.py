@@ -10,15 +10,15 @@ import re
 import shutil
 from typing import Any, Callable, List, Optional
 
-from ansible.module_utils.ascend import atomic, files
-from ansible.module_utils.ascend.cann import cann_install, cann_layout, cann_receipts
-from ansible.module_utils.ascend.change import origin, points
-from ansible.module_utils.ascend.command import Result
-from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend.facts import Places
-from ansible.module_utils.ascend.node import Node
-from ansible.module_utils.ascend.remove import survey
-from ansible.module_utils.ascend.versions import compare_cann
+from .. import atomic, files
+from ..cann import install as cann_install, layout as cann_layout, receipts as cann_receipts
+from ..change import fault_points as points, origin
+from ..command import Result
+from ..errors import AscendError
+from ..node import Node
+from ..places import Places
+from ..versions import compare_cann
+from . import survey
 
 Run = Callable[..., Result]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, NamedTuple
 
-from ansible.module_utils.ascend.plan.forms import Refusal, listed, refusal
+from ..finding import Refusal, listed, refusal
 
 PRUNE, RELEASE, EVERYTHING = "prune", "release", "everything"
 # In this order things go: never what is needed by something that is still whole.

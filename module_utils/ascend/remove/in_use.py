@@ -11,11 +11,11 @@ import os
 import re
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
-from ansible.module_utils.ascend import files
-from ansible.module_utils.ascend.node import Node
-from ansible.module_utils.ascend.npu.processes import described
-from ansible.module_utils.ascend.remove import mounts
-from ansible.module_utils.ascend.remove.mounts import Mount
+from .. import files
+from ..node import Node
+from ..npu.processes import described
+from . import mounts
+from .mounts import Mount
 
 # Variables by which a program finds its libraries; PWD and the like only tell where a shell once was.
 _NAMES = r"PATH|VIRTUAL_ENV|LD_LIBRARY_PATH|LD_PRELOAD|PYTHON[A-Z]+|ASCEND_\w+|TOOLCHAIN_HOME"

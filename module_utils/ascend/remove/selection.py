@@ -10,10 +10,10 @@ from __future__ import annotations
 import os
 from typing import Any, Dict, List, NamedTuple, Set
 
-from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend.plan.forms import listed
-from ansible.module_utils.ascend.remove import cached
-from ansible.module_utils.ascend.remove.chosen import EVERYTHING, ORDER, PRUNE, RELEASE, Asked, Chosen, There, row
+from ..errors import AscendError
+from ..finding import listed
+from . import cached
+from .chosen import EVERYTHING, ORDER, PRUNE, RELEASE, Asked, Chosen, There, row
 
 
 def select(there: There, asked: Asked) -> Dict[str, List[Any]]:

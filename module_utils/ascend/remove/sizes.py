@@ -10,7 +10,7 @@ import os
 import stat
 from typing import Any, Dict, List, Tuple
 
-from ansible.module_utils.ascend.node import Node
+from ..node import Node
 
 BLOCK = 512  # bytes; the unit of st_blocks, whatever the file system's is (stat(2))
 MB = 1024 * 1024

@@ -7,14 +7,14 @@ import os
 import re
 from typing import Any, Dict, List, Optional, Tuple
 
-from ansible.module_utils.ascend import files, leftovers
-from ansible.module_utils.ascend.cann import cann_layout
-from ansible.module_utils.ascend.change import held, origin, points, run_lock
-from ansible.module_utils.ascend.facts import ASCEND_ENV, Places
-from ansible.module_utils.ascend.node import Node
-from ansible.module_utils.ascend.python import environment, python_tree, source_record
-from ansible.module_utils.ascend.remove import belongings, in_use, mounts
-from ansible.module_utils.ascend.settings import drop_ins
+from .. import files
+from ..cann import layout as cann_layout
+from ..change import fault_points as points, leftovers, module_lock as held, origin, run_lock
+from ..environment import build as environment, checkout_manifest as source_record, read as python_tree
+from ..node import Node
+from ..places import ASCEND_ENV, Places
+from ..settings import drop_ins
+from . import belongings, in_use, mounts
 
 REMOVING = ".removing-"  # and the name: what is being removed, beside its place
 INTENT = "removing.json"  # in the state folder while a removal is at work

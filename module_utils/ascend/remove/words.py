@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, Dict, List
 
-from ansible.module_utils.ascend.remove import sizes
+from . import sizes
 
 _QUIET = ("leftover", "cache", "state", "log", "link", "CANN's file")  # kept ones of these say nothing to anybody
 SHOWN = 100  # rows; a node that has more has them in the module's result

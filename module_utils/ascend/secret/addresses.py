@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from typing import Iterator, Tuple
 
-from ansible.module_utils.ascend.secret.names import looks_random
+from .names import looks_random
 
 # Accounts that everybody knows, where no password stands behind them.
 _KNOWN = r"(?!(?:git|oauth2|anonymous|guest|root|admin|user)@)"

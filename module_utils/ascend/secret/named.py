@@ -6,9 +6,8 @@ from __future__ import annotations
 import re
 from typing import Iterator, Optional, Tuple
 
-from ansible.module_utils.ascend.secret.names import ALWAYS, CHOSEN, HINT, LIKELY, RANDOM, hides, is_message, kind
-from ansible.module_utils.ascend.secret.values import MOST, SHORT, Value, value_at
-from ansible.module_utils.ascend.secret.values import find as find_mark
+from .names import ALWAYS, CHOSEN, HINT, LIKELY, RANDOM, hides, is_message, kind
+from .values import MOST, SHORT, Value, find as find_mark, value_at
 
 _WORD = re.compile(r"[A-Za-z_][\w.-]*|\u5bc6\u7801|\u53e3\u4ee4|\u5bc6\u94a5|\u4ee4\u724c", re.ASCII)
 _SEPARATOR = re.compile(

@@ -6,8 +6,8 @@ from __future__ import annotations
 import re
 from typing import Iterator, Tuple
 
-from ansible.module_utils.ascend.secret.names import hides, kind
-from ansible.module_utils.ascend.secret.values import value_at
+from .names import hides, kind
+from .values import value_at
 
 _QUOTE = r"\\{0,3}[\"']?"
 _SIGN = _QUOTE + r"[ \t]{0,8}[:=][ \t]{0,8}"

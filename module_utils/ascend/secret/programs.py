@@ -6,9 +6,9 @@ from __future__ import annotations
 import re
 from typing import Dict, Iterator, Optional, Set, Tuple
 
-from ansible.module_utils.ascend.secret.names import ALWAYS, hides
-from ansible.module_utils.ascend.secret.stdin import GIVEN
-from ansible.module_utils.ascend.secret.values import value_at
+from .names import ALWAYS, hides
+from .stdin import GIVEN
+from .values import value_at
 
 _START = r"(?<=[\s\0])"
 _GAP = r"(?:[ \t\0]+|=)"

@@ -6,8 +6,8 @@ from __future__ import annotations
 import re
 from typing import Iterator, Tuple
 
-from ansible.module_utils.ascend.secret.names import ALWAYS, hides, looks_chosen
-from ansible.module_utils.ascend.secret.values import value_at
+from .names import ALWAYS, hides, looks_chosen
+from .values import value_at
 
 # What takes a secret from its standard input.
 _TAKER = (

@@ -6,10 +6,10 @@ from __future__ import annotations
 import os
 from typing import Any, Dict, List, Optional
 
-from ansible.module_utils.ascend import atomic, files
-from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend.node import Node
-from ansible.module_utils.ascend.settings import drop_ins
+from .. import atomic, files
+from ..errors import AscendError
+from ..node import Node
+from . import drop_ins
 
 LIMITS_CONF = "/etc/security/limits.conf"
 MOST_OF_A_SETTING = 64 * 1024

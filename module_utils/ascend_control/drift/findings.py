@@ -12,9 +12,9 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ansible.module_utils.ascend.masking import masked
-from ansible.module_utils.ascend.plan.forms import COMPONENTS, NOT_KNOWN, STEPS
-from ansible.module_utils.ascend_control.report import of_node
+from ...ascend.masking import masked
+from ..plan.components import COMPONENTS, NOT_KNOWN, STEPS
+from ..plan.words import of_node
 
 Finding = dict[str, str]
 # Worst first: a component's state is that of its worst finding.

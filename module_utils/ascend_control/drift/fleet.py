@@ -8,11 +8,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend.plan.forms import COMPONENTS, refusal
-from ansible.module_utils.ascend_control.drift import findings as told
-from ansible.module_utils.ascend_control.drift.silence import said_by, silence, unusable
-from ansible.module_utils.ascend_control.report import installed
+from ...ascend.errors import AscendError
+from ...ascend.finding import refusal
+from ..plan.components import COMPONENTS
+from ..plan.words import installed
+from . import findings as told
+from .silence import said_by, silence, unusable
 
 SCHEMA = 1
 Node = dict[str, Any]

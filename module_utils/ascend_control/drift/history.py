@@ -15,7 +15,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ansible.module_utils.ascend_control.drift.findings import CONTROL
+from .findings import CONTROL
 
 Fleet = dict[str, Any]
 

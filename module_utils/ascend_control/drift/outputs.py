@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from typing import Any
 from xml.etree import ElementTree
 
-from ansible.module_utils.ascend_control.drift.findings import CONTROL
+from .findings import CONTROL
 
 Fleet = dict[str, Any]
 

@@ -15,10 +15,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.ascend_control.drift import summary
-from ansible.module_utils.ascend_control.drift.findings import LEVELS
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
+
+from . import summary
+from .findings import LEVELS
 
 Fleet = dict[str, Any]
 View = dict[str, Any]

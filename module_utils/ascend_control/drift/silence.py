@@ -7,18 +7,10 @@ import re
 import shlex
 from typing import Any
 
-from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend.node import shortened
-from ansible.module_utils.ascend_control.drift.findings import Finding
-from ansible.module_utils.ascend_control.drift.silence_reasons import (
-    CRASHED,
-    FOLDER,
-    NOISE,
-    PREFACE,
-    REASONS,
-    UNREACHABLE,
-    Reason,
-)
+from ...ascend.errors import AscendError
+from ...ascend.finding import shortened
+from .findings import Finding
+from .silence_reasons import CRASHED, FOLDER, NOISE, PREFACE, REASONS, UNREACHABLE, Reason
 
 _LOOK = "ansible-inventory --host NODE"
 _TRACEBACK = "Traceback (most recent call last)"

@@ -7,8 +7,8 @@ import textwrap
 from collections import Counter
 from typing import Any, NamedTuple
 
-from ansible.module_utils.ascend.plan.forms import COMPONENTS
-from ansible.module_utils.ascend_control.text import cut, one_line
+from ..plan.components import COMPONENTS
+from ..text import cut, one_line
 
 Fleet = dict[str, Any]
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible.module_utils.ascend.masking import masked
-from ansible.module_utils.ascend_control.text import cut, one_line
+from ...ascend.masking import masked
+from ..text import cut, one_line
 
 Fleet = dict[str, Any]
 Message = dict[str, Any]

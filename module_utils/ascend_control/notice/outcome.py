@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible.module_utils.ascend_control.notice import mail, webhooks
+from . import mail, webhooks
 
 
 def outcome_line(

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote_plus, urlsplit
 
-from ansible.module_utils.ascend_control.notice.message import SHOWN, Message, lines, shown
+from .message import SHOWN, Message, lines, shown
 
 Body = dict[str, Any]
 

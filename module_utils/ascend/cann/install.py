@@ -1,0 +1,392 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bring one CANN package (the toolkit, or a chip's kernels) of one version to the wanted state.
+
+The packages are makeself archives with an installer inside (options, logs and layout: Huawei's installation guide for
+7.0.0 and 8.0.RC2). Their words are not believed: an installation has succeeded when the files are there.
+
+Where the files lie is known from neighbouring versions. So an installer that ended well (code 0, its line of success,
+no error) and left another layout has installed a package that is ``unproven`` until the cards prove it (cann_proof.py).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import Callable, Dict, Iterator, List, Optional
+
+from .. import atomic, files, manifest, rights
+from ..change import fault_points as points, origin
+from ..command import Result
+from ..depot_file import DepotFile, take, unpacked_run
+from ..errors import AscendError, disk_remedy
+from ..places import INSTALLER_TMP
+from ..versions import compare_cann
+from . import (
+    installer_needs,
+    latest as cann_latest,
+    layout as cann_layout,
+    packages as cann_packages,
+    proof as cann_proof,
+    receipts as cann_receipts,
+)
+
+LOG_DIR = "/var/log/ascend_seclog"
+MOST_LOG = 4 * 1024 * 1024
+DEFAULT_ROOT = "/usr/local/Ascend"
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+RELINK = "create_version_softlink.sh"  # in a version's folder (seen in 8.1.RC1)
+
+GOOD = ("complete", "unproven")  # states of a package that its installer was seen to end
+# "Ascend-cann-toolkit_8.0.RC1_linux-aarch64 install success, installed in ..."
+SUCCESS = r"Ascend-cann-%s_\S+_linux\S* (?:install|upgrade) success"
+
+Run = Callable[..., Result]
+
+
+@dataclass(frozen=True)
+class Package:
+    """What is wanted, and where things lie."""
+
+    kind: str  # "toolkit" or "kernels"
+    version: str
+    chip: Optional[str]
+    root: str
+    cache_dir: str
+    state_dir: str
+    tmp_dir: str
+    python_bin: Optional[str]
+    timeout_s: int
+
+    @property
+    def name(self) -> str:
+        return "toolkit" if self.kind == "toolkit" else "kernels-%s" % self.chip
+
+    @property
+    def manifest(self) -> str:
+        return cann_layout.manifest_path(self.state_dir, self.name, self.version)
+
+    @property
+    def tree(self) -> cann_layout.Tree:
+        return cann_layout.Tree(self.root, self.state_dir)
+
+    @property
+    def log(self) -> str:
+        return os.path.join(LOG_DIR, "ascend_%s_install.log" % self.name.replace("-", "_"))
+
+
+def observe(package: Package, deep: bool = False) -> cann_packages.Package:
+    """Return the package as it is on this node: state, problems, problem_count; ``deep`` reads every file."""
+    return cann_packages.as_package(_problems(package, deep))
+
+
+def _problems(package: Package, deep: bool = False, installed: bool = False) -> Optional[List[cann_packages.Problem]]:
+    if package.kind == "toolkit":
+        return cann_packages.toolkit_problems(package.tree, package.version, deep)
+    return cann_packages.kernels_problems(package.tree, package.version, str(package.chip), deep, installed)
+
+
+def hold_allowed(package: Package, accept_eula: bool, allow_downgrade: bool, check_mode: bool) -> None:
+    """Raise AscendError when the package must not be installed on this node."""
+    if not accept_eula:
+        raise AscendError(
+            "CANN's licence has not been accepted",
+            wanted="accept_eula: true",
+            found="false",
+            remedy="read the licence, then set cann_accept_eula: true; the installer accepts it silently",
+        )
+    latest = cann_layout.read_latest(package.root)
+    if latest and not allow_downgrade and _is_newer(latest, package.version):
+        raise AscendError(
+            "a newer CANN is installed",
+            wanted=package.version,
+            found=latest,
+            where=package.root,
+            remedy="ask for the older one: -e cann_allow_downgrade=true",
+        )
+    if package.kind == "kernels" and not check_mode:
+        toolkit = cann_packages.read_toolkit(package.root, package.state_dir, package.version)
+        if toolkit["state"] not in GOOD:
+            raise AscendError(
+                "kernels need the toolkit of their version",
+                wanted="toolkit %s, complete" % package.version,
+                found="toolkit %s" % toolkit["state"],
+                where=package.root,
+                remedy="install package: toolkit of that version first",
+            )
+
+
+def _is_newer(latest: str, version: str) -> bool:
+    try:
+        return compare_cann(latest, version) > 0
+    except AscendError:
+        return True  # nobody knows: not without being asked
+
+
+def install(package: Package, file: DepotFile, run: Run, deep: bool = False) -> None:
+    """Take, verify and run the installer, then judge by the files. Raises AscendError; may be run again.
+
+    ``deep``: the package was read so, and may be installed for what that found.
+    """
+    path = unpacked_run(take(file, package.cache_dir))
+    installer_needs.hold(package.kind, package.root, _environment(package, package.tmp_dir), run)
+    # The installers make their folder, and refuse where the one above it is missing.
+    os.makedirs(os.path.dirname(package.root), mode=0o755, exist_ok=True)
+    cann_proof.note_repair(package.tree, package.version, _with_it(package), deep)
+    for stale in _stale_manifests(package):
+        os.unlink(stale)
+    if package.kind == "toolkit":
+        origin.installs(package.state_dir, package.version)
+    home = cann_layout.toolkit_dir(package.root, package.version)
+    manifest.begin(home, package.manifest)
+    log_bytes = os.path.getsize(package.log) if os.path.exists(package.log) else 0
+    points.reached(package.kind + ".ready")
+    with _private_tmp(package.tmp_dir) as tmp:
+        result = run(_argv(package, path), package.timeout_s, env=_environment(package, tmp))
+        points.reached(package.kind + ".installer-ended")
+    if os.path.isdir(home):
+        atomic.settle(home, run)
+    os.unlink(package.manifest)
+    _judge(package, path, result, log_bytes)
+    _record(package)
+    if observe(package).get("closed"):  # --install-for-all should have done it
+        shared = rights.own(os.path.realpath(path) for path in cann_layout.shared(package.root))
+        rights.open_to_all([*rights.closed_below(home), *shared])
+    points.reached(package.kind + ".recorded")
+
+
+def _judge(package: Package, path: str, result: Result, log_bytes: int) -> None:
+    """Keep how what is there differs from the documented layout. Raises AscendError where it is no installation."""
+    ended_well = _ended_well(package, result, log_bytes)
+    problems = _problems(package, installed=ended_well)
+    found = cann_packages.as_package(problems)
+    differs = cann_proof.differing(package.tree, package.version, problems or []) if ended_well else []
+    if result.timed_out or (found["state"] != "complete" and not differs):
+        raise _failure(package, path, result, found, "a complete %s" % package.name)
+    if ended_well and package.kind == "toolkit":
+        differs += cann_proof.differing_latest(package.tree, package.version)
+    cann_proof.note_layout(package.tree, package.version, package.name, differs)
+
+
+def _record(package: Package) -> None:
+    """Remember the installed files. The kernels' installer may touch the toolkit's, so both are recorded after it."""
+    folder = cann_layout.toolkit_dir(package.root, package.version)
+    # var/ is the installers' own journal, which later ones write to.
+    tops = [name for name in sorted(os.listdir(folder)) if name != "var"]
+    toolkit = cann_layout.manifest_path(package.state_dir, "toolkit", package.version)
+    try:
+        manifest.record(folder, tops, toolkit, without=cann_layout.KERNELS)
+        points.reached(package.kind + ".recording")
+        if package.kind == "kernels":
+            manifest.record(folder, _kernels_tops(package), package.manifest, without=_of_other_kernels(package))
+    except OSError as error:
+        raise AscendError(
+            "the installed files cannot be remembered",
+            wanted="every file of %s read once" % folder,
+            found=str(error),
+            where=os.path.dirname(toolkit),
+            remedy="dmesg | tail; df -h %s  # then run site.yml again" % package.state_dir,
+        ) from error
+
+
+def _kernels_tops(package: Package) -> List[str]:
+    """Where the kernels lie is not known of another layout: all that is no other kernels'."""
+    known = cann_layout.kernels_tops(str(package.chip))
+    differs = cann_receipts.read(package.state_dir, package.version, package.name).differs
+    return list(cann_layout.KERNELS) if differs else known
+
+
+def _of_other_kernels(package: Package) -> List[str]:
+    chips = [chip for chip in cann_layout.recorded_chips(package.state_dir, package.version) if chip != package.chip]
+    return [top for chip in chips for top in cann_layout.kernels_tops(chip) if top not in cann_layout.KERNELS]
+
+
+def running(package: Package) -> Optional[str]:
+    """Return the version that the link of this one's layout, ``latest`` or ``cann``, leads to, or None."""
+    return cann_latest.leads_to(package.tree, package.version)
+
+
+def relink_script(package: Package) -> Optional[str]:
+    """Return the script that leads ``latest`` to the version; None where its installer left none."""
+    script = os.path.join(cann_layout.toolkit_dir(package.root, package.version), RELINK)
+    return script if os.path.isfile(script) else None
+
+
+def make_running(package: Package, script: str, run: Run) -> None:
+    """Lead ``latest`` to the version, by the script that its installer left for that. Raises AscendError."""
+    with _private_tmp(package.tmp_dir) as tmp:
+        result = run(["bash", script], package.timeout_s, env=_environment(package, tmp))
+    if running(package) != package.version:
+        raise AscendError(
+            "CANN's `latest` was not led to %s" % package.version,
+            wanted=package.version,
+            found="%s; the script ended with code %d: %s" % (running(package), result.code, result.last_lines(5)),
+            where=script,
+        )
+
+
+def repair(package: Package, file: DepotFile, run: Run, deep: bool = False) -> List[str]:
+    """Install a version in use again, and lead ``latest`` where it led before; return what the operator has to know.
+
+    May be interrupted anywhere and run again. Where the installation fails, others have their ``latest`` back as well.
+    """
+    latest = cann_latest.keep(package.tree, package.version)
+    if not latest:
+        install(package, file, run, deep)
+        return []
+    try:
+        install(package, file, run, deep)
+    except AscendError:
+        _led_back(package, latest, run)
+        raise  # what is remembered says that this is a repair, also where nothing of the version is left
+    return lead_back(package, run)
+
+
+def lead_back(package: Package, run: Run) -> List[str]:
+    """Lead ``latest`` where it led before the repair of this version; return why it does not, which is told once."""
+    there = cann_latest.read(package.tree)
+    problem = _led_back(package, there["latest"], run) if there else ""
+    points.reached("latest.led-back")
+    cann_latest.forget(package.tree)
+    return [problem] if problem else []
+
+
+def _led_back(package: Package, version: str, run: Run) -> str:
+    other = replace(package, kind="toolkit", version=version, chip=None)
+    script = relink_script(other)
+    try:
+        if script:
+            make_running(other, script, run)
+    except AscendError as error:
+        return str(error)
+    leads = running(package)
+    if leads == version:
+        return ""
+    return (
+        "CANN's `latest` led to %s and now leads to %s: a session that sources CANN's common set_env.sh gets that one"
+        % (version, leads or "no version")
+    )
+
+
+def uninstall(package: Package, run: Run) -> None:
+    """Run the installed package's own uninstaller. Raises AscendError when something of the package is left."""
+    folder = cann_layout.toolkit_dir(package.root, package.version)
+    if package.kind == "toolkit":
+        script = os.path.join(cann_layout.arch_dir(package.root, package.version), "script", "uninstall.sh")
+    else:
+        script = os.path.join(folder, "opp_kernel", "script", "uninstall.sh")
+    if not os.path.isfile(script):
+        raise AscendError("the package has no uninstaller", wanted=script, found="no such file", where=folder)
+    with _private_tmp(package.tmp_dir) as tmp:
+        result = run(["bash", script], package.timeout_s, env=_environment(package, tmp))
+    for stale in _stale_manifests(package):
+        os.unlink(stale)
+    cann_receipts.forget(package.state_dir, package.version, "" if package.kind == "toolkit" else package.name)
+    if package.kind == "toolkit":
+        cann_latest.forget(package.tree, package.version)
+    found = observe(package)
+    if found["state"] != "absent":
+        raise _failure(package, script, result, found, "nothing of %s" % package.name)
+
+
+def _with_it(package: Package) -> List[str]:
+    """Return the packages that a change of this one takes away: a toolkit's change takes its kernels along."""
+    kernels = package.kind == "kernels"
+    return [package.name] if kernels else cann_layout.packages(package.state_dir, package.version)
+
+
+def _stale_manifests(package: Package) -> List[str]:
+    paths = [cann_layout.manifest_path(package.state_dir, name, package.version) for name in _with_it(package)]
+    return [path for path in paths if os.path.exists(path)]
+
+
+def _argv(package: Package, path: str) -> List[str]:
+    # --nox11: with DISPLAY set the archive would start itself again in a terminal window and wait there for ever.
+    installer = ["bash", path, "--nox11", "--install", "--quiet", "--install-for-all"]
+    if package.root != DEFAULT_ROOT:
+        installer.append("--install-path=" + package.root)
+    if package.kind == "toolkit":
+        return installer
+    # The kernels find their toolkit by ASCEND_OPP_PATH, which the toolkit's set_env.sh sets. That may end with a test
+    # that fails, or shift its caller's arguments; where it cannot be read, bash says so, and nothing is installed.
+    set_env = cann_layout.set_env(package.root, package.version)
+    sourced = 'a=("$@"); { source "$1" || [ -r "${a[0]}" ]; } && exec "${a[@]:1}"'
+    return ["bash", "-c", sourced, "ascend-fleet", set_env, *installer]
+
+
+def _environment(package: Package, tmp: str) -> Dict[str, str]:
+    """Only what the installer needs: no DISPLAY, no PYTHONPATH, no profile; python3 and pip3 first in PATH."""
+    path = SYSTEM_PATH if not package.python_bin else package.python_bin + ":" + SYSTEM_PATH
+    return {"PATH": path, "HOME": "/root", "USER": "root", "TMPDIR": tmp, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+
+
+@contextmanager
+def _private_tmp(tmp_dir: str) -> Iterator[str]:
+    """A folder for the installer to unpack in."""
+    os.makedirs(tmp_dir, mode=0o755, exist_ok=True)
+    path = tempfile.mkdtemp(prefix="%s%d-" % (INSTALLER_TMP, os.getpid()), dir=tmp_dir)
+    try:
+        yield path
+    finally:
+        # What stays is cleared away when the next change begins (leftovers.py), which says so when it cannot.
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _failure(package: Package, path: str, result: Result, found: cann_packages.Package, wanted: str) -> AscendError:
+    what = "ended with code %d" % result.code
+    if result.timed_out:
+        what = "did not end within %d s" % package.timeout_s
+    elif result.code == 0 and found["state"] == "absent":
+        what = "ended with code 0 and installed nothing"
+    said = _last_error(result.output) or result.last_lines(8)
+    if not said:
+        # The log is of all runs: what stands last in it may be an older one's.
+        error = _last_error(files.text(package.log) or "")
+        said = "nothing; the last error in its log is: %s" % error if error else "nothing"
+    return AscendError(
+        "the installer of %s %s %s" % (package.name, package.version, what),
+        wanted=wanted,
+        found="%s: %s" % (found["state"], _left(package, found)),
+        where="%s; it said: %s" % (path, said),
+        remedy=_remedy(package, path, result.output),
+    )
+
+
+def _left(package: Package, found: cann_packages.Package) -> str:
+    """Return what is wrong with the files, and what else may be the cause of it."""
+    words = [", ".join(found["problems"]) or "nothing of it"]
+    if package.kind == "kernels":
+        tree = cann_layout.Tree(package.root, package.state_dir)
+        others = [chip for chip in cann_packages.chips_of(tree, package.version) if chip != package.chip]
+        words += ["there are kernels for another chip: %s" % ", ".join(others)] if others else []
+    lacking = installer_needs.lacking(_environment(package, package.tmp_dir))
+    return "; ".join(words + ([lacking] if lacking else []))
+
+
+def _remedy(package: Package, path: str, output: str) -> str:
+    disk = disk_remedy(output, package.tmp_dir if package.tmp_dir in output else package.root)
+    if disk:
+        return disk
+    if "No packages to install" in output:
+        return "uname -m; bash %s --list | head -n 20  # for another machine: put the right one into the depot" % path
+    if os.path.exists(package.log):
+        return "less %s  # on the node; then run site.yml again" % package.log
+    return "bash %s --nox11 --check; ls -la %s  # on the node; then run site.yml again" % (path, LOG_DIR)
+
+
+def _ended_well(package: Package, result: Result, log_bytes: int) -> bool:
+    """Whether the installer says so in every way it has: code 0, its line of success, no error in what it said."""
+    said = result.output
+    with suppress(OSError), open(package.log, encoding="utf-8", errors="replace") as stream:
+        stream.seek(log_bytes)  # the log is of all runs
+        said += "\n" + stream.read(MOST_LOG)
+    success = re.search(SUCCESS % re.escape(package.name), said)
+    return result.code == 0 and not result.timed_out and bool(success) and not _last_error(said)
+
+
+def _last_error(text: str) -> str:
+    errors = [line.strip() for line in text.splitlines() if "[ERROR]" in line]
+    return errors[-1] if errors else ""

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Remember where ``latest`` led before a repair began: CANN's installer takes it, and the repair may be interrupted.
+
+``cann-latest.json``: ``{"schema": 1, "repaired": version, "latest": version}``, from before the installer begins until
+``latest`` has been led back. An interrupted repair finds it there, whatever the installer made of ``latest``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from typing import Dict, Optional
+
+from .. import atomic, files
+from ..errors import AscendError
+from .layout import Tree
+
+FILE = "cann-latest.json"
+KEYS = ("repaired", "latest")
+
+
+def read(tree: Tree) -> Optional[Dict[str, str]]:
+    """Return ``{"repaired", "latest"}``; None where nothing is to be led back, to a version that is there."""
+    there = files.mapping(_path(tree))
+    if not all(isinstance(there.get(key), str) and there[key] for key in KEYS):
+        return None
+    return {key: there[key] for key in KEYS} if there["latest"] in tree.versions() else None
+
+
+def keep(tree: Tree, repaired: str) -> Optional[str]:
+    """Return the other version that ``latest`` led to before the repair began, which may be an earlier run's.
+
+    Call it before the installer begins. Raises AscendError where it cannot be remembered.
+    """
+    there = read(tree)
+    if there and there["repaired"] == repaired:
+        return there["latest"]
+    latest = leads_to(tree, repaired)
+    if not latest or latest == repaired:
+        return None
+    try:
+        os.makedirs(tree.state_dir, mode=0o755, exist_ok=True)
+        atomic.write(_path(tree), json.dumps({"schema": 1, "repaired": repaired, "latest": latest}) + "\n")
+    except OSError as error:
+        raise AscendError(
+            "where CANN's `latest` leads cannot be remembered, so CANN %s is not repaired" % repaired,
+            wanted="a file that can be written",
+            found=str(error),
+            where=_path(tree),
+            remedy="df -h %s; findmnt -T %s  # then run site.yml again" % (tree.state_dir, tree.state_dir),
+        ) from error
+    return latest
+
+
+def forget(tree: Tree, repaired: str = "") -> None:
+    """``latest`` leads where it shall, or the version that was ``repaired`` is gone. Raises OSError."""
+    if repaired and files.mapping(_path(tree)).get("repaired") != repaired:
+        return
+    with suppress(FileNotFoundError):
+        os.unlink(_path(tree))
+
+
+def leads_to(tree: Tree, version: str) -> Optional[str]:
+    """Return the version to which the links lead that the installer of ``version`` changes, or None.
+
+    From 8.5 on those are others than before: a CANN of the later layout does not keep ``latest`` from being taken.
+    """
+    return tree.latest(tree.is_later(version)).version
+
+
+def _path(tree: Tree) -> str:
+    return os.path.join(tree.state_dir, FILE)

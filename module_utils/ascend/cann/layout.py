@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where CANN lies: two layouts, versions side by side, and the links that lead to the running one.
+
+``ascend-toolkit/<version>/`` (5.1 to 8.3): a folder a component, each with a ``version.info``, and
+``ascend-toolkit/latest``, a folder of links to the running version (or itself a link to it). ``cann-<version>/`` (from
+8.5 on): ``share/info/<component>/version.info``, and the link ``cann``. Both hold ``<arch>-linux/
+ascend_toolkit_install.info``. The folder's name is the full version, also of alpha builds.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from typing import Dict, List, NamedTuple, Optional, Set, Tuple
+
+from .. import files
+from . import files as cann_files
+
+# Without these no program of the toolkit runs; the others (aoe, ncs, test-ops ...) may be left out by --whitelist.
+COMPONENTS = ("runtime", "compiler", "hccl", "opp", "toolkit")
+# What torch-npu loads, relative to the version's folder.
+LIBRARIES = ("libascendcl.so", "libhccl.so", "libge_runner.so", "libgraph.so", "libacl_op_compiler.so")
+INFO = "ascend_toolkit_install.info"
+SHOWN = 5
+MACHINES = {"arm64": "aarch64", "amd64": "x86_64", "x86-64": "x86_64"}
+VERSION_NAME = re.compile(r"[0-9]+\.[0-9]+\.[A-Za-z0-9.-]+")
+KERNEL = "opp/built-in/op_impl/ai_core/tbe/kernel"
+# Folders of the toolkit that only the kernels packages fill: their loss is not the toolkit's.
+KERNELS = ("opp_kernel", KERNEL)
+
+
+class Latest(NamedTuple):
+    """Where ``latest`` (or ``cann``) leads: to ``version``, None when that is not there.
+
+    ``state`` is "ok", "absent", "dangling" (a link leads to nothing) or "mixed" (the links lead to more than one
+    version). ``leads`` maps what the links lead to, a version or a path, to their names; ``broken`` are the links that
+    lead to nothing. ``kernels`` is where the link opp_kernel leads, which stays behind when the toolkit changes.
+    """
+
+    path: str
+    state: str
+    version: Optional[str]
+    leads: Dict[str, List[str]]
+    broken: Tuple[str, ...] = ()
+    kernels: Optional[str] = None
+    is_folder: bool = False
+
+    def words(self) -> str:
+        """Return where the links lead, in words."""
+        leads = ["%s: %s" % (place, listed(names)) for place, names in sorted(self.leads.items())]
+        broken = ["to nothing: " + listed(list(self.broken))] if self.broken else []
+        return "; ".join(leads + broken) or "nothing"
+
+
+class Tree(NamedTuple):
+    """Where CANN lies: ``root`` as a path of this machine, ``below`` the folder that is "/" for absolute links."""
+
+    root: str
+    state_dir: str
+    below: str = "/"
+
+    @property
+    def top_set_env(self) -> str:
+        """The environment file of the older layout that sessions source; it leads wherever ``latest`` does."""
+        return os.path.join(self.root, "ascend-toolkit", "set_env.sh")
+
+    @property
+    def version_cfg(self) -> str:
+        """The older layout's file of which version of each component is running and which are installed."""
+        return os.path.join(self.root, "ascend-toolkit", "latest", "version.cfg")
+
+    def shown(self, path: str) -> str:
+        """Return a path of this machine as the node's own."""
+        return path[len(self.below.rstrip("/")) :] if files.is_in(path, self.below) else path
+
+    def home(self, version: str) -> str:
+        """Return the folder of a version, in the later layout where it is there."""
+        later = os.path.join(self.root, "cann-" + version)
+        return later if os.path.isdir(later) else os.path.join(self.root, "ascend-toolkit", version)
+
+    def is_later(self, version: str) -> bool:
+        """Whether a version lies in the later layout, ``cann-<version>/``."""
+        return os.path.basename(self.home(version)).startswith("cann-")
+
+    def arch(self, version: str) -> str:
+        """Return the ``<arch>-linux`` folder of a version: the one with its record, this machine's before others."""
+        home = self.home(version)
+        own = "%s-linux" % this_machine()
+        names = [n for n in files.names(home) if n.endswith("-linux") and not os.path.islink(os.path.join(home, n))]
+        recorded = [name for name in names if os.path.exists(os.path.join(home, name, INFO))]
+        for choice in (recorded, names):
+            if choice:
+                return os.path.join(home, own if own in choice else choice[0])
+        return os.path.join(home, own)
+
+    def set_env(self, version: str) -> str:
+        """Return the environment file that leads to this version, whatever ``latest`` says."""
+        beside = os.path.join(self.home(version), "set_env.sh")
+        own = os.path.join(self.arch(version), "script", "set_env.sh")
+        return beside if self.is_later(version) or (os.path.isfile(beside) and not os.path.exists(own)) else own
+
+    def versions(self) -> List[str]:
+        """Return the names of the version folders of both layouts; links are other names of them."""
+        names: Set[str] = set()
+        for folder, prefix in ((os.path.join(self.root, "ascend-toolkit"), ""), (self.root, "cann-")):
+            for name in files.names(folder):
+                path = os.path.join(folder, name)
+                if name.startswith(prefix) and VERSION_NAME.fullmatch(name[len(prefix) :]) and not os.path.islink(path):
+                    names.add(name[len(prefix) :])
+        return sorted(names)
+
+    def latest(self, later: bool) -> Latest:
+        """Return where the running version's link (or folder of links) of a layout leads."""
+        path = os.path.join(self.root, "cann") if later else os.path.join(self.root, "ascend-toolkit", "latest")
+        if os.path.islink(path):
+            target = self._followed(path)
+            leads = {_version_in(target) or self.shown(target): [os.path.basename(path)]}
+            if os.path.isdir(target):
+                return Latest(path, "ok", _version_in(target), leads)
+            return Latest(path, "dangling", None, leads)
+        return self._folder_of_links(path) if os.path.isdir(path) else Latest(path, "absent", None, {})
+
+    def running(self) -> Latest:
+        """Return the one that decides: ``cann`` where it leads to a version, else ``latest``."""
+        later, older = self.latest(later=True), self.latest(later=False)
+        there = [latest for latest in (later, older) if latest.version]
+        return there[0] if there else older if later.state == "absent" else later
+
+    def _folder_of_links(self, path: str) -> Latest:
+        leads: Dict[str, List[str]] = {}
+        broken = []
+        kernels = None
+        for name in _link_names(path):
+            target = self._step(os.path.join(path, name))
+            if files.is_in(target, path):
+                continue  # lib64 -> aarch64-linux/lib64
+            place = _version_in(target) or self.shown(target)
+            if name == "opp_kernel":
+                kernels = place
+            else:
+                leads.setdefault(place, []).append(name)
+            if not os.path.exists(self._followed(target)) and not self._lacks(place, name, target):
+                broken.append(name)
+        version = self._chosen(path, leads)
+        state = "mixed" if len(leads) > 1 else "dangling" if broken else "ok" if version or leads else "absent"
+        return Latest(path, state, version, leads, tuple(broken), kernels, True)
+
+    def _lacks(self, version: str, name: str, target: str) -> bool:
+        """Whether a link is as it should be and the version lacks the part: then that is the toolkit's problem."""
+        home, part = self.home(version), name.split(os.sep)[0]
+        is_checked = part in COMPONENTS or part == "opp_kernel" or part.endswith("-linux")
+        is_right = os.path.isdir(home) and target == os.path.join(home, name)
+        return is_checked and is_right and not os.path.isdir(os.path.join(home, part))
+
+    def _chosen(self, path: str, leads: Dict[str, List[str]]) -> Optional[str]:
+        """Return the version of the runtime's link, or of the next one that is there; without links, version.cfg's."""
+        rank = {name: position for position, name in enumerate(COMPONENTS)}
+        places = sorted(leads, key=lambda place: min(rank.get(name, len(rank)) for name in leads[place]))
+        if not places:
+            running = cann_files.parse_version_cfg(cann_files.read(os.path.join(path, "version.cfg"))[0]).running
+            places = [version for _number, version in running.get("runtime", ())]
+        return next(
+            (place for place in places if VERSION_NAME.fullmatch(place) and os.path.isdir(self.home(place))), None
+        )
+
+    def _step(self, path: str) -> str:
+        target = files.link(path) or ""
+        start = (
+            self.below.rstrip("/") + target if target.startswith("/") else os.path.join(os.path.dirname(path), target)
+        )
+        return os.path.normpath(start)
+
+    def _followed(self, path: str) -> str:
+        for _step in range(20):
+            if not os.path.islink(path):
+                return path
+            path = self._step(path)
+        return path
+
+
+def toolkit_dir(root: str, version: str) -> str:
+    """Return the folder of one CANN version."""
+    return Tree(root, "").home(version)
+
+
+def shared(root: str) -> List[str]:
+    """Return the folders and files that the versions of the older layout share, and sessions come through."""
+    tree = Tree(root, "")
+    latest = os.path.dirname(tree.version_cfg)
+    return [os.path.dirname(latest), tree.top_set_env, latest, tree.version_cfg]
+
+
+def arch_dir(root: str, version: str) -> str:
+    """Return the folder of a version that is named by the machine, e.g. ``.../8.0.RC1/aarch64-linux``."""
+    return Tree(root, "").arch(version)
+
+
+def set_env(root: str, version: str) -> str:
+    """Return the environment file of one version."""
+    return Tree(root, "").set_env(version)
+
+
+def manifest_path(state_dir: str, package: str, version: str) -> str:
+    """Return where the manifest of ``toolkit`` or ``kernels-<chip>`` of a version lies."""
+    return os.path.join(state_dir, "manifests", "%s-%s.json" % (package, version))
+
+
+def recorded_chips(state_dir: str, version: str) -> List[str]:
+    """Return the chips whose kernels of a version have a manifest."""
+    end = "-%s.json" % version
+    names = [name for name in files.names(os.path.join(state_dir, "manifests")) if name.endswith(end)]
+    return [name[len("kernels-") : -len(end)] for name in names if name.startswith("kernels-")]
+
+
+def packages(state_dir: str, version: str) -> List[str]:
+    """Return the names of a version's packages that have a manifest, or may have one."""
+    return ["toolkit"] + ["kernels-" + chip for chip in recorded_chips(state_dir, version)]
+
+
+def kernels_tops(chip: str) -> List[str]:
+    """Return what of a version's folder the manifest of a chip's kernels covers."""
+    return ["opp_kernel", os.path.join(KERNEL, "ascend" + chip), os.path.join(KERNEL, "config", "ascend" + chip)]
+
+
+def read_latest(root: str) -> Optional[str]:
+    """Return the version that is the running one; None where there is none, or where it is not there any more."""
+    return Tree(root, "").running().version
+
+
+def _link_names(path: str) -> List[str]:
+    """Return the links of a folder ``latest``, and those in the real folders in which it gathers parts."""
+    names = []
+    for name in files.names(path):
+        if os.path.islink(os.path.join(path, name)):
+            names.append(name)
+        elif name.endswith("-linux") or name == "tools":
+            inside = [os.path.join(name, link) for link in files.names(os.path.join(path, name))]
+            names += [link for link in inside if os.path.islink(os.path.join(path, link))]
+    return names
+
+
+def _version_in(path: str) -> Optional[str]:
+    """Return the version whose folder a path leads into, by the names of the folders."""
+    parts = path.split(os.sep)
+    for before, part in reversed(list(zip(["", *parts], parts))):
+        name = part[len("cann-") :] if part.startswith("cann-") else part
+        if VERSION_NAME.fullmatch(name) and (name != part or before == "ascend-toolkit"):
+            return name
+    return None
+
+
+def this_machine() -> str:
+    """Return this machine's architecture as CANN names it, e.g. "aarch64"."""
+    return MACHINES.get(platform.machine(), platform.machine())
+
+
+def listed(words: List[str]) -> str:
+    """Return the first SHOWN words, and how many more there are."""
+    more = " and %d more" % (len(words) - SHOWN) if len(words) > SHOWN else ""
+    return ", ".join(words[:SHOWN]) + more

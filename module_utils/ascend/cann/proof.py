@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is proven outranks what is assumed: CANN with a layout that nobody has documented, and files that it changes.
+
+A version's layout is known from neighbouring versions. Where an installer ended well and the files lie otherwise, the
+receipt of the package (cann_receipts.py) says in what, and the manifest what was there. That is ``unproven``, and no
+reason to install it again: the same package would give the same. Once the environment has run on every card that is
+verified, it is complete. A later loss or change of a recorded file is drift, as of any other package.
+
+A recorded file that a repair brought back and that changed again is changed by CANN itself, and is told instead of
+repaired. A lost one is repaired, however often.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Iterable, List
+
+from .. import manifest
+from ..errors import AscendError
+from . import files as cann_files, layout as cann_layout, receipts as cann_receipts
+from .layout import INFO, Tree
+from .packages import ACCUSE_NOTHING, OF_LAYOUT, SET_ENV, Problem, file_problems, is_changed, same
+from .receipts import Receipt
+
+
+def has_core(tree: Tree, version: str) -> bool:
+    """Whether a version is there, whatever its layout: its record names it, and ascend-env finds its set_env.sh."""
+    said = cann_files.parse_product_info(cann_files.read(os.path.join(tree.arch(version), INFO))[0]).version
+    return bool(said) and same(str(said), version) and not file_problems(tree, version, tree.set_env(version), SET_ENV)
+
+
+def differing(tree: Tree, version: str, problems: List[Problem]) -> List[str]:
+    """Return by which names a receipt knows these problems as another layout; none where more is wrong than that."""
+    accused = [problem for problem in problems if problem.kind not in ACCUSE_NOTHING]
+    if not has_core(tree, version) or any(problem.kind not in OF_LAYOUT for problem in accused):
+        return []
+    return sorted({problem.name for problem in accused})
+
+
+def differing_latest(tree: Tree, version: str) -> List[str]:
+    """Return where the links of the running version lead, as a receipt knows it, where that is not one version."""
+    latest = tree.latest(tree.is_later(version))
+    return [latest.words()] if latest.state in ("mixed", "dangling") else []
+
+
+def changed(tree: Tree, version: str, package: str, deep: bool) -> List[str]:
+    """Return the recorded files of a package that are there and are not what was installed."""
+    found = manifest.verify(cann_layout.manifest_path(tree.state_dir, package, version), deep, tree.home(version))
+    return [each.path for each in found if is_changed(tree.home(version), each)]
+
+
+def note_layout(tree: Tree, version: str, package: str, differs: Iterable[str]) -> None:
+    """Keep what of a package that its installer has just put there is not as documented. Raises AscendError."""
+    _keep(tree, version, package, cann_receipts.read(tree.state_dir, version, package)._replace(differs=tuple(differs)))
+
+
+def note_repair(tree: Tree, version: str, packages: Iterable[str], deep: bool) -> None:
+    """Keep which changed files an installation is about to bring back. Raises AscendError."""
+    for package in packages:
+        receipt = cann_receipts.read(tree.state_dir, version, package)
+        receipt = receipt.with_repaired(changed(tree, version, package, deep))
+        _keep(tree, version, package, receipt._replace(differs=(), proven=False))
+
+
+def prove(tree: Tree, version: str, check_mode: bool = False) -> bool:
+    """Note that the environment of this version ran on the cards; return whether that was news. Raises AscendError.
+
+    A change since the installation was made in this run, by CANN itself: the plan left none.
+    """
+    news = False
+    for package in cann_layout.packages(tree.state_dir, version):
+        receipt = cann_receipts.read(tree.state_dir, version, package)
+        proven = receipt.with_repaired(changed(tree, version, package, deep=False))
+        proven = proven._replace(proven=bool(receipt.differs))
+        news = news or proven != receipt
+        if proven != receipt and not check_mode:
+            _keep(tree, version, package, proven)
+    return news
+
+
+def doubt(tree: Tree, version: str, check_mode: bool = False) -> bool:
+    """Hold the files that CANN changed itself to the manifest once more; return whether there are some.
+
+    For a proof that failed: what changed again may be the reason, whoever changed it. Raises AscendError.
+    """
+    news = False
+    for package in cann_layout.packages(tree.state_dir, version):
+        receipt = cann_receipts.read(tree.state_dir, version, package)
+        doubted = set(receipt.repaired).intersection(changed(tree, version, package, deep=True))
+        news = news or bool(doubted)
+        if doubted and not check_mode:
+            left = tuple(path for path in receipt.repaired if path not in doubted)
+            _keep(tree, version, package, receipt._replace(repaired=left))
+    return news
+
+
+def _keep(tree: Tree, version: str, package: str, receipt: Receipt) -> None:
+    try:
+        cann_receipts.write(tree.state_dir, version, package, receipt)
+    except OSError as error:
+        raise AscendError(
+            "what is known of CANN's installation cannot be remembered",
+            wanted="a file that can be written",
+            found=str(error),
+            where=os.path.join(tree.state_dir, cann_receipts.FILE),
+            remedy="df -h %s; findmnt -T %s  # then run site.yml again" % (tree.state_dir, tree.state_dir),
+        ) from error

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is known of an installed package besides its files: how it differs from the documented layout, and its proof.
+
+``cann-receipts.json``: ``{"schema": 1, "versions": {version: {package: {"differs": [name], "proven": bool, "repaired":
+[path]}}}}``; a package is ``toolkit`` or ``kernels-<chip>``. A package without an entry has the documented layout.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any, Dict, Iterable, NamedTuple, Tuple
+
+from .. import atomic, files
+
+FILE = "cann-receipts.json"
+MOST_REPAIRED = 100  # a version of which more files change is not writing its own caches
+
+
+class Receipt(NamedTuple):
+    """``differs``: what was not as documented when its installer had ended well (cann_packages.differing);
+    ``proven``: whether its environment then ran on the cards;
+    ``repaired``: recorded files that were not lost but changed, and that an installation of ours brought back, or that
+    changed while the cards were proven.
+    """
+
+    differs: Tuple[str, ...] = ()
+    proven: bool = False
+    repaired: Tuple[str, ...] = ()
+
+    def with_repaired(self, paths: Iterable[str]) -> "Receipt":
+        """Return the receipt with these files added; as it was where there are too many."""
+        every = tuple(sorted({*self.repaired, *paths}))
+        return self._replace(repaired=every) if len(every) <= MOST_REPAIRED else self
+
+
+def read(state_dir: str, version: str, package: str) -> Receipt:
+    """Return a package's receipt; an empty one where there is none, or none that can be read."""
+    entry = _packages(_versions(state_dir), version).get(package)
+    if not isinstance(entry, dict):
+        return Receipt()
+    return Receipt(_names(entry.get("differs")), entry.get("proven") is True, _names(entry.get("repaired")))
+
+
+def write(state_dir: str, version: str, package: str, receipt: Receipt) -> None:
+    """Keep a receipt. Raises OSError."""
+    versions = _versions(state_dir)
+    packages = dict(_packages(versions, version))
+    packages.pop(package, None)
+    if receipt != Receipt():
+        packages[package] = receipt._asdict()
+    _keep(state_dir, dict(versions, **{version: packages}))
+
+
+def forget(state_dir: str, version: str, package: str = "") -> None:
+    """Drop the receipts of a version that is gone, or of one package of it. Raises OSError."""
+    versions = _versions(state_dir)
+    if package and version in versions:
+        write(state_dir, version, package, Receipt())
+    elif version in versions:
+        _keep(state_dir, {name: packages for name, packages in versions.items() if name != version})
+
+
+def _keep(state_dir: str, versions: Dict[str, Any]) -> None:
+    there = {version: packages for version, packages in versions.items() if packages}
+    if there == _versions(state_dir):
+        return
+    os.makedirs(state_dir, mode=0o755, exist_ok=True)
+    text = json.dumps({"schema": 1, "versions": there}, indent=1, sort_keys=True)
+    atomic.write(os.path.join(state_dir, FILE), text + "\n")
+
+
+def _versions(state_dir: str) -> Dict[str, Any]:
+    there = files.mapping(os.path.join(state_dir, FILE)).get("versions")
+    return there if isinstance(there, dict) else {}
+
+
+def _packages(versions: Dict[str, Any], version: str) -> Dict[str, Any]:
+    there = versions.get(version)
+    return there if isinstance(there, dict) else {}
+
+
+def _names(value: Any) -> Tuple[str, ...]:
+    return tuple(name for name in value if isinstance(name, str)) if isinstance(value, list) else ()

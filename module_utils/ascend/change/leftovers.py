@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a killed run of ours leaves: partial downloads, folders of dead installers, half-built environments and Pythons.
+
+All of them are known by their names, which nothing else has there. They are leftovers only while the node is held for
+one change, since that of a run at work looks the same: so call ``clean`` with the node's lock. What other people's
+installers left (``selfgz*`` in /root or /tmp) is theirs.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Iterator, List, Tuple
+
+from .. import atomic, files
+from ..errors import AscendError
+from ..places import ASCEND_ENV, INSTALLER_TMP, Places
+from ..settings import drop_ins
+
+_PARTIAL = r".+\.part"
+_DIGEST = r"[0-9a-f]{16}"  # a folder of the cache: depot_file.py
+
+
+def leftovers(places: Places) -> List[str]:
+    """Return the paths, sorted, that dead runs left; those of this process and of other users are left out."""
+    found = [
+        os.path.join(folder, name)
+        for folder, pattern in _patterns(places)
+        for name in files.names(folder)
+        if re.fullmatch(pattern, name)
+    ]
+    mine = os.path.join(places.tmp_dir, "%s%d-" % (INSTALLER_TMP, os.getpid()))
+    return sorted(path for path in found if not path.startswith(mine) and _own(path))
+
+
+def clean(places: Places) -> List[str]:
+    """Remove the leftovers and return their paths. Raises AscendError when one of them stays."""
+    removed = leftovers(places)
+    for path in removed:
+        try:
+            atomic.remove(path)
+        except FileNotFoundError:
+            continue  # whoever removed it did what was wanted
+        except OSError as error:
+            raise AscendError(
+                "what an interrupted run left cannot be removed",
+                wanted="nothing of it",
+                found=str(error),
+                where=path,
+                remedy="ls -la %s; lsattr -d %s; findmnt -R %s  # then remove it, and again" % (path, path, path),
+            ) from error
+    return removed
+
+
+def _patterns(places: Places) -> Iterator[Tuple[str, str]]:
+    """Yield folders, and what the names of leftovers in them look like."""
+    yield places.tmp_dir, re.escape(INSTALLER_TMP) + r"\d+-.*"
+    for name in files.names(places.cache_dir):
+        if re.fullmatch(_DIGEST, name):
+            yield os.path.join(places.cache_dir, name), _PARTIAL
+    yield os.path.join(places.ascend_root, "env"), r"\.(?:building|removing)-.+|(?:current|previous)\.part"
+    yield os.path.join(places.ascend_root, "python"), r"\.(?:partial|removing|replaced)-.+"
+    for folder in (places.cann_root, os.path.join(places.cann_root, "ascend-toolkit")):
+        yield folder, r"\.removing-.+"
+    yield places.state_dir, _PARTIAL
+    yield os.path.join(places.state_dir, "manifests"), _PARTIAL
+    for path in (drop_ins.SYSCTL, drop_ins.LIMITS):
+        folder, name = os.path.split(path)
+        yield folder, re.escape(name + atomic.PARTIAL)
+    # Ansible's copy writes beside its target.
+    folder, program = os.path.split(ASCEND_ENV)
+    yield folder, r"\.ansible_tmp.+" + re.escape(program)
+
+
+def _own(path: str) -> bool:
+    """Whether it belongs to the user who runs this: everybody may write into a folder for temporary files."""
+    try:
+        return os.lstat(path).st_uid == os.geteuid()
+    except OSError:
+        return False

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One change at a time on a node: a lock that the kernel keeps for as long as anything of the change is at work.
+
+The programs that a change starts (installers, uv) inherit it. So when the module is killed and its installer works on,
+the lock stays held, and the next run knows that it must not begin beside it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, Callable, Dict, Iterator, List
+
+from .. import files
+from ..command import Result, run as run_program
+from ..errors import AscendError
+from ..places import RUN
+from . import fault_points as points, process
+
+FILE = "changing"
+WAIT_S = 2.0  # for another one that only looks at the lock
+TAKE_S = 15.0  # for another one that takes a run's lock, and may have to end what a dead run left
+LOOK_S = 0.1
+
+Run = Callable[..., Result]
+
+
+@contextmanager
+def held(state_dir: str, what: str) -> Iterator[Run]:
+    """Hold the node for one change; ``what`` says which, to whoever finds it held. Raises AscendError when it is held.
+
+    Yields ``command.run`` for the programs of the change.
+    """
+    path = os.path.join(state_dir, FILE)
+    os.makedirs(state_dir, mode=0o755, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        _lock(handle, path, WAIT_S)
+        mine = {"pid": os.getpid(), "started": process.started(os.getpid()), "what": what, "since": now()}
+        _write(handle, dict(mine, run=files.mapping(os.path.join(state_dir, RUN)).get("run")))
+        points.follow(state_dir)
+        try:
+            yield partial(_run, path, handle)
+        finally:
+            os.ftruncate(handle, 0)
+            # Said, not left to closing: a program that the installer left behind has the file open as well.
+            fcntl.flock(handle, fcntl.LOCK_UN)
+    finally:
+        os.close(handle)
+
+
+def _run(path: str, handle: int, argv: List[str], timeout_s: float, **options: Any) -> Result:
+    """Run a program of the change; of one that misses its time, what left its process group is ended too."""
+    result = run_program(argv, timeout_s, keep=handle, **options)
+    if result.timed_out:
+        process.end(process.with_sessions(process.holders(path)))
+    return result
+
+
+def at_work(state_dir: str) -> Dict[str, Any]:
+    """Return what the holder wrote, or nothing when the lock is free; asks without taking it."""
+    path = os.path.join(state_dir, FILE)
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except OSError:
+        return {}
+    try:
+        return {} if _try(handle) else files.mapping(path) or {"what": "a change"}
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def alone(state_dir: str) -> Iterator[None]:
+    """Keep out others that take a run's lock: of two that find a dead run's, one would end the other as its leftover.
+
+    The state folder itself is locked for that. Raises AscendError when another one does not come to its end.
+    """
+    os.makedirs(state_dir, mode=0o755, exist_ok=True)
+    handle = os.open(state_dir, os.O_RDONLY)
+    try:
+        _lock(handle, os.path.join(state_dir, FILE), TAKE_S)
+        yield
+        fcntl.flock(handle, fcntl.LOCK_UN)
+    finally:
+        os.close(handle)
+
+
+def end_leftovers(state_dir: str, run: str) -> None:
+    """End what is at work for the dead run ``run``, or was left by a module that was killed, of whichever run.
+
+    Raises AscendError when something cannot be ended.
+    """
+    path = os.path.join(state_dir, FILE)
+    there = at_work(state_dir)
+    if not there or (there.get("run") != run and _alive(there)):
+        return
+    # A module that has just got the lock has not yet written its own name over that of a dead one.
+    time.sleep(LOOK_S)
+    if at_work(state_dir) != there:
+        return
+    stuck = process.end(process.with_sessions(process.holders(path)))
+    if stuck:
+        raise AscendError(
+            "what a dead run left at work cannot be ended",
+            wanted="no process of an earlier change",
+            found="process %s hangs in the kernel" % ", ".join(str(pid) for pid in stuck),
+            where=path,
+            remedy="cat /proc/%d/stack; dmesg | tail  # then restart the node" % stuck[0],
+        )
+
+
+def now() -> str:
+    """Return the time as the journal has it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def _lock(handle: int, path: str, wait_s: float) -> None:
+    until = time.monotonic() + wait_s
+    while not _try(handle):
+        if time.monotonic() > until:
+            raise _taken(path)
+        time.sleep(LOOK_S)
+
+
+def _taken(path: str) -> AscendError:
+    there = files.mapping(path)
+    alive = _alive(there)
+    who = "%s, process %s%s" % (there.get("what", "a change"), there.get("pid", "?"), "" if alive else " (dead)")
+    return AscendError(
+        "another change is at work on this node",
+        wanted="one change at a time",
+        found="%s, since %s" % (who, there.get("since", "?")),
+        where=path,
+        remedy="wait for its end" if alive else "run the playbook again: it ends what a dead run left at work",
+    )
+
+
+def _alive(there: Dict[str, Any]) -> bool:
+    """Whether the module that wrote this is not known to be dead."""
+    pid = there.get("pid")
+    return not isinstance(pid, int) or process.started(pid) == there.get("started")
+
+
+def _try(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _write(handle: int, value: Dict[str, Any]) -> None:
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, (json.dumps(value, sort_keys=True) + "\n").encode(), 0)

@@ -1,0 +1,379 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Make an environment exactly as its lock, with uv, from the depot's wheels alone; and make one current.
+
+An environment is built at its final place, whose name tells its lock, beside all others. It does not count until its
+record is written, which is the last thing that happens. Damage is repaired by the same steps: uv touches just those
+distributions that differ from the lock.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+from .. import atomic, depot_way, files, rights
+from ..change import fault_points as points
+from ..command import Result
+from ..depot_file import DepotFile, take
+from ..errors import AscendError, disk_remedy
+from ..finding import listed
+from . import (
+    checkout_manifest as source_record,
+    checkout_restore as source_restore,
+    damage,
+    files as environment_files,
+    lock as locks,
+    read as python_tree,
+    record_file as dist_record,
+    virtualenv,
+)
+from .differences import environment_differences, source_differences
+from .read import Made
+from .record_file import Corrections
+
+NAME = "llamafactory"  # the distribution that may be installed editable
+SOURCE = os.path.join("src", "LLaMA-Factory")
+USERS = ("src", source_restore.EDITED)  # where users' work may lie: kept when all else is made anew
+
+Run = Callable[..., Result]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What an environment shall be."""
+
+    path: str
+    release: str
+    python: str
+    cann_home: str
+    lock: str
+    lock_digest: str
+    wheelhouse: str
+    uv: DepotFile
+    source: Optional[DepotFile]
+    cache_dir: str
+    timeout_s: int
+    replace_python: bool = False
+
+    @property
+    def building(self) -> str:
+        """Beside the environment, on the same file system: uv links files from its cache instead of copying them."""
+        folder, name = os.path.split(self.path)
+        return os.path.join(folder, ".building-" + name)
+
+    def distributions(self) -> Dict[str, str]:
+        return locks.parse(self.lock)
+
+    @property
+    def editable(self) -> Tuple[str, ...]:
+        return (NAME,) if self.source else ()
+
+    @property
+    def checkout(self) -> str:
+        return os.path.join(self.path, SOURCE)
+
+
+def problems(wanted: Wanted, deep: bool = False) -> List[str]:
+    """Return how the environment differs from what is wanted; ["it is absent"] when there is none.
+
+    ``deep`` holds every file to its sum instead of a look at the upper folders.
+    """
+    if not os.path.isdir(wanted.path):
+        return ["it is absent"]
+    found = _found(wanted, deep)
+    return _differences(wanted, found) + _source_differences(wanted, found)
+
+
+def build(wanted: Wanted, run: Run, deep: bool = False) -> str:
+    """Bring the environment to what is wanted. Raises AscendError; may be run again at any point.
+
+    ``deep`` holds every file to its sum, and has those replaced that differ. Returns the folder that keeps what of the
+    checkout was edited and replaced; "" when nothing was.
+    """
+    remove(wanted.building)
+    os.makedirs(wanted.building, mode=0o755)
+    try:
+        if wanted.source and os.path.isdir(wanted.path) and not _differences(wanted, _found(wanted, deep)):
+            kept = _restore_checkout(wanted, wanted.source)
+        else:
+            kept = _build(wanted, run, deep)
+    finally:
+        # The next build removes what stays, and says so when it cannot.
+        shutil.rmtree(wanted.building, ignore_errors=True)
+    found = _found(wanted, False)
+    broken = _differences(wanted, found)
+    if broken:
+        _without_record(wanted.path)
+    left = broken + _source_differences(wanted, found)
+    if left:
+        raise AscendError(
+            "the environment is not as its lock although every step ended well",
+            wanted="lock %s" % wanted.lock_digest,
+            found=listed(left),
+            where=wanted.path,
+            remedy="run site.yml again; if it stays so, report it with the lock",
+        )
+    return kept
+
+
+def _build(wanted: Wanted, run: Run, deep: bool) -> str:
+    uv = _program(take(wanted.uv, wanted.cache_dir))
+    recorded = python_tree.recorded(wanted.path)
+    _without_record(wanted.path)
+    points.reached("environment.begun")
+    _virtualenv(wanted, recorded, uv, run)
+    points.reached("environment.made")
+    _drop_broken(wanted.path)
+    _drop_foreign(wanted, recorded)
+    points.reached("environment.cleared")
+    _sync(wanted, recorded, deep, uv, run)
+    points.reached("environment.filled")
+    _drop_broken(wanted.path)  # what uv left of a distribution whose RECORD was not whole
+    kept = _editable(wanted, wanted.source, uv, run) if wanted.source else ""
+    atomic.write(os.path.join(wanted.path, python_tree.CANN_HOME), wanted.cann_home + "\n")
+    rights.open_to_all(rights.closed_below(wanted.path, USERS))
+    corrected = damage.corrections(wanted.path)
+    damage.remember(wanted.path, corrected)
+    points.reached("environment.ready")
+    atomic.settle(wanted.path, run)
+    _record(wanted, corrected)
+    points.reached("environment.recorded")
+    return kept
+
+
+def closed_to_others(path: str) -> List[rights.Closed]:
+    """Return what of an environment, or another tree, others cannot use; what users made in it is left out."""
+    found = list(rights.closed_below(path, USERS))
+    checkouts = files.mapping(os.path.join(path, python_tree.RECORD)).get("editable")
+    for name, place in checkouts.items() if isinstance(checkouts, dict) else ():
+        source = source_record.read(place, place, os.path.join(path, source_record.MANIFEST % name))
+        unpacked = [os.path.join(place, folder) for folder in source.folders()]
+        found += rights.own([os.path.dirname(place), *unpacked])
+    return found
+
+
+def read_current(link: str) -> Optional[str]:
+    """Return the path that the link leads to, or None."""
+    try:
+        return os.path.join(os.path.dirname(link), os.readlink(link))
+    except OSError:
+        return None
+
+
+def make_current(path: str, link: str) -> None:
+    """Lead ``link`` to ``path``, atomically, and ``previous`` beside it to where it led before.
+
+    Raises AscendError when the environment is not finished.
+    """
+    if not os.path.isfile(os.path.join(path, python_tree.RECORD)):
+        raise AscendError(
+            "an environment that is not finished cannot become current",
+            wanted="%s with its record" % path,
+            found="no %s in it" % python_tree.RECORD,
+            remedy="build it first (python_env with a lock)",
+        )
+    if os.path.isdir(link) and not os.path.islink(link):
+        raise AscendError(
+            "the link to the current environment cannot be made",
+            wanted="a link, or nothing there",
+            found="a folder",
+            where=link,
+            remedy="mv %s %s.old" % (link, link),
+        )
+    before = read_current(link)
+    if before and before != path:
+        _lead(os.path.join(os.path.dirname(link), python_tree.PREVIOUS), os.path.basename(before))
+        points.reached("current.remembered")
+    _lead(link, os.path.basename(path))
+    points.reached("current.switched")
+
+
+def set_aside(link: str) -> None:
+    """Take the link away while that to which it leads is repaired; nothing where there is none."""
+    if os.path.islink(link):
+        os.unlink(link)
+    points.reached("current.set-aside")
+
+
+def _lead(link: str, name: str) -> None:
+    partial = link + ".part"
+    if os.path.lexists(partial):
+        os.unlink(partial)
+    os.symlink(name, partial)
+    points.reached("current.prepared")
+    os.replace(partial, link)
+
+
+def remove(path: str) -> None:
+    """Remove what lies at a path, if anything does. Raises AscendError."""
+    try:
+        atomic.remove(path)
+    except OSError as error:
+        raise AscendError(
+            "what was there before cannot be removed",
+            wanted="a place for what the lock names",
+            found=str(error),
+            where=path,
+            remedy="ls -la %s; lsattr -d %s; findmnt -R %s  # then remove it, and again" % (path, path, path),
+        ) from error
+
+
+def _found(wanted: Wanted, deep: bool) -> Dict[str, Any]:
+    return python_tree.read_environment(wanted.path, _made(wanted, python_tree.recorded(wanted.path)), deep)
+
+
+def _differences(wanted: Wanted, found: Dict[str, Any]) -> List[str]:
+    """What a build cures: all but edits of the checkout."""
+    asked = {"lock_digest": wanted.lock_digest, "cann_home": wanted.cann_home, "source": bool(wanted.source)}
+    words = [each["problem"] for each in environment_differences(found, asked)]
+    if wanted.replace_python and not _runs(wanted):
+        words.append("it runs another Python than %s" % wanted.python)
+    source = found["sources"].get(NAME, {})
+    if wanted.source and source.get("recorded") and source["archive"] != wanted.source.sha256:
+        words.append("%s was unpacked from another archive" % NAME)
+    return words
+
+
+def _source_differences(wanted: Wanted, found: Dict[str, Any]) -> List[str]:
+    source = found["sources"].get(NAME)
+    if not wanted.source or not source:
+        return []
+    return [each["problem"] for each in source_differences(source, "the archive")]
+
+
+def _made(wanted: Wanted, recorded: Optional[Made]) -> Made:
+    """Return what the environment is held to. An editable checkout has the version that it says it has."""
+    pins = wanted.distributions()
+    for name in wanted.editable:
+        pins.pop(name, None)
+        version = python_tree.inspect(wanted.path).distributions.get(name)
+        if version:
+            pins[name] = version
+    known = recorded or Made({})
+    return Made(pins, wanted.editable, known.python, known.corrected)
+
+
+def _virtualenv(wanted: Wanted, recorded: Optional[Made], uv: str, run: Run) -> None:
+    """Made anew unless its interpreter is the wanted one and its settings are whole."""
+    there = virtualenv.read(wanted.path, str)
+    same = recorded is None or recorded.python in (None, there.version)
+    if _runs(wanted) and same and not there.problems:
+        return
+    if not os.path.isdir(wanted.path):
+        remove(wanted.path)
+    for name in set(files.names(wanted.path)) - set(USERS):
+        remove(os.path.join(wanted.path, name))
+    _uv(wanted, run, [uv, "venv", "--allow-existing", "--python", wanted.python, wanted.path])
+
+
+def _runs(wanted: Wanted) -> bool:
+    """Whether the environment's interpreter is the wanted one, and there."""
+    program = os.path.realpath(os.path.join(wanted.path, "bin", "python"))
+    return program == os.path.realpath(wanted.python) and os.path.isfile(program)
+
+
+def _sync(wanted: Wanted, recorded: Optional[Made], deep: bool, uv: str, run: Run) -> None:
+    text = locks.without(wanted.lock, NAME) if wanted.source else wanted.lock
+    requirements = os.path.join(wanted.building, "lock.txt")
+    atomic.write(requirements, text)
+    argv = [uv, "pip", "sync", "--python", os.path.join(wanted.path, "bin", "python"), "--require-hashes"]
+    argv += ["--no-index", "--find-links", wanted.wheelhouse, "--link-mode", "hardlink", "--compile-bytecode"]
+    for name in _reinstalled(wanted, recorded, deep):
+        argv += ["--reinstall-package", name]
+    _uv(wanted, run, [*argv, requirements])
+
+
+def _reinstalled(wanted: Wanted, recorded: Optional[Made], deep: bool) -> List[str]:
+    """Return the distributions that uv takes for whole, by the names of their folders, and that are not."""
+    suspects = environment_files.suspects(wanted.path)
+    # Of one that nobody wrote down, or whose build was interrupted, the next manifest would hide what is wrong.
+    sums = dist_record.ALL_SUMS if deep or suspects is None else dist_record.INFO_SUMS
+    corrected = recorded.corrected if recorded else None
+    names = set(damage.lost_files(wanted.path, corrected, sums, suspects or set()))
+    names.update(python_tree.inspect(wanted.path, _made(wanted, recorded)).difference()["other"])
+    return sorted(names)
+
+
+def _editable(wanted: Wanted, source: DepotFile, uv: str, run: Run) -> str:
+    """Install the checkout editable, as the guide does."""
+    kept = _restore_checkout(wanted, source)
+    argv = [uv, "pip", "install", "--python", os.path.join(wanted.path, "bin", "python"), "--no-index"]
+    _uv(wanted, run, [*argv, "--no-deps", "--no-build-isolation", "--editable", wanted.checkout])
+    return kept
+
+
+def _restore_checkout(wanted: Wanted, source: DepotFile) -> str:
+    archive = take(source, wanted.cache_dir)
+    manifest = os.path.join(wanted.path, source_record.MANIFEST % NAME)
+    building = os.path.join(wanted.building, "source")
+    return source_restore.restore(wanted.checkout, archive, source.sha256, manifest, building)
+
+
+def _uv(wanted: Wanted, run: Run, argv: List[str]) -> None:
+    environment = {
+        "PATH": os.path.dirname(wanted.python) + ":/usr/local/bin:/usr/bin:/bin",
+        "HOME": wanted.building,
+        "TMPDIR": wanted.building,
+        "UV_CACHE_DIR": os.path.join(wanted.building, "cache"),
+        "UV_NO_CONFIG": "1",
+        "UV_PYTHON_DOWNLOADS": "never",
+        "UV_NO_PROGRESS": "1",
+    }
+    environment.update(depot_way.environment(wanted.uv.proxy))
+    if wanted.wheelhouse.startswith("https:"):
+        # By the certificates that the node trusts, as all else that it takes from the depot.
+        environment["UV_NATIVE_TLS"] = "1"
+    result = run(argv, wanted.timeout_s, env=environment)
+    if result.code == 0:
+        return
+    what = "did not end within %d s" % wanted.timeout_s if result.timed_out else "ended with code %d" % result.code
+    raise AscendError(
+        "uv %s" % what,
+        wanted="lock %s from %s, %s" % (wanted.lock_digest, wanted.wheelhouse, depot_way.words(wanted.uv.proxy)),
+        found=result.last_lines(12),
+        where=wanted.path,
+        remedy=disk_remedy(result.output, wanted.path)
+        or "ansible-playbook playbooks/depot.yml -e ascend_deep=true  # does the depot hold every wheel, whole?",
+    )
+
+
+def _drop_broken(path: str) -> None:
+    """uv cannot remove a distribution with a broken RECORD; without its dist-info it installs it anew."""
+    for info in damage.broken_infos(path):
+        remove(info)
+
+
+def _drop_foreign(wanted: Wanted, recorded: Optional[Made]) -> None:
+    """Leftovers, other folders' .pth files and the like: uv does not know them."""
+    for path in python_tree.foreign_paths(python_tree.inspect(wanted.path, _made(wanted, recorded))):
+        remove(path)
+
+
+def _without_record(path: str) -> None:
+    record = os.path.join(path, python_tree.RECORD)
+    if os.path.exists(record):
+        os.unlink(record)
+
+
+def _record(wanted: Wanted, corrected: Corrections) -> None:
+    """What it was built from: the environment is held to this from now on."""
+    there = python_tree.inspect(wanted.path)
+    value: Dict[str, Any] = {
+        "schema": 2,
+        "release": wanted.release,
+        "lock_digest": wanted.lock_digest,
+        "cann_home": wanted.cann_home,
+        "python": there.python,
+        "distributions": _made(wanted, None).pins,
+        "editable": {name: there.editable[name] for name in wanted.editable if name in there.editable},
+        "corrected": corrected,
+    }
+    atomic.write(os.path.join(wanted.path, python_tree.RECORD), json.dumps(value, sort_keys=True) + "\n")
+
+
+def _program(path: str) -> str:
+    os.chmod(path, 0o755)
+    return path

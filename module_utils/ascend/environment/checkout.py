@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where an editable distribution's source lies, and the commit it is at: read from files, git is not run.
+
+An editable installation is known by ``direct_url.json`` (PEP 610) in its dist-info, an older one by an ``egg-link``
+file in site-packages. Formats of git's files: gitrepository-layout(5), git-pack-refs(1).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Optional
+
+from .. import files
+
+DIRECT_URL = "direct_url.json"
+MOST_LINKS = 5  # symbolic references that lead to another one
+
+_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")  # SHA-1 or SHA-256
+_REFERENCE = re.compile(r"refs/[^\0\s]+")
+
+
+def editable_path(info: str) -> Optional[str]:
+    """Return the folder of an editable distribution's source; None for one that was installed from a wheel.
+
+    A source that ``direct_url.json`` names in a form that is no local folder is returned as it is written.
+    """
+    direct = files.mapping(os.path.join(info, DIRECT_URL))
+    folder = direct.get("dir_info")
+    if not isinstance(folder, dict) or not folder.get("editable"):
+        return None
+    from urllib.parse import unquote, urlsplit  # most environments have no editable one: it costs 2 ms
+
+    url = direct.get("url")
+    try:
+        parts = urlsplit(url if isinstance(url, str) else "")
+    except ValueError:
+        return str(url)
+    path = unquote(parts.path)
+    return path if parts.scheme == "file" and path.startswith("/") and "\0" not in path else str(url)
+
+
+def linked_path(link: str) -> Optional[str]:
+    """Return the folder that an ``egg-link`` file leads to: its first line."""
+    lines = (files.text(link) or "").splitlines()
+    path = lines[0].strip() if lines else ""
+    return path if path.startswith("/") and "\0" not in path else None
+
+
+def commit(path: str) -> Optional[str]:
+    """Return the commit that a git checkout is at; None when it is none, or is in a form that is not known."""
+    git = os.path.join(path, ".git")
+    if os.path.isfile(git):  # a worktree or a submodule
+        said = (files.text(git) or "").partition("gitdir:")[2].strip()
+        git = os.path.join(path, said) if said and "\0" not in said else git
+    common = (files.text(os.path.join(git, "commondir")) or "").strip()
+    common = os.path.join(git, common) if common and "\0" not in common else git
+    said = (files.text(os.path.join(git, "HEAD")) or "").strip()
+    for _ in range(MOST_LINKS):
+        if not said.startswith("ref:"):
+            break
+        said = _reference(git, common, said[len("ref:") :].strip())
+    return as_commit(said)
+
+
+def as_commit(text: str) -> Optional[str]:
+    """Return the text when it is a commit's name in full, else None."""
+    return text if _COMMIT.fullmatch(text) else None
+
+
+def _reference(git: str, common: str, name: str) -> str:
+    """Return what a reference says: its own file counts before the packed ones."""
+    if not _REFERENCE.fullmatch(name) or ".." in name:
+        return ""
+    for folder in (git, common):
+        said = (files.text(os.path.join(folder, name)) or "").strip()
+        if said:
+            return said
+    for line in (files.text(os.path.join(common, "packed-refs")) or "").splitlines():
+        value, _, reference = line.partition(" ")
+        if reference.strip() == name:
+            return value
+    return ""

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a checkout held when it was unpacked, and how it differs from that now.
+
+An edit is a file of the archive that was changed or removed, or a module that was added to the packages below ``src``.
+All else that is new belongs to users (results of training, caches, data), and is neither reported nor touched.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import json
+import os
+import stat
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
+
+from .. import files
+from . import checkout
+from .distributions import shown
+
+MANIFEST = ".ascend-fleet-source-%s.json"  # in the environment, by the distribution's name
+PACKAGES = "src"
+MODULES = (".py", ".so")
+# What may lie in an archive and is no part of the source: users' results, what an installation writes, and git's own.
+RESULTS = ("saves", "output*", "wandb", "runs", "*cache")  # in the uppermost folder
+INSTALLED = ("__pycache__", "*.pyc", "*.egg-info", ".git")
+NAMED = 5  # edited files that facts list
+MOST_READ = 16 * 1024 * 1024  # of a file that has a new time and its old size; the deep form reads it in any case
+READ_AND_EXECUTE = 0o555  # rights that somebody took away; wider ones stop no program
+BLOCK = 1024 * 1024
+
+Files = Dict[str, List[Any]]  # relative path -> [size, mtime in ns, mode, sha256] of a file, [target] of a link
+
+
+class Recorded(NamedTuple):
+    """What was unpacked: the archive's sha256, the commit where the archive says one, and the files."""
+
+    archive: str
+    commit: Optional[str]
+    files: Files
+
+
+class Source(NamedTuple):
+    """A checkout as it is. ``recorded`` is None where nobody wrote down what was unpacked; ``edited`` is in full."""
+
+    path: str
+    commit: Optional[str]
+    recorded: Optional[Recorded]
+    edited: Tuple[str, ...]
+
+    @property
+    def recorded_commit(self) -> Optional[str]:
+        return self.recorded.commit if self.recorded else None
+
+    def folders(self) -> List[str]:
+        """Return the folders of what was unpacked, the uppermost as "", sorted."""
+        return sorted(_folders(self.recorded.files) | {""}) if self.recorded else [""]
+
+    def facts(self) -> Dict[str, Any]:
+        """Return the form of docs/facts.md."""
+        return {
+            "path": shown(self.path),
+            "commit": self.commit,
+            "recorded_commit": self.recorded_commit,
+            "archive": self.recorded.archive if self.recorded else None,
+            "recorded": bool(self.recorded),
+            "edited": [shown(path) for path in self.edited[:NAMED]],
+            "edited_count": len(self.edited),
+        }
+
+
+def read(path: str, here: str, manifest: str, deep: bool = False) -> Source:
+    """Return what became of the checkout at ``path``, which lies in ``here``; ``deep`` holds every file to its sum.
+
+    Its commit is what its ``.git`` says, else the one that was unpacked.
+    """
+    recorded = load(manifest)
+    commit = checkout.commit(here)
+    if not recorded:
+        return Source(path, commit, None, ())
+    return Source(path, commit or recorded.commit, recorded, tuple(edits(here, recorded.files, deep)))
+
+
+def taken(root: str) -> Files:
+    """Return what ``root`` holds that counts. Raises OSError."""
+    found: Files = {}
+    for folder, folders, names in os.walk(root):
+        inside = os.path.relpath(folder, root)
+        left_out = INSTALLED + RESULTS if inside == os.curdir else INSTALLED
+        names += [name for name in folders if os.path.islink(os.path.join(folder, name))]
+        folders[:] = sorted(name for name in folders if not _matches(name, left_out))
+        for name in sorted(name for name in names if not _matches(name, left_out)):
+            full = os.path.join(folder, name)
+            status = os.lstat(full)
+            relative = os.path.normpath(os.path.join(inside, name))
+            if stat.S_ISLNK(status.st_mode):
+                found[relative] = [os.readlink(full)]
+            elif stat.S_ISREG(status.st_mode):
+                row = [status.st_size, status.st_mtime_ns, stat.S_IMODE(status.st_mode), _sha256(full)]
+                found[relative] = row
+    return found
+
+
+def edits(root: str, recorded: Files, deep: bool = False) -> List[str]:
+    """Return the paths of what was changed or removed, then of the modules that were added.
+
+    The fast form reads files that have a new time; ``deep`` reads all.
+    """
+    folders = _folders(recorded)
+    linked = tuple(os.path.join(folder, "") for folder in folders if os.path.islink(os.path.join(root, folder)))
+    if os.path.islink(root):
+        linked = ("",)
+    changed = [
+        path
+        for path, entry in recorded.items()
+        if path.startswith(linked) or _differs(os.path.join(root, path), entry, deep)
+    ]
+    return sorted(changed) + _added(root, recorded, folders)
+
+
+def load(path: str) -> Optional[Recorded]:
+    """Return what ``write`` wrote; None where it cannot be used."""
+    said = files.mapping(path)
+    archive, commit, entries = said.get("archive"), said.get("commit"), said.get("files")
+    if not isinstance(archive, str) or not isinstance(commit, (str, type(None))) or not isinstance(entries, dict):
+        return None
+    if not entries or not all("\0" not in name and _is_entry(entry) for name, entry in entries.items()):
+        return None
+    return Recorded(archive, commit, entries)
+
+
+def write(path: str, recorded: Recorded) -> None:
+    """Write what was unpacked, atomically."""
+    partial = path + ".part"
+    with open(partial, "w", encoding="utf-8") as stream:
+        json.dump({"schema": 1, **recorded._asdict()}, stream, separators=(",", ":"))
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.replace(partial, path)
+
+
+def _differs(path: str, entry: List[Any], deep: bool) -> bool:
+    try:
+        if len(entry) == 1:
+            return os.readlink(path) != str(entry[0])
+        size, mtime_ns, mode, digest = entry
+        status = os.lstat(path)
+        if not stat.S_ISREG(status.st_mode) or status.st_size != size:
+            return True
+        if mode & ~status.st_mode & READ_AND_EXECUTE:
+            return True
+        if not deep and (status.st_mtime_ns == mtime_ns or size > MOST_READ):
+            return False
+        return _sha256(path) != str(digest)
+    except OSError:
+        return True
+
+
+def _added(root: str, recorded: Files, folders: Set[str]) -> List[str]:
+    """Python looks for modules in the folders that the archive holds, and in new ones that are packages."""
+    found = []
+    for folder, inner, names in os.walk(os.path.join(root, PACKAGES)):
+        inside = os.path.relpath(folder, root)
+        within = []
+        for name in sorted(inner):
+            relative = os.path.join(inside, name)
+            if os.path.islink(os.path.join(folder, name)):
+                names.append(name)
+            elif relative in folders or os.path.isfile(os.path.join(folder, name, "__init__.py")):
+                within.append(name)
+        inner[:] = within
+        for name in names:
+            relative = os.path.join(inside, name)
+            if relative not in recorded and relative not in folders and _is_module(os.path.join(folder, name)):
+                found.append(relative)
+    return sorted(found)
+
+
+def _is_module(path: str) -> bool:
+    """A link to a folder is one when it leads to a package."""
+    return path.endswith(MODULES) or os.path.isfile(os.path.join(path, "__init__.py"))
+
+
+def _folders(recorded: Iterable[str]) -> Set[str]:
+    found: Set[str] = set()
+    for path in recorded:
+        folder = os.path.dirname(path)
+        while folder and folder not in found:
+            found.add(folder)
+            folder = os.path.dirname(folder)
+    return found
+
+
+def _matches(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _is_entry(entry: Any) -> bool:
+    if not isinstance(entry, list):
+        return False
+    kinds = [type(value) for value in entry]
+    return kinds in ([str], [int, int, int, str])
+
+
+def _sha256(path: str) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb", buffering=0) as stream:
+        for block in iter(lambda: stream.read(BLOCK), b""):
+            digest.update(block)
+    return digest.hexdigest()

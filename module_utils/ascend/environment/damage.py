@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a builder has to know of an environment's files beyond the facts, and what it writes down for them."""
+
+from __future__ import annotations
+
+import os
+from typing import AbstractSet, Dict, List, Optional, Set, Tuple
+
+from .. import manifest
+from . import record_file as dist_record
+from .distributions import infos, name_version, other_name
+from .record_file import INFO_SUMS, Corrections
+from .virtualenv import FILES
+
+MOST = 8000  # files; a look at each takes some 8 us
+OWN = 1  # how many folders below site-packages a package's own files lie
+
+
+def lost_files(
+    path: str,
+    corrected: Optional[Corrections] = None,
+    sums: int = INFO_SUMS,
+    suspects: AbstractSet[str] = frozenset(),
+) -> Dict[str, List[str]]:
+    """Return name -> files of an environment that are missing, or not of the size (or sum) that RECORD says.
+
+    Reads every RECORD and looks at every file: some 30,000 for an environment with torch. ``suspects`` are paths in the
+    environment whose sums are compared in any case.
+    """
+    lost: Dict[str, List[str]] = {}
+    for info in infos(path):
+        name, _ = name_version(os.path.join(info, "METADATA"))
+        data = dist_record.content(os.path.join(info, "RECORD"))
+        site = os.path.dirname(info)
+        said = {os.path.relpath(os.path.join(path, file), site) for file in suspects}
+        bad = [file for file, _ in dist_record.unlike(site, data, sums, corrected or {}, said)]
+        if name and bad:
+            lost.setdefault(name, []).extend(bad)
+    return lost
+
+
+def corrections(path: str) -> Corrections:
+    """Return how files that were just installed really are, where RECORD says something else.
+
+    Some wheels are not as their own RECORD: METADATA of torch-npu 2.1.0.post3 was edited after it was summed. Without
+    these the difference would look like damage for ever.
+    """
+    right: Corrections = {}
+    for info in infos(path):
+        site = os.path.dirname(info)
+        data = dist_record.content(os.path.join(info, "RECORD"))
+        for file, _ in dist_record.unlike(site, data, INFO_SUMS, {}):
+            right[file] = dist_record.as_it_is(os.path.join(site, file))
+    return right
+
+
+def broken_infos(path: str) -> List[str]:
+    """Return the dist-info folders by which an installer can do nothing.
+
+    They have no METADATA or another distribution's, or a RECORD that is lost, cut or speaks of another folder.
+    """
+    broken = []
+    for info in infos(path):
+        name, _ = name_version(os.path.join(info, "METADATA"))
+        data = dist_record.content(os.path.join(info, "RECORD"))
+        if not name or other_name(info, name) or dist_record.fault(os.path.basename(info), data):
+            broken.append(info)
+    return broken
+
+
+def remember(path: str, corrected: Corrections) -> None:
+    """Write down what the fast form holds an environment that is whole to. Raises OSError.
+
+    An environment has 45,000 files, which takes too long every night. So it is, of the files that the RECORDs list,
+    every top-level package's own, and of those further down as many as there is time for: modules and libraries, the
+    upper ones, first. Byte code and dist-info folders are left out: Python makes the one anew, ``distributions`` looks
+    at the other. All folders are in it, for the rights of others. The sums are RECORD's, or what stands in for them in
+    ``corrected``: what lies there is not believed.
+    """
+    chosen: Dict[str, str] = {}
+    folders: Set[str] = set()
+    rows: List[Tuple[bool, bool, int, str, str]] = []
+    for info in infos(path):
+        site = os.path.relpath(os.path.dirname(info), path)
+        for said in dist_record.rows(dist_record.content(os.path.join(info, "RECORD")), corrected):
+            relative = os.path.normpath(os.path.join(site, said.path))
+            parts = relative.split(os.sep)
+            if parts[0] in ("..", "") or "__pycache__" in parts or relative.endswith(".pyc"):
+                continue
+            folders.add(os.path.dirname(relative))
+            if not os.path.dirname(said.path).endswith(".dist-info"):
+                depth = said.path.count("/") if parts[0] != "bin" else 0
+                runs = relative.endswith(".py") or ".so" in os.path.basename(relative)
+                rows.append((depth > OWN, not runs, depth, relative, said.hash))
+    for further, _, _, relative, summed in sorted(rows):
+        if not further or len(chosen) < MOST:
+            kind, digits = dist_record.hexadecimal(summed)
+            chosen[relative] = digits if kind == "sha256" else ""
+    manifest.record_files(path, chosen, folders, os.path.join(path, FILES))

@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Read the distributions of a site-packages folder from their files. No Python is started.
+
+A distribution is a ``*.dist-info`` folder with METADATA (core metadata; only its head is read) and RECORD
+(``dist_record``), or the older ``*.egg-info`` with PKG-INFO, which has no RECORD.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Dict, List, NamedTuple, Optional, Tuple
+
+from . import record_file as dist_record
+from .record_file import ALL_SUMS, NO_SUMS, Corrections, Listings
+
+HEAD = 4096  # METADATA names its distribution in its first lines, but may do so later
+MOST_HEAD = 64 * 1024
+SHOWN = 3  # how many files of a distribution are named
+MOST_WORDS = 160
+LEFTOVER = ("~", "-", "=", "%")  # pip renames a folder so (``~orch``) while it replaces it
+
+BROKEN = "environment-record-broken"
+ALTERED = "environment-files-altered"
+LEFT = "environment-leftover"
+
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
+_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.!+_-]{0,79}")
+
+
+class Problem(NamedTuple):
+    """Something wrong with an environment: the finding's name, words, and what a repair has to remove (or "")."""
+
+    name: str
+    words: str
+    path: str = ""
+
+
+class Distribution(NamedTuple):
+    """A distribution found; ``info`` is the path of what describes it (dist-info, egg-info or egg)."""
+
+    name: str
+    version: str
+    info: str
+
+
+def normalise(name: str) -> str:
+    """Return a distribution's name in its one form (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def shown(words: str) -> str:
+    """Return words that any terminal and JSON take: odd characters replaced, at most MOST_WORDS of them."""
+    plain = "".join(character if character.isprintable() else "?" for character in words[: MOST_WORDS + 1])
+    return plain if len(plain) <= MOST_WORDS else plain[: MOST_WORDS - 3] + "..."
+
+
+def listed(items: List[str], most: int = SHOWN) -> str:
+    """Return the first items, and how many more there are."""
+    words = ", ".join(items[:most])
+    return words if len(items) <= most else "%s and %d more" % (words, len(items) - most)
+
+
+def sites(path: str) -> List[str]:
+    """Return the site-packages folders of an environment. lib64 counts where it is no link to lib."""
+    found = []
+    for lib in ("lib", "lib64"):
+        folder = os.path.join(path, lib)
+        if lib == "lib64" and os.path.islink(folder):
+            continue
+        try:
+            series = sorted(name for name in os.listdir(folder) if name.startswith("python3"))
+        except OSError:
+            continue
+        found += [os.path.join(folder, name, "site-packages") for name in series]
+    return [site for site in found if os.path.lexists(site)]
+
+
+def infos(path: str) -> List[str]:
+    """Return the dist-info folders of an environment."""
+    found = []
+    for site in sites(path):
+        try:
+            names = sorted(os.listdir(site))
+        except OSError:
+            continue
+        there = [name for name in names if name.endswith(".dist-info") and not name.startswith(LEFTOVER)]
+        found += [os.path.join(site, name) for name in there]
+    return found
+
+
+def read(
+    site: str, names: List[str], deep: bool = False, corrected: Optional[Corrections] = None
+) -> Tuple[List[Distribution], List[Problem]]:
+    """Return the distributions of a site-packages folder that holds ``names``, sorted by name, and their problems.
+
+    ``corrected`` is what ``corrections`` returned when they had just been installed; None when nobody asked it then.
+    """
+    found: Dict[str, Distribution] = {}
+    leftovers = [name for name in names if name.startswith(LEFTOVER)]
+    problems = [
+        Problem(LEFT, shown("%s is left of an interrupted pip" % name), os.path.join(site, name)) for name in leftovers
+    ]
+    listings = Listings(site, names)
+    infos = [name for name in names if name.endswith(".dist-info") and name not in leftovers]
+    eggs = [name for name in names if name.endswith((".egg-info", ".egg")) and name not in leftovers]
+    for name in sorted(infos) + sorted(eggs):
+        info = os.path.join(site, name)
+        egg = not name.endswith(".dist-info")
+        distribution, wrong = _egg(info) if egg else _dist_info(info, listings, deep, corrected)
+        problems += wrong
+        other = found.get(distribution.name) if distribution else None
+        if not distribution or (other and _owns(other.info, name)):
+            continue
+        if other:
+            words = "%s is there twice: %s and %s" % (distribution.name, other.version, distribution.version)
+            problems.append(Problem(BROKEN, shown(words)))
+        found[distribution.name] = distribution
+    return [found[name] for name in sorted(found)], problems
+
+
+def name_version(path: str) -> Tuple[str, str]:
+    """Return normalised name and version as METADATA or PKG-INFO says; both empty when it does not say both."""
+    found = _headers(path, HEAD) or _headers(path, MOST_HEAD)
+    name, version = found.get("name", ""), found.get("version", "")
+    if not _NAME.fullmatch(name) or not _VERSION.fullmatch(version):
+        return "", ""
+    return normalise(name), version
+
+
+def _headers(path: str, most: int) -> Dict[str, str]:
+    """Return name and version when both stand in so many bytes, else nothing."""
+    data = dist_record.content(path, most)
+    if len(data) == most:
+        data = data[: data.rfind(b"\n") + 1]  # half a line would be half a version
+    found: Dict[str, str] = {}
+    for line in data.decode("utf-8-sig", "replace").split("\n"):
+        if not line.strip():
+            break
+        key, _, value = line.partition(":")
+        if key.lower() in ("name", "version"):
+            found.setdefault(key.lower(), value.strip())
+            if len(found) == 2:
+                return found
+    return {}
+
+
+def _egg(info: str) -> Tuple[Optional[Distribution], List[Problem]]:
+    """An egg-info is a folder or, from distutils, PKG-INFO itself."""
+    inner = "EGG-INFO/PKG-INFO" if info.endswith(".egg") else "PKG-INFO"
+    name, version = name_version(os.path.join(info, inner) if os.path.isdir(info) else info)
+    if name:
+        return Distribution(name, version, info), []
+    return None, [Problem(BROKEN, shown("%s has no readable PKG-INFO" % os.path.basename(info)), info)]
+
+
+def _dist_info(
+    info: str, listings: Listings, deep: bool, corrected: Optional[Corrections]
+) -> Tuple[Optional[Distribution], List[Problem]]:
+    folder = os.path.basename(info)
+    name, version = name_version(os.path.join(info, "METADATA"))
+    if not name:
+        return None, [Problem(BROKEN, shown("%s has no readable METADATA" % folder))]
+    if corrected is None:
+        corrected = {folder + "/METADATA": ""}  # see ``corrections``: it may be as the wheel brought it
+    data = dist_record.content(os.path.join(info, "RECORD"))
+    fault = dist_record.fault(folder, data)
+    problems = [Problem(BROKEN, shown("%s: %s" % (name, words))) for words in (other_name(info, name), fault) if words]
+    if not fault:
+        problems += _deep(name, data, listings, corrected) if deep else _fast(info, name, data, listings, corrected)
+    return Distribution(name, version, info), problems
+
+
+def _fast(info: str, name: str, data: bytes, listings: Listings, corrected: Corrections) -> List[Problem]:
+    missing = dist_record.missing_uppers(data, listings, corrected)
+    altered = []
+    lines = dist_record.measured(os.path.basename(info), data)
+    for file, lost in dist_record.unlike(listings.site, lines, NO_SUMS, corrected):
+        parts = file.split("/")
+        if not lost:
+            altered.append(file)
+        elif parts[0] not in missing and "/".join(parts[:2]) not in missing:
+            missing.append(file)
+    more = " and %d more" % (len(missing) - 1) if len(missing) > 1 else ""
+    words = shown("%s: %s is missing%s" % (name, missing[0], more)) if missing else ""
+    return ([Problem(ALTERED, words)] if words else []) + _counted(name, "altered", altered)
+
+
+def _deep(name: str, data: bytes, listings: Listings, corrected: Corrections) -> List[Problem]:
+    found = list(dist_record.unlike(listings.site, data, ALL_SUMS, corrected))
+    problems = _counted(name, "missing", [file for file, lost in found if lost])
+    problems += _counted(name, "altered", [file for file, lost in found if not lost])
+    unread = dist_record.unreadable_rows(data)
+    if unread:
+        problems.append(Problem(BROKEN, "%s: RECORD has %d lines that cannot be read" % (name, unread)))
+    return problems
+
+
+def _counted(name: str, what: str, paths: List[str]) -> List[Problem]:
+    if not paths:
+        return []
+    number = "1 file" if len(paths) == 1 else "%d files" % len(paths)
+    return [Problem(ALTERED, shown("%s: %s %s: %s" % (name, number, what, listed(paths))))]
+
+
+def other_name(info: str, name: str) -> str:
+    """Return, in words, that a dist-info folder's METADATA is another distribution's; "" when it is its own."""
+    folder = os.path.basename(info)
+    own = folder[: -len(".dist-info")].rpartition("-")[0]
+    return "" if normalise(own) == name else "its METADATA lies in %s" % folder
+
+
+def _owns(info: str, name: str) -> bool:
+    """Whether a dist-info's RECORD lists that egg-info: torch-npu's wheels bring one, too."""
+    data = dist_record.content(os.path.join(info, "RECORD"))
+    return b"\n" + os.fsencode(name) + b"/" in data or data.startswith(os.fsencode(name) + b"/")

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hold an environment's files to the sizes and times that they had when it was built.
+
+The builder writes them down (``damage.remember``), for as many files as there is time for every night.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Dict, List, Optional, Set, Tuple
+
+from .. import manifest
+from .distributions import ALTERED, Problem, listed, shown
+from .virtualenv import FILES
+
+
+def verify(here: str, known: List[Problem]) -> Tuple[List[Problem], List[str]]:
+    """Return what differs, one problem a package, and what others cannot use.
+
+    ``here`` is where the environment lies on this machine. Of what the ``known`` problems speak nothing more is said,
+    nor of what is gone with its package.
+    """
+    different: Dict[Tuple[str, str], List[str]] = {}
+    closed = []
+    said = "\n".join(problem.words for problem in known)
+    for each in manifest.verify(os.path.join(here, FILES), False, here):
+        if each.kind == manifest.CLOSED:
+            closed.append(each.words)
+        elif each.kind in (manifest.LOST, manifest.ALTERED, manifest.UNREADABLE):
+            name, file = _in_site(each.path)
+            what = "missing" if each.kind == manifest.LOST else "altered" if each.path else each.words
+            lost_above = what == "missing" and not os.path.isdir(os.path.dirname(os.path.join(here, each.path)))
+            if file and (file in said or (lost_above and not os.path.isdir(_upper(here, each.path, file)))):
+                continue
+            different.setdefault((name, what), []).append(file)
+    return [_problem(name, what, files) for (name, what), files in sorted(different.items())], closed
+
+
+def _problem(name: str, what: str, files: List[str]) -> Problem:
+    if not files[0]:
+        return Problem(ALTERED, shown(what))  # of the manifest itself
+    number = "1 file" if len(files) == 1 else "%d files" % len(files)
+    return Problem(ALTERED, shown("%s: %s %s: %s" % (name, number, what, listed(sorted(files)))))
+
+
+def _in_site(relative: str) -> Tuple[str, str]:
+    """Return the top-level package, and the path in site-packages; "bin" for a program."""
+    inside = relative.partition("/site-packages/")[2] or relative
+    return inside.partition("/")[0].partition(".")[0] or "the environment", inside
+
+
+def _upper(here: str, relative: str, inside: str) -> str:
+    """Return the folder whose loss ``dist_record.missing_uppers`` sees."""
+    site = relative[: len(relative) - len(inside)]
+    return os.path.join(here, site, *inside.split("/")[:2])
+
+
+def suspects(path: str) -> Optional[Set[str]]:
+    """Return the paths of the files that are not as when it was built; None where nobody wrote down how that was."""
+    if not os.path.lexists(os.path.join(path, FILES)):
+        return None
+    found = manifest.verify(os.path.join(path, FILES), False, path)
+    if any(each.kind in (manifest.ALTERED, manifest.UNREADABLE) and not each.path for each in found):
+        return None
+    return {each.path for each in found if each.kind not in (manifest.CLOSED, manifest.UNREAD)}

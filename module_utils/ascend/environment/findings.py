@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What can be wrong with an environment: the findings' names, which stay, and their words."""
+
+from __future__ import annotations
+
+from typing import Dict, List, Tuple
+
+from ..finding import Finding, finding
+from . import distributions, known_traps, leaks, virtualenv
+from .distributions import listed, shown
+
+NAMED = 5  # how many problems a finding names
+
+HALF = "environment-half-installed"
+DIFFERS = "environment-differs"
+EDITABLE = "environment-editable"
+EDITABLE_MISSING = "environment-editable-missing"
+UNREADABLE = "environment-unreadable"
+HOME_ALTERED = "environment-cann-home"
+SOURCE_EDITED = "environment-source-edited"
+SOURCE_COMMIT = "environment-source-commit"
+
+_RESTORE = "ansible-playbook site.yml  # puts it back; what was edited stays in the environment's folder edited"
+_REPAIR = "ansible-playbook site.yml  # repairs the release's environment; another one: rm -r"
+# Finding -> what is wrong, what is wanted, the remedy.
+MEANING: Dict[str, Tuple[str, str, str]] = {
+    HALF: (
+        "is not finished",
+        "its record %s, written last" % virtualenv.RECORD,
+        "ansible-playbook site.yml  # finishes the release's environment; another one: rm -r",
+    ),
+    DIFFERS: ("is not what it was built from", "what its record says", _REPAIR),
+    virtualenv.INTERPRETER: (
+        "has a broken or another interpreter",
+        "the Python it was built with",
+        _REPAIR,
+    ),
+    distributions.BROKEN: ("has distributions that are broken", "METADATA and RECORD of each, once", _REPAIR),
+    distributions.ALTERED: ("lost or altered files", "every file as RECORD says", _REPAIR),
+    distributions.LEFT: ("holds what an interrupted pip left", "no such folder", _REPAIR),
+    UNREADABLE: ("cannot be read", "folders that can be listed", "ls -l  # there; a disk fault? dmesg | tail"),
+    EDITABLE: ("has a distribution in place of its wheel's", "as it was built", _REPAIR),
+    EDITABLE_MISSING: ("has lost the source of an editable distribution", "the checkout", _REPAIR),
+    leaks.LEAK: ("takes in modules from outside", "its own site-packages alone", _REPAIR),
+    SOURCE_EDITED: ("has a source that was edited", "the files that were unpacked", _RESTORE),
+    SOURCE_COMMIT: ("has a source at another commit", "the commit that was unpacked", _RESTORE),
+    HOME_ALTERED: ("does not say the CANN it was built for", ".cann_home as its record", _REPAIR),
+    known_traps.NUMPY: (
+        "has a numpy that CANN's operators do not work with",
+        "numpy < 2",
+        "pin numpy==1.26.4 in the lock, then: ansible-playbook site.yml",
+    ),
+    known_traps.SETUPTOOLS: (
+        "has no pkg_resources that torch 2.1 and torch-npu can use",
+        "setuptools < 81, not 70.0.0",
+        "pin setuptools==75.6.0 in the lock, then: ansible-playbook site.yml",
+    ),
+    known_traps.PAIR: (
+        "has torch and torch-npu that do not belong together",
+        "torch of torch-npu's version",
+        "pin the pair of the release in the lock, then: ansible-playbook site.yml",
+    ),
+}
+
+
+def say(name: str, path: str, words: Dict[str, List[str]]) -> List[Finding]:
+    """Return a finding for each kind of problem (name -> words of each) of an environment, however many there are."""
+    found = []
+    for kind in sorted(words):
+        what, wanted, remedy = MEANING[kind]
+        said = listed(words[kind], NAMED) or "no record"
+        title = "environment %s %s" % (shown(name), what)
+        found.append(finding("python", kind, title, wanted, said, path, remedy))
+    return found

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Find what in its site-packages brings other folders' modules into an environment (profiles.py has the sessions').
+
+What site-packages can hold: ``*.pth`` files (module ``site``: a line is a folder, or code when it begins with
+``import``), ``*.egg-link`` files, and the modules sitecustomize and usercustomize, run at every start.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import List
+
+from .. import files
+from .checkout import linked_path
+from .distributions import Problem, listed, shown
+
+LEAK = "environment-leak"
+CUSTOM = ("sitecustomize", "usercustomize")
+
+_QUOTED_PATH = re.compile(r"[\"'](/[^\"']*)[\"']")
+
+
+def site_leaks(site: str, names: List[str], own: List[str]) -> List[Problem]:
+    """Return what in a site-packages folder brings in folders that lie in none of ``own``.
+
+    ``own`` are the environment and its editable checkouts.
+    """
+    problems = []
+    for name in names:
+        path = os.path.join(site, name)
+        if name.endswith(".pth"):
+            folders = [] if _normal(name) else _foreign_lines(site, path, own)
+            if folders:
+                problems.append(Problem(LEAK, shown("%s brings in %s" % (name, listed(folders))), path))
+        elif name.endswith(".egg-link"):
+            problems.append(Problem(LEAK, shown("%s brings in %s" % (name, linked_path(path))), path))
+        elif name.partition(".")[0] in CUSTOM and name.partition(".")[2] in ("", "py", "pyc"):
+            problems.append(Problem(LEAK, "%s is run by every Python of the environment" % name, path))
+    return problems
+
+
+def _normal(name: str) -> bool:
+    """Whether an installer's own; an editable one's folder is known from its dist-info. site leaves hidden ones out."""
+    return name.startswith(("__editable__", ".")) or name == "distutils-precedence.pth" or name.endswith("-nspkg.pth")
+
+
+def _foreign_lines(site: str, path: str, own: List[str]) -> List[str]:
+    found = []
+    for line in (files.text(path) or "").splitlines():
+        line = line.strip()
+        if line.startswith(("import ", "import\t")):
+            folders = _QUOTED_PATH.findall(line)
+        else:
+            folders = [os.path.normpath(os.path.join(site, line))] if line and not line.startswith("#") else []
+        found += [
+            folder for folder in folders if not any(files.is_in(os.path.normpath(folder), place) for place in own)
+        ]
+    return list(dict.fromkeys(found))

@@ -1,0 +1,355 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Read the environments below /opt/ascend from their files; none of them is started.
+
+An environment is held to its own record: what it was built from stands in ``.ascend-fleet.json``, so that facts hold
+the difference and not two lists of a hundred versions.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+from .. import files, rights
+from ..finding import Finding, finding
+from ..node import Node
+from . import (
+    checkout,
+    distributions,
+    files as environment_files,
+    findings as environment_findings,
+    known_traps,
+    site_packages,
+    virtualenv,
+)
+from .distributions import Distribution, Problem, normalise, shown
+from .record_file import Corrections
+
+if TYPE_CHECKING:
+    from .checkout_manifest import Source
+
+RECORD = virtualenv.RECORD
+CANN_HOME = ".cann_home"
+CURRENT, PREVIOUS = "current", "previous"
+SHOWN = 10  # problems of an environment, and differences of one kind, that facts list
+VERSIONS = ("deepspeed", "llamafactory", "torch", "torch-npu", "transformers")
+
+Facts = Dict[str, Any]
+Place = Callable[[str], str]
+
+
+class Made(NamedTuple):
+    """What an environment is held to, by its record or by a lock.
+
+    ``pins`` are its distributions (name -> version), ``editable`` those of them that are, ``python`` its Python's
+    version where that counts, ``corrected`` what ``distributions.corrections`` said when it was built.
+    """
+
+    pins: Dict[str, str]
+    editable: Sequence[str] = ()
+    python: Optional[str] = None
+    corrected: Optional[Corrections] = None
+
+
+class Environment(NamedTuple):
+    """What was found in an environment, in full.
+
+    ``problems`` are what a repair cures; ``warnings`` what it cannot, since the environment is meant to be so.
+    ``closed`` is what others cannot use, in words.
+    """
+
+    path: str
+    record: Facts
+    made: Optional[Made]
+    python: Optional[str]
+    cann_home: Optional[str]
+    distributions: Dict[str, str]
+    editable: Dict[str, str]
+    commit: Dict[str, str]
+    sources: Dict[str, Source]
+    problems: Tuple[Problem, ...]
+    warnings: Tuple[Problem, ...]
+    closed: Tuple[str, ...]
+
+    def difference(self) -> Dict[str, Dict[str, Any]]:
+        """Return ``{"missing": {name: wanted}, "other": {name: [found, wanted]}, "extra": {name: found}}``."""
+        have, want = self.distributions, self.made.pins if self.made else self.distributions
+        both = sorted(set(have) & set(want))
+        return {
+            "missing": {name: want[name] for name in sorted(set(want) - set(have))},
+            "other": {name: [have[name], want[name]] for name in both if have[name] != want[name]},
+            "extra": {name: have[name] for name in sorted(set(have) - set(want))},
+        }
+
+
+def read_environments(node: Node, root: str, deep: bool = False) -> Tuple[Facts, List[Finding]]:
+    """Return ``{"current", "previous", "all": {name: environment}}`` of the node's folder ``root``, and findings.
+
+    ``current`` is the name to which the link leads, ``previous`` the one that was current before; None without a link.
+
+    An environment has the form of ``read_environment``. The current one lists ``distributions`` in full.
+    """
+    folder = node.path(root)
+    current, findings = _current(node, root)
+    everything: Facts = {}
+    for name in files.folders(folder):
+        if name in (CURRENT, PREVIOUS) or os.path.islink(os.path.join(folder, name)):
+            continue
+        environment = inspect(os.path.join(root, name), None, deep, node.path, current in (name, None))
+        everything[name] = _facts(environment, name == current)
+        findings += _findings(name, environment)
+    previous = files.link(os.path.join(folder, PREVIOUS))
+    facts = {"current": current, "previous": shown(previous) if previous else None, "all": everything}
+    return facts, findings
+
+
+def read_environment(path: str, made: Optional[Made] = None, deep: bool = False) -> Facts:
+    """Return what an environment is, held to ``made`` or else to its record.
+
+    ``{"path", "state", "release", "python", "cann_home", "lock_digest", "distribution_count", "versions",
+    "distributions", "difference", "difference_count", "editable", "commit", "sources", "problems", "problem_count"}``:
+    ``distributions`` maps normalised names (PEP 503) to versions; ``difference`` is that of ``Environment.difference``,
+    at most SHOWN of a kind, and empty where nothing says what it was built from; ``sources`` maps the names of the
+    distributions that were built in editable to ``Source.facts``. It is complete when its record is there. ``closed``
+    is there where others cannot use something, and says what.
+
+    ``deep`` holds every file to the sum in its RECORD.
+    """
+    return _facts(inspect(path, made, deep), True)
+
+
+def inspect(
+    path: str, made: Optional[Made] = None, deep: bool = False, place: Place = str, by_file: bool = True
+) -> Environment:
+    """Read an environment; ``place`` tells where the node's absolute paths lie.
+
+    ``by_file``: hold its files to what the builder wrote down, too.
+    """
+    here = place(path)
+    record = files.mapping(os.path.join(here, RECORD))
+    by_record = _made(record)
+    corrected = by_record.corrected if by_record else None
+    made = made or by_record
+    interpreter = virtualenv.read(here, place)
+    found, editable, problems = site_packages.read(path, place, interpreter.series, deep, corrected)
+    versions = {distribution.name: distribution.version for distribution in found}
+    cann_home = (files.text(os.path.join(here, CANN_HOME)) or "").strip() or None
+    problems = _record_problems(here, by_record) + list(interpreter.problems) + problems
+    warnings: List[Problem] = []
+    if made:
+        if not interpreter.problems and made.python not in (None, interpreter.version):
+            words = "its Python is %s, not %s" % (interpreter.version, made.python)
+            problems.append(Problem(virtualenv.INTERPRETER, shown(words)))
+        problems += _not_as_made(here, found, editable, made)
+    if by_record and record.get("cann_home") != cann_home:
+        warnings.append(Problem(environment_findings.HOME_ALTERED, shown("%s says %s" % (CANN_HOME, cann_home))))
+    problems += _lost_checkouts(editable, place)
+    sources = _sources(here, record if by_record else {}, place, deep)
+    closed = _closed(here, sources, place)
+    if by_file and by_record:
+        different, more = environment_files.verify(here, problems)
+        problems += [] if deep else different
+        closed = list(dict.fromkeys(closed + more))
+    problems += _unrecorded(sources)
+    for trap in known_traps.find(versions):
+        (warnings if made and _meant(trap.names, versions, made) else problems).append(trap.problem)
+    commits = {name: checkout.commit(place(source)) for name, source in editable.items()}
+    return Environment(
+        path=path,
+        record=record if by_record else {},
+        made=made,
+        python=interpreter.version,
+        cann_home=shown(cann_home) if cann_home else None,
+        distributions=versions,
+        editable={name: shown(source) for name, source in sorted(editable.items())},
+        commit={name: commit for name, commit in sorted(commits.items()) if commit},
+        sources=sources,
+        problems=tuple(problems),
+        warnings=tuple(warnings),
+        closed=tuple(closed),
+    )
+
+
+def recorded(path: str) -> Optional[Made]:
+    """Return what an environment was built from by its record; None when it was not finished."""
+    return _made(files.mapping(os.path.join(path, RECORD)))
+
+
+def foreign_paths(environment: Environment) -> List[str]:
+    """Return the files and folders that have to go before an installer can make the environment whole again."""
+    return sorted({problem.path for problem in environment.problems if problem.path})
+
+
+def _facts(environment: Environment, full: bool) -> Facts:
+    record, have, difference = environment.record, environment.distributions, environment.difference()
+    digest, release = record.get("lock_digest"), record.get("release")
+    facts: Facts = {
+        "path": environment.path,
+        "state": "complete" if record else "half-installed",
+        "release": shown(release) if isinstance(release, str) else None,
+        "python": environment.python,
+        "cann_home": environment.cann_home,
+        "lock_digest": shown(digest) if isinstance(digest, str) else None,
+        "distribution_count": len(have),
+        "versions": {name: have[name] for name in VERSIONS if name in have},
+        "difference": {kind: dict(list(names.items())[:SHOWN]) for kind, names in difference.items()},
+        "difference_count": sum(len(names) for names in difference.values()),
+        "editable": environment.editable,
+        "commit": environment.commit,
+        "sources": {name: source.facts() for name, source in environment.sources.items()},
+        "problems": [problem.words for problem in environment.problems[:SHOWN]],
+        "problem_count": len(environment.problems),
+    }
+    if environment.closed:
+        facts["closed"] = shown(distributions.listed(list(environment.closed)))
+    if full:
+        facts["distributions"] = have
+    return facts
+
+
+def _findings(name: str, environment: Environment) -> List[Finding]:
+    """One finding a kind, however many problems there are of it."""
+    words: Dict[str, List[str]] = {}
+    if not environment.record:
+        words[environment_findings.HALF] = []
+    for problem in environment.problems + environment.warnings:
+        words.setdefault(problem.name, []).append(problem.words)
+    difference = environment.difference()
+    differing = ["%s is missing" % other for other in difference["missing"]]
+    differing += ["%s is %s, not %s" % (other, *versions) for other, versions in difference["other"].items()]
+    differing += ["%s %s is extra" % (other, version) for other, version in difference["extra"].items()]
+    if differing:
+        words[environment_findings.DIFFERS] = differing
+    found = environment_findings.say(name, environment.path, words)
+    if environment.closed:
+        what = distributions.listed(list(environment.closed))
+        found.append(rights.closed_finding("python", "environment %s" % shown(name), what, environment.path))
+    for distribution, source in environment.sources.items():
+        found += environment_findings.say(name, source.path, _source_words(distribution, source))
+    return found
+
+
+def _source_words(name: str, source: Source) -> Dict[str, List[str]]:
+    words = {}
+    if source.edited:
+        words[environment_findings.SOURCE_EDITED] = [shown(path) for path in source.edited]
+    if source.recorded and source.commit != source.recorded.commit:
+        said = "%s is at %s, not %s" % (name, source.commit, source.recorded.commit or "in a repository")
+        words[environment_findings.SOURCE_COMMIT] = [said]
+    return words
+
+
+def _current(node: Node, root: str) -> Tuple[Optional[str], List[Finding]]:
+    """Return the name of the environment that the link leads to (the link's own words when it leads elsewhere)."""
+    path = os.path.join(root, CURRENT)
+    said = files.link(node.path(path))
+    problem = ""
+    if said is None:
+        if os.path.lexists(node.path(path)):
+            problem = "is no link"
+    else:
+        target = os.path.normpath(os.path.join(root, said))
+        if os.path.dirname(target) == os.path.normpath(root):
+            said = os.path.basename(target)
+        if not os.path.isdir(node.path(target)):
+            problem = "leads to nothing"
+        said = shown(said)
+    if not problem:
+        return said, []
+    remedy = "rm %s  # if it is no link, rm -r; then: ansible-playbook site.yml" % path
+    words = "the link %s %s" % (CURRENT, problem)
+    name = "environment-current-dangling"
+    return said, [finding("python", name, words, "a link to an environment", said or "a folder or file", path, remedy)]
+
+
+# --- the parts of an environment ---------------------------------------------------------------------------------
+
+
+def _record_problems(here: str, made: Optional[Made]) -> List[Problem]:
+    if made or not os.path.lexists(os.path.join(here, RECORD)):
+        return []
+    return [Problem(environment_findings.HALF, "its record cannot be read, or does not say what it was built from")]
+
+
+def _made(record: Facts) -> Optional[Made]:
+    """Return what a record says; None when it does not say the version of every distribution."""
+    pins, editable, python = record.get("distributions"), record.get("editable", {}), record.get("python")
+    if not isinstance(pins, dict) or not isinstance(editable, dict):
+        return None
+    if not all(isinstance(version, str) for version in pins.values()):
+        return None
+    names = {normalise(name): version for name, version in pins.items()}
+    return Made(names, tuple(editable), python if isinstance(python, str) else None, _corrected(record))
+
+
+def _corrected(record: Facts) -> Optional[Corrections]:
+    corrected = record.get("corrected")
+    if not isinstance(corrected, dict):
+        return None
+    return {path: row for path, row in corrected.items() if isinstance(row, str)}
+
+
+def _not_as_made(here: str, found: List[Distribution], editable: Dict[str, str], made: Made) -> List[Problem]:
+    """What differs from how the distributions were installed, apart from versions."""
+    problems = []
+    for distribution in found:
+        name, info = distribution.name, distribution.info
+        if name in editable and name not in made.editable:
+            words = "%s is an editable checkout of %s" % (name, editable[name])
+            direct = os.path.join(info, checkout.DIRECT_URL)
+            problems.append(
+                Problem(environment_findings.EDITABLE, shown(words), direct if info.endswith(".dist-info") else "")
+            )
+        elif name in made.editable and name not in editable:
+            problems.append(Problem(environment_findings.EDITABLE, "%s is not the editable checkout" % name))
+        if not info.endswith(".dist-info") and info.startswith(here + "/"):
+            words = "%s was not installed from a wheel: it has no RECORD" % name
+            problems.append(Problem(distributions.BROKEN, words, info))
+    return problems
+
+
+def _sources(here: str, record: Facts, place: Place, deep: bool) -> Dict[str, Source]:
+    """Return the checkouts that were built in; one that is gone is a problem of its own."""
+    editable = record.get("editable", {})
+    if not editable:
+        return {}
+    from . import checkout_manifest as source_record  # most environments need none of it
+
+    found = {}
+    for name, path in sorted(editable.items()):
+        name = normalise(name)
+        if isinstance(path, str) and path.startswith("/") and "\0" not in path + name and os.path.isdir(place(path)):
+            manifest = os.path.join(here, source_record.MANIFEST % name)
+            found[name] = source_record.read(path, place(path), manifest, deep)
+    return found
+
+
+def _closed(here: str, sources: Dict[str, Source], place: Place) -> List[str]:
+    """Return, in words, what of the folders and files that decide others cannot use."""
+    folders = ["", "bin", "lib", virtualenv.CONFIG, CANN_HOME]
+    paths = [os.path.join(here, name) for name in folders] + distributions.sites(here)
+    paths += [os.path.dirname(site) for site in distributions.sites(here)]
+    for source in sources.values():
+        inside = source.folders()
+        paths += [os.path.dirname(place(source.path))] + [os.path.join(place(source.path), name) for name in inside]
+    found = rights.closed(paths)
+    return [each._replace(path=os.path.relpath(each.path, here)).words() for each in found]
+
+
+def _unrecorded(sources: Dict[str, Source]) -> List[Problem]:
+    """An environment built before checkouts were recorded is repaired once, for that."""
+    names = [name for name, source in sources.items() if not source.recorded]
+    return [Problem(environment_findings.HALF, shown("%s: what was unpacked is not recorded" % name)) for name in names]
+
+
+def _lost_checkouts(editable: Dict[str, str], place: Place) -> List[Problem]:
+    return [
+        Problem(environment_findings.EDITABLE_MISSING, shown("%s: its source %s is missing" % (name, source)))
+        for name, source in sorted(editable.items())
+        if not source.startswith("/") or not os.path.isdir(place(source))
+    ]
+
+
+def _meant(names: Sequence[str], versions: Dict[str, str], made: Made) -> bool:
+    """Whether the environment was built with these very versions: no repair changes them."""
+    return all(versions.get(name) == made.pins.get(name) for name in names)

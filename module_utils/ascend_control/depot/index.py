@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The depot's table of contents: which files it holds, with size and sha256, and what they are for.
+
+``index.json``: ``{"schema": 1, "files": {relative path: {"sha256", "size_bytes", "mtime_ns"}}, "cann": {version:
+{"toolkit": {architecture: path}, "kernels": {chip: {architecture: path}}}}, "pythons": {architecture: {series:
+{"version", "file"}}}, "uv": {architecture: {"version", "file"}}, "locks": {release: {architecture: {"file", "wheels",
+"lock_digest"}}}, "sources": {name: {what was asked for: {"version", "file"}}}}``. A file is hashed again only when its
+size or time stamp changed, or where all are (``deep``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shlex
+import shutil
+from pathlib import Path
+from typing import Any
+
+from ...ascend.errors import AscendError
+from ...ascend.masking import masked
+
+PAGE = "index.html"  # of a folder of wheels: the links to them
+_USER = re.compile(r"(?<=://)[^/\s]*@")
+SECTIONS = ("files", "cann", "pythons", "uv", "locks", "sources")
+
+
+class Index:
+    """The table of contents of the depot in ``folder``; ``save`` writes it when it changed.
+
+    ``deep`` reads every file that is asked about, instead of those with another size or time. Raises AscendError for a
+    table that is none.
+    """
+
+    def __init__(self, folder: Path, deep: bool = False) -> None:
+        self.folder = folder
+        self.deep = deep
+        self._read: set[str] = set()
+        self._path = folder / "index.json"
+        self._before = self._path.read_bytes() if self._path.is_file() else b""
+        self.content = {"schema": 1, **parsed(self._before or b"{}", self._path)}
+
+    def __getitem__(self, section: str) -> dict[str, Any]:
+        part: dict[str, Any] = self.content[section]
+        return part
+
+    def known(self, relative: str) -> bool:
+        """Whether the file is there, as it was when it was taken. Raises AscendError for one that changed since."""
+        entry: dict[str, Any] = self["files"].get(relative) or {}
+        path = self.folder / relative
+        if not entry or not path.is_file():
+            return False
+        wanted = (entry["sha256"], entry["size_bytes"])
+        found = self._seen(relative)
+        if wanted == (found["sha256"], found["size_bytes"]):
+            self["files"][relative] = found
+            return True
+        raise AscendError(
+            "a file of the depot changed since it was taken",
+            wanted=f"{wanted[1]} bytes, sha256 {wanted[0]}",
+            found=f"{found['size_bytes']} bytes, sha256 {found['sha256']}",
+            where=str(path),
+            remedy=f"rm {shlex.quote(str(path))}  # then run the same command again: the file is taken anew",
+        )
+
+    def sha256(self, relative: str) -> str:
+        """Return the sum of a file; one that is not in the table yet enters it. Raises AscendError for a change."""
+        return str(self["files"][relative]["sha256"]) if self.known(relative) else self.enter(relative)
+
+    def enter(self, relative: str) -> str:
+        """Put a file into the table as it is now, and return its sum: it was just taken, or a lock tells its sum."""
+        entry = self["files"][relative] = self._seen(relative)
+        return str(entry["sha256"])
+
+    def _seen(self, relative: str) -> dict[str, Any]:
+        """Return the file's entry as it should be now."""
+        path = self.folder / relative
+        status = path.stat()
+        entry: dict[str, Any] = self["files"].get(relative) or {}
+        seen = {"size_bytes": status.st_size, "mtime_ns": status.st_mtime_ns}
+        if all(entry.get(key) == value for key, value in seen.items()) and (not self.deep or relative in self._read):
+            return entry
+        self._read.add(relative)
+        return {"sha256": sha256_of(path), **seen}
+
+    def save(self) -> None:
+        """Write the table, atomically, last of all: it names no file that is not there yet, or not any more."""
+        self.content["files"] = {name: entry for name, entry in self["files"].items() if (self.folder / name).is_file()}
+        text = (json.dumps(self.content, indent=1, sort_keys=True) + "\n").encode()
+        if text == self._before:
+            return
+        partial = self._path.with_suffix(".part")
+        with partial.open("wb") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(self._path)
+        self._before = text
+
+
+def parsed(text: bytes, path: Path) -> dict[str, Any]:
+    """Return the table of contents that the text is. Raises AscendError."""
+    try:
+        content = json.loads(text)
+        if isinstance(content, dict) and all(isinstance(content.get(name, {}), dict) for name in SECTIONS):
+            return {**{name: {} for name in SECTIONS}, **content}
+        found = "something else"
+    except (ValueError, RecursionError) as error:
+        found = str(error)
+    raise AscendError(
+        "the depot's table of contents is damaged",
+        wanted="a JSON object, as playbooks/depot.yml writes it",
+        found=found,
+        where=str(path),
+        remedy=f"mv {shlex.quote(str(path))} {shlex.quote(str(path) + '.old')}; ansible-playbook playbooks/depot.yml",
+    )
+
+
+def python_of(pythons: dict[str, Any], architecture: str, series: str) -> dict[str, str]:
+    """Return {"version", "file"} of the section ``pythons`` for a series ("3.10"); empty when there is none.
+
+    Depots of before had one Python an architecture, without the series: that counts as none.
+    """
+    entry = pythons.get(architecture, {}).get(series)
+    return entry if isinstance(entry, dict) else {}
+
+
+def source_key(source: dict[str, Any]) -> str:
+    """Return ``{"url", "version"}`` or ``{"archive"}`` as the text by which the depot knows such a source.
+
+    Nodes read it, web servers give it to everybody, and names of files are made of it: so it holds no user, password or
+    token of the address.
+    """
+    return masked(" ".join(f"{key}={_USER.sub('', str(source[key]))}" for key in sorted(source)))
+
+
+def source_of(sources: dict[str, Any], source: dict[str, Any]) -> dict[str, str]:
+    """Return {"version", "file"} of the section ``sources`` for what was asked for; empty when there is none.
+
+    Depots of before had one LLaMA-Factory, whatever was asked for: that counts as none.
+    """
+    entry = sources.get("llamafactory", {}).get(source_key(source))
+    return entry if isinstance(entry, dict) else {}
+
+
+def sha256_of(path: Path) -> str:
+    """Return the sha256 of a file in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        for block in iter(lambda: stream.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def place(source: Path, target: Path) -> None:
+    """Bring a file into the depot, by a hard link where that is possible; atomically."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(target.name + ".part")
+    partial.unlink(missing_ok=True)
+    try:
+        os.link(source, partial)
+    except OSError:
+        shutil.copyfile(source, partial)
+    partial.chmod(0o644)
+    partial.replace(target)
+
+
+def write(target: Path, text: str) -> None:
+    """Write a text file of the depot, atomically; one that says so already is left as it is."""
+    if target.is_file() and target.read_text(encoding="utf-8") == text:
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(target.name + ".part")
+    partial.write_text(text, encoding="utf-8")
+    partial.chmod(0o644)
+    partial.replace(target)

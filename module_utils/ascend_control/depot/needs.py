@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the depot has to hold: the union of the releases and architectures that the inventory's nodes have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...ascend.errors import AscendError
+from ..plan.wanted import release_problems
+
+Need = dict[str, Any]
+
+
+def needs(nodes: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    """Return what these nodes need, each thing once, in the order of the nodes.
+
+    A node is ``{"ascend_settings": the planner's settings (roles/ascend/vars), "depot_architectures": [...]}``: which
+    architecture it has is not known before it was reached. ``fills`` are ``{"release", "releases_dir", "depot_dir",
+    "served", "architecture", "lock", "python"}``; ``sources`` of LLaMA-Factory have ``source`` in place of the last
+    three; ``problems`` are refusals of releases and locks that do not fit; ``folders`` are the depots.
+
+    Raises AscendError.
+    """
+    fills: list[Need] = []
+    sources: list[Need] = []
+    problems: list[Need] = []
+    for node in nodes:
+        settings, architectures = node["ascend_settings"], list(node["depot_architectures"] or ())
+        where: Need = {name: str(settings[name]) for name in ("release", "releases_dir", "depot_dir")}
+        # Over a mount nodes read the files as root; a web server's account is another.
+        where["served"] = not str(settings["depot_url"]).startswith("file:")
+        own = [
+            {
+                **where,
+                "architecture": architecture,
+                "lock": str(settings["locks"].get(architecture) or ""),
+                "python": str(settings["python"]),
+            }
+            for architecture in architectures
+        ]
+        if settings["llamafactory_source"]:
+            _add(sources, {**where, "source": dict(settings["llamafactory_source"])})
+        if all(fill in fills for fill in own):
+            continue
+        for problem in release_problems(settings, architectures):
+            _add(problems, problem)
+        for fill in own:
+            _add(fills, fill)
+    _hold_one_lock(fills)
+    folders: list[Any] = list(dict.fromkeys(str(node["ascend_settings"]["depot_dir"]) for node in nodes))
+    return {"fills": fills, "sources": sources, "problems": problems, "folders": folders}
+
+
+def _add(there: list[Need], need: Need) -> None:
+    if need not in there:
+        there.append(need)
+
+
+def _hold_one_lock(fills: list[Need]) -> None:
+    """A depot has one set of wheels for a release and an architecture."""
+    locks: dict[tuple[str, ...], str] = {}
+    for fill in fills:
+        key = (fill["depot_dir"], fill["release"], fill["architecture"])
+        other = locks.setdefault(key, fill["lock"])
+        if other != fill["lock"]:
+            raise AscendError(
+                f"two locks of release {fill['release']} for {fill['architecture']}",
+                wanted="one lock of a release and an architecture in a depot",
+                found=" and ".join(lock or "the lock of the release" for lock in (other, fill["lock"])),
+                where="ascend_locks in the inventory",
+                remedy="make one a release of its own (releases/README.md), or give the group its own ascend_depot_dir",
+            )

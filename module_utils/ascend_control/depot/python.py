@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A relocatable CPython for the depot: the operator's archive, uv's CPython, or one made from an interpreter here."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import stat
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from packaging.version import Version
+
+from ...ascend import rights
+from ...ascend.errors import AscendError
+from ..release.read import accepts_python
+from .fetch import find_uv
+from .index import Index, place, python_of
+
+# Left out: what only CPython's own developers and desktop programs need.
+LEFT_OUT = re.compile(
+    r"__pycache__|test|tests|idlelib|turtledemo|tkinter|_tkinter\..*\.so|.*\.a|config-3.*|site-packages"
+)
+# pip as a module, from whatever place the archive was unpacked to: CANN's installer calls pip3.
+PIP = '#!/bin/sh\nexec "$(dirname "$(readlink -f "$0")")/python3" -m pip "$@"\n'
+
+
+class Asked(NamedTuple):
+    """One CPython: ``python`` is what release.yml says (series, accepted, depot), ``exact`` the one version wanted."""
+
+    python: dict[str, Any]
+    architecture: str
+    incoming: Path | None
+    own: str
+    exact: str = ""
+
+    @property
+    def series(self) -> str:
+        return str(self.python["series"])
+
+    def takes(self, version: str) -> bool:
+        return version == self.exact if self.exact else accepts_python(self.python, version)
+
+
+def fill(
+    index: Index, python: dict[str, Any], architecture: str, incoming: Path | None, own: str, check: bool
+) -> list[str]:
+    """Bring one CPython of the release's series for an architecture into the depot; return what was taken.
+
+    ``python`` is what release.yml says of it; ``own`` is an interpreter that the operator names, or empty. An accepted
+    one that is there stays. Raises AscendError when there is none to be had.
+    """
+    series, pinned = str(python["series"]), str(python.get("depot", ""))
+    entry = python_of(index["pythons"], architecture, series)
+    if entry and accepts_python(python, entry["version"]) and index.known(entry["file"]):
+        return []
+    if check:
+        return [f"CPython {series} for {architecture}"]
+    tried: list[str] = []
+    (index.folder / "python").mkdir(parents=True, exist_ok=True)
+    any_of = Asked(python, architecture, incoming, own)
+    exact = any_of._replace(exact=pinned)
+    # What the operator gives comes first, as it is; elsewhere the pinned version, and another where that is not there.
+    ways = [(_from_incoming, any_of), (_from_operator, any_of), (_from_uv, exact), (_from_here, exact)]
+    if pinned:
+        ways += [(_from_uv, any_of), (_from_here, any_of)]
+    for way, asked in ways:
+        found = way(index, asked, tried)
+        if found:
+            version, relative = found
+            index.enter(relative)
+            _enter(index, architecture, series, {"version": version, "file": relative})
+            return [relative]
+    named, limits = pinned or series + ".N", f" ({python['accepted']})" if python.get("accepted") else ""
+    raise AscendError(
+        f"no CPython {series} for {architecture} can be had",
+        wanted=f"an archive with one top folder python/, named cpython-{named}-linux-{architecture}.tar.gz{limits}",
+        found="; ".join(dict.fromkeys(tried)),
+        remedy="put an install_only archive of python-build-standalone into depot_incoming, "
+        "or name an interpreter of this architecture: depot_python",
+    )
+
+
+def _enter(index: Index, architecture: str, series: str, entry: dict[str, str]) -> None:
+    """Enter one Python beside those of other series; entries of the old form, without a series, go."""
+    others = index["pythons"].get(architecture, {})
+    kept = {other: python for other, python in others.items() if isinstance(python, dict)}
+    index["pythons"][architecture] = {**kept, series: entry}
+
+
+Found = tuple[str, str] | None
+
+
+def _from_incoming(index: Index, asked: Asked, tried: list[str]) -> Found:
+    if not asked.incoming:
+        tried.append("depot_incoming is not set")
+        return None
+    there = {}
+    for path in asked.incoming.glob(f"cpython-{asked.series}.*.tar.gz"):
+        match = re.match(rf"cpython-({re.escape(asked.series)}\.\d+)", path.name)
+        if match and asked.architecture in path.name:
+            there[match.group(1)] = path
+    taken = [version for version in there if asked.takes(version)]
+    if not taken:
+        others = f" (not accepted: {', '.join(sorted(there))})" if there else ""
+        tried.append(f"no archive in {asked.incoming}{others}")
+        return None
+    # The pinned version, else the newest.
+    version = max(taken, key=lambda each: (each == asked.python.get("depot"), Version(each)))
+    relative = f"python/{there[version].name}"
+    place(there[version], index.folder / relative)
+    return version, relative
+
+
+def _from_operator(index: Index, asked: Asked, tried: list[str]) -> Found:
+    return _archive_of(index, Path(asked.own), asked, tried) if asked.own else None
+
+
+def _from_uv(index: Index, asked: Asked, tried: list[str]) -> Found:
+    uv = find_uv()
+    if not uv:
+        tried.append("uv is not installed")
+        return None
+    with tempfile.TemporaryDirectory(dir=index.folder / "python") as folder:
+        argv = [
+            uv,
+            "python",
+            "install",
+            "--no-bin",
+            "--install-dir",
+            folder,
+            f"cpython-{asked.exact or asked.series}-linux-{asked.architecture}-gnu",
+        ]
+        environment = dict(os.environ, UV_HTTP_TIMEOUT="60", UV_HTTP_RETRIES="1")
+        done = subprocess.run(argv, capture_output=True, text=True, env=environment, check=False)
+        homes = [path for path in Path(folder).glob("cpython-*") if path.is_dir() and not path.is_symlink()]
+        if done.returncode or not homes:
+            tried.append(
+                f"uv python install: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else 'nothing'}"
+            )
+            return None
+        version = homes[0].name.split("-")[1]
+        if not asked.takes(version):
+            tried.append(f"uv's CPython {version} is not accepted")
+            return None
+        return _pack(index, homes[0], version, asked.architecture, plain=True)
+
+
+def _from_here(index: Index, asked: Asked, tried: list[str]) -> Found:
+    for program in _interpreters(asked.series):
+        found = _archive_of(index, program, asked, tried)
+        if found:
+            return found
+    tried.append(f"no python{asked.series} on PATH, nor one of pyenv's")
+    return None
+
+
+def _interpreters(series: str) -> Iterator[Path]:
+    homes = [os.environ.get("PYENV_ROOT"), Path.home() / ".pyenv"]
+    for versions in dict.fromkeys(Path(home) / "versions" for home in homes if home):
+        # Another user's folder may be named by a variable that sudo or su kept.
+        if os.access(versions, os.R_OK | os.X_OK):
+            yield from sorted(versions.glob(f"{series}.*/bin/python{series}"), reverse=True)
+    found = shutil.which(f"python{series}")
+    if found:
+        yield Path(found)
+
+
+def _archive_of(index: Index, program: Path, asked: Asked, tried: list[str]) -> Found:
+    """Make the archive from the installation that an interpreter belongs to; None when it is not fit."""
+    ask = "import platform, sys, sysconfig; print(platform.python_version(), sys.base_prefix, platform.machine())"
+    done = subprocess.run([str(program), "-I", "-c", ask], capture_output=True, text=True, check=False)
+    if done.returncode:
+        tried.append(f"{program}: {done.stderr.strip()[-80:]}")
+        return None
+    version, prefix, machine = done.stdout.split()
+    if not version.startswith(asked.series + ".") or machine != asked.architecture or machine != platform.machine():
+        tried.append(f"{program} is {version} for {machine}")
+        return None
+    if not asked.takes(version):
+        tried.append(f"{program} is {version}")
+        return None
+    if Path(prefix) == Path("/usr"):
+        tried.append(f"{program} is the distribution's own: it cannot be moved")
+        return None
+    return _pack(index, Path(prefix), version, asked.architecture, plain=False)
+
+
+def _pack(index: Index, home: Path, version: str, architecture: str, plain: bool) -> Found:
+    """Pack an installation as python/; ``plain`` as it is, else made relocatable first."""
+    relative = f"python/cpython-{version}-linux-{architecture}.tar.gz"
+    partial = index.folder / (relative + ".part")
+    with tempfile.TemporaryDirectory(dir=index.folder / "python") as folder:
+        if not plain:
+            home = _relocatable(home, Path(folder) / "python", ".".join(version.split(".")[:2]))
+        with tarfile.open(partial, "w:gz", compresslevel=6) as archive:
+            archive.add(home, arcname="python", filter=_for_all)
+    partial.replace(index.folder / relative)
+    return version, relative
+
+
+def _for_all(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Root's, and for everybody to read: the interpreter here may have been installed for one user."""
+    member.uid = member.gid = 0
+    member.uname = member.gname = "root"
+    member.mode |= rights.lacks(member.mode | (stat.S_IFDIR if member.isdir() else stat.S_IFREG))
+    return member
+
+
+def _relocatable(prefix: Path, target: Path, series: str) -> Path:
+    """Copy what an environment needs, and make it find its library from wherever it lies."""
+    for part in ("bin", "include", "lib"):
+        (target / part).mkdir(parents=True)
+    library = prefix / "lib" / f"python{series}"
+    shutil.copytree(
+        library, target / "lib" / f"python{series}", symlinks=True, ignore=lambda _folder, names: _left_out(names)
+    )
+    shutil.copytree(prefix / "include" / f"python{series}", target / "include" / f"python{series}")
+    for shared in prefix.glob("lib/libpython*.so*"):
+        shutil.copy2(shared, target / "lib" / shared.name, follow_symlinks=False)
+    program = target / "bin" / f"python{series}"
+    shutil.copy2(prefix / "bin" / f"python{series}", program)
+    for link in ("python3", "python"):
+        (target / "bin" / link).symlink_to(program.name)
+    subprocess.run(["patchelf", "--set-rpath", "$ORIGIN/../lib", str(program)], check=True)
+    _with_pip(target, series)
+    return target
+
+
+def _left_out(names: list[str]) -> set[str]:
+    return {name for name in names if LEFT_OUT.fullmatch(name)}
+
+
+def _with_pip(target: Path, series: str) -> None:
+    """pip comes from CPython's own bundle, not from what the control node has installed."""
+    site = target / "lib" / f"python{series}" / "site-packages"
+    site.mkdir()
+    program = str(target / "bin" / "python3")
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(target)}
+    argv = [program, "-I", "-m", "ensurepip", "--default-pip", "--upgrade"]
+    subprocess.run(argv, check=True, capture_output=True, env=environment)
+    for script in (target / "bin").glob("pip*"):
+        script.unlink()
+    for name in ("pip", "pip3", f"pip{series}"):
+        (target / "bin" / name).write_text(PIP, encoding="utf-8")
+        (target / "bin" / name).chmod(0o755)
+    for cache in target.rglob("__pycache__"):
+        shutil.rmtree(cache)

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""LLaMA-Factory's source for the depot: a tag of a git repository, or an archive of the operator's."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import shutil
+import subprocess
+import tarfile
+import tempfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+from packaging.version import InvalidVersion, Version
+
+from ...ascend.errors import AscendError
+from ...ascend.masking import masked
+from .index import Index, place, sha256_of, source_key, source_of
+
+VERSION_FILE = "src/llamafactory/extras/env.py"
+
+
+def fill(index: Index, source: dict[str, Any], requirements: dict[str, dict[str, Any]], check: bool) -> list[str]:
+    """Bring the source that ``{"url", "version"}`` or ``{"archive"}`` names into the depot; return what was taken.
+
+    Raises AscendError for a version that the release was not tested with, with its table.
+    """
+    if set(source) not in ({"archive"}, {"url", "version"}) or not all(source.values()):
+        raise AscendError(
+            "llamafactory_source is not complete",
+            wanted="{url: ..., version: ...} or {archive: path}",
+            found=str(source),
+        )
+    wanted, own = source_key(source), source.get("archive")
+    entry = source_of(index["sources"], source)
+    known = bool(entry) and index.known(entry["file"])
+    if known and (not own or (Path(own).is_file() and sha256_of(Path(own)) == index.sha256(entry["file"]))):
+        return []
+    if check:
+        return [wanted]
+    with tempfile.TemporaryDirectory(dir=index.folder) as folder:
+        archive = Path(own) if own else _clone(source, Path(folder))
+        version = _version(archive)
+        hold_tested("llamafactory", version, requirements)
+        relative = f"sources/llamafactory-{version}-{re.sub('[^A-Za-z0-9.]+', '-', wanted)[-60:]}.tar.gz"
+        # A copy: what the operator does to the archive later is not done to the depot's.
+        copied = Path(folder) / "copied.tar.gz"
+        shutil.copyfile(archive, copied)
+        place(copied, index.folder / relative)
+    index.enter(relative)
+    others = {key: other for key, other in index["sources"].get("llamafactory", {}).items() if isinstance(other, dict)}
+    index["sources"]["llamafactory"] = {**others, wanted: {"version": version, "file": relative}}
+    return [relative]
+
+
+def hold_tested(name: str, version: str, requirements: dict[str, dict[str, Any]]) -> None:
+    """Raise AscendError, with the release's table, for a version outside of what was tested, or excluded."""
+    row = requirements[name]
+    excluded = row.get("excluded", {}).get(version)
+    if excluded:
+        raise AscendError(
+            f"{name} {version} does not take the libraries of this release",
+            wanted=f"{row['minimum']} to {row['tested_maximum']}, without {', '.join(sorted(row['excluded']))}",
+            found=excluded,
+            remedy="choose one of the table:\n" + table(requirements),
+        )
+    try:
+        if Version(row["minimum"]) <= Version(version) <= Version(row["tested_maximum"]):
+            return
+    except InvalidVersion:
+        pass
+    raise AscendError(
+        f"{name} {version} was not tested with this release",
+        wanted=f"{row['minimum']} to {row['tested_maximum']}",
+        found=version,
+        remedy="choose one of the table:\n" + table(requirements),
+    )
+
+
+def table(requirements: dict[str, dict[str, Any]]) -> str:
+    """Return the release's table of versions as text."""
+    lines = [f"{'':14} {'minimum':12} {'recommended':12} tested up to"]
+    for name, row in sorted(requirements.items()):
+        lines.append(f"{name:14} {row['minimum']:12} {row['recommended']:12} {row['tested_maximum']}")
+    return "\n".join(lines)
+
+
+def _clone(source: dict[str, Any], folder: Path) -> Path:
+    checkout = folder / "checkout"
+    argv = ["git", "clone", "--quiet", "--depth", "1", "--branch", source["version"], source["url"], str(checkout)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    if done.returncode:
+        found = masked(done.stderr).strip()[-300:]
+        raise AscendError("the source cannot be cloned", wanted=source_key(source), found=found)
+    archive = folder / "source.tar.gz"
+    tar = subprocess.run(
+        ["git", "-C", str(checkout), "archive", "--prefix", "LLaMA-Factory/", "HEAD"], capture_output=True, check=True
+    )
+    archive.write_bytes(gzip.compress(tar.stdout, mtime=0))
+    return archive
+
+
+def _version(archive: Path) -> str:
+    if not archive.is_file():
+        raise AscendError("the source archive is not there", wanted=str(archive), found="no such file")
+    try:
+        with tarfile.open(archive) as tar:
+            members = [name for name in tar.getnames() if name.split("/", 1)[-1] == VERSION_FILE]
+            stream = tar.extractfile(members[0]) if members else None
+            text = stream.read().decode("utf-8", "replace") if stream else ""
+    except (tarfile.TarError, EOFError, zlib.error) as error:
+        raise AscendError(
+            "the source archive cannot be unpacked", wanted="a .tar.gz", found=str(error), where=str(archive)
+        ) from error
+    match = re.search(r'^VERSION = "([^"]+)"', text, re.MULTILINE)
+    if not match:
+        raise AscendError(
+            "the archive is no LLaMA-Factory", wanted=f"*/{VERSION_FILE} with VERSION", where=str(archive)
+        )
+    return match.group(1)

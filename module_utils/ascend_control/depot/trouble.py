@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is wrong with the depot itself, told once, on the control node: gone, unreadable, damaged, or not whole."""
+
+from __future__ import annotations
+
+import errno
+import getpass
+import shlex
+from pathlib import Path
+from typing import Any
+
+from ...ascend.errors import AscendError, from_os_error
+from ...ascend.finding import listed
+from .index import parsed
+
+FILL = "ansible-playbook playbooks/depot.yml"
+
+
+def of_depot(error: Exception, folder: str) -> AscendError:
+    """Return what the operator must know of an error while the depot in ``folder`` was filled or read."""
+    if isinstance(error, AscendError):
+        return error
+    if not isinstance(error, OSError):
+        raise error
+    named = error.filename if isinstance(error.filename, str) else ""
+    where = named or folder
+    if error.errno in (errno.EACCES, errno.EPERM):
+        user, make = shlex.quote(getpass.getuser()), shlex.quote(folder)
+        return AscendError(
+            "the depot may not be read or written",
+            wanted=f"{user} reads {folder}, and writes it where it is filled",
+            found=str(error),
+            where=where,
+            remedy=f"namei -l {shlex.quote(where)}  # then, for example: sudo install -d -o {user} {make}; or name a"
+            " folder of yours: ascend_depot_dir",
+        )
+    if error.errno == errno.ENOENT and named and "/" not in named:
+        return AscendError(
+            "a program is missing on the control node",
+            wanted=named,
+            found="none in PATH",
+            where="PATH",
+            remedy=f"apt-get install {named} || dnf install {named}",
+        )
+    return from_os_error(error, folder)
+
+
+def index_of(folder: str) -> dict[str, Any]:
+    """Return the depot's table of contents. Raises AscendError where there is none to be read."""
+    path = Path(folder) / "index.json"
+    try:
+        return parsed(path.read_bytes(), path)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        there = path.parent.is_dir()
+        raise AscendError(
+            "the depot is not filled" if there else "the depot is gone",
+            wanted=f"the table of contents of a depot that {FILL} filled",
+            found=f"a folder without {path.name}" if there else "no such folder",
+            where=str(path),
+            remedy=f"findmnt -T {shlex.quote(str(_there(path.parent)))}  # is its disk mounted? Then: {FILL}",
+        ) from error
+    except OSError as error:
+        raise of_depot(error, folder) from error
+
+
+def _there(path: Path) -> Path:
+    return path if path.exists() or path == path.parent else _there(path.parent)
+
+
+def trouble(folder: str, inventory: str = "") -> AscendError | None:
+    """Return what keeps the depot from giving what it holds; None when all is well. Reads names and sizes alone.
+
+    ``inventory`` are the options that the printed commands have besides ("-i inventory/prod").
+    """
+    told = _trouble(folder)
+    if told and inventory:
+        told.remedy = told.remedy.replace(FILL, f"{FILL} {inventory}")
+    return told
+
+
+def _trouble(folder: str) -> AscendError | None:
+    try:
+        files = index_of(folder)["files"]
+        lost = [name for name, entry in sorted(files.items()) if not _same(Path(folder, name), entry)]
+    except (AscendError, OSError) as error:
+        return of_depot(error, folder)
+    if not lost:
+        return None
+    changed = [name for name in lost if Path(folder, name).is_file()]
+    away = f"cd {shlex.quote(folder)} && rm {' '.join(map(shlex.quote, changed))}; cd -; " if changed else ""
+    return AscendError(
+        "the depot is not whole",
+        wanted=f"{len(files)} files, as its index.json says",
+        found=f"{len(lost)} are missing or of another size: {listed(lost)}",
+        where=folder,
+        remedy=f"{away}{FILL}",
+    )
+
+
+def _same(path: Path, entry: dict[str, Any]) -> bool:
+    try:
+        return bool(path.stat().st_size == entry["size_bytes"])
+    except FileNotFoundError:
+        return False

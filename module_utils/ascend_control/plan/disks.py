@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What forbids a change because of the file systems that it uses: read-only, noexec, too little room, too few files.
+
+And what the operator is told of a file system on which nothing is to be changed: the next repair cannot run there, and
+training ends with "No space left on device".
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+from ...ascend.finding import Refusal, refusal
+from .components import Facts, Step, Wanted
+
+RECORD_DIR = "/etc/Ascend"  # the toolkit's installer writes its record there, whatever CANN's place is
+
+# Which places a step fills, by the names that release.yml gives their needs (disk_mb).
+_FILLED = {"toolkit": ("cann", "tmp", "cache"), "kernels": ("cann", "tmp", "cache"), "environment": ("env",)}
+# Which places a step writes to. Every change keeps its lock and its journal in "state".
+_WRITTEN = {
+    "python": ("env", "cache", "state"),
+    "toolkit": ("cann", "tmp", "cache", "state", "record"),
+    "kernels": ("cann", "tmp", "cache", "state"),
+    "latest": ("cann", "tmp", "state"),
+    "environment": ("env", "cache", "state"),
+    "source": ("env", "cache", "state"),
+    "ascend-env": ("program", "state"),
+    "rights": ("env", "state"),
+    "current": ("env", "state"),
+}
+# From which places a step, or what it installs, starts programs: noexec forbids shared libraries there as well. The
+# installers start what they unpack in "tmp", uv is started from "cache".
+_STARTED = {
+    "python": ("env",),
+    "toolkit": ("cann", "tmp", "env"),
+    "kernels": ("cann", "tmp", "env"),
+    "environment": ("env", "cache", "cann"),
+    "source": ("env", "cache"),
+    "ascend-env": ("program",),
+    "current": ("env", "cann"),
+}
+# The variable that names another place; those without one are fixed.
+_VARIABLES = {
+    "cann": "cann_root",
+    "tmp": "ascend_tmp_dir",
+    "env": "ascend_root",
+    "cache": "ascend_cache_dir",
+    "state": "ascend_state_dir",
+}
+# How many files there will be, at least: a toolkit with its kernels has 25,000, and so has an environment.
+_FILES = {"cann": 25000, "tmp": 2000, "cache": 100, "env": 25000}
+# Where training writes, beside the users' own folders.
+_TRAINING = {"/tmp": "/tmp", "/var/tmp": "/var/tmp", "/dev/shm": "/dev/shm"}
+# A file system is nearly full with less than this, or than a tenth of it where it is small: one in memory for /tmp.
+LOW_MB = 1024
+LOW_PART = 10
+LOW_FILES = 1000
+UNREAD = -1  # the device of a file system that answers with an error (system.py)
+
+Disk = dict[str, Any]
+FileSystem = tuple[Disk, list[str], list[str]]  # facts, places, their paths
+
+
+def disks(found: Facts, wanted: Wanted, steps: list[Step]) -> list[Refusal]:
+    """Return the refusals; a file system that the steps do not use may be as it likes."""
+    refusals = []
+    for disk, places, paths in _file_systems(found, wanted, _of(steps, _STARTED), "noexec"):
+        if disk.get("noexec"):
+            refusals.append(_noexec("noexec", disk, places, paths))
+    for disk, _, paths in _file_systems(found, wanted, _of(steps, _WRITTEN), "read_only"):
+        if disk.get("read_only"):
+            refusals.append(_read_only("read-only", disk, paths))
+    for disk, places, paths in _file_systems(found, wanted, _of(steps, _FILLED), "read_only"):
+        refusals += _room(disk, sum(_need_mb(wanted, place, steps) for place in places), paths)
+        refusals += _inodes(disk, sum(_FILES[place] for place in places), paths)
+    return refusals
+
+
+def nearly_full(found: Facts, wanted: Wanted, steps: list[Step]) -> list[Refusal]:
+    """Return the warnings: what keeps the next repair from running, or training. What is refused is not told twice."""
+    refused = {path for each in disks(found, wanted, steps) for path in each["subject"].split(", ")}
+    written = [place for places in _WRITTEN.values() for place in places]
+    started = [place for places in _STARTED.values() for place in places]
+    told: list[Refusal] = []
+    for disk, _, paths in _file_systems(found, wanted, [*written, *_TRAINING], "read_only"):
+        if refused.isdisjoint(paths):
+            told += _state(disk, paths)
+    for disk, places, paths in _file_systems(found, wanted, started, "noexec"):
+        if disk.get("noexec") and refused.isdisjoint(paths):
+            told.append(_noexec("mounted-noexec", disk, places, paths))
+    return told
+
+
+def _state(disk: Disk, paths: list[str]) -> list[Refusal]:
+    """One of them at a time: a disk that failed is read-only because of that, and a full one has no inodes either."""
+    listed = ", ".join(paths)
+    there = str(disk.get("path_measured") or paths[0])
+    total, inodes = disk.get("total_mb"), disk.get("free_inodes")
+    if disk["device"] == UNREAD:
+        problem, want, have = f"the file system of {listed} answers with an error", "one that can be read", "an error"
+        remedy = f"dmesg | tail -n 30; findmnt -T {there}  # then the disk's, or the file server's, service"
+        return [refusal("system", "disk-error", problem, want, have, remedy, there, listed)]
+    if disk.get("read_only"):
+        return [_read_only("mounted-read-only", disk, paths)]
+    low_mb = LOW_MB if total is None else min(LOW_MB, total // LOW_PART)
+    if disk["free_mb"] < low_mb:
+        problem = f"the file system of {listed} is nearly full: the next repair cannot run, and training dies"
+        want, have = f"{low_mb} MB free", f"{disk['free_mb']} MB free"
+        remedy = f"df -h {there}; du -xh --max-depth=2 {there} | sort -h | tail  # then make room"
+        return [refusal("system", "disk-low", problem, want, have, remedy, there, listed)]
+    if inodes is not None and 0 <= inodes < LOW_FILES:
+        problem = f"hardly another file can be made in {listed}: the next repair cannot run, and training dies"
+        want, have = f"{LOW_FILES} free inodes", f"{inodes} free inodes"
+        remedy = f"df -i {there}; du -x --inodes --max-depth=2 {there} | sort -n | tail  # then remove small files"
+        return [refusal("system", "inodes-low", problem, want, have, remedy, there, listed)]
+    return []
+
+
+def _of(steps: list[Step], table: dict[str, tuple[str, ...]]) -> list[str]:
+    return [place for step in steps for place in table.get(step["component"], ())]
+
+
+def _file_systems(found: Facts, wanted: Wanted, places: Iterable[str], option: str) -> list[FileSystem]:
+    """Return each file system of the places; places on one share what it has.
+
+    A place of which the facts do not speak is not judged. One file system may be mounted with ``option`` here and
+    without it there.
+    """
+    program = os.path.dirname(wanted["ascend_env"]["path"])
+    where = {"record": RECORD_DIR, "program": program, **_TRAINING, **wanted["places"]}
+    together: dict[Any, FileSystem] = {}
+    for place in sorted(set(places)):
+        disk = found["system"]["disk"].get(where.get(place))
+        if disk:
+            unread = disk["device"] == UNREAD  # which of them it is, nobody knows
+            key = (disk["device"], where[place] if unread else disk.get(option))
+            _, names, paths = together.setdefault(key, (disk, [], []))
+            names.append(place)
+            paths.append(where[place])
+    return [(disk, names, sorted(set(paths))) for disk, names, paths in together.values()]
+
+
+def _noexec(check: str, disk: Disk, places: list[str], paths: list[str]) -> Refusal:
+    """The names of the variables come from the places: one disk may hold several."""
+    names = [_VARIABLES[place] for place in places if place in _VARIABLES]
+    elsewhere = f"or name another place: {', '.join(sorted(set(names)))} in the inventory"
+    measured = str(disk.get("path_measured") or paths[0])
+    remount = f"mount -o remount,exec $(findmnt -no TARGET -T {measured})"
+    listed = ", ".join(paths)
+    return refusal(
+        "system",
+        check,
+        f"programs are started from {listed}, and its file system is mounted noexec",
+        "one mounted without noexec",
+        "noexec",
+        remount + ("  # " + elsewhere if names else ""),
+        measured,
+        listed,
+    )
+
+
+def _read_only(check: str, disk: Disk, paths: list[str]) -> Refusal:
+    measured = str(disk.get("path_measured") or paths[0])
+    return refusal(
+        "system",
+        check,
+        f"the file system of {', '.join(paths)} is read-only",
+        "one that can be written to",
+        "read-only",
+        f"findmnt -T {measured}; dmesg | tail -n 30  # an error of the disk? else: mount -o remount,rw on its TARGET",
+        measured,
+        ", ".join(paths),
+    )
+
+
+def _room(disk: Disk, need: int, paths: list[str]) -> list[Refusal]:
+    if disk["free_mb"] >= need:
+        return []
+    listed = ", ".join(paths)
+    remedy = f"free some space or mount a larger disk there: df -h {' '.join(paths)}"
+    found = f"{disk['free_mb']} MB free"
+    problem = f"too little room for {listed}"
+    return [refusal("system", "disk", problem, f"{need} MB free", found, remedy, listed, listed)]
+
+
+def _need_mb(wanted: Wanted, place: str, steps: list[Step]) -> int:
+    """The release's figure; for the cache what the packages have in the depot, where that is more.
+
+    A bundle (.zip) is unpacked beside itself there.
+    """
+    need = int(wanted["disk_mb"][place])
+    if place != "cache":
+        return need
+    size = 0
+    for package in {step["component"] for step in steps} & {"toolkit", "kernels"}:
+        file = wanted[package]
+        size += int(file.get("size_bytes") or 0) * (2 if str(file.get("url", "")).endswith(".zip") else 1)
+    return max(need, -(-size // (1024 * 1024)))
+
+
+def _inodes(disk: Disk, need: int, paths: list[str]) -> list[Refusal]:
+    """A file system may have room, and no room for another file. -1: files are not counted there."""
+    free = disk.get("free_inodes")
+    if free is None or free < 0 or free >= need:
+        return []
+    listed = ", ".join(paths)
+    remedy = f"df -i {' '.join(paths)}  # remove folders of many small files there"
+    problem = f"too few files can be made in {listed}"
+    found = f"{free} free inodes"
+    return [refusal("system", "inodes", problem, f"{need} free inodes", found, remedy, listed, listed)]

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where things lie on a node, as the inventory says; and ``ascend-env``, which has one of these places written in it.
+
+Users call ``ascend-env`` where no variable is set, so the environments' place stands in the installed program.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from ...ascend.errors import AscendError
+
+# Setting -> the variable that gives it; tmp_dir is nobody's own.
+_VARIABLES = {"root": "ascend_root", "cache_dir": "ascend_cache_dir", "state_dir": "ascend_state_dir"}
+_ALL = {**_VARIABLES, "tmp_dir": "ascend_tmp_dir", "cann_root": "cann_root"}
+_PATH = re.compile(r"(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")  # what CANN's installers take, too
+# Folders of the operating system: what is removed with ours must not be one of them.
+_SYSTEM = {
+    *("/bin", "/boot", "/data", "/dev", "/etc", "/home", "/lib", "/lib64", "/mnt", "/opt", "/proc", "/root", "/run"),
+    *("/sbin", "/srv", "/sys", "/tmp", "/usr", "/usr/bin", "/usr/lib", "/usr/lib64", "/usr/local", "/usr/local/bin"),
+    *("/usr/share", "/var", "/var/cache", "/var/lib", "/var/log", "/var/spool", "/var/tmp"),
+}
+_BUILT_IN = "/opt/ascend/env/current"
+
+
+def places(settings: dict[str, Any]) -> dict[str, str]:
+    """Return the planner's places, by its own names. Raises AscendError for what can be none."""
+    for name, variable in _ALL.items():
+        if not _PATH.fullmatch(str(settings[name])):
+            raise _wrong(
+                variable, settings[name], "an absolute path of letters, digits and ._-, without .. or a / at its end"
+            )
+    for name, variable in _VARIABLES.items():
+        if settings[name] in _SYSTEM:
+            raise _wrong(variable, settings[name], f"a folder of its own, such as {settings[name]}/ascend-fleet")
+    for name, variable in _ALL.items():
+        same = [other for key, other in _ALL.items() if key != name and settings[key] == settings[name]]
+        if same:
+            raise _wrong(variable, settings[name], f"another place than that of {same[0]}")
+    for name, variable in _ALL.items():
+        # Folders may lie where installers unpack: these remove their own alone.
+        around = [
+            other
+            for key, other in _ALL.items()
+            if key not in (name, "tmp_dir") and str(settings[name]).startswith(f"{settings[key]}/")
+        ]
+        if around:
+            raise _wrong(variable, settings[name], f"a place that is not within that of {around[0]}")
+    keys = {"cann": "cann_root", "tmp": "tmp_dir", "env": "root", "cache": "cache_dir", "state": "state_dir"}
+    return {place: str(settings[name]) for place, name in keys.items()}
+
+
+def ascend_env(file: str, root: str) -> str:
+    """Return the program ``ascend-env`` (a file of the role torch_npu) for environments below ``root``."""
+    return Path(file).read_text(encoding="utf-8").replace(_BUILT_IN, f"{root}/env/current")
+
+
+def _wrong(variable: str, found: Any, wanted: str) -> AscendError:
+    return AscendError(
+        f"{variable} cannot be a place on a node",
+        wanted=wanted,
+        found=repr(found),
+        remedy=f"set {variable} in the inventory; the defaults are in roles/ascend/defaults/main.yml",
+    )

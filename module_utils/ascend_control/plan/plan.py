@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Decide what a node needs: ``plan(found, wanted)`` is the project's one definition of "right".
+
+``found`` is what the module ``ascend_facts`` returned for a node, ``wanted`` what the control node resolved for it
+(wanted.py). The result depends on nothing else, changes nothing and never raises on what a node says:
+
+``{"steps": [...], "refusals": [...], "warnings": [...], "remarks": [...]}`` (components.py)
+
+* steps are in the order in which they are applied;
+* because of a refusal the node must not be changed until it is cured;
+* a warning stops nothing: ``site.yml`` does not cure it, and the operator has to know;
+* a remark is shown and is no drift: what is unknown, or busy at this moment, is not wrong.
+
+Drift is what this function returns, and ``site.yml`` applies what this function returns: they cannot disagree.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .components import Facts, Wanted, split
+from .hardware import hardware
+from .preconditions import preconditions
+from .steps import steps
+from .system_python import own_python
+from .users import users_refusals
+from .warnings import warnings
+
+
+def plan(found: Facts, wanted: Wanted) -> dict[str, list[dict[str, Any]]]:
+    """Return the steps, refusals, warnings and remarks for one node (see the module's description for their form)."""
+    todo = steps(found, wanted)
+    refusals, told = hardware(found, wanted, todo)
+    refusals += users_refusals(found)
+    serious, remarks = split(told + warnings(found, wanted, todo))
+    return {
+        "steps": todo,
+        "refusals": refusals + own_python(found, wanted, todo) + preconditions(found, wanted, todo),
+        "warnings": serious,
+        "remarks": remarks,
+    }

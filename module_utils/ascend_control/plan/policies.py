@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the operator chose for the system of the nodes, and how packages are called by those who install them."""
+
+from __future__ import annotations
+
+import functools
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ...ascend.errors import AscendError
+from . import packages as plan_packages, system as plan_system
+
+NAMES = Path(__file__).resolve().parents[3] / "roles" / "system" / "vars" / "main.yml"
+_VALUES = {
+    "ascend_busy_policy": ("skip", "wait", "ignore"),
+    "ascend_driver_policy": ("fail", "warn"),
+    "ascend_health_policy": ("fail", "warn"),
+    "ascend_python": ("depot", "system"),
+    "ascend_system_settings": (plan_system.APPLY, plan_system.CHECK, plan_system.IGNORE),
+    "ascend_system_packages": (plan_packages.CHECK, plan_packages.INSTALL),
+}
+
+
+# As directories have them, too: CORP\\alice, alice@corp.test.
+_ACCOUNT = re.compile(r"[A-Za-z_][\w.@\\-]{0,255}\$?", re.ASCII)
+_BATCH = re.compile(r"[1-9][0-9]{0,5}|(?:[1-9][0-9]?|100)%")
+_PERCENT = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,6})?")
+
+
+def one_of(variable: str, value: Any) -> str:
+    """Return the value of a policy. Raises AscendError for one that it does not have."""
+    values = _VALUES[variable]
+    if value not in values:
+        raise AscendError(
+            f"{variable} has no such value",
+            wanted=", ".join(values),
+            found=repr(value),
+            remedy=f"set {variable} to one of them in the inventory; the default is {values[0]}",
+        )
+    return str(value)
+
+
+def number(variable: str, value: Any) -> int:
+    """Return a number of the inventory's, 0 or more; with ``-e`` it is text. Raises AscendError for what is none."""
+    words = str(value).strip()
+    if not (words.isascii() and words.isdigit()):
+        raise AscendError(
+            f"{variable} is no number",
+            wanted="a whole number, 0 or more",
+            found=repr(value),
+            where="the inventory, or -e",
+            remedy=f"mend {variable} in the inventory; 0 asks for none in particular",
+        )
+    return int(words)
+
+
+def users(given: Any) -> list[str]:
+    """Return the accounts that train; with ``-e`` a list is text, as in "alice,bob". Raises AscendError for others."""
+    listed = [word for word in _words(given) if word not in ("", None)]
+    wrong = [word for word in listed if not isinstance(word, str) or not _ACCOUNT.fullmatch(word)]
+    if wrong:
+        raise AscendError(
+            "ascend_users names what can be no account",
+            wanted="names of accounts, not their numbers, such as [alice, bob]; [] names nobody",
+            found=", ".join(repr(word) for word in wrong),
+            where="the inventory, or -e",
+            remedy="mend ascend_users in the inventory; getent passwd  # on a node, shows the names that it knows",
+        )
+    return list(dict.fromkeys(listed))
+
+
+def batches(given: Any) -> list[int | str]:
+    """Return the batches of a rollout as Ansible's ``serial`` takes them. Raises AscendError for what can be none."""
+    listed = [str(word).strip(" \"'") for word in _words(given)]
+    if not listed or not all(_BATCH.fullmatch(word) for word in listed):
+        raise AscendError(
+            "rollout_batches can be no batches",
+            wanted='numbers of nodes from 1 on, or parts of those that need a change, such as [1, "10%", "100%"]',
+            found=repr(given),
+            where="the inventory, or -e",
+            remedy="mend rollout_batches in group_vars/all.yml; the default is in roles/rollout/defaults/main.yml",
+        )
+    return [int(word) if word.isdigit() else word for word in listed]
+
+
+def _words(given: Any) -> list[Any]:
+    """Return what a list of the inventory's holds; with ``-e`` it may be text, and one value may stand alone."""
+    words = re.split(r"[\s,]+", given.strip("[] ")) if isinstance(given, str) else given
+    return words if isinstance(words, list) else [words]
+
+
+def percent(variable: str, given: Any) -> float:
+    """Return a part in percent, given as a number or as "30%". Raises AscendError for what is none."""
+    words = str(given).strip().rstrip("% ")
+    if not _PERCENT.fullmatch(words) or float(words) > 100:
+        raise AscendError(
+            f"{variable} is no part in percent",
+            wanted='0 to 100, or "30%"',
+            found=repr(given),
+            where="the inventory, or -e",
+            remedy=f"mend {variable} in group_vars/all.yml",
+        )
+    return float(words)
+
+
+def packages(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the policy, and the names of packages by their manager and by what is needed."""
+    return {"policy": one_of("ascend_system_packages", settings["system_packages"]), "names": _names()}
+
+
+@functools.lru_cache(maxsize=1)
+def _names() -> dict[str, dict[str, str]]:
+    names: dict[str, dict[str, str]] = yaml.safe_load(NAMES.read_text(encoding="utf-8"))["system_packages"]
+    return names

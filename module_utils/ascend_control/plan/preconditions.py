@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What forbids a change because of the operating system, the depot, CANN, or what the operator has not allowed."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+import time
+
+from ...ascend import rights
+from ...ascend.errors import AscendError
+from ...ascend.finding import Refusal, refusal
+from ...ascend.versions import compare_cann
+from .components import Facts, Step, Wanted
+from .disks import disks
+from .packages import packages_refusals
+
+MINIMUM_GLIBC = (2, 28)
+# Planning follows reading by minutes in a large fleet, and time zones that were mistaken differ by hours.
+MOST_CLOCK_S = 3600
+
+
+def preconditions(found: Facts, wanted: Wanted, steps: list[Step]) -> list[Refusal]:
+    """Return the refusals; what the steps do not need is not asked for."""
+    return (
+        _system(found)
+        + _clock(found, wanted)
+        + _supply(wanted, steps)
+        + _downgrade(found, wanted, steps)
+        + _directories(found)
+        + _closed(found)
+        + record_in_the_way(found, steps)
+        + packages_refusals(found, wanted, steps)
+        + disks(found, wanted, steps)
+        + _eula(wanted, steps)
+    )
+
+
+def _system(found: Facts) -> list[Refusal]:
+    glibc = found["system"]["glibc"]
+    numbers = tuple(int(part) for part in re.findall(r"\d+", glibc or "")[:2])
+    if numbers >= MINIMUM_GLIBC:
+        return []
+    minimum = ".".join(str(part) for part in MINIMUM_GLIBC)
+    problem = "the C library is too old for the wheels"
+    remedy = "upgrade the operating system; supported ones are listed in README.md"
+    return [refusal("system", "glibc", problem, f"glibc {minimum} or newer", glibc or "not glibc", remedy)]
+
+
+def _clock(found: Facts, wanted: Wanted) -> list[Refusal]:
+    """The control node's time is what the node's is held to; what does not tell its time is not judged."""
+    there, here = found["system"].get("time_s"), wanted.get("now_s")
+    if there is None or here is None or abs(there - here) <= MOST_CLOCK_S:
+        return []
+    return [
+        refusal(
+            "system",
+            "clock-wrong",
+            "the clock of the node is wrong, or that of the control node",
+            f"{_utc(here)}, the control node's time, give or take an hour",
+            _utc(there),
+            f"date -u; {_set_clock(found)}  # and on the control node?",
+            "date -u",
+        )
+    ]
+
+
+PTP = ("ptp4l", "phc2sys", "ts2phc", "timemaster", "ptpd", "ptpd2", "sfptpd", "sptp")
+# What tells how a program keeps the clock, and what sets it at once. Two of them beside each other pull it to and fro.
+_LOOK = {"chronyd": "chronyc tracking", "ntpd": "ntpq -pn", "systemd-timesyn": "timedatectl timesync-status"}
+_SET = {
+    "chronyd": "chronyc makestep",
+    "ntpd": "systemctl restart ntpd",
+    "systemd-timesyn": "systemctl restart systemd-timesyncd",
+}
+_NONE = "systemctl enable --now chronyd"
+
+
+def keepers(found: Facts) -> list[str]:
+    """Return which programs keep the clock of a node that is not synchronised, as far as systemd knows."""
+    names: list[str] = found["system"].get("time_keepers") or []
+    return names
+
+
+def look_at_clock(found: Facts) -> str:
+    """Return the command that shows how the clock is kept; the one that has it kept where nothing does."""
+    for name in keepers(found):
+        return f"systemctl status {name}" if name in PTP else _LOOK[name]
+    return _NONE + "; chronyc tracking"
+
+
+def _set_clock(found: Facts) -> str:
+    for name in keepers(found):
+        return f"systemctl restart {name}" if name in PTP else _SET[name]
+    return "systemctl restart chronyd && chronyc makestep"
+
+
+def _utc(time_s: float) -> str:
+    try:
+        return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time_s))
+    except (OverflowError, ValueError, OSError):
+        return f"{time_s} s after 1970"
+
+
+def _supply(wanted: Wanted, steps: list[Step]) -> list[Refusal]:
+    """What the control node cannot supply; of what the depot lacks, only what these steps need."""
+    todo = {step["component"] for step in steps}
+    refusals = []
+    for problem in wanted["problems"]:
+        needed_by = problem.get("needed_by")
+        if needed_by is None or todo.intersection(needed_by):
+            refusals.append({key: value for key, value in problem.items() if key != "needed_by"})
+    return refusals
+
+
+def _downgrade(found: Facts, wanted: Wanted, steps: list[Step]) -> list[Refusal]:
+    """An older release is not made current, nor an older CANN the running one, unless that was asked for.
+
+    A CANN that users installed beside ours forbids no repair of ours: ``latest`` leads to theirs again afterwards.
+    """
+    if wanted["allow_downgrade"]:
+        return []
+    version, components = wanted["toolkit"]["version"], {step["component"] for step in steps}
+    environments, latest = found["environments"], found["cann"]["latest"]
+    current = environments["all"].get(environments["current"] or "")
+    running = posixpath.basename(current["cann_home"] or "") if current else ""
+    if "current" in components and running and _newer(running, version):
+        problem, have = "a newer release is current", f"{environments['current']}, of CANN {running}"
+        other = running
+    elif (
+        components.intersection(_OF_CANN)
+        and latest
+        and _newer(latest, version)
+        and not repairs_cann(found, wanted, steps)
+    ):
+        problem, have = "a newer CANN is installed", f"CANN {latest} is what `latest` leads to"
+        other = latest
+    else:
+        return []
+    if not _ordered(other, version):
+        problem = f"whether CANN {version} is older than what is there is not known"
+    remedy = "set ascend_release to the newer release, or ask for the older: -e cann_allow_downgrade=true"
+    where = str(found["cann"].get("root", ""))
+    return [refusal("cann", "downgrade", problem, f"CANN {version}", have, remedy, where)]
+
+
+_OF_CANN = ("toolkit", "kernels")
+
+
+def repairs_cann(found: Facts, wanted: Wanted, steps: list[Step]) -> bool:
+    """Whether the steps repair the CANN that the wanted environment uses, as against its first installation.
+
+    While it is repaired nothing is current: then it is a repair where the environment is there, and a part of CANN.
+    """
+    environments, environment = found["environments"], wanted["environment"]
+    if not any(step["component"] in _OF_CANN for step in steps):
+        return False
+    if (found["cann"].get("repairing") or {}).get("repaired") == wanted["toolkit"]["version"]:
+        return True  # interrupted, perhaps when the installer had taken all of the version away
+    there = environments["all"].get(environment["name"])
+    if not there:
+        return False
+    if environments["current"] or there["cann_home"] != environment["cann_home"]:
+        return bool(environments["current"] == environment["name"] and there["cann_home"] == environment["cann_home"])
+    toolkit = found["cann"]["versions"].get(wanted["toolkit"]["version"], {}).get("toolkit", {})
+    return bool(toolkit.get("state", "absent") != "absent")
+
+
+def _ordered(one: str, other: str) -> bool:
+    try:
+        compare_cann(one, other)
+    except AscendError:
+        return False
+    return True
+
+
+def _newer(one: str, other: str) -> bool:
+    try:
+        return compare_cann(one, other) > 0
+    except AscendError:
+        return True  # a version nobody knows the order of is not replaced without being asked
+
+
+def _directories(found: Facts) -> list[Refusal]:
+    """CANN's own folder comes first in ``paths``, then its parents."""
+    refusals = []
+    for position, path in enumerate(found["system"]["paths"]):
+        if not path["exists"]:
+            continue
+        owned, wide = path["uid"] == 0, _wide_enough(path["mode"], parent=position > 0)
+        if owned and wide:
+            continue
+        cures = ["" if owned else "chown root:root", "" if wide else "chmod 0755"]
+        refusals.append(
+            refusal(
+                "cann",
+                "directory",
+                f"CANN's installer refuses {path['path']}",
+                "owner root, mode 0755 or wider",
+                f"owner uid {path['uid']}, mode {path['mode']}",
+                " && ".join(f"{cure} {path['path']}" for cure in cures if cure),
+                path["path"],
+                path["path"],
+            )
+        )
+    return refusals
+
+
+def _closed(found: Facts) -> list[Refusal]:
+    """A folder above ours that lets nobody but root pass: it is not ours to open."""
+    return [
+        refusal(
+            "system",
+            rights.FINDING,
+            f"others cannot get through {each['path']} to what is installed",
+            "a folder that others can enter",
+            f"mode {each['mode']}",
+            rights.way_remedy(each["path"]),
+            each["path"],
+            each["path"],
+        )
+        for each in found["closed"]
+        if not each["ours"]
+    ]
+
+
+def _wide_enough(mode: str | None, parent: bool) -> bool:
+    """The installer takes 0755 and wider, with any of the three special bits; Red Hat's kin have / as 0555."""
+    bits = int(mode, 8) if mode and re.fullmatch("[0-7]{3,4}", mode) else 0
+    return bits & 0o755 == 0o755 or (parent and bits & 0o777 == 0o555)
+
+
+def record_in_the_way(found: Facts, steps: list[Step]) -> list[Refusal]:
+    """The installers insist on the path in their record, or stop where they cannot read it."""
+    if not any(step["component"] in ("toolkit", "kernels") for step in steps):
+        return []
+    root, recorded = found["cann"].get("root"), found["cann"].get("record")
+    other = bool(root and recorded) and os.path.normpath(str(recorded)) != os.path.normpath(str(root))
+    refusals = []
+    for finding in found["findings"]:
+        if finding["name"] == "cann-record-unreadable" or (finding["name"] == "cann-record-stale" and other):
+            remedy = finding["remedy"]
+            if finding["found"] == recorded:  # it is there
+                remedy = f"set cann_root: {recorded} in the inventory, or else: {remedy}"
+            keys = ("problem", "wanted", "found", "where")
+            told = {key: finding[key] for key in keys}
+            refusals.append(refusal("cann", "cann-record", remedy=remedy, **told))
+    return refusals
+
+
+def _eula(wanted: Wanted, steps: list[Step]) -> list[Refusal]:
+    packages = [step["component"] for step in steps if step["component"] in ("toolkit", "kernels")]
+    if wanted["accept_eula"] or not packages:
+        return []
+    return [
+        refusal(
+            "cann",
+            "eula",
+            "CANN's licence has not been accepted",
+            "cann_accept_eula: true",
+            "cann_accept_eula: false",
+            "read the licence (bash Ascend-cann-toolkit_*.run --install shows it), then set cann_accept_eula: true",
+        )
+    ]

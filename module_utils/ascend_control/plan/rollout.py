@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a plan is applied to nodes in use: who is busy, what may be done beside a running job, when to stop.
+
+A plan says what a node needs, whoever uses it; drift is the same on a busy node as on an idle one. What follows here is
+asked of a node that has a plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ...ascend.finding import Refusal, listed, refusal
+from .components import Facts, Step, Wanted
+from .plan import plan
+from .preconditions import repairs_cann
+from .warnings import unfinished
+
+Batch = dict[str, Any]
+
+_REMEDY = "wait for their end: -e ascend_busy_policy=wait; what disturbs no job is done at once with --tags stage"
+
+
+def apply_to(found: Facts, wanted: Wanted, policy: str) -> dict[str, Any]:
+    """Return a node's plan and how it is applied.
+
+    A node that needs nothing is taken all the same where a change of it has not ended: a run begins by clearing that
+    away.
+
+    Besides what ``plan`` returns: ``group`` (of the playbook's plays), ``busy`` (a refusal or None),
+    ``stage`` (what may be done now on a busy node), ``sets_aside`` (see ``under_current``), ``repairs_cann`` (so that a
+    newer one beside it stays the running one) and ``from``, what is current. ``policy`` is what to do with a busy node:
+    skip, wait or ignore.
+    """
+    planned: dict[str, Any] = dict(plan(found, wanted))
+    steps = planned["steps"]
+    todo = bool(steps or unfinished(found))
+    has = _in_use(found["npu"], wanted["cards"]["out"]) if todo and policy != "ignore" else None
+    waits = {"wait": "ascend_waiting", "skip": "ascend_busy"}
+    planned["group"] = waits[policy] if has else "ascend_to_change" if todo else "ascend_converged"
+    planned["busy"] = has
+    planned["stage"] = stageable(found, wanted, steps)
+    planned["sets_aside"] = under_current(found, wanted, steps)
+    planned["repairs_cann"] = repairs_cann(found, wanted, steps)
+    planned["from"] = found["environments"]["current"] or "none"
+    return planned
+
+
+def _in_use(npu: Facts, out: Sequence[int]) -> Refusal | None:
+    """A dead card says nothing of its processes: those that the inventory takes out need not."""
+    return busy(npu["processes"], npu["process_count"], [card for card in npu["unclear"] if card not in out])
+
+
+def busy(processes: list[dict[str, Any]], count: int, unclear: Sequence[int] = ()) -> Refusal | None:
+    """Return the refusal of a node whose cards have processes (facts npu.processes and process_count), or None.
+
+    ``unclear`` are the cards of which it is not known: that is not idle.
+    """
+    if not count:
+        return _unclear(unclear) if unclear else None
+    cards = sorted({chips[0] for process in processes for chips in process["chips"]})
+    subject = ",".join(str(card) for card in cards)
+    words = [_process(process) for process in processes[:3]]
+    more = count - len(words)
+    found = "; ".join(words + ([f"{'and ' if words else ''}{more} more"] if more > 0 else []))
+    return refusal("cards", "busy", "processes use the cards", "idle cards", found, _REMEDY, "npu-smi info", subject)
+
+
+def _unclear(cards: Sequence[int]) -> Refusal:
+    found = f"npu-smi info does not say whether processes use card {listed([str(card) for card in cards])}"
+    remedy = "npu-smi info; fuser -v /dev/davinci*  # if nothing uses them: -e ascend_busy_policy=ignore"
+    subject = ",".join(str(card) for card in cards)
+    return refusal("cards", "busy", "the cards may be in use", "idle cards", found, remedy, "npu-smi info", subject)
+
+
+def _process(process: dict[str, Any]) -> str:
+    cards = listed(sorted({str(chips[0]) for chips in process["chips"]}, key=int))
+    command = process["command"] or process["name"] or "?"
+    inside = f" in container {process['container']}" if process["container"] else ""
+    return f"process {process['pid']} of {process['user'] or '?'}{inside} on card {cards}: {command}"
+
+
+def stageable(found: Facts, wanted: Wanted, steps: list[Step]) -> list[str]:
+    """Return what of the steps can be done while a job runs: it makes what is not there yet, and nothing uses.
+
+    "python" and "environment" are built beside what there is; "cache" takes the packages that are to be installed.
+    CANN itself is not among it: its installer leads ``latest`` to the new version, which running jobs may read by.
+    """
+    todo = {step["component"]: step for step in steps}
+    may = []
+    if "python" in todo and todo["python"]["action"] == "install":
+        may.append("python")
+    if "toolkit" in todo or "kernels" in todo:
+        may.append("cache")
+    environments = found["environments"]
+    name, current = wanted["environment"]["name"], environments["current"]
+    there = environments["all"].get(name)
+    # While nothing is current, an unfinished one may be what was: set aside, with a job that goes on in it.
+    new = name != current and (there is None or (there["state"] != "complete" and current is not None))
+    # One that is made with a Python that is to be repaired has to wait as well.
+    if "environment" in todo and new and ("python" not in todo or "python" in may):
+        may.append("environment")
+    if "rights" in todo:
+        may.append("rights")  # nobody loses any
+    return may
+
+
+def under_current(found: Facts, wanted: Wanted, steps: list[Step]) -> bool:
+    """Whether the steps work on what the current environment is or stands on: the link is then taken away first.
+
+    It leads to a complete, verified environment or to none, also where the work is interrupted.
+    """
+    environments = found["environments"]
+    name = environments["current"]
+    if not name:
+        return False
+    current = environments["all"].get(name)  # None where the link is dead: it would come to life half-way
+    itself = name == wanted["environment"]["name"]
+    cann = current is not None and current["cann_home"] == wanted["environment"]["cann_home"]
+    stands_on = {
+        "environment": itself,
+        "source": itself,
+        "python": current is not None and current["python"] == wanted["python"]["version"],
+        "toolkit": cann,
+        "kernels": cann,
+    }
+    return any(stands_on.get(step["component"], False) for step in steps)
+
+
+def stops(reached: dict[str, Batch], well: Sequence[str], most_percent: float) -> str:
+    """Return why a rollout has to stop, or "".
+
+    ``reached`` are the nodes of the batches so far, each with its batch: ``{"name", "size", "first"}``; ``well`` are
+    those of them that neither failed nor fell silent. ``most_percent`` of a batch may fail; of the first one none may.
+    """
+    failed: dict[str, list[str]] = {}
+    for node in sorted(set(reached).difference(well)):
+        failed.setdefault(reached[node]["name"], []).append(node)
+    for nodes in failed.values():
+        batch = reached[nodes[0]]
+        said = f"{len(nodes)} of {batch['size']} nodes failed ({listed(nodes)})"
+        if batch["first"]:
+            return said + ", of the first batch, of which none may"
+        if 100.0 * len(nodes) / batch["size"] > most_percent:
+            return said + f", of a batch of which {most_percent:g} % may"
+    return ""

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a release wants of a node's system: kernel settings and limits, by the policy ``ascend_system_settings``.
+
+* apply: what is not as it should be is a step, which writes it into drop-in files of ours;
+* check: it is a warning, with the command that writes it;
+* ignore: nobody asks.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...ascend.finding import Cause, Refusal, cause, listed, refusal
+from ...ascend.settings import drop_ins
+from .components import Facts, Step, Wanted, step
+
+APPLY, CHECK, IGNORE = "apply", "check", "ignore"
+
+
+def settings_step(found: Facts, wanted: Wanted) -> list[Step]:
+    """Return the step that writes the drop-in files; none where nothing is to be written or set."""
+    if _policy(wanted) != APPLY:
+        return []
+    causes = _kernel_causes(found, wanted) + _limit_causes(found, wanted)
+    if not causes:
+        return []
+    reason = f"the system is not set as release {wanted['release']} wants: {listed(_problems(causes))}"
+    where = ", ".join(sorted({each.pop("where") for each in causes}))
+    return [step("system", "set", reason, "other settings", "those of the release", where, causes)]
+
+
+def settings_warnings(found: Facts, wanted: Wanted) -> list[Refusal]:
+    """Return what no step cures: all of it with the policy check; else what a change of ours cannot bring about."""
+    policy = _policy(wanted)
+    if policy == IGNORE:
+        return []
+    return _kernel_warnings(found, wanted, policy) + _limit_warnings(found, wanted, policy)
+
+
+def _policy(wanted: Wanted) -> str:
+    return str(wanted["system"].get("policy", CHECK))
+
+
+def _problems(causes: list[Cause]) -> list[str]:
+    return [each["problem"] for each in causes]
+
+
+def _told(found: Facts, name: str) -> dict[str, Any]:
+    there: dict[str, Any] = found["system"].get(name) or {}
+    return there
+
+
+def _kernel_causes(found: Facts, wanted: Wanted) -> list[Cause]:
+    running = _told(found, "kernel_settings")
+    ours = drop_ins.Kernel(_told(found, "drop_ins").get("kernel_settings") or {}, {})
+    shall = drop_ins.kernel(running, ours, wanted["system"]["kernel_settings"])
+    causes = []
+    for name, value in sorted(shall.values.items()):
+        have = running.get(name)
+        want = wanted["system"]["kernel_settings"].get(name)
+        if want is None or have is None or (ours.values.get(name) == value and drop_ins.fulfils(have, str(want))):
+            continue
+        words = f"{name} is {have or 'empty'}, not {value}"
+        causes.append(dict(cause("kernel-setting", words, value, have or "empty", name), where=drop_ins.SYSCTL))
+    return causes
+
+
+def _limit_causes(found: Facts, wanted: Wanted) -> list[Cause]:
+    session, others = _told(found, "limits"), _told(found, "limits_elsewhere")
+    ours = _told(found, "drop_ins").get("limits") or {}
+    shall = drop_ins.limits(session, others, ours, wanted["system"]["limits"])
+    causes = []
+    for name, values in sorted(shall.items()):
+        if values == ours.get(name):
+            continue
+        lowest = [_shown(value) for value in [session.get(name, [0, 0])[1], *others.get(name, {}).values()]]
+        have, want = "/".join(dict.fromkeys(lowest)), _shown(values["*"])
+        words = f"the limit {name} is {have}, not {want}"
+        causes.append(dict(cause("limit", words, want, have, name), where=drop_ins.LIMITS))
+    return causes
+
+
+def _shown(value: int) -> str:
+    return "unlimited" if value == drop_ins.UNLIMITED else str(value)
+
+
+def _kernel_warnings(found: Facts, wanted: Wanted, policy: str) -> list[Refusal]:
+    running = _told(found, "kernel_settings")
+    told = []
+    for name, want in sorted(wanted["system"]["kernel_settings"].items()):
+        have = running.get(name)
+        if have is not None and (policy == APPLY or drop_ins.fulfils(have, str(want))):
+            continue
+        value = drop_ins.merged(have, str(want)) if have else str(want)
+        told.append(
+            refusal(
+                "system",
+                "kernel-setting",
+                f"{name} is not what release {wanted['release']} asks for",
+                str(want),
+                "empty" if have == "" else str(have if have is not None else "no such setting"),
+                f"echo '{name} = {value}' > /etc/sysctl.d/60-ascend.conf && sysctl --system",
+                "/proc/sys/" + name.replace(".", "/"),
+                name,
+            )
+        )
+    return told
+
+
+def _limit_warnings(found: Facts, wanted: Wanted, policy: str) -> list[Refusal]:
+    """A user may raise the soft limit up to the hard one, so the hard one is judged.
+
+    With the policy apply our file says what new sessions get, and this session may be older than it: a remark.
+    """
+    session, ours = _told(found, "limits"), _told(found, "drop_ins").get("limits") or {}
+    told = []
+    for name, minimum in sorted(wanted["system"]["limits"].items()):
+        hard = session.get(name, [drop_ins.UNLIMITED, drop_ins.UNLIMITED])[1]
+        if hard == drop_ins.UNLIMITED or hard >= minimum or (policy == APPLY and name not in ours):
+            continue
+        if policy == APPLY:
+            check, problem = (
+                "limit-of-session",
+                f"this session has a lower limit {name} than {drop_ins.LIMITS} says",
+            )
+            remedy = (
+                "log in anew; if that stays: is UsePAM yes in /etc/ssh/sshd_config, pam_limits.so in /etc/pam.d/sshd?"
+            )
+            where = drop_ins.LIMITS
+        else:
+            check, where = "limit", "/etc/security/limits.conf"
+            problem = f"the limit {name} is lower than release {wanted['release']} asks for"
+            lines = rf"* hard {name} {minimum}\nroot hard {name} {minimum}\n"
+            remedy = f"printf '{lines}' > /etc/security/limits.d/60-ascend.conf  # for new sessions"
+        told.append(refusal("system", check, problem, f"{minimum} or more", str(hard), remedy, where, name))
+    return told

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What forbids a change because the node's own Python is wanted (``ascend_python: system``) and does not suit."""
+
+from __future__ import annotations
+
+from ...ascend.finding import Refusal, refusal
+from .components import Facts, Step, Wanted
+
+_OTHERWISE = "take the depot's: ascend_python: depot"
+
+
+def own_python(found: Facts, wanted: Wanted, steps: list[Step]) -> list[Refusal]:
+    """Return the refusals; nothing where the depot's Python is wanted, which brings what it needs."""
+    python = wanted["python"]
+    if python.get("source") != "system":
+        return []
+    series, there = python["series"], found["system_pythons"]
+    if series not in there:
+        others = ", ".join(f"Python {other}" for other in there) or "no Python in /usr/bin and /usr/local/bin"
+        return [
+            refusal(
+                "python",
+                "system-python",
+                f"the node has no Python {series} of its own",
+                f"Python {series} of the distribution, for release {wanted['release']}",
+                others,
+                f"install the distribution's python{series} and its pip, or {_OTHERWISE}",
+                "/usr/bin",
+            )
+        ]
+    if not any(step["component"] in ("toolkit", "kernels") for step in steps):
+        return []
+    return [_beside(name, series, there[series]["path"]) for name in there[series]["lacks"]]
+
+
+def _beside(name: str, series: str, path: str) -> Refusal:
+    """CANN's installer calls both by these names, and takes what is in the folder of that Python."""
+    folder = path.rpartition("/")[0]
+    remedy = _OTHERWISE
+    if name == "pip3":
+        remedy = "apt-get install python3-pip || dnf install python3-pip  # or " + remedy
+    return refusal(
+        "python",
+        "system-python",
+        f"CANN's installer would not find the {name} of Python {series}",
+        f"{name} in {folder}, of Python {series}",
+        "none, or one of another Python",
+        remedy,
+        f"{folder}/{name}",
+        name,
+    )

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Read what a release is (``releases/<name>/release.yml`` and its locks) and what the depot holds (``index.json``).
+
+Runs on the control node, with its Python. Every file is read once per change of its time stamp: a playbook asks for
+the same release once per node.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from ...ascend.environment.lock import digest, parse
+from ...ascend.errors import AscendError
+from ..depot.trouble import index_of
+
+MATRIX = "compatibility.yml"
+# What a row of each of its tables says, and in which form.
+ROWS: dict[str, dict[str, type]] = {
+    "cann": {"driver": str, "firmware": str, "kernels": str, "torch-npu": list},
+    "torch-npu": {"torch": str, "python": list},
+    "llamafactory": {"python": str, "torch-npu": list, "deepspeed": dict},
+}
+# libyaml's is ten times as fast, and every worker of a fleet's check reads the release.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def read_release(folder: str) -> dict[str, Any]:
+    """Return the release in ``folder`` as ``release.yml`` says it."""
+    path = Path(folder) / "release.yml"
+    if not path.is_file():
+        known = sorted(entry.parent.name for entry in path.parent.parent.glob("*/release.yml"))
+        raise AscendError(
+            f"there is no release {path.parent.name}",
+            wanted=str(path),
+            found=", ".join(known) or "no release at all",
+            remedy="set ascend_release to one of those, or add a folder: releases/README.md",
+        )
+    return _yaml(str(path), path.stat().st_mtime_ns)
+
+
+def accepts_python(python: dict[str, Any], version: str) -> bool:
+    """Return whether environments of a release may run this Python; ``python`` is what release.yml says of it."""
+    if not re.fullmatch(re.escape(str(python["series"])) + r"\.[0-9]+", version):
+        return False
+    try:
+        return SpecifierSet(str(python.get("accepted", ""))).contains(version)
+    except InvalidSpecifier:
+        raise AscendError(
+            "release.yml does not say which Pythons are accepted",
+            wanted='python.accepted such as ">=3.10.4"',
+            found=repr(python["accepted"]),
+            remedy="see python.accepted in releases/README.md",
+        ) from None
+
+
+def read_lock(path: str) -> tuple[dict[str, str], str]:
+    """Return (distribution name -> version, lock digest of 12 hexadecimal digits) of a lock file."""
+    file = Path(path)
+    if not file.is_file():
+        raise AscendError("a lock is missing", wanted=path, found="no such file", remedy="see releases/README.md")
+    return _lock(path, file.stat().st_mtime_ns)
+
+
+def read_matrix(releases_dir: str) -> dict[str, Any]:
+    """Return what goes together: the project's compatibility.yml, and over it the rows beside releases of your own."""
+    shipped, own = Path(__file__).resolve().parents[3] / "releases" / MATRIX, Path(releases_dir) / MATRIX
+    matrix: dict[str, Any] = {table: {} for table in ROWS}
+    for path in dict.fromkeys((shipped, own.resolve())):
+        if path.is_file():
+            for table, rows in _matrix(str(path), path.stat().st_mtime_ns).items():
+                matrix[table] = {**matrix[table], **rows}
+    return matrix
+
+
+def read_index(depot: str) -> dict[str, Any]:
+    """Return the depot's index. Raises AscendError where it is gone, not filled, unreadable or damaged."""
+    try:
+        changed_ns = (Path(depot) / "index.json").stat().st_mtime_ns
+    except OSError:
+        changed_ns = 0  # the one who reads it says why
+    return _index(depot, changed_ns)
+
+
+@functools.lru_cache(maxsize=32)
+def _yaml(path: str, _changed_ns: int) -> dict[str, Any]:
+    with Path(path).open(encoding="utf-8") as file:
+        release: dict[str, Any] = yaml.load(file, Loader=_LOADER)
+    return release
+
+
+@functools.lru_cache(maxsize=32)
+def _matrix(path: str, changed_ns: int) -> dict[str, Any]:
+    tables = _yaml(path, changed_ns) or {}
+    wrong = [f"a table {table}" for table in tables if table not in ROWS]
+    for table in ROWS.keys() & tables.keys():
+        for version, row in tables[table].items():
+            wrong += [f"{table} {version!r}: {problem}" for problem in _wrong(version, row, ROWS[table])]
+    if wrong:
+        raise AscendError(
+            "the compatibility matrix is not in its form",
+            wanted="; ".join(f"{table}: {', '.join(keys)}" for table, keys in ROWS.items()),
+            found="; ".join(wrong),
+            where=path,
+            remedy="quote every version, and see the rows of the project's releases/compatibility.yml",
+        )
+    return tables
+
+
+def _wrong(version: Any, row: Any, keys: dict[str, type]) -> list[str]:
+    if not isinstance(version, str):
+        return ["its version is not quoted"]
+    said = row if isinstance(row, dict) else {}
+    wrong = [f"no {key}" for key, kind in keys.items() if not isinstance(said.get(key), kind)]
+    limits = said.get("deepspeed")
+    if isinstance(limits, dict) and set(limits) != {"minimum", "maximum"}:
+        wrong.append("deepspeed: minimum and maximum are asked for")
+    return wrong + [f"{value!r} is not quoted" for value in _leaves(said) if not isinstance(value, str)]
+
+
+def _leaves(value: Any) -> list[Any]:
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return [value] if parts is None else [leaf for part in parts for leaf in _leaves(part)]
+
+
+@functools.lru_cache(maxsize=32)
+def _index(depot: str, _changed_ns: int) -> dict[str, Any]:
+    return index_of(depot)
+
+
+@functools.lru_cache(maxsize=32)
+def _lock(path: str, _changed_ns: int) -> tuple[dict[str, str], str]:
+    text = Path(path).read_text(encoding="utf-8")
+    return parse(text), digest(text)

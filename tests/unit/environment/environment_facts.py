@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Facts and findings of the environments that lie below a folder, and changes to one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.ascend.environment import read as python_tree
+
+from tests import environment_tree as tree
+
+ROOT = "/opt/ascend/env"
+Damage = Callable[[Path], object]
+
+
+def whole(root: Path) -> Path:
+    """The folder of a whole environment on a node whose root is ``root``."""
+    tree.python(root)
+    return tree.environment(root, tree.PINS)
+
+
+def read(root: Path, deep: bool = False) -> tuple[dict[str, Any], list[dict[str, str]]]:
+    facts, findings = python_tree.read_environments(tree.node(root), ROOT, deep)
+    assert json.loads(json.dumps((facts, findings))) == [facts, findings]
+    for finding in findings:
+        assert finding["subset"] == "python"
+        assert all(finding[key] for key in ("name", "problem", "wanted", "found", "where", "remedy")), finding
+    return facts, findings
+
+
+def one(root: Path, deep: bool = False) -> dict[str, Any]:
+    environment: dict[str, Any] = read(root, deep)[0]["all"][tree.NAME]
+    return environment
+
+
+def names(root: Path, deep: bool = False) -> list[str]:
+    return [finding["name"] for finding in read(root, deep)[1]]
+
+
+def site(place: Path) -> Path:
+    return place / "lib/python3.10/site-packages"
+
+
+def record(place: Path, **changes: object) -> None:
+    value = json.loads((place / python_tree.RECORD).read_text())
+    (place / python_tree.RECORD).write_text(json.dumps({**value, **changes}))
+
+
+def editable(place: Path, source: str = "/src/fire") -> None:
+    direct = {"url": f"file://{source}", "dir_info": {"editable": True}}
+    (site(place) / "fire-0.7.0.dist-info/direct_url.json").write_text(json.dumps(direct))

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Driver and firmware against the release: what is too old, what is new enough, and what nobody can tell."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible.module_utils.ascend_control.plan.plan import plan
+
+from tests.unit.plan.planner_nodes import bare, converged, wanted
+
+OF_8_2 = {"minimum": "25.0.rc1", "firmware": "7.7.0.1.231", "policy": "fail"}
+
+
+def node(found: dict[str, Any], driver: str | None, firmware: str | None = None) -> dict[str, Any]:
+    found["npu"]["driver_version"] = driver
+    found["driver"] = {"version": driver, "firmware_version": firmware}
+    return found
+
+
+def told(found: dict[str, Any], **driver: str) -> dict[str, list[str]]:
+    answer = plan(found, wanted(driver={**wanted()["driver"], **driver}))
+    return {level: [each["check"] for each in answer[level]] for level in ("refusals", "warnings", "remarks")}
+
+
+NOTHING: dict[str, list[str]] = {"refusals": [], "warnings": [], "remarks": []}
+UNORDERED = ["24.1.rc1-custom", "24.1.rc1.SPC002", "24.1-custom", "not-a-version", "V100R001", None]
+
+
+@pytest.mark.parametrize(
+    "driver",
+    [
+        "24.1.rc1",
+        "24.1.rc1.b030",
+        "24.1.rc2.2",
+        "25.0.rc1.1",
+        "25.0.RC1.1",
+        "25.0.rc1.b030",
+        "24.1.0.1",
+        "25.5.1",
+        "26.0.RC1",
+        "24.1.rc2-custom",
+        "24.1.rc3.SPC002",
+        "25.x",
+    ],
+)
+def test_drivers_that_are_new_enough(driver: str) -> None:
+    """vllm-ascend#556, #676; sgl-kernel-npu#525: they run on most servers."""
+    assert told(node(converged(), driver)) == NOTHING
+    assert told(node(bare(), driver)) == NOTHING
+
+
+@pytest.mark.parametrize("driver", ["23.0.7", "22.0.4.3", "23.0.rc3", "24.0.custom", "23-lts"])
+def test_drivers_that_are_too_old(driver: str) -> None:
+    assert told(node(converged(), driver)) == {**NOTHING, "refusals": ["driver"]}
+    assert told(node(converged(), driver), policy="warn") == {**NOTHING, "warnings": ["driver"]}
+
+
+@pytest.mark.parametrize("driver", UNORDERED)
+@pytest.mark.parametrize("policy", ["fail", "warn"])
+def test_a_driver_of_which_nobody_knows_the_order(driver: str | None, policy: str) -> None:
+    """A warning before a change, a remark every night; nobody is sent to install what may be older."""
+    assert told(node(bare(), driver), policy=policy) == {**NOTHING, "warnings": ["driver-order-unknown"]}
+    assert told(node(converged(), driver), policy=policy) == {**NOTHING, "remarks": ["driver-unordered"]}
+    (warning,) = plan(node(bare(), driver), wanted())["warnings"]
+    assert "not known" in warning["problem"]
+    assert "install" not in warning["remedy"]
+    assert str(driver or "no version") in warning["found"]
+
+
+@pytest.mark.parametrize("driver", ["22.0.4", "23.0.7", "24.0.custom"])
+def test_the_advice_is_never_older_than_what_is_there(driver: str) -> None:
+    (refusal,) = plan(node(bare(), driver), wanted())["refusals"]
+    assert "install Ascend HDK 24.1.rc1 or newer" in refusal["remedy"]
+    assert refusal["found"] == driver
+
+
+@pytest.mark.parametrize(
+    ("driver", "firmware", "expected"),
+    [
+        ("24.1.rc1", "7.1.0.6.220", NOTHING),
+        ("24.1.rc1.b030", "7.1.0.7.220", NOTHING),
+        ("24.1.rc1", "7.1.0.5.220", {**NOTHING, "refusals": ["firmware"]}),
+        ("24.1.rc1.b030", "7.1.0.5", {**NOTHING, "refusals": ["firmware"]}),
+        ("24.1.rc1", "7.1.0.6.220-custom", {**NOTHING, "warnings": ["firmware-order-unknown"]}),
+        ("24.1.rc1", "unreadable", {**NOTHING, "warnings": ["firmware-order-unknown"]}),
+        ("24.1.rc1", None, NOTHING),
+        # Other lines number their firmware in their own way.
+        ("24.1.rc2.2", "7.1.0.1.1", NOTHING),
+        ("25.0.rc1.1", "6.9.9.9.9", NOTHING),
+        ("24.1.0", "7.1.0.5.220", NOTHING),
+        # One reason at a time: the driver's.
+        ("23.0.7", "7.1.0.11.220", {**NOTHING, "refusals": ["driver"]}),
+        ("23.0.3", "7.1.0.5.220", {**NOTHING, "refusals": ["driver"]}),
+        ("24.1.rc1-custom", "7.1.0.5.220", {**NOTHING, "warnings": ["driver-order-unknown"]}),
+    ],
+)
+def test_firmware_is_held_to_the_number_of_its_own_line(driver: str, firmware: str | None, expected: Any) -> None:
+    assert told(node(bare(), driver, firmware)) == expected
+
+
+def test_the_firmware_advised_is_the_drivers_own() -> None:
+    """Firmware of the release's oldest driver may be older than what a newer driver of that line needs."""
+    found = node(bare(), "25.0.rc1.2", "7.7.0.1.100")
+    (refusal,) = plan(found, wanted(driver=OF_8_2))["refusals"]
+    assert "firmware of Ascend HDK 25.0.rc1.2" in refusal["remedy"]
+    assert told(found, **{**OF_8_2, "policy": "warn"}) == {**NOTHING, "warnings": ["firmware"]}
+    assert told(node(bare(), "25.2.3", "7.7.0.1.100"), **OF_8_2) == NOTHING

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a rollout does when the proof fails: the real roles on this machine, with modules that answer as a test says."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.ascend.finding import finding
+
+from tests.contract.tree import ROOT
+from tests.unit.plan.planner_nodes import converged, wanted
+
+MODULES = ("ascend_facts", "cann_package", "device_users", "node_change", "node_rights", "npu_check", "python_env")
+# WANT_JSON makes Ansible give the arguments in a file.
+MODULE = """#!{python}
+# WANT_JSON
+import json, sys
+arguments = json.load(open(sys.argv[1]))
+kept = {{key: value for key, value in arguments.items() if not key.startswith("_ansible")}}
+with open("{log}", "a") as log:
+    log.write(json.dumps(["{name}", kept]) + "\\n")
+asked = [json.loads(line)[0] for line in open("{log}")].count("{name}")
+answers = json.load(open("{folder}/{name}.json"))
+print(json.dumps(answers[min(asked, len(answers)) - 1]))
+"""
+PLAY = """
+- hosts: all
+  gather_facts: false
+  tasks:
+    - name: Have the plan of a node whose link is to be switched
+      ansible.builtin.set_fact:
+        preflight_wanted: "{{ wanted }}"
+        preflight_plan: {steps: [], refusals: [], from: old, sets_aside: false}
+        preflight_components: [current]
+    - name: Look at the node
+      ascend_facts:
+    - ansible.builtin.include_role:
+        name: rollout
+        tasks_from: apply
+"""
+GOOD: dict[str, Any] = {"changed": False, "cards": [{"ok": True}], "account": {}, "llamafactory": "0.9.1"}
+BAD = {"failed": True, "msg": "the environment fails at: import torch, torch_npu"}
+BEGUN = {"changed": False, "begun": True, "processes": [], "unclear": []}
+
+
+def whole() -> dict[str, Any]:
+    """A converged node, with what the plan of a rollout asks of its environment."""
+    found = converged()
+    (environment,) = found["environments"]["all"].values()
+    environment.update(python="3.10.13", path="/x", previous=None)
+    return {**found, "npu": {**found["npu"], "processes": [], "process_count": 0}}
+
+
+def altered() -> dict[str, Any]:
+    """What the deep form sees: an altered file of torch_npu."""
+    found = whole()
+    (environment,) = found["environments"]["all"].values()
+    environment.update(problems=["torch_npu/__init__.py is altered"], problem_count=1)
+    return found
+
+
+class Rollout:
+    """Runs roles/rollout/tasks/apply.yml on this machine; ``calls`` are the modules that it asked, with arguments."""
+
+    def __init__(
+        self, folder: Path, deep: Any, proofs: list[dict[str, Any]], first: Any = None, begun: Any = BEGUN
+    ) -> None:
+        self.folder = folder
+        log = folder / "log"
+        looks = deep if isinstance(deep, list) else [deep]
+        answers: dict[str, list[Any]] = {name: [{"changed": True}] for name in MODULES}
+        facts = [
+            {"changed": False, "ansible_facts": {"ascend": found}} for found in (first or whole(), *looks, whole())
+        ]
+        answers.update(ascend_facts=facts, npu_check=proofs, node_change=[begun])
+        (folder / "library").mkdir()
+        for name in MODULES:
+            text = MODULE.format(python=sys.executable, log=log, folder=folder, name=name)
+            (folder / "library" / f"{name}.py").write_text(text)
+            (folder / f"{name}.json").write_text(json.dumps(answers[name]))
+        (folder / "lock.txt").write_text("torch==2.1.0\n")
+        environment = {**wanted()["environment"], "path": "/x", "versions": {}, "wheelhouse": "w"}
+        environment["lock_file"] = str(folder / "lock.txt")
+        python = {**wanted()["python"], "program": "/python3", "bin": "/", "path": "/python", "replaces": ""}
+        uv = {"url": "u", "sha256": "s", "size_bytes": 1}
+        of_roles = {"environment": environment, "python": python, "uv": uv, "deep": False, "depot_proxy": ""}
+        variables = {"wanted": {**wanted(), **of_roles}}
+        (folder / "vars.json").write_text(json.dumps(variables))
+        (folder / "play.yml").write_text(PLAY)
+        done = subprocess.run(
+            [
+                *(Path(sys.executable).with_name("ansible-playbook"), "play.yml", "-i", "node,", "-c", "local"),
+                *("-e", "@vars.json", "-e", f"ansible_python_interpreter={sys.executable}"),
+            ],
+            cwd=folder,
+            env={
+                **os.environ,
+                "ANSIBLE_NOCOLOR": "1",
+                "ANSIBLE_LIBRARY": str(folder / "library"),
+                "ANSIBLE_ROLES_PATH": str(ROOT / "roles"),
+                "ANSIBLE_FILTER_PLUGINS": str(ROOT / "filter_plugins"),
+            },
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        self.code = done.returncode
+        self.output = done.stdout + done.stderr
+        self.calls = [json.loads(line) for line in log.read_text().splitlines()]
+
+    def names(self) -> list[str]:
+        """The modules after the first look, in order; of python_env, whether it made something current."""
+        told = [
+            name if name != "python_env" else "current" if "current" in given else "build" for name, given in self.calls
+        ]
+        return told[1:]
+
+    def given(self, module: str) -> list[dict[str, Any]]:
+        return [given for name, given in self.calls if name == module]
+
+
+def test_a_proof_that_succeeds_looks_no_deeper(tmp_path: Path) -> None:
+    run = Rollout(tmp_path, whole(), [GOOD])
+    assert run.code == 0, run.output
+    assert run.names() == ["npu_check", "cann_package", "current", "ascend_facts"]
+    assert [given["deep"] for given in run.given("ascend_facts")[1:]] == [False]
+
+
+def test_what_only_the_deep_form_sees_is_repaired_and_proven_in_the_same_run(tmp_path: Path) -> None:
+    run = Rollout(tmp_path, altered(), [BAD, GOOD])
+    assert run.code == 0, run.output
+    repaired = ["npu_check", "ascend_facts", "node_change", "build"]
+    assert run.names() == [*repaired, "npu_check", "cann_package", "current", "ascend_facts"]
+    assert run.given("ascend_facts")[1]["deep"] is True
+    assert run.given("python_env")[0]["deep"] is True
+    # The environment that is repaired in place is current: nothing leads to it meanwhile.
+    assert run.given("node_change")[0]["set_aside"] is True
+    assert "torch_npu/__init__.py is altered" in run.output
+
+
+def test_what_cann_changed_itself_is_held_to_its_manifest_when_the_proof_fails(tmp_path: Path) -> None:
+    """Else nothing would cure a library that somebody replaced twice."""
+    changes = whole()
+    changes["findings"] = [finding("cann", "cann-changes-itself", "p", "w", "f", "/x", "r")]
+    run = Rollout(tmp_path, [changes, altered()], [BAD, GOOD])
+    assert run.code == 0, run.output
+    doubted = ["npu_check", "ascend_facts", "cann_package", "ascend_facts", "node_change", "build", "npu_check"]
+    assert run.names() == [*doubted, "cann_package", "current", "ascend_facts"]
+    assert [given["state"] for given in run.given("cann_package")] == ["doubted", "proven"]
+
+
+def test_a_second_failure_is_the_last(tmp_path: Path) -> None:
+    run = Rollout(tmp_path, altered(), [BAD, BAD])
+    assert run.code == 2
+    assert run.names() == ["npu_check", "ascend_facts", "node_change", "build", "npu_check"]
+
+
+def test_where_every_file_is_right_the_first_reason_is_told_and_nothing_is_changed(tmp_path: Path) -> None:
+    run = Rollout(tmp_path, whole(), [BAD])
+    assert run.code == 2
+    assert run.names() == ["npu_check", "ascend_facts"]
+    said = " ".join(run.output.split())
+    assert "import torch, torch_npu. Every file of CANN, the Python and the environment was read" in said
+
+
+def test_a_job_that_began_meanwhile_is_not_disturbed(tmp_path: Path) -> None:
+    job = {"pid": 7, "name": "python", "user": "ml", "command": "train", "container": None, "chips": [[0, 0, 1]]}
+    busy = {"changed": False, "begun": False, "processes": [job], "unclear": []}
+    run = Rollout(tmp_path, altered(), [BAD, GOOD], begun=busy)
+    assert run.code == 2
+    assert "build" not in run.names()
+    assert "a job began on the cards" in " ".join(run.output.split())
+
+
+def test_no_card_left_is_no_proof(tmp_path: Path) -> None:
+    sick = whole()
+    for device in sick["npu"]["devices"]:
+        device["health"] = "Warning"
+    run = Rollout(tmp_path, whole(), [{**GOOD, "cards": []}], first=sick)
+    assert run.code == 2
+    assert run.given("npu_check")[0]["devices"] == []
+    assert "current" not in run.names()
+    assert "left out: card 7, its health is Warning" in " ".join(run.output.split())
