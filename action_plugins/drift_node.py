@@ -27,6 +27,7 @@ if _MODULE_UTILS not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(_MODULE_UTILS)
 
 from ansible.module_utils.ascend.errors import AscendError  # noqa: E402  (after the path above)
+from ansible.module_utils.ascend.finding import Refusal  # noqa: E402
 from ansible.module_utils.ascend_control.drift import fleet  # noqa: E402
 from ansible.module_utils.ascend_control.drift.silence import said_by  # noqa: E402
 from ansible.module_utils.ascend_control.plan.plan import plan as plan_of  # noqa: E402
@@ -121,7 +122,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
             said = error if isinstance(error, AscendError) else f"{type(error).__name__}: {error}"
             return fleet.unchecked(name, said, True, settings, components, inventory)
 
-    def _proven(self, facts: Any, wanted: Any, plan: Any, accounts: Any, task_vars: Any) -> list[dict[str, str]]:
+    def _proven(self, facts: Any, wanted: Any, plan: Any, accounts: Any, task_vars: Any) -> list[Refusal]:
         """Prove the environment on every card where nobody trains; return what fails.
 
         site.yml does the same before it makes an environment current. What is to be repaired first is not run.

@@ -28,11 +28,10 @@ if _MODULE_UTILS not in ansible.module_utils.__path__:
 
 from ansible.module_utils.ascend.errors import AscendError  # noqa: E402  (after the path above)
 from ansible.module_utils.ascend.masking import masked_values  # noqa: E402
+from ansible.module_utils.ascend.times import UTC  # noqa: E402
 from ansible.module_utils.ascend_control.depot.trouble import trouble  # noqa: E402
 from ansible.module_utils.ascend_control.drift import fleet, history, page, report_folder as reports, summary  # noqa: E402
 from ansible.module_utils.ascend_control.drift.silence import said_by  # noqa: E402
-
-TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
@@ -71,7 +70,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
             nodes.append(_node(name, variables.get(arguments["answers"]), variables, components))
         began = min((node.pop("began") for node in nodes if "began" in node), default=time.time())
         run = {
-            "made": datetime.fromtimestamp(began, timezone.utc).strftime(TIME),
+            "made": datetime.fromtimestamp(began, timezone.utc).strftime(UTC),
             "seconds": round(max(0.0, time.time() - began), 1),
             "inventory": [fleet.shown(path) for path in CLIARGS.get("inventory") or constants.DEFAULT_HOST_LIST],
             "limit": CLIARGS.get("subset"),

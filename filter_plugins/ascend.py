@@ -95,7 +95,7 @@ class FilterModule:
             "ascend_remarks": remark_lines,
             "ascend_installed": installed_lines,
             "ascend_cards_out": _told(cards_out),
-            "ascend_cards_to_prove": _told(lambda facts, out, busy=False: to_prove(facts, cards_out(out), bool(busy))),
+            "ascend_cards_to_prove": _told(lambda facts, out, idle=False: to_prove(facts, cards_out(out), bool(idle))),
             "ascend_proof": proof_lines,
             "ascend_left_out": left_out_lines,
         }

@@ -138,7 +138,7 @@ package:
   sample: {state: complete, problems: [], problem_count: 0}
 """
 
-from typing import Any, Dict, List, Optional
+from typing import TYPE_CHECKING, Any, Dict, List, Optional
 
 from ansible.module_utils.ascend import rights
 from ansible.module_utils.ascend.cann import install as cann_install, latest as cann_latest, proof as cann_proof
@@ -146,6 +146,9 @@ from ansible.module_utils.ascend.change import module_lock as held
 from ansible.module_utils.ascend.depot_file import DepotFile, is_cached, take
 from ansible.module_utils.ascend.errors import REPORTED, failure
 from ansible.module_utils.basic import AnsibleModule
+
+if TYPE_CHECKING:
+    from ansible.module_utils.ascend.shapes import Package
 
 ARGUMENT_SPEC = {
     "package": {"type": "str", "choices": ["kernels", "toolkit"], "required": True},
@@ -234,7 +237,7 @@ def main() -> None:
     module.exit_json(changed=changed, package=after, diff=diff)
 
 
-def state_of(package: cann_install.Package, file: Optional[DepotFile], found: Dict[str, Any], asked: str) -> str:
+def state_of(package: cann_install.Package, file: Optional[DepotFile], found: Package, asked: str) -> str:
     """Return the package's state in the words of what is asked for."""
     if asked == "cached" and file:
         return ASKED[asked] if is_cached(file, package.cache_dir) else "not in the cache"

@@ -158,11 +158,11 @@ from ansible.module_utils.ascend.environment.build import set_aside
 from ansible.module_utils.ascend.errors import REPORTED, failure
 from ansible.module_utils.ascend.node import Node
 from ansible.module_utils.ascend.npu.cards import read_npu
-from ansible.module_utils.ascend.places import ASCEND_ENV, Places
+from ansible.module_utils.ascend.places import ASCEND_ENV, ETC, INSTALLERS_LOGS, Places
 from ansible.module_utils.basic import AnsibleModule
 
 # What CANN's installer makes outside of its own place.
-INSTALLERS = ("/etc/Ascend", "/var/log/ascend_seclog")
+INSTALLERS = (ETC, INSTALLERS_LOGS)
 TOOL_S = 60
 ARGUMENT_SPEC = {
     "state": {"type": "str", "choices": ["begun", "ended"], "required": True},
@@ -204,9 +204,9 @@ def main() -> None:
 
 def begin(options: Dict[str, Any], node: Node) -> Dict[str, Any]:
     """Return the module's result: begun, or what keeps from beginning."""
-    npu = read_npu(node, TOOL_S)[0] if options["idle"] else {"processes": [], "unclear": []}
-    unclear = [card for card in npu["unclear"] if card not in options["cards_out"]]
-    kept = {"processes": npu["processes"], "unclear": unclear}
+    npu = read_npu(node, TOOL_S)[0] if options["idle"] else None
+    unclear = [card for card in npu["unclear"] if card not in options["cards_out"]] if npu else []
+    kept = {"processes": npu["processes"] if npu else [], "unclear": unclear}
     if any(kept.values()):
         return {"begun": False, **kept, "taken_by": {}}
     state_dir, root, cann_root = options["state_dir"], options["ascend_root"], options["cann_root"]

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.node import Node
@@ -59,6 +60,6 @@ def write(root: Path, path: str, text: str = "") -> Path:
     return place
 
 
-def names(findings: list[dict[str, str]]) -> list[str]:
+def names(findings: Sequence[Mapping[str, Any]]) -> list[str]:
     """The names of findings, in their order."""
     return [finding["name"] for finding in findings]

@@ -11,7 +11,7 @@ import shutil
 import zipfile
 from dataclasses import dataclass
 
-from . import depot_way
+from . import depot_way, files
 from .change import fault_points as points
 from .errors import AscendError
 
@@ -61,7 +61,7 @@ def take(file: DepotFile, cache_dir: str) -> str:
 def is_cached(file: DepotFile, cache_dir: str) -> bool:
     """Whether the cache holds the file, whole."""
     path = _place(file, cache_dir)
-    return os.path.isfile(path) and os.path.getsize(path) == file.size_bytes and sha256_of(path) == file.sha256
+    return os.path.isfile(path) and os.path.getsize(path) == file.size_bytes and files.sha256(path) == file.sha256
 
 
 def _place(file: DepotFile, cache_dir: str) -> str:
@@ -89,15 +89,6 @@ def unpacked_run(path: str) -> str:
             return target
     except (zipfile.BadZipFile, OSError) as error:
         raise AscendError("a bundle cannot be unpacked", found=str(error), where=path) from error
-
-
-def sha256_of(path: str) -> str:
-    """Return the sha256 of a file in hexadecimal."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as stream:
-        for block in iter(lambda: stream.read(BLOCK), b""):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _fetch(file: DepotFile, partial: str) -> "tuple[str, int]":

@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-from typing import Any, Dict, List, Optional, Sequence
+from typing import TYPE_CHECKING, Any, List, Optional, Sequence
 
 from . import files, rights
 from .finding import Finding, bounded
 from .masking import masked_values
 from .node import Node
 from .places import ASCEND_ENV, ETC, RUN, Places
+
+if TYPE_CHECKING:
+    from .shapes import Changes, Facts
 
 FAST_SUBSETS = ("system", "npu", "cann", "python")
 SUBSETS = (*FAST_SUBSETS, "network")  # "cards" and "links" are shorter forms of "npu" and of the last one
@@ -22,8 +24,6 @@ MOST_BYTES = 16 * 1024
 LEAST_FINDINGS = 3000
 # Temporary files of CANN's compiler (TBE) and of Python; memory that data loaders and ranks share.
 WRITTEN_BY_TRAINING = ("/tmp", "/var/tmp", "/dev/shm")
-
-Facts = Dict[str, Any]
 
 
 def collect(
@@ -85,7 +85,9 @@ def collect(
             findings += _add_pythons(facts, node, places, others, deep)
         findings += homes.hung_findings(others)
     room = max(MOST_BYTES - len(json.dumps(facts)), LEAST_FINDINGS)
-    return dict(masked_values(facts), findings=bounded(findings, room))
+    facts = masked_values(facts)
+    facts["findings"] = bounded(findings, room)
+    return facts
 
 
 def collect_in_time(limit_s: float, node: Node, *what: Any) -> Facts:
@@ -96,15 +98,16 @@ def collect_in_time(limit_s: float, node: Node, *what: Any) -> Facts:
     return facts
 
 
-def _changes(node: Node, places: Places) -> Facts:
+def _changes(node: Node, places: Places) -> Changes:
     """Return which run changes the node now, and the journal's last entry; None where there is none."""
     from .change import journal
 
     state_dir = node.path(places.state_dir)
     running = files.mapping(os.path.join(state_dir, RUN))
     keys = ("began", "who", "control", "run", "action", "from", "to")
+    change: Any = {key: str(running.get(key)) for key in keys} if running else None
     return {
-        "running": {key: str(running.get(key)) for key in keys} if running else None,
+        "running": change,
         "last": journal.last(state_dir),
     }
 
@@ -130,7 +133,7 @@ def _add_cann(facts: Facts, node: Node, places: Places, others: Any, deep: bool)
     if "npu" in facts:
         from .npu.chips import kernels_families
 
-        for chip in kernels_families(facts["npu"]["devices"]):
+        for chip in kernels_families(device["name"] for device in facts["npu"]["devices"]):
             found = found + cann_tree.kernels_chip_findings(facts["cann"], chip)
     return found
 
@@ -152,7 +155,6 @@ def _add_pythons(facts: Facts, node: Node, places: Places, others: Any, deep: bo
 
 def _sha256(path: str) -> Optional[str]:
     try:
-        with open(path, "rb") as stream:
-            return hashlib.sha256(stream.read()).hexdigest()
+        return files.sha256(path)
     except OSError:
         return None

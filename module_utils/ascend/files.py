@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Union
 
+_BLOCK = 1024 * 1024
 MOST_BYTES = 16 * 1024 * 1024  # a text file of the driver's or CANN's has a few KB: no other fills the memory
 
 
@@ -73,3 +75,12 @@ def link(path: str) -> Optional[str]:
         return os.readlink(path)
     except OSError:
         return None
+
+
+def sha256(path: Union[str, "os.PathLike[str]"]) -> str:
+    """Return the sha256 of a file in hexadecimal. Raises OSError."""
+    digest = hashlib.sha256()
+    with open(path, "rb", buffering=0) as stream:
+        for block in iter(lambda: stream.read(_BLOCK), b""):
+            digest.update(block)
+    return digest.hexdigest()

@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 import json
-from typing import Dict, List, Optional
+from typing import TYPE_CHECKING, List
 
-from .masking import masked, masked_values
+from .masking import masked
+from .text import printable, shortened
 
-Finding = Dict[str, str]
-
+if TYPE_CHECKING:
+    from .shapes import Cause as Cause, Finding as Finding, Refusal as Refusal
+else:  # a node need not compile the forms
+    Cause = Finding = Refusal = dict
 
 _LEFT_OUT = 500  # characters of the finding that speaks of those that had no room
 
@@ -29,7 +32,7 @@ def finding(
         "name": name,
         "problem": masked(problem),
         "wanted": masked(wanted),
-        "found": shortened(_printable(masked(found))),
+        "found": quoted(found),
         "where": masked(where),
         "remedy": masked(remedy),
     }
@@ -53,35 +56,23 @@ def bounded(findings: List[Finding], room: int) -> List[Finding]:
     return [*findings[:kept], more]
 
 
-def _printable(words: str) -> str:
-    """Return words that do no harm on a terminal or in a report."""
-    return "".join(c if c.isprintable() or c == "\n" else "\\x%02x" % ord(c) for c in words)
-
-
-def shortened(words: str) -> str:
-    """Return at most MOST_CHARACTERS of a tool's words, its middle left out: beginnings and ends say most.
+def quoted(words: str) -> str:
+    """Return at most MOST_CHARACTERS of a tool's words.
 
     Secrets are masked first: half of one is none any more that anybody could know.
     """
-    words = masked(words)
-    if len(words) <= MOST_CHARACTERS:
-        return words
-    half = MOST_CHARACTERS // 2 - 3
-    return "%s ... %s" % (words[:half].rstrip(), words[-half:].lstrip())
-
-
-Cause = Dict[str, str]
-
-
-Refusal = Dict[str, str]
-
-
-SHOWN = 5  # how many names a text lists before it counts the rest
+    return shortened(printable(masked(words)), MOST_CHARACTERS)
 
 
 def cause(name: str, problem: str, wanted: str = "", found: str = "", subject: str = "") -> Cause:
     """Return one thing that a step cures."""
-    return {"name": name, **masked_values({"subject": subject, "problem": problem, "wanted": wanted, "found": found})}
+    return {
+        "name": name,
+        "subject": masked(subject),
+        "problem": masked(problem),
+        "wanted": masked(wanted),
+        "found": masked(found),
+    }
 
 
 def refusal(
@@ -95,12 +86,13 @@ def refusal(
     subject: str = "",
 ) -> Refusal:
     """Return a refusal or a warning (see the module's description)."""
-    words = {"subject": subject, "problem": problem, "wanted": wanted, "found": found, "where": where, "remedy": remedy}
-    return {"component": component, "check": check, **masked_values(words)}
-
-
-def listed(items: List[str], count: Optional[int] = None) -> str:
-    """Return the first names; the others are counted (``count`` in all, when more are known than are listed)."""
-    left = (len(items) if count is None else count) - len(items[:SHOWN])
-    shown = ", ".join(items[:SHOWN])
-    return shown if left <= 0 else "%s and %d more" % (shown, left)
+    return {
+        "component": component,
+        "check": check,
+        "subject": masked(subject),
+        "problem": masked(problem),
+        "wanted": masked(wanted),
+        "found": masked(found),
+        "where": masked(where),
+        "remedy": masked(remedy),
+    }

@@ -24,7 +24,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
-BLOCK = 1024 * 1024
+from . import files
+
 THREADS = min(8, os.cpu_count() or 1)  # hashing leaves Python's lock
 # Small files that decide how the others are used; read in the fast form too.
 DECIDING = (".info", ".cfg", ".conf", ".ini", ".sh")
@@ -81,7 +82,7 @@ def record_files(root: str, digests: Dict[str, str], folders: Iterable[str], pat
             status = os.lstat(os.path.join(root, relative))
             if stat.S_ISREG(status.st_mode):
                 _enter(table, relative, status)
-                summed[relative] = digest or _sha256(os.path.join(root, relative))
+                summed[relative] = digest or files.sha256(os.path.join(root, relative))
     names = [os.path.join(folder, name) for folder, columns in table.items() for name in columns[0]]
     body = {"root": root, "tops": [], "without": [], "folders": table, "links": {}}
     _write(path, json.dumps(dict(body, sha256="".join(summed[name] for name in names)), separators=(",", ":")))
@@ -114,7 +115,7 @@ def record(root: str, tops: Iterable[str], path: str, without: Iterable[str] = (
     for folder, columns in folders.items():
         paths += [os.path.join(root, folder, name) for name in columns[0]]
     with ThreadPoolExecutor(THREADS) as pool:
-        digests = "".join(pool.map(_sha256, paths))
+        digests = "".join(pool.map(files.sha256, paths))
     body = {
         "root": place or root,
         "tops": tops,
@@ -245,7 +246,7 @@ def _digests(root: str, files: List[_File]) -> List[Any]:
 def _digest(root: str, file: _File) -> Any:
     """Return the digest of a file, or the OSError that kept it from being read."""
     try:
-        return _sha256(os.path.join(root, file.path))
+        return files.sha256(os.path.join(root, file.path))
     except OSError as error:
         return error
 
@@ -346,16 +347,6 @@ def _write(path: str, body: str) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     os.replace(partial, path)
-
-
-def _sha256(path: str) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb", buffering=0) as stream:
-        block = stream.read(BLOCK)
-        while block:
-            digest.update(block)
-            block = stream.read(BLOCK)
-    return digest.hexdigest()
 
 
 def _walk(root: str, tops: Iterable[str], without: Iterable[str]) -> Iterator[str]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 ASCEND_ENV = "/usr/local/bin/ascend-env"
 
 ETC = "/etc/Ascend"  # where CANN's installer writes
+CANN_RECORD = ETC + "/ascend_cann_install.info"
+INSTALLERS_LOGS = "/var/log/ascend_seclog"
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,13 @@ from typing import Dict, List, Match, NamedTuple, Optional, Tuple
 
 from . import assignments, files, homes
 from .cann.layout import VERSION_NAME, read_latest
-from .environment.distributions import listed, shown
+from .environment.distributions import shown
 from .finding import Finding, finding
 from .homes import Homes
 from .masking import masked
 from .node import Node
+from .places import CANN_RECORD
+from .text import listed
 
 MOST_SETTINGS = 10
 MOST_VALUE = 4000  # characters of a variable
@@ -30,7 +32,6 @@ SYSTEM_FILES = (
 FOLDERS = (("/etc/profile.d", (".sh", ".csh")), ("/etc/environment.d", (".conf",)), ("/etc/fish/conf.d", (".fish",)))
 # The distribution's own, which most profiles source.
 _DISTRIBUTIONS = re.compile(r"/usr/share/.*|/etc/bash_completion(?:\.d/.*)?|/etc/(?:init\.d|rc\.d|sysconfig)/.*")
-CANN_INFO = "/etc/Ascend/ascend_cann_install.info"
 CANN_ROOT = "/usr/local/Ascend"
 
 _VARIABLE = re.compile(
@@ -114,7 +115,7 @@ def sourced(node: Node, sessions: Homes) -> List[Tuple[str, str]]:
 
 
 def _roots(node: Node, cann_root: str) -> List[str]:
-    installed = files.pairs(files.text(node.path(CANN_INFO))).get("Install_Path_Param")
+    installed = files.pairs(files.text(node.path(CANN_RECORD))).get("Install_Path_Param")
     return [CANN_ROOT, cann_root, *([installed] if installed else [])]
 
 

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Tuple
+from typing import TYPE_CHECKING, Callable, Iterable, Iterator, List, NamedTuple, Tuple
 
-from . import files
+from . import files, text
 from .errors import AscendError
 from .finding import Finding, finding
+
+if TYPE_CHECKING:
+    from .shapes import Closed as ClosedFact
 
 UMASK = 0o022
 ENTER = 0o055  # of a folder of ours, for group and others: to list and to enter
@@ -71,8 +74,7 @@ def closed(paths: Iterable[str], place: Place = str) -> List[Closed]:
 
 def listed(found: List[Closed]) -> str:
     """Return the first of them in words, and how many more there are; "" for none."""
-    more = " and %d more" % (len(found) - SHOWN) if len(found) > SHOWN else ""
-    return ", ".join(each.words() for each in found[:SHOWN]) + more
+    return text.listed([each.words() for each in found], most=SHOWN)
 
 
 def shut(path: str, place: Place = str) -> List[Closed]:
@@ -110,7 +112,7 @@ def _way(path: str, place: Place) -> List[str]:
     return way
 
 
-def read(ascend_root: str, program: str, place: Place = str) -> List[Dict[str, Any]]:
+def read(ascend_root: str, program: str, place: Place = str) -> List[ClosedFact]:
     """Return what of our folders, the way to them and ``program`` is closed to others, outermost first.
 
     ``{"path", "mode": "0700", "ours": whether site.yml may open it}``: what lies above our root is not ours, nor is a
@@ -123,11 +125,11 @@ def read(ascend_root: str, program: str, place: Place = str) -> List[Dict[str, A
     return [_fact(each, False) for each in above] + [_fact(each, True) for each in closed(own, place)]
 
 
-def _fact(each: Closed, ours: bool) -> Dict[str, Any]:
+def _fact(each: Closed, ours: bool) -> ClosedFact:
     return {"path": each.path, "mode": "%04o" % each.mode, "ours": ours}
 
 
-def findings(found: List[Dict[str, Any]]) -> List[Finding]:
+def findings(found: List[ClosedFact]) -> List[Finding]:
     """Return a finding for each that ``read`` returned."""
     return [
         closed_finding(

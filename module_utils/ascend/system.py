@@ -9,12 +9,15 @@ import re
 import resource
 import stat
 import time
-from typing import Any, Dict, List, Optional, Sequence
+from typing import TYPE_CHECKING, Dict, List, Optional, Sequence
 
 from . import files, needs
 from .errors import AscendError
 from .node import Node
 from .settings import node_settings
+
+if TYPE_CHECKING:
+    from .shapes import Disk, Folder, System
 
 # What the runtimes leave: Docker's and podman's own files, and words in the path of the first process's control group.
 _CONTAINER_FILES = {"/.dockerenv": "docker", "/run/.containerenv": "podman"}
@@ -50,7 +53,7 @@ _SYNCHRONISED = {"yes": True, "no": False}  # what systemd prints, since 239
 
 def read_system(
     node: Node, cann_root: str, places: List[str], timeout_s: float, kernel_settings: Sequence[str] = ()
-) -> Dict[str, Any]:
+) -> System:
     """Return the facts of the subset ``system``; ``places`` are the paths whose free space is wanted.
 
     ``kernel_settings`` are names as sysctl has them; raises AscendError when one is none.
@@ -86,7 +89,7 @@ def _container(node: Node) -> Optional[str]:
     return next((word for word in _CONTAINER_GROUPS if word in groups), None)
 
 
-def _disk(node: Node, place: str) -> Dict[str, Any]:
+def _disk(node: Node, place: str) -> Disk:
     """Return the room where ``place`` lies or will lie: free MB for root's use and the file system's device number.
 
     ``read_only`` and ``noexec`` are the mount's; ``free_inodes`` is -1 where files are not counted. One that answers
@@ -100,8 +103,15 @@ def _disk(node: Node, place: str) -> Dict[str, Any]:
         room = os.statvfs(node.path(path))
         device = os.stat(node.path(path)).st_dev
     except OSError:
-        unknown = {"total_mb": None, "read_only": None, "noexec": None, "free_inodes": None}
-        return {"path_measured": path, "free_mb": 0, "device": UNREAD, **unknown}
+        return {
+            "path_measured": path,
+            "free_mb": 0,
+            "total_mb": None,
+            "device": UNREAD,
+            "read_only": None,
+            "noexec": None,
+            "free_inodes": None,
+        }
     return {
         "path_measured": path,
         "free_mb": room.f_bavail * room.f_frsize // MB,
@@ -122,7 +132,7 @@ def _exists(path: str) -> bool:
     return True
 
 
-def _path(node: Node, path: str) -> Dict[str, Any]:
+def _path(node: Node, path: str) -> Folder:
     try:
         status = os.stat(node.path(path))
     except OSError:

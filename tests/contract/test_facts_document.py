@@ -59,7 +59,7 @@ def keys(value: Any) -> Any:
 
 
 @pytest.fixture
-def real(tmp_path: Path) -> dict[str, Any]:
+def real(tmp_path: Path) -> Any:
     answers = {"npu-smi info": table(1, 1), "hccn_tool -i 0 -ip -g": "ipaddr:192.0.2.1\nnetmask:255.255.255.0\n"}
     answers |= dict.fromkeys([f"hccn_tool -i 0 -{query} -g" for query in ("gateway", "link", "net_health")], "")
     (tmp_path / "etc").mkdir()

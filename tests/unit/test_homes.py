@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from ansible.module_utils.ascend import bounded, facts, homes
-from ansible.module_utils.ascend.cann import elsewhere as cann_elsewhere, layout as cann_layout, read as cann_tree
+from ansible.module_utils.ascend.cann import layout as cann_layout, read as cann_tree
+from ansible.module_utils.ascend.finding import Finding
 from ansible.module_utils.ascend.node import Node
-from ansible.module_utils.ascend.places import Places
+from ansible.module_utils.ascend.places import CANN_RECORD, Places
 from ansible.module_utils.ascend_control.plan.components import as_refusal, split
 
 from tests.answers import names, node, write
@@ -109,7 +109,7 @@ def test_the_facts_end_whatever_hangs(here: Node, hangs: str, told: str, monkeyp
     place.mkdir(parents=True, exist_ok=True)
     places = Places("/usr/local/Ascend", "/opt/ascend", "/var/cache/x", "/var/lib/x", "/var/tmp")
     with silent(place), no_hang():
-        found: dict[str, Any] = facts.collect_in_time(60, here, places, ["cann", "python"], 5)
+        found = facts.collect_in_time(60, here, places, ["cann", "python"], 5)
     named = [finding["found"] for finding in found["findings"] if finding["name"] == "place-hangs"]
     assert named == ["/" + told]
 
@@ -122,7 +122,7 @@ def installed(root: Path, place: str) -> None:
     write(root, f"{place}/cann-9.0.0/{cann_layout.this_machine()}-linux/ascend_toolkit_install.info", text)
 
 
-def read(here: Node) -> tuple[list[tuple[str, str | None, str]], list[dict[str, str]]]:
+def read(here: Node) -> tuple[list[tuple[str, str | None, str]], list[Finding]]:
     found, findings = cann_tree.read_cann(here, "/usr/local/Ascend", "/var/lib/x")
     return [(item["path"], item["version"], item["why"]) for item in found["elsewhere"]], findings
 
@@ -146,7 +146,7 @@ def test_places_with_a_name_like_cann_s(here: Node, place: str, why: str) -> Non
 
 def test_the_place_in_the_record(here: Node) -> None:
     installed(Path(here.root), "/data/tools")
-    write(Path(here.root), cann_elsewhere.RECORD, "[Toolkit]\nToolkit_InstallPath=/data/tools\n")
+    write(Path(here.root), CANN_RECORD, "[Toolkit]\nToolkit_InstallPath=/data/tools\n")
     assert read(here)[0] == [("/data/tools/cann-9.0.0", "9.0.0", "in the record in /etc/Ascend")]
 
 
@@ -174,7 +174,7 @@ def test_what_is_ours_or_none_is_not_elsewhere(here: Node) -> None:
     write(root, "/home/anna/ascend/log/x")
     write(root, "/opt/ascend/env/x")
     write(root, "/root/.bashrc", "source /usr/local/Ascend/cann/set_env.sh\nsource /gone/Ascend/set_env.sh\n")
-    write(root, cann_elsewhere.RECORD, "Toolkit_InstallPath=/usr/local/Ascend\n")
+    write(root, CANN_RECORD, "Toolkit_InstallPath=/usr/local/Ascend\n")
     (root / "opt/Ascend").symlink_to("/usr/local/Ascend")
     (root / "home/anna/Ascend").symlink_to(root / "usr/local/Ascend")
     assert read(here)[0] == []

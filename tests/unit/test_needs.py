@@ -10,7 +10,7 @@ import pytest
 from ansible.module_utils.ascend import needs
 from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend_control.plan import policies
-from ansible.module_utils.ascend_control.plan.components import STEPS
+from ansible.module_utils.ascend_control.plan.components import STEPS, Plan
 from ansible.module_utils.ascend_control.plan.packages import CHECK, INSTALL
 from ansible.module_utils.ascend_control.plan.plan import plan
 
@@ -18,7 +18,7 @@ from tests.answers import node, write
 from tests.unit.plan.planner_nodes import bare, converged, wanted
 
 PROGRAMS = ("bash", "tar", "gzip", "head", "dd", "cut", "unzip", "g++")
-NAMES = policies.packages({"system_packages": CHECK})["names"]
+NAMES = policies.packages(CHECK)["names"]
 
 
 def complete(root: Path) -> None:
@@ -83,13 +83,13 @@ def without(found: dict[str, Any], *names: str, manager: str | None = "apt-get")
     return found
 
 
-def planned(found: dict[str, Any], policy: str = CHECK) -> dict[str, Any]:
+def planned(found: dict[str, Any], policy: str = CHECK) -> Plan:
     return plan(found, wanted(packages={"policy": policy, "names": NAMES}))
 
 
 @pytest.mark.parametrize("need", needs.NEEDS, ids=lambda need: need.name)
 def test_a_new_node_is_refused_what_installing_needs_and_told_what_training_may_need(need: needs.Need) -> None:
-    result = planned(without(bare(), need.name))
+    result: Any = planned(without(bare(), need.name))
     told, other = ("refusals", "remarks") if need.steps else ("remarks", "refusals")
     assert result[other] == []
     (refusal,) = result[told]

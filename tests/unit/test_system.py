@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CLOCK = "timedatectl show --property=NTPSynchronized --value"
 
 
-def read(node: Node, places: list[str] | None = None, settings: list[str] | None = None) -> dict[str, Any]:
+def read(node: Node, places: list[str] | None = None, settings: list[str] | None = None) -> Any:
     return system.read_system(node, "/usr/local/Ascend", places or [], 5, settings or [])
 
 

@@ -4,16 +4,20 @@
 from __future__ import annotations
 
 import os
-from typing import Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Dict, List, Optional, Tuple
 
 from .. import files, profiles
 from ..finding import Finding, finding
 from ..homes import CANN_NAME, Homes, each
 from ..node import Node
+from ..places import CANN_RECORD
+from ..text import listed
 from . import files as cann_files
-from .layout import INFO, VERSION_NAME, Tree, listed
+from .layout import INFO, VERSION_NAME, Tree
 
-RECORD = "/etc/Ascend/ascend_cann_install.info"
+if TYPE_CHECKING:
+    from ..shapes import Elsewhere
+
 NOTHING = "\0 \t\r\n"  # what a file is filled with that lost its content in a power cut
 FOLDERS = ("/usr/local", "/opt")  # where other roots of CANN are put, as /usr/local/CANN9.0.0
 SET_ENV = "set_env.sh"
@@ -26,7 +30,7 @@ def read_record(node: Node, cann_root: str) -> Tuple[Optional[str], List[Finding
 
     A record with nothing in it, as a power cut leaves, is stale: the next installation writes it anew.
     """
-    text, problem = cann_files.read(node.path(RECORD))
+    text, problem = cann_files.read(node.path(CANN_RECORD))
     if problem == "missing":
         return None, []
     if problem != "empty" and problem:
@@ -46,17 +50,17 @@ def read_record(node: Node, cann_root: str) -> Tuple[Optional[str], List[Finding
 
 def _stale(cann_root: str, found: str) -> Finding:
     words = "the installers' record of CANN's place is stale"
-    remedy = "mv %s %s.old  # the next installation writes it anew" % (RECORD, RECORD)
-    return finding("cann", "cann-record-stale", words, cann_root, found, RECORD, remedy)
+    remedy = "mv %s %s.old  # the next installation writes it anew" % (CANN_RECORD, CANN_RECORD)
+    return finding("cann", "cann-record-stale", words, cann_root, found, CANN_RECORD, remedy)
 
 
 def _unreadable(problem: str) -> Finding:
     words = "the installers' record of CANN's place cannot be read"
-    remedy = "ls -la %s; mv %s %s.old  # the next installation writes it anew" % (RECORD, RECORD, RECORD)
-    return finding("cann", "cann-record-unreadable", words, "Toolkit_InstallPath=<path>", problem, RECORD, remedy)
+    remedy = "ls -la %s; mv %s %s.old  # the next installation writes it anew" % (CANN_RECORD, CANN_RECORD, CANN_RECORD)
+    return finding("cann", "cann-record-unreadable", words, "Toolkit_InstallPath=<path>", problem, CANN_RECORD, remedy)
 
 
-def read_elsewhere(node: Node, tree: Tree, sessions: Homes) -> List[Dict[str, Optional[str]]]:
+def read_elsewhere(node: Node, tree: Tree, sessions: Homes) -> List[Elsewhere]:
     """Return the installations that this project does not look after: other products, other roots, users' own.
 
     Where to look: folders with a name like CANN's in /usr/local, /opt and the homes, the record in /etc/Ascend, and
@@ -79,12 +83,12 @@ def read_elsewhere(node: Node, tree: Tree, sessions: Homes) -> List[Dict[str, Op
         for real, item in items:
             if not files.is_in(real, own):
                 found.setdefault(real, item)
-    return [dict(item, path=tree.shown(str(item["path"]))) for item in found.values()]
+    return [{**item, "path": tree.shown(item["path"])} for item in found.values()]
 
 
 def _recorded(node: Node) -> List[str]:
     """Return the places that the installers' records name, of whichever product."""
-    folder = node.path(os.path.dirname(RECORD))
+    folder = node.path(os.path.dirname(CANN_RECORD))
     found: List[str] = []
     for name in files.names(folder):
         for key, value in files.pairs(files.text(os.path.join(folder, name)) if name.endswith(".info") else "").items():
@@ -93,7 +97,7 @@ def _recorded(node: Node) -> List[str]:
     return found
 
 
-def _installations(node: Node, place: str, why: str, own: str) -> List[Tuple[str, Dict[str, Optional[str]]]]:
+def _installations(node: Node, place: str, why: str, own: str) -> List[Tuple[str, Elsewhere]]:
     """Return (real path, installation) of each one of a root; of a place within one, those of that root."""
     root = node.path(place)
     for above in _and_above(root, node.path("/")):
@@ -125,7 +129,7 @@ def _version_of(home: str) -> str:
     return name[len("cann-") if name.startswith("cann-") else 0 :]
 
 
-def _products(root: str) -> List[Dict[str, Optional[str]]]:
+def _products(root: str) -> List[Elsewhere]:
     """Return the nnae and nnrt of a root: products that hold parts of CANN, and whose set_env.sh leads to them."""
     found = []
     for product in ("nnae", "nnrt"):
@@ -141,12 +145,12 @@ def _products(root: str) -> List[Dict[str, Optional[str]]]:
     return found
 
 
-def _installation(home: str, info: str, why: str) -> Dict[str, Optional[str]]:
+def _installation(home: str, info: str, why: str) -> Elsewhere:
     said = cann_files.parse_product_info(cann_files.read(info)[0]).version
     return {"path": home, "version": said or _version_of(home), "why": why}
 
 
-def elsewhere_findings(elsewhere: List[Dict[str, Optional[str]]]) -> List[Finding]:
+def elsewhere_findings(elsewhere: List[Elsewhere]) -> List[Finding]:
     """Return one finding for all of ``read_elsewhere``'s installations; none without any."""
     if not elsewhere:
         return []

@@ -25,17 +25,11 @@ _VERSION = re.compile(r"[0-9][0-9A-Za-z]*(?:[.-][0-9A-Za-z]+)*")
 
 @dataclass(frozen=True)
 class ProductInfo:
-    """``ascend_toolkit_install.info`` and its sisters of nnae and nnrt: what product lies here.
+    """``ascend_toolkit_install.info`` and its sisters of nnae and nnrt: what product lies here."""
 
-    ``compatible`` holds the groups in brackets as they stand: one name, or a lowest and a highest one.
-    """
-
-    package: Optional[str]
     version: Optional[str]
     inner_version: Optional[str]
-    compatible: Groups
     arch: Optional[str]
-    os: Optional[str]
     path: Optional[str]
     problems: Tuple[str, ...]
 
@@ -45,30 +39,15 @@ class VersionCfg:
     """``latest/version.cfg``: component -> ((component's number, CANN version), ...), the second as a folder's name."""
 
     running: Versions
-    upgrade: Versions
-    installed: Versions
     problems: Tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class VersionInfo:
-    """``version.info`` of a component, of the driver or of the firmware.
-
-    ``parts`` are the versions of interfaces ("aicpu" of ``aicpu_version``), ``required`` those that are needed
-    ("driver_tsfw"), ``required_packages`` the ranges of other components (">=7.6, <=7.7"). ``compatible`` as above.
-    """
+    """``version.info`` of a component, of the driver or of the firmware."""
 
     version: Optional[str]
     version_dir: Optional[str]
-    timestamp: Optional[str]
-    inner_version: Optional[str]
-    package_version: Optional[str]
-    compatible: Groups
-    compatible_firmware: Groups
-    compatible_driver: Groups
-    parts: Dict[str, str]
-    required: Dict[str, str]
-    required_packages: Dict[str, str]
     problems: Tuple[str, ...]
 
 
@@ -77,13 +56,10 @@ class InstallInfo:
     """``/etc/ascend_install.info``, ``ascend_install.info``, ``install.conf``, ``ascend_cann_install.info``.
 
     ``packages`` maps a package ("driver", "opp_kernel"; "" where none is named) to what is said of it: ``type``,
-    ``path``, ``for_all``, ``mode``, ``status``, ``version``, ``chip``, ``feature``. ``others`` are the remaining pairs.
+    ``path``, ``for_all``, ``mode``, ``status``, ``version``, ``chip``, ``feature``.
     """
 
-    user: Optional[str]
-    group: Optional[str]
     packages: Dict[str, Dict[str, str]]
-    others: Dict[str, str]
     problems: Tuple[str, ...]
 
 
@@ -107,13 +83,11 @@ def read(path: str) -> Tuple[str, str]:
 def parse_product_info(text: str) -> ProductInfo:
     """Return what ``ascend_<product>_install.info`` says."""
     lines = _Lines(text)
+    lines.take_groups("compatible_version")  # nobody asks for it, and a torn one says that the file is damaged
     return ProductInfo(
-        package=lines.take("package_name"),
         version=lines.take_version("version"),
         inner_version=lines.take_version("innerversion"),
-        compatible=lines.take_groups("compatible_version"),
         arch=lines.take("arch"),
-        os=lines.take("os"),
         path=lines.take("path"),
         problems=lines.problems(),
     )
@@ -122,7 +96,7 @@ def parse_product_info(text: str) -> ProductInfo:
 def parse_version_cfg(text: str) -> VersionCfg:
     """Return what ``version.cfg`` says: ``runtime_running_version=[7.7.0.1.238:8.1.RC1]``."""
     lines = _Lines(text)
-    found: Dict[str, Versions] = {"running": {}, "upgrade": {}, "installed": {}}
+    found: Versions = {}
     for key in lines.keys:
         match = re.fullmatch(r"(.+)_(running|upgrade|installed)_version", key)
         if not match:
@@ -135,35 +109,20 @@ def parse_version_cfg(text: str) -> VersionCfg:
                 pairs.append(group)
             else:
                 lines.object_to(key, "no [number:version]: [%s]" % ":".join(group))
-        found[kind][component] = tuple(pairs)
-    return VersionCfg(found["running"], found["upgrade"], found["installed"], lines.problems())
+        if kind == "running":
+            found[component] = tuple(pairs)
+    return VersionCfg(found, lines.problems())
 
 
 def parse_version_info(text: str) -> VersionInfo:
     """Return what a ``version.info`` says, be it a component's, the driver's or the firmware's."""
     lines = _Lines(text)
-    parts: Dict[str, str] = {}
-    required: Dict[str, str] = {}
-    packages: Dict[str, str] = {}
-    for key in lines.keys:
-        match = re.fullmatch(r"(required_package_|required_|)(.+)_version", key)
-        if match and key not in ("package_version", "compatible_version"):
-            place = {"required_package_": packages, "required_": required, "": parts}[match.group(1)]
-            place[match.group(2)] = lines.take(key) or ""
-    return VersionInfo(
-        version=lines.take_version("Version"),
-        version_dir=lines.take("version_dir"),
-        timestamp=lines.take("timestamp"),
-        inner_version=lines.take_version("Innerversion"),
-        package_version=lines.take_version("package_version"),
-        compatible=lines.take_groups("compatible_version"),
-        compatible_firmware=lines.take_groups("compatible_version_fw"),
-        compatible_driver=lines.take_groups("compatible_version_drv"),
-        parts=parts,
-        required=required,
-        required_packages=packages,
-        problems=lines.problems(),
-    )
+    # Nobody asks for these, and a torn one says that the file is damaged.
+    for key in ("Innerversion", "package_version"):
+        lines.take_version(key)
+    for key in ("compatible_version", "compatible_version_fw", "compatible_version_drv"):
+        lines.take_groups(key)
+    return VersionInfo(lines.take_version("Version"), lines.take("version_dir"), lines.problems())
 
 
 # The ends of keys, in small letters, and what they say of the package that is named before them.
@@ -182,28 +141,19 @@ _FIELDS = (
     ("install_chip", "chip"),
     ("chip_type", "chip"),
     ("version", "version"),
-    ("username", "user"),
-    ("usergroup", "group"),
 )
 
 
 def parse_install_info(text: str) -> InstallInfo:
     """Return what a record of an installation says, whatever the spelling of its keys."""
     lines = _Lines(text)
-    owners: Dict[str, str] = {}
     packages: Dict[str, Dict[str, str]] = {}
-    others: Dict[str, str] = {}
     for key in lines.keys:
         value = lines.take(key) or ""
         package, field = _package_and_field(key)
-        if not field:
-            others[key] = value
-        elif field in ("user", "group"):
-            if owners.setdefault(field, value) != value:
-                lines.object_to(key, "another %s than before: %s" % (field, value))
-        elif packages.setdefault(package, {}).setdefault(field, value) != value:
+        if field and packages.setdefault(package, {}).setdefault(field, value) != value:
             lines.object_to(key, "another %s than before: %s" % (field, value))
-    return InstallInfo(owners.get("user"), owners.get("group"), packages, others, lines.problems())
+    return InstallInfo(packages, lines.problems())
 
 
 def _package_and_field(key: str) -> Tuple[str, str]:

@@ -16,14 +16,14 @@ import shutil
 import tempfile
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import Callable, Dict, Iterator, List, Optional
+from typing import TYPE_CHECKING, Callable, Dict, Iterator, List, Optional
 
 from .. import atomic, files, manifest, rights
 from ..change import fault_points as points, origin
 from ..command import Result
 from ..depot_file import DepotFile, take, unpacked_run
 from ..errors import AscendError, disk_remedy
-from ..places import INSTALLER_TMP
+from ..places import INSTALLER_TMP, INSTALLERS_LOGS
 from ..versions import compare_cann
 from . import (
     installer_needs,
@@ -34,7 +34,9 @@ from . import (
     receipts as cann_receipts,
 )
 
-LOG_DIR = "/var/log/ascend_seclog"
+if TYPE_CHECKING:
+    from ..shapes import Package as PackageFact
+
 MOST_LOG = 4 * 1024 * 1024
 DEFAULT_ROOT = "/usr/local/Ascend"
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -75,10 +77,10 @@ class Package:
 
     @property
     def log(self) -> str:
-        return os.path.join(LOG_DIR, "ascend_%s_install.log" % self.name.replace("-", "_"))
+        return os.path.join(INSTALLERS_LOGS, "ascend_%s_install.log" % self.name.replace("-", "_"))
 
 
-def observe(package: Package, deep: bool = False) -> cann_packages.Package:
+def observe(package: Package, deep: bool = False) -> PackageFact:
     """Return the package as it is on this node: state, problems, problem_count; ``deep`` reads every file."""
     return cann_packages.as_package(_problems(package, deep))
 
@@ -335,7 +337,7 @@ def _private_tmp(tmp_dir: str) -> Iterator[str]:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _failure(package: Package, path: str, result: Result, found: cann_packages.Package, wanted: str) -> AscendError:
+def _failure(package: Package, path: str, result: Result, found: PackageFact, wanted: str) -> AscendError:
     what = "ended with code %d" % result.code
     if result.timed_out:
         what = "did not end within %d s" % package.timeout_s
@@ -355,7 +357,7 @@ def _failure(package: Package, path: str, result: Result, found: cann_packages.P
     )
 
 
-def _left(package: Package, found: cann_packages.Package) -> str:
+def _left(package: Package, found: PackageFact) -> str:
     """Return what is wrong with the files, and what else may be the cause of it."""
     words = [", ".join(found["problems"]) or "nothing of it"]
     if package.kind == "kernels":
@@ -374,7 +376,7 @@ def _remedy(package: Package, path: str, output: str) -> str:
         return "uname -m; bash %s --list | head -n 20  # for another machine: put the right one into the depot" % path
     if os.path.exists(package.log):
         return "less %s  # on the node; then run site.yml again" % package.log
-    return "bash %s --nox11 --check; ls -la %s  # on the node; then run site.yml again" % (path, LOG_DIR)
+    return "bash %s --nox11 --check; ls -la %s  # on the node; then run site.yml again" % (path, INSTALLERS_LOGS)
 
 
 def _ended_well(package: Package, result: Result, log_bytes: int) -> bool:

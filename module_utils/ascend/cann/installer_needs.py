@@ -16,6 +16,7 @@ from .. import files
 from ..command import Result
 from ..errors import AscendError
 from ..node import Node
+from ..places import CANN_RECORD
 from . import elsewhere as cann_elsewhere
 
 PIP_S = 120  # pip3 from a cold disk
@@ -79,7 +80,7 @@ def _python_remedy(env: Dict[str, str]) -> str:
 
 def _hold_record(root: str, node_root: str) -> None:
     node = Node(_never, _nowhere, node_root)
-    path = node.path(cann_elsewhere.RECORD)
+    path = node.path(CANN_RECORD)
     recorded, findings = cann_elsewhere.read_record(node, root)
     if not findings or (recorded and os.path.normpath(recorded) == os.path.normpath(root)):
         return

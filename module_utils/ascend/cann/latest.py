@@ -10,22 +10,27 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
-from typing import Dict, Optional
+from typing import TYPE_CHECKING, Optional
 
 from .. import atomic, files
 from ..errors import AscendError
 from .layout import Tree
 
+if TYPE_CHECKING:
+    from ..shapes import Repairing
+
 FILE = "cann-latest.json"
 KEYS = ("repaired", "latest")
 
 
-def read(tree: Tree) -> Optional[Dict[str, str]]:
+def read(tree: Tree) -> Optional[Repairing]:
     """Return ``{"repaired", "latest"}``; None where nothing is to be led back, to a version that is there."""
     there = files.mapping(_path(tree))
     if not all(isinstance(there.get(key), str) and there[key] for key in KEYS):
         return None
-    return {key: there[key] for key in KEYS} if there["latest"] in tree.versions() else None
+    if there["latest"] not in tree.versions():
+        return None
+    return {"repaired": there["repaired"], "latest": there["latest"]}
 
 
 def keep(tree: Tree, repaired: str) -> Optional[str]:

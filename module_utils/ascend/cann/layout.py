@@ -15,6 +15,7 @@ import re
 from typing import Dict, List, NamedTuple, Optional, Set, Tuple
 
 from .. import files
+from ..text import listed
 from . import files as cann_files
 
 # Without these no program of the toolkit runs; the others (aoe, ncs, test-ops ...) may be left out by --whitelist.
@@ -253,9 +254,3 @@ def _version_in(path: str) -> Optional[str]:
 def this_machine() -> str:
     """Return this machine's architecture as CANN names it, e.g. "aarch64"."""
     return MACHINES.get(platform.machine(), platform.machine())
-
-
-def listed(words: List[str]) -> str:
-    """Return the first SHOWN words, and how many more there are."""
-    more = " and %d more" % (len(words) - SHOWN) if len(words) > SHOWN else ""
-    return ", ".join(words[:SHOWN]) + more

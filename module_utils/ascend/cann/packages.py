@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, List, NamedTuple, Optional, Set, Tuple
+from typing import TYPE_CHECKING, Dict, List, NamedTuple, Optional, Set, Tuple
 
 from .. import files, manifest, rights
 from ..errors import AscendError
+from ..text import listed
 from ..versions import compare_cann
 from . import files as cann_files, latest as cann_latest, receipts as cann_receipts
 from .layout import (
@@ -19,12 +20,14 @@ from .layout import (
     MACHINES,
     SHOWN,
     Tree,
-    listed,
     manifest_path,
     recorded_chips,
     shared,
     this_machine,
 )
+
+if TYPE_CHECKING:
+    from ..shapes import Package
 
 CANN_COMPONENTS = ("runtime", "hccl")  # those of them that 8.5 and later still have under the same name
 # Kinds of a problem. The first ones decide a package's state, the last ones accuse nothing.
@@ -46,7 +49,6 @@ _OF_MANIFEST = {
     manifest.EXTRA: EXTRA,
     manifest.UNREAD: UNREAD,
 }
-Package = Dict[str, Any]
 
 
 class Problem(NamedTuple):
@@ -337,7 +339,9 @@ def as_package(problems: Optional[List[Problem]]) -> Package:
     words = list(dict.fromkeys(problem.words for problem in accused))
     closed = listed(list(dict.fromkeys(problem.words for problem in problems if problem.kind == CLOSED)))
     package: Package = {"state": state, "problems": words[:SHOWN], "problem_count": len(words)}
-    return dict(package, closed=closed) if closed else package
+    if closed:
+        package["closed"] = closed
+    return package
 
 
 def _short(tree: Tree, version: str, path: str) -> str:

@@ -4,15 +4,16 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, List, Optional, Set, Tuple
+from typing import TYPE_CHECKING, Dict, List, Optional, Set, Tuple
 
 from .. import rights
 from ..finding import Finding, finding
 from ..homes import Homes, look
 from ..node import Node
+from ..text import listed
 from . import files as cann_files, latest as cann_latest, receipts as cann_receipts
 from .elsewhere import elsewhere_findings, read_elsewhere, read_record
-from .layout import INFO, SHOWN, Latest, Tree, listed
+from .layout import INFO, SHOWN, Latest, Tree
 from .packages import (
     ALTERED,
     ARCHITECTURE,
@@ -36,10 +37,13 @@ from .packages import (
     toolkit_problems,
 )
 
+if TYPE_CHECKING:
+    from ..shapes import Cann, CannVersion, Package
+
 
 def read_cann(
     node: Node, cann_root: str, state_dir: str, deep: bool = False, others: Optional[Homes] = None
-) -> Tuple[Dict[str, Any], List[Finding]]:
+) -> Tuple[Cann, List[Finding]]:
     """Return ``{"root", "latest", "latest_state", "repairing", "versions", "elsewhere", "elsewhere_count", "record"}``
     and findings.
 
@@ -52,7 +56,7 @@ def read_cann(
     """
     tree = Tree(node.path(cann_root), node.path(state_dir), node.root)
     findings = _denied(tree)
-    versions = {}
+    versions: Dict[str, CannVersion] = {}
     for version in tree.versions():
         versions[version], found = _read_version(tree, cann_root, version, deep)
         findings += found
@@ -65,7 +69,7 @@ def read_cann(
     findings += _without_kernels(versions, running.version)
     record, found = read_record(node, cann_root)
     elsewhere = read_elsewhere(node, tree, others or look(node))
-    facts = {
+    facts: Cann = {
         "root": cann_root,
         "latest": running.version,
         "latest_state": running.state,
@@ -78,20 +82,20 @@ def read_cann(
     return facts, findings + found + elsewhere_findings(elsewhere)
 
 
-def _read_version(tree: Tree, cann_root: str, version: str, deep: bool) -> Tuple[Dict[str, Any], List[Finding]]:
+def _read_version(tree: Tree, cann_root: str, version: str, deep: bool) -> Tuple[CannVersion, List[Finding]]:
     path = os.path.join(cann_root, os.path.relpath(tree.home(version), tree.root))
     info = cann_files.parse_product_info(cann_files.read(os.path.join(tree.arch(version), INFO))[0])
     problems = toolkit_problems(tree, version, deep)
     findings = _findings("toolkit " + version, problems or [], path)
     if problems is not None:
         findings += _moved(tree, version, info.path, path)
-    kernels = {}
+    kernels: Dict[str, Package] = {}
     for chip in chips_of(tree, version):
         found = kernels_problems(tree, version, chip, deep)
         if found is not None:
             kernels[chip] = as_package(found)
             findings += _findings("kernels-%s %s" % (chip, version), found, path)
-    facts = {
+    facts: CannVersion = {
         "path": path,
         "layout": "cann" if tree.is_later(version) else "ascend-toolkit",
         "version": info.version,
@@ -186,7 +190,7 @@ def _top_set_env_findings(tree: Tree, versions: List[str]) -> List[Finding]:
     ]
 
 
-def _without_kernels(versions: Dict[str, Any], running: Optional[str]) -> List[Finding]:
+def _without_kernels(versions: Dict[str, CannVersion], running: Optional[str]) -> List[Finding]:
     """Return that the running version has no kernels, or that only another one has some."""
     version = versions.get(str(running))
     if not version or version["kernels"] or version["toolkit"]["state"] == "absent":
@@ -199,11 +203,11 @@ def _without_kernels(versions: Dict[str, Any], running: Optional[str]) -> List[F
     return [finding("cann", name, problem, wanted, listed(others) or "none", version["path"], remedy)]
 
 
-def kernels_chip_findings(cann: Dict[str, Any], chip: str) -> List[Finding]:
+def kernels_chip_findings(cann: Cann, chip: str) -> List[Finding]:
     """Return what is wrong when the cards need the kernels of ``chip`` and the running version has only others."""
-    running = cann["versions"].get(cann["latest"], {})
-    kernels = sorted(running.get("kernels", {}))
-    if not kernels or chip in kernels:
+    running = cann["versions"].get(cann["latest"] or "")
+    kernels = sorted(running["kernels"]) if running else []
+    if not running or not kernels or chip in kernels:
         return []
     problem = "the kernels of CANN %s are for other chips" % cann["latest"]
     remedy = "ansible-playbook site.yml --limit NODE  # installs kernels-%s" % chip

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, Callable, Dict, Iterator, List
 
-from .. import files
+from .. import files, times
 from ..command import Result, run as run_program
 from ..errors import AscendError
 from ..places import RUN
@@ -40,7 +40,7 @@ def held(state_dir: str, what: str) -> Iterator[Run]:
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         _lock(handle, path, WAIT_S)
-        mine = {"pid": os.getpid(), "started": process.started(os.getpid()), "what": what, "since": now()}
+        mine = {"pid": os.getpid(), "started": process.started(os.getpid()), "what": what, "since": times.now()}
         _write(handle, dict(mine, run=files.mapping(os.path.join(state_dir, RUN)).get("run")))
         points.follow(state_dir)
         try:
@@ -112,11 +112,6 @@ def end_leftovers(state_dir: str, run: str) -> None:
             where=path,
             remedy="cat /proc/%d/stack; dmesg | tail  # then restart the node" % stuck[0],
         )
-
-
-def now() -> str:
-    """Return the time as the journal has it."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def _lock(handle: int, path: str, wait_s: float) -> None:

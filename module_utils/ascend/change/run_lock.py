@@ -17,7 +17,7 @@ import time
 from contextlib import suppress
 from typing import Any, Dict, Optional
 
-from .. import atomic, files
+from .. import atomic, files, times
 from ..errors import AscendError
 from ..places import RUN
 from . import fault_points as points, journal, module_lock as held, process
@@ -50,7 +50,7 @@ def take(state_dir: str, holder: Holder, change: Dict[str, str], dead: str = "")
         with held.held(state_dir, "taking the lock for a run"):
             if there and others:
                 _write_down(state_dir, there, "interrupted", "")
-            value = dict(holder, node_boot=process.boot(), began=held.now(), **{key: change[key] for key in CHANGE})
+            value = dict(holder, node_boot=process.boot(), began=times.now(), **{key: change[key] for key in CHANGE})
             atomic.write(os.path.join(state_dir, FILE), json.dumps(value, sort_keys=True) + "\n")
             points.reached("run.taken")
     return None
@@ -96,4 +96,4 @@ def _write_down(state_dir: str, there: Holder, result: str, problem: str) -> Non
     known = {key: str(there.get(key, "")) for key in ("began", "who", "control", "run", *CHANGE)}
     if any(all(entry[key] == known[key] for key in known) for entry in journal.entries(state_dir)):
         return
-    journal.append(state_dir, dict(known, ended=held.now(), result=result, problem=problem))
+    journal.append(state_dir, dict(known, ended=times.now(), result=result, problem=problem))

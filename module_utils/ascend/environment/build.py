@@ -12,14 +12,14 @@ import json
 import os
 import shutil
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
 
 from .. import atomic, depot_way, files, rights
 from ..change import fault_points as points
 from ..command import Result
 from ..depot_file import DepotFile, take
 from ..errors import AscendError, disk_remedy
-from ..finding import listed
+from ..text import listed
 from . import (
     checkout_manifest as source_record,
     checkout_restore as source_restore,
@@ -30,9 +30,12 @@ from . import (
     record_file as dist_record,
     virtualenv,
 )
-from .differences import environment_differences, source_differences
+from .differences import Built, environment_differences, source_differences
 from .read import Made
 from .record_file import Corrections
+
+if TYPE_CHECKING:
+    from ..shapes import Environment
 
 NAME = "llamafactory"  # the distribution that may be installed editable
 SOURCE = os.path.join("src", "LLaMA-Factory")
@@ -221,23 +224,25 @@ def remove(path: str) -> None:
         ) from error
 
 
-def _found(wanted: Wanted, deep: bool) -> Dict[str, Any]:
+def _found(wanted: Wanted, deep: bool) -> Environment:
     return python_tree.read_environment(wanted.path, _made(wanted, python_tree.recorded(wanted.path)), deep)
 
 
-def _differences(wanted: Wanted, found: Dict[str, Any]) -> List[str]:
+def _differences(wanted: Wanted, found: Environment) -> List[str]:
     """What a build cures: all but edits of the checkout."""
-    asked = {"lock_digest": wanted.lock_digest, "cann_home": wanted.cann_home, "source": bool(wanted.source)}
-    words = [each["problem"] for each in environment_differences(found, asked)]
+    state, digest, home = found["state"], found["lock_digest"], found["cann_home"]
+    built = Built(state, digest, home, found["difference"], found["problems"], found["editable"])
+    causes = environment_differences(built, wanted.lock_digest, wanted.cann_home, bool(wanted.source))
+    words = [each["problem"] for each in causes]
     if wanted.replace_python and not _runs(wanted):
         words.append("it runs another Python than %s" % wanted.python)
-    source = found["sources"].get(NAME, {})
-    if wanted.source and source.get("recorded") and source["archive"] != wanted.source.sha256:
+    source = found["sources"].get(NAME)
+    if wanted.source and source and source["recorded"] and source["archive"] != wanted.source.sha256:
         words.append("%s was unpacked from another archive" % NAME)
     return words
 
 
-def _source_differences(wanted: Wanted, found: Dict[str, Any]) -> List[str]:
+def _source_differences(wanted: Wanted, found: Environment) -> List[str]:
     source = found["sources"].get(NAME)
     if not wanted.source or not source:
         return []

@@ -8,15 +8,17 @@ All else that is new belongs to users (results of training, caches, data), and i
 from __future__ import annotations
 
 import fnmatch
-import hashlib
 import json
 import os
 import stat
-from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
 from .. import files
 from . import checkout
 from .distributions import shown
+
+if TYPE_CHECKING:
+    from ..shapes import Checkout
 
 MANIFEST = ".ascend-fleet-source-%s.json"  # in the environment, by the distribution's name
 PACKAGES = "src"
@@ -27,7 +29,6 @@ INSTALLED = ("__pycache__", "*.pyc", "*.egg-info", ".git")
 NAMED = 5  # edited files that facts list
 MOST_READ = 16 * 1024 * 1024  # of a file that has a new time and its old size; the deep form reads it in any case
 READ_AND_EXECUTE = 0o555  # rights that somebody took away; wider ones stop no program
-BLOCK = 1024 * 1024
 
 Files = Dict[str, List[Any]]  # relative path -> [size, mtime in ns, mode, sha256] of a file, [target] of a link
 
@@ -56,7 +57,7 @@ class Source(NamedTuple):
         """Return the folders of what was unpacked, the uppermost as "", sorted."""
         return sorted(_folders(self.recorded.files) | {""}) if self.recorded else [""]
 
-    def facts(self) -> Dict[str, Any]:
+    def facts(self) -> Checkout:
         """Return the form of docs/facts.md."""
         return {
             "path": shown(self.path),
@@ -96,7 +97,7 @@ def taken(root: str) -> Files:
             if stat.S_ISLNK(status.st_mode):
                 found[relative] = [os.readlink(full)]
             elif stat.S_ISREG(status.st_mode):
-                row = [status.st_size, status.st_mtime_ns, stat.S_IMODE(status.st_mode), _sha256(full)]
+                row = [status.st_size, status.st_mtime_ns, stat.S_IMODE(status.st_mode), files.sha256(full)]
                 found[relative] = row
     return found
 
@@ -151,7 +152,7 @@ def _differs(path: str, entry: List[Any], deep: bool) -> bool:
             return True
         if not deep and (status.st_mtime_ns == mtime_ns or size > MOST_READ):
             return False
-        return _sha256(path) != str(digest)
+        return files.sha256(path) != str(digest)
     except OSError:
         return True
 
@@ -200,11 +201,3 @@ def _is_entry(entry: Any) -> bool:
         return False
     kinds = [type(value) for value in entry]
     return kinds in ([str], [int, int, int, str])
-
-
-def _sha256(path: str) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb", buffering=0) as stream:
-        for block in iter(lambda: stream.read(BLOCK), b""):
-            digest.update(block)
-    return digest.hexdigest()

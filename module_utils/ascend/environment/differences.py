@@ -3,36 +3,49 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List
+from typing import TYPE_CHECKING, Dict, List, NamedTuple, Optional
 
-from ..finding import Cause, cause, listed
+from ..finding import Cause, cause
+from ..text import listed
+
+if TYPE_CHECKING:
+    from ..shapes import Checkout, Difference
 
 
-def environment_differences(there: Dict[str, Any], environment: Dict[str, Any]) -> List[Cause]:
+class Built(NamedTuple):
+    """What the facts of an environment (docs/facts.md) say of what it was built from."""
+
+    state: str
+    lock_digest: Optional[str]
+    cann_home: Optional[str]
+    difference: Difference
+    problems: List[str]
+    editable: Dict[str, str]
+
+
+def environment_differences(there: Built, lock_digest: str, cann_home: str, editable: bool) -> List[Cause]:
     """Return how an environment differs from its lock, as far as its facts list it; nothing when it does not.
 
     The node holds an environment to the record of what it was built from; here the record is held to the lock.
+    ``editable``: LLaMA-Factory is to be a checkout.
     """
-    complete = there["state"] == "complete"
+    complete = there.state == "complete"
     causes = [] if complete else [cause("unfinished", "it was not finished", "its record", "none")]
-    digest, wanted_digest = str(there["lock_digest"]), environment["lock_digest"]
-    if complete and digest != wanted_digest:
-        words = "it was built from lock %s, not %s" % (digest, wanted_digest)
-        causes.append(cause("lock", words, wanted_digest, digest))
-    causes += _distributions(there["difference"])
-    causes += [cause("damage", problem, subject=problem) for problem in there["problems"]]
-    home = str(there["cann_home"])
-    if complete and home != environment["cann_home"]:
-        words = "it belongs to %s, not %s" % (home, environment["cann_home"])
-        causes.append(cause("cann-home", words, environment["cann_home"], home))
-    editable = "llamafactory is not the editable checkout"
-    known = [each["problem"] for each in causes]
-    if environment.get("source") and "llamafactory" not in there["editable"] and editable not in known:
-        causes.append(cause("editable", editable, "the checkout", "a distribution"))
+    digest, home = str(there.lock_digest), str(there.cann_home)
+    if complete and digest != lock_digest:
+        words = "it was built from lock %s, not %s" % (digest, lock_digest)
+        causes.append(cause("lock", words, lock_digest, digest))
+    causes += _distributions(there.difference)
+    causes += [cause("damage", problem, subject=problem) for problem in there.problems]
+    if complete and home != cann_home:
+        causes.append(cause("cann-home", "it belongs to %s, not %s" % (home, cann_home), cann_home, home))
+    words = "llamafactory is not the editable checkout"
+    if editable and "llamafactory" not in there.editable and words not in there.problems:
+        causes.append(cause("editable", words, "the checkout", "a distribution"))
     return causes
 
 
-def _distributions(difference: Dict[str, Dict[str, Any]]) -> List[Cause]:
+def _distributions(difference: Difference) -> List[Cause]:
     causes = []
     for name, version in sorted(difference["missing"].items()):
         causes.append(cause("distribution-missing", "%s is missing" % name, str(version), "absent", name))
@@ -44,7 +57,7 @@ def _distributions(difference: Dict[str, Dict[str, Any]]) -> List[Cause]:
     return causes
 
 
-def source_differences(there: Dict[str, Any], version: str) -> List[Cause]:
+def source_differences(there: Checkout, version: str) -> List[Cause]:
     """Return how a checkout differs from what was unpacked; where that was not recorded, the environment differs."""
     if not there["recorded"]:
         return []

@@ -11,11 +11,14 @@ import os
 import re
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
+from ..text import cut, listed, printable
 from . import record_file as dist_record
 from .record_file import ALL_SUMS, NO_SUMS, Corrections, Listings
 
 HEAD = 4096  # METADATA names its distribution in its first lines, but may do so later
 MOST_HEAD = 64 * 1024
+# The distributions that decide: compared in the running interpreter, shown of a node and of a release.
+DECIDING = ("torch", "torch-npu", "deepspeed", "llamafactory")
 SHOWN = 3  # how many files of a distribution are named
 MOST_WORDS = 160
 LEFTOVER = ("~", "-", "=", "%")  # pip renames a folder so (``~orch``) while it replaces it
@@ -50,15 +53,8 @@ def normalise(name: str) -> str:
 
 
 def shown(words: str) -> str:
-    """Return words that any terminal and JSON take: odd characters replaced, at most MOST_WORDS of them."""
-    plain = "".join(character if character.isprintable() else "?" for character in words[: MOST_WORDS + 1])
-    return plain if len(plain) <= MOST_WORDS else plain[: MOST_WORDS - 3] + "..."
-
-
-def listed(items: List[str], most: int = SHOWN) -> str:
-    """Return the first items, and how many more there are."""
-    words = ", ".join(items[:most])
-    return words if len(items) <= most else "%s and %d more" % (words, len(items) - most)
+    """Return words that any terminal and JSON take, at most MOST_WORDS characters of them."""
+    return cut(printable(words).replace("\n", "\\x0a"), MOST_WORDS)
 
 
 def sites(path: str) -> List[str]:
@@ -200,7 +196,7 @@ def _counted(name: str, what: str, paths: List[str]) -> List[Problem]:
     if not paths:
         return []
     number = "1 file" if len(paths) == 1 else "%d files" % len(paths)
-    return [Problem(ALTERED, shown("%s: %s %s: %s" % (name, number, what, listed(paths))))]
+    return [Problem(ALTERED, shown("%s: %s %s: %s" % (name, number, what, listed(paths, most=SHOWN))))]
 
 
 def other_name(info: str, name: str) -> str:

@@ -10,7 +10,8 @@ import os
 from typing import Dict, List, Optional, Set, Tuple
 
 from .. import manifest
-from .distributions import ALTERED, Problem, listed, shown
+from ..text import listed
+from .distributions import ALTERED, Problem, shown
 from .virtualenv import FILES
 
 

@@ -6,8 +6,9 @@ from __future__ import annotations
 from typing import Dict, List, Tuple
 
 from ..finding import Finding, finding
+from ..text import listed
 from . import distributions, known_traps, leaks, virtualenv
-from .distributions import listed, shown
+from .distributions import shown
 
 NAMED = 5  # how many problems a finding names
 
@@ -68,7 +69,7 @@ def say(name: str, path: str, words: Dict[str, List[str]]) -> List[Finding]:
     found = []
     for kind in sorted(words):
         what, wanted, remedy = MEANING[kind]
-        said = listed(words[kind], NAMED) or "no record"
+        said = listed(words[kind], most=NAMED) or "no record"
         title = "environment %s %s" % (shown(name), what)
         found.append(finding("python", kind, title, wanted, said, path, remedy))
     return found

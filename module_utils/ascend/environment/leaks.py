@@ -12,8 +12,9 @@ import re
 from typing import List
 
 from .. import files
+from ..text import listed
 from .checkout import linked_path
-from .distributions import Problem, listed, shown
+from .distributions import Problem, shown
 
 LEAK = "environment-leak"
 CUSTOM = ("sitecustomize", "usercustomize")

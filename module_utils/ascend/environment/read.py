@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, NamedTuple, Optiona
 from .. import files, rights
 from ..finding import Finding, finding
 from ..node import Node
+from ..text import listed
 from . import (
     checkout,
     distributions,
@@ -22,17 +23,18 @@ from . import (
     site_packages,
     virtualenv,
 )
-from .distributions import Distribution, Problem, normalise, shown
+from .distributions import DECIDING, Distribution, Problem, normalise, shown
 from .record_file import Corrections
 
 if TYPE_CHECKING:
+    from ..shapes import Difference, Environment as EnvironmentFacts, Environments
     from .checkout_manifest import Source
 
 RECORD = virtualenv.RECORD
 CANN_HOME = ".cann_home"
 CURRENT, PREVIOUS = "current", "previous"
 SHOWN = 10  # problems of an environment, and differences of one kind, that facts list
-VERSIONS = ("deepspeed", "llamafactory", "torch", "torch-npu", "transformers")
+VERSIONS = tuple(sorted((*DECIDING, "transformers")))
 
 Facts = Dict[str, Any]
 Place = Callable[[str], str]
@@ -71,7 +73,7 @@ class Environment(NamedTuple):
     warnings: Tuple[Problem, ...]
     closed: Tuple[str, ...]
 
-    def difference(self) -> Dict[str, Dict[str, Any]]:
+    def difference(self) -> Difference:
         """Return ``{"missing": {name: wanted}, "other": {name: [found, wanted]}, "extra": {name: found}}``."""
         have, want = self.distributions, self.made.pins if self.made else self.distributions
         both = sorted(set(have) & set(want))
@@ -82,7 +84,7 @@ class Environment(NamedTuple):
         }
 
 
-def read_environments(node: Node, root: str, deep: bool = False) -> Tuple[Facts, List[Finding]]:
+def read_environments(node: Node, root: str, deep: bool = False) -> Tuple[Environments, List[Finding]]:
     """Return ``{"current", "previous", "all": {name: environment}}`` of the node's folder ``root``, and findings.
 
     ``current`` is the name to which the link leads, ``previous`` the one that was current before; None without a link.
@@ -91,7 +93,7 @@ def read_environments(node: Node, root: str, deep: bool = False) -> Tuple[Facts,
     """
     folder = node.path(root)
     current, findings = _current(node, root)
-    everything: Facts = {}
+    everything: Dict[str, EnvironmentFacts] = {}
     for name in files.folders(folder):
         if name in (CURRENT, PREVIOUS) or os.path.islink(os.path.join(folder, name)):
             continue
@@ -99,11 +101,11 @@ def read_environments(node: Node, root: str, deep: bool = False) -> Tuple[Facts,
         everything[name] = _facts(environment, name == current)
         findings += _findings(name, environment)
     previous = files.link(os.path.join(folder, PREVIOUS))
-    facts = {"current": current, "previous": shown(previous) if previous else None, "all": everything}
+    facts: Environments = {"current": current, "previous": shown(previous) if previous else None, "all": everything}
     return facts, findings
 
 
-def read_environment(path: str, made: Optional[Made] = None, deep: bool = False) -> Facts:
+def read_environment(path: str, made: Optional[Made] = None, deep: bool = False) -> EnvironmentFacts:
     """Return what an environment is, held to ``made`` or else to its record.
 
     ``{"path", "state", "release", "python", "cann_home", "lock_digest", "distribution_count", "versions",
@@ -180,10 +182,10 @@ def foreign_paths(environment: Environment) -> List[str]:
     return sorted({problem.path for problem in environment.problems if problem.path})
 
 
-def _facts(environment: Environment, full: bool) -> Facts:
+def _facts(environment: Environment, full: bool) -> EnvironmentFacts:
     record, have, difference = environment.record, environment.distributions, environment.difference()
     digest, release = record.get("lock_digest"), record.get("release")
-    facts: Facts = {
+    facts: EnvironmentFacts = {
         "path": environment.path,
         "state": "complete" if record else "half-installed",
         "release": shown(release) if isinstance(release, str) else None,
@@ -192,8 +194,12 @@ def _facts(environment: Environment, full: bool) -> Facts:
         "lock_digest": shown(digest) if isinstance(digest, str) else None,
         "distribution_count": len(have),
         "versions": {name: have[name] for name in VERSIONS if name in have},
-        "difference": {kind: dict(list(names.items())[:SHOWN]) for kind, names in difference.items()},
-        "difference_count": sum(len(names) for names in difference.values()),
+        "difference": {
+            "missing": dict(list(difference["missing"].items())[:SHOWN]),
+            "other": dict(list(difference["other"].items())[:SHOWN]),
+            "extra": dict(list(difference["extra"].items())[:SHOWN]),
+        },
+        "difference_count": sum(len(difference[kind]) for kind in ("missing", "other", "extra")),
         "editable": environment.editable,
         "commit": environment.commit,
         "sources": {name: source.facts() for name, source in environment.sources.items()},
@@ -201,7 +207,7 @@ def _facts(environment: Environment, full: bool) -> Facts:
         "problem_count": len(environment.problems),
     }
     if environment.closed:
-        facts["closed"] = shown(distributions.listed(list(environment.closed)))
+        facts["closed"] = shown(listed(list(environment.closed)))
     if full:
         facts["distributions"] = have
     return facts
@@ -222,7 +228,7 @@ def _findings(name: str, environment: Environment) -> List[Finding]:
         words[environment_findings.DIFFERS] = differing
     found = environment_findings.say(name, environment.path, words)
     if environment.closed:
-        what = distributions.listed(list(environment.closed))
+        what = listed(list(environment.closed))
         found.append(rights.closed_finding("python", "environment %s" % shown(name), what, environment.path))
     for distribution, source in environment.sources.items():
         found += environment_findings.say(name, source.path, _source_words(distribution, source))

@@ -7,7 +7,7 @@ import os
 import time
 from dataclasses import asdict
 from functools import partial
-from typing import Any, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, List, Optional, Tuple
 
 from ..command import Result
 from ..finding import Finding, finding
@@ -15,14 +15,15 @@ from ..node import Node
 from . import npu_smi, processes, tools
 from .busy import asked_again, is_busy
 
+if TYPE_CHECKING:
+    from ..shapes import Device, Npu
+
 UNHEALTHY_ASKED = 16  # chips whose errors are asked for, one call each
 SHOWN = 5  # lines or chips that a finding names before it counts the rest
 _NOT_SAID = ("hugepages_used", "hugepages_total")  # in the table, of no use to a plan or a report
 
-Facts = Dict[str, Any]
 
-
-def read_npu(node: Node, timeout_s: float, holders: bool = True) -> Tuple[Facts, List[Finding]]:
+def read_npu(node: Node, timeout_s: float, holders: bool = True) -> Tuple[Npu, List[Finding]]:
     """Return (facts, findings) of the cards.
 
     ``{"answered", "tool_version", "driver_version", "devices", "processes", "process_count", "processes_from",
@@ -74,7 +75,7 @@ def _has_table(result: Result, info: npu_smi.NpuSmiInfo) -> bool:
     return bool(result.code == 0 and (info.devices or info.tool_version) and not (info.problems and not info.devices))
 
 
-def fewer_visible(npu: Facts, device_nodes: int) -> List[Finding]:
+def fewer_visible(npu: Npu, device_nodes: int) -> List[Finding]:
     """Return a finding when npu-smi shows another number of chips than there are /dev/davinci<N>."""
     shown = len(npu["devices"])
     if not npu["answered"] or not device_nodes or shown == device_nodes:
@@ -92,8 +93,8 @@ def fewer_visible(npu: Facts, device_nodes: int) -> List[Finding]:
     ]
 
 
-def _facts(node: Node, info: Optional[npu_smi.NpuSmiInfo], answered: bool, holders: bool) -> Facts:
-    devices = [asdict(device) for device in info.devices] if info else []
+def _facts(node: Node, info: Optional[npu_smi.NpuSmiInfo], answered: bool, holders: bool) -> Npu:
+    devices: Any = [asdict(device) for device in info.devices] if info else []
     for device in devices:
         for key in _NOT_SAID:
             del device[key]
@@ -105,6 +106,7 @@ def _facts(node: Node, info: Optional[npu_smi.NpuSmiInfo], answered: bool, holde
         unclear = processes.unclear(node, info, answered, holding)
         numbers = processes.by_device(info.devices) if info else {}
         found = processes.merged(found, processes.with_cards(holding, numbers))
+    shown: Any
     shown, count = processes.bounded(found)
     return {
         "answered": answered,
@@ -173,7 +175,7 @@ def _unread(program: str, info: npu_smi.NpuSmiInfo, answered: bool) -> List[Find
     ]
 
 
-def _health(node: Node, program: str, devices: List[Facts], timeout_s: float) -> List[Finding]:
+def _health(node: Node, program: str, devices: List[Device], timeout_s: float) -> List[Finding]:
     """Ask each chip that is not OK for its errors, which the table does not show; note them in the device, too."""
     sick = [device for device in devices if device["health"] != "OK"]
     if not sick:
@@ -202,6 +204,6 @@ def _health(node: Node, program: str, devices: List[Facts], timeout_s: float) ->
     ]
 
 
-def _words(device: Facts) -> str:
+def _words(device: Device) -> str:
     codes = " (%s)" % " ".join(device["errors"]) if device["errors"] else ""
     return (device["health"] or "unread") + codes

@@ -4,26 +4,21 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, List, Optional, Tuple
-
-Facts = Dict[str, Any]
+from typing import Dict, Iterable, List, Optional
 
 # A "910B" without a number after it is an older chip of the 910 family.
 _FAMILY = re.compile(r"(?:Ascend\s*)?(910B(?=[0-9])|310P|310B)", re.IGNORECASE)
 
 
-def kernels_families(devices: List[Facts]) -> List[str]:
-    """Return which kernels packages the chips need, as far as their names tell: "910b", "310p", "310b".
+def kernels_families(names: Iterable[str]) -> List[str]:
+    """Return which kernels packages the chips of these names need, as far as they tell: "910b", "310p", "310b".
 
     A plain 910 may be a 910A or an A3, which have different ones: nothing is said of it.
     """
-    found = (_FAMILY.match(str(device["name"])) for device in devices)
+    found = (_FAMILY.match(name) for name in names)
     return sorted({match.group(1).lower() for match in found if match})
 
 
-def chip_family(name: str, chips: Dict[str, Any]) -> Tuple[Optional[str], Optional[Dict[str, Any]]]:
-    """Return (family, chip) of the release's chip table whose ``names`` match npu-smi's name, or (None, None)."""
-    for family, chip in sorted(chips.items()):
-        if re.fullmatch(chip["names"], name):
-            return family, chip
-    return None, None
+def chip_family(name: str, families: Dict[str, str]) -> Optional[str]:
+    """Return which of the release's families (family -> expression for its names) has npu-smi's name, or None."""
+    return next((family for family, names in sorted(families.items()) if re.fullmatch(names, name)), None)

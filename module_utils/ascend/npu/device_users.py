@@ -10,13 +10,16 @@ from __future__ import annotations
 import os
 import re
 import stat
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from .. import accounts, files
 from ..command import Account
 from ..errors import AscendError
 from ..finding import Finding, finding
 from ..node import Node
+
+if TYPE_CHECKING:
+    from ..shapes import User
 
 MANAGER = "davinci_manager"  # every program that uses a card opens it first
 _NAME = re.compile(r"davinci[0-9]{1,4}|%s|devmm_svm|hisi_hdc" % MANAGER)
@@ -65,14 +68,14 @@ def group_helps(account: Account, shut: Sequence[DeviceFile]) -> bool:
     return allowed and len(groups) == 1 and ROOT not in groups
 
 
-def read_users(node: Node, users: Sequence[str], timeout_s: float) -> Tuple[List[Dict[str, Any]], List[Finding]]:
+def read_users(node: Node, users: Sequence[str], timeout_s: float) -> Tuple[List[User], List[Finding]]:
     """Return (facts, findings): of each of ``users`` ``{"name", "state", "group", "found"}``.
 
     ``state``: "ok", "absent" (no such account), "shut-out" (it cannot open device files; ``group`` is the one to join,
     None where that would not help), "unread" (the name service did not say). ``found`` is why, in words.
     """
     there = device_files(node) if users else []
-    told: List[Dict[str, Any]] = []
+    told: List[User] = []
     silent = ""
     for name in users if there else ():
         # One silent directory server costs one time limit, not one for each account.
@@ -92,7 +95,7 @@ def read_users(node: Node, users: Sequence[str], timeout_s: float) -> Tuple[List
     return told, [finding_of(user) for user in told if user["state"] != "ok"]
 
 
-def finding_of(user: Dict[str, Any]) -> Finding:
+def finding_of(user: User) -> Finding:
     """Return what is wrong with an entry of ``read_users`` whose state is not "ok"."""
     return _FINDINGS[user["state"]](user)
 
@@ -123,11 +126,11 @@ def admit(node: Node, users: Sequence[str], check: bool) -> List[Dict[str, str]]
     return joining
 
 
-def _entry(name: str, state: str, group: Optional[str], found: str) -> Dict[str, Any]:
+def _entry(name: str, state: str, group: Optional[str], found: str) -> User:
     return {"name": name, "state": state, "group": group, "found": found}
 
 
-def _absent(user: Dict[str, Any]) -> Finding:
+def _absent(user: User) -> Finding:
     return finding(
         "driver",
         "device-user-absent",
@@ -139,7 +142,7 @@ def _absent(user: Dict[str, Any]) -> Finding:
     )
 
 
-def _shut_out(user: Dict[str, Any]) -> Finding:
+def _shut_out(user: User) -> Finding:
     remedy = "gpasswd --add %s %s  # for new sessions" % (user["name"], user["group"])
     if user["group"] is None:
         remedy = (
@@ -156,7 +159,7 @@ def _shut_out(user: Dict[str, Any]) -> Finding:
     )
 
 
-def _unread(user: Dict[str, Any]) -> Finding:
+def _unread(user: User) -> Finding:
     return finding(
         "driver",
         "device-user-unread",

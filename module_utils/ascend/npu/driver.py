@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Dict, List, Optional, Tuple
 
 from .. import files
 from ..finding import Finding, finding
 from ..node import Node
 from . import tools
+
+if TYPE_CHECKING:
+    from ..shapes import Driver
 
 _DEFAULT_ROOT = "/usr/local/Ascend"
 _DEVICE_FILE = re.compile(r"davinci[0-9]{1,4}$")
@@ -22,7 +25,7 @@ _RANGE = re.compile(r"\[\s*([0-9.]+)\s*,\s*([0-9.]+)\s*\]")
 _INSTALL = "install Ascend HDK (driver, then firmware), reboot: it brings npu-smi and /dev/davinci*"
 
 
-def read_driver(node: Node, cann_root: str, running: str = "") -> Tuple[Dict[str, Any], List[Finding]]:
+def read_driver(node: Node, cann_root: str, running: str = "") -> Tuple[Driver, List[Finding]]:
     """Return (facts, findings): what is on disk, wherever the driver was installed.
 
     ``{"state": "complete" | "half-installed" | "absent", "path", "version", "firmware_version", "device_nodes",
@@ -41,7 +44,7 @@ def read_driver(node: Node, cann_root: str, running: str = "") -> Tuple[Dict[str
     missing = _missing(node, path, record, driver)
     present = bool(record.get("Driver_Install_Type") or driver or os.path.isdir(node.path(path)))
     state = "absent" if not present else "half-installed" if missing else "complete"
-    facts = {
+    facts: Driver = {
         "state": state,
         "path": path if os.path.isdir(node.path(path)) else None,
         "version": driver.get("Version"),
@@ -87,7 +90,7 @@ def count_device_nodes(node: Node) -> int:
     return sum(bool(_DEVICE_FILE.match(name)) for name in files.names(node.path("/dev")))
 
 
-def compare_running(driver: Dict[str, Any], running: Optional[str]) -> List[Finding]:
+def compare_running(driver: Driver, running: Optional[str]) -> List[Finding]:
     """Return a finding when the driver that runs (npu-smi) is not the one on disk: it waits for a reboot."""
     installed = driver["version"]
     if not installed or not running or installed.lower() == running.lower():

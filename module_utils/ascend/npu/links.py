@@ -6,18 +6,21 @@ A port that reaches the address it watches has an address, a link and a way: the
 
 from __future__ import annotations
 
-from typing import Collection, List, Tuple
+from typing import TYPE_CHECKING, Collection, List, Tuple
 
 from ..finding import Finding
 from ..node import Node
-from .ports import HEALTHY, Answers, Device, Facts, Port, as_facts, found_tool, read_ports, without_tool
+from .ports import HEALTHY, Answers, Port, as_facts, found_tool, read_ports, without_tool
+
+if TYPE_CHECKING:
+    from ..shapes import Device, Network
 
 _PLAIN = ["net", "health", "status:", HEALTHY]
 
 
 def read_links(
     node: Node, devices: List[Device], timeout_s: float, out: Collection[int] = ()
-) -> Tuple[Facts, List[Finding]]:
+) -> Tuple[Network, List[Finding]]:
     """Return (facts, findings) in the form of ``network.read_network``.
 
     Of a port that says plainly that it is healthy, ``address``, ``netmask``, ``gateway`` and ``link`` are None: nobody

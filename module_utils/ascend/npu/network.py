@@ -8,13 +8,16 @@ hccn_tool is asked four questions a card, each with a time limit, several cards 
 from __future__ import annotations
 
 import re
-from typing import Collection, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Collection, Dict, List, Optional, Tuple
 
 from ..command import Result
 from ..finding import Finding
 from ..node import Node
 from . import hccn, network_findings
-from .ports import Answers, Device, Facts, Port, Tool, as_facts, found_tool, read_ports, without_tool
+from .ports import Answers, Port, Tool, as_facts, found_tool, read_ports, without_tool
+
+if TYPE_CHECKING:
+    from ..shapes import Device, Network
 
 QUESTIONS = ("ip", "gateway", "link", "net_health")
 # What says that a card has no address, as against words that nobody knows.
@@ -24,7 +27,7 @@ _NOT_SUPPORTED = re.compile(r"\bnot support", re.IGNORECASE)
 
 def read_network(
     node: Node, devices: List[Device], timeout_s: float, out: Collection[int] = ()
-) -> Tuple[Facts, List[Finding]]:
+) -> Tuple[Network, List[Finding]]:
     """Return (facts, findings) of the network of ``devices``, dictionaries of ``npu_smi.Device``, but cards ``out``.
 
     ``{"tool", "roce", "cards"}``; ``roce`` is False when no card has a port of its own, None when nobody knows. A card

@@ -14,7 +14,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tu
 from .. import files
 from ..command import Result
 from ..errors import AscendError
-from ..finding import shortened
+from ..finding import quoted
 from . import probe_account
 from .probe_account import Prover
 from .probe_program import PROBE, parse
@@ -155,7 +155,7 @@ class _Program:
 
     def quoted_log(self) -> str:
         """Return the last lines of error of CANN's log, for a message; they say what the program does not."""
-        return "".join("\nCANN's log: %s" % shortened(line) for line in self._logs().split("\n")[-LOG_QUOTED:] if line)
+        return "".join("\nCANN's log: %s" % quoted(line) for line in self._logs().split("\n")[-LOG_QUOTED:] if line)
 
     def _logs(self) -> str:
         """Return the lines of error in CANN's logs, which go away with the private home."""

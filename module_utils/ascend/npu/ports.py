@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Callable, Collection, Dict, List, NamedTuple, Optional, Set, Tuple
+from typing import TYPE_CHECKING, Callable, Collection, Dict, List, NamedTuple, Optional, Set, Tuple
 
 from .. import files
 from ..command import Result
@@ -18,14 +18,14 @@ from ..node import Node
 from . import hccn_conf, tools
 from .busy import Turns, is_busy
 
+if TYPE_CHECKING:
+    from ..shapes import Address, Device, Network, Port as PortFact
+
 TOOL = tools.FOLDER + "/hccn_tool"
 CONF = "/etc/hccn.conf"
 HEALTHY = "Success"
 AT_ONCE = 8  # ports asked side by side
 MOST_LIMITS = 3  # no port is asked anything new after this many time limits
-
-Facts = Dict[str, Any]
-Device = Dict[str, Any]
 
 
 @dataclass
@@ -132,7 +132,7 @@ def read_ports(node: Node, devices: List[Device], out: Collection[int] = ()) -> 
     return ports, conf is not None, findings
 
 
-def as_facts(tool: Optional[Tool], ports: List[Port]) -> Facts:
+def as_facts(tool: Optional[Tool], ports: List[Port]) -> Network:
     """Return the facts of the ports, as ``network.read_network`` says."""
     known = [port.roce for port in ports if port.roce is not None]
     return {"tool": tool and tool.path, "roce": any(known) if known else None, "cards": [_fact(port) for port in ports]}
@@ -192,11 +192,12 @@ def unread(where: str, found: str, remedy: str) -> Finding:
     return finding("network", "network-unread", "the cards' network cannot be read", "an answer", found, where, remedy)
 
 
-def _fact(port: Port) -> Facts:
+def _fact(port: Port) -> PortFact:
     conf = port.conf
-    configured = {"address": conf.address or conf.ipv6_address, "netmask": conf.netmask} if conf else None
-    if conf and configured:
-        configured["gateway"] = conf.gateway
+    configured: Optional[Address] = None
+    if conf:
+        address = conf.address or conf.ipv6_address
+        configured = {"address": address, "netmask": conf.netmask, "gateway": conf.gateway}
     return {
         "device": port.device,
         "npu_id": port.npu_id,

@@ -13,6 +13,7 @@ from typing import Any, Dict, Iterable, List, Optional, Sequence, Set, Tuple
 from .. import files
 from ..masking import masked
 from ..node import Node
+from ..text import cut, one_line
 from .npu_smi import Device, NpuSmiInfo, Process
 
 SHOWN = 32  # processes in the facts; their count stands beside them
@@ -167,8 +168,7 @@ def _command(path: str) -> Optional[str]:
     content = files.text(path)
     if content is None:
         return None
-    words = " ".join(masked(content).replace("\0", " ").split())
-    return words if len(words) <= MOST_CHARACTERS else words[: MOST_CHARACTERS - 3] + "..."
+    return cut(one_line(masked(content).replace("\0", " ")), MOST_CHARACTERS)
 
 
 def bounded(processes: List[Dict[str, Any]]) -> Tuple[List[Dict[str, Any]], int]:

@@ -4,12 +4,16 @@
 from __future__ import annotations
 
 import os
-from typing import Dict, List, Tuple
+from typing import TYPE_CHECKING, Dict, List, Tuple
 
 from .. import files, manifest, rights
 from ..environment import virtualenv
-from ..environment.distributions import listed, shown
+from ..environment.distributions import shown
 from ..finding import Finding, finding
+from ..text import listed
+
+if TYPE_CHECKING:
+    from ..shapes import Python
 
 RECORD = virtualenv.RECORD
 MANIFEST = virtualenv.FILES  # beside the record; Pythons installed before there was one have none
@@ -17,25 +21,25 @@ _NO_MORE = (manifest.LOST, manifest.ALTERED)
 _DECIDING = ("bin", "bin/python3", "bin/pip3", "lib")
 
 
-def read(root: str, deep: bool = False) -> Dict[str, Dict[str, str]]:
+def read(root: str, deep: bool = False) -> Dict[str, Python]:
     """Return version -> ``{"path", "state": "complete" | "half-installed"}`` of the Pythons in ``root``.
 
     One that is half-installed has a ``problem`` too, in words; ``closed`` is what others cannot use. ``deep`` reads
     every file.
     """
-    pythons = {}
+    pythons: Dict[str, Python] = {}
     for name in files.folders(root):
         path = os.path.join(root, name)
         pythons[name] = {"path": path, "state": "complete"}
         problem, closed = _problem(path, name, deep)
         if problem:
-            pythons[name].update(state="half-installed", problem=problem)
+            pythons[name].update({"state": "half-installed", "problem": problem})
         if closed:
-            pythons[name].update(closed=shown(closed))
+            pythons[name].update({"closed": shown(closed)})
     return pythons
 
 
-def findings(pythons: Dict[str, Dict[str, str]]) -> List[Finding]:
+def findings(pythons: Dict[str, Python]) -> List[Finding]:
     """Return a finding for every Python that is half-installed, or that others cannot use."""
     found = [
         rights.closed_finding("python", "Python %s" % name, python["closed"], python["path"])

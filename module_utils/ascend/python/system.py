@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any, Dict, List
+from typing import TYPE_CHECKING, Dict, List
 
 from .. import files
 from ..environment import virtualenv
 from ..node import Node
+
+if TYPE_CHECKING:
+    from ..shapes import SystemPython
 
 FOLDERS = ("/usr/bin", "/usr/local/bin")  # the distribution's comes first, whatever PATH says
 
@@ -21,12 +24,12 @@ _PROGRAM = re.compile(r"python(3\.[0-9]{1,3})")
 _MOST_LINE = 200
 
 
-def read(node: Node) -> Dict[str, Dict[str, Any]]:
+def read(node: Node) -> Dict[str, SystemPython]:
     """Return series ("3.11") -> ``{"path", "lacks"}``; the first folder that has a series is where it is taken from.
 
     ``lacks`` names what CANN's installer would not find beside it: "python3", "pip3", or both.
     """
-    found: Dict[str, Dict[str, Any]] = {}
+    found: Dict[str, SystemPython] = {}
     for folder in FOLDERS:
         for name in files.names(node.path(folder)):
             match = _PROGRAM.fullmatch(name)

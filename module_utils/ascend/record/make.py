@@ -21,7 +21,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Set, Tuple
 
-from .. import facts as ascend_facts, files
+from .. import facts as ascend_facts, files, times
 from ..cann import receipts as cann_receipts
 from ..command import Result
 from ..errors import AscendError
@@ -136,7 +136,7 @@ def make(
     something that was to be masked.
     """
     recorder = Recorder(node)
-    facts = ascend_facts.collect(recorder.node(), places, ["all"], timeout_s)
+    facts: Any = ascend_facts.collect(recorder.node(), places, ["all"], timeout_s)
     programs = {"npu-smi": tools.find(node, "npu-smi"), "hccn_tool": facts["network"]["tool"]}
     unasked = list(recorder.ask(_queries(facts), programs, timeout_s))
     if node.root != "/":
@@ -149,7 +149,7 @@ def make(
     about = {
         "schema": SCHEMA,
         "facts_schema": ascend_facts.SCHEMA,
-        "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "made": times.now(),
         "machine": platform.machine(),
         "python": platform.python_version(),
         "programs": _masked_values(mask, recorder.programs),

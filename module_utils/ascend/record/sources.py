@@ -15,10 +15,9 @@ from dataclasses import dataclass
 from typing import Any, Dict, Iterable, Iterator, List, Optional, Set, Tuple
 
 from .. import files, homes, manifest
-from ..cann import elsewhere as cann_elsewhere
 from ..node import Node
 from ..npu import ports, processes, tools
-from ..places import Places
+from ..places import CANN_RECORD, INSTALLERS_LOGS, Places
 from .text import Section
 
 DEFAULT_ROOT = "/usr/local/Ascend"
@@ -71,7 +70,7 @@ FILES = (
     tools.INSTALL_INFO,
     ports.CONF,
     "/etc/os-release",
-    cann_elsewhere.RECORD,
+    CANN_RECORD,
     "/proc/version",
     "/proc/cmdline",
     "/proc/uptime",
@@ -82,7 +81,6 @@ FILES = (
 # Of these only the lines that matter: (path, pattern).
 FILTERED = (("/proc/modules", _KERNEL_WORDS), ("/proc/meminfo", r"^(?:Mem|Swap|Huge)"))
 # What the installers of driver and CANN wrote: the end of each log.
-LOGS = "/var/log/ascend_seclog"
 LOG_BYTES = 16 * 1024
 DEVICES = re.compile(r"davinci|devmm|hisi|dvpp|svm|ummu|uburma|infiniband")
 # Files of CANN and of the driver whose content is kept.
@@ -154,8 +152,8 @@ def file_section(node: Node, path: str, pattern: str = "") -> Optional[Section]:
 
 def log_sections(node: Node) -> Iterator[Section]:
     """Give the end of each of the installers' logs, from the first whole line on."""
-    for name in files.names(node.path(LOGS)):
-        path = os.path.join(LOGS, name)
+    for name in files.names(node.path(INSTALLERS_LOGS)):
+        path = os.path.join(INSTALLERS_LOGS, name)
         place = node.path(path)
         if not name.endswith(".log") or os.path.islink(place) or not os.path.isfile(place):
             continue

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, NamedTuple
 
-from ..finding import Refusal, listed, refusal
+from ..finding import Refusal, refusal
+from ..text import listed
 
 PRUNE, RELEASE, EVERYTHING = "prune", "release", "everything"
 # In this order things go: never what is needed by something that is still whole.

@@ -11,7 +11,7 @@ import os
 from typing import Any, Dict, List, NamedTuple, Set
 
 from ..errors import AscendError
-from ..finding import listed
+from ..text import listed
 from . import cached
 from .chosen import EVERYTHING, ORDER, PRUNE, RELEASE, Asked, Chosen, There, row
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 
 from .. import files
 from ..cann import layout as cann_layout
 from ..change import fault_points as points, leftovers, module_lock as held, origin, run_lock
 from ..environment import build as environment, checkout_manifest as source_record, read as python_tree
 from ..node import Node
-from ..places import ASCEND_ENV, Places
+from ..places import ASCEND_ENV, CANN_RECORD, ETC, INSTALLERS_LOGS, Places
 from ..settings import drop_ins
 from . import belongings, in_use, mounts
+
+if TYPE_CHECKING:
+    from ..shapes import Environment
 
 REMOVING = ".removing-"  # and the name: what is being removed, beside its place
 INTENT = "removing.json"  # in the state folder while a removal is at work
@@ -23,8 +26,6 @@ AT_WORK = (held.FILE, run_lock.FILE, origin.FILE, INTENT, points.FILE, points.WA
 _NAME = re.compile(r"(.+?)-[0-9a-f]{12}(?:-[0-9a-f]{8})?")  # <release>-<lock digest>[-<sources>]
 _PACKAGE = re.compile(r"Ascend-cann-(?:toolkit|kernels-.+?)_(.+?)_linux.*")
 _CACHED = re.compile(r"[0-9a-f]{16}")  # a folder of the cache: depot_file.py
-INSTALLERS_INFO = "/etc/Ascend/ascend_cann_install.info"
-INSTALLERS_LOGS = "/var/log/ascend_seclog"
 _LOG = re.compile(r"ascend_(?:toolkit|kernels_.+)_install(?:_bak)?\.log")
 
 There = Dict[str, Any]
@@ -67,7 +68,7 @@ def _leads(node: Node, link: str) -> Optional[str]:
     return os.path.basename(os.path.normpath(said)) if said else None
 
 
-def _environment(node: Node, name: str, facts: There) -> There:
+def _environment(node: Node, name: str, facts: Environment) -> There:
     here = node.path(facts["path"])
     record = os.path.join(here, python_tree.RECORD)
     said = files.mapping(record)
@@ -182,7 +183,7 @@ def parts(node: Node, places: Places) -> List[There]:
     for name in files.names(node.path(toolkits)):
         if re.fullmatch(r"\d+\.\d+", name) and os.path.islink(node.path(os.path.join(toolkits, name))):
             found.append(("CANN", os.path.join(toolkits, name), ours))
-    found.append(("CANN", INSTALLERS_INFO, os.path.dirname(INSTALLERS_INFO) in absent))
+    found.append(("CANN", CANN_RECORD, ETC in absent))
     for name in files.names(node.path(INSTALLERS_LOGS)):
         if _LOG.fullmatch(name):
             found.append(("log", os.path.join(INSTALLERS_LOGS, name), INSTALLERS_LOGS in absent))
@@ -203,7 +204,7 @@ def folders(node: Node, places: Places) -> List[str]:
         places.ascend_root,
         os.path.join(places.cann_root, "ascend-toolkit"),
         places.cann_root,
-        os.path.dirname(INSTALLERS_INFO),
+        ETC,
         INSTALLERS_LOGS,
     ):
         if path in absent:

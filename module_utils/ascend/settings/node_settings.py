@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, List, Optional
+from typing import TYPE_CHECKING, Any, Dict, List, Optional
 
 from .. import atomic, files
 from ..errors import AscendError
 from ..node import Node
 from . import drop_ins
+
+if TYPE_CHECKING:
+    from ..shapes import NodeSettings
 
 LIMITS_CONF = "/etc/security/limits.conf"
 MOST_OF_A_SETTING = 64 * 1024
@@ -17,7 +20,7 @@ MOST_FILES = 100  # of limits.d that are read
 _POLICY = "or leave it to others: ascend_system_settings: check in the inventory"
 
 
-def read(node: Node) -> Dict[str, Any]:
+def read(node: Node) -> NodeSettings:
     """Return the facts: ``drop_ins`` (what our two files say) and ``limits_elsewhere`` (what others' files say)."""
     return {
         "drop_ins": {"kernel_settings": _our_kernel(node).values, "limits": _our_limits(node)},

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ...ascend import files
 from ...ascend.errors import AscendError
 from . import makeself
-from .index import Index, place, sha256_of
+from .index import Index, place
 from .proxies import way
 
 STALL_S = 60
@@ -95,16 +96,16 @@ def _take_run(
     check: bool,
     warnings: list[str],
 ) -> bool:
-    if own.name in sums and sha256_of(own) != sums[own.name].lower():
+    if own.name in sums and files.sha256(own) != sums[own.name].lower():
         wanted = f"sha256 {sums[own.name]}"
         raise AscendError(
             "your package is not what you said",
             wanted=wanted,
-            found=f"sha256 {sha256_of(own)}",
+            found=f"sha256 {files.sha256(own)}",
             where=str(own),
             remedy=f"download it again, or correct its sum in depot_cann_sha256: sha256sum {shlex.quote(str(own))}",
         )
-    if index.known(relative) and (target.samefile(own) or index.sha256(relative) == sha256_of(own)):
+    if index.known(relative) and (target.samefile(own) or index.sha256(relative) == files.sha256(own)):
         return False
     warnings += makeself.inspect(own, package["architecture"], package["chip"])
     if own.name not in sums:
@@ -116,7 +117,7 @@ def _take_run(
 
 def _unpack(bundle: Path, package: dict[str, Any], target: Path) -> None:
     """Take the .run out of the official bundle, whose sum the release knows."""
-    found = sha256_of(bundle)
+    found = files.sha256(bundle)
     if found != package["zip_sha256"]:
         raise AscendError(
             "CANN's bundle is not the published one",

@@ -19,9 +19,10 @@ from urllib.parse import unquote, urlsplit
 from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
+from ...ascend import files
 from ...ascend.errors import AscendError
 from ...ascend.masking import masked
-from .index import place, sha256_of
+from .index import place
 from .proxies import all_ways, way
 
 if sys.version_info >= (3, 11):
@@ -63,7 +64,7 @@ def _from_incoming(entries: list[str], target: Path, incoming: Path) -> list[str
     names = {path: re.sub(r"[-_.]+", "-", path.name).lower() for path in own}
     for entry in entries:
         start = re.sub(r"[-_.]+", "-", re.split(r"[=\[]", entry)[0]).lower() + "-"
-        fit = (path for path in own if names[path].startswith(start) and f"sha256:{sha256_of(path)}" in entry)
+        fit = (path for path in own if names[path].startswith(start) and f"sha256:{files.sha256(path)}" in entry)
         path = next(fit, None)
         if path:
             place(path, target / path.name)
@@ -159,7 +160,7 @@ def _name(file: dict[str, Any]) -> str:
 def _download(file: dict[str, Any], target: Path) -> None:
     """Download one file, held to its sum before it gets its name; a line that breaks is tried again."""
     path = target / _name(file)
-    if path.is_file() and sha256_of(path) == file["hashes"]["sha256"]:
+    if path.is_file() and files.sha256(path) == file["hashes"]["sha256"]:
         return
     partial = path.with_name(path.name + ".part")
     url = file.get("url") or Path(file["path"]).resolve().as_uri()

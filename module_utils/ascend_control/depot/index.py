@@ -10,7 +10,6 @@ size or time stamp changed, or where all are (``deep``).
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -19,6 +18,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from ...ascend import files
 from ...ascend.errors import AscendError
 from ...ascend.masking import masked
 
@@ -83,7 +83,7 @@ class Index:
         if all(entry.get(key) == value for key, value in seen.items()) and (not self.deep or relative in self._read):
             return entry
         self._read.add(relative)
-        return {"sha256": sha256_of(path), **seen}
+        return {"sha256": files.sha256(path), **seen}
 
     def save(self) -> None:
         """Write the table, atomically, last of all: it names no file that is not there yet, or not any more."""
@@ -143,15 +143,6 @@ def source_of(sources: dict[str, Any], source: dict[str, Any]) -> dict[str, str]
     """
     entry = sources.get("llamafactory", {}).get(source_key(source))
     return entry if isinstance(entry, dict) else {}
-
-
-def sha256_of(path: Path) -> str:
-    """Return the sha256 of a file in hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        for block in iter(lambda: stream.read(1 << 20), b""):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def place(source: Path, target: Path) -> None:

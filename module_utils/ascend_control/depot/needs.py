@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...ascend.errors import AscendError
+from ...ascend.finding import Refusal
 from ..plan.wanted import release_problems
 
 Need = dict[str, Any]
@@ -23,7 +24,7 @@ def needs(nodes: list[dict[str, Any]]) -> dict[str, list[Any]]:
     """
     fills: list[Need] = []
     sources: list[Need] = []
-    problems: list[Need] = []
+    problems: list[Refusal] = []
     for node in nodes:
         settings, architectures = node["ascend_settings"], list(node["depot_architectures"] or ())
         where: Need = {name: str(settings[name]) for name in ("release", "releases_dir", "depot_dir")}
@@ -42,8 +43,7 @@ def needs(nodes: list[dict[str, Any]]) -> dict[str, list[Any]]:
             _add(sources, {**where, "source": dict(settings["llamafactory_source"])})
         if all(fill in fills for fill in own):
             continue
-        for problem in release_problems(settings, architectures):
-            _add(problems, problem)
+        problems += [each for each in release_problems(settings, architectures) if each not in problems]
         for fill in own:
             _add(fills, fill)
     _hold_one_lock(fills)

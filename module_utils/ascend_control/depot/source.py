@@ -15,9 +15,10 @@ from typing import Any
 
 from packaging.version import InvalidVersion, Version
 
+from ...ascend import files
 from ...ascend.errors import AscendError
 from ...ascend.masking import masked
-from .index import Index, place, sha256_of, source_key, source_of
+from .index import Index, place, source_key, source_of
 
 VERSION_FILE = "src/llamafactory/extras/env.py"
 
@@ -36,7 +37,7 @@ def fill(index: Index, source: dict[str, Any], requirements: dict[str, dict[str,
     wanted, own = source_key(source), source.get("archive")
     entry = source_of(index["sources"], source)
     known = bool(entry) and index.known(entry["file"])
-    if known and (not own or (Path(own).is_file() and sha256_of(Path(own)) == index.sha256(entry["file"]))):
+    if known and (not own or (Path(own).is_file() and files.sha256(Path(own)) == index.sha256(entry["file"]))):
         return []
     if check:
         return [wanted]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...ascend.errors import AscendError, from_os_error
-from ...ascend.finding import listed
+from ...ascend.text import listed
 from .index import parsed
 
 FILL = "ansible-playbook playbooks/depot.yml"

@@ -12,19 +12,20 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from ...ascend.finding import Refusal, cause as cause_of
 from ...ascend.masking import masked
-from ..plan.components import COMPONENTS, NOT_KNOWN, STEPS
+from ..plan.components import COMPONENTS, NOT_KNOWN, STEPS, Plan, Step
 from ..plan.words import of_node
 
 Finding = dict[str, str]
-# Worst first: a component's state is that of its worst finding.
 CONTROL = "control node"  # whose findings the depot's are
+# Worst first: a component's state is that of its worst finding.
 LEVELS = ("unchecked", "refusal", "change", "warning")
 # What a refusal, a warning and a remark say in the same words as the finding.
 _WORDS = ("component", "subject", "problem", "wanted", "found", "where", "remedy")
 
 
-def findings(node: str, plan: dict[str, list[dict[str, Any]]], repair: str) -> list[Finding]:
+def findings(node: str, plan: Plan, repair: str) -> list[Finding]:
     """Return the findings of a plan; ``repair`` is the command that applies its steps."""
     told = [*_refused(plan["refusals"], "refusal"), *_changes(plan["steps"], repair)]
     told += _refused(plan["warnings"], "warning")
@@ -37,9 +38,9 @@ def _typed(each: Finding, node: str, repair: str) -> Finding:
     return {**each, "remedy": of_node(each["remedy"], node, options)}
 
 
-def remarks(plan: dict[str, list[dict[str, Any]]], node: str = "NODE", repair: str = "") -> list[Finding]:
+def remarks(plan: Plan, node: str = "NODE", repair: str = "") -> list[Finding]:
     """Return the remarks of a plan, in the order of components."""
-    told = [{key: _writable(str(each[key])) for key in _WORDS} | {"name": each["check"]} for each in plan["remarks"]]
+    told = [{key: _writable(word) for key, word in _words(each).items()} for each in plan["remarks"]]
     told = [_typed(each, node, repair) for each in told]
     return sorted(told, key=lambda remark: COMPONENTS.index(remark["component"]))
 
@@ -67,6 +68,11 @@ def _writable(words: str) -> str:
     return masked(words).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
+def start(problem: str) -> str:
+    """Return what a problem of several nodes has in common: all before the details after a colon."""
+    return problem.partition(": ")[0]
+
+
 def states(found: list[Finding], looked_at: Iterable[str], unknown: Iterable[str]) -> dict[str, str]:
     """Return the state of each component that was looked at; of the ``unknown`` ones the facts could not tell."""
     components = {}
@@ -83,10 +89,10 @@ def unknown(facts: dict[str, Any]) -> tuple[str, ...]:
     return ("cards", "network") if not facts["npu"]["answered"] else ("network",) if busy else ()
 
 
-def _changes(steps: list[dict[str, Any]], repair: str) -> Iterator[Finding]:
+def _changes(steps: list[Step], repair: str) -> Iterator[Finding]:
     """A step is one finding, or one for each thing that it cures."""
     for step in steps:
-        whole = {"name": step["component"], "subject": "", "problem": step["reason"]}
+        whole = cause_of(step["component"], step["reason"])
         for cause in step["causes"] or [whole]:
             yield {
                 "component": STEPS[step["component"]],
@@ -94,14 +100,19 @@ def _changes(steps: list[dict[str, Any]], repair: str) -> Iterator[Finding]:
                 "name": cause["name"],
                 "subject": cause["subject"],
                 "problem": cause["problem"],
-                "wanted": cause.get("wanted") or step["wanted"],
-                "found": cause.get("found") or step["found"],
+                "wanted": cause["wanted"] or step["wanted"],
+                "found": cause["found"] or step["found"],
                 "where": step["where"],
                 "remedy": repair,
             }
 
 
-def _refused(refusals: list[dict[str, str]], level: str) -> Iterator[Finding]:
+def _refused(refusals: list[Refusal], level: str) -> Iterator[Finding]:
     for refusal in refusals:
         told = "unchecked" if refusal["check"] in NOT_KNOWN else level
-        yield {"level": told, "name": refusal["check"], **{key: str(refusal[key]) for key in _WORDS}}
+        yield {"level": told, **_words(refusal)}
+
+
+def _words(refusal: Refusal) -> Finding:
+    words = {key: str(word) for key, word in refusal.items() if key in _WORDS}
+    return {"name": refusal["check"], **words}

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ...ascend.errors import AscendError
-from ...ascend.finding import refusal
-from ..plan.components import COMPONENTS
+from ...ascend.finding import Refusal, refusal
+from ..plan.components import COMPONENTS, Plan
 from ..plan.words import installed
 from . import findings as told
 from .silence import said_by, silence, unusable
@@ -39,7 +39,7 @@ def checked(
     name: str,
     facts: dict[str, Any],
     wanted: dict[str, Any],
-    plan: dict[str, list[dict[str, Any]]],
+    plan: Plan,
     components: tuple[str, ...],
     repair: str,
 ) -> Node:
@@ -57,7 +57,7 @@ def checked(
     }
 
 
-def unproven(answer: dict[str, Any]) -> dict[str, str]:
+def unproven(answer: dict[str, Any]) -> Refusal:
     """Return what npu_check's failure says as a refusal: site.yml does not make such an environment current."""
     keys = ("wanted", "found", "remedy", "where")
     words = {key: str(answer.get(key) or "") for key in keys}
@@ -97,7 +97,7 @@ def unchecked(
 def of_the_depot(troubles: Iterable[AscendError]) -> list[told.Finding]:
     """Return what is wrong with depots as findings of the control node: once, however many nodes take from them."""
     refusals = [refusal("system", "depot", **trouble.as_dict(), subject=trouble.where) for trouble in troubles]
-    plan = {"steps": [], "refusals": [], "warnings": refusals}
+    plan: Plan = {"steps": [], "refusals": [], "warnings": refusals, "remarks": []}
     return told.findings(told.CONTROL, plan, "")
 
 

@@ -10,11 +10,11 @@ from datetime import datetime, timezone
 from typing import Any
 from xml.etree import ElementTree
 
-from .findings import CONTROL
+from ...ascend.times import UTC
+from .findings import CONTROL, LEVELS
 
 Fleet = dict[str, Any]
 
-LEVELS = ("refusal", "change", "warning", "unchecked")
 STATES = ("clean", "drifted", "unchecked")
 # https://www.w3.org/TR/xml/#charsets
 NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -100,7 +100,7 @@ def _found(case: ElementTree.Element, findings: list[dict[str, str]]) -> str:
     """Put findings into a case as its one result, the worst first; return what it counts as."""
     if not findings:
         return "passed"
-    ordered = sorted(findings, key=lambda each: (each["level"] != "unchecked", LEVELS.index(each["level"])))
+    ordered = sorted(findings, key=lambda each: LEVELS.index(each["level"]))
     worst = ordered[0]
     kind, counts_as = ("error", "errors") if worst["level"] == "unchecked" else ("failure", "failures")
     more = f" (and {len(ordered) - 1} more)" if len(ordered) > 1 else ""
@@ -130,7 +130,7 @@ def _xml(text: str) -> str:
 
 def prometheus(fleet: Fleet) -> str:
     """Return the metrics for the textfile collector of node_exporter."""
-    made = datetime.strptime(fleet["made"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
+    made = datetime.strptime(fleet["made"], UTC).replace(tzinfo=timezone.utc)
     found = Counter((finding["component"], finding["level"]) for node in fleet["nodes"] for finding in node["findings"])
     findings = {
         _labels(component=component, level=level): found[component, level]

@@ -18,13 +18,13 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from ...ascend.times import UTC
 from . import summary
-from .findings import LEVELS
+from .findings import LEVELS, start
 
 Fleet = dict[str, Any]
 View = dict[str, Any]
 
-TIME = "%Y-%m-%dT%H:%M:%SZ"
 # The chart, in CSS pixels: its points are the last whole reports.
 POINTS = 30
 STEP, BAR, HEIGHT = 12, 8, 64
@@ -110,7 +110,7 @@ def _kinds(fleet: Fleet) -> list[View]:
                 "key": key,
                 "component": first["component"],
                 "level": min((finding["level"] for _, finding in found), key=LEVELS.index),
-                "text": first["problem"] if len(texts) == 1 else f"{_start(first)} ...",
+                "text": first["problem"] if len(texts) == 1 else f"{start(first['problem'])} ...",
                 "nodes": len({name for name, _ in found}),
                 "findings": len(found),
             }
@@ -130,12 +130,8 @@ def _remarks(fleet: Fleet) -> list[View]:
 
 def _kind(finding: dict[str, str]) -> str:
     """The same in every report, so that a link to a kind of findings stays."""
-    words = "\0".join((finding["component"], finding["name"], _start(finding)))
+    words = "\0".join((finding["component"], finding["name"], start(finding["problem"])))
     return hashlib.sha256(words.encode("utf-8", "surrogatepass")).hexdigest()[:12]
-
-
-def _start(finding: dict[str, str]) -> str:
-    return finding["problem"].partition(": ")[0]
 
 
 def _data(fleet: Fleet, nodes: list[View], kinds: list[View]) -> View:
@@ -205,7 +201,7 @@ def _sum(text: str) -> str:
 
 
 def _days(since: str, until: str) -> int:
-    return (datetime.strptime(until, TIME) - datetime.strptime(since, TIME)).days
+    return (datetime.strptime(until, UTC) - datetime.strptime(since, UTC)).days
 
 
 def _duration(seconds: float) -> str:

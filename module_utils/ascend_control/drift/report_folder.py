@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from ...ascend.errors import AscendError
+from ...ascend.times import UTC
 from . import outputs
 
 LATEST = "latest"
@@ -46,7 +47,7 @@ def write(directory: Path, fleet: dict[str, Any], page: str) -> Path:
         "junit.xml": outputs.junit(fleet),
         "fleet.prom": outputs.prometheus(fleet),
     }
-    name = datetime.strptime(fleet["made"], "%Y-%m-%dT%H:%M:%SZ").strftime(TIME)
+    name = datetime.strptime(fleet["made"], UTC).strftime(TIME)
     with _told(directory, "the drift report cannot be written"):
         if not directory.is_dir():
             directory.mkdir(parents=True)

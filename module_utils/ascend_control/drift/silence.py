@@ -8,7 +8,7 @@ import shlex
 from typing import Any
 
 from ...ascend.errors import AscendError
-from ...ascend.finding import shortened
+from ...ascend.finding import quoted
 from .findings import Finding
 from .silence_reasons import CRASHED, FOLDER, NOISE, PREFACE, REASONS, UNREACHABLE, Reason
 
@@ -29,7 +29,7 @@ def silence(node: str, said: str, reached: bool, inventory: str) -> Finding:
         "subject": "",
         "problem": reason.problem,
         "wanted": reason.wanted,
-        "found": shortened(found or "no word"),
+        "found": quoted(found or "no word"),
         "where": node,
         "remedy": _command(reason.remedy, node, inventory),
     }

@@ -7,8 +7,9 @@ import textwrap
 from collections import Counter
 from typing import Any, NamedTuple
 
+from ...ascend.text import cut, one_line
 from ..plan.components import COMPONENTS
-from ..text import cut, one_line
+from .findings import LEVELS, start
 
 Fleet = dict[str, Any]
 
@@ -18,7 +19,6 @@ REMARKS = 2  # kinds of remarks that are shown
 REASONS = 2  # why nodes could not be checked; more where there is room
 NAMES = 2  # names of nodes that are shown of many
 NAMES_WIDTH = 44
-LEVELS = ("refusal", "change", "warning", "unchecked")
 
 
 class _Kind(NamedTuple):
@@ -121,13 +121,13 @@ def _kinds(fleet: Fleet, unchecked: bool) -> list[_Kind]:
         for finding in node["findings"]:
             if (finding["level"] == "unchecked") == unchecked:
                 problem = one_line(finding["problem"])
-                key = (finding["component"], finding["name"], problem.partition(": ")[0])
+                key = (finding["component"], finding["name"], start(problem))
                 text = f"{problem}: {one_line(finding['found'])}" if unchecked else problem
                 alike.setdefault(key, {}).setdefault(text, set()).add(node["name"])
     kinds = []
-    for (component, _, start), texts in alike.items():
+    for (component, _, common), texts in alike.items():
         nodes = sorted(set().union(*texts.values()))
-        kinds.append(_Kind(component, next(iter(texts)) if len(texts) == 1 else f"{start} ...", nodes))
+        kinds.append(_Kind(component, next(iter(texts)) if len(texts) == 1 else f"{common} ...", nodes))
     return sorted(kinds, key=lambda kind: (-len(kind.nodes), kind.component, kind.text))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...ascend.masking import masked
-from ..text import cut, one_line
+from ...ascend.text import cut, one_line
 
 Fleet = dict[str, Any]
 Message = dict[str, Any]

@@ -11,14 +11,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import TypedDict
 
-from ...ascend.finding import Cause, Refusal, refusal
-from ...ascend.masking import masked_values
+from ...ascend.finding import Cause, Finding, Refusal, refusal
+from ...ascend.masking import masked
 
-Facts = dict[str, Any]
-Wanted = dict[str, Any]
-Step = dict[str, Any]
+
+class Step(TypedDict):
+    component: str
+    action: str
+    reason: str
+    found: str
+    wanted: str
+    where: str
+    causes: list[Cause]
+
+
+class Plan(TypedDict):
+    steps: list[Step]
+    refusals: list[Refusal]
+    warnings: list[Refusal]
+    remarks: list[Refusal]
+
 
 # What of a node is looked at, in the order of what stands on what: without access nothing is known.
 COMPONENTS = ("access", "driver", "cards", "network", "system", "cann", "python", "env", "llamafactory")
@@ -71,14 +86,27 @@ def step(
     causes: list[Cause] | None = None,
 ) -> Step:
     """Return a step (see the module's description)."""
-    words = {"reason": reason, "found": found, "wanted": wanted, "where": where}
-    return {"component": component, "action": action, **masked_values(words), "causes": causes or []}
+    return {
+        "component": component,
+        "action": action,
+        "reason": masked(reason),
+        "found": masked(found),
+        "wanted": masked(wanted),
+        "where": masked(where),
+        "causes": causes or [],
+    }
 
 
-def as_refusal(finding: dict[str, str]) -> Refusal:
+def names_of(steps: Iterable[Step]) -> set[str]:
+    """Return the names of steps: of what a node needs something is done to."""
+    return {step["component"] for step in steps}
+
+
+def as_refusal(finding: Finding, subject: str = "") -> Refusal:
     """Return a finding of the facts (module_utils/ascend/finding.py) in the form of a refusal."""
-    keys = ("problem", "wanted", "found", "remedy", "where")
-    return refusal(component_of(finding), finding["name"], **{key: finding[key] for key in keys})
+    name, problem, wanted, found = finding["name"], finding["problem"], finding["wanted"], finding["found"]
+    component, remedy, where = component_of(finding), finding["remedy"], finding["where"]
+    return refusal(component, name, problem, wanted, found, remedy, where, subject)
 
 
 def split(told: list[Refusal]) -> tuple[list[Refusal], list[Refusal]]:
@@ -86,10 +114,9 @@ def split(told: list[Refusal]) -> tuple[list[Refusal], list[Refusal]]:
     return [each for each in told if each["check"] not in REMARKS], [each for each in told if each["check"] in REMARKS]
 
 
-def component_of(finding: dict[str, str]) -> str:
+def component_of(finding: Finding) -> str:
     """Return the component of which a finding of the facts speaks."""
-    if finding["name"] in _OF_CARDS:
+    name, subset = finding["name"], finding["subset"]
+    if name in _OF_CARDS:
         return "cards"
-    if finding["name"] == "python-half-installed":
-        return "python"
-    return _SUBSETS.get(finding["subset"], "driver")
+    return "python" if name == "python-half-installed" else _SUBSETS.get(subset, "driver")

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 from ...ascend.finding import Refusal, refusal
-from .components import Facts, Step, Wanted
-
-RECORD_DIR = "/etc/Ascend"  # the toolkit's installer writes its record there, whatever CANN's place is
+from ...ascend.places import ETC
+from .asked import Wanted
+from .components import Step, names_of
+from .found import Disk, Found
 
 # Which places a step fills, by the names that release.yml gives their needs (disk_mb).
 _FILLED = {"toolkit": ("cann", "tmp", "cache"), "kernels": ("cann", "tmp", "cache"), "environment": ("env",)}
@@ -59,18 +61,17 @@ LOW_PART = 10
 LOW_FILES = 1000
 UNREAD = -1  # the device of a file system that answers with an error (system.py)
 
-Disk = dict[str, Any]
 FileSystem = tuple[Disk, list[str], list[str]]  # facts, places, their paths
 
 
-def disks(found: Facts, wanted: Wanted, steps: list[Step]) -> list[Refusal]:
+def disks(found: Found, wanted: Wanted, steps: list[Step]) -> list[Refusal]:
     """Return the refusals; a file system that the steps do not use may be as it likes."""
     refusals = []
     for disk, places, paths in _file_systems(found, wanted, _of(steps, _STARTED), "noexec"):
-        if disk.get("noexec"):
+        if disk.noexec:
             refusals.append(_noexec("noexec", disk, places, paths))
     for disk, _, paths in _file_systems(found, wanted, _of(steps, _WRITTEN), "read_only"):
-        if disk.get("read_only"):
+        if disk.read_only:
             refusals.append(_read_only("read-only", disk, paths))
     for disk, places, paths in _file_systems(found, wanted, _of(steps, _FILLED), "read_only"):
         refusals += _room(disk, sum(_need_mb(wanted, place, steps) for place in places), paths)
@@ -78,7 +79,7 @@ def disks(found: Facts, wanted: Wanted, steps: list[Step]) -> list[Refusal]:
     return refusals
 
 
-def nearly_full(found: Facts, wanted: Wanted, steps: list[Step]) -> list[Refusal]:
+def nearly_full(found: Found, wanted: Wanted, steps: list[Step]) -> list[Refusal]:
     """Return the warnings: what keeps the next repair from running, or training. What is refused is not told twice."""
     refused = {path for each in disks(found, wanted, steps) for path in each["subject"].split(", ")}
     written = [place for places in _WRITTEN.values() for place in places]
@@ -88,7 +89,7 @@ def nearly_full(found: Facts, wanted: Wanted, steps: list[Step]) -> list[Refusal
         if refused.isdisjoint(paths):
             told += _state(disk, paths)
     for disk, places, paths in _file_systems(found, wanted, started, "noexec"):
-        if disk.get("noexec") and refused.isdisjoint(paths):
+        if disk.noexec and refused.isdisjoint(paths):
             told.append(_noexec("mounted-noexec", disk, places, paths))
     return told
 
@@ -96,18 +97,18 @@ def nearly_full(found: Facts, wanted: Wanted, steps: list[Step]) -> list[Refusal
 def _state(disk: Disk, paths: list[str]) -> list[Refusal]:
     """One of them at a time: a disk that failed is read-only because of that, and a full one has no inodes either."""
     listed = ", ".join(paths)
-    there = str(disk.get("path_measured") or paths[0])
-    total, inodes = disk.get("total_mb"), disk.get("free_inodes")
-    if disk["device"] == UNREAD:
+    there = disk.path_measured or paths[0]
+    total, inodes = disk.total_mb, disk.free_inodes
+    if disk.device == UNREAD:
         problem, want, have = f"the file system of {listed} answers with an error", "one that can be read", "an error"
         remedy = f"dmesg | tail -n 30; findmnt -T {there}  # then the disk's, or the file server's, service"
         return [refusal("system", "disk-error", problem, want, have, remedy, there, listed)]
-    if disk.get("read_only"):
+    if disk.read_only:
         return [_read_only("mounted-read-only", disk, paths)]
     low_mb = LOW_MB if total is None else min(LOW_MB, total // LOW_PART)
-    if disk["free_mb"] < low_mb:
+    if disk.free_mb < low_mb:
         problem = f"the file system of {listed} is nearly full: the next repair cannot run, and training dies"
-        want, have = f"{low_mb} MB free", f"{disk['free_mb']} MB free"
+        want, have = f"{low_mb} MB free", f"{disk.free_mb} MB free"
         remedy = f"df -h {there}; du -xh --max-depth=2 {there} | sort -h | tail  # then make room"
         return [refusal("system", "disk-low", problem, want, have, remedy, there, listed)]
     if inodes is not None and 0 <= inodes < LOW_FILES:
@@ -122,20 +123,20 @@ def _of(steps: list[Step], table: dict[str, tuple[str, ...]]) -> list[str]:
     return [place for step in steps for place in table.get(step["component"], ())]
 
 
-def _file_systems(found: Facts, wanted: Wanted, places: Iterable[str], option: str) -> list[FileSystem]:
+def _file_systems(found: Found, wanted: Wanted, places: Iterable[str], option: str) -> list[FileSystem]:
     """Return each file system of the places; places on one share what it has.
 
     A place of which the facts do not speak is not judged. One file system may be mounted with ``option`` here and
     without it there.
     """
-    program = os.path.dirname(wanted["ascend_env"]["path"])
-    where = {"record": RECORD_DIR, "program": program, **_TRAINING, **wanted["places"]}
+    program = os.path.dirname(wanted.ascend_env.path)
+    where = {"record": ETC, "program": program, **_TRAINING, **asdict(wanted.places)}
     together: dict[Any, FileSystem] = {}
     for place in sorted(set(places)):
-        disk = found["system"]["disk"].get(where.get(place))
+        disk = found.system.disk.get(where[place]) if place in where else None
         if disk:
-            unread = disk["device"] == UNREAD  # which of them it is, nobody knows
-            key = (disk["device"], where[place] if unread else disk.get(option))
+            unread = disk.device == UNREAD  # which of them it is, nobody knows
+            key = (disk.device, where[place] if unread else getattr(disk, option))
             _, names, paths = together.setdefault(key, (disk, [], []))
             names.append(place)
             paths.append(where[place])
@@ -146,7 +147,7 @@ def _noexec(check: str, disk: Disk, places: list[str], paths: list[str]) -> Refu
     """The names of the variables come from the places: one disk may hold several."""
     names = [_VARIABLES[place] for place in places if place in _VARIABLES]
     elsewhere = f"or name another place: {', '.join(sorted(set(names)))} in the inventory"
-    measured = str(disk.get("path_measured") or paths[0])
+    measured = disk.path_measured or paths[0]
     remount = f"mount -o remount,exec $(findmnt -no TARGET -T {measured})"
     listed = ", ".join(paths)
     return refusal(
@@ -162,7 +163,7 @@ def _noexec(check: str, disk: Disk, places: list[str], paths: list[str]) -> Refu
 
 
 def _read_only(check: str, disk: Disk, paths: list[str]) -> Refusal:
-    measured = str(disk.get("path_measured") or paths[0])
+    measured = disk.path_measured or paths[0]
     return refusal(
         "system",
         check,
@@ -176,11 +177,11 @@ def _read_only(check: str, disk: Disk, paths: list[str]) -> Refusal:
 
 
 def _room(disk: Disk, need: int, paths: list[str]) -> list[Refusal]:
-    if disk["free_mb"] >= need:
+    if disk.free_mb >= need:
         return []
     listed = ", ".join(paths)
     remedy = f"free some space or mount a larger disk there: df -h {' '.join(paths)}"
-    found = f"{disk['free_mb']} MB free"
+    found = f"{disk.free_mb} MB free"
     problem = f"too little room for {listed}"
     return [refusal("system", "disk", problem, f"{need} MB free", found, remedy, listed, listed)]
 
@@ -190,19 +191,20 @@ def _need_mb(wanted: Wanted, place: str, steps: list[Step]) -> int:
 
     A bundle (.zip) is unpacked beside itself there.
     """
-    need = int(wanted["disk_mb"][place])
+    need = int(wanted.disk_mb[place])
     if place != "cache":
         return need
     size = 0
-    for package in {step["component"] for step in steps} & {"toolkit", "kernels"}:
-        file = wanted[package]
-        size += int(file.get("size_bytes") or 0) * (2 if str(file.get("url", "")).endswith(".zip") else 1)
+    todo = names_of(steps)
+    for name, file in (("toolkit", wanted.toolkit), ("kernels", wanted.kernels)):
+        if name in todo:
+            size += file.size_bytes * (2 if file.url.endswith(".zip") else 1)
     return max(need, -(-size // (1024 * 1024)))
 
 
 def _inodes(disk: Disk, need: int, paths: list[str]) -> list[Refusal]:
     """A file system may have room, and no room for another file. -1: files are not counted there."""
-    free = disk.get("free_inodes")
+    free = disk.free_inodes
     if free is None or free < 0 or free >= need:
         return []
     listed = ", ".join(paths)

@@ -4,48 +4,49 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
 
 from ...ascend.errors import AscendError
 from ...ascend.finding import Refusal, refusal
 from ...ascend.npu.chips import chip_family
 from ...ascend.versions import compare_driver, same_branch
-from .components import Facts, Step, Wanted, as_refusal
+from .asked import Wanted
+from .components import Step, as_refusal
+from .found import Device, Found
 
-Devices = list[dict[str, Any]]
+Devices = list[Device]
 _TABLE = "npu-smi info"
 _MOST_CARD = 15  # the highest id of a 910B server, which has eight cards or sixteen
 
 
-def hardware(found: Facts, wanted: Wanted, steps: list[Step]) -> tuple[list[Refusal], list[Refusal]]:
+def hardware(found: Found, wanted: Wanted, steps: list[Step]) -> tuple[list[Refusal], list[Refusal]]:
     """Return (refusals, warnings and remarks)."""
-    npu = found["npu"]
+    npu = found.npu
     sick: list[Refusal] = []
-    if not npu["answered"]:
-        refusals = [as_refusal(finding) for finding in found["findings"] if finding["subset"] == "npu"][:1]
-    elif not npu["devices"]:
+    if not npu.answered:
+        refusals = [as_refusal(finding) for finding in found.findings if finding["subset"] == "npu"][:1]
+    elif not npu.devices:
         refusals = [_no_card()]
     else:
-        devices = in_use(npu["devices"], wanted)
-        refusals = _chips(devices, wanted) + _count(npu["devices"], wanted) + _memory(devices, wanted)
-        refusals += _unknown_out(npu["devices"], wanted)
+        devices = in_use(npu.devices, wanted)
+        refusals = _chips(devices, wanted) + _count(npu.devices, wanted) + _memory(devices, wanted)
+        refusals += _unknown_out(npu.devices, wanted)
         refusals += [] if devices else [_every_card_out(wanted)]
         sick = _health(devices)
     old, warnings = _driver(found, wanted, bool(steps))
-    for told, policy in ((sick, wanted["cards"]["health_policy"]), (old, wanted["driver"]["policy"])):
+    for told, policy in ((sick, wanted.cards.health_policy), (old, wanted.driver.policy)):
         (warnings if policy == "warn" else refusals).extend(told)
     return refusals, warnings
 
 
 def in_use(devices: Devices, wanted: Wanted) -> Devices:
     """Return the chips of the cards that the inventory does not take out."""
-    return [device for device in devices if device["npu_id"] not in wanted["cards"]["out"]]
+    return [device for device in devices if device.npu_id not in wanted.cards.out]
 
 
-def of_cards_out(name: str, found: Facts, wanted: Wanted) -> bool:
+def of_cards_out(name: str, found: Found, wanted: Wanted) -> bool:
     """Whether cards that are out are all that a finding speaks of which counts npu-smi's chips and device files."""
-    devices, files = found["npu"]["devices"], found["driver"].get("device_nodes") or 0
-    out, shown = set(wanted["cards"]["out"]), Counter(device["npu_id"] for device in devices)
+    devices, files = found.npu.devices, found.driver.device_nodes
+    out, shown = set(wanted.cards.out), Counter(device.npu_id for device in devices)
     if not out:
         return False
     if name == "fewer-chips-visible":
@@ -60,9 +61,9 @@ def _no_card() -> Refusal:
 
 def _unknown_out(devices: Devices, wanted: Wanted) -> list[Refusal]:
     """A card that fell off the bus may be out, and is not shown; one beyond all that a node has is a mistake."""
-    shown = sorted({int(device["npu_id"]) for device in devices})
-    most = max(shown[-1], wanted["cards"]["count"] - 1, _MOST_CARD)
-    unknown = [card for card in wanted["cards"]["out"] if card > most]
+    shown = sorted({int(device.npu_id) for device in devices})
+    most = max(shown[-1], wanted.cards.count - 1, _MOST_CARD)
+    unknown = [card for card in wanted.cards.out if card > most]
     if not unknown:
         return []
     return [
@@ -79,20 +80,21 @@ def _unknown_out(devices: Devices, wanted: Wanted) -> list[Refusal]:
 
 
 def _every_card_out(wanted: Wanted) -> Refusal:
-    out = ", ".join(str(card) for card in wanted["cards"]["out"])
+    out = ", ".join(str(card) for card in wanted.cards.out)
     remedy = "take the node out of the inventory, or leave a card that is well out of ascend_cards_out"
     return refusal("cards", "card", "the inventory takes every card out", "a card to train on", out, remedy, _TABLE)
 
 
 def _chips(devices: Devices, wanted: Wanted) -> list[Refusal]:
-    names = sorted({str(device["name"]) for device in devices})
-    supported = ", ".join(sorted(family for family, chip in wanted["chips"].items() if chip["supported"]))
+    names = sorted({str(device.name) for device in devices})
+    supported = ", ".join(sorted(family for family, chip in wanted.chips.items() if chip.supported))
     refusals = []
     for name in names:
-        family, chip = chip_family(name, wanted["chips"])
-        if chip and chip["supported"]:
+        family = chip_family(name, {family: chip.names for family, chip in wanted.chips.items()})
+        chip = wanted.chips.get(family or "")
+        if chip and chip.supported:
             continue
-        why = chip["reason"] if chip else f"release {wanted['release']} does not know it"
+        why = chip.reason if chip else f"release {wanted.release} does not know it"
         refusals.append(
             refusal(
                 "cards",
@@ -110,10 +112,10 @@ def _chips(devices: Devices, wanted: Wanted) -> list[Refusal]:
 
 def _health(devices: Devices) -> list[Refusal]:
     """One refusal a card, so that the second card that falls sick is something new."""
-    sick: dict[Any, list[str]] = {}
+    sick: dict[int, list[str]] = {}
     for device in devices:
-        if device["health"] != "OK":
-            sick.setdefault(device["npu_id"], []).append("NPU {} chip {}: {}".format(*_sickness(device)))
+        if device.health != "OK":
+            sick.setdefault(device.npu_id, []).append("NPU {} chip {}: {}".format(*_sickness(device)))
     return [
         refusal(
             "cards",
@@ -129,16 +131,16 @@ def _health(devices: Devices) -> list[Refusal]:
     ]
 
 
-def _sickness(device: dict[str, Any]) -> tuple[Any, Any, str]:
-    words = (device["health"] or "unread") + "".join(" " + code for code in device["errors"])
-    return device["npu_id"], device["chip_id"], words
+def _sickness(device: Device) -> tuple[int, int | None, str]:
+    words = (device.health or "unread") + "".join(" " + code for code in device.errors)
+    return device.npu_id, device.chip_id, words
 
 
 def _count(devices: Devices, wanted: Wanted) -> list[Refusal]:
     """The inventory's number of cards; 0 where it names none. One that is out may be gone, or still there."""
-    shown, want = {device["npu_id"] for device in devices}, wanted["cards"]["count"]
+    shown, want = {device.npu_id for device in devices}, wanted.cards.count
     count = len(shown)
-    if not want or want in (count, len(shown.union(wanted["cards"]["out"]))):
+    if not want or want in (count, len(shown.union(wanted.cards.out))):
         return []
     problem = f"there are {count} cards, not {want}"
     remedy = "lspci | grep -i d802; dmesg | grep -i davinci  # did a card fall off? else mend ascend_card_count"
@@ -147,8 +149,8 @@ def _count(devices: Devices, wanted: Wanted) -> list[Refusal]:
 
 def _memory(devices: Devices, wanted: Wanted) -> list[Refusal]:
     """The inventory's memory of each chip in MB; 0 where it names none. A size that the table lacks is not judged."""
-    want = wanted["cards"]["memory_mb"]
-    sizes = Counter(device.get("hbm_total_mb") or device.get("memory_total_mb") or want for device in devices)
+    want = wanted.cards.memory_mb
+    sizes = Counter(device.hbm_total_mb or device.memory_total_mb or want for device in devices)
     others = [f"{count} x {size} MB" for size, count in sorted(sizes.items()) if size != want]
     if not want or not others:
         return []
@@ -157,13 +159,13 @@ def _memory(devices: Devices, wanted: Wanted) -> list[Refusal]:
     return [refusal("cards", "card-memory", problem, f"{want} MB on each chip", ", ".join(others), remedy, _TABLE)]
 
 
-def _driver(found: Facts, wanted: Wanted, changes: bool) -> tuple[list[Refusal], list[Refusal]]:
+def _driver(found: Found, wanted: Wanted, changes: bool) -> tuple[list[Refusal], list[Refusal]]:
     """Return (what is older than the release needs, what nobody knows) of the driver that runs and its firmware."""
     # Not the driver on disk, which may wait for a reboot.
-    version = str(found["npu"]["driver_version"] or found["driver"]["version"] or "")
-    if not found["npu"]["answered"] and not version:
+    version = str(found.npu.driver_version or found.driver.version or "")
+    if not found.npu.answered and not version:
         return [], []  # already refused for npu-smi
-    minimum = wanted["driver"]["minimum"]
+    minimum = wanted.driver.minimum
     try:
         newer = compare_driver(version, minimum) >= 0
     except AscendError:
@@ -174,26 +176,26 @@ def _driver(found: Facts, wanted: Wanted, changes: bool) -> tuple[list[Refusal],
 
 
 def _old_driver(version: str, wanted: Wanted) -> Refusal:
-    minimum = wanted["driver"]["minimum"]
+    minimum = wanted.driver.minimum
     return refusal(
         "driver",
         "driver",
-        f"the driver is older than release {wanted['release']} needs",
-        f"driver {minimum} or newer (firmware {wanted['driver']['firmware']})",
+        f"the driver is older than release {wanted.release} needs",
+        f"driver {minimum} or newer (firmware {wanted.driver.firmware})",
         version,
         f"install Ascend HDK {minimum} or newer, reboot; to go on regardless: -e ascend_driver_policy=warn",
         _TABLE,
     )
 
 
-def _firmware(found: Facts, driver: str, wanted: Wanted, changes: bool) -> tuple[list[Refusal], list[Refusal]]:
+def _firmware(found: Found, driver: str, wanted: Wanted, changes: bool) -> tuple[list[Refusal], list[Refusal]]:
     """Each line of drivers numbers its firmware: the release's number says nothing of another line's.
 
     23.0.7 has 7.1.0.11.220 and 24.1.rc1, which is newer, 7.1.0.6.220. Whether the two on a node go together, the
     driver's own files say (npu/driver.py). Firmware that no file names is not judged: a container sees none.
     """
-    version, minimum = str(found["driver"].get("firmware_version") or ""), wanted["driver"]["firmware"]
-    if not version or not same_branch(driver, wanted["driver"]["minimum"]):
+    version, minimum = str(found.driver.firmware_version or ""), wanted.driver.firmware
+    if not version or not same_branch(driver, wanted.driver.minimum):
         return [], []
     try:
         newer = compare_driver(version, minimum) >= 0
@@ -204,7 +206,7 @@ def _firmware(found: Facts, driver: str, wanted: Wanted, changes: bool) -> tuple
     old = refusal(
         "driver",
         "firmware",
-        f"the firmware is older than release {wanted['release']} needs",
+        f"the firmware is older than release {wanted.release} needs",
         f"firmware {minimum} or newer",
         version,
         f"install the firmware of Ascend HDK {driver}, the driver's own, reboot; to go on regardless:"
@@ -219,7 +221,7 @@ def _order_unknown(what: str, version: str, minimum: str, wanted: Wanted, change
     return refusal(
         "driver",
         what + ("-order-unknown" if changes else "-unordered"),
-        f"whether the {what} is as new as release {wanted['release']} needs is not known",
+        f"whether the {what} is as new as release {wanted.release} needs is not known",
         f"{what} {minimum} or newer",
         f"{version}, whose order is not known" if version else "no version",
         "ansible-playbook playbooks/verify.yml --limit NODE  # where every card works, it is new enough",

@@ -5,17 +5,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...ascend.finding import Refusal, cause, listed, refusal
+from ...ascend.finding import Refusal, cause, refusal
 from ...ascend.needs import NEEDS, Need
-from .components import Facts, Step, Wanted, step
+from ...ascend.text import listed
+from .asked import Wanted
+from .components import Step, names_of, step
+from .found import Found
 
 INSTALL, CHECK = "install", "check"
 
 
-def packages_step(found: Facts, wanted: Wanted) -> list[Step]:
+def packages_step(found: Found, wanted: Wanted) -> list[Step]:
     """Return the step that installs what is missing, where that was asked for and the node has a known way to do it."""
     names = _names(found, wanted)
-    if wanted["packages"]["policy"] != INSTALL or names is None:
+    if wanted.packages.policy != INSTALL or names is None:
         return []
     causes = [
         cause("package-missing", _problem(need), names[need.name], "absent", need.name) for need in _lacking(found)
@@ -28,9 +31,9 @@ def packages_step(found: Facts, wanted: Wanted) -> list[Step]:
     ]
 
 
-def packages_refusals(found: Facts, wanted: Wanted, steps: list[Step]) -> list[Refusal]:
+def packages_refusals(found: Found, wanted: Wanted, steps: list[Step]) -> list[Refusal]:
     """Return a refusal for each thing without which one of the steps would fail."""
-    todo = {step["component"] for step in steps}
+    todo = names_of(steps)
     if "packages" in todo:
         return []
     return [
@@ -38,35 +41,33 @@ def packages_refusals(found: Facts, wanted: Wanted, steps: list[Step]) -> list[R
     ]
 
 
-def packages_remarks(found: Facts, wanted: Wanted, steps: list[Step]) -> list[Refusal]:
+def packages_remarks(found: Found, wanted: Wanted, steps: list[Step]) -> list[Refusal]:
     """Return what training may need, all in one: nobody knows whether this fleet's does."""
     needs = [need for need in _lacking(found) if not need.steps]
-    if not needs or any(step["component"] == "packages" for step in steps):
+    if not needs or "packages" in names_of(steps):
         return []
     return [_told("packages-for-training", needs, found, wanted)]
 
 
-def _lacking(found: Facts) -> list[Need]:
-    lacking = found["system"].get("lacking") or []
-    return [need for need in NEEDS if need.name in lacking]
+def _lacking(found: Found) -> list[Need]:
+    return [need for need in NEEDS if need.name in found.system.lacking]
 
 
-def _names(found: Facts, wanted: Wanted) -> dict[str, str] | None:
-    names: dict[str, str] | None = wanted["packages"]["names"].get(found["system"].get("package_manager"))
-    return names
+def _names(found: Found, wanted: Wanted) -> dict[str, str] | None:
+    return wanted.packages.names.get(found.system.package_manager or "")
 
 
 def _problem(need: Need) -> str:
     return f"{need.name} is missing: {need.why}"
 
 
-def _told(check: str, needs: list[Need], found: Facts, wanted: Wanted) -> Refusal:
+def _told(check: str, needs: list[Need], found: Found, wanted: Wanted) -> Refusal:
     names: Any = _names(found, wanted)
     if names is None:
         remedy = f"install {', '.join(need.name for need in needs)} by the distribution's own means"
     else:
         packages = " ".join(sorted(names[need.name] for need in needs))
-        remedy = f"{found['system']['package_manager']} install {packages}"
+        remedy = f"{found.system.package_manager} install {packages}"
         remedy += "  # or ascend_system_packages: install in the inventory, and site.yml does it"
     problem = "; ".join(_problem(need) for need in needs)
     subject = ", ".join(need.name for need in needs)

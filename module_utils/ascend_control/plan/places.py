@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ...ascend.errors import AscendError
+from .documents import Document
 
 # Setting -> the variable that gives it; tmp_dir is nobody's own.
 _VARIABLES = {"root": "ascend_root", "cache_dir": "ascend_cache_dir", "state_dir": "ascend_state_dir"}
@@ -25,7 +26,7 @@ _SYSTEM = {
 _BUILT_IN = "/opt/ascend/env/current"
 
 
-def places(settings: dict[str, Any]) -> dict[str, str]:
+def places(settings: Document) -> dict[str, str]:
     """Return the planner's places, by its own names. Raises AscendError for what can be none."""
     for name, variable in _ALL.items():
         if not _PATH.fullmatch(str(settings[name])):

@@ -16,9 +16,10 @@ Drift is what this function returns, and ``site.yml`` applies what this function
 
 from __future__ import annotations
 
-from typing import Any
-
-from .components import Facts, Wanted, split
+from .asked import Wanted, wanted_of
+from .components import Plan, names_of, split
+from .documents import Document
+from .found import Found, found_of
 from .hardware import hardware
 from .preconditions import preconditions
 from .steps import steps
@@ -27,15 +28,21 @@ from .users import users_refusals
 from .warnings import warnings
 
 
-def plan(found: Facts, wanted: Wanted) -> dict[str, list[dict[str, Any]]]:
+def plan(facts: Document, wanted: Document) -> Plan:
     """Return the steps, refusals, warnings and remarks for one node (see the module's description for their form)."""
+    return decide(found_of(facts), wanted_of(wanted))
+
+
+def decide(found: Found, wanted: Wanted) -> Plan:
+    """Return the plan, within the planner."""
     todo = steps(found, wanted)
     refusals, told = hardware(found, wanted, todo)
     refusals += users_refusals(found)
+    refusals += own_python(found.system_pythons, wanted.python, wanted.release, names_of(todo))
     serious, remarks = split(told + warnings(found, wanted, todo))
     return {
         "steps": todo,
-        "refusals": refusals + own_python(found, wanted, todo) + preconditions(found, wanted, todo),
+        "refusals": refusals + preconditions(found, wanted, todo),
         "warnings": serious,
         "remarks": remarks,
     }

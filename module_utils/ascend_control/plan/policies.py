@@ -106,9 +106,9 @@ def percent(variable: str, given: Any) -> float:
     return float(words)
 
 
-def packages(settings: dict[str, Any]) -> dict[str, Any]:
+def packages(policy: Any) -> dict[str, Any]:
     """Return the policy, and the names of packages by their manager and by what is needed."""
-    return {"policy": one_of("ascend_system_packages", settings["system_packages"]), "names": _names()}
+    return {"policy": one_of("ascend_system_packages", policy), "names": _names()}
 
 
 @functools.lru_cache(maxsize=1)

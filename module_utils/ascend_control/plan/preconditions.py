@@ -11,17 +11,21 @@ import time
 from ...ascend import rights
 from ...ascend.errors import AscendError
 from ...ascend.finding import Refusal, refusal
+from ...ascend.times import UTC
 from ...ascend.versions import compare_cann
-from .components import Facts, Step, Wanted
+from .asked import Wanted
+from .components import Step, names_of
 from .disks import disks
+from .found import Found
 from .packages import packages_refusals
 
+_OF_CANN = ("toolkit", "kernels")
 MINIMUM_GLIBC = (2, 28)
 # Planning follows reading by minutes in a large fleet, and time zones that were mistaken differ by hours.
 MOST_CLOCK_S = 3600
 
 
-def preconditions(found: Facts, wanted: Wanted, steps: list[Step]) -> list[Refusal]:
+def preconditions(found: Found, wanted: Wanted, steps: list[Step]) -> list[Refusal]:
     """Return the refusals; what the steps do not need is not asked for."""
     return (
         _system(found)
@@ -37,8 +41,8 @@ def preconditions(found: Facts, wanted: Wanted, steps: list[Step]) -> list[Refus
     )
 
 
-def _system(found: Facts) -> list[Refusal]:
-    glibc = found["system"]["glibc"]
+def _system(found: Found) -> list[Refusal]:
+    glibc = found.system.glibc
     numbers = tuple(int(part) for part in re.findall(r"\d+", glibc or "")[:2])
     if numbers >= MINIMUM_GLIBC:
         return []
@@ -48,9 +52,9 @@ def _system(found: Facts) -> list[Refusal]:
     return [refusal("system", "glibc", problem, f"glibc {minimum} or newer", glibc or "not glibc", remedy)]
 
 
-def _clock(found: Facts, wanted: Wanted) -> list[Refusal]:
+def _clock(found: Found, wanted: Wanted) -> list[Refusal]:
     """The control node's time is what the node's is held to; what does not tell its time is not judged."""
-    there, here = found["system"].get("time_s"), wanted.get("now_s")
+    there, here = found.system.time_s, wanted.now_s
     if there is None or here is None or abs(there - here) <= MOST_CLOCK_S:
         return []
     return [
@@ -77,20 +81,19 @@ _SET = {
 _NONE = "systemctl enable --now chronyd"
 
 
-def keepers(found: Facts) -> list[str]:
+def keepers(found: Found) -> list[str]:
     """Return which programs keep the clock of a node that is not synchronised, as far as systemd knows."""
-    names: list[str] = found["system"].get("time_keepers") or []
-    return names
+    return found.system.time_keepers
 
 
-def look_at_clock(found: Facts) -> str:
+def look_at_clock(found: Found) -> str:
     """Return the command that shows how the clock is kept; the one that has it kept where nothing does."""
     for name in keepers(found):
         return f"systemctl status {name}" if name in PTP else _LOOK[name]
     return _NONE + "; chronyc tracking"
 
 
-def _set_clock(found: Facts) -> str:
+def _set_clock(found: Found) -> str:
     for name in keepers(found):
         return f"systemctl restart {name}" if name in PTP else _SET[name]
     return "systemctl restart chronyd && chronyc makestep"
@@ -98,42 +101,33 @@ def _set_clock(found: Facts) -> str:
 
 def _utc(time_s: float) -> str:
     try:
-        return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time_s))
+        return time.strftime(UTC, time.gmtime(time_s))
     except (OverflowError, ValueError, OSError):
         return f"{time_s} s after 1970"
 
 
 def _supply(wanted: Wanted, steps: list[Step]) -> list[Refusal]:
     """What the control node cannot supply; of what the depot lacks, only what these steps need."""
-    todo = {step["component"] for step in steps}
-    refusals = []
-    for problem in wanted["problems"]:
-        needed_by = problem.get("needed_by")
-        if needed_by is None or todo.intersection(needed_by):
-            refusals.append({key: value for key, value in problem.items() if key != "needed_by"})
-    return refusals
+    todo = names_of(steps)
+    needed = [each for each in wanted.problems if each.needed_by is None or todo.intersection(each.needed_by)]
+    return [each.refusal() for each in needed]
 
 
-def _downgrade(found: Facts, wanted: Wanted, steps: list[Step]) -> list[Refusal]:
+def _downgrade(found: Found, wanted: Wanted, steps: list[Step]) -> list[Refusal]:
     """An older release is not made current, nor an older CANN the running one, unless that was asked for.
 
     A CANN that users installed beside ours forbids no repair of ours: ``latest`` leads to theirs again afterwards.
     """
-    if wanted["allow_downgrade"]:
+    if wanted.allow_downgrade:
         return []
-    version, components = wanted["toolkit"]["version"], {step["component"] for step in steps}
-    environments, latest = found["environments"], found["cann"]["latest"]
-    current = environments["all"].get(environments["current"] or "")
-    running = posixpath.basename(current["cann_home"] or "") if current else ""
-    if "current" in components and running and _newer(running, version):
-        problem, have = "a newer release is current", f"{environments['current']}, of CANN {running}"
+    version, todo = wanted.toolkit.version, names_of(steps)
+    environments, latest = found.environments, found.cann.latest
+    current = environments.all.get(environments.current or "")
+    running = posixpath.basename(current.cann_home or "") if current else ""
+    if "current" in todo and running and _newer(running, version):
+        problem, have = "a newer release is current", f"{environments.current}, of CANN {running}"
         other = running
-    elif (
-        components.intersection(_OF_CANN)
-        and latest
-        and _newer(latest, version)
-        and not repairs_cann(found, wanted, steps)
-    ):
+    elif todo.intersection(_OF_CANN) and latest and _newer(latest, version) and not repairs_cann(found, wanted, steps):
         problem, have = "a newer CANN is installed", f"CANN {latest} is what `latest` leads to"
         other = latest
     else:
@@ -141,30 +135,26 @@ def _downgrade(found: Facts, wanted: Wanted, steps: list[Step]) -> list[Refusal]
     if not _ordered(other, version):
         problem = f"whether CANN {version} is older than what is there is not known"
     remedy = "set ascend_release to the newer release, or ask for the older: -e cann_allow_downgrade=true"
-    where = str(found["cann"].get("root", ""))
-    return [refusal("cann", "downgrade", problem, f"CANN {version}", have, remedy, where)]
+    return [refusal("cann", "downgrade", problem, f"CANN {version}", have, remedy, found.cann.root)]
 
 
-_OF_CANN = ("toolkit", "kernels")
-
-
-def repairs_cann(found: Facts, wanted: Wanted, steps: list[Step]) -> bool:
+def repairs_cann(found: Found, wanted: Wanted, steps: list[Step]) -> bool:
     """Whether the steps repair the CANN that the wanted environment uses, as against its first installation.
 
     While it is repaired nothing is current: then it is a repair where the environment is there, and a part of CANN.
     """
-    environments, environment = found["environments"], wanted["environment"]
-    if not any(step["component"] in _OF_CANN for step in steps):
+    environments, environment = found.environments, wanted.environment
+    version, repairing = wanted.toolkit.version, found.cann.repairing
+    if names_of(steps).isdisjoint(_OF_CANN):
         return False
-    if (found["cann"].get("repairing") or {}).get("repaired") == wanted["toolkit"]["version"]:
+    if repairing and repairing.repaired == version:
         return True  # interrupted, perhaps when the installer had taken all of the version away
-    there = environments["all"].get(environment["name"])
+    there = environments.all.get(environment.name)
     if not there:
         return False
-    if environments["current"] or there["cann_home"] != environment["cann_home"]:
-        return bool(environments["current"] == environment["name"] and there["cann_home"] == environment["cann_home"])
-    toolkit = found["cann"]["versions"].get(wanted["toolkit"]["version"], {}).get("toolkit", {})
-    return bool(toolkit.get("state", "absent") != "absent")
+    if environments.current or there.cann_home != environment.cann_home:
+        return environments.current == environment.name and there.cann_home == environment.cann_home
+    return found.cann.of(version).toolkit.state != "absent"
 
 
 def _ordered(one: str, other: str) -> bool:
@@ -182,13 +172,13 @@ def _newer(one: str, other: str) -> bool:
         return True  # a version nobody knows the order of is not replaced without being asked
 
 
-def _directories(found: Facts) -> list[Refusal]:
+def _directories(found: Found) -> list[Refusal]:
     """CANN's own folder comes first in ``paths``, then its parents."""
     refusals = []
-    for position, path in enumerate(found["system"]["paths"]):
-        if not path["exists"]:
+    for position, path in enumerate(found.system.paths):
+        if not path.exists:
             continue
-        owned, wide = path["uid"] == 0, _wide_enough(path["mode"], parent=position > 0)
+        owned, wide = path.uid == 0, _wide_enough(path.mode, parent=position > 0)
         if owned and wide:
             continue
         cures = ["" if owned else "chown root:root", "" if wide else "chmod 0755"]
@@ -196,32 +186,32 @@ def _directories(found: Facts) -> list[Refusal]:
             refusal(
                 "cann",
                 "directory",
-                f"CANN's installer refuses {path['path']}",
+                f"CANN's installer refuses {path.path}",
                 "owner root, mode 0755 or wider",
-                f"owner uid {path['uid']}, mode {path['mode']}",
-                " && ".join(f"{cure} {path['path']}" for cure in cures if cure),
-                path["path"],
-                path["path"],
+                f"owner uid {path.uid}, mode {path.mode}",
+                " && ".join(f"{cure} {path.path}" for cure in cures if cure),
+                path.path,
+                path.path,
             )
         )
     return refusals
 
 
-def _closed(found: Facts) -> list[Refusal]:
+def _closed(found: Found) -> list[Refusal]:
     """A folder above ours that lets nobody but root pass: it is not ours to open."""
     return [
         refusal(
             "system",
             rights.FINDING,
-            f"others cannot get through {each['path']} to what is installed",
+            f"others cannot get through {each.path} to what is installed",
             "a folder that others can enter",
-            f"mode {each['mode']}",
-            rights.way_remedy(each["path"]),
-            each["path"],
-            each["path"],
+            f"mode {each.mode}",
+            rights.way_remedy(each.path),
+            each.path,
+            each.path,
         )
-        for each in found["closed"]
-        if not each["ours"]
+        for each in found.closed
+        if not each.ours
     ]
 
 
@@ -231,27 +221,25 @@ def _wide_enough(mode: str | None, parent: bool) -> bool:
     return bits & 0o755 == 0o755 or (parent and bits & 0o777 == 0o555)
 
 
-def record_in_the_way(found: Facts, steps: list[Step]) -> list[Refusal]:
+def record_in_the_way(found: Found, steps: list[Step]) -> list[Refusal]:
     """The installers insist on the path in their record, or stop where they cannot read it."""
-    if not any(step["component"] in ("toolkit", "kernels") for step in steps):
+    if names_of(steps).isdisjoint(_OF_CANN):
         return []
-    root, recorded = found["cann"].get("root"), found["cann"].get("record")
-    other = bool(root and recorded) and os.path.normpath(str(recorded)) != os.path.normpath(str(root))
+    root, recorded = found.cann.root, found.cann.record
+    other = bool(root and recorded) and os.path.normpath(str(recorded)) != os.path.normpath(root)
     refusals = []
-    for finding in found["findings"]:
-        if finding["name"] == "cann-record-unreadable" or (finding["name"] == "cann-record-stale" and other):
-            remedy = finding["remedy"]
-            if finding["found"] == recorded:  # it is there
+    for finding in found.findings:
+        name, have, remedy = finding["name"], finding["found"], finding["remedy"]
+        if name == "cann-record-unreadable" or (name == "cann-record-stale" and other):
+            if have == recorded:  # it is there
                 remedy = f"set cann_root: {recorded} in the inventory, or else: {remedy}"
-            keys = ("problem", "wanted", "found", "where")
-            told = {key: finding[key] for key in keys}
-            refusals.append(refusal("cann", "cann-record", remedy=remedy, **told))
+            problem, want, where = finding["problem"], finding["wanted"], finding["where"]
+            refusals.append(refusal("cann", "cann-record", problem, want, have, remedy, where))
     return refusals
 
 
 def _eula(wanted: Wanted, steps: list[Step]) -> list[Refusal]:
-    packages = [step["component"] for step in steps if step["component"] in ("toolkit", "kernels")]
-    if wanted["accept_eula"] or not packages:
+    if wanted.accept_eula or names_of(steps).isdisjoint(_OF_CANN):
         return []
     return [
         refusal(

@@ -7,116 +7,138 @@ It depends on the node's facts alone: neither the depot nor the release's folder
 from __future__ import annotations
 
 import posixpath
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypedDict
 
-from ...ascend.finding import Refusal, listed, refusal
+from ...ascend.environment.distributions import DECIDING
+from ...ascend.finding import Refusal, refusal
 from ...ascend.npu.chips import kernels_families
-from .components import Facts
+from ...ascend.text import listed
+from .documents import Document, read
+from .found import Cann, Environment, Environments, Npu
 
 
-def rollback(found: Facts, to: str, root: str = "/opt/ascend") -> dict[str, Any]:
-    """Return ``{"target", "refusals", "from"}``.
+class Target(TypedDict):
+    """``switch`` where another one is current, ``lead_latest`` where CANN's ``latest`` leads to another version."""
+
+    name: str
+    path: str
+    release: str
+    cann_version: str
+    versions: dict[str, str]
+    switch: bool
+    lead_latest: bool
+
+
+# "from" is a word of Python.
+Rollback = TypedDict("Rollback", {"target": Target | None, "refusals": list[Refusal], "from": str})
+
+
+@dataclass(frozen=True)
+class _Node:
+    """What a way back depends on."""
+
+    environments: Environments
+    cann: Cann
+    npu: Npu
+
+
+def rollback(facts: Document, to: str, root: str = "/opt/ascend") -> Rollback:
+    """Return to what a node goes back, and what keeps it from it.
 
     ``root`` is the place above the environments; ``to`` a release, an environment's name, or "" for the previous one.
-    ``target`` is None or ``{"name", "path", "release", "cann_version", "versions", "switch", "lead_latest"}``:
-    ``switch`` where another one is current, ``lead_latest`` where CANN's ``latest`` leads to another version.
     """
-    environments = found["environments"]
-    there = environments["all"]
-    name, refusals = _chosen(found, to, root)
-    target: dict[str, Any] | None = None
+    node = read(_Node, facts)
+    current = node.environments.current
+    name, refusals = _chosen(node, to, root)
+    target: Target | None = None
     if name:
-        refusals = _keeps_from(found, name)
-        version = _cann_version(there[name])
+        refusals = _keeps_from(node, name)
+        environment = node.environments.all[name]
+        version = _cann_version(environment)
         target = {
             "name": name,
-            "path": there[name]["path"],
-            "release": there[name]["release"] or "",
+            "path": environment.path,
+            "release": environment.release or "",
             "cann_version": version,
-            "versions": {key: there[name]["versions"][key] for key in VERIFIED if key in there[name]["versions"]},
-            "switch": environments["current"] != name,
-            "lead_latest": found["cann"]["latest"] != version,
+            "versions": {key: environment.versions[key] for key in DECIDING if key in environment.versions},
+            "switch": current != name,
+            "lead_latest": node.cann.latest != version,
         }
-    return {"target": target, "refusals": refusals, "from": environments["current"] or "none"}
+    return {"target": target, "refusals": refusals, "from": current or "none"}
 
 
-VERIFIED = ("deepspeed", "llamafactory", "torch", "torch-npu")  # what npu_check compares in the running interpreter
-
-
-def _chosen(found: Facts, to: str, root: str) -> tuple[str, list[Refusal]]:
-    environments = found["environments"]
-    there, current, previous = environments["all"], environments["current"], environments["previous"]
+def _chosen(node: _Node, to: str, root: str) -> tuple[str, list[Refusal]]:
+    environments = node.environments
+    there, current, previous = environments.all, environments.current, environments.previous
     if not to:
         if previous in there and previous != current:
             return previous, []
         return "", [
             _nothing("the node has no environment that was current before", "a previous environment", there, root)
         ]
-    fit = [name for name in sorted(there) if to in (name, there[name]["release"])]
+    fit = [name for name in sorted(there) if to in (name, there[name].release)]
     if not fit:
         return "", [_nothing(f"the node has no environment of {to}", to, there, root)]
     # Several locks of one release: what can be gone back to, and of that what is or was in use.
-    fit.sort(key=lambda name: (bool(_keeps_from(found, name)), name != current, name != previous, name))
+    fit.sort(key=lambda name: (bool(_keeps_from(node, name)), name != current, name != previous, name))
     return fit[0], []
 
 
-def _keeps_from(found: Facts, name: str) -> list[Refusal]:
-    there = found["environments"]["all"][name]
-    return _incomplete(name, there) + _without_cann(found, name) + _without_cards(found)
+def _keeps_from(node: _Node, name: str) -> list[Refusal]:
+    environment = node.environments.all[name]
+    return _incomplete(name, environment) + _without_cann(node, name, environment) + _without_cards(node.npu)
 
 
-def _cann_version(environment: Facts) -> str:
-    return posixpath.basename(environment["cann_home"] or "")
+def _cann_version(environment: Environment) -> str:
+    return posixpath.basename(environment.cann_home or "")
 
 
-def _nothing(problem: str, wanted: str, there: Facts, root: str) -> Refusal:
+def _nothing(problem: str, wanted: str, names: Iterable[str], root: str) -> Refusal:
     remedy = "ansible-playbook site.yml -e ascend_release=RELEASE  # installs what is not there"
     where = posixpath.join(root, "env")
-    return refusal("env", "rollback", problem, wanted, listed(sorted(there)) or "no environment", remedy, where)
+    return refusal("env", "rollback", problem, wanted, listed(sorted(names)) or "no environment", remedy, where)
 
 
-def _incomplete(name: str, there: Facts) -> list[Refusal]:
-    words = [] if there["state"] == "complete" else [str(there["state"])]
-    if there["problem_count"]:
-        words.append(listed(there["problems"], there["problem_count"]))
-    if there["difference_count"]:
-        words.append(f"{there['difference_count']} distributions are not those of its lock")
-    if there.get("closed"):
-        words.append(f"others cannot use {there['closed']}")
+def _incomplete(name: str, environment: Environment) -> list[Refusal]:
+    words = [] if environment.state == "complete" else [environment.state]
+    if environment.problem_count:
+        words.append(listed(environment.problems, environment.problem_count))
+    if environment.difference_count:
+        words.append(f"{environment.difference_count} distributions are not those of its lock")
+    if environment.closed:
+        words.append(f"others cannot use {environment.closed}")
     if not words:
         return []
     problem = f"environment {name} is not whole"
-    remedy = "ansible-playbook site.yml -e ascend_release=%s  # repairs it" % (there["release"] or "RELEASE")
-    return [refusal("env", "rollback", problem, "a complete environment", "; ".join(words), remedy, there["path"])]
+    remedy = f"ansible-playbook site.yml -e ascend_release={environment.release or 'RELEASE'}  # repairs it"
+    return [refusal("env", "rollback", problem, "a complete environment", "; ".join(words), remedy, environment.path)]
 
 
-def _without_cann(found: Facts, name: str) -> list[Refusal]:
-    there = found["environments"]["all"][name]
-    version = _cann_version(there)
-    package = found["cann"]["versions"].get(version)
-    families = kernels_families(found["npu"]["devices"])
-    lacks = []
-    if not version:
-        lacks.append("no word in the environment of which CANN it was built for")
-    elif not package or package["toolkit"]["state"] != "complete":
-        lacks.append(f"toolkit {version}: {package['toolkit']['state'] if package else 'absent'}")
-    for chip in families if version else []:
-        state = (package or {"kernels": {}})["kernels"].get(chip, {"state": "absent"})["state"]
-        if state != "complete":
-            lacks.append(f"kernels-{chip} {version}: {state}")
+def _without_cann(node: _Node, name: str, environment: Environment) -> list[Refusal]:
+    version = _cann_version(environment)
+    lacks = _lacks(version, node) if version else ["no word in the environment of which CANN it was built for"]
     if not lacks:
         return []
     problem = f"the CANN of environment {name} is not whole"
-    remedy = "ansible-playbook site.yml -e ascend_release=%s -e cann_allow_downgrade=true" % (
-        there["release"] or "RELEASE"
-    )
-    wanted, where = "CANN %s, complete" % (version or "?"), there["cann_home"] or there["path"]
+    release = environment.release or "RELEASE"
+    remedy = f"ansible-playbook site.yml -e ascend_release={release} -e cann_allow_downgrade=true"
+    wanted, where = f"CANN {version or '?'}, complete", environment.cann_home or environment.path
     return [refusal("cann", "rollback", problem, wanted, "; ".join(lacks), remedy, where)]
 
 
-def _without_cards(found: Facts) -> list[Refusal]:
+def _lacks(version: str, node: _Node) -> list[str]:
+    there = node.cann.of(version)
+    packages = {f"toolkit {version}": there.toolkit}
+    for chip in kernels_families(device.name for device in node.npu.devices):
+        packages[f"kernels-{chip} {version}"] = there.of_chip(chip)
+    return [f"{name}: {package.state}" for name, package in packages.items() if package.state != "complete"]
+
+
+def _without_cards(npu: Npu) -> list[Refusal]:
     """What is made current is verified on the cards first."""
-    if found["npu"]["answered"] and found["npu"]["devices"]:
+    if npu.answered and npu.devices:
         return []
     problem = "the environment cannot be verified: npu-smi shows no card"
     remedy = "npu-smi info; dmesg | tail"

@@ -8,20 +8,44 @@ asked of a node that has a plan.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TypedDict
 
-from ...ascend.finding import Refusal, listed, refusal
-from .components import Facts, Step, Wanted
-from .plan import plan
+from ...ascend.finding import Refusal, refusal
+from ...ascend.text import listed
+from .asked import Wanted, wanted_of
+from .components import Step, names_of
+from .documents import Document, read
+from .found import Found, Npu, Process, found_of
+from .plan import decide
 from .preconditions import repairs_cann
-from .warnings import unfinished
 
-Batch = dict[str, Any]
+
+class Batch(TypedDict):
+    name: str
+    size: int
+    first: bool
+
+
+Applied = TypedDict(
+    "Applied",
+    {
+        "steps": list[Step],
+        "refusals": list[Refusal],
+        "warnings": list[Refusal],
+        "remarks": list[Refusal],
+        "group": str,
+        "busy": Refusal | None,
+        "stage": list[str],
+        "sets_aside": bool,
+        "repairs_cann": bool,
+        "from": str,
+    },
+)
 
 _REMEDY = "wait for their end: -e ascend_busy_policy=wait; what disturbs no job is done at once with --tags stage"
 
 
-def apply_to(found: Facts, wanted: Wanted, policy: str) -> dict[str, Any]:
+def apply_to(facts: Document, resolved: Document, policy: str) -> Applied:
     """Return a node's plan and how it is applied.
 
     A node that needs nothing is taken all the same where a change of it has not ended: a run begins by clearing that
@@ -32,33 +56,40 @@ def apply_to(found: Facts, wanted: Wanted, policy: str) -> dict[str, Any]:
     newer one beside it stays the running one) and ``from``, what is current. ``policy`` is what to do with a busy node:
     skip, wait or ignore.
     """
-    planned: dict[str, Any] = dict(plan(found, wanted))
-    steps = planned["steps"]
-    todo = bool(steps or unfinished(found))
-    has = _in_use(found["npu"], wanted["cards"]["out"]) if todo and policy != "ignore" else None
+    found, wanted = found_of(facts), wanted_of(resolved)
+    plan = decide(found, wanted)
+    steps = plan["steps"]
+    todo = bool(steps or found.changes.running)
+    busy = _in_use(found.npu, wanted.cards.out) if todo and policy != "ignore" else None
     waits = {"wait": "ascend_waiting", "skip": "ascend_busy"}
-    planned["group"] = waits[policy] if has else "ascend_to_change" if todo else "ascend_converged"
-    planned["busy"] = has
-    planned["stage"] = stageable(found, wanted, steps)
-    planned["sets_aside"] = under_current(found, wanted, steps)
-    planned["repairs_cann"] = repairs_cann(found, wanted, steps)
-    planned["from"] = found["environments"]["current"] or "none"
-    return planned
+    return {
+        **plan,
+        "group": waits[policy] if busy else "ascend_to_change" if todo else "ascend_converged",
+        "busy": busy,
+        "stage": stageable(found, wanted, steps),
+        "sets_aside": under_current(found, wanted, names_of(steps)),
+        "repairs_cann": repairs_cann(found, wanted, steps),
+        "from": found.environments.current or "none",
+    }
 
 
-def _in_use(npu: Facts, out: Sequence[int]) -> Refusal | None:
+def _in_use(npu: Npu, out: Sequence[int]) -> Refusal | None:
     """A dead card says nothing of its processes: those that the inventory takes out need not."""
-    return busy(npu["processes"], npu["process_count"], [card for card in npu["unclear"] if card not in out])
+    return _busy(npu.processes, npu.process_count, [card for card in npu.unclear if card not in out])
 
 
-def busy(processes: list[dict[str, Any]], count: int, unclear: Sequence[int] = ()) -> Refusal | None:
+def busy(processes: Sequence[Document], count: int, unclear: Sequence[int] = ()) -> Refusal | None:
     """Return the refusal of a node whose cards have processes (facts npu.processes and process_count), or None.
 
     ``unclear`` are the cards of which it is not known: that is not idle.
     """
+    return _busy([read(Process, process) for process in processes], count, unclear)
+
+
+def _busy(processes: Sequence[Process], count: int, unclear: Sequence[int]) -> Refusal | None:
     if not count:
         return _unclear(unclear) if unclear else None
-    cards = sorted({chips[0] for process in processes for chips in process["chips"]})
+    cards = sorted({card for process in processes for card in process.cards()})
     subject = ",".join(str(card) for card in cards)
     words = [_process(process) for process in processes[:3]]
     more = count - len(words)
@@ -73,30 +104,30 @@ def _unclear(cards: Sequence[int]) -> Refusal:
     return refusal("cards", "busy", "the cards may be in use", "idle cards", found, remedy, "npu-smi info", subject)
 
 
-def _process(process: dict[str, Any]) -> str:
-    cards = listed(sorted({str(chips[0]) for chips in process["chips"]}, key=int))
-    command = process["command"] or process["name"] or "?"
-    inside = f" in container {process['container']}" if process["container"] else ""
-    return f"process {process['pid']} of {process['user'] or '?'}{inside} on card {cards}: {command}"
+def _process(process: Process) -> str:
+    cards = listed([str(card) for card in process.cards()])
+    command = process.command or process.name or "?"
+    inside = f" in container {process.container}" if process.container else ""
+    return f"process {process.pid} of {process.user or '?'}{inside} on card {cards}: {command}"
 
 
-def stageable(found: Facts, wanted: Wanted, steps: list[Step]) -> list[str]:
+def stageable(found: Found, wanted: Wanted, steps: list[Step]) -> list[str]:
     """Return what of the steps can be done while a job runs: it makes what is not there yet, and nothing uses.
 
     "python" and "environment" are built beside what there is; "cache" takes the packages that are to be installed.
     CANN itself is not among it: its installer leads ``latest`` to the new version, which running jobs may read by.
     """
-    todo = {step["component"]: step for step in steps}
+    todo = {step["component"]: step["action"] for step in steps}
     may = []
-    if "python" in todo and todo["python"]["action"] == "install":
+    if todo.get("python") == "install":
         may.append("python")
     if "toolkit" in todo or "kernels" in todo:
         may.append("cache")
-    environments = found["environments"]
-    name, current = wanted["environment"]["name"], environments["current"]
-    there = environments["all"].get(name)
+    environments = found.environments
+    name, current = wanted.environment.name, environments.current
+    there = environments.all.get(name)
     # While nothing is current, an unfinished one may be what was: set aside, with a job that goes on in it.
-    new = name != current and (there is None or (there["state"] != "complete" and current is not None))
+    new = name != current and (there is None or (there.state != "complete" and current is not None))
     # One that is made with a Python that is to be repaired has to wait as well.
     if "environment" in todo and new and ("python" not in todo or "python" in may):
         may.append("environment")
@@ -105,26 +136,22 @@ def stageable(found: Facts, wanted: Wanted, steps: list[Step]) -> list[str]:
     return may
 
 
-def under_current(found: Facts, wanted: Wanted, steps: list[Step]) -> bool:
-    """Whether the steps work on what the current environment is or stands on: the link is then taken away first.
+def under_current(found: Found, wanted: Wanted, todo: set[str]) -> bool:
+    """Whether steps work on what the current environment is or stands on: the link is then taken away first.
 
-    It leads to a complete, verified environment or to none, also where the work is interrupted.
+    ``todo`` are the steps' names. The link leads to a complete, verified environment or to none, also where the work
+    is interrupted.
     """
-    environments = found["environments"]
-    name = environments["current"]
+    environments = found.environments
+    name = environments.current
     if not name:
         return False
-    current = environments["all"].get(name)  # None where the link is dead: it would come to life half-way
-    itself = name == wanted["environment"]["name"]
-    cann = current is not None and current["cann_home"] == wanted["environment"]["cann_home"]
-    stands_on = {
-        "environment": itself,
-        "source": itself,
-        "python": current is not None and current["python"] == wanted["python"]["version"],
-        "toolkit": cann,
-        "kernels": cann,
-    }
-    return any(stands_on.get(step["component"], False) for step in steps)
+    current = environments.all.get(name)  # None where the link is dead: it would come to life half-way
+    itself = name == wanted.environment.name
+    cann = current is not None and current.cann_home == wanted.environment.cann_home
+    python = current is not None and current.python == wanted.python.version
+    stands_on = {"environment": itself, "source": itself, "python": python, "toolkit": cann, "kernels": cann}
+    return any(stands_on.get(name, False) for name in todo)
 
 
 def stops(reached: dict[str, Batch], well: Sequence[str], most_percent: float) -> str:

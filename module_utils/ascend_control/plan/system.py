@@ -8,28 +8,31 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from ...ascend.finding import Cause, Refusal, cause, listed, refusal
+from ...ascend.finding import Cause, Refusal, cause, refusal
 from ...ascend.settings import drop_ins
-from .components import Facts, Step, Wanted, step
+from ...ascend.text import listed
+from .asked import Wanted
+from .components import Step, step
+from .found import Found
 
 APPLY, CHECK, IGNORE = "apply", "check", "ignore"
+# Cause -> the drop-in file that cures it.
+_FILES = {"kernel-setting": drop_ins.SYSCTL, "limit": drop_ins.LIMITS}
 
 
-def settings_step(found: Facts, wanted: Wanted) -> list[Step]:
+def settings_step(found: Found, wanted: Wanted) -> list[Step]:
     """Return the step that writes the drop-in files; none where nothing is to be written or set."""
     if _policy(wanted) != APPLY:
         return []
     causes = _kernel_causes(found, wanted) + _limit_causes(found, wanted)
     if not causes:
         return []
-    reason = f"the system is not set as release {wanted['release']} wants: {listed(_problems(causes))}"
-    where = ", ".join(sorted({each.pop("where") for each in causes}))
+    reason = f"the system is not set as release {wanted.release} wants: {listed(_problems(causes))}"
+    where = ", ".join(sorted({_FILES[each["name"]] for each in causes}))
     return [step("system", "set", reason, "other settings", "those of the release", where, causes)]
 
 
-def settings_warnings(found: Facts, wanted: Wanted) -> list[Refusal]:
+def settings_warnings(found: Found, wanted: Wanted) -> list[Refusal]:
     """Return what no step cures: all of it with the policy check; else what a change of ours cannot bring about."""
     policy = _policy(wanted)
     if policy == IGNORE:
@@ -38,37 +41,32 @@ def settings_warnings(found: Facts, wanted: Wanted) -> list[Refusal]:
 
 
 def _policy(wanted: Wanted) -> str:
-    return str(wanted["system"].get("policy", CHECK))
+    return wanted.system.policy
 
 
 def _problems(causes: list[Cause]) -> list[str]:
     return [each["problem"] for each in causes]
 
 
-def _told(found: Facts, name: str) -> dict[str, Any]:
-    there: dict[str, Any] = found["system"].get(name) or {}
-    return there
-
-
-def _kernel_causes(found: Facts, wanted: Wanted) -> list[Cause]:
-    running = _told(found, "kernel_settings")
-    ours = drop_ins.Kernel(_told(found, "drop_ins").get("kernel_settings") or {}, {})
-    shall = drop_ins.kernel(running, ours, wanted["system"]["kernel_settings"])
+def _kernel_causes(found: Found, wanted: Wanted) -> list[Cause]:
+    running = found.system.kernel_settings
+    ours = drop_ins.Kernel(found.system.drop_ins.kernel_settings, {})
+    shall = drop_ins.kernel(running, ours, wanted.system.kernel_settings)
     causes = []
     for name, value in sorted(shall.values.items()):
         have = running.get(name)
-        want = wanted["system"]["kernel_settings"].get(name)
+        want = wanted.system.kernel_settings.get(name)
         if want is None or have is None or (ours.values.get(name) == value and drop_ins.fulfils(have, str(want))):
             continue
         words = f"{name} is {have or 'empty'}, not {value}"
-        causes.append(dict(cause("kernel-setting", words, value, have or "empty", name), where=drop_ins.SYSCTL))
+        causes.append(cause("kernel-setting", words, value, have or "empty", name))
     return causes
 
 
-def _limit_causes(found: Facts, wanted: Wanted) -> list[Cause]:
-    session, others = _told(found, "limits"), _told(found, "limits_elsewhere")
-    ours = _told(found, "drop_ins").get("limits") or {}
-    shall = drop_ins.limits(session, others, ours, wanted["system"]["limits"])
+def _limit_causes(found: Found, wanted: Wanted) -> list[Cause]:
+    session, others = found.system.limits, found.system.limits_elsewhere
+    ours = found.system.drop_ins.limits
+    shall = drop_ins.limits(session, others, ours, wanted.system.limits)
     causes = []
     for name, values in sorted(shall.items()):
         if values == ours.get(name):
@@ -76,7 +74,7 @@ def _limit_causes(found: Facts, wanted: Wanted) -> list[Cause]:
         lowest = [_shown(value) for value in [session.get(name, [0, 0])[1], *others.get(name, {}).values()]]
         have, want = "/".join(dict.fromkeys(lowest)), _shown(values["*"])
         words = f"the limit {name} is {have}, not {want}"
-        causes.append(dict(cause("limit", words, want, have, name), where=drop_ins.LIMITS))
+        causes.append(cause("limit", words, want, have, name))
     return causes
 
 
@@ -84,10 +82,10 @@ def _shown(value: int) -> str:
     return "unlimited" if value == drop_ins.UNLIMITED else str(value)
 
 
-def _kernel_warnings(found: Facts, wanted: Wanted, policy: str) -> list[Refusal]:
-    running = _told(found, "kernel_settings")
+def _kernel_warnings(found: Found, wanted: Wanted, policy: str) -> list[Refusal]:
+    running = found.system.kernel_settings
     told = []
-    for name, want in sorted(wanted["system"]["kernel_settings"].items()):
+    for name, want in sorted(wanted.system.kernel_settings.items()):
         have = running.get(name)
         if have is not None and (policy == APPLY or drop_ins.fulfils(have, str(want))):
             continue
@@ -96,7 +94,7 @@ def _kernel_warnings(found: Facts, wanted: Wanted, policy: str) -> list[Refusal]
             refusal(
                 "system",
                 "kernel-setting",
-                f"{name} is not what release {wanted['release']} asks for",
+                f"{name} is not what release {wanted.release} asks for",
                 str(want),
                 "empty" if have == "" else str(have if have is not None else "no such setting"),
                 f"echo '{name} = {value}' > /etc/sysctl.d/60-ascend.conf && sysctl --system",
@@ -107,14 +105,14 @@ def _kernel_warnings(found: Facts, wanted: Wanted, policy: str) -> list[Refusal]
     return told
 
 
-def _limit_warnings(found: Facts, wanted: Wanted, policy: str) -> list[Refusal]:
+def _limit_warnings(found: Found, wanted: Wanted, policy: str) -> list[Refusal]:
     """A user may raise the soft limit up to the hard one, so the hard one is judged.
 
     With the policy apply our file says what new sessions get, and this session may be older than it: a remark.
     """
-    session, ours = _told(found, "limits"), _told(found, "drop_ins").get("limits") or {}
+    session, ours = found.system.limits, found.system.drop_ins.limits
     told = []
-    for name, minimum in sorted(wanted["system"]["limits"].items()):
+    for name, minimum in sorted(wanted.system.limits.items()):
         hard = session.get(name, [drop_ins.UNLIMITED, drop_ins.UNLIMITED])[1]
         if hard == drop_ins.UNLIMITED or hard >= minimum or (policy == APPLY and name not in ours):
             continue
@@ -129,7 +127,7 @@ def _limit_warnings(found: Facts, wanted: Wanted, policy: str) -> list[Refusal]:
             where = drop_ins.LIMITS
         else:
             check, where = "limit", "/etc/security/limits.conf"
-            problem = f"the limit {name} is lower than release {wanted['release']} asks for"
+            problem = f"the limit {name} is lower than release {wanted.release} asks for"
             lines = rf"* hard {name} {minimum}\nroot hard {name} {minimum}\n"
             remedy = f"printf '{lines}' > /etc/security/limits.d/60-ascend.conf  # for new sessions"
         told.append(refusal("system", check, problem, f"{minimum} or more", str(hard), remedy, where, name))

@@ -4,17 +4,17 @@
 from __future__ import annotations
 
 from ...ascend.finding import Refusal, refusal
-from .components import Facts, Step, Wanted
+from .asked import WantedPython
+from .found import SystemPython
 
 _OTHERWISE = "take the depot's: ascend_python: depot"
 
 
-def own_python(found: Facts, wanted: Wanted, steps: list[Step]) -> list[Refusal]:
+def own_python(there: dict[str, SystemPython], python: WantedPython, release: str, todo: set[str]) -> list[Refusal]:
     """Return the refusals; nothing where the depot's Python is wanted, which brings what it needs."""
-    python = wanted["python"]
-    if python.get("source") != "system":
+    if python.source != "system":
         return []
-    series, there = python["series"], found["system_pythons"]
+    series = python.series
     if series not in there:
         others = ", ".join(f"Python {other}" for other in there) or "no Python in /usr/bin and /usr/local/bin"
         return [
@@ -22,15 +22,15 @@ def own_python(found: Facts, wanted: Wanted, steps: list[Step]) -> list[Refusal]
                 "python",
                 "system-python",
                 f"the node has no Python {series} of its own",
-                f"Python {series} of the distribution, for release {wanted['release']}",
+                f"Python {series} of the distribution, for release {release}",
                 others,
                 f"install the distribution's python{series} and its pip, or {_OTHERWISE}",
                 "/usr/bin",
             )
         ]
-    if not any(step["component"] in ("toolkit", "kernels") for step in steps):
+    if todo.isdisjoint(("toolkit", "kernels")):
         return []
-    return [_beside(name, series, there[series]["path"]) for name in there[series]["lacks"]]
+    return [_beside(name, series, there[series].path) for name in there[series].lacks]
 
 
 def _beside(name: str, series: str, path: str) -> Refusal:

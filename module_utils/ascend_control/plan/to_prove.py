@@ -6,56 +6,56 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .components import Facts
+from .documents import Document, read
+from .found import Device, Npu
 
-Device = dict[str, Any]
 
-
-def to_prove(found: Facts, out: Sequence[Any] = (), spare_busy: bool = False) -> dict[str, Any]:
+def to_prove(facts: Document, out: Sequence[Any] = (), spare_busy: bool = False) -> dict[str, Any]:
     """Return ``{"devices": [index, ...], "left_out": [{"card", "index", "why"}, ...]}``.
 
     An index is what torch and ASCEND_RT_VISIBLE_DEVICES call a device. ``out`` are the npu-smi ids of the cards that
     the inventory takes out. A card that is not healthy is left out as well: a node with one gets here only where the
     operator accepts that, and a dead card hangs whatever opens it. ``spare_busy`` leaves out the cards in use.
     """
-    devices: list[Device] = found["npu"]["devices"]
+    npu = read(Npu, facts["npu"])
+    devices = npu.devices
     numbers = _indexes(devices)
     taken = {str(card) for card in out}
-    busy = _busy(found["npu"]) if spare_busy else set()
-    unclear = found["npu"]["unclear"] if spare_busy else ()
-    left_out = []
+    busy = _busy(npu) if spare_busy else set()
+    unclear = npu.unclear if spare_busy else ()
+    left_out: dict[int, dict[str, Any]] = {}
     for device, index in zip(devices, numbers, strict=True):
         why = _why(device, taken, busy, unclear)
         if why:
-            left_out.append({"card": device["npu_id"], "index": index, "why": why})
-    without = {each["index"] for each in left_out}
-    return {"devices": sorted(set(numbers) - without), "left_out": sorted(left_out, key=lambda each: each["index"])}
+            left_out[index] = {"card": device.npu_id, "index": index, "why": why}
+    devices_left = sorted(set(numbers).difference(left_out))
+    return {"devices": devices_left, "left_out": [left_out[index] for index in sorted(left_out)]}
 
 
-def _why(device: Device, taken: set[str], busy: set[Any] | None, unclear: Sequence[int]) -> str:
-    if str(device["npu_id"]) in taken:
+def _why(device: Device, taken: set[str], busy: set[int] | None, unclear: Sequence[int]) -> str:
+    if str(device.npu_id) in taken:
         return "taken out by ascend_cards_out"
-    if device["health"] != "OK":
-        return "its health is %s" % (device["health"] or "unread")
+    if device.health != "OK":
+        return "its health is %s" % (device.health or "unread")
     if busy is None:
         return "processes use cards, and not all of them say which"
-    if device["npu_id"] in busy:
+    if device.npu_id in busy:
         return "a process uses it"
-    return "whether a process uses it is not known" if device["npu_id"] in unclear else ""
+    return "whether a process uses it is not known" if device.npu_id in unclear else ""
 
 
 def _indexes(devices: list[Device]) -> list[int]:
     """Return each device's logical number: what the table says, else its place among the cards in order."""
-    said = [device.get("device_id") for device in devices]
+    said = [device.device_id for device in devices]
     if all(isinstance(number, int) for number in said) and len(set(said)) == len(said):
         return [int(str(number)) for number in said]
-    order = sorted(range(len(devices)), key=lambda place: (devices[place]["npu_id"], devices[place]["chip_id"] or 0))
+    order = sorted(range(len(devices)), key=lambda place: (devices[place].npu_id, devices[place].chip_id or 0))
     return [order.index(place) for place in range(len(devices))]
 
 
-def _busy(npu: Facts) -> set[Any] | None:
+def _busy(npu: Npu) -> set[int] | None:
     """Return the npu-smi ids of the cards in use; None where a process is there whose cards are not known."""
-    processes = npu["processes"]
-    if npu["process_count"] > len(processes) or any(not process["chips"] for process in processes):
+    processes = npu.processes
+    if npu.process_count > len(processes) or any(not process.chips for process in processes):
         return None
-    return {chip[0] for process in processes for chip in process["chips"]}
+    return {card for process in processes for card in process.cards()}

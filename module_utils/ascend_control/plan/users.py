@@ -3,35 +3,44 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
-from ...ascend.finding import Refusal, cause, listed
+from ...ascend.finding import Refusal, cause
 from ...ascend.npu.device_users import finding_of
-from .components import Facts, Step, as_refusal, step
+from ...ascend.text import listed
+from .components import Step, as_refusal, step
+from .found import Found, User
+
+if TYPE_CHECKING:
+    from ...ascend.shapes import User as UserFact
 
 
-def users_step(found: Facts) -> list[Step]:
+def users_step(found: Found) -> list[Step]:
     """Return the step that lets accounts open the cards; none where all may, or where no group would help."""
-    joining = [user for user in _users(found, "shut-out") if user["group"]]
+    joining = [(user, user.group) for user in _users(found, "shut-out") if user.group]
     if not joining:
         return []
-    words = [f"{user['name']} is not in the group {user['group']}" for user in joining]
+    words = [f"{user.name} is not in the group {group}" for user, group in joining]
     reason = f"accounts cannot open the cards: {listed(words)}"
-    groups = ", ".join(sorted({user["group"] for user in joining}))
+    groups = ", ".join(sorted({group for _, group in joining}))
     causes = [
-        cause("device-user-shut-out", words[number], user["group"], user["found"], user["name"])
-        for number, user in enumerate(joining)
+        cause("device-user-shut-out", problem, group, user.found, user.name)
+        for problem, (user, group) in zip(words, joining, strict=True)
     ]
-    names = ", ".join(user["name"] for user in joining)
+    names = ", ".join(user.name for user, _ in joining)
     return [step("users", "repair", reason, f"{names}: shut out", groups, "/dev/davinci*", causes)]
 
 
-def users_refusals(found: Facts) -> list[Refusal]:
+def users_refusals(found: Found) -> list[Refusal]:
     """An account that is not there cannot prove anything; one that no group lets in needs another driver."""
-    shut_out = [user for user in _users(found, "shut-out") if not user["group"]]
+    shut_out = [user for user in _users(found, "shut-out") if not user.group]
     told = _users(found, "absent") + shut_out
-    return [dict(as_refusal(finding_of(user)), subject=user["name"]) for user in told]
+    return [as_refusal(finding_of(_fact(user)), user.name) for user in told]
 
 
-def _users(found: Facts, state: str) -> list[dict[str, Any]]:
-    return [user for user in found["driver"].get("users", ()) if user["state"] == state]
+def _fact(user: User) -> UserFact:
+    return {"name": user.name, "state": user.state, "group": user.group, "found": user.found}
+
+
+def _users(found: Found, state: str) -> list[User]:
+    return [user for user in found.driver.users if user.state == state]

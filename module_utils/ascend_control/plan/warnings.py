@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 from ...ascend import files, rights
 from ...ascend.finding import Refusal, refusal
 from ...ascend.places import RUN
-from .components import STEPS, Facts, Step, Wanted, as_refusal, component_of
+from .asked import Wanted
+from .components import STEPS, Step, as_refusal, component_of, names_of
 from .disks import nearly_full
+from .found import Found
 from .hardware import of_cards_out
 from .packages import packages_remarks
 from .preconditions import PTP, keepers, look_at_clock, record_in_the_way
@@ -24,9 +25,9 @@ _REFUSED = ("card-unhealthy", "device-user-absent", "device-user-shut-out")
 _NOT_OURS = ("cann-elsewhere",)
 
 
-def warnings(found: Facts, wanted: Wanted, steps: list[Step]) -> list[Refusal]:
+def warnings(found: Found, wanted: Wanted, steps: list[Step]) -> list[Refusal]:
     """Return what the facts found that no step cures, and what of the release's wishes the system does not fulfil."""
-    cured = {STEPS[step["component"]] for step in steps}
+    cured = {STEPS[name] for name in names_of(steps)}
     refused = [each["where"] for each in record_in_the_way(found, steps)]
     observed = [each for each in _observed(found, wanted, cured) if each["where"] not in refused]
     observed += _latest(found, wanted, steps)
@@ -34,22 +35,19 @@ def warnings(found: Facts, wanted: Wanted, steps: list[Step]) -> list[Refusal]:
     return observed + nearly_full(found, wanted, steps) + _unfinished(found, wanted)
 
 
-def _observed(found: Facts, wanted: Wanted, cured: Any) -> list[Refusal]:
+def _observed(found: Found, wanted: Wanted, cured: set[str]) -> list[Refusal]:
     told = []
-    for finding in found["findings"]:
-        if finding["name"] in _REFUSED + _OPENED + _NOT_OURS or _of_another(finding, found, wanted):
+    for finding in found.findings:
+        name, subset, where = finding["name"], finding["subset"], finding["where"]
+        if name in _REFUSED + _OPENED + _NOT_OURS or _of_another(where, found, wanted):
             continue
-        if of_cards_out(finding["name"], found, wanted):
+        if of_cards_out(name, found, wanted):
             continue
         # A silent driver is refused: one reason at a time.
-        if finding["subset"] in ("npu", "driver", "network") and not found["npu"]["answered"]:
+        if subset in ("npu", "driver", "network") and not found.npu.answered:
             continue
         # The step's reason says the same; what lies outside of CANN and the environments has no step.
-        if (
-            finding["subset"] in ("cann", "python")
-            and component_of(finding) in cured
-            and finding["name"] not in _OUTSIDE
-        ):
+        if subset in ("cann", "python") and component_of(finding) in cured and name not in _OUTSIDE:
             continue
         told.append(as_refusal(finding))
     return told
@@ -67,26 +65,20 @@ _OUTSIDE = (
 )
 
 
-def _of_another(finding: dict[str, str], found: Facts, wanted: Wanted) -> bool:
+def _of_another(where: str, found: Found, wanted: Wanted) -> bool:
     """Whether it speaks of a version or an environment that lies beside the wanted one and is not used by it."""
-    others = [version["path"] for name, version in _others(found["cann"]["versions"], wanted["toolkit"]["version"])]
-    others += [python["path"] for name, python in _others(found["pythons"], wanted["python"]["version"])]
-    environments = _others(found["environments"]["all"], wanted["environment"]["name"])
-    others += [environment["path"] for name, environment in environments]
-    where = finding["where"]
-    return any(files.is_in(where, path) for path in others)
+    paths = [version.path for name, version in found.cann.versions.items() if name != wanted.toolkit.version]
+    paths += [python.path for name, python in found.pythons.items() if name != wanted.python.version]
+    paths += [each.path for name, each in found.environments.all.items() if name != wanted.environment.name]
+    return any(path and files.is_in(where, path) for path in paths)
 
 
-def _others(there: dict[str, Any], name: str) -> list[tuple[str, Any]]:
-    return [(other, entry) for other, entry in there.items() if other != name and entry.get("path")]
-
-
-def _latest(found: Facts, wanted: Wanted, steps: list[Step]) -> list[Refusal]:
+def _latest(found: Found, wanted: Wanted, steps: list[Step]) -> list[Refusal]:
     """Another CANN beside ours, or a way back: nothing of ours goes by this link; sessions of users may mean to."""
-    latest, version = found["cann"]["latest"], wanted["toolkit"]["version"]
-    if not latest or latest == version or any(step["component"] in ("toolkit", "latest") for step in steps):
+    latest, version = found.cann.latest, wanted.toolkit.version
+    if not latest or latest == version or any(name in ("toolkit", "latest") for name in names_of(steps)):
         return []
-    home = wanted["environment"]["cann_home"]
+    home = wanted.environment.cann_home
     return [
         refusal(
             "cann",
@@ -95,16 +87,16 @@ def _latest(found: Facts, wanted: Wanted, steps: list[Step]) -> list[Refusal]:
             version,
             latest,
             f"bash {home}/create_version_softlink.sh  # CANN's own; ascend-env has the right one anyway",
-            str(found["cann"].get("root", "")),
+            found.cann.root,
         )
     ]
 
 
-def _clock(found: Facts) -> list[Refusal]:
+def _clock(found: Found) -> list[Refusal]:
     """A node that cannot tell whether its time is synchronised is not judged; systemd knows of NTP alone."""
-    if found["system"].get("time_synchronised") is not False:
+    if found.system.time_synchronised is not False:
         return []
-    by, own = keepers(found), not found["system"].get("container")
+    by, own = keepers(found), not found.system.container
     if by and (set(by).intersection(PTP) or not own):
         return [
             refusal(
@@ -130,9 +122,9 @@ def _clock(found: Facts) -> list[Refusal]:
     ]
 
 
-def _unfinished(found: Facts, wanted: Wanted) -> list[Refusal]:
+def _unfinished(found: Found, wanted: Wanted) -> list[Refusal]:
     """What a run that died left behind is ended by the next one, also where the node is right as it is (rollout.py)."""
-    change = unfinished(found)
+    change = found.changes.running
     if not change:
         return []
     return [
@@ -141,15 +133,8 @@ def _unfinished(found: Facts, wanted: Wanted) -> list[Refusal]:
             "change-unfinished",
             "a change of the node has not ended",
             "no run at work",
-            f"{change['action']} to {change['to']}, begun {change['began']} by {change['who']} "
-            f"from control node {change['control']}",
+            f"{change.action} to {change.to}, begun {change.began} by {change.who} from control node {change.control}",
             "wait for its end; what a run that died has left, the next site.yml clears away",
-            os.path.join(wanted["places"]["state"], RUN),
+            os.path.join(wanted.places.state, RUN),
         )
     ]
-
-
-def unfinished(found: Facts) -> dict[str, str] | None:
-    """Return the change that is at work on the node, or was when its run died."""
-    change: dict[str, str] | None = found["changes"]["running"]
-    return change

@@ -4,10 +4,31 @@
 from __future__ import annotations
 
 import shlex
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-Plan = dict[str, Any]
+from ...ascend.environment.distributions import DECIDING
+from .documents import Document, read
+from .found import Cann, Driver, Environment, Environments, Npu
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ...ascend.shapes import Refusal
+    from .rollback import Rollback, Target
+    from .rollout import Applied
+
 SHOWN_NODES = 8
+
+
+@dataclass(frozen=True)
+class _Node:
+    """What of a node's facts is shown as installed."""
+
+    npu: Npu
+    driver: Driver
+    cann: Cann
+    environments: Environments
 
 
 def of_node(remedy: str, node: str, options: str = "") -> str:
@@ -17,7 +38,7 @@ def of_node(remedy: str, node: str, options: str = "") -> str:
     return remedy.replace("ansible NODE ", f"ansible {name} {more}")
 
 
-def refusal_text(refusals: list[dict[str, str]], node: str = "NODE") -> str:
+def refusal_text(refusals: Sequence[Refusal], node: str = "NODE") -> str:
     """Return one block a refusal of a node: the problem, wanted, found, where (if it says), next."""
     blocks = []
     for refusal in refusals:
@@ -31,12 +52,12 @@ def refusal_text(refusals: list[dict[str, str]], node: str = "NODE") -> str:
     return "\n".join(blocks)
 
 
-def fleet_plan(plans: dict[str, Plan]) -> list[str]:
+def fleet_plan(plans: dict[str, Applied]) -> list[str]:
     """Return the plans of many nodes (host name -> plan) as lines; nodes with the same plan share a block."""
     alike: dict[tuple[bool, tuple[tuple[str, str], ...]], list[str]] = {}
-    for host in sorted(plans):
-        steps = tuple((step["component"], f"{step['action']}: {step['reason']}") for step in plans[host]["steps"])
-        alike.setdefault((bool(plans[host]["refusals"]), steps), []).append(host)
+    for host, plan in sorted(plans.items()):
+        steps = tuple((step["component"], f"{step['action']}: {step['reason']}") for step in plan["steps"])
+        alike.setdefault((bool(plan["refusals"]), steps), []).append(host)
     lines = []
     for (refused, steps), hosts in sorted(alike.items(), key=lambda item: (item[0][0], -len(item[0][1]), item[1])):
         if refused:
@@ -45,76 +66,77 @@ def fleet_plan(plans: dict[str, Plan]) -> list[str]:
         else:
             lines.append(f"{_nodes(hosts)}:{'' if steps else ' nothing to do'}")
         lines += [f"  {number}. {component:<11} {text}" for number, (component, text) in enumerate(steps, 1)]
-    return lines + _busy(plans) + _told(plans, "warnings") + _told(plans, "remarks")
+    return lines + _busy(plans) + _told(plans)
 
 
-def _busy(plans: dict[str, Plan]) -> list[str]:
+def _busy(plans: dict[str, Applied]) -> list[str]:
     """Return a line a node: each has its own jobs."""
     lines = []
-    for host in sorted(plans):
-        refusal = plans[host].get("busy")
-        if refusal and not plans[host]["refusals"]:
-            then = "waits for idle cards" if plans[host]["group"] == "ascend_waiting" else "left as it is"
+    for host, plan in sorted(plans.items()):
+        refusal = plan.get("busy")
+        if refusal and not plan["refusals"]:
+            then = "waits for idle cards" if plan["group"] == "ascend_waiting" else "left as it is"
             lines.append(f"{host} is busy, {then}: {refusal['found']} ({refusal['remedy']})")
     return lines
 
 
-def _told(plans: dict[str, Plan], kind: str) -> list[str]:
-    """Return the plans' "warnings" or "remarks" as lines; nodes of which the same is told share one."""
-    alike: dict[str, list[str]] = {}
-    for host in sorted(plans):
-        for words in _lines(plans[host][kind], kind):
-            alike.setdefault(words, []).append(host)
-    return [f"{_nodes(hosts)}: {words}" for words, hosts in alike.items()]
+def _told(plans: dict[str, Applied]) -> list[str]:
+    """Return the plans' warnings, then their remarks, as lines; nodes of which the same is told share one."""
+    warnings: dict[str, list[str]] = {}
+    remarks: dict[str, list[str]] = {}
+    for host, plan in sorted(plans.items()):
+        for words in _lines(plan["warnings"], "warning"):
+            warnings.setdefault(words, []).append(host)
+        for words in remark_lines(plan["remarks"]):
+            remarks.setdefault(words, []).append(host)
+    return [f"{_nodes(hosts)}: {words}" for alike in (warnings, remarks) for words, hosts in alike.items()]
 
 
-def remark_lines(remarks: list[dict[str, str]]) -> list[str]:
+def remark_lines(remarks: Sequence[Refusal]) -> list[str]:
     """Return a node's remarks as lines."""
-    return _lines(remarks, "remarks")
+    return _lines(remarks, "remark")
 
 
-def _lines(told: list[dict[str, str]], kind: str) -> list[str]:
-    return [f"{kind.rstrip('s')}: {each['problem']} ({each['found']}; {each['remedy']})" for each in told]
+def _lines(told: Sequence[Refusal], kind: str) -> list[str]:
+    return [f"{kind}: {each['problem']} ({each['found']}; {each['remedy']})" for each in told]
 
 
-def installed(found: dict[str, Any]) -> dict[str, str]:
+def installed(facts: Document) -> dict[str, str]:
     """Return what is installed on a node, a line a component, from its facts."""
-    cann, environments = found["cann"], found["environments"]
-    devices = found["npu"]["devices"]
-    kinds = sorted({f"{device['name']} {device['hbm_total_mb'] or 0} MB" for device in devices})
-    current = environments["all"].get(environments["current"] or "", {"versions": {}, "python": "absent"})
-    names = ("torch", "torch-npu", "deepspeed", "llamafactory")
+    node = read(_Node, facts)
+    npu, driver, cann, environments = node.npu, node.driver, node.cann, node.environments
+    kinds = sorted({f"{device.name} {device.hbm_total_mb or 0} MB" for device in npu.devices})
+    current = environments.all.get(environments.current or "", Environment())
     # That of the environment; where there is none, the one that sessions find.
-    version = str(current.get("cann_home") or cann["latest"] or "").rpartition("/")[2]
-    packages = ["toolkit " + _state(cann["versions"].get(version, {}).get("toolkit"))]
-    kernels = cann["versions"].get(version, {}).get("kernels", {})
-    packages += [f"kernels-{chip} {_state(package)}" for chip, package in sorted(kernels.items())]
+    version = (current.cann_home or cann.latest or "").rpartition("/")[2]
+    there = cann.of(version)
+    packages = [f"kernels-{chip} {package.state}" for chip, package in sorted(there.kernels.items())]
     return {
-        "cards": f"{len(devices)} x {', '.join(kinds) or 'none'}",
-        "driver": found["npu"]["driver_version"] or found["driver"]["version"] or "absent",
-        "firmware": found["driver"]["firmware_version"] or "unknown",
-        "CANN": f"{version or 'absent'}: {', '.join(packages)}",
-        "Python": current["python"] or "absent",
-        "environment": environments["current"] or "absent",
-        **{name: current["versions"].get(name, "absent") for name in names},
+        "cards": f"{len(npu.devices)} x {', '.join(kinds) or 'none'}",
+        "driver": npu.driver_version or driver.version or "absent",
+        "firmware": driver.firmware_version or "unknown",
+        "CANN": f"{version or 'absent'}: {', '.join([f'toolkit {there.toolkit.state}', *packages])}",
+        "Python": current.python or "absent",
+        "environment": environments.current or "absent",
+        **{name: current.versions.get(name, "absent") for name in DECIDING},
     }
 
 
-def installed_lines(found: dict[str, Any]) -> list[str]:
+def installed_lines(facts: Document) -> list[str]:
     """Return the same as lines of text."""
-    return [f"{what:<12} {is_there}" for what, is_there in installed(found).items()]
+    return [f"{what:<12} {is_there}" for what, is_there in installed(facts).items()]
 
 
 def proof_lines(result: dict[str, Any], left_out: list[dict[str, Any]]) -> list[str]:
     """Return what the module ``npu_check`` found on each card, which ones were left out, and as whom it was proven."""
     lines = []
-    for card in result["cards"]:
+    cards, account = result["cards"], result["account"]
+    for card in cards:
         answer = f"{card['name']}, {card['memory_total_mb']} MB" if card["ok"] else card["error"]
         lines.append(f"npu:{card['index']:<8} torch.npu.is_available() {card['ok']}: {answer}")
     training = f", and LLaMA-Factory {result['llamafactory']} takes its libraries" if result.get("llamafactory") else ""
-    count = len(result["cards"])
+    count = len(cards)
     proven = f"{count} card{'s' if count > 1 else ''}" if count else "no card, imports alone"
-    account = result["account"]
     return [*lines, *left_out_lines(left_out), f"proven as    {account['name']} ({account['why']}): {proven}{training}"]
 
 
@@ -123,31 +145,34 @@ def left_out_lines(left_out: list[dict[str, Any]]) -> list[str]:
     return [f"npu:{each['index']:<8} left out: card {each['card']}, {each['why']}" for each in left_out]
 
 
-def rollback_lines(plans: dict[str, Plan], wanted: dict[str, str]) -> list[str]:
+def rollback_lines(plans: dict[str, Rollback], wanted: dict[str, str]) -> list[str]:
     """Return where each node goes back to, as lines; nodes with the same way share one.
 
     ``plans`` are those of ascend.plan.rollback, ``wanted`` the releases of the inventory: host name -> plan, release.
     """
     alike: dict[str, list[str]] = {}
-    for host in sorted(plans):
-        plan, target = plans[host], plans[host]["target"]
-        if plan["refusals"]:
-            way = "cannot go back, for the reasons given below"
-        elif not (target["switch"] or target["lead_latest"]):
-            way = f"{target['name']} is current: nothing to do"
-        elif target["switch"]:
-            way = f"from {plan['from']} back to {target['name']}"
-        else:
-            way = f"{target['name']} is current: lead CANN's latest to {target['cann_version']}"
-        alike.setdefault(way, []).append(host)
+    releases = {}
+    for host, plan in sorted(plans.items()):
+        target = plan["target"]
+        alike.setdefault(_way(plan, target), []).append(host)
+        if target:
+            releases[host] = target["release"]
     lines = [f"{_nodes(hosts)}: {way}" for way, hosts in alike.items()]
-    releases = {host: plan["target"]["release"] for host, plan in plans.items() if plan["target"]}
     for release in sorted({release for host, release in releases.items() if release != wanted[host]}):
         hosts = sorted(host for host in releases if releases[host] == release != wanted[host])
         lines.append(
             f'{_nodes(hosts)}: set ascend_release: "{release}" in the inventory, or site.yml leads them forward again'
         )
     return lines
+
+
+def _way(plan: Rollback, target: Target | None) -> str:
+    if plan["refusals"] or not target:
+        return "cannot go back, for the reasons given below"
+    if target["switch"]:
+        return f"from {plan['from']} back to {target['name']}"
+    then = f"lead CANN's latest to {target['cann_version']}" if target["lead_latest"] else "nothing to do"
+    return f"{target['name']} is current: {then}"
 
 
 def rollout_lines(groups: dict[str, list[str]], failed: list[str]) -> list[str]:
@@ -168,10 +193,6 @@ def rollout_lines(groups: dict[str, list[str]], failed: list[str]) -> list[str]:
         "not reached, left as they were": (chosen | reached) - done - lost - busy,
     }
     return [f"{fate}: {_nodes(sorted(hosts))}" for fate, hosts in fates.items() if hosts]
-
-
-def _state(package: dict[str, Any] | None) -> str:
-    return package["state"] if package else "absent"
 
 
 def _nodes(hosts: list[str]) -> str:

@@ -15,11 +15,11 @@ from typing import Any
 from packaging.version import InvalidVersion, Version
 
 from ...ascend.errors import AscendError
-from ...ascend.finding import refusal
+from ...ascend.finding import Refusal, refusal
 from ...ascend.versions import compare_cann, compare_driver
 from .read import MATRIX, read_lock, read_matrix, read_release
 
-Refusals = list[dict[str, str]]
+Refusals = list[Refusal]
 Pins = dict[str, str]
 Compare = Callable[[str, str], int]
 
@@ -133,15 +133,15 @@ def _own(release: dict[str, Any], public: Pins) -> Refusals:
     return found
 
 
-def _refusal(subject: str, problem: str, wanted: str, found: str, remedy: str) -> dict[str, str]:
+def _refusal(subject: str, problem: str, wanted: str, found: str, remedy: str) -> Refusal:
     return refusal("system", "release", problem, wanted, found, remedy, subject=subject)
 
 
-def _unknown(name: str, version: str) -> dict[str, str]:
+def _unknown(name: str, version: str) -> Refusal:
     return _refusal(name.lower(), f"what goes with {name} {version} is not known", f"a row for {version}", "none", ADD)
 
 
-def _missing(name: str) -> dict[str, str]:
+def _missing(name: str) -> Refusal:
     return _refusal(name, f"the lock has no {name}", name, "none", "add it to requirements.in; " + LOCK)
 
 

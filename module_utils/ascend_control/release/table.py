@@ -10,12 +10,13 @@ from typing import Any
 
 from packaging.version import Version
 
+from ...ascend.environment.distributions import DECIDING
+from ...ascend.finding import Refusal
 from ...ascend.versions import compare_cann
 from .compatibility import problems_of
 from .read import read_lock, read_release
 
 GAP = 2
-DISTRIBUTIONS = ("torch", "torch-npu", "deepspeed", "llamafactory")
 
 
 def column(folder: Path, default: str) -> dict[str, str]:
@@ -30,7 +31,7 @@ def column(folder: Path, default: str) -> dict[str, str]:
         "its firmware": release["driver"]["firmware"],
         "chips": ", ".join(chip for chip, said in sorted(release["chips"].items()) if said["supported"]),
         "Python": release["python"]["series"],
-        **{name: _locked(pins, name) for name in DISTRIBUTIONS},
+        **{name: _locked(pins, name) for name in DECIDING},
         "architectures": ", ".join(locks),
         "goes together": "no: see below" if _problems(folder, release) else "yes",
     }
@@ -83,7 +84,7 @@ def _told(folder: Path, width: int) -> list[str]:
     return found
 
 
-def _problems(folder: Path, release: dict[str, Any]) -> list[dict[str, str]]:
+def _problems(folder: Path, release: dict[str, Any]) -> list[Refusal]:
     found = [refused for lock in sorted(release["locks"].values()) for refused in problems_of(folder, folder / lock)]
     return list({(refused["subject"], refused["problem"]): refused for refused in found}.values())
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from ansible.module_utils.ascend import manifest
 from ansible.module_utils.ascend.cann import layout as cann_layout, read as cann_tree
+from ansible.module_utils.ascend.finding import Finding
 
 from tests.answers import node, write
 
@@ -107,7 +108,7 @@ class Cann:
             path = cann_layout.manifest_path(state, f"kernels-{chip}", version)
             manifest.record(str(home), cann_layout.kernels_tops(chip), path)
 
-    def read(self, deep: bool = False) -> tuple[dict[str, Any], list[dict[str, str]]]:
+    def read(self, deep: bool = False) -> tuple[Any, list[Finding]]:
         facts, findings = cann_tree.read_cann(node(self.root), ROOT, STATE, deep)
         assert json.loads(json.dumps(facts)) == facts
         for finding in findings:

@@ -7,14 +7,10 @@ import os
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.ascend.cann import (
-    elsewhere as cann_elsewhere,
-    install as cann_install,
-    installer_needs,
-    layout as cann_layout,
-)
+from ansible.module_utils.ascend.cann import install as cann_install, installer_needs, layout as cann_layout
 from ansible.module_utils.ascend.command import Result, run
 from ansible.module_utils.ascend.errors import AscendError
+from ansible.module_utils.ascend.places import CANN_RECORD
 
 from tests.answers import write
 
@@ -93,7 +89,7 @@ def test_a_pip_that_hangs(tmp_path: Path, env: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("content", ["", "\n", "\0" * 64])
 def test_a_record_without_content_is_removed(tmp_path: Path, env: dict[str, str], content: str) -> None:
-    record = write(tmp_path, cann_elsewhere.RECORD, content)
+    record = write(tmp_path, CANN_RECORD, content)
     hold(tmp_path, env)
     assert not record.exists()
 
@@ -102,7 +98,7 @@ def test_a_record_without_content_is_removed(tmp_path: Path, env: dict[str, str]
     "content", [f"Toolkit_InstallPath={ROOT}\n", f"Toolkit_InstallPath={ROOT}/\n", "Nnae_InstallPath=/o\n"]
 )
 def test_a_record_that_does_not_matter_stays(tmp_path: Path, env: dict[str, str], content: str) -> None:
-    record = write(tmp_path, cann_elsewhere.RECORD, content)
+    record = write(tmp_path, CANN_RECORD, content)
     hold(tmp_path, env)
     assert record.read_text() == content
 
@@ -119,13 +115,13 @@ def test_a_record_that_an_installer_would_stop_at(
     tmp_path: Path, env: dict[str, str], content: str | None, found: str
 ) -> None:
     if content is None:
-        (tmp_path / cann_elsewhere.RECORD.strip("/")).mkdir(parents=True)
+        (tmp_path / CANN_RECORD.strip("/")).mkdir(parents=True)
     else:
-        write(tmp_path, cann_elsewhere.RECORD, content)
+        write(tmp_path, CANN_RECORD, content)
     for kind in ("toolkit", "kernels"):
         error = refused(tmp_path, env, kind)
         assert found in error.found
-    assert os.path.exists(tmp_path / cann_elsewhere.RECORD.strip("/"))
+    assert os.path.exists(tmp_path / CANN_RECORD.strip("/"))
 
 
 def test_unzip_is_only_spoken_of(tmp_path: Path, env: dict[str, str]) -> None:
@@ -158,7 +154,7 @@ def test_an_installer_that_says_it_is_done_and_did_nothing(tmp_path: Path) -> No
 
 
 def test_an_error_of_an_older_run_is_not_taken_for_this_one_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cann_install, "LOG_DIR", str(tmp_path))
+    monkeypatch.setattr(cann_install, "INSTALLERS_LOGS", str(tmp_path))
     write(tmp_path, "ascend_toolkit_install.log", "[Toolkit] [t] [ERROR] older\n")
     failing = Failing(tmp_path)
     error = failing.told(Result(1, "[Toolkit] [t] [INFO] LogFile:x\n[Toolkit] [t] [ERROR] newer\nbye\n", False))

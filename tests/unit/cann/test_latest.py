@@ -20,6 +20,9 @@ from ansible.module_utils.ascend.cann import (
 from ansible.module_utils.ascend.change import fault_points as points
 from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.errors import AscendError
+from ansible.module_utils.ascend_control.plan.asked import wanted_of
+from ansible.module_utils.ascend_control.plan.components import Plan
+from ansible.module_utils.ascend_control.plan.found import found_of
 from ansible.module_utils.ascend_control.plan.plan import plan
 from ansible.module_utils.ascend_control.plan.preconditions import repairs_cann
 
@@ -95,11 +98,11 @@ def node(tmp_path: Path) -> Node:
     return node
 
 
-def facts(node: Node) -> dict[str, Any]:
+def facts(node: Node) -> Any:
     return cann_tree.read_cann(machine(Path("/")), str(node.root), str(node.state))[0]
 
 
-def planned(node: Node) -> tuple[dict[str, Any], dict[str, Any]]:
+def planned(node: Node) -> tuple[dict[str, Any], Plan]:
     """What the planner is given of this node, and its plan; nothing is current while CANN is repaired."""
     found = converged()
     found["cann"] = facts(node)
@@ -116,7 +119,7 @@ def run_again(node: Node, installers: Installers) -> list[str]:
         if kind == "latest":
             assert cann_install.lead_back(node.package("toolkit"), installers) == []
         else:
-            assert repairs_cann(found, wanted(), result["steps"])
+            assert repairs_cann(found_of(found), wanted_of(wanted()), result["steps"])
             assert cann_install.repair(node.package(kind), node.file, installers) == []
     return steps
 

@@ -23,6 +23,7 @@ from ansible.module_utils.ascend.cann import (
 )
 from ansible.module_utils.ascend.change import origin
 from ansible.module_utils.ascend.errors import AscendError
+from ansible.module_utils.ascend.finding import Finding
 from ansible.module_utils.ascend_control.plan.components import REMARKS
 
 from tests.answers import names, node as machine
@@ -81,7 +82,7 @@ def state(node: Node, kind: str = "toolkit", deep: bool = False) -> tuple[str, l
     return found["state"], found["problems"]
 
 
-def told(node: Node, deep: bool = False) -> tuple[dict[str, Any], list[dict[str, str]]]:
+def told(node: Node, deep: bool = False) -> tuple[Any, list[Finding]]:
     facts, findings = cann_tree.read_cann(machine(Path("/")), str(node.root), str(node.state), deep)
     return facts["versions"][VERSION], [each for each in findings if each["name"] != "cann-elsewhere"]
 
@@ -229,7 +230,7 @@ def test_an_installer_that_did_not_end_well_left_half_of_it(node: Node, code: in
 
 
 def test_the_line_of_success_may_stand_in_the_log_of_this_run(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cann_install, "LOG_DIR", str(node.state))
+    monkeypatch.setattr(cann_install, "INSTALLERS_LOGS", str(node.state))
     package = node.package("toolkit")
     write(Path(package.log), WELL["toolkit"] + "\n")
 

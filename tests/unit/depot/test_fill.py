@@ -33,11 +33,11 @@ from tests.unit.depot.test_makeself import made
 
 RELEASES = Path(__file__).resolve().parents[3] / "releases"
 STEP = {"component": "toolkit", "action": "install", "reason": "toolkit 8.0.RC1 is absent"}
-REFUSAL = {"problem": "cards are not healthy", "wanted": "OK", "found": "NPU 3: Alarm", "remedy": "npu-smi info"}
+REFUSAL: Any = {"problem": "cards are not healthy", "wanted": "OK", "found": "NPU 3: Alarm", "remedy": "npu-smi info"}
 
 
 def test_nodes_with_the_same_plan_share_a_block() -> None:
-    same: dict[str, Any] = {"steps": [STEP], "refusals": [], "warnings": [], "remarks": []}
+    same: Any = {"steps": [STEP], "refusals": [], "warnings": [], "remarks": []}
     plans = {f"n{number:02}": same for number in range(12)}
     plans["ok"] = {"steps": [], "refusals": [], "warnings": [], "remarks": []}
     plans["sick"] = {"steps": [STEP], "refusals": [REFUSAL], "warnings": [], "remarks": []}
@@ -54,8 +54,8 @@ def test_nodes_with_the_same_plan_share_a_block() -> None:
 
 def test_nodes_with_the_same_warning_share_a_line() -> None:
     warning = {"problem": "the link is not UP", "found": "card 2", "remedy": "hccn_tool"}
-    plan: dict[str, Any] = {"steps": [], "refusals": [], "warnings": [warning], "remarks": []}
-    other = {**plan, "warnings": [{**warning, "found": "card 3"}]}
+    plan: Any = {"steps": [], "refusals": [], "warnings": [warning], "remarks": []}
+    other: Any = {**plan, "warnings": [{**warning, "found": "card 3"}]}
     assert fleet_plan({"a": plan, "b": plan, "c": other}) == [
         "3 nodes (a, b, c): nothing to do",
         "2 nodes (a, b): warning: the link is not UP (card 2; hccn_tool)",
@@ -64,8 +64,8 @@ def test_nodes_with_the_same_warning_share_a_line() -> None:
 
 
 def test_a_remark_is_shown_as_such() -> None:
-    remark = {"problem": "CANN's layout is not the documented one", "found": "no opp", "remedy": "record.yml"}
-    plan: dict[str, Any] = {"steps": [], "refusals": [], "warnings": [], "remarks": [remark]}
+    remark: Any = {"problem": "CANN's layout is not the documented one", "found": "no opp", "remedy": "record.yml"}
+    plan: Any = {"steps": [], "refusals": [], "warnings": [], "remarks": [remark]}
     words = "remark: CANN's layout is not the documented one (no opp; record.yml)"
     assert fleet_plan({"a": plan, "b": plan}) == ["2 nodes (a, b): nothing to do", f"2 nodes (a, b): {words}"]
     assert remark_lines([remark]) == [words]
@@ -78,7 +78,8 @@ def test_a_refusal_says_all_four() -> None:
         "  found:  NPU 3: Alarm",
         "  next:   npu-smi info",
     ]
-    assert refusal_text([{**REFUSAL, "where": "npu-smi info"}]).splitlines()[3] == "  where:  npu-smi info"
+    elsewhere: Any = {**REFUSAL, "where": "npu-smi info"}
+    assert refusal_text([elsewhere]).splitlines()[3] == "  where:  npu-smi info"
 
 
 @pytest.fixture

@@ -29,6 +29,7 @@ from ansible.module_utils.ascend_control.plan.wanted import resolve
 
 from tests import served
 from tests.standin import build as standin
+from tests.unit.plan.planner_nodes import bare
 from tests.unit.plan.test_wanted import settings
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -61,10 +62,10 @@ def depot(cache_dir: Path) -> Iterator[Path]:
 def told(depot: Path, url: str) -> dict[str, Any]:
     """What the control node tells a node of this depot."""
     locks = {"x86_64": str(depot.parent / f"lock-{RELEASE}.txt")}
-    facts = {"system": {"architecture": "x86_64"}, "npu": {"devices": []}, "pythons": {}}
-    wanted = resolve(
-        {**facts, "environments": {"current": None, "all": {}}}, settings(depot, depot_url=url, locks=locks)
-    )
+    facts = bare()
+    facts["system"]["architecture"] = "x86_64"
+    facts["npu"]["devices"] = []
+    wanted = resolve(facts, settings(depot, depot_url=url, locks=locks))
     lacked = [problem["subject"] for problem in wanted["problems"] if problem["check"] == "depot"]
     assert not [subject for subject in lacked if "wheels" in subject or "uv" in subject], lacked
     return wanted

@@ -23,7 +23,7 @@ RUN = {"made": "2026-01-01T00:00:00Z", "seconds": 1.0, "inventory": [], "limit":
 RUN["components"] = COMPONENTS
 
 
-def plan(**parts: Any) -> dict[str, list[dict[str, Any]]]:
+def plan(**parts: Any) -> Any:
     return {"steps": [], "refusals": [], "warnings": [], "remarks": [], **parts}
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.ascend.environment import read as python_tree
+from ansible.module_utils.ascend.finding import Finding
 
 from tests import environment_tree as tree
 
@@ -22,7 +23,7 @@ def whole(root: Path) -> Path:
     return tree.environment(root, tree.PINS)
 
 
-def read(root: Path, deep: bool = False) -> tuple[dict[str, Any], list[dict[str, str]]]:
+def read(root: Path, deep: bool = False) -> tuple[Any, list[Finding]]:
     facts, findings = python_tree.read_environments(tree.node(root), ROOT, deep)
     assert json.loads(json.dumps((facts, findings))) == [facts, findings]
     for finding in findings:

@@ -10,7 +10,7 @@ from ansible.module_utils.ascend.environment import leaks
 
 PTH = [
     ("x.pth", "/other\n", ["x.pth brings in /other"]),
-    ("x.pth", "/other/a\n\n# /no\n/other/b\n/c\n/d\n", ["x.pth brings in /other/a, /other/b, /c and 1 more"]),
+    ("x.pth", "/other/a\n\n# /no\n/other/b\n/c\n/d\n", ["x.pth brings in /other/a, /other/b, /c, /d"]),
     ("x.pth", "../../../outside\n", ["x.pth brings in /outside"]),
     ("x.pth", "./inside.egg\ninside\n", []),
     ("x.pth", "/env/src/LLaMA-Factory/src\n", []),

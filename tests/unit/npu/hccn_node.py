@@ -19,7 +19,7 @@ HANGS = Result(-9, "", True)
 UNSUPPORTED = "This device does not support the command.\n"
 
 
-def devices(count: int = 2, **more: Any) -> list[dict[str, Any]]:
+def devices(count: int = 2, **more: Any) -> Any:
     return [{"npu_id": number, "chip_id": 0, "name": "910B3", "phy_id": None, **more} for number in range(count)]
 
 
@@ -63,10 +63,10 @@ class Tool:
         time.sleep(self.wait_s)
         return answer if isinstance(answer, Result) else Result(0, answer, False)
 
-    def read(self, found: list[dict[str, Any]] | None = None, timeout_s: float = 5) -> tuple[Any, list[Any]]:
+    def read(self, found: Any = None, timeout_s: float = 5) -> tuple[Any, list[Any]]:
         return read_network(self.node(), devices() if found is None else found, timeout_s)
 
-    def links(self, found: list[dict[str, Any]] | None = None, timeout_s: float = 5) -> tuple[Any, list[Any]]:
+    def links(self, found: Any = None, timeout_s: float = 5) -> tuple[Any, list[Any]]:
         return read_links(self.node(), devices() if found is None else found, timeout_s)
 
     def node(self) -> Node:

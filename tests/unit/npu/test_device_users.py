@@ -201,7 +201,7 @@ def test_who_proves(dev: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def found(**user: Any) -> dict[str, Any]:
     node = converged()
-    alice = {"name": "alice", "state": "shut-out", "group": None, "found": "why", **user}
+    alice: Any = {"name": "alice", "state": "shut-out", "group": None, "found": "why", **user}
     node["driver"]["users"] = [alice]
     node["findings"] = [] if alice["state"] == "ok" else [device_users.finding_of(alice)]
     return node
@@ -225,7 +225,7 @@ def test_the_plan_lets_accounts_in_before_the_environment_is_proven() -> None:
     ],
 )
 def test_what_the_plan_says_of_an_account(state: str, kind: str, words: str) -> None:
-    planned = plan(found(state=state), wanted())
+    planned: Any = plan(found(state=state), wanted())
     told = {key: [each["check"] for each in planned[key]] for key in ("refusals", "warnings", "remarks")}
     assert told == {"refusals": [], "warnings": [], "remarks": [], kind: [f"device-user-{state}"]}
     assert planned["steps"] == []

@@ -154,6 +154,7 @@ def test_links_are_asked_side_by_side(tmp_path: Path) -> None:
 
 
 def test_links_without_cards_or_a_tool(tmp_path: Path) -> None:
+    found: Any
     for found in ([], devices()):
         node = Node(no_run, nowhere, str(tmp_path))
         assert read_links(node, found, 5) == read_network(node, found, 5)

@@ -68,6 +68,7 @@ def bare() -> dict[str, Any]:
         "findings": [],
         "cann": {"latest": None, "versions": {}},
         "pythons": {},
+        "system_pythons": {},
         "environments": {"current": None, "all": {}},
         "ascend_env": {"sha256": None},
         "closed": [],

@@ -6,7 +6,6 @@ from __future__ import annotations
 import hashlib
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -78,8 +77,7 @@ def test_places_may_lie_beside_each_other_and_where_installers_unpack() -> None:
 
 def test_the_program_s_sum_follows_from_the_place() -> None:
     def sha256(root: str) -> str:
-        told: dict[str, Any] = {"ascend_env_file": PROGRAM, "root": root}
-        return wanted._program(told)
+        return wanted._program(PROGRAM, root)
 
     assert sha256("/opt/ascend") == hashlib.sha256(Path(PROGRAM).read_bytes()).hexdigest()
     elsewhere = places.ascend_env(PROGRAM, "/data/ascend/tree")

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.ascend.cann import elsewhere as cann_elsewhere
+from ansible.module_utils.ascend.places import CANN_RECORD
+from ansible.module_utils.ascend_control.plan.components import Plan
 from ansible.module_utils.ascend_control.plan.plan import plan
 
 from tests.answers import node, write
@@ -247,13 +249,13 @@ def test_the_record_of_cann_s_place(tmp_path: Path, name: str) -> None:
     for folder in (ROOT, "/data/Ascend"):
         (tmp_path / folder.strip("/")).mkdir(parents=True)
     if content is None:
-        (tmp_path / cann_elsewhere.RECORD.strip("/")).mkdir(parents=True)
+        (tmp_path / CANN_RECORD.strip("/")).mkdir(parents=True)
     else:
-        write(tmp_path, cann_elsewhere.RECORD, content)
+        write(tmp_path, CANN_RECORD, content)
     record, findings = cann_elsewhere.read_record(node(tmp_path), ROOT)
     assert [finding["name"] for finding in findings] == [expected] * bool(expected)
 
-    def plan_of(found: dict[str, Any]) -> dict[str, Any]:
+    def plan_of(found: dict[str, Any]) -> Plan:
         found["findings"] = findings
         found["cann"].update(root=ROOT, record=record)
         return plan(found, wanted())
@@ -269,7 +271,7 @@ def test_the_record_of_cann_s_place(tmp_path: Path, name: str) -> None:
 
 
 def test_a_record_of_the_wanted_root_that_is_not_there_yet_stops_nothing(tmp_path: Path) -> None:
-    write(tmp_path, cann_elsewhere.RECORD, f"Toolkit_InstallPath={ROOT}/\n")
+    write(tmp_path, CANN_RECORD, f"Toolkit_InstallPath={ROOT}/\n")
     record, findings = cann_elsewhere.read_record(node(tmp_path), ROOT)
     found = bare()
     found["findings"] = findings

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.ascend.finding import finding, refusal
+from ansible.module_utils.ascend_control.plan.asked import wanted_of
+from ansible.module_utils.ascend_control.plan.found import found_of
 from ansible.module_utils.ascend_control.plan.plan import plan
 from ansible.module_utils.ascend_control.plan.preconditions import repairs_cann
 
@@ -175,7 +177,7 @@ def test_a_newer_cann_beside_ours_forbids_no_repair_of_ours(state: str) -> None:
     found = with_a_newer_one_beside(converged(), state)
     assert [step["component"] for step in plan(found, wanted())["steps"]][-1] == "kernels"
     assert refusals(found) == []
-    assert repairs_cann(found, wanted(), plan(found, wanted())["steps"])
+    assert repairs_cann(found_of(found), wanted_of(wanted()), plan(found, wanted())["steps"])
 
 
 @pytest.mark.parametrize("state", ["altered", "half-installed"])
@@ -194,7 +196,7 @@ def test_what_is_no_repair_of_ours() -> None:
     other["environments"]["all"][NAME]["cann_home"] = "/elsewhere"
     for found in (staged, first, other):
         assert refusals(found) == ["downgrade"]
-        assert not repairs_cann(found, wanted(), plan(found, wanted())["steps"])
+        assert not repairs_cann(found_of(found), wanted_of(wanted()), plan(found, wanted())["steps"])
         assert refusals(found, allow_downgrade=True) == []
 
 

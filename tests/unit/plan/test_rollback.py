@@ -7,7 +7,7 @@ import copy
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend_control.plan.rollback import rollback
+from ansible.module_utils.ascend_control.plan.rollback import Target, rollback
 
 from tests.unit.plan.planner_nodes import COMPLETE, converged
 
@@ -42,13 +42,17 @@ def upgraded(**changes: Any) -> dict[str, Any]:
 
 
 def name_of(found: dict[str, Any], to: str = "") -> str:
+    return target_of(found, to)["name"]
+
+
+def target_of(found: dict[str, Any], to: str = "") -> Target:
     plan = rollback(found, to)
     assert plan["refusals"] == []
-    name: str = plan["target"]["name"]
-    return name
+    assert plan["target"]
+    return plan["target"]
 
 
-def refused(found: dict[str, Any], to: str = "") -> dict[str, str]:
+def refused(found: dict[str, Any], to: str = "") -> Any:
     """Return the one refusal, in which nothing is left unsaid."""
     [refusal] = rollback(found, to)["refusals"]
     assert all(value for key, value in refusal.items() if key != "subject"), refusal
@@ -60,7 +64,8 @@ def refused(found: dict[str, Any], to: str = "") -> dict[str, str]:
 def test_back_to_the_previous_one() -> None:
     found = upgraded()
     before = copy.deepcopy(found)
-    assert rollback(found, "") == {
+    plan: Any = rollback(found, "")
+    assert plan == {
         "target": {
             "name": OLD,
             "path": f"/opt/ascend/env/{OLD}",
@@ -91,7 +96,7 @@ def test_forward_again() -> None:
 def test_what_is_current_already_may_still_have_to_lead_latest(latest: str | None, leads: bool) -> None:
     found = upgraded()
     found["cann"]["latest"] = latest
-    target = rollback(found, "8.2.RC1")["target"]
+    target = target_of(found, "8.2.RC1")
     assert (target["name"], target["switch"], target["lead_latest"]) == (NEW, False, leads)
 
 
@@ -108,6 +113,7 @@ def test_there_is_no_previous_one(previous: str | None) -> None:
 @pytest.mark.parametrize("current", [None, "gone", "/srv/other"])
 def test_a_node_without_a_current_one_can_go_back(current: str | None) -> None:
     plan = rollback(upgraded(current=current), "")
+    assert plan["target"]
     assert (plan["target"]["name"], plan["target"]["switch"], plan["from"]) == (OLD, True, current or "none")
     assert plan["refusals"] == []
 
@@ -188,6 +194,7 @@ def test_an_environment_that_says_nothing_of_itself() -> None:
     assert [refusal["component"] for refusal in plan["refusals"]] == ["env", "cann"]
     assert "None" not in str(plan["refusals"])
     assert plan["refusals"][1]["found"] == "no word in the environment of which CANN it was built for"
+    assert plan["target"]
     assert plan["target"]["release"] == ""
 
 
@@ -238,4 +245,5 @@ def test_all_reasons_are_said_at_once() -> None:
     del found["cann"]["versions"]["8.0.RC1"]
     plan = rollback(found, "")
     assert [refusal["component"] for refusal in plan["refusals"]] == ["env", "cann", "driver"]
+    assert plan["target"]
     assert plan["target"]["name"] == OLD

@@ -7,8 +7,11 @@ import copy
 from typing import Any
 
 import pytest
+from ansible.module_utils.ascend_control.plan.asked import wanted_of
+from ansible.module_utils.ascend_control.plan.components import names_of
+from ansible.module_utils.ascend_control.plan.found import found_of
 from ansible.module_utils.ascend_control.plan.plan import plan
-from ansible.module_utils.ascend_control.plan.rollout import apply_to, busy, stageable, stops, under_current
+from ansible.module_utils.ascend_control.plan.rollout import Batch, apply_to, busy, stageable, stops, under_current
 
 from tests.unit.plan.planner_nodes import COMPLETE, HOME, NAME, bare, converged, wanted
 
@@ -52,12 +55,12 @@ def now(**changes: Any) -> dict[str, Any]:
 
 def stage(found: dict[str, Any], **changes: Any) -> list[str]:
     want = wanted(**changes)
-    return stageable(found, want, plan(found, want)["steps"])
+    return stageable(found_of(found), wanted_of(want), plan(found, want)["steps"])
 
 
 def aside(found: dict[str, Any], **changes: Any) -> bool:
     want = wanted(**changes)
-    return under_current(found, want, plan(found, want)["steps"])
+    return under_current(found_of(found), wanted_of(want), names_of(plan(found, want)["steps"]))
 
 
 # --- groups -------------------------------------------------------------------------------------------------------
@@ -123,6 +126,7 @@ def test_a_node_of_which_it_is_not_known_is_left_alone(policy: str, group: str) 
     found["npu"]["unclear"] = [2, 3]
     planned = apply_to(found, wanted(), policy)
     assert planned["group"] == group
+    assert planned["busy"]
     assert "does not say whether processes use card 2, 3" in planned["busy"]["found"]
     assert "ascend_busy_policy=ignore" in planned["busy"]["remedy"]
     assert apply_to(found, wanted(), "ignore")["group"] == "ascend_to_change"
@@ -132,7 +136,9 @@ def test_a_card_that_is_taken_out_need_not_say_whether_it_is_used() -> None:
     found = used(upgrade())
     found["npu"]["unclear"] = [2, 3]
     (one, both) = (wanted(cards={**wanted()["cards"], "out": out}) for out in ([3], [2, 3]))
-    assert "use card 2" in apply_to(found, one, "skip")["busy"]["found"]
+    busy = apply_to(found, one, "skip")["busy"]
+    assert busy
+    assert "use card 2" in busy["found"]
     assert apply_to(found, both, "skip")["group"] == "ascend_to_change"
     found["npu"].update(processes=[process(1, 3)], process_count=1)
     assert apply_to(found, both, "skip")["group"] == "ascend_busy", "one that is used is"
@@ -297,7 +303,7 @@ def test_the_link_is_taken_away_for_what_current_is_or_stands_on(component: str,
     found = broken(now(), component)
     steps = plan(found, want)["steps"]
     assert component in [step["component"] for step in steps]
-    assert under_current(found, want, steps) == sets_aside
+    assert under_current(found_of(found), wanted_of(want), names_of(steps)) == sets_aside
 
 
 def test_the_link_stays_when_all_is_made_beside() -> None:
@@ -308,8 +314,8 @@ def test_the_link_stays_when_all_is_made_beside() -> None:
 
 @pytest.mark.parametrize("component", ["toolkit", "kernels", "environment", "source", "python"])
 def test_one_step_is_enough(component: str) -> None:
-    assert under_current(now(), wanted(), [{"component": component}])
-    assert not under_current(upgrade(), wanted(), [{"component": component}])
+    assert under_current(found_of(now()), wanted_of(wanted()), {component})
+    assert not under_current(found_of(upgrade()), wanted_of(wanted()), {component})
 
 
 @pytest.mark.parametrize(
@@ -334,9 +340,10 @@ def test_a_dead_link_to_what_is_made_is_taken_away_first() -> None:
 NODES = [f"n{number:02}" for number in range(1, 31)]
 
 
-def batches(*sizes: int) -> dict[str, dict[str, Any]]:
+def batches(*sizes: int) -> dict[str, Batch]:
     """The nodes that were reached, each with its batch."""
-    reached, nodes = {}, list(NODES)
+    nodes = list(NODES)
+    reached: dict[str, Batch] = {}
     for position, size in enumerate(sizes):
         batch, nodes = nodes[:size], nodes[size:]
         reached.update({node: {"name": batch[0], "size": size, "first": position == 0} for node in batch})

@@ -15,13 +15,14 @@ from tests.unit.plan.planner_nodes import bare
 def node(devices: list[dict[str, Any]] | None = None, processes: Any = (), count: int | None = None) -> dict[str, Any]:
     found = bare()
     found["npu"]["devices"] = devices or found["npu"]["devices"]
-    found["npu"]["processes"] = [{"pid": 1, "chips": [[card, 0, 1] for card in cards]} for cards in processes]
+    process = {"pid": 1, "name": "python3", "user": "alice", "command": "python3 train.py", "container": None}
+    found["npu"]["processes"] = [{**process, "chips": [[card, 0, 1] for card in cards]} for cards in processes]
     found["npu"]["process_count"] = len(processes) if count is None else count
     return found
 
 
 def devices(*cards: int, **more: Any) -> list[dict[str, Any]]:
-    return [{"npu_id": card, "chip_id": 0, "health": "OK", **more} for card in cards]
+    return [{"npu_id": card, "chip_id": 0, "name": "910B3", "health": "OK", **more} for card in cards]
 
 
 def left_out(proven: dict[str, Any]) -> list[tuple[Any, int]]:

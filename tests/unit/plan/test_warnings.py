@@ -84,7 +84,7 @@ def test_a_clock_that_something_else_keeps(
 ) -> None:
     found = converged()
     found["system"].update(time_synchronised=False, time_keepers=keepers, container=container)
-    result = plan(found, wanted())
+    result: Any = plan(found, wanted())
     (told,) = result["warnings"] + result["remarks"]
     assert ([told], told["check"]) == (result[level], check)
     assert told["remedy"].startswith(remedy)

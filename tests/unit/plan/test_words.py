@@ -68,13 +68,13 @@ def test_no_node_has_two_fates(memberships: tuple[bool, ...]) -> None:
     assert len(rollout_lines({"ascend": ["a"], **given}, ["a"] if failed else [])) == int(any(memberships))
 
 
-def way(name: str = "8.0.RC1-x", **changes: Any) -> dict[str, Any]:
+def way(name: str = "8.0.RC1-x", **changes: Any) -> Any:
     target = {"name": name, "release": name.partition("-")[0], "cann_version": "8.0.RC1"}
     return {"target": {**target, "switch": True, "lead_latest": True, **changes}, "refusals": [], "from": "8.2.RC1-y"}
 
 
 def test_nodes_with_the_same_way_back_share_a_line() -> None:
-    plans = {
+    plans: dict[str, Any] = {
         "d": way("8.2.RC1-y", switch=False, lead_latest=False),
         "c": {"target": None, "refusals": [{"problem": "none"}], "from": "8.2.RC1-y"},
         "b": way(),
@@ -94,7 +94,7 @@ def test_what_the_inventory_says_already_needs_no_word() -> None:
     assert rollback_lines({"a": way()}, {"a": "8.0.RC1"}) == ["1 node (a): from 8.2.RC1-y back to 8.0.RC1-x"]
 
 
-def planned(group: str, **changes: Any) -> dict[str, Any]:
+def planned(group: str, **changes: Any) -> Any:
     return {"steps": [STEP], "refusals": [], "warnings": [], "remarks": [], "group": group, "busy": BUSY, **changes}
 
 

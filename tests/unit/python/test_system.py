@@ -10,12 +10,16 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.ascend.environment import virtualenv
+from ansible.module_utils.ascend.finding import Refusal
 from ansible.module_utils.ascend.python import system as system_pythons
-from ansible.module_utils.ascend_control.plan import wanted as control
-from ansible.module_utils.ascend_control.plan.components import step
+from ansible.module_utils.ascend_control.plan import documents, wanted as control
+from ansible.module_utils.ascend_control.plan.asked import WantedPython
+from ansible.module_utils.ascend_control.plan.components import Step, names_of, step
+from ansible.module_utils.ascend_control.plan.found import SystemPython
 from ansible.module_utils.ascend_control.plan.system_python import own_python
 
 from tests import environment_tree as tree
+from tests.unit.plan.planner_nodes import bare
 
 TOOLKIT = [step("toolkit", "install", "it is absent", "absent", "8.2.RC1")]
 ENVIRONMENT = [step("environment", "install", "it is absent", "absent", "x")]
@@ -113,36 +117,38 @@ def test_an_update_of_the_distributions_python_is_no_damage(tmp_path: Path, debi
 # --- what the plan makes of it -----------------------------------------------------------------------------------
 
 
-def wanted(source: str = "system") -> dict[str, Any]:
-    return {"release": "8.2.RC1", "python": {"source": source, "series": "3.11"}}
+def refused(pythons: dict[str, Any], source: str, steps: list[Step]) -> list[Refusal]:
+    python = WantedPython("", source=source, series="3.11")
+    there = {series: documents.read(SystemPython, each) for series, each in pythons.items()}
+    return own_python(there, python, "8.2.RC1", names_of(steps))
 
 
 def found(**pythons: dict[str, Any]) -> dict[str, Any]:
-    return {"system_pythons": {"3." + name[1:]: python for name, python in pythons.items()}}
+    return {"3." + name[1:]: python for name, python in pythons.items()}
 
 
 def test_nothing_is_asked_of_a_node_that_takes_the_depots() -> None:
-    assert own_python(found(), wanted("depot"), TOOLKIT) == []
-    assert own_python(found(), {"python": {"version": "3.10.13"}}, TOOLKIT) == []
+    assert refused(found(), "depot", TOOLKIT) == []
+    assert refused(found(), "", TOOLKIT) == []
 
 
 def test_a_node_with_the_release_s_series_is_as_wanted() -> None:
-    assert own_python(found(p11={"path": "/usr/bin/python3.11", "lacks": []}), wanted(), TOOLKIT) == []
+    assert refused(found(p11={"path": "/usr/bin/python3.11", "lacks": []}), "system", TOOLKIT) == []
 
 
 @pytest.mark.parametrize("steps", [[], ENVIRONMENT, TOOLKIT])
-def test_a_node_without_the_series_is_refused(steps: list[dict[str, Any]]) -> None:
-    (refusal,) = own_python(found(p9={"path": "/usr/bin/python3.9", "lacks": []}), wanted(), steps)
+def test_a_node_without_the_series_is_refused(steps: list[Step]) -> None:
+    (refusal,) = refused(found(p9={"path": "/usr/bin/python3.9", "lacks": []}), "system", steps)
     assert (refusal["component"], refusal["check"], refusal["found"]) == ("python", "system-python", "Python 3.9")
     assert "ascend_python: depot" in refusal["remedy"]
-    (refusal,) = own_python(found(), wanted(), steps)
+    (refusal,) = refused(found(), "system", steps)
     assert refusal["found"] == "no Python in /usr/bin and /usr/local/bin"
 
 
 def test_what_the_installer_calls_is_asked_for_when_it_is_to_run() -> None:
     there = found(p11={"path": "/usr/local/bin/python3.11", "lacks": ["python3", "pip3"]})
-    assert own_python(there, wanted(), ENVIRONMENT) == []
-    refusals = own_python(there, wanted(), [*ENVIRONMENT, *TOOLKIT])
+    assert refused(there, "system", ENVIRONMENT) == []
+    refusals = refused(there, "system", [*ENVIRONMENT, *TOOLKIT])
     assert [refusal["subject"] for refusal in refusals] == ["python3", "pip3"]
     assert [refusal["where"] for refusal in refusals] == ["/usr/local/bin/python3", "/usr/local/bin/pip3"]
     assert "python3-pip" in refusals[1]["remedy"]
@@ -173,7 +179,8 @@ def resolve(tmp_path: Path) -> Callable[..., dict[str, Any]]:
     }
 
     def resolved(python: str, **pythons: dict[str, Any]) -> dict[str, Any]:
-        facts = {**found(**pythons), "system": {"architecture": "aarch64"}, "npu": {"devices": []}}
+        facts = {**bare(), "system_pythons": found(**pythons)}
+        facts["npu"]["devices"] = []
         return control.resolve(facts, {**settings, "python": python})
 
     return resolved

@@ -17,11 +17,14 @@ import pytest
 import yaml
 from ansible.errors import AnsibleFilterError
 from ansible.module_utils.ascend.errors import AscendError
+from ansible.module_utils.ascend.finding import Refusal
 from ansible.module_utils.ascend_control.plan.wanted import resolve
 from ansible.module_utils.ascend_control.release import compatibility
 from ansible.module_utils.ascend_control.release.compatibility import problems, problems_of
 from ansible.module_utils.ascend_control.release.read import read_matrix, read_release
 from ansible.module_utils.ascend_control.release.table import lines
+
+from tests.unit.plan.planner_nodes import bare
 
 ROOT = Path(__file__).resolve().parents[3]
 RELEASES = ROOT / "releases"
@@ -43,7 +46,7 @@ def matrix() -> dict[str, Any]:
     return copy.deepcopy(read_matrix(str(RELEASES)))
 
 
-def subjects(found: list[dict[str, str]]) -> list[str]:
+def subjects(found: list[Refusal]) -> list[str]:
     assert {(refused["component"], refused["check"]) for refused in found} <= {("system", "release")}
     assert all(refused["wanted"] and refused["found"] and refused["remedy"] for refused in found)
     return [refused["subject"] for refused in found]
@@ -176,7 +179,7 @@ def test_a_fleet_is_held_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     folder = own_release(tmp_path, OWN)
     asked: list[int] = []
 
-    def counted(*arguments: Any) -> list[dict[str, str]]:
+    def counted(*arguments: Any) -> list[Refusal]:
         asked.append(1)
         return problems(*arguments)
 
@@ -227,7 +230,8 @@ def test_the_plan_refuses_what_does_not_fit(tmp_path: Path) -> None:
         "ascend_env_file": __file__,
     }
     told |= {"check_mode": False, "deep": False, "accept_eula": False, "allow_downgrade": False}
-    facts = {"system": {"architecture": "aarch64"}, "npu": {"devices": []}, "system_pythons": {}}
+    facts = bare()
+    facts["npu"]["devices"] = []
     fits = resolve(facts, {**told, **settings(RELEASES, "8.2.RC1", {})})
     assert [refused for refused in fits["problems"] if refused["check"] != "depot"] == []
     assert fits["python"]["version"] == "3.11.7"

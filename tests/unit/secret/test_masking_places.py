@@ -171,11 +171,12 @@ def test_the_depot(secret: str, tmp_path: Path) -> None:
 @given(planted(), planted())
 def test_the_drift_checks_report_and_notices(plant: tuple[str, str], other: tuple[str, str]) -> None:
     text = f"{plant[0]} {other[0]}"
-    plan = {
+    plan: Any = {
         "steps": [forms.step("toolkit", "install", text, text, text, text)],
         "refusals": [{**refusal("cards", "x", "", "", "", ""), "problem": text, "found": text, "remedy": text}],
         "warnings": [{**refusal("system", "y", "", "", "", ""), "problem": text, "where": text}],
     }
+    planned: Any = {**plan, "refusals": [], "warnings": [], "remarks": [], "busy": None, "group": ""}
     components = fleets.chosen(None)
     drifted = {
         **fleets.unchecked("npu-1", text, True, {}, components, ""),
@@ -202,7 +203,7 @@ def test_the_drift_checks_report_and_notices(plant: tuple[str, str], other: tupl
         str(webhooks.requests(hooks, message, 0)),
         mail.letter(message, "a@example.com", "b@example.com", 0),
         outcome_line(hooks, [{"msg": text, "status": -1}], "a@x", "b@x", {"rc": 1, "stderr": text}, 5),
-        *fleet_plan({"npu-1": {**plan, "refusals": [], "warnings": [], "remarks": [], "busy": None, "group": ""}}),
+        *fleet_plan({"npu-1": planned}),
         refusal_text([refusal("cards", "x", text, text, text, text)]),
     ]
     for secret in (plant[1], other[1], "geheim99x"):

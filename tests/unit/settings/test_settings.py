@@ -10,6 +10,7 @@ import pytest
 from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend.settings import drop_ins, node_settings
 from ansible.module_utils.ascend.settings.drop_ins import Kernel, fulfils, kernel, limits, merged
+from ansible.module_utils.ascend_control.plan.components import Plan
 from ansible.module_utils.ascend_control.plan.plan import plan
 from ansible.module_utils.ascend_control.plan.system import APPLY, CHECK, IGNORE
 
@@ -189,7 +190,7 @@ def test_a_kernel_that_takes_nothing_is_told(tmp_path: Path, monkeypatch: pytest
 # --- the plan ----------------------------------------------------------------------------------------------------
 
 
-def asked(found: dict[str, Any], policy: str, **system: Any) -> dict[str, Any]:
+def asked(found: dict[str, Any], policy: str, **system: Any) -> Plan:
     wish: dict[str, Any] = {"limits": {"nofile": 8192}, "kernel_settings": {PORTS: "60000-60015"}, "policy": policy}
     return plan(found, wanted(system={**wish, **system}))
 

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is asked of a node: the playbook's settings, the release, and what the planner is given of what came of both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ...ascend.finding import Refusal, refusal
+from .documents import Document, read
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The playbook's (roles/ascend/vars says what each is). With ``-e`` any of them may be text."""
+
+    release: str
+    releases_dir: str
+    locks: dict[str, str]
+    depot_dir: str
+    depot_url: str
+    python: str
+    system_settings: str
+    system_packages: str
+    check_mode: Any
+    deep: Any
+    cards: CardSettings
+    driver_policy: str
+    accept_eula: Any
+    allow_downgrade: Any
+    llamafactory_source: dict[str, str]
+    cann_root: str
+    root: str
+    ascend_env: str
+    ascend_env_file: str
+    depot_proxy: str = ""
+
+
+@dataclass(frozen=True)
+class CardSettings:
+    count: Any
+    memory_mb: Any
+    out: Any
+    health_policy: str
+
+
+@dataclass(frozen=True)
+class CannRelease:
+    version: str
+
+
+@dataclass(frozen=True)
+class Release:
+    """What release.yml says (releases/README.md)."""
+
+    release: str
+    cann: CannRelease
+    chips: dict[str, Chip]
+    driver: dict[str, str]
+    system: dict[str, Any]
+    disk_mb: dict[str, int]
+    python: dict[str, str]
+    locks: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Chip:
+    names: str
+    supported: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class WantedDriver:
+    minimum: str
+    firmware: str
+    policy: str
+
+
+@dataclass(frozen=True)
+class WantedCards:
+    """0 where the inventory says no number; ``out`` are NPU ids."""
+
+    count: int
+    memory_mb: int
+    out: list[int]
+    health_policy: str
+
+
+@dataclass(frozen=True)
+class WantedSystem:
+    limits: dict[str, int]
+    kernel_settings: dict[str, Any]
+    policy: str = "check"
+
+
+@dataclass(frozen=True)
+class WantedPackages:
+    """``names``: manager -> what is needed -> package."""
+
+    policy: str
+    names: dict[str, dict[str, str]]
+
+
+@dataclass(frozen=True)
+class Places:
+    cann: str
+    tmp: str
+    env: str
+    cache: str
+    state: str
+
+
+@dataclass(frozen=True)
+class Installer:
+    """A package of CANN in the depot."""
+
+    version: str = ""
+    url: str = ""
+    size_bytes: int = 0
+    chip: str = ""
+
+
+@dataclass(frozen=True)
+class WantedPython:
+    version: str
+    path: str = ""
+    source: str = ""
+    series: str = ""
+    replaces: str = ""
+
+
+@dataclass(frozen=True)
+class Source:
+    version: str
+
+
+@dataclass(frozen=True)
+class WantedEnvironment:
+    name: str
+    cann_home: str
+    lock_digest: str = ""
+    path: str = ""
+    source: Source | None = None
+
+
+@dataclass(frozen=True)
+class WantedProgram:
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Lack:
+    """A refusal of what cannot be supplied; ``needed_by`` are the steps for which it counts, None for all."""
+
+    component: str
+    check: str
+    subject: str
+    problem: str
+    wanted: str
+    found: str
+    where: str
+    remedy: str
+    needed_by: Sequence[str] | None = None
+
+    def refusal(self) -> Refusal:
+        """Return it in its form in a plan."""
+        return refusal(
+            self.component, self.check, self.problem, self.wanted, self.found, self.remedy, self.where, self.subject
+        )
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a node should be."""
+
+    release: str
+    chips: dict[str, Chip]
+    driver: WantedDriver
+    cards: WantedCards
+    system: WantedSystem
+    packages: WantedPackages
+    disk_mb: dict[str, int]
+    places: Places
+    accept_eula: bool
+    allow_downgrade: bool
+    toolkit: Installer
+    kernels: Installer
+    python: WantedPython
+    environment: WantedEnvironment
+    ascend_env: WantedProgram
+    problems: list[Lack]
+    now_s: int | None = None
+
+
+def wanted_of(document: Document) -> Wanted:
+    """Return what the planner needs of what the control node resolved (wanted.py)."""
+    return read(Wanted, document)
