@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Action ``depot_needs``: what the depot has to hold for the nodes of the inventory, each with its own variables.
+"""Action ``depot_needs``: what the depot lacks of what the inventory's nodes need, each with its own variables.
 
 No node is asked: it goes by the inventory alone, ``--limit`` or not; by this host's variables where there is no node.
-Result: ``needs``, ``{"fills", "sources", "problems"}`` as ``ascend_control.depot.needs`` says.
+Arguments: ``options``, those of the module ``depot`` that are the same for all; ``served_by_others``.
+Result: ``needs``, ``{"fills", "sources", "problems"}`` as ``ascend_control.depot.needs`` says. A fill has ``parts``,
+those which the module ``depot`` has to take; a depot that holds all has neither fills nor sources here.
 """
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import ansible.module_utils
 from ansible.errors import AnsibleActionFail
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
 # Ansible offers module_utils/ to modules only; actions are imported by the control node's own Python.
@@ -19,10 +23,14 @@ _MODULE_UTILS = str(Path(__file__).resolve().parent.parent / "module_utils")
 if _MODULE_UTILS not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(_MODULE_UTILS)
 
-from ansible.module_utils.ascend.errors import AscendError  # noqa: E402  (after the path above)
+from ansible.module_utils.ascend import rights  # noqa: E402  (after the path above)
+from ansible.module_utils.ascend.errors import AscendError  # noqa: E402
+from ansible.module_utils.ascend_control.depot.fill import lacks  # noqa: E402
 from ansible.module_utils.ascend_control.depot.needs import needs  # noqa: E402
 
 ASKED = ("ascend_settings", "depot_architectures")
+OURS = ("ascend_", "cann_", "depot_", "llamafactory_")  # of which these are made
+PARTS = ("cann", "python", "uv", "wheels")
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
@@ -33,11 +41,44 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         del tmp
         nodes = task_vars["groups"].get("ascend", [])
         try:
-            told = [self._variables(task_vars, name) for name in nodes] or [self._variables(task_vars, None)]
-            result.update(changed=False, needs=needs(told))
+            needed = needs(self._of_all(task_vars, nodes) or [self._variables(task_vars, None)])
         except AscendError as error:
             raise AnsibleActionFail(str(error)) from error
-        return result
+        if not needed["problems"]:
+            rights.begin()
+            needed["fills"] = [fill for fill in map(self._lacking, needed["fills"]) if fill["parts"]]
+            needed["sources"] = [source for source in needed["sources"] if self._lacks("source", source)]
+        return {**result, "changed": False, "needs": needed}
+
+    def _lacking(self, fill: dict[str, Any]) -> dict[str, Any]:
+        parts = [part for part in PARTS if part != "python" or fill["python"] != "system"]
+        return {**fill, "parts": [part for part in parts if self._lacks(part, fill)]}
+
+    def _lacks(self, part: str, need: dict[str, Any]) -> bool:
+        arguments = self._task.args
+        options = {
+            **arguments["options"],
+            "part": part,
+            "folder": need["depot_dir"],
+            "served": boolean(arguments["served_by_others"]) and need["served"],
+            "release": f"{need['releases_dir']}/{need['release']}",
+            "architecture": need.get("architecture"),
+            "lock": need.get("lock"),
+            "source": need.get("source"),
+        }
+        # Reading every file takes long: a task of its own says what is read.
+        return options["deep"] or lacks(options, bool(self._task.check_mode))
+
+    def _of_all(self, task_vars: Any, nodes: list[str]) -> list[dict[str, Any]]:
+        """Return what is asked of each node's variables, once for all nodes that have the same without a template."""
+        found: dict[str, dict[str, Any]] = {}
+        for name in nodes:
+            own = task_vars["hostvars"].raw_get(name)
+            values = json.dumps({key: own[key] for key in sorted(own) if key.startswith(OURS)}, default=str)
+            key = name if "{{" in values or "{%" in values else values
+            if key not in found:
+                found[key] = self._variables(task_vars, name)
+        return list(found.values())
 
     def _variables(self, task_vars: Any, node: str | None) -> dict[str, Any]:
         """Return what is asked of a node's variables; the roles' defaults are those of this task, which has the roles.

@@ -25,6 +25,7 @@ if _MODULE_UTILS not in ansible.module_utils.__path__:
 from ansible.module_utils.ascend.masking import masked  # noqa: E402  (after the path above)
 from ansible.module_utils.ascend_control.drift.fleet import inventory_options  # noqa: E402
 from ansible.module_utils.ascend_control.drift.silence import is_known, said_by, silence  # noqa: E402
+from ansible.module_utils.ascend_control.plan.rollout import BUSY, REFUSED, TO_CHANGE, WAITING  # noqa: E402
 from ansible.module_utils.ascend_control.plan.words import rollout_lines  # noqa: E402
 
 DOCUMENTATION = """
@@ -42,9 +43,9 @@ extends_documentation_fragment:
   - result_format_callback
 """
 
-NODE, REPORT = "drift_node", "drift_report"
-# The fleet, and the groups in which roles/preflight, roles/rollback and roles/rollout put its nodes.
-GROUPS = ("ascend", "ascend_to_change", "ascend_waiting", "ascend_busy", "ascend_reached", "ascend_done")
+NODE, REPORT = "node_plan", "drift_report"
+# The fleet, and the groups in which roles/rollout puts its nodes.
+GROUPS = ("ascend", TO_CHANGE, WAITING, BUSY, REFUSED, "ascend_reached", "ascend_done")
 EVERY = 100  # nodes between two lines of progress, where the output is no terminal
 
 
@@ -70,16 +71,16 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
 
     def v2_runner_on_ok(self, result: Any) -> None:
         said = result._result
-        action = result._task.action
-        if action == NODE:
+        check, report = _is_check(result._task), result._task.action == REPORT
+        if check:
             self._progress(said.get("node", {}).get("state", "unchecked"))
-        elif action == REPORT and "summary" in said:
+        elif report and "summary" in said:
             self._report = {"summary": list(said["summary"]), "exit_code": int(said["exit_code"])}
-        if action not in (NODE, REPORT) or self._run_is_verbose(result):
+        if not (check or report) or self._run_is_verbose(result):
             super().v2_runner_on_ok(result)
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
-        if result._task.action == NODE:
+        if _is_check(result._task):
             self._progress("unchecked")
         elif not self._ends_the_check(result):
             super().v2_runner_on_failed(result, ignore_errors)
@@ -135,6 +136,11 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
             sys.stdout.flush()
         elif last or self._checked % EVERY == 0:
             self._display.display(text)
+
+
+def _is_check(task: Any) -> bool:
+    """Whether this is the drift check's own task, of which a node has no line."""
+    return bool(task.action == NODE and task.args.get("purpose") == "drift")
 
 
 def _mask(display: Any) -> None:

@@ -94,23 +94,10 @@ taken:
   sample: ["Ascend-cann-toolkit_8.0.RC1_linux-aarch64.run"]
 """
 
-import fcntl
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from pathlib import Path
-from typing import Any
-
 from ansible.module_utils.ascend import rights
 from ansible.module_utils.ascend.errors import REPORTED
-from ansible.module_utils.ascend_control.depot import (
-    cann as depot_cann,
-    python as depot_python,
-    source as depot_source,
-    wheels as depot_wheels,
-)
-from ansible.module_utils.ascend_control.depot.index import Index
+from ansible.module_utils.ascend_control.depot.fill import fill
 from ansible.module_utils.ascend_control.depot.trouble import of_depot
-from ansible.module_utils.ascend_control.release.read import read_release
 from ansible.module_utils.basic import AnsibleModule
 
 ARGUMENT_SPEC = {
@@ -150,57 +137,6 @@ def main() -> None:
         module.warn(warning)
     diff = {"before": "", "after": "".join(name + "\n" for name in taken)}
     module.exit_json(changed=bool(taken), taken=taken, diff=diff)
-
-
-def fill(options: dict[str, Any], check: bool) -> tuple[list[str], list[str]]:
-    """Fill one part, one run at a time; return (what was taken, warnings)."""
-    folder = Path(options["folder"])
-    if options["served"]:
-        rights.hold_way(str(folder), "the web server, which runs as another user,")
-    with nullcontext() if check else alone(folder):
-        taken, warnings = fill_part(options, folder, check)
-        return taken + open_to_all(folder, check), warnings
-
-
-def open_to_all(folder: Path, check: bool) -> list[str]:
-    """Let others, as whom a web server runs, read what an earlier run or a copy left closed; return what that is."""
-    found = list(rights.closed_below(str(folder)))
-    if not check:
-        rights.open_to_all(found)
-    return [f"rights for others: {rights.listed(found)}"] if found else []
-
-
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Keep another run out, until this one has written the table of contents: it waits."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("a", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def fill_part(options: dict[str, Any], folder: Path, check: bool) -> tuple[list[str], list[str]]:
-    """Fill the part; return (what was taken, warnings)."""
-    index = Index(folder, options["deep"])
-    release = read_release(options["release"])
-    architecture, series = options["architecture"], release["python"]["series"]
-    incoming = Path(options["incoming"]) if options["incoming"] else None
-    warnings: list[str] = []
-    if options["part"] == "cann":
-        taken, warnings = depot_cann.fill(index, release, architecture, incoming, options["cann_sha256"], check)
-    elif options["part"] == "python":
-        taken = depot_python.fill(index, release["python"], architecture, incoming, options["python"] or "", check)
-    elif options["part"] == "source":
-        taken = depot_source.fill(index, options["source"], release["requirements"], check)
-    elif options["part"] == "uv":
-        taken = depot_wheels.fill_uv(index, architecture, Path(options["requirements"]), series, incoming, check)
-    else:
-        lock = Path(options["release"]) / (options["lock"] or release["locks"][architecture])
-        extra_index = options["extra_index"] or ""
-        taken = depot_wheels.fill(index, release["release"], architecture, lock, series, incoming, extra_index, check)
-    if not check:
-        index.save()
-    return taken, warnings
 
 
 if __name__ == "__main__":

@@ -24,17 +24,18 @@ PLANNED = """\
   hosts: ascend
   gather_facts: false
   tasks:
-    - ansible.builtin.group_by: {key: ascend_to_change}
-    - ansible.builtin.include_role: {name: rollout, tasks_from: groups}
-      vars: {rollout_groups: [ascend_to_change, ascend_busy, ascend_waiting]}
+    - ansible.builtin.import_role: {name: preflight}
+    - ansible.builtin.import_role: {name: rollout, tasks_from: groups}
+      vars: {rollout_purpose: provision}
 """
 STAND_INS = {
     "rollout": f'- ansible.builtin.debug: {{msg: "{SAID}"}}\n  run_once: true\n',
-    "rollback": "- ansible.builtin.group_by: {key: ascend_to_change}\n"
-    "- ansible.builtin.set_fact:\n"
-    "    rollback_wanted: x\n"
-    "    rollback_plan: "
-    "{from: a, target: {name: b, switch: true, lead_latest: true, cann_version: c, release: x}, refusals: []}\n",
+    "preflight": "- ansible.builtin.set_fact:\n"
+    "    preflight_node:\n"
+    "      release: x\n"
+    "      plan:\n"
+    "        {group: ascend_to_change, from: a, steps: [], refusals: [], warnings: [], remarks: [], busy: ,\n"
+    "         target: {name: b, switch: true, lead_latest: true, cann_version: c, release: x}}\n",
 }
 NODES = [f"npu-{number:03}" for number in range(1, 6)]
 
@@ -47,7 +48,7 @@ def tools(request: pytest.FixtureRequest, cache_dir: Path) -> Path:
 
 def batches(tools: Path, folder: Path, playbook: str, variables: dict[str, Any], *words: str) -> tuple[list[str], str]:
     """The batches of a run, and all that it said."""
-    for part in ("playbooks", "filter_plugins", "module_utils"):
+    for part in ("playbooks", "action_plugins", "filter_plugins", "module_utils"):
         shutil.copytree(ROOT / part, folder / part, dirs_exist_ok=True)
     for role, tasks in STAND_INS.items():
         shutil.copytree(ROOT / "roles" / role, folder / "roles" / role, dirs_exist_ok=True)
@@ -60,7 +61,11 @@ def batches(tools: Path, folder: Path, playbook: str, variables: dict[str, Any],
     (inventory / "hosts.yml").write_text(yaml.safe_dump(hosts))
     for group, values in variables.items():
         (inventory / "group_vars" / f"{group}.yml").write_text(yaml.safe_dump(values))
-    config = "[defaults]\nroles_path = roles\nfilter_plugins = filter_plugins\nmodule_utils = module_utils\n"
+    places = (
+        "roles_path = roles",
+        *(f"{name} = {name}" for name in ("action_plugins", "filter_plugins", "module_utils")),
+    )
+    config = "\n".join(["[defaults]", *places, ""])
     (folder / "ansible.cfg").write_text(config)
     (folder / "planned.yml").write_text(PLANNED)
     (folder / "run.yml").write_text(
@@ -113,4 +118,4 @@ def test_groups_that_differ_are_refused(tools: Path, tmp_path: Path) -> None:
     found, said = batches(tools, tmp_path, "provision", {"some": {variable: 30}})
     assert found == [], said
     told = " ".join(said.replace("\\n", " ").split())
-    assert f"one value of {variable} for all nodes" in told, said
+    assert f"several values of {variable}" in told, said

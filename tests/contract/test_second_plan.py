@@ -15,6 +15,7 @@ import yaml
 
 from tests.contract.tree import ROOT
 from tests.unit.plan import planner_nodes
+from tests.unit.plan.test_failed_proof import whole
 
 # In place of ascend_facts: a module that answers what lies beside it.
 MODULE = """#!/bin/sh
@@ -34,7 +35,7 @@ def observed_again(folder: Path, found: dict[str, Any]) -> subprocess.CompletedP
     play = {
         "hosts": "localhost",
         "gather_facts": False,
-        "vars": {"preflight_wanted": planner_nodes.wanted()},
+        "vars": {"preflight_node": {"wanted": planner_nodes.wanted(), "plan": {"from": "none", "sets_aside": False}}},
         "tasks": [{"ansible.builtin.include_role": role}],
     }
     (folder / "play.yml").write_text(yaml.safe_dump([play]))
@@ -51,7 +52,7 @@ def observed_again(folder: Path, found: dict[str, Any]) -> subprocess.CompletedP
 
 @pytest.mark.parametrize("left", [True, False])
 def test_what_is_left_to_do_after_a_change_fails_the_node(tmp_path: Path, left: bool) -> None:
-    found = planner_nodes.converged()
+    found = whole()
     if left:
         found["cann"]["versions"]["8.0.RC1"]["kernels"]["910b"] = {**planner_nodes.COMPLETE, "state": "absent"}
     done = observed_again(tmp_path, found)

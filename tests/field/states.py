@@ -22,6 +22,7 @@ from ansible.module_utils.ascend.command import Result
 from ansible.module_utils.ascend.facts import collect
 from ansible.module_utils.ascend.node import Node
 from ansible.module_utils.ascend.places import Places
+from ansible.module_utils.ascend_control.plan.components import Plan
 from ansible.module_utils.ascend_control.plan.plan import plan
 from ansible.module_utils.ascend_control.plan.wanted import release_of, resolve
 
@@ -172,6 +173,5 @@ class Field:
         wanted: dict[str, Any] = resolve(found, self.settings())
         return wanted
 
-    def plan(self, found: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
-        planned: dict[str, list[dict[str, Any]]] = plan(found, self.wanted(found))
-        return planned
+    def plan(self, found: dict[str, Any]) -> Plan:
+        return plan(found, self.wanted(found))

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import depot
 import pytest
 from ansible.module_utils.ascend.change import journal, leftovers, origin, run_lock
 from ansible.module_utils.ascend.settings import drop_ins
+from ansible.module_utils.ascend_control.depot.fill import fill
 from ansible.module_utils.ascend_control.drift import fleet, history, report_folder
 from ansible.module_utils.ascend_control.plan.rollback import rollback
 
@@ -190,6 +190,7 @@ def test_the_way_back_leads_to_what_was_current_before(read: Read, state: str) -
     field = read(state)
     way = rollback(field.found, "", ASCEND_ROOT)
     assert way["refusals"] == []
+    assert way["target"]
     assert (way["from"].partition("-")[0], way["target"]["release"]) == ("8.2.RC1", "8.0.RC1")
     assert way["target"]["name"] == os.path.basename(os.readlink(field.root / "opt/ascend/env/previous"))
     assert rollback(field.found, "8.0.RC1", ASCEND_ROOT)["target"] == way["target"]
@@ -211,7 +212,7 @@ def untaken(control: Path, part: str, release: str) -> list[str]:
     options |= {"part": part, "folder": str(control / "depot"), "release": str(control / "releases" / release)}
     options |= {"architecture": "x86_64", "requirements": str(states.ROOT / "roles" / "depot" / "files" / "uv.txt")}
     options |= {"served": False, "deep": False, "cann_sha256": {}, "source": {}}
-    taken, _warnings = depot.fill(options, check=True)
+    taken, _warnings = fill(options, check=True)
     return taken
 
 

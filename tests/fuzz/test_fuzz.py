@@ -33,7 +33,7 @@ def test_every_parser_of_text_is_fed(root: Path) -> None:
         for line in source.splitlines()
         if line.startswith("def parse")
         and "(text: str)" in line
-        and module not in ("python.lock", "record.record_text", "npu.probe_program")
+        and module not in ("environment.lock", "record.text", "npu.probe_program")
     }
     assert taken <= known
 

@@ -26,7 +26,7 @@ def test_a_mail_is_whole_and_ascii() -> None:
     assert read["Date"].datetime.timestamp() == int(NOW)
     text = read.get_content()
     assert "new: npu-0001 cards: \u5361\u574f\u4e86\n" in text
-    assert text.endswith("report: https://fleet.example.com/\n\none\n?[1mtwo\n")
+    assert text.endswith("report: https://fleet.example.com/\n\none\n\\x1b[1mtwo\n")
 
 
 @pytest.mark.parametrize(

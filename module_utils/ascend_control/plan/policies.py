@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,19 @@ def batches(given: Any) -> list[int | str]:
             remedy="mend rollout_batches in group_vars/all.yml; the default is in roles/rollout/defaults/main.yml",
         )
     return [int(word) if word.isdigit() else word for word in listed]
+
+
+def hold_one_way(variable: str, values: Sequence[Any]) -> None:
+    """A rollout is one: raise AscendError where its nodes do not all have the same value of this; None is none."""
+    ways = list(dict.fromkeys("no value of its own" if value is None else str(value) for value in values))
+    if len(ways) > 1:
+        raise AscendError(
+            f"the nodes of a rollout have several values of {variable}",
+            wanted=f"one value of {variable} for all nodes of a rollout, which is one",
+            found=" and ".join(ways),
+            where="the inventory",
+            remedy=f"set {variable} once, in group_vars/all.yml; or roll out group by group, with --limit",
+        )
 
 
 def _words(given: Any) -> list[Any]:

@@ -17,6 +17,7 @@ from ...ascend.npu.chips import kernels_families
 from ...ascend.text import listed
 from .documents import Document, read
 from .found import Cann, Environment, Environments, Npu
+from .rollout import CONVERGED, REFUSED, TO_CHANGE
 
 
 class Target(TypedDict):
@@ -31,8 +32,8 @@ class Target(TypedDict):
     lead_latest: bool
 
 
-# "from" is a word of Python.
-Rollback = TypedDict("Rollback", {"target": Target | None, "refusals": list[Refusal], "from": str})
+# "from" is a word of Python; ``group`` is that of the playbook's plays (rollout.py).
+Rollback = TypedDict("Rollback", {"target": Target | None, "refusals": list[Refusal], "from": str, "group": str})
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,9 @@ def rollback(facts: Document, to: str, root: str = "/opt/ascend") -> Rollback:
             "switch": current != name,
             "lead_latest": node.cann.latest != version,
         }
-    return {"target": target, "refusals": refusals, "from": current or "none"}
+    todo = target and (target["switch"] or target["lead_latest"])
+    group = REFUSED if refusals else TO_CHANGE if todo else CONVERGED
+    return {"target": target, "refusals": refusals, "from": current or "none", "group": group}
 
 
 def _chosen(node: _Node, to: str, root: str) -> tuple[str, list[Refusal]]:

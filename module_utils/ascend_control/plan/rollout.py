@@ -42,6 +42,9 @@ Applied = TypedDict(
     },
 )
 
+# The groups in which a run's plays find its nodes: what is done with each.
+TO_CHANGE, WAITING, BUSY = "ascend_to_change", "ascend_waiting", "ascend_busy"
+CONVERGED, REFUSED = "ascend_converged", "ascend_refused"
 _REMEDY = "wait for their end: -e ascend_busy_policy=wait; what disturbs no job is done at once with --tags stage"
 
 
@@ -61,10 +64,10 @@ def apply_to(facts: Document, resolved: Document, policy: str) -> Applied:
     steps = plan["steps"]
     todo = bool(steps or found.changes.running)
     busy = _in_use(found.npu, wanted.cards.out) if todo and policy != "ignore" else None
-    waits = {"wait": "ascend_waiting", "skip": "ascend_busy"}
+    group = {"wait": WAITING, "skip": BUSY}[policy] if busy else TO_CHANGE if todo else CONVERGED
     return {
         **plan,
-        "group": waits[policy] if busy else "ascend_to_change" if todo else "ascend_converged",
+        "group": REFUSED if plan["refusals"] else group,
         "busy": busy,
         "stage": stageable(found, wanted, steps),
         "sets_aside": under_current(found, wanted, names_of(steps)),

@@ -53,20 +53,27 @@ def refusal_text(refusals: Sequence[Refusal], node: str = "NODE") -> str:
 
 
 def fleet_plan(plans: dict[str, Applied]) -> list[str]:
-    """Return the plans of many nodes (host name -> plan) as lines; nodes with the same plan share a block."""
-    alike: dict[tuple[bool, tuple[tuple[str, str], ...]], list[str]] = {}
+    """Return the plans of many nodes (host name -> plan) as lines; nodes with the same plan share a block.
+
+    Of a node that must not be changed the problems stand here, and all else of them at the end of the run.
+    """
+    alike: dict[tuple[tuple[str, ...], tuple[tuple[str, str], ...]], list[str]] = {}
     for host, plan in sorted(plans.items()):
         steps = tuple((step["component"], f"{step['action']}: {step['reason']}") for step in plan["steps"])
-        alike.setdefault((bool(plan["refusals"]), steps), []).append(host)
+        alike.setdefault((_problems(plan["refusals"]), steps), []).append(host)
     lines = []
-    for (refused, steps), hosts in sorted(alike.items(), key=lambda item: (item[0][0], -len(item[0][1]), item[1])):
-        if refused:
+    for (problems, steps), hosts in sorted(alike.items(), key=lambda item: (item[0][0], -len(item[0][1]), item[1])):
+        if problems:
             then = "; when these are cured, there is left to do:" if steps else ""
-            lines.append(f"{_nodes(hosts)}: must not be changed, for the reasons given below{then}")
+            lines.append(f"{_nodes(hosts)}: must not be changed: {', '.join(problems)}{then}")
         else:
             lines.append(f"{_nodes(hosts)}:{'' if steps else ' nothing to do'}")
         lines += [f"  {number}. {component:<11} {text}" for number, (component, text) in enumerate(steps, 1)]
     return lines + _busy(plans) + _told(plans)
+
+
+def _problems(refusals: list[Refusal]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(refusal["problem"] for refusal in refusals))
 
 
 def _busy(plans: dict[str, Applied]) -> list[str]:
@@ -168,7 +175,7 @@ def rollback_lines(plans: dict[str, Rollback], wanted: dict[str, str]) -> list[s
 
 def _way(plan: Rollback, target: Target | None) -> str:
     if plan["refusals"] or not target:
-        return "cannot go back, for the reasons given below"
+        return f"cannot go back: {', '.join(_problems(plan['refusals']))}"
     if target["switch"]:
         return f"from {plan['from']} back to {target['name']}"
     then = f"lead CANN's latest to {target['cann_version']}" if target["lead_latest"] else "nothing to do"
@@ -178,13 +185,14 @@ def _way(plan: Rollback, target: Target | None) -> str:
 def rollout_lines(groups: dict[str, list[str]], failed: list[str]) -> list[str]:
     """Return what became of each node of a rollout: a line for each fate that a node had.
 
-    ``groups`` are ``ascend`` and those of roles/preflight and roles/rollout, ``failed`` the hosts with a failed task,
-    or silent.
+    ``groups`` are ``ascend``, those of rollout.py and of roles/rollout; ``failed`` are the hosts with a failed task, or
+    silent.
     """
     fleet = set(groups["ascend"])
     done, busy, reached = (fleet & set(groups[name]) for name in ("ascend_done", "ascend_busy", "ascend_reached"))
     chosen = fleet & set(groups["ascend_to_change"] + groups["ascend_waiting"])
-    lost = fleet & set(failed)
+    # One that is refused fails at the end of the run, to which a batch that failed as a whole does not let it come.
+    lost = fleet & {*failed, *groups["ascend_refused"]}
     fates = {
         "changed and verified": done - lost,
         "failed, not changed to what was wanted": lost & reached,

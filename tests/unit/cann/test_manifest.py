@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend import manifest
+from ansible.module_utils.ascend import files, manifest
 from ansible.module_utils.ascend.manifest import ALTERED, CLOSED, EXTRA, LOST, UNREAD, UNREADABLE
 from hypothesis import HealthCheck, given, settings, strategies as st
 
@@ -213,7 +213,7 @@ def test_what_may_not_be_read_is_not_lost(installed: Installed, monkeypatch: pyt
     assert {kind for kind, _words in found} == {UNREADABLE}
     assert (UNREADABLE, "opp/op.so cannot be read: Permission denied") in found
     with monkeypatch.context() as patch:
-        patch.setattr(manifest, "_sha256", refuse)
+        patch.setattr(files, "sha256", refuse)
         assert installed.differences() == [(UNREADABLE, "opp/version.info cannot be read: Permission denied")]
     monkeypatch.setattr("builtins.open", refuse)
     words = f"manifest {installed.path} cannot be read: Permission denied"
@@ -281,7 +281,7 @@ def test_a_file_that_cannot_be_read_is_not_recorded_as_read(
     def fails(_path: str) -> str:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(manifest, "_sha256", fails)
+    monkeypatch.setattr(files, "sha256", fails)
     with pytest.raises(OSError, match="Input/output"):
         installed.record()
     assert installed.path.read_bytes() == before

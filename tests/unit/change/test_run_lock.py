@@ -276,7 +276,7 @@ TAKER = """
 import json, sys
 import ansible.module_utils
 ansible.module_utils.__path__.append(sys.argv[1])
-from ansible.module_utils.ascend.change import held, run_lock
+from ansible.module_utils.ascend.change import run_lock
 from ansible.module_utils.ascend.errors import AscendError
 state, me, dead, change = sys.argv[2], json.loads(sys.argv[3]), sys.argv[4], json.loads(sys.argv[5])
 print("ready", flush=True)

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-import depot as depot_module
 import pytest
 from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend_control.depot import (
     cann as depot_cann,
     fetch as depot_fetch,
+    fill as filling,
     python as depot_python,
     source as depot_source,
     wheels as depot_wheels,
@@ -45,11 +45,11 @@ def test_nodes_with_the_same_plan_share_a_block() -> None:
         "12 nodes (n00, n01, n02, n03, n04, n05, n06, n07 and 4 more):",
         "  1. toolkit     install: toolkit 8.0.RC1 is absent",
         "1 node (ok): nothing to do",
-        "1 node (sick): must not be changed, for the reasons given below; when these are cured, there is left to do:",
+        "1 node (sick): must not be changed: cards are not healthy; when these are cured, there is left to do:",
         "  1. toolkit     install: toolkit 8.0.RC1 is absent",
     ]
     plans["sick"]["steps"] = []
-    assert fleet_plan(plans)[-1] == "1 node (sick): must not be changed, for the reasons given below"
+    assert fleet_plan(plans)[-1] == "1 node (sick): must not be changed: cards are not healthy"
 
 
 def test_nodes_with_the_same_warning_share_a_line() -> None:
@@ -340,8 +340,8 @@ def test_of_two_runs_one_fills_the_depot_at_a_time(tmp_path: Path, monkeypatch: 
         seen.append(taken())
         return [], []
 
-    monkeypatch.setattr(depot_module, "fill_part", fill_part)
-    assert depot_module.fill({"folder": str(folder), "served": False}, check=False) == ([], [])
+    monkeypatch.setattr(filling, "fill_part", fill_part)
+    assert filling.fill({"folder": str(folder), "served": False}, check=False) == ([], [])
     assert (seen, taken()) == ([True], False)
-    depot_module.fill({"folder": str(tmp_path / "unmade"), "served": False}, check=True)
+    filling.fill({"folder": str(tmp_path / "unmade"), "served": False}, check=True)
     assert not (tmp_path / "unmade").exists()

@@ -10,11 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import depot
 import pytest
 from ansible.module_utils.ascend import rights
 from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend_control.depot import python as depot_python
+from ansible.module_utils.ascend_control.depot import fill as filling, python as depot_python
 
 from tests.standin import build as standin
 
@@ -48,7 +47,7 @@ def wheels(folder: Path, incoming: Path, served: bool = False, check: bool = Fal
         "extra_index": "",
         "deep": False,
     }
-    return depot.fill(options, check)[0]
+    return filling.fill(options, check)[0]
 
 
 def closed(folder: Path) -> list[str]:

@@ -133,7 +133,7 @@ import json, sys
 from pathlib import Path
 sys.path[:0] = json.loads(sys.argv[1])
 import tests.conftest
-from tests.unit import test_depot_served as test
+from tests.unit.depot import test_served as test
 print(test.is_built(Path(sys.argv[2]), sys.argv[3], Path(sys.argv[4])))
 """
 

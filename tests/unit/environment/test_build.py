@@ -178,12 +178,12 @@ def make_editable(site: Path) -> None:
 
 
 def alter_settings(site: Path) -> None:
-    config = site.parents[3] / "pyvenv.cfg"
+    config = site.parents[2] / "pyvenv.cfg"
     config.write_text(config.read_text().replace("= false", "= true"))
 
 
 def other_python(site: Path) -> None:
-    record = site.parents[3] / python_tree.RECORD
+    record = site.parents[2] / python_tree.RECORD
     record.write_text(json.dumps({**json.loads(record.read_text()), "python": "3.1.4"}))
 
 
@@ -196,7 +196,7 @@ REPAIRED: dict[str, list[tuple[Callable[[Path], object], str]]] = {
         (lambda site: (site / "old.egg-info").write_text("Name: old\nVersion: 1\n"), "old 1 is extra"),
         (lambda site: (site / "older.egg-info").mkdir(), "older.egg-info has no readable PKG-INFO"),
         (lambda site: (site.parents[1] / "python3.9/site-packages").mkdir(parents=True), "lib/python3.9 is of another"),
-        (lambda site: (site.parents[3] / ".cann_home").unlink(), "it belongs to None, not /usr/local"),
+        (lambda site: (site.parents[2] / ".cann_home").unlink(), "it belongs to None, not /usr/local"),
     ],
     "in distributions": [
         (lambda site: (site / "torch_npu" / "__init__.py").unlink(), "torch-npu: torch_npu/__init__.py is missing"),
@@ -210,8 +210,8 @@ REPAIRED: dict[str, list[tuple[Callable[[Path], object], str]]] = {
     ],
     "in a name": [(break_name, "torch is missing")],
     "in the settings": [(alter_settings, "pyvenv.cfg takes in the system's site-packages")],
-    "in no settings": [(lambda site: (site.parents[3] / "pyvenv.cfg").unlink(), "pyvenv.cfg is missing")],
-    "in the link": [(lambda site: (site.parents[3] / "bin" / "python").unlink(), "bin/python is missing")],
+    "in no settings": [(lambda site: (site.parents[2] / "pyvenv.cfg").unlink(), "pyvenv.cfg is missing")],
+    "in the link": [(lambda site: (site.parents[2] / "bin" / "python").unlink(), "bin/python is missing")],
     "in the record": [(other_python, "not 3.1.4")],
 }
 

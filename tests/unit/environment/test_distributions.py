@@ -131,7 +131,7 @@ DAMAGE: list[tuple[Damage, list[str], list[str] | None]] = [
         ["fire: 1 file missing: fire/deep/er/file.py"],
     ),
     (
-        lambda site: (site.parents[3] / "bin/fire-tool").unlink(),
+        lambda site: (site.parents[2] / "bin/fire-tool").unlink(),
         ["fire: ../../../bin/fire-tool is missing"],
         ["fire: 1 file missing: ../../../bin/fire-tool"],
     ),

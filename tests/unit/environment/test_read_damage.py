@@ -171,7 +171,7 @@ def test_words_that_no_terminal_takes(place: Path, tmp_path: Path) -> None:
     (site(place) / os.fsdecode(b"~\xff\x1b[31m\n")).mkdir()
     (place / ".cann_home").write_bytes(b"/x\x1b]0;\xff" + b"y" * 5000)
     found = one(tmp_path)
-    assert found["problems"] == ["~??[31m? is left of an interrupted pip"]
+    assert found["problems"] == [r"~\xdcff\x1b[31m\x0a is left of an interrupted pip"]
     assert len(found["cann_home"]) == 160
     assert found["cann_home"].isprintable()
 

@@ -32,13 +32,16 @@ PLAY = """
 - hosts: all
   gather_facts: false
   tasks:
-    - name: Have the plan of a node whose link is to be switched
-      ansible.builtin.set_fact:
-        preflight_wanted: "{{ wanted }}"
-        preflight_plan: {steps: [], refusals: [], from: old, sets_aside: false}
-        preflight_components: [current]
     - name: Look at the node
       ascend_facts:
+      register: looked
+    - name: Have the plan of a node whose link is to be switched
+      ansible.builtin.set_fact:
+        preflight_node:
+          wanted: "{{ wanted }}"
+          plan: {steps: [], refusals: [], from: old, sets_aside: false}
+          components: [current]
+          facts: "{{ looked.ansible_facts.ascend }}"
     - ansible.builtin.include_role:
         name: rollout
         tasks_from: apply
@@ -103,6 +106,7 @@ class Rollout:
                 "ANSIBLE_NOCOLOR": "1",
                 "ANSIBLE_LIBRARY": str(folder / "library"),
                 "ANSIBLE_ROLES_PATH": str(ROOT / "roles"),
+                "ANSIBLE_ACTION_PLUGINS": str(ROOT / "action_plugins"),
                 "ANSIBLE_FILTER_PLUGINS": str(ROOT / "filter_plugins"),
             },
             stdin=subprocess.DEVNULL,

@@ -77,6 +77,7 @@ def test_back_to_the_previous_one() -> None:
         },
         "refusals": [],
         "from": NEW,
+        "group": "ascend_to_change",
     }
     assert found == before
 

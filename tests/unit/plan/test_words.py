@@ -11,25 +11,26 @@ from ansible.module_utils.ascend_control.plan.words import fleet_plan, rollback_
 
 STEP = {"component": "toolkit", "action": "install", "reason": "toolkit 8.0.RC1 is absent"}
 BUSY = {"found": "process 4711 of ml on card 0: train", "remedy": "wait"}
-GROUPS = ("ascend_to_change", "ascend_waiting", "ascend_busy", "ascend_reached", "ascend_done")
+GROUPS = ("ascend_to_change", "ascend_waiting", "ascend_busy", "ascend_refused", "ascend_reached", "ascend_done")
 FLEET = ["a", "b", "c", "d", "e", "f", "g", "refused", "silent"]
 
 
 def lines(failed: str = "", fleet: list[str] = FLEET, **groups: str) -> list[str]:
     given = {name: groups.get(name.partition("_")[2], "").split() for name in GROUPS}
-    for name in GROUPS[:3]:
+    for name in GROUPS[:4]:
         given[name].append("ascend_nobody")
     return rollout_lines({"ascend": fleet, **given}, failed.split())
 
 
 def test_every_node_of_a_rollout_has_its_fate() -> None:
     said = lines(
-        to_change="a b c d refused",
+        to_change="a b c d",
         waiting="e f",
         busy="g f",
+        refused="refused",
         reached="a b c e f",
         done="a b e",
-        failed="c refused silent localhost",
+        failed="c silent localhost",
     )
     assert said == [
         "changed and verified: 3 nodes (a, b, e)",
@@ -83,7 +84,7 @@ def test_nodes_with_the_same_way_back_share_a_line() -> None:
     }
     assert rollback_lines(plans, dict.fromkeys(plans, "8.2.RC1")) == [
         "2 nodes (a, b): from 8.2.RC1-y back to 8.0.RC1-x",
-        "1 node (c): cannot go back, for the reasons given below",
+        "1 node (c): cannot go back: none",
         "1 node (d): 8.2.RC1-y is current: nothing to do",
         "1 node (e): 8.0.RC1-x is current: lead CANN's latest to 8.0.RC1",
         '3 nodes (a, b, e): set ascend_release: "8.0.RC1" in the inventory, or site.yml leads them forward again',

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Action ``fleet_plan``: the plans of a play's nodes in words, and in which group each is changed. Once, not per node.
+
+Arguments: ``answers`` (the variable in which ``node_plan`` was registered), ``purpose`` (its own) and ``batches``.
+
+Result: ``lines`` to show; ``nodes``, ``[{"name", "group"}]``, of which something is to be done or which are refused;
+``groups``, all that there may be; ``batches``, those of the rollout. Fails where the nodes do not have one way to be
+rolled out.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import ansible.module_utils
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+# Ansible offers module_utils/ to modules only; actions are imported by the control node's own Python.
+_MODULE_UTILS = str(Path(__file__).resolve().parent.parent / "module_utils")
+if _MODULE_UTILS not in ansible.module_utils.__path__:
+    ansible.module_utils.__path__.append(_MODULE_UTILS)
+
+from ansible.module_utils.ascend.errors import AscendError  # noqa: E402  (after the path above)
+from ansible.module_utils.ascend_control.plan.policies import batches, hold_one_way  # noqa: E402
+from ansible.module_utils.ascend_control.plan.rollout import BUSY, CONVERGED, REFUSED, TO_CHANGE, WAITING  # noqa: E402
+from ansible.module_utils.ascend_control.plan.words import fleet_plan, rollback_lines  # noqa: E402
+
+WAYS = ("rollout_batches", "rollout_max_fail_percentage")
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
+    _requires_connection = False
+
+    def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        del tmp
+        arguments = self._task.args
+        nodes = {name: task_vars["hostvars"][name] for name in task_vars["ansible_play_hosts"]}
+        answers = {name: variables[arguments["answers"]] for name, variables in nodes.items()}
+        plans = {name: answer["plan"] for name, answer in answers.items()}
+        try:
+            for way in WAYS:
+                hold_one_way(way, [variables.get(way) for variables in nodes.values()])
+            said = batches(arguments["batches"])
+        except AscendError as error:
+            raise AnsibleActionFail(str(error)) from error
+        if arguments["purpose"] == "rollback":
+            lines = rollback_lines(plans, {name: answer["release"] for name, answer in answers.items()})
+        else:
+            lines = fleet_plan(plans)
+        chosen = [{"name": name, "group": plan["group"]} for name, plan in plans.items() if plan["group"] != CONVERGED]
+        groups = [TO_CHANGE, WAITING, BUSY, REFUSED]
+        return {**result, "changed": False, "lines": lines, "nodes": chosen, "groups": groups, "batches": said}

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Filling one part of the depot: CANN's packages, a CPython, uv, the wheels of a lock, LLaMA-Factory's source."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from ...ascend import rights
+from ...ascend.errors import REPORTED
+from ..release.read import read_release
+from . import cann, python, source, wheels
+from .index import Index
+
+
+def fill(options: dict[str, Any], check: bool) -> tuple[list[str], list[str]]:
+    """Fill one part, one run at a time; return (what was taken, warnings)."""
+    folder = Path(options["folder"])
+    if options["served"]:
+        rights.hold_way(str(folder), "the web server, which runs as another user,")
+    with nullcontext() if check else alone(folder):
+        taken, warnings = fill_part(options, folder, check)
+        return taken + open_to_all(folder, check), warnings
+
+
+def lacks(options: dict[str, Any], check: bool) -> bool:
+    """Whether the part has to be filled. One that has all its files is put in order here: that takes no time.
+
+    What is wrong with it is not told, since filling it finds the same.
+    """
+    try:
+        if any(fill(options, check=True)):
+            return True
+        return not check and any(fill(options, check=False))
+    except REPORTED:
+        return True
+
+
+def open_to_all(folder: Path, check: bool) -> list[str]:
+    """Let others, as whom a web server runs, read what an earlier run or a copy left closed; return what that is."""
+    found = list(rights.closed_below(str(folder)))
+    if not check:
+        rights.open_to_all(found)
+    return [f"rights for others: {rights.listed(found)}"] if found else []
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keep another run out, until this one has written the table of contents: it waits."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("a", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def fill_part(options: dict[str, Any], folder: Path, check: bool) -> tuple[list[str], list[str]]:
+    """Fill the part; return (what was taken, warnings)."""
+    index = Index(folder, options["deep"])
+    release = read_release(options["release"])
+    architecture, series = options["architecture"], release["python"]["series"]
+    incoming = Path(options["incoming"]) if options["incoming"] else None
+    warnings: list[str] = []
+    if options["part"] == "cann":
+        taken, warnings = cann.fill(index, release, architecture, incoming, options["cann_sha256"], check)
+    elif options["part"] == "python":
+        taken = python.fill(index, release["python"], architecture, incoming, options["python"] or "", check)
+    elif options["part"] == "source":
+        taken = source.fill(index, options["source"], release["requirements"], check)
+    elif options["part"] == "uv":
+        taken = wheels.fill_uv(index, architecture, Path(options["requirements"]), series, incoming, check)
+    else:
+        lock = Path(options["release"]) / (options["lock"] or release["locks"][architecture])
+        extra_index = options["extra_index"] or ""
+        taken = wheels.fill(index, release["release"], architecture, lock, series, incoming, extra_index, check)
+    if not check:
+        index.save()
+    return taken, warnings
