@@ -25,7 +25,7 @@ if _MODULE_UTILS not in ansible.module_utils.__path__:
 
 from ansible.module_utils.ascend import rights  # noqa: E402  (after the path above)
 from ansible.module_utils.ascend.errors import AscendError  # noqa: E402
-from ansible.module_utils.ascend_control.depot.fill import lacks  # noqa: E402
+from ansible.module_utils.ascend_control.depot.fill import has_to_be_filled  # noqa: E402
 from ansible.module_utils.ascend_control.depot.needs import needs  # noqa: E402
 
 ASKED = ("ascend_settings", "depot_architectures")
@@ -47,14 +47,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         if not needed["problems"]:
             rights.begin()
             needed["fills"] = [fill for fill in map(self._lacking, needed["fills"]) if fill["parts"]]
-            needed["sources"] = [source for source in needed["sources"] if self._lacks("source", source)]
+            needed["sources"] = [source for source in needed["sources"] if self._has_to_be_filled("source", source)]
         return {**result, "changed": False, "needs": needed}
 
     def _lacking(self, fill: dict[str, Any]) -> dict[str, Any]:
         parts = [part for part in PARTS if part != "python" or fill["python"] != "system"]
-        return {**fill, "parts": [part for part in parts if self._lacks(part, fill)]}
+        return {**fill, "parts": [part for part in parts if self._has_to_be_filled(part, fill)]}
 
-    def _lacks(self, part: str, need: dict[str, Any]) -> bool:
+    def _has_to_be_filled(self, part: str, need: dict[str, Any]) -> bool:
         arguments = self._task.args
         options = {
             **arguments["options"],
@@ -67,7 +67,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
             "source": need.get("source"),
         }
         # Reading every file takes long: a task of its own says what is read.
-        return options["deep"] or lacks(options, bool(self._task.check_mode))
+        return options["deep"] or has_to_be_filled(options, bool(self._task.check_mode))
 
     def _of_all(self, task_vars: Any, nodes: list[str]) -> list[dict[str, Any]]:
         """Return what is asked of each node's variables, once for all nodes that have the same without a template."""

@@ -88,8 +88,8 @@ def _node(name: str, answer: Any, variables: Any, components: tuple[str, ...]) -
     if answer and "node" in answer:
         return {**answer["node"], "groups": groups}
     # The action failed as a whole, or Ansible never ran it.
-    said = said_by(answer) if answer else "no result came back"
-    return {**fleet.unchecked(name, said, True, {}, components, ""), "groups": groups, "seconds": None}
+    reason = said_by(answer) if answer else "no result came back"
+    return {**fleet.unchecked(name, reason, True, {}, components, ""), "groups": groups, "seconds": None}
 
 
 def _written(report: dict[str, Any], folder: Path, arguments: dict[str, Any]) -> Path:

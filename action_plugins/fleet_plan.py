@@ -43,7 +43,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         try:
             for way in WAYS:
                 hold_one_way(way, [variables.get(way) for variables in nodes.values()])
-            said = batches(arguments["batches"])
+            serial = batches(arguments["batches"])
         except AscendError as error:
             raise AnsibleActionFail(str(error)) from error
         if arguments["purpose"] == "rollback":
@@ -52,4 +52,4 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
             lines = fleet_plan(plans)
         chosen = [{"name": name, "group": plan["group"]} for name, plan in plans.items() if plan["group"] != CONVERGED]
         groups = [TO_CHANGE, WAITING, BUSY, REFUSED]
-        return {**result, "changed": False, "lines": lines, "nodes": chosen, "groups": groups, "batches": said}
+        return {**result, "changed": False, "lines": lines, "nodes": chosen, "groups": groups, "batches": serial}

@@ -43,14 +43,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
             if os.getppid() != playbook():
                 break  # the run was ended meanwhile
             answer = self._execute_module(module_args=arguments, task_vars=task_vars)
-        there = answer.get("taken_by")
-        if there and dead(there):
-            arguments["dead"] = there["run"]
+        other = answer.get("taken_by")
+        if other and dead(other):
+            arguments["dead"] = other["run"]
             answer = self._execute_module(module_args=arguments, task_vars=task_vars)
-            there = answer.get("taken_by")
+            other = answer.get("taken_by")
         result.update(answer)
-        if there:
-            error = run_lock.held_by(there)
+        if other:
+            error = run_lock.held_by(other)
             result.update(failed=True, msg=str(error), **error.as_dict())
         return result
 
@@ -81,16 +81,16 @@ def machine() -> str:
     return f"{(files.text('/etc/machine-id') or '').strip()} {socket.gethostname()}"
 
 
-def dead(there: dict[str, Any]) -> bool:
+def dead(holder: dict[str, Any]) -> bool:
     """Whether a lock's holder was a process of this machine, and is no more.
 
     Of another machine nothing is known, nor of a process that is hidden from this user.
     """
-    if there.get("machine") != machine():
+    if holder.get("machine") != machine():
         return False
-    pid = there.get("pid")
+    pid = holder.get("pid")
     if not isinstance(pid, int):
         return False
-    if there.get("boot") != process.kernel_boot():
+    if holder.get("boot") != process.kernel_boot():
         return True
-    return process.started(pid) != there.get("started") and not process.hidden(pid)
+    return process.started(pid) != holder.get("started") and not process.hidden(pid)

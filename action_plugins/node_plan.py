@@ -99,9 +99,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
             questions = _questions(settings, "drift")
         except AscendError as error:
             return {"node": fleet.unchecked(name, error, True, settings, components, inventory)}
-        facts, said, reached = self._facts_or_reason(questions, task_vars)
+        facts, reason, reached = self._facts_or_reason(questions, task_vars)
         if facts is None:
-            node = fleet.unchecked(name, said, reached, settings, components, inventory)
+            node = fleet.unchecked(name, reason, reached, settings, components, inventory)
         else:
             repair = f"ansible-playbook site.yml {inventory} --limit {shlex.quote(name)}"
             node = self._held(name, facts, settings, components, repair, inventory, task_vars)
@@ -142,8 +142,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
                 plan["refusals"] += self._proven(facts, wanted, plan, users(settings["users"]), task_vars)
             return fleet.checked(name, facts, wanted, plan, components, repair)
         except (AscendError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-            said = error if isinstance(error, AscendError) else f"{type(error).__name__}: {error}"
-            return fleet.unchecked(name, said, True, settings, components, inventory)
+            reason = error if isinstance(error, AscendError) else f"{type(error).__name__}: {error}"
+            return fleet.unchecked(name, reason, True, settings, components, inventory)
 
     def _proven(self, facts: Any, wanted: Any, plan: Any, accounts: Any, task_vars: Any) -> list[Refusal]:
         """Prove the environment on every card where nobody trains; return what fails.

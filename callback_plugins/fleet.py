@@ -70,12 +70,12 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
             gc.freeze()
 
     def v2_runner_on_ok(self, result: Any) -> None:
-        said = result._result
+        answer = result._result
         check, report = _is_check(result._task), result._task.action == REPORT
         if check:
-            self._progress(said.get("node", {}).get("state", "unchecked"))
-        elif report and "summary" in said:
-            self._report = {"summary": list(said["summary"]), "exit_code": int(said["exit_code"])}
+            self._progress(answer.get("node", {}).get("state", "unchecked"))
+        elif report and "summary" in answer:
+            self._report = {"summary": list(answer["summary"]), "exit_code": int(answer["exit_code"])}
         if not (check or report) or self._run_is_verbose(result):
             super().v2_runner_on_ok(result)
 

@@ -54,7 +54,7 @@ from ansible.module_utils.ascend_control.plan.words import (  # noqa: E402
 )
 
 
-def _told(function: Callable[..., Any]) -> Callable[..., Any]:
+def _for_operator(function: Callable[..., Any]) -> Callable[..., Any]:
     """An AscendError is for the operator to read, not a defect of the filter."""
 
     def call(*arguments: Any) -> Any:
@@ -77,25 +77,27 @@ def _stops(reached: Any, well: Any, most: Any) -> Any:
 class FilterModule:
     def filters(self) -> Mapping[str, Callable[..., Any]]:
         return {
-            "ascend_release": _told(release_of),
-            "ascend_release_problems": _told(release_problems),
-            "ascend_wanted": _told(resolve),
-            "ascend_env_program": _told(ascend_env),
-            "ascend_places": _told(places),
-            "ascend_plan": _told(plan),
-            "ascend_rollout": _told(_apply_to),
-            "ascend_users": _told(users),
-            "ascend_batches": _told(batches),
-            "ascend_rollback": _told(rollback),
+            "ascend_release": _for_operator(release_of),
+            "ascend_release_problems": _for_operator(release_problems),
+            "ascend_wanted": _for_operator(resolve),
+            "ascend_env_program": _for_operator(ascend_env),
+            "ascend_places": _for_operator(places),
+            "ascend_plan": _for_operator(plan),
+            "ascend_rollout": _for_operator(_apply_to),
+            "ascend_users": _for_operator(users),
+            "ascend_batches": _for_operator(batches),
+            "ascend_rollback": _for_operator(rollback),
             "ascend_busy": busy,
-            "ascend_rollout_stops": _told(_stops),
+            "ascend_rollout_stops": _for_operator(_stops),
             "ascend_refusal": refusal_text,
             "ascend_fleet_plan": fleet_plan,
             "ascend_fleet_rollback": rollback_lines,
             "ascend_remarks": remark_lines,
             "ascend_installed": installed_lines,
-            "ascend_cards_out": _told(cards_out),
-            "ascend_cards_to_prove": _told(lambda facts, out, idle=False: to_prove(facts, cards_out(out), bool(idle))),
+            "ascend_cards_out": _for_operator(cards_out),
+            "ascend_cards_to_prove": _for_operator(
+                lambda facts, out, idle=False: to_prove(facts, cards_out(out), bool(idle))
+            ),
             "ascend_proof": proof_lines,
             "ascend_left_out": left_out_lines,
         }

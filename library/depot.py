@@ -131,8 +131,8 @@ def main() -> None:
     try:
         taken, warnings = fill(options, module.check_mode)
     except REPORTED as error:
-        told = of_depot(error, options["folder"])
-        module.fail_json(msg=str(told), **told.as_dict())
+        refusal = of_depot(error, options["folder"])
+        module.fail_json(msg=str(refusal), **refusal.as_dict())
     for warning in warnings:
         module.warn(warning)
     diff = {"before": "", "after": "".join(name + "\n" for name in taken)}

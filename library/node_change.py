@@ -218,9 +218,9 @@ def begin(options: Dict[str, Any], node: Node) -> Dict[str, Any]:
     parents = [each for place in below for each in origin.parents(place)]
     origin.remember(state_dir, [*places, state_dir, tmp_dir, ASCEND_ENV, *parents], cann)
     change = {"action": options["action"], "from": options["source"], "to": options["target"]}
-    there = run_lock.take(state_dir, options["holder"], change, options["dead"])
-    if there:
-        return {"begun": False, **kept, "taken_by": there}
+    holder = run_lock.take(state_dir, options["holder"], change, options["dead"])
+    if holder:
+        return {"begun": False, **kept, "taken_by": holder}
     with held.held(state_dir, "clearing away what dead runs left"):
         clean(places_of(options))
         origin.keep(state_dir, tree.versions())
@@ -236,8 +236,8 @@ def places_of(options: Dict[str, Any]) -> Places:
 def end(options: Dict[str, Any]) -> Dict[str, Any]:
     """Give the lock back; a run that did not get it has nothing to wait for."""
     state_dir, run = options["state_dir"], options["holder"]["run"]
-    there = run_lock.read(state_dir)
-    if there and there["run"] == run:
+    holder = run_lock.read(state_dir)
+    if holder and holder["run"] == run:
         with held.held(state_dir, "giving the lock back"):
             run_lock.release(state_dir, run, options["result"], options["problem"])
             clean(places_of(options))

@@ -191,14 +191,14 @@ def ensure(options: Dict[str, Any], check_mode: bool) -> Dict[str, Any]:
     link = os.path.join(os.path.dirname(path), "current")
     wanted = wanted_of(options) if options["lock"] and options["state"] == "present" else None
     differences = environment.problems(wanted, options["deep"]) if wanted else []
-    led = environment.read_current(link)
-    switch = options["state"] == "present" and options["current"] and led != path
+    current = environment.read_current(link)
+    switch = options["state"] == "present" and options["current"] and current != path
     remove = options["state"] == "absent" and os.path.lexists(path)
     kept = ""
     if not check_mode and (remove or differences or switch):
         with held.held(options["state_dir"], "environment %s" % os.path.basename(path)) as run:
             if remove:
-                remove_environment(path, led)
+                remove_environment(path, current)
             if wanted and differences:
                 kept = environment.build(wanted, run, options["deep"])
             if switch:
@@ -208,7 +208,7 @@ def ensure(options: Dict[str, Any], check_mode: bool) -> Dict[str, Any]:
     if remove:
         before, after = ["%s is there" % path], ["%s is absent" % path]
     if switch:
-        before.append("current -> %s" % led)
+        before.append("current -> %s" % current)
         after.append("current -> %s" % path)
     return {
         "changed": bool(differences or switch or remove),
@@ -241,9 +241,9 @@ def wanted_of(options: Dict[str, Any]) -> environment.Wanted:
     )
 
 
-def remove_environment(path: str, led: Optional[str]) -> None:
+def remove_environment(path: str, current: Optional[str]) -> None:
     """Remove an environment, never the one that is current."""
-    if led == path:
+    if current == path:
         raise AscendError(
             "the current environment is not removed", wanted="another one to be current", found=path, where=path
         )

@@ -38,7 +38,7 @@ class Result:
     errors: str = ""
 
     @property
-    def said(self) -> str:
+    def printed(self) -> str:
         """All that it printed, for what is known by its words or quoted, without the loader's noise."""
         end = "" if self.output.endswith("\n") or not self.output or not self.errors else "\n"
         return self.output + end + _LOADER.sub("", self.errors)
@@ -46,11 +46,11 @@ class Result:
     @property
     def answer(self) -> str:
         """The answer; where there is none, what was said instead of one."""
-        return self.output if self.output.strip() else self.said
+        return self.output if self.output.strip() else self.printed
 
     def last_lines(self, count: int = 20) -> str:
         """Return the end of what was said, for a message, its secrets masked: some have more than one line."""
-        return "\n".join(masked(self.said[-MOST_SHOWN:].strip()).splitlines()[-count:])
+        return "\n".join(masked(self.printed[-MOST_SHOWN:].strip()).splitlines()[-count:])
 
 
 class Account(NamedTuple):
@@ -102,8 +102,8 @@ def run(
         timed_out, too_much = _watched(process, timeout_s, [output, errors], most_bytes)
         if timed_out or too_much:
             _end(process)
-        text, said = (_text(stream, most_bytes or MOST_BYTES) for stream in (output, errors))
-    return Result(-signal.SIGKILL if timed_out or too_much else process.returncode, text, timed_out, said)
+        text, error_text = (_text(stream, most_bytes or MOST_BYTES) for stream in (output, errors))
+    return Result(-signal.SIGKILL if timed_out or too_much else process.returncode, text, timed_out, error_text)
 
 
 def query(argv: List[str], timeout_s: float) -> Result:

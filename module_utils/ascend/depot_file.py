@@ -108,7 +108,7 @@ def _fetch(file: DepotFile, partial: str) -> "tuple[str, int]":
         raise AscendError(
             "the depot does not give a file",
             wanted=file.url,
-            found=depot_way.said(error),
+            found=depot_way.error_text(error),
             where=depot_way.words(file.proxy),
             remedy="%s  # on the node; is ascend_depot_url right and the depot served?"
             % depot_way.command(file.url, file.proxy),

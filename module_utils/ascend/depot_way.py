@@ -56,7 +56,7 @@ def words(proxy: str) -> str:
     return "asked through the proxy %s (ascend_depot_proxy)" % proxy if proxy else "asked directly, through no proxy"
 
 
-def said(error: Exception) -> str:
+def error_text(error: Exception) -> str:
     """Return an error in words, with the status where a server gave one."""
     if isinstance(error, urllib.error.HTTPError):
         return "HTTP %d %s" % (error.code, error.reason)

@@ -73,9 +73,9 @@ _DISKS = (
 
 def disk_remedy(words: str, place: str) -> str:
     """Return the next command when a program's words say that the disk of ``place`` is at fault, else an empty text."""
-    said = words.lower()
+    lowered = words.lower()
     for _, _, remedy, _, known in _DISKS:
-        if any(word in said for word in known):
+        if any(word in lowered for word in known):
             return remedy % {"place": place}
     return ""
 
@@ -85,17 +85,19 @@ def from_os_error(error: OSError, place: str = "/") -> AscendError:
     named = error.filename if isinstance(error.filename, str) else ""
     for problem, wanted, remedy, numbers, _ in _DISKS:
         if error.errno in numbers:
-            return AscendError(problem, wanted, str(error), named or place, remedy % {"place": _there(named or place)})
+            return AscendError(
+                problem, wanted, str(error), named or place, remedy % {"place": _nearest(named or place)}
+            )
     return AscendError(
         "the operating system refuses something",
         wanted="a call that succeeds",
         found="%s: %s" % (type(error).__name__, error),
         where=named or place,
-        remedy="dmesg | tail -n 30; ls -lad %s  # then run the same command again" % _there(named or place),
+        remedy="dmesg | tail -n 30; ls -lad %s  # then run the same command again" % _nearest(named or place),
     )
 
 
-def _there(path: str) -> str:
+def _nearest(path: str) -> str:
     """Return the path, or what of it exists: df and findmnt take nothing else."""
     while not os.path.lexists(path) and os.path.dirname(path) != path:
         path = os.path.dirname(path)
@@ -104,6 +106,6 @@ def _there(path: str) -> str:
 
 def failure(error: Exception, place: str = "/") -> Dict[str, str]:
     """Return the arguments of ``fail_json`` for one of ``REPORTED``, so that no operator is shown a traceback."""
-    told = from_os_error(error, place) if isinstance(error, OSError) else error
+    cause = from_os_error(error, place) if isinstance(error, OSError) else error
     # A subclass tells more than AscendError masks.
-    return dict(masked_values(told.as_dict()) if isinstance(told, AscendError) else {}, msg=masked(str(told)))
+    return dict(masked_values(cause.as_dict()) if isinstance(cause, AscendError) else {}, msg=masked(str(cause)))

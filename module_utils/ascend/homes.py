@@ -67,7 +67,7 @@ def each(node: Node, places: Sequence[str], read: Any) -> bounded.Looked:
     """
     mounted = mounts.read(node.path("/proc/self/mountinfo"))
     looked = bounded.each(places, lambda place: [read(place)] if is_local(node, mounted, place) else [])
-    found = {place: said[0] for place, said in looked.found.items() if said}
+    found = {place: answer[0] for place, answer in looked.found.items() if answer}
     return bounded.Looked(found, looked.hung, looked.left)
 
 

@@ -51,7 +51,7 @@ NEEDS = (
 
 def lacking(node: Node) -> List[str]:
     """Return the names of what the node has not got, in the order of NEEDS."""
-    return [need.name for need in NEEDS if not _there(node, need)]
+    return [need.name for need in NEEDS if not _is_met(node, need)]
 
 
 def manager(node: Node) -> Optional[str]:
@@ -59,7 +59,7 @@ def manager(node: Node) -> Optional[str]:
     return next((name for name in MANAGERS if node.find(name)), None)
 
 
-def _there(node: Node, need: Need) -> bool:
+def _is_met(node: Node, need: Need) -> bool:
     if not all(node.find(program) for program in need.programs):
         return False
     if need.headers and not any(glob.glob(node.path(pattern)) for pattern in need.headers):

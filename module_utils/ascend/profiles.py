@@ -79,15 +79,15 @@ def settings(node: Node, sessions: Homes, cann_root: str = CANN_ROOT) -> List[Fi
     others: Dict[str, str] = {}
     for path, text in read:
         lines, scripts = _read(path, text)
-        found += [told for line in lines for told in _judged(line, roots)]
-        found += [told for script in scripts if script.is_cann for told in _other_cann(script, roots, latest)]
+        found += [judged for line in lines for judged in _judged(line, roots)]
+        found += [judged for script in scripts if script.is_cann for judged in _other_cann(script, roots, latest)]
         others.update({script.script: path for script in scripts if not script.is_cann})
     known = {path for path, _ in read}
     texts, hung = _sourced_by(node, [path for path in others if path not in known and _is_file(path)])
     for path, text in texts:
         lines, scripts = _read(path, text, _home_of(others[path]), ", sourced by %s" % others[path])
-        found += [told for line in lines for told in _judged(line, roots)]
-        found += [told for script in scripts if script.is_cann for told in _other_cann(script, roots, latest)]
+        found += [judged for line in lines for judged in _judged(line, roots)]
+        found += [judged for script in scripts if script.is_cann for judged in _other_cann(script, roots, latest)]
     return hung + found[:MOST_SETTINGS]
 
 

@@ -51,7 +51,7 @@ def begin() -> None:
     os.umask(UMASK)
 
 
-def lacks(mode: int) -> int:
+def missing_rights(mode: int) -> int:
     """Return the rights that group and others lack: to read and run what the owner may, to enter any folder."""
     if stat.S_ISDIR(mode):
         return ENTER & ~mode
@@ -67,7 +67,7 @@ def closed(paths: Iterable[str], place: Place = str) -> List[Closed]:
             mode = os.stat(place(path)).st_mode
         except (OSError, ValueError):
             continue
-        if lacks(mode):
+        if missing_rights(mode):
             found.append(Closed(path, stat.S_IMODE(mode)))
     return found
 
@@ -101,13 +101,13 @@ def _way(path: str, place: Place) -> List[str]:
             way.append(os.path.dirname(way[-1]))
             continue
         step = os.path.join(way[-1], part)
-        said = files.link(place(step))
-        if said is None or links == MOST_LINKS:
+        target = files.link(place(step))
+        if target is None or links == MOST_LINKS:
             way.append(step)
             continue
         links += 1
-        left += said.split("/")[::-1]
-        if said.startswith("/"):
+        left += target.split("/")[::-1]
+        if target.startswith("/"):
             way.append("/")
     return way
 
@@ -175,7 +175,7 @@ def own(paths: Iterable[str]) -> Iterator[Closed]:
             status = os.lstat(path)
         except (FileNotFoundError, NotADirectoryError):
             continue  # what is at work there removed it
-        if _may_open(status) and lacks(status.st_mode):
+        if _may_open(status) and missing_rights(status.st_mode):
             yield Closed(path, stat.S_IMODE(status.st_mode))
 
 
@@ -195,7 +195,7 @@ def open_to_all(found: Iterable[Closed]) -> int:
         try:
             status = os.fstat(handle)
             if _may_open(status):
-                os.fchmod(handle, stat.S_IMODE(status.st_mode) | lacks(status.st_mode))
+                os.fchmod(handle, stat.S_IMODE(status.st_mode) | missing_rights(status.st_mode))
         finally:
             os.close(handle)
         count += 1

@@ -103,7 +103,7 @@ PRELOAD = (
 def test_a_question_s_answer_is_apart_from_what_others_say() -> None:
     done = command.query(["sh", "-c", f'echo "{PRELOAD}" >&2; echo yes; echo broken >&2'], 10)
     assert (done.output, done.answer) == ("yes\n", "yes\n")
-    assert done.said == "yes\nbroken\n"
+    assert done.printed == "yes\nbroken\n"
     assert done.last_lines(1) == "broken"
     assert "ld.so" in done.errors
 

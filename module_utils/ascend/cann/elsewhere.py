@@ -146,8 +146,8 @@ def _products(root: str) -> List[Elsewhere]:
 
 
 def _installation(home: str, info: str, why: str) -> Elsewhere:
-    said = cann_files.parse_product_info(cann_files.read(info)[0]).version
-    return {"path": home, "version": said or _version_of(home), "why": why}
+    version = cann_files.parse_product_info(cann_files.read(info)[0]).version
+    return {"path": home, "version": version or _version_of(home), "why": why}
 
 
 def elsewhere_findings(elsewhere: List[Elsewhere]) -> List[Finding]:

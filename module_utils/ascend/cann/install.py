@@ -249,8 +249,8 @@ def repair(package: Package, file: DepotFile, run: Run, deep: bool = False) -> L
 
 def lead_back(package: Package, run: Run) -> List[str]:
     """Lead ``latest`` where it led before the repair of this version; return why it does not, which is told once."""
-    there = cann_latest.read(package.tree)
-    problem = _led_back(package, there["latest"], run) if there else ""
+    kept = cann_latest.read(package.tree)
+    problem = _led_back(package, kept["latest"], run) if kept else ""
     points.reached("latest.led-back")
     cann_latest.forget(package.tree)
     return [problem] if problem else []
@@ -343,16 +343,16 @@ def _failure(package: Package, path: str, result: Result, found: PackageFact, wa
         what = "did not end within %d s" % package.timeout_s
     elif result.code == 0 and found["state"] == "absent":
         what = "ended with code 0 and installed nothing"
-    said = _last_error(result.output) or result.last_lines(8)
-    if not said:
+    reason = _last_error(result.output) or result.last_lines(8)
+    if not reason:
         # The log is of all runs: what stands last in it may be an older one's.
         error = _last_error(files.text(package.log) or "")
-        said = "nothing; the last error in its log is: %s" % error if error else "nothing"
+        reason = "nothing; the last error in its log is: %s" % error if error else "nothing"
     return AscendError(
         "the installer of %s %s %s" % (package.name, package.version, what),
         wanted=wanted,
         found="%s: %s" % (found["state"], _left(package, found)),
-        where="%s; it said: %s" % (path, said),
+        where="%s; it said: %s" % (path, reason),
         remedy=_remedy(package, path, result.output),
     )
 
@@ -381,12 +381,12 @@ def _remedy(package: Package, path: str, output: str) -> str:
 
 def _ended_well(package: Package, result: Result, log_bytes: int) -> bool:
     """Whether the installer says so in every way it has: code 0, its line of success, no error in what it said."""
-    said = result.output
+    output = result.output
     with suppress(OSError), open(package.log, encoding="utf-8", errors="replace") as stream:
         stream.seek(log_bytes)  # the log is of all runs
-        said += "\n" + stream.read(MOST_LOG)
-    success = re.search(SUCCESS % re.escape(package.name), said)
-    return result.code == 0 and not result.timed_out and bool(success) and not _last_error(said)
+        output += "\n" + stream.read(MOST_LOG)
+    success = re.search(SUCCESS % re.escape(package.name), output)
+    return result.code == 0 and not result.timed_out and bool(success) and not _last_error(output)
 
 
 def _last_error(text: str) -> str:

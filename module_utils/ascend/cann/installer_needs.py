@@ -88,8 +88,8 @@ def _hold_record(root: str, node_root: str) -> None:
         with suppress(FileNotFoundError):
             os.unlink(path)
         return
-    told = findings[0]
-    raise AscendError(told["problem"], told["wanted"], told["found"], told["where"], told["remedy"])
+    fault = findings[0]
+    raise AscendError(fault["problem"], fault["wanted"], fault["found"], fault["where"], fault["remedy"])
 
 
 def _never(_argv: object, _timeout_s: float) -> Result:

@@ -25,12 +25,12 @@ KEYS = ("repaired", "latest")
 
 def read(tree: Tree) -> Optional[Repairing]:
     """Return ``{"repaired", "latest"}``; None where nothing is to be led back, to a version that is there."""
-    there = files.mapping(_path(tree))
-    if not all(isinstance(there.get(key), str) and there[key] for key in KEYS):
+    content = files.mapping(_path(tree))
+    if not all(isinstance(content.get(key), str) and content[key] for key in KEYS):
         return None
-    if there["latest"] not in tree.versions():
+    if content["latest"] not in tree.versions():
         return None
-    return {"repaired": there["repaired"], "latest": there["latest"]}
+    return {"repaired": content["repaired"], "latest": content["latest"]}
 
 
 def keep(tree: Tree, repaired: str) -> Optional[str]:
@@ -38,9 +38,9 @@ def keep(tree: Tree, repaired: str) -> Optional[str]:
 
     Call it before the installer begins. Raises AscendError where it cannot be remembered.
     """
-    there = read(tree)
-    if there and there["repaired"] == repaired:
-        return there["latest"]
+    kept = read(tree)
+    if kept and kept["repaired"] == repaired:
+        return kept["latest"]
     latest = leads_to(tree, repaired)
     if not latest or latest == repaired:
         return None

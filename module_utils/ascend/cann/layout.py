@@ -125,8 +125,8 @@ class Tree(NamedTuple):
     def running(self) -> Latest:
         """Return the one that decides: ``cann`` where it leads to a version, else ``latest``."""
         later, older = self.latest(later=True), self.latest(later=False)
-        there = [latest for latest in (later, older) if latest.version]
-        return there[0] if there else older if later.state == "absent" else later
+        layouts = [latest for latest in (later, older) if latest.version]
+        return layouts[0] if layouts else older if later.state == "absent" else later
 
     def _folder_of_links(self, path: str) -> Latest:
         leads: Dict[str, List[str]] = {}
@@ -141,13 +141,13 @@ class Tree(NamedTuple):
                 kernels = place
             else:
                 leads.setdefault(place, []).append(name)
-            if not os.path.exists(self._followed(target)) and not self._lacks(place, name, target):
+            if not os.path.exists(self._followed(target)) and not self._is_missing(place, name, target):
                 broken.append(name)
         version = self._chosen(path, leads)
         state = "mixed" if len(leads) > 1 else "dangling" if broken else "ok" if version or leads else "absent"
         return Latest(path, state, version, leads, tuple(broken), kernels, True)
 
-    def _lacks(self, version: str, name: str, target: str) -> bool:
+    def _is_missing(self, version: str, name: str, target: str) -> bool:
         """Whether a link is as it should be and the version lacks the part: then that is the toolkit's problem."""
         home, part = self.home(version), name.split(os.sep)[0]
         is_checked = part in COMPONENTS or part == "opp_kernel" or part.endswith("-linux")

@@ -130,13 +130,13 @@ def kernels_problems(
     # Newer packages have an index a group of operators, one folder below.
     folders = [config] + [os.path.join(config, name) for name in files.names(config)]
     indexes = [os.path.join(folder, "binary_info_config.json") for folder in folders]
-    there = [path for path in indexes if os.path.exists(path)] or indexes[:1]
-    for path in there:
+    present = [path for path in indexes if os.path.exists(path)] or indexes[:1]
+    for path in present:
         problems += file_problems(tree, version, path, HALF)
     binaries = os.path.join(home, KERNEL, "ascend" + chip)
     if os.path.isdir(config) and not files.names(binaries):
         problems.append(_unread(_short(tree, version, binaries), "missing"))
-    problems += _closed(tree, version, [os.path.join(home, "opp_kernel"), binaries, *folders, *there])
+    problems += _closed(tree, version, [os.path.join(home, "opp_kernel"), binaries, *folders, *present])
     return _judged(tree, version, "kernels-" + chip, deep, problems)
 
 

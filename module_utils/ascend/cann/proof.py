@@ -25,8 +25,12 @@ from .receipts import Receipt
 
 def has_core(tree: Tree, version: str) -> bool:
     """Whether a version is there, whatever its layout: its record names it, and ascend-env finds its set_env.sh."""
-    said = cann_files.parse_product_info(cann_files.read(os.path.join(tree.arch(version), INFO))[0]).version
-    return bool(said) and same(str(said), version) and not file_problems(tree, version, tree.set_env(version), SET_ENV)
+    recorded = cann_files.parse_product_info(cann_files.read(os.path.join(tree.arch(version), INFO))[0]).version
+    return (
+        bool(recorded)
+        and same(str(recorded), version)
+        and not file_problems(tree, version, tree.set_env(version), SET_ENV)
+    )
 
 
 def differing(tree: Tree, version: str, problems: List[Problem]) -> List[str]:

@@ -61,11 +61,11 @@ def read_cann(
         versions[version], found = _read_version(tree, cann_root, version, deep)
         findings += found
     running = tree.running()
-    there = [name for name, version in versions.items() if version["toolkit"]["state"] != "absent"]
-    older = [version for version in there if not tree.is_later(version)]
+    installed = [name for name, version in versions.items() if version["toolkit"]["state"] != "absent"]
+    older = [version for version in installed if not tree.is_later(version)]
     findings += _latest_findings(tree, tree.latest(later=False), older)
     findings += _top_set_env_findings(tree, older)
-    findings += _latest_findings(tree, tree.latest(later=True), [name for name in there if name not in older])
+    findings += _latest_findings(tree, tree.latest(later=True), [name for name in installed if name not in older])
     findings += _without_kernels(versions, running.version)
     record, found = read_record(node, cann_root)
     elsewhere = read_elsewhere(node, tree, others or look(node))

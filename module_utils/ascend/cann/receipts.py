@@ -62,22 +62,22 @@ def forget(state_dir: str, version: str, package: str = "") -> None:
 
 
 def _keep(state_dir: str, versions: Dict[str, Any]) -> None:
-    there = {version: packages for version, packages in versions.items() if packages}
-    if there == _versions(state_dir):
+    kept = {version: packages for version, packages in versions.items() if packages}
+    if kept == _versions(state_dir):
         return
     os.makedirs(state_dir, mode=0o755, exist_ok=True)
-    text = json.dumps({"schema": 1, "versions": there}, indent=1, sort_keys=True)
+    text = json.dumps({"schema": 1, "versions": kept}, indent=1, sort_keys=True)
     atomic.write(os.path.join(state_dir, FILE), text + "\n")
 
 
 def _versions(state_dir: str) -> Dict[str, Any]:
-    there = files.mapping(os.path.join(state_dir, FILE)).get("versions")
-    return there if isinstance(there, dict) else {}
+    content = files.mapping(os.path.join(state_dir, FILE)).get("versions")
+    return content if isinstance(content, dict) else {}
 
 
 def _packages(versions: Dict[str, Any], version: str) -> Dict[str, Any]:
-    there = versions.get(version)
-    return there if isinstance(there, dict) else {}
+    packages = versions.get(version)
+    return packages if isinstance(packages, dict) else {}
 
 
 def _names(value: Any) -> Tuple[str, ...]:

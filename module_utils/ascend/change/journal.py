@@ -37,14 +37,14 @@ def entries(state_dir: str) -> List[Entry]:
 
 def last(state_dir: str) -> Optional[Entry]:
     """Return the newest entry, or None."""
-    there = entries(state_dir)
-    return there[-1] if there else None
+    written = entries(state_dir)
+    return written[-1] if written else None
 
 
 def append(state_dir: str, entry: Entry) -> None:
     """Add an entry, so that after an interruption either all entries are there or all but this one."""
     path = os.path.join(state_dir, FILE)
-    told = {key: masked(str(entry[key])) for key in KEYS}
-    told["problem"] = told["problem"][:MOST_PROBLEM]
-    kept = [*entries(state_dir)[-(MOST_ENTRIES - 1) :], told]
+    row = {key: masked(str(entry[key])) for key in KEYS}
+    row["problem"] = row["problem"][:MOST_PROBLEM]
+    kept = [*entries(state_dir)[-(MOST_ENTRIES - 1) :], row]
     atomic.write(path, "".join(json.dumps(each, sort_keys=True) + "\n" for each in kept))

@@ -96,12 +96,12 @@ def end_leftovers(state_dir: str, run: str) -> None:
     Raises AscendError when something cannot be ended.
     """
     path = os.path.join(state_dir, FILE)
-    there = at_work(state_dir)
-    if not there or (there.get("run") != run and _alive(there)):
+    holder = at_work(state_dir)
+    if not holder or (holder.get("run") != run and _alive(holder)):
         return
     # A module that has just got the lock has not yet written its own name over that of a dead one.
     time.sleep(LOOK_S)
-    if at_work(state_dir) != there:
+    if at_work(state_dir) != holder:
         return
     stuck = process.end(process.with_sessions(process.holders(path)))
     if stuck:
@@ -123,22 +123,22 @@ def _lock(handle: int, path: str, wait_s: float) -> None:
 
 
 def _taken(path: str) -> AscendError:
-    there = files.mapping(path)
-    alive = _alive(there)
-    who = "%s, process %s%s" % (there.get("what", "a change"), there.get("pid", "?"), "" if alive else " (dead)")
+    holder = files.mapping(path)
+    alive = _alive(holder)
+    who = "%s, process %s%s" % (holder.get("what", "a change"), holder.get("pid", "?"), "" if alive else " (dead)")
     return AscendError(
         "another change is at work on this node",
         wanted="one change at a time",
-        found="%s, since %s" % (who, there.get("since", "?")),
+        found="%s, since %s" % (who, holder.get("since", "?")),
         where=path,
         remedy="wait for its end" if alive else "run the playbook again: it ends what a dead run left at work",
     )
 
 
-def _alive(there: Dict[str, Any]) -> bool:
+def _alive(holder: Dict[str, Any]) -> bool:
     """Whether the module that wrote this is not known to be dead."""
-    pid = there.get("pid")
-    return not isinstance(pid, int) or process.started(pid) == there.get("started")
+    pid = holder.get("pid")
+    return not isinstance(pid, int) or process.started(pid) == holder.get("started")
 
 
 def _try(handle: int) -> bool:

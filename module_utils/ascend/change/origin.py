@@ -20,9 +20,9 @@ FILE = "origin.json"
 
 def read(state_dir: str) -> Dict[str, Any]:
     """Return what was remembered; fields without the right type are empty, and nothing where there is no file."""
-    there = files.mapping(os.path.join(state_dir, FILE))
+    content = files.mapping(os.path.join(state_dir, FILE))
     kinds = {"absent": list, "cann": dict, "toolkits": list}
-    return {key: there[key] if isinstance(there.get(key), kind) else kind() for key, kind in kinds.items()}
+    return {key: content[key] if isinstance(content.get(key), kind) else kind() for key, kind in kinds.items()}
 
 
 def parents(place: str) -> List[str]:
@@ -44,19 +44,19 @@ def remember(state_dir: str, places: List[str], cann: Dict[str, List[str]]) -> N
 
 def installs(state_dir: str, version: str) -> None:
     """Write down that this project's installer of a toolkit starts; call it with the node held."""
-    there = read(state_dir)
-    if version not in there["toolkits"]:
-        _write(state_dir, dict(there, toolkits=sorted([*there["toolkits"], version])))
+    known = read(state_dir)
+    if version not in known["toolkits"]:
+        _write(state_dir, dict(known, toolkits=sorted([*known["toolkits"], version])))
 
 
 def keep(state_dir: str, versions: List[str]) -> None:
     """Forget the toolkits that are gone, all but ``versions``; the next of that name may be somebody else's."""
-    there = read(state_dir)
-    stay = [version for version in there["toolkits"] if version in versions]
-    if stay != there["toolkits"]:
-        _write(state_dir, dict(there, toolkits=stay))
+    known = read(state_dir)
+    stay = [version for version in known["toolkits"] if version in versions]
+    if stay != known["toolkits"]:
+        _write(state_dir, dict(known, toolkits=stay))
 
 
-def _write(state_dir: str, there: Dict[str, Any]) -> None:
+def _write(state_dir: str, known: Dict[str, Any]) -> None:
     os.makedirs(state_dir, mode=0o755, exist_ok=True)
-    atomic.write(os.path.join(state_dir, FILE), json.dumps(dict(there, schema=1), sort_keys=True) + "\n")
+    atomic.write(os.path.join(state_dir, FILE), json.dumps(dict(known, schema=1), sort_keys=True) + "\n")

@@ -61,8 +61,8 @@ def holders(path: str) -> List[int]:
         folder = "/proc/%s/fd" % name
         for number in files.names(folder):
             with suppress(OSError):
-                there = os.stat(os.path.join(folder, number))
-                if (there.st_dev, there.st_ino) == (wanted.st_dev, wanted.st_ino) and _locked(name, number):
+                status = os.stat(os.path.join(folder, number))
+                if (status.st_dev, status.st_ino) == (wanted.st_dev, wanted.st_ino) and _locked(name, number):
                     found.append(int(name))
                     break
     return found

@@ -31,8 +31,8 @@ Holder = Dict[str, Any]
 
 def read(state_dir: str) -> Optional[Holder]:
     """Return the holder, or None when no run changes the node."""
-    there = files.mapping(os.path.join(state_dir, FILE))
-    return there if isinstance(there.get("run"), str) else None
+    content = files.mapping(os.path.join(state_dir, FILE))
+    return content if isinstance(content.get("run"), str) else None
 
 
 def take(state_dir: str, holder: Holder, change: Dict[str, str], dead: str = "") -> Optional[Holder]:
@@ -42,14 +42,14 @@ def take(state_dir: str, holder: Holder, change: Dict[str, str], dead: str = "")
     journal says that it was interrupted. Raises AscendError when a module that belongs to no run is at work.
     """
     with held.alone(state_dir):
-        there = read(state_dir)
-        others = there["run"] if there and there["run"] != holder["run"] else ""
-        if there and others and not _dead(state_dir, there, dead):
-            return there
+        other = read(state_dir)
+        others = other["run"] if other and other["run"] != holder["run"] else ""
+        if other and others and not _dead(state_dir, other, dead):
+            return other
         held.end_leftovers(state_dir, others)
         with held.held(state_dir, "taking the lock for a run"):
-            if there and others:
-                _write_down(state_dir, there, "interrupted", "")
+            if other and others:
+                _write_down(state_dir, other, "interrupted", "")
             value = dict(holder, node_boot=process.boot(), began=times.now(), **{key: change[key] for key in CHANGE})
             atomic.write(os.path.join(state_dir, FILE), json.dumps(value, sort_keys=True) + "\n")
             points.reached("run.taken")
@@ -58,28 +58,28 @@ def take(state_dir: str, holder: Holder, change: Dict[str, str], dead: str = "")
 
 def release(state_dir: str, run: str, result: str, problem: str) -> None:
     """Write the journal's entry and give the lock back; nothing where another run, or none, has it."""
-    there = read(state_dir)
-    if not there or there["run"] != run:
+    current = read(state_dir)
+    if not current or current["run"] != run:
         return
-    _write_down(state_dir, there, result, problem)
+    _write_down(state_dir, current, result, problem)
     points.reached("run.journalled")
     os.unlink(os.path.join(state_dir, FILE))
 
 
-def held_by(there: Holder) -> AscendError:
+def held_by(holder: Holder) -> AscendError:
     """Return what a second run is told."""
     return AscendError(
         "another run changes this node",
         wanted="one run at a time",
-        found="%s, started by %s, since %s" % (there.get("action"), there.get("who"), there.get("began")),
-        where="control node %s, process %s" % (there.get("control"), there.get("pid")),
+        found="%s, started by %s, since %s" % (holder.get("action"), holder.get("who"), holder.get("began")),
+        where="control node %s, process %s" % (holder.get("control"), holder.get("pid")),
         remedy="wait for its end, or end it on %s: kill %s; a dead run's lock is taken over, from there at once, from"
-        " another control node %d h after its last step" % (there.get("control"), there.get("pid"), STALE_S // 3600),
+        " another control node %d h after its last step" % (holder.get("control"), holder.get("pid"), STALE_S // 3600),
     )
 
 
-def _dead(state_dir: str, there: Holder, dead: str) -> bool:
-    if there["run"] == dead or there.get("node_boot") != process.boot():
+def _dead(state_dir: str, other: Holder, dead: str) -> bool:
+    if other["run"] == dead or other.get("node_boot") != process.boot():
         return True
     if held.at_work(state_dir):
         return False
@@ -91,9 +91,9 @@ def _dead(state_dir: str, there: Holder, dead: str) -> bool:
     return abs(time.time() - max(signs)) > STALE_S
 
 
-def _write_down(state_dir: str, there: Holder, result: str, problem: str) -> None:
+def _write_down(state_dir: str, other: Holder, result: str, problem: str) -> None:
     """Write the journal's entry, unless one that was killed while it gave the lock back has done so."""
-    known = {key: str(there.get(key, "")) for key in ("began", "who", "control", "run", *CHANGE)}
+    known = {key: str(other.get(key, "")) for key in ("began", "who", "control", "run", *CHANGE)}
     if any(all(entry[key] == known[key] for key in known) for entry in journal.entries(state_dir)):
         return
     journal.append(state_dir, dict(known, ended=times.now(), result=result, problem=problem))

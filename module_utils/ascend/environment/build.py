@@ -263,9 +263,9 @@ def _made(wanted: Wanted, recorded: Optional[Made]) -> Made:
 
 def _virtualenv(wanted: Wanted, recorded: Optional[Made], uv: str, run: Run) -> None:
     """Made anew unless its interpreter is the wanted one and its settings are whole."""
-    there = virtualenv.read(wanted.path, str)
-    same = recorded is None or recorded.python in (None, there.version)
-    if _runs(wanted) and same and not there.problems:
+    found = virtualenv.read(wanted.path, str)
+    same = recorded is None or recorded.python in (None, found.version)
+    if _runs(wanted) and same and not found.problems:
         return
     if not os.path.isdir(wanted.path):
         remove(wanted.path)
@@ -365,15 +365,15 @@ def _without_record(path: str) -> None:
 
 def _record(wanted: Wanted, corrected: Corrections) -> None:
     """What it was built from: the environment is held to this from now on."""
-    there = python_tree.inspect(wanted.path)
+    found = python_tree.inspect(wanted.path)
     value: Dict[str, Any] = {
         "schema": 2,
         "release": wanted.release,
         "lock_digest": wanted.lock_digest,
         "cann_home": wanted.cann_home,
-        "python": there.python,
+        "python": found.python,
         "distributions": _made(wanted, None).pins,
-        "editable": {name: there.editable[name] for name in wanted.editable if name in there.editable},
+        "editable": {name: found.editable[name] for name in wanted.editable if name in found.editable},
         "corrected": corrected,
     }
     atomic.write(os.path.join(wanted.path, python_tree.RECORD), json.dumps(value, sort_keys=True) + "\n")

@@ -51,16 +51,16 @@ def commit(path: str) -> Optional[str]:
     """Return the commit that a git checkout is at; None when it is none, or is in a form that is not known."""
     git = os.path.join(path, ".git")
     if os.path.isfile(git):  # a worktree or a submodule
-        said = (files.text(git) or "").partition("gitdir:")[2].strip()
-        git = os.path.join(path, said) if said and "\0" not in said else git
+        pointer = (files.text(git) or "").partition("gitdir:")[2].strip()
+        git = os.path.join(path, pointer) if pointer and "\0" not in pointer else git
     common = (files.text(os.path.join(git, "commondir")) or "").strip()
     common = os.path.join(git, common) if common and "\0" not in common else git
-    said = (files.text(os.path.join(git, "HEAD")) or "").strip()
+    pointer = (files.text(os.path.join(git, "HEAD")) or "").strip()
     for _ in range(MOST_LINKS):
-        if not said.startswith("ref:"):
+        if not pointer.startswith("ref:"):
             break
-        said = _reference(git, common, said[len("ref:") :].strip())
-    return as_commit(said)
+        pointer = _reference(git, common, pointer[len("ref:") :].strip())
+    return as_commit(pointer)
 
 
 def as_commit(text: str) -> Optional[str]:
@@ -73,9 +73,9 @@ def _reference(git: str, common: str, name: str) -> str:
     if not _REFERENCE.fullmatch(name) or ".." in name:
         return ""
     for folder in (git, common):
-        said = (files.text(os.path.join(folder, name)) or "").strip()
-        if said:
-            return said
+        content = (files.text(os.path.join(folder, name)) or "").strip()
+        if content:
+            return content
     for line in (files.text(os.path.join(common, "packed-refs")) or "").splitlines():
         value, _, reference = line.partition(" ")
         if reference.strip() == name:

@@ -121,8 +121,8 @@ def edits(root: str, recorded: Files, deep: bool = False) -> List[str]:
 
 def load(path: str) -> Optional[Recorded]:
     """Return what ``write`` wrote; None where it cannot be used."""
-    said = files.mapping(path)
-    archive, commit, entries = said.get("archive"), said.get("commit"), said.get("files")
+    content = files.mapping(path)
+    archive, commit, entries = content.get("archive"), content.get("commit"), content.get("files")
     if not isinstance(archive, str) or not isinstance(commit, (str, type(None))) or not isinstance(entries, dict):
         return None
     if not entries or not all("\0" not in name and _is_entry(entry) for name, entry in entries.items()):

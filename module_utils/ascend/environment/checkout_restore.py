@@ -55,9 +55,9 @@ def restore(place: str, archive: str, sha256: str, manifest: str, building: str)
     Returns the folder that keeps what was edited; "" when nothing was. ``building`` is an empty folder's path on the
     same file system. Raises AscendError; may be run again at any point.
     """
-    fresh, said = _unpack(archive, building)
+    fresh, commit = _unpack(archive, building)
     try:
-        recorded = Recorded(sha256, checkout.commit(fresh) or said, source_record.taken(fresh))
+        recorded = Recorded(sha256, checkout.commit(fresh) or commit, source_record.taken(fresh))
         source_record.write(manifest, recorded)
         keep_in = os.path.join(os.path.dirname(manifest), EDITED)
         if os.path.isdir(place) and not os.path.islink(place):
@@ -89,7 +89,7 @@ def _unpack(archive: str, folder: str) -> Tuple[str, Optional[str]]:
             # From Python 3.12 on a filter has to be named; older ones do not know the attribute and trust as well.
             stream.extraction_filter = lambda member, _path: member
             stream.extractall(folder)
-            said = checkout.as_commit(stream.pax_headers.get("comment", ""))
+            commit = checkout.as_commit(stream.pax_headers.get("comment", ""))
     except (OSError, tarfile.TarError) as error:
         raise AscendError("the source archive cannot be unpacked", found=str(error), where=archive) from error
     tops = files.names(folder)
@@ -101,7 +101,7 @@ def _unpack(archive: str, folder: str) -> Tuple[str, Optional[str]]:
             where=archive,
         )
     rights.open_to_all(rights.closed_below(folder))  # it may have been packed in a folder of one user alone
-    return os.path.join(folder, tops[0]), said
+    return os.path.join(folder, tops[0]), commit
 
 
 def _restore_files(fresh: str, recorded: Files, kept: _Kept) -> None:

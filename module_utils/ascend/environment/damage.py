@@ -32,8 +32,8 @@ def lost_files(
         name, _ = name_version(os.path.join(info, "METADATA"))
         data = dist_record.content(os.path.join(info, "RECORD"))
         site = os.path.dirname(info)
-        said = {os.path.relpath(os.path.join(path, file), site) for file in suspects}
-        bad = [file for file, _ in dist_record.unlike(site, data, sums, corrected or {}, said)]
+        recorded = {os.path.relpath(os.path.join(path, file), site) for file in suspects}
+        bad = [file for file, _ in dist_record.unlike(site, data, sums, corrected or {}, recorded)]
         if name and bad:
             lost.setdefault(name, []).extend(bad)
     return lost
@@ -82,16 +82,16 @@ def remember(path: str, corrected: Corrections) -> None:
     rows: List[Tuple[bool, bool, int, str, str]] = []
     for info in infos(path):
         site = os.path.relpath(os.path.dirname(info), path)
-        for said in dist_record.rows(dist_record.content(os.path.join(info, "RECORD")), corrected):
-            relative = os.path.normpath(os.path.join(site, said.path))
+        for row in dist_record.rows(dist_record.content(os.path.join(info, "RECORD")), corrected):
+            relative = os.path.normpath(os.path.join(site, row.path))
             parts = relative.split(os.sep)
             if parts[0] in ("..", "") or "__pycache__" in parts or relative.endswith(".pyc"):
                 continue
             folders.add(os.path.dirname(relative))
-            if not os.path.dirname(said.path).endswith(".dist-info"):
-                depth = said.path.count("/") if parts[0] != "bin" else 0
+            if not os.path.dirname(row.path).endswith(".dist-info"):
+                depth = row.path.count("/") if parts[0] != "bin" else 0
                 runs = relative.endswith(".py") or ".so" in os.path.basename(relative)
-                rows.append((depth > OWN, not runs, depth, relative, said.hash))
+                rows.append((depth > OWN, not runs, depth, relative, row.hash))
     for further, _, _, relative, summed in sorted(rows):
         if not further or len(chosen) < MOST:
             kind, digits = dist_record.hexadecimal(summed)

@@ -23,24 +23,24 @@ class Built(NamedTuple):
     editable: Dict[str, str]
 
 
-def environment_differences(there: Built, lock_digest: str, cann_home: str, editable: bool) -> List[Cause]:
+def environment_differences(built: Built, lock_digest: str, cann_home: str, editable: bool) -> List[Cause]:
     """Return how an environment differs from its lock, as far as its facts list it; nothing when it does not.
 
     The node holds an environment to the record of what it was built from; here the record is held to the lock.
     ``editable``: LLaMA-Factory is to be a checkout.
     """
-    complete = there.state == "complete"
+    complete = built.state == "complete"
     causes = [] if complete else [cause("unfinished", "it was not finished", "its record", "none")]
-    digest, home = str(there.lock_digest), str(there.cann_home)
+    digest, home = str(built.lock_digest), str(built.cann_home)
     if complete and digest != lock_digest:
         words = "it was built from lock %s, not %s" % (digest, lock_digest)
         causes.append(cause("lock", words, lock_digest, digest))
-    causes += _distributions(there.difference)
-    causes += [cause("damage", problem, subject=problem) for problem in there.problems]
+    causes += _distributions(built.difference)
+    causes += [cause("damage", problem, subject=problem) for problem in built.problems]
     if complete and home != cann_home:
         causes.append(cause("cann-home", "it belongs to %s, not %s" % (home, cann_home), cann_home, home))
     words = "llamafactory is not the editable checkout"
-    if editable and "llamafactory" not in there.editable and words not in there.problems:
+    if editable and "llamafactory" not in built.editable and words not in built.problems:
         causes.append(cause("editable", words, "the checkout", "a distribution"))
     return causes
 
@@ -57,17 +57,17 @@ def _distributions(difference: Difference) -> List[Cause]:
     return causes
 
 
-def source_differences(there: Checkout, version: str) -> List[Cause]:
+def source_differences(checkout: Checkout, version: str) -> List[Cause]:
     """Return how a checkout differs from what was unpacked; where that was not recorded, the environment differs."""
-    if not there["recorded"]:
+    if not checkout["recorded"]:
         return []
     causes = []
-    have, want = there["commit"] or "none", there["recorded_commit"] or "none"
+    have, want = checkout["commit"] or "none", checkout["recorded_commit"] or "none"
     if have != want:
         words = "the checkout is at commit %s, unpacked was %s" % (have, want)
         causes.append(cause("source-commit", words, want, have))
-    if there["edited_count"]:
-        files = listed(there["edited"], there["edited_count"])
+    if checkout["edited_count"]:
+        files = listed(checkout["edited"], checkout["edited_count"])
         words = "files of the checkout were edited: %s" % files
         causes.append(cause("source-edited", words, "the files of %s" % version, files))
     return causes

@@ -80,8 +80,8 @@ def infos(path: str) -> List[str]:
             names = sorted(os.listdir(site))
         except OSError:
             continue
-        there = [name for name in names if name.endswith(".dist-info") and not name.startswith(LEFTOVER)]
-        found += [os.path.join(site, name) for name in there]
+        folders = [name for name in names if name.endswith(".dist-info") and not name.startswith(LEFTOVER)]
+        found += [os.path.join(site, name) for name in folders]
     return found
 
 

@@ -23,7 +23,7 @@ def verify(here: str, known: List[Problem]) -> Tuple[List[Problem], List[str]]:
     """
     different: Dict[Tuple[str, str], List[str]] = {}
     closed = []
-    said = "\n".join(problem.words for problem in known)
+    expected = "\n".join(problem.words for problem in known)
     for each in manifest.verify(os.path.join(here, FILES), False, here):
         if each.kind == manifest.CLOSED:
             closed.append(each.words)
@@ -31,7 +31,7 @@ def verify(here: str, known: List[Problem]) -> Tuple[List[Problem], List[str]]:
             name, file = _in_site(each.path)
             what = "missing" if each.kind == manifest.LOST else "altered" if each.path else each.words
             lost_above = what == "missing" and not os.path.isdir(os.path.dirname(os.path.join(here, each.path)))
-            if file and (file in said or (lost_above and not os.path.isdir(_upper(here, each.path, file)))):
+            if file and (file in expected or (lost_above and not os.path.isdir(_upper(here, each.path, file)))):
                 continue
             different.setdefault((name, what), []).append(file)
     return [_problem(name, what, files) for (name, what), files in sorted(different.items())], closed

@@ -69,7 +69,7 @@ def say(name: str, path: str, words: Dict[str, List[str]]) -> List[Finding]:
     found = []
     for kind in sorted(words):
         what, wanted, remedy = MEANING[kind]
-        said = listed(words[kind], most=NAMED) or "no record"
+        text = listed(words[kind], most=NAMED) or "no record"
         title = "environment %s %s" % (shown(name), what)
-        found.append(finding("python", kind, title, wanted, said, path, remedy))
+        found.append(finding("python", kind, title, wanted, text, path, remedy))
     return found

@@ -240,32 +240,34 @@ def _source_words(name: str, source: Source) -> Dict[str, List[str]]:
     if source.edited:
         words[environment_findings.SOURCE_EDITED] = [shown(path) for path in source.edited]
     if source.recorded and source.commit != source.recorded.commit:
-        said = "%s is at %s, not %s" % (name, source.commit, source.recorded.commit or "in a repository")
-        words[environment_findings.SOURCE_COMMIT] = [said]
+        text = "%s is at %s, not %s" % (name, source.commit, source.recorded.commit or "in a repository")
+        words[environment_findings.SOURCE_COMMIT] = [text]
     return words
 
 
 def _current(node: Node, root: str) -> Tuple[Optional[str], List[Finding]]:
     """Return the name of the environment that the link leads to (the link's own words when it leads elsewhere)."""
     path = os.path.join(root, CURRENT)
-    said = files.link(node.path(path))
+    link_text = files.link(node.path(path))
     problem = ""
-    if said is None:
+    if link_text is None:
         if os.path.lexists(node.path(path)):
             problem = "is no link"
     else:
-        target = os.path.normpath(os.path.join(root, said))
+        target = os.path.normpath(os.path.join(root, link_text))
         if os.path.dirname(target) == os.path.normpath(root):
-            said = os.path.basename(target)
+            link_text = os.path.basename(target)
         if not os.path.isdir(node.path(target)):
             problem = "leads to nothing"
-        said = shown(said)
+        link_text = shown(link_text)
     if not problem:
-        return said, []
+        return link_text, []
     remedy = "rm %s  # if it is no link, rm -r; then: ansible-playbook site.yml" % path
     words = "the link %s %s" % (CURRENT, problem)
     name = "environment-current-dangling"
-    return said, [finding("python", name, words, "a link to an environment", said or "a folder or file", path, remedy)]
+    return link_text, [
+        finding("python", name, words, "a link to an environment", link_text or "a folder or file", path, remedy)
+    ]
 
 
 # --- the parts of an environment ---------------------------------------------------------------------------------

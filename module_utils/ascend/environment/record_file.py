@@ -46,21 +46,21 @@ class Listings:
 
     def __init__(self, site: str, names: List[str]) -> None:
         self.site = site
-        self._there: Set[bytes] = {os.fsencode(name) for name in names}
+        self._present: Set[bytes] = {os.fsencode(name) for name in names}
         self._listed: Set[bytes] = set()
 
-    def lacks(self, paths: Set[bytes]) -> Set[bytes]:
+    def missing(self, paths: Set[bytes]) -> Set[bytes]:
         """Return those of the paths, of one or two parts, where there is no file or folder."""
-        lacking = paths - self._there
+        lacking = paths - self._present
         for top in {path.partition(b"/")[0] for path in lacking}:
-            if top in self._listed or top not in self._there:
+            if top in self._listed or top not in self._present:
                 continue
             self._listed.add(top)
             try:
-                self._there.update([top + b"/" + name for name in os.listdir(os.fsencode(self.site) + b"/" + top)])
+                self._present.update([top + b"/" + name for name in os.listdir(os.fsencode(self.site) + b"/" + top)])
             except OSError:
                 continue  # a module that is one file
-        return lacking - self._there
+        return lacking - self._present
 
 
 def content(path: str, most: int = MOST_RECORD) -> bytes:
@@ -129,7 +129,7 @@ def missing_uppers(data: bytes, listings: Listings, corrected: Corrections) -> L
 
     Of a folder that is not there only the folder is named, not what was in it. Names in quotes are for the deep form.
     """
-    uppers = listings.lacks(set(_UPPER.findall(data if data.endswith(b"\n") else data + b"\n")))
+    uppers = listings.missing(set(_UPPER.findall(data if data.endswith(b"\n") else data + b"\n")))
     missing: List[str] = []
     for upper in sorted(os.fsdecode(upper) for upper in uppers):
         top = upper.partition("/")[0]
@@ -137,7 +137,7 @@ def missing_uppers(data: bytes, listings: Listings, corrected: Corrections) -> L
             continue
         if corrected.get(upper) == "":
             continue
-        lost = top if listings.lacks({os.fsencode(top)}) else upper
+        lost = top if listings.missing({os.fsencode(top)}) else upper
         if lost not in missing:
             missing.append(lost)
     return missing
@@ -161,11 +161,11 @@ def measured(folder: str, data: bytes) -> bytes:
 def rows(data: bytes, corrected: Corrections) -> Iterator[Row]:
     """Give the lines of a RECORD that speak of files, but for byte code."""
     for line in os.fsdecode(data).split("\n"):
-        said = row(line)
-        if said and said.path in corrected:
-            said = row("%s,%s" % (said.path, corrected[said.path]))
-        if said and not said.path.endswith((".pyc", "/")):
-            yield said
+        parsed = row(line)
+        if parsed and parsed.path in corrected:
+            parsed = row("%s,%s" % (parsed.path, corrected[parsed.path]))
+        if parsed and not parsed.path.endswith((".pyc", "/")):
+            yield parsed
 
 
 def unlike(
@@ -175,17 +175,17 @@ def unlike(
 
     Of ``suspects`` the sums are compared in any case.
     """
-    for said in rows(data, corrected):
+    for recorded in rows(data, corrected):
         try:
-            status = os.stat(os.path.join(site, said.path))
+            status = os.stat(os.path.join(site, recorded.path))
         except (OSError, ValueError):  # ValueError: a zero byte in the path
-            yield said.path, True
+            yield recorded.path, True
             continue
-        sized = stat.S_ISREG(status.st_mode) and said.size in ("", str(status.st_size))
-        of_info = sums == INFO_SUMS and os.path.dirname(said.path).endswith(".dist-info")
-        summed = sums == ALL_SUMS or of_info or said.path in suspects
-        if not sized or (summed and not _sum_agrees(site, said)):
-            yield said.path, False
+        sized = stat.S_ISREG(status.st_mode) and recorded.size in ("", str(status.st_size))
+        of_info = sums == INFO_SUMS and os.path.dirname(recorded.path).endswith(".dist-info")
+        summed = sums == ALL_SUMS or of_info or recorded.path in suspects
+        if not sized or (summed and not _sum_agrees(site, recorded)):
+            yield recorded.path, False
 
 
 def as_it_is(path: str) -> str:
@@ -218,10 +218,10 @@ def _own(folder: str) -> bytes:
     return os.fsencode(folder) + b"/METADATA,"
 
 
-def _sum_agrees(site: str, said: Row) -> bool:
+def _sum_agrees(site: str, recorded: Row) -> bool:
     """A sum that is not understood says nothing."""
-    kind, wanted = hexadecimal(said.hash)
-    return not kind or _sum(os.path.join(site, said.path), kind) == wanted
+    kind, wanted = hexadecimal(recorded.hash)
+    return not kind or _sum(os.path.join(site, recorded.path), kind) == wanted
 
 
 def _sum(path: str, kind: str) -> Optional[str]:

@@ -23,16 +23,16 @@ def read(
     editable: Dict[str, str] = {}
     listings, problems = _listings(here, series)
     for site, names in listings:
-        there, wrong = distributions.read(site, names, deep, corrected)
+        installed, wrong = distributions.read(site, names, deep, corrected)
         problems += wrong
-        for distribution in there:
+        for distribution in installed:
             source = checkout.editable_path(distribution.info)
             if source is not None:
                 editable[distribution.name] = source
         for distribution, source in _linked(site, names, place):
-            there.append(distribution)
+            installed.append(distribution)
             editable[distribution.name] = source
-        found += there
+        found += installed
     own = [path, here, *editable.values()]
     for site, names in listings:
         problems += leaks.site_leaks(site, names, own)

@@ -44,10 +44,10 @@ def read(here: str, place: Place) -> Interpreter:
         faults.append("it is a conda environment")
     else:
         config = files.text(os.path.join(here, CONFIG))
-        said = _config(config)
-        made_with = _version(said.get("version_info", "")) or _version(said.get("version", ""))
-        faults.append(_config_fault(config, said, place))
-        if said.get("include-system-site-packages", "").lower() == "true":
+        settings = _config(config)
+        made_with = _version(settings.get("version_info", "")) or _version(settings.get("version", ""))
+        faults.append(_config_fault(config, settings, place))
+        if settings.get("include-system-site-packages", "").lower() == "true":
             leak = "%s takes in the system's site-packages" % CONFIG
     version = _version_of(program) or made_with
     series = ".".join(version.split(".")[:2]) if version else None
@@ -76,10 +76,10 @@ def _config(config: Optional[str]) -> Dict[str, str]:
     return {key.strip().lower(): value.strip() for key, equals, value in lines if equals}
 
 
-def _config_fault(config: Optional[str], said: Dict[str, str], place: Place) -> str:
+def _config_fault(config: Optional[str], settings: Dict[str, str], place: Place) -> str:
     if config is None:
         return "%s is missing" % CONFIG
-    home = said.get("home", "")
+    home = settings.get("home", "")
     if not home.startswith("/") or "\0" in home:
         return "%s names no home" % CONFIG
     return "" if os.path.isdir(place(home)) else "%s names the home %s, which is missing" % (CONFIG, home)
@@ -109,8 +109,8 @@ def _conda_version(here: str) -> Optional[str]:
 def resolved(path: str, place: Place) -> str:
     """Follow a link and the links that it leads to, absolute ones as the node sees them."""
     for _ in range(MOST_LINKS):
-        said = files.link(path)
-        if said is None:
+        target = files.link(path)
+        if target is None:
             break
-        path = place(said) if said.startswith("/") else os.path.join(os.path.dirname(path), said)
+        path = place(target) if target.startswith("/") else os.path.join(os.path.dirname(path), target)
     return path

@@ -27,7 +27,7 @@ _BUSY = re.compile(
 
 def is_busy(result: Result) -> bool:
     """Whether a tool says, instead of an answer, that it will have one later. Ask it of results that hold no answer."""
-    return not result.timed_out and bool(_BUSY.search(result.said))
+    return not result.timed_out and bool(_BUSY.search(result.printed))
 
 
 def asked_again(result: Result, ask: Callable[[], Result], until: float, busy: Callable[[Result], bool]) -> Result:

@@ -138,22 +138,22 @@ def _why_silent(program: str, result: Result, info: npu_smi.NpuSmiInfo, timeout_
     # Imported here: the table of symptoms is as long as all of this, and most nodes answer.
     from . import symptoms
 
-    known = symptoms.recognise(result.said)
-    said = result.last_lines(3) or "no word"
+    known = symptoms.recognise(result.printed)
+    last_words = result.last_lines(3) or "no word"
     if known:
         symptom = known[0]
-        return finding("npu", symptom.name, symptom.what, wanted, said, program, symptom.remedy)
+        return finding("npu", symptom.name, symptom.what, wanted, last_words, program, symptom.remedy)
     if is_busy(result):
         remedy = "ps -ef | grep -e npu-smi -e npu-exporter  # which program asks it all the time? then again"
         words = "npu-smi is busy each time that it is asked: not known"
-        return finding("npu", "npu-smi-busy", words, wanted, said, program, remedy)
+        return finding("npu", "npu-smi-busy", words, wanted, last_words, program, remedy)
     if result.code < 0:
-        found = "ended by signal %d: %s" % (-result.code, said)
+        found = "ended by signal %d: %s" % (-result.code, last_words)
         return finding("npu", "tool-crashed", "npu-smi crashes", wanted, found, program, "dmesg | tail")
     if result.code != 0:
-        found = "exit code %d: %s" % (result.code, said)
+        found = "exit code %d: %s" % (result.code, last_words)
         return finding("npu", "npu-smi-fails", "npu-smi fails", wanted, found, program, "npu-smi info  # as root")
-    found = info.problems[0] if info.problems else said
+    found = info.problems[0] if info.problems else last_words
     return finding("npu", "npu-smi-unreadable", "npu-smi's table is unreadable", wanted, found, program, "npu-smi info")
 
 

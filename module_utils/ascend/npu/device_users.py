@@ -74,25 +74,25 @@ def read_users(node: Node, users: Sequence[str], timeout_s: float) -> Tuple[List
     ``state``: "ok", "absent" (no such account), "shut-out" (it cannot open device files; ``group`` is the one to join,
     None where that would not help), "unread" (the name service did not say). ``found`` is why, in words.
     """
-    there = device_files(node) if users else []
-    told: List[User] = []
+    device_nodes = device_files(node) if users else []
+    states: List[User] = []
     silent = ""
-    for name in users if there else ():
+    for name in users if device_nodes else ():
         # One silent directory server costs one time limit, not one for each account.
         known, why = (None, silent) if silent else accounts.account(node, name, min(timeout_s, accounts.ASK_S))
         if known is None:
             silent = why
-            told.append(_entry(name, "unread" if why else "absent", None, why or "getent passwd %s: none" % name))
+            states.append(_entry(name, "unread" if why else "absent", None, why or "getent passwd %s: none" % name))
             continue
-        shut = [file for file in there if not may_open(known, file)]
+        shut = [file for file in device_nodes if not may_open(known, file)]
         if not shut:
-            told.append(_entry(name, "ok", None, ""))
+            states.append(_entry(name, "ok", None, ""))
             continue
         owner, group = (accounts.name_of(node, "passwd", shut[0].uid), accounts.name_of(node, "group", shut[0].gid))
         more = ", and %d more device files" % (len(shut) - 1) if len(shut) > 1 else ""
         words = "%s is %04o %s:%s%s" % (shut[0].path, shut[0].mode, owner, group, more)
-        told.append(_entry(name, "shut-out", group if group_helps(known, shut) else None, words))
-    return told, [finding_of(user) for user in told if user["state"] != "ok"]
+        states.append(_entry(name, "shut-out", group if group_helps(known, shut) else None, words))
+    return states, [finding_of(user) for user in states if user["state"] != "ok"]
 
 
 def finding_of(user: User) -> Finding:
@@ -105,20 +105,20 @@ def admit(node: Node, users: Sequence[str], check: bool) -> List[Dict[str, str]]
 
     With ``check`` nothing is changed. Raises AscendError when one of them is shut out still.
     """
-    told, _ = read_users(node, users, accounts.ASK_S)
-    joining = [{"name": user["name"], "group": user["group"]} for user in told if user["group"]]
+    states, _ = read_users(node, users, accounts.ASK_S)
+    joining = [{"name": user["name"], "group": user["group"]} for user in states if user["group"]]
     if check:
         return joining
     program = node.find("gpasswd") or "gpasswd"
     for each in joining:
         # Not usermod: it knows local accounts alone.
-        said = node.run([program, "--add", each["name"], each["group"]], accounts.ASK_S).last_lines(2)
+        output = node.run([program, "--add", each["name"], each["group"]], accounts.ASK_S).last_lines(2)
         after, _ = read_users(node, [each["name"]], accounts.ASK_S)
         if any(user["state"] == "shut-out" for user in after):
             raise AscendError(
                 "%s still cannot open the cards" % each["name"],
                 wanted="%s in the group %s" % (each["name"], each["group"]),
-                found=said or after[0]["found"],
+                found=output or after[0]["found"],
                 where="/etc/group",
                 remedy="gpasswd --add %(name)s %(group)s; id %(name)s  # a group of a directory is changed there"
                 % each,

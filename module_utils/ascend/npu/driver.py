@@ -36,8 +36,8 @@ def read_driver(node: Node, cann_root: str, running: str = "") -> Tuple[Driver, 
     # Without its record it lies at its own default, wherever CANN is.
     places = [record.get("Driver_Install_Path_Param"), cann_root, _DEFAULT_ROOT]
     roots = [place for place in places if place]
-    there = [place for place in roots if os.path.isdir(node.path(os.path.join(place, "driver")))]
-    root = roots[0] if record.get("Driver_Install_Path_Param") else (there or roots)[0]
+    existing = [place for place in roots if os.path.isdir(node.path(os.path.join(place, "driver")))]
+    root = roots[0] if record.get("Driver_Install_Path_Param") else (existing or roots)[0]
     path = os.path.join(root, "driver")
     driver = files.pairs(files.text(node.path(os.path.join(path, "version.info"))))
     firmware = files.pairs(files.text(node.path(os.path.join(root, "firmware", "version.info"))))

@@ -99,8 +99,8 @@ def parse_address(text: str) -> Address:
     answer = read(text)
     problems = list(answer.problems)
     values = [value.split("/") for key, value in answer.pairs if fold(key) in _ADDRESS]
-    said = values[0][0].strip() if values else ""
-    address = checked("address", said, address_of(said), problems)
+    first = values[0][0].strip() if values else ""
+    address = checked("address", first, address_of(first), problems)
     if len({value[0] for value in values}) > 1:
         problems.append(
             "%d addresses: %s" % (len(values), ", ".join(tool_output.quoted(value[0]) for value in values[:8]))
@@ -119,10 +119,14 @@ def parse_gateway(text: str) -> Value:
     """Return the address that ``-gateway -g`` names: "default gateway:ADDRESS, Iface:NAME", or a route to default."""
     answer = read(text)
     problems = list(answer.problems)
-    said = [value for key, value in answer.pairs if fold(key) in _GATEWAY]
-    said += [line[8:].replace("via ", "") for part in answer.sections for line in part.lines if line[:8] == "default "]
-    word = (said[0].partition(",")[0].split() or [""])[0] if said else ""
-    return Value(checked("gateway", word, address_of(word), problems), "" if said else _words(text), tuple(problems))
+    gateways = [value for key, value in answer.pairs if fold(key) in _GATEWAY]
+    gateways += [
+        line[8:].replace("via ", "") for part in answer.sections for line in part.lines if line[:8] == "default "
+    ]
+    word = (gateways[0].partition(",")[0].split() or [""])[0] if gateways else ""
+    return Value(
+        checked("gateway", word, address_of(word), problems), "" if gateways else _words(text), tuple(problems)
+    )
 
 
 def parse_link(text: str) -> Value:
@@ -210,26 +214,26 @@ def _word(text: str, label: str, known: List[Pair]) -> Value:
     """Return the value of one label: as ``known`` spells it, else with a problem."""
     answer = read(text)
     problems = list(answer.problems)
-    said = look_up(answer.pairs, label)
-    if said is None:
+    spelt = look_up(answer.pairs, label)
+    if spelt is None:
         return Value(None, _words(text), tuple(problems))
-    value = next((word for word, upper in known if upper == said.upper()), None)
+    value = next((word for word, upper in known if upper == spelt.upper()), None)
     if value is None:
-        problems.append("%s is %s" % (label, tool_output.quoted(said)))
-    return Value(value or said or None, "", tuple(problems))
+        problems.append("%s is %s" % (label, tool_output.quoted(spelt)))
+    return Value(value or spelt or None, "", tuple(problems))
 
 
 def _words(text: str) -> str:
     """Return what a tool said when it did not say what was asked: its first lines, on one."""
-    said = [line.strip() for _, line in tool_output.lines(text)]
-    return " ".join([line[:200] for line in said if line][:5])
+    lines = [line.strip() for _, line in tool_output.lines(text)]
+    return " ".join([line[:200] for line in lines if line][:5])
 
 
 def _count(pairs: Block, label: str, problems: List[str]) -> Optional[int]:
-    said = look_up(pairs, label)
-    value = tool_output.integer(said) if said is not None else None
-    if said is not None and value is None:
-        problems.append("%s is %s" % (label, tool_output.quoted(said)))
+    digits = look_up(pairs, label)
+    value = tool_output.integer(digits) if digits is not None else None
+    if digits is not None and value is None:
+        problems.append("%s is %s" % (label, tool_output.quoted(digits)))
     return value
 
 

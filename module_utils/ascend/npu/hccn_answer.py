@@ -59,7 +59,7 @@ def read(text: str) -> Answer:
     devices = sorted(reader.devices)
     if len(devices) > 1:
         reader.problems.append("lines of %d devices" % len(devices))
-    sections = tuple(part.done() for part in reader.parts if part.said())
+    sections = tuple(part.done() for part in reader.parts if part.has_content())
     return Answer(devices[0] if len(devices) == 1 else None, sections, tuple(reader.problems))
 
 
@@ -74,7 +74,7 @@ class _Part:
         default_factory=list
     )  # header, rows of cells of lines
 
-    def said(self) -> bool:
+    def has_content(self) -> bool:
         return bool(self.title or self.pairs or self.lines or self.tables)
 
     def done(self) -> Section:

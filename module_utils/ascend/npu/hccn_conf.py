@@ -74,14 +74,14 @@ def parse_conf(text: str) -> Conf:
 def _card_conf(index: int, values: List[Tuple[str, str]], problems: List[str]) -> CardConf:
     chosen: Dict[str, Optional[str]] = {}
     for name in ("address", "netmask", "gateway"):
-        said = list(dict.fromkeys(value for key, value in values if key.lower() == name))
-        if len(said) > 1:
+        configured = list(dict.fromkeys(value for key, value in values if key.lower() == name))
+        if len(configured) > 1:
             problems.append(
                 "%s_%d has %d values: %s"
-                % (name, index, len(said), ", ".join(tool_output.quoted(one) for one in said[:8]))
+                % (name, index, len(configured), ", ".join(tool_output.quoted(one) for one in configured[:8]))
             )
         else:
-            word = said[0] if said else ""
+            word = configured[0] if configured else ""
             value = netmask_of(word) if name == "netmask" else address_of(word)
             chosen[name] = checked("%s_%d" % (name, index), word, value, problems)
     names = re.compile("(?:ipv6|inet6).*addr|addr.*(?:ipv6|inet6)", re.IGNORECASE)
@@ -90,10 +90,10 @@ def _card_conf(index: int, values: List[Tuple[str, str]], problems: List[str]) -
     return CardConf(index, tuple(values), address, netmask, gateway, six)
 
 
-def checked(name: str, said: str, value: Optional[str], problems: List[str]) -> Optional[str]:
+def checked(name: str, text: str, value: Optional[str], problems: List[str]) -> Optional[str]:
     """Return ``value``, what ``said`` is; None where that says "none", and where it is no such thing: a problem."""
-    if said.upper() in _NONE:
+    if text.upper() in _NONE:
         return None
     if value is None:
-        problems.append("%s is %s" % (name, tool_output.quoted(said)))
+        problems.append("%s is %s" % (name, tool_output.quoted(text)))
     return value

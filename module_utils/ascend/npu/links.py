@@ -38,9 +38,9 @@ def read_links(
         tool.ask(port, "net_health", answers)
         return answers
 
-    said = tool.ask_all(ports, health)
+    answered = tool.ask_all(ports, health)
     others = {}
-    for port, answers in zip(ports, said):
+    for port, answers in zip(ports, answered):
         if _is_healthy(answers):
             port.roce, port.net_health = True, HEALTHY
         else:

@@ -47,10 +47,10 @@ def read_network(
 
 
 def ask_everything(
-    tool: Tool, ports: List[Port], conf_read: bool, said: Optional[Dict[int, Answers]] = None
+    tool: Tool, ports: List[Port], conf_read: bool, answered: Optional[Dict[int, Answers]] = None
 ) -> List[Finding]:
     """Fill in the ports and return what is wrong. ``said`` holds what ports, by their number, were asked before."""
-    before = said or {}
+    before = answered or {}
     answers = tool.ask_all(ports, lambda port: _ask(tool, port, before.get(port.device, Answers())))
     for port, answer in zip(ports, answers):
         _note(port, answer)
@@ -68,7 +68,7 @@ def _ask(tool: Tool, port: Port, answers: Answers) -> Answers:
                 tool.ask(port, words, answers)
         if answers.is_over():
             return answers
-        if question == "ip" and _NOT_SUPPORTED.search(answers.results["ip"].said):
+        if question == "ip" and _NOT_SUPPORTED.search(answers.results["ip"].printed):
             return answers
     return answers
 
@@ -121,6 +121,6 @@ def _value(port: Port, question: str, result: Result, found: hccn.Value, optiona
     silent = not found.error and not found.problems
     if _NOT_SUPPORTED.search(found.error) or (optional and (silent or _NO_ADDRESS.search(found.error))):
         return None
-    said = "; ".join(found.problems) or found.error
-    port.unread.append((question, said or "exit code %d, no word" % result.code))
+    reason = "; ".join(found.problems) or found.error
+    port.unread.append((question, reason or "exit code %d, no word" % result.code))
     return None

@@ -201,10 +201,10 @@ def _not_persistent(ports: List[Port]) -> List[Finding]:
         return []
     first = lost[0][0]
     if first.prefix_length is not None and first.netmask is None:
-        told = "-inet6 -s ipv6_address %s prefix_length %d" % (first.address, first.prefix_length)
+        option = "-inet6 -s ipv6_address %s prefix_length %d" % (first.address, first.prefix_length)
     else:
-        told = "-s address %s netmask %s" % (first.address, first.netmask or "255.255.0.0")
-    remedy = "hccn_tool -i %d -ip %s  # writes it down, too" % (first.device, told)
+        option = "-s address %s netmask %s" % (first.address, first.netmask or "255.255.0.0")
+    remedy = "hccn_tool -i %d -ip %s  # writes it down, too" % (first.device, option)
     return [
         finding(
             "network",
@@ -235,12 +235,12 @@ def _differs(port: Port) -> str:
 def _unread(ports: List[Port]) -> List[Finding]:
     groups: Dict[str, Dict[str, List[Port]]] = {}
     for port in ports:
-        for question, said in port.unread:
-            groups.setdefault(question, {}).setdefault(said, []).append(port)
+        for question, reason in port.unread:
+            groups.setdefault(question, {}).setdefault(reason, []).append(port)
     findings = []
-    for question, told in groups.items():
-        command = "hccn_tool -i %d -%s -g" % (next(iter(told.values()))[0].device, question)
-        found = "; ".join("%s: %s" % (_cards(group), said) for said, group in told.items())
+    for question, by_card in groups.items():
+        command = "hccn_tool -i %d -%s -g" % (next(iter(by_card.values()))[0].device, question)
+        found = "; ".join("%s: %s" % (_cards(group), reason) for reason, group in by_card.items())
         findings.append(unread(command, found, command))
     return findings
 

@@ -70,19 +70,19 @@ def prove(run: Run, proof: Proof, prover: Prover) -> Dict[str, Any]:
         if proof.devices and len(proof.devices) < proof.expected_devices:
             env["ASCEND_RT_VISIBLE_DEVICES"] = ",".join(str(index) for index in proof.devices)
         program = _Program(run, proof, prover, home, env)
-        told, noise = program.probe()
-        cards = [_explained(card, proof.devices, program) for card in told["cards"]]
+        result, noise = program.probe()
+        cards = [_explained(card, proof.devices, program) for card in result["cards"]]
         if proof.devices is None or proof.devices:
-            _hold_cards(told, cards, noise, program)
-        _hold_versions(told["versions"], proof)
+            _hold_cards(result, cards, noise, program)
+        _hold_versions(result["versions"], proof)
         if "llamafactory" in proof.versions:
-            _hold_training(told["training"], program)
+            _hold_training(result["training"], program)
             program.command()
     account = {"name": prover.name, "why": prover.why}
     return {
         "cards": cards,
-        "versions": told["versions"],
-        "llamafactory": told["training"]["version"],
+        "versions": result["versions"],
+        "llamafactory": result["training"]["version"],
         "account": account,
     }
 
@@ -105,17 +105,17 @@ class _Program:
             words = [str(answer.fileno()), json.dumps(sorted(self.proof.versions)), cards, training]
             result = self.run(["python", "-c", PROBE, *words], keep=answer.fileno())
             answer.seek(0)
-            told = parse(answer.read(MOST_ANSWER).decode("utf-8", "replace"))
-        noise = result.said + self._logs()
-        if not told["done"]:
-            raise self.failure("the environment fails at: %s" % told["at"], result, noise)
-        return told, noise
+            answered = parse(answer.read(MOST_ANSWER).decode("utf-8", "replace"))
+        noise = result.printed + self._logs()
+        if not answered["done"]:
+            raise self.failure("the environment fails at: %s" % answered["at"], result, noise)
+        return answered, noise
 
     def command(self) -> None:
         """Run what users type. That it starts is what is asked: its words are not matched."""
         result = self.run(["llamafactory-cli", "version"])
         if result.code != 0:
-            raise self.failure("llamafactory-cli does not run", result, result.said)
+            raise self.failure("llamafactory-cli does not run", result, result.printed)
 
     def run(self, words: List[str], **options: Any) -> Result:
         """Run a command through ascend-env."""
@@ -124,13 +124,13 @@ class _Program:
             argv, self.proof.timeout_s, env=self._env, cwd=self._home, account=self.prover.account, **options
         )
 
-    def failure(self, what: str, result: Result, said: str) -> ProbeError:
+    def failure(self, what: str, result: Result, text: str) -> ProbeError:
         """Return the error for a program that did not come to a good end."""
         where = self.proof.environment
         if result.timed_out:
             wanted = "an answer within %d s" % self.proof.timeout_s
             return ProbeError(what, wanted=wanted, found="none", where=where, remedy=self.again())
-        known = recognise(said)[:1]
+        known = recognise(text)[:1]
         return ProbeError(
             "%s: %s" % (what, known[0].what if known else "exit code %d" % result.code),
             symptom=known[0].name if known else None,
@@ -177,13 +177,13 @@ def _explained(card: Card, devices: Optional[Sequence[int]], program: _Program) 
     }
 
 
-def _hold_cards(told: Dict[str, Any], cards: List[Card], noise: str, program: _Program) -> None:
+def _hold_cards(result: Dict[str, Any], cards: List[Card], noise: str, program: _Program) -> None:
     proof = program.proof
     expected = proof.expected_devices if proof.devices is None else len(proof.devices)
     bad = [card for card in cards if not card["ok"]]
-    if told["available"] is True and told["count"] == expected and len(cards) == expected and not bad:
+    if result["available"] is True and result["count"] == expected and len(cards) == expected and not bad:
         return
-    found = "is_available() %s, %d devices" % (told["available"], told["count"])
+    found = "is_available() %s, %d devices" % (result["available"], result["count"])
     if bad:
         found += "; card %s: %s" % (bad[0]["index"], bad[0]["error"])
     known = recognise(bad[0]["error"] if bad else noise)[:1]
@@ -238,5 +238,5 @@ def _hold_training(training: Dict[str, Any], program: _Program) -> None:
 def _words(result: Result) -> str:
     """Return the end of the output, after the first error of a chain: a traceback says the cause before the rest."""
     end = result.last_lines(6)
-    first = next((line for line in result.said.splitlines() if _ERROR.match(line)), "")
+    first = next((line for line in result.printed.splitlines() if _ERROR.match(line)), "")
     return end if not first or first in end else "%s\n...\n%s" % (first, end)

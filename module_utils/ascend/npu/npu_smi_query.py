@@ -64,7 +64,7 @@ def read_pairs(text: str) -> Answer:
         if reader.words.usage:
             break
         reader.line(number, line.strip())
-    return Answer(_blocks(reader.pairs), reader.words.said(bool(reader.pairs)), tuple(reader.words.problems))
+    return Answer(_blocks(reader.pairs), reader.words.error(bool(reader.pairs)), tuple(reader.words.problems))
 
 
 def parse_health(text: str) -> Health:
@@ -85,8 +85,8 @@ def parse_health(text: str) -> Health:
                 codes.append(match.group(1).upper())
             elif not tool_output.is_absent(word):
                 problems.append("error code %s has not 8 hex digits" % tool_output.quoted(word))
-    said = [look_up(block, "Error Information") or "" for block in answer.blocks]
-    information = "\n".join(words for words in said if not tool_output.is_absent(words))
+    errors = [look_up(block, "Error Information") or "" for block in answer.blocks]
+    information = "\n".join(words for words in errors if not tool_output.is_absent(words))
     worst = max(statuses, key=_weight) if statuses else None
     return Health(worst, tuple(dict.fromkeys(codes)), information, answer.error, tuple(problems))
 
@@ -115,7 +115,7 @@ class _Words:
     def unread(self, number: int, line: str) -> None:
         self.loose.append((number, line))
 
-    def said(self, data: bool) -> str:
+    def error(self, data: bool) -> str:
         """Return the tool's error. A text without data is one; else what is not understood becomes problems."""
         errors = self.errors or ([self.usage] if self.usage else [])
         if not errors and not data:

@@ -67,7 +67,7 @@ def parse(text: str) -> Dict[str, Any]:
     ``done`` is False where it did not come to its end; ``at`` is then what it was at. What is no line of it is skipped:
     a killed program may have left half of one.
     """
-    told: Dict[str, Any] = {
+    result: Dict[str, Any] = {
         "available": None,
         "count": 0,
         "versions": {},
@@ -78,12 +78,12 @@ def parse(text: str) -> Dict[str, Any]:
     cards: List[Dict[str, Any]] = []
     for line in text.splitlines():
         try:
-            said = json.loads(line)
+            document = json.loads(line)
         except ValueError:
             continue
-        if not isinstance(said, dict):
+        if not isinstance(document, dict):
             continue
-        if isinstance(said.get("card"), dict):
-            cards.append(said["card"])
-        told.update({key: said[key] for key in told if key in said})
-    return {**told, "cards": cards}
+        if isinstance(document.get("card"), dict):
+            cards.append(document["card"])
+        result.update({key: document[key] for key in result if key in document})
+    return {**result, "cards": cards}

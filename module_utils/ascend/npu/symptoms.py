@@ -45,29 +45,29 @@ def recognise(text: str) -> Tuple[Symptom, ...]:
 
     Empty when nothing is known. Never raises; takes time in proportion to the text's length.
     """
-    said = _Said(text)
+    output = _Output(text)
     found: Dict[str, Tuple[Row, Place]] = {}
     for number, row in enumerate(TABLE):
         if row.fallback and found:
             break
-        places = said.places(number) if row.name not in found else []
+        places = output.places(number) if row.name not in found else []
         if places:
             found[row.name] = (row, min(places))
-    return _symptoms(said, found)
+    return _symptoms(output, found)
 
 
-def _symptoms(said: _Said, found: Dict[str, Tuple[Row, Place]]) -> Tuple[Symptom, ...]:
-    own = [tuple(code for code in said.codes if row.name in said.names_of(code)) for row, _ in found.values()]
-    others = tuple(code for code in said.codes if not any(code in codes for codes in own))
+def _symptoms(output: _Output, found: Dict[str, Tuple[Row, Place]]) -> Tuple[Symptom, ...]:
+    own = [tuple(code for code in output.codes if row.name in output.names_of(code)) for row, _ in found.values()]
+    others = tuple(code for code in output.codes if not any(code in codes for codes in own))
     symptoms: List[Symptom] = []
     for (row, place), codes in zip(found.values(), own):
         shown = codes if symptoms else codes + others
-        remedy = with_names(row.remedy, said.lines[place[0]], place[1])
-        symptoms.append(Symptom(row.name, row.what, remedy, said.evidence(place), shown[:MOST_CODES]))
+        remedy = with_names(row.remedy, output.lines[place[0]], place[1])
+        symptoms.append(Symptom(row.name, row.what, remedy, output.evidence(place), shown[:MOST_CODES]))
     return tuple(symptoms)
 
 
-class _Said:
+class _Output:
     """A text made ready: its lines, its codes with their first offsets, and the rows that they name."""
 
     def __init__(self, text: str) -> None:

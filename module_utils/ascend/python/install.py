@@ -27,8 +27,8 @@ Run = Callable[..., Result]
 
 def observe(root: str, version: str, deep: bool = False) -> str:
     """Return "complete", "half-installed" or "absent" of one version below ``root``; ``deep`` reads every file."""
-    there = pythons.read(root, deep).get(version)
-    return there["state"] if there else "absent"
+    installed = pythons.read(root, deep).get(version)
+    return installed["state"] if installed else "absent"
 
 
 def install(root: str, version: str, file: DepotFile, cache_dir: str, run: Run) -> None:

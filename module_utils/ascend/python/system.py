@@ -34,18 +34,18 @@ def read(node: Node) -> Dict[str, SystemPython]:
         for name in files.names(node.path(folder)):
             match = _PROGRAM.fullmatch(name)
             if match and match.group(1) not in found and files.is_program(_resolved(node, folder, name)):
-                found[match.group(1)] = {"path": os.path.join(folder, name), "lacks": _lacks(node, folder, name)}
+                found[match.group(1)] = {"path": os.path.join(folder, name), "lacks": _missing(node, folder, name)}
     return dict(sorted(found.items(), key=lambda item: int(item[0].partition(".")[2])))
 
 
-def _lacks(node: Node, folder: str, name: str) -> List[str]:
+def _missing(node: Node, folder: str, name: str) -> List[str]:
     program, pip = _resolved(node, folder, name), _resolved(node, folder, "pip3")
-    lacks = []
+    missing = []
     if not _same(_resolved(node, folder, "python3"), program):
-        lacks.append("python3")
+        missing.append("python3")
     if not files.is_program(pip) or not _is_for(node, pip, program):
-        lacks.append("pip3")
-    return lacks
+        missing.append("pip3")
+    return missing
 
 
 def _is_for(node: Node, script: str, program: str) -> bool:

@@ -135,8 +135,8 @@ def find(
     votes: _Found = {_ADDRESS: found["ipv4"], _VERSION: set(), _UNSAID: set(), _PART: set()}
     for text in texts:
         _look_through(text.content, found, names)
-        for quad, said in _quads(text):
-            votes[said].add(quad)
+        for quad, called in _quads(text):
+            votes[called].add(quad)
     found["ipv4"] |= votes[_UNSAID] - votes[_VERSION]
     for word in others:
         _add_by_form(found, word)
@@ -240,8 +240,8 @@ def _quads(text: Text) -> Iterator[Tuple[str, str]]:
     for line in text.content.split("\n"):
         for match in QUAD.finditer(line):
             if is_host(match.group()):
-                said = _called(line[max(0, match.start() - 60) : match.start()], line[match.end() : match.end() + 24])
-                yield match.group(), _PART if said == _UNSAID and text.versions else said
+                called = _called(line[max(0, match.start() - 60) : match.start()], line[match.end() : match.end() + 24])
+                yield match.group(), _PART if called == _UNSAID and text.versions else called
 
 
 def _called(before: str, behind: str) -> str:

@@ -197,7 +197,7 @@ def manifest_sections(node: Node, state_dir: str) -> Iterator[Section]:
             root = node.path(body["root"])
             differing = {difference.path for difference in manifest.verify(place, root=root)}
             reduced, left_out = _reduced(body, differing)
-            there = {path: _there(os.path.join(root, path)) for path in sorted(differing) if path}
+            present = {path: _kind(os.path.join(root, path)) for path in sorted(differing) if path}
         except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
             section = file_section(node, path)
             if section:
@@ -205,11 +205,11 @@ def manifest_sections(node: Node, state_dir: str) -> Iterator[Section]:
                     path, dict(section.about, why="not as this project writes it: %s" % error), section.content
                 )
             continue
-        about = {"kind": "manifest", "path": path, "root": body["root"], "left_out": left_out, "there": there}
+        about = {"kind": "manifest", "path": path, "root": body["root"], "left_out": left_out, "there": present}
         yield Section("%s, what differs" % path, about, json.dumps(reduced, indent=1, sort_keys=True) + "\n")
 
 
-def _there(place: str) -> Any:
+def _kind(place: str) -> Any:
     """Return what lies at a place: a link's target, else [size, mode] of a file, else None."""
     try:
         status = os.lstat(place)

@@ -35,15 +35,15 @@ def apply(node: Node, places: Places, asked: Asked, run: Run, timeout_s: int) ->
     ``timeout_s`` is the longest time of each uninstaller. Raises AscendError, also when something came into use
     meanwhile; may be run again at any point.
     """
-    there = survey.read(node, places)
-    selection = select(there, asked)
+    surveyed = survey.read(node, places)
+    selection = select(surveyed, asked)
     if selection["refusals"]:
         raise AscendError(selection["refusals"][0]["problem"], found=selection["refusals"][0]["found"])
     rows = selection["remove"]
     if not rows:
         return []
-    intent = _intend(node, places, asked, there, rows)
-    uninstallers = cann.Uninstallers(node, places, _python_bin(node, there), run, timeout_s)
+    intent = _intend(node, places, asked, surveyed, rows)
+    uninstallers = cann.Uninstallers(node, places, _python_bin(node, surveyed), run, timeout_s)
     _unlink_links(node, places, rows)
     for row in rows:
         if row["kind"] in ("environment", "Python"):
@@ -64,7 +64,7 @@ def apply(node: Node, places: Places, asked: Asked, run: Run, timeout_s: int) ->
         points.reached("remove." + row["kind"])
     if intent["versions"]:
         uninstallers.drop_links(intent["versions"])
-        current = there["environments"].get(there["current"] or "", {}).get("cann")
+        current = surveyed["environments"].get(surveyed["current"] or "", {}).get("cann")
         uninstallers.lead_latest(current)
     _finish(node, places, asked, [row["name"] for row in selection["keep"] if row["kind"] == "CANN"])
     return uninstallers.notes
@@ -99,10 +99,10 @@ def _hold_unmounted(node: Node, here: str, path: str) -> None:
         )
 
 
-def _intend(node: Node, places: Places, asked: Asked, there: survey.There, rows: List[Row]) -> Dict[str, Any]:
+def _intend(node: Node, places: Places, asked: Asked, surveyed: survey.There, rows: List[Row]) -> Dict[str, Any]:
     """Write down what an interruption would make the next run forget; return it."""
-    going = [there["environments"][row["name"]] for row in rows if row["kind"] == "environment"]
-    before = there["intent"]
+    going = [surveyed["environments"][row["name"]] for row in rows if row["kind"] == "environment"]
+    before = surveyed["intent"]
     same = before.get("release") == asked.release
     intent: Dict[str, Any] = {"schema": 1, "release": asked.release}
     for key in ("cann", "python"):
@@ -167,9 +167,9 @@ def _hold_unused(node: Node, row: Row, paths: List[str], force: bool) -> None:
         )
 
 
-def _python_bin(node: Node, there: survey.There) -> str:
+def _python_bin(node: Node, surveyed: survey.There) -> str:
     """Return where CANN's uninstaller finds the Python that its installer was given; "" for the system's."""
-    paths = [os.path.join(each["path"], "bin") for each in there["pythons"].values() if each["ours"]]
+    paths = [os.path.join(each["path"], "bin") for each in surveyed["pythons"].values() if each["ours"]]
     return next((node.path(path) for path in paths if os.path.isdir(node.path(path))), "")
 
 

@@ -12,7 +12,7 @@ from .chosen import EVERYTHING, RELEASE, Chosen, Row, row
 
 def choose(chosen: Chosen) -> None:
     """Choose of the cache, when environments, CANN versions and Pythons are chosen."""
-    for each in chosen.there["cache"]:
+    for each in chosen.surveyed["cache"]:
         name = ", ".join(each["files"]) or each["name"]
         if not each["ours"]:
             if chosen.asked.mode != RELEASE:
@@ -27,7 +27,7 @@ def choose(chosen: Chosen) -> None:
 
 def _cached(chosen: Chosen, each: Row) -> Tuple[bool, str]:
     """Return whether a folder of the cache stays, and why: repairs of what stays take their packages from there."""
-    there, asked = chosen.there, chosen.asked
+    surveyed, asked = chosen.surveyed, chosen.asked
     if asked.mode == EVERYTHING:
         return False, "taken from the depot by this project"
     if not each["files"]:
@@ -38,27 +38,31 @@ def _cached(chosen: Chosen, each: Row) -> Tuple[bool, str]:
     if asked.mode == RELEASE:
         gone = owner in ("CANN " + asked.release, *_owners_removed(chosen))
         return not gone, "of release " + asked.release if gone else "not of release " + asked.release
-    if each["cann"] and _is_to_come(each["cann"][0], list(there["cann"])):
+    if each["cann"] and _is_to_come(each["cann"][0], list(surveyed["cann"])):
         return True, "CANN %s is not installed yet" % each["cann"][0]
     return False, "nothing that stays needs it"
 
 
 def _owner(chosen: Chosen, each: Row) -> Tuple[str, bool]:
     """Return what a folder of the cache is for, and whether that is there and stays; "" where nobody knows."""
-    there = chosen.there
+    surveyed = chosen.surveyed
     for version in each["cann"]:
-        stays = version in there["cann"] and version not in chosen.removed("CANN")
+        stays = version in surveyed["cann"] and version not in chosen.removed("CANN")
         return "CANN " + version, stays
-    for version, python in sorted(there["pythons"].items()):
+    for version, python in sorted(surveyed["pythons"].items()):
         if python["archive"][:16] == each["name"]:
             return "Python " + version, version not in chosen.removed("Python")
     removed = chosen.removed("environment")
-    owners = [name for name, one in sorted(there["environments"].items()) if (one["source"] or "")[:16] == each["name"]]
+    owners = [
+        name for name, one in sorted(surveyed["environments"].items()) if (one["source"] or "")[:16] == each["name"]
+    ]
     if owners:
         staying = [name for name in owners if name not in removed]
         return (staying or owners)[0], bool(staying)
     if any(name.split("-")[0].split(".")[0] == "uv" for name in each["files"]):
-        return "environments", any(one["ours"] and name not in removed for name, one in there["environments"].items())
+        return "environments", any(
+            one["ours"] and name not in removed for name, one in surveyed["environments"].items()
+        )
     return "", False
 
 

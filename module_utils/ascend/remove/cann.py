@@ -110,8 +110,8 @@ class Uninstallers:
         folder = os.path.join(self.root, "ascend-toolkit")
         for name in files.names(folder):
             path = os.path.join(folder, name)
-            said = files.link(path)
-            dangles = said and os.path.basename(said) in versions and not os.path.exists(path)
+            target = files.link(path)
+            dangles = target and os.path.basename(target) in versions and not os.path.exists(path)
             if dangles and re.fullmatch(r"\d+\.\d+", name):
                 os.unlink(path)
 

@@ -68,8 +68,8 @@ class _Obstacle(NamedTuple):
 class Chosen:
     """Collects the rows of a selection."""
 
-    def __init__(self, there: There, asked: Asked) -> None:
-        self.there = there
+    def __init__(self, surveyed: There, asked: Asked) -> None:
+        self.surveyed = surveyed
         self.asked = asked
         self.remove: List[Row] = []
         self.keep: List[Row] = []
@@ -95,15 +95,15 @@ class Chosen:
     def _obstacles(self, kind: str, name: str, each: Row) -> List[_Obstacle]:
         """What nothing overrides comes first: a mounted file system is neither ours nor part of what lies there."""
         path, found = each["path"], []
-        if self.there["mounts"].get(path):
-            points = self.there["mounts"][path]
+        if self.surveyed["mounts"].get(path):
+            points = self.surveyed["mounts"][path]
             found.append(_Obstacle("mounted", "a file system is mounted in it", listed(points), "umount " + points[0]))
         if self.asked.force:
             return found
-        if kind == "environment" and name == self.there["current"]:
+        if kind == "environment" and name == self.surveyed["current"]:
             remedy = "playbooks/rollback.yml leads back to another one; " + _FORCE
             found.append(_Obstacle("current", "it is current", "jobs start in it", remedy))
-        users = self.there["processes"].get(path)
+        users = self.surveyed["processes"].get(path)
         if users:
             found.append(_Obstacle("in-use", "processes use it", _users(users), "wait for their end; " + _FORCE))
         if each.get("belongings"):

@@ -54,9 +54,9 @@ def users(node: Node, folders: List[str]) -> Dict[str, List[Process]]:
     return found
 
 
-def _view(there: List[Mount], places: Dict[str, Tuple[str, str]]) -> _View:
-    names = [(name, folder) for folder, place in places.items() for name in mounts.seen_at(there, *place)]
-    return _View(there, names)
+def _view(mounted: List[Mount], places: Dict[str, Tuple[str, str]]) -> _View:
+    names = [(name, folder) for folder, place in places.items() for name in mounts.seen_at(mounted, *place)]
+    return _View(mounted, names)
 
 
 def _used(process: str, view: _View, places: Dict[str, Tuple[str, str]], foreign: bool) -> Dict[str, str]:

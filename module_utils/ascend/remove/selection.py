@@ -16,7 +16,7 @@ from . import cached
 from .chosen import EVERYTHING, ORDER, PRUNE, RELEASE, Asked, Chosen, There, row
 
 
-def select(there: There, asked: Asked) -> Dict[str, List[Any]]:
+def select(surveyed: There, asked: Asked) -> Dict[str, List[Any]]:
     """Return ``{"remove": [row], "keep": [row], "refusals": [refusal]}`` for what ``survey.read`` found.
 
     A row is ``{"kind", "name", "path", "size_mb", "reason"}``, its size 0 until measured; rows to remove stand in the
@@ -24,13 +24,13 @@ def select(there: There, asked: Asked) -> Dict[str, List[Any]]:
     """
     if asked.keep < 0:
         raise AscendError("no number of environments to keep", wanted="0 or more", found=str(asked.keep))
-    chosen = Chosen(there, asked)
+    chosen = Chosen(surveyed, asked)
     _environments(chosen)
     needs = _needs(chosen)
     _cann(chosen, needs)
     _pythons(chosen, needs)
     cached.choose(chosen)
-    for path in there["leftovers"]:
+    for path in surveyed["leftovers"]:
         chosen.remove.append(row("leftover", os.path.basename(path), path, "left by an interrupted run"))
     if asked.mode == EVERYTHING:
         _parts(chosen)
@@ -42,9 +42,9 @@ def select(there: There, asked: Asked) -> Dict[str, List[Any]]:
 
 
 def _environments(chosen: Chosen) -> None:
-    there, asked = chosen.there, chosen.asked
-    staying = _kept_by_number(there, asked.keep) if asked.mode == PRUNE else {}
-    for name, each in sorted(there["environments"].items()):
+    surveyed, asked = chosen.surveyed, chosen.asked
+    staying = _kept_by_number(surveyed, asked.keep) if asked.mode == PRUNE else {}
+    for name, each in sorted(surveyed["environments"].items()):
         if not each["ours"]:
             chosen.kept("environment", name, each, "was not made by this project")
         elif asked.mode == EVERYTHING:
@@ -61,19 +61,19 @@ def _environments(chosen: Chosen) -> None:
             chosen.wanted("environment", name, each, "not current, and not finished")
 
 
-def _kept_by_number(there: There, keep: int) -> Dict[str, str]:
+def _kept_by_number(surveyed: There, keep: int) -> Dict[str, str]:
     """Return name -> reason: the current one, then the way back, then the newest. Without a current one, one more."""
-    ours = {name: each for name, each in there["environments"].items() if each["ours"]}
+    ours = {name: each for name, each in surveyed["environments"].items() if each["ours"]}
     newest = sorted((name for name in ours if ours[name]["complete"]), key=lambda name: (-ours[name]["made_s"], name))
     staying = {}
-    if there["current"] in ours:
-        staying[there["current"]] = "is current"
+    if surveyed["current"] in ours:
+        staying[surveyed["current"]] = "is current"
     elif newest:
         staying[newest[0]] = "is the newest, and none is current"
     others = [name for name in newest if name not in staying]
-    others.sort(key=lambda name: name != there["previous"])
+    others.sort(key=lambda name: name != surveyed["previous"])
     for name in others[:keep]:
-        is_back = name == there["previous"]
+        is_back = name == surveyed["previous"]
         staying[name] = "was current before: the way back" if is_back else "is among the %d newest others" % keep
     return staying
 
@@ -89,7 +89,7 @@ class _Needs(NamedTuple):
 
 def _needs(chosen: Chosen) -> _Needs:
     removed = chosen.removed("environment")
-    staying = {name: each for name, each in chosen.there["environments"].items() if name not in removed}
+    staying = {name: each for name, each in chosen.surveyed["environments"].items() if name not in removed}
     return _Needs(
         {os.path.normpath(each["cann"]): name for name, each in staying.items() if each["cann"]},
         {each["python"]: name for name, each in staying.items() if each["python"]},
@@ -102,9 +102,9 @@ def _needs(chosen: Chosen) -> _Needs:
 
 
 def _cann(chosen: Chosen, needs: _Needs) -> None:
-    there, asked = chosen.there, chosen.asked
+    surveyed, asked = chosen.surveyed, chosen.asked
     goes = _of_removed(chosen, "cann", {asked.release})
-    for version, each in sorted(there["cann"].items()):
+    for version, each in sorted(surveyed["cann"].items()):
         needed_by = needs.cann.get(os.path.normpath(each["path"])) or needs.unknown_cann
         if not each["ours"]:
             chosen.kept("CANN", version, each, "was not installed by this project")
@@ -121,7 +121,7 @@ def _cann(chosen: Chosen, needs: _Needs) -> None:
 
 def _pythons(chosen: Chosen, needs: _Needs) -> None:
     goes = _of_removed(chosen, "python", set())
-    for version, each in sorted(chosen.there["pythons"].items()):
+    for version, each in sorted(chosen.surveyed["pythons"].items()):
         needed_by = needs.pythons.get(version) or needs.unknown_python
         if not each["ours"]:
             chosen.kept("Python", version, each, "has no record of this project")
@@ -135,7 +135,7 @@ def _pythons(chosen: Chosen, needs: _Needs) -> None:
 
 def _of_removed(chosen: Chosen, key: str, known: Set[str]) -> Set[str]:
     """Return what the environments that go stand on, also those that an interrupted removal has taken away already."""
-    environments, intent = chosen.there["environments"], chosen.there["intent"]
+    environments, intent = chosen.surveyed["environments"], chosen.surveyed["intent"]
     found = {environments[name][key] for name in chosen.removed("environment")} | known
     if intent.get("release") == chosen.asked.release and isinstance(intent.get(key), list):
         found.update(each for each in intent[key] if isinstance(each, str))
@@ -145,7 +145,7 @@ def _of_removed(chosen: Chosen, key: str, known: Set[str]) -> Set[str]:
 def _parts(chosen: Chosen) -> None:
     """What of the whole is neither environment, CANN nor Python. CANN's own files stay as long as any CANN does."""
     versions = [each["name"] for each in chosen.keep if each["kind"] == "CANN"]
-    for each in chosen.there["parts"]:
+    for each in chosen.surveyed["parts"]:
         name, path = each["name"], each["path"]
         kind = "CANN's file" if each["kind"] == "CANN" else each["kind"]
         if each["kind"] == "CANN" and versions:

@@ -42,7 +42,7 @@ def read(node: Node, places: Places) -> There:
     node.at(places.ascend_root)
     env = os.path.join(places.ascend_root, "env")
     facts = python_tree.read_environments(node, env)[0]
-    there: There = {
+    surveyed: There = {
         "environments": {name: _environment(node, name, facts["all"][name]) for name in facts["all"]},
         "current": _leads(node, os.path.join(env, python_tree.CURRENT)),
         "previous": _leads(node, os.path.join(env, python_tree.PREVIOUS)),
@@ -53,27 +53,27 @@ def read(node: Node, places: Places) -> There:
         "parts": parts(node, places),
         "intent": files.mapping(node.path(os.path.join(places.state_dir, INTENT))),
     }
-    paths = [each["path"] for kind in ("environments", "cann", "pythons") for each in there[kind].values()]
+    paths = [each["path"] for kind in ("environments", "cann", "pythons") for each in surveyed[kind].values()]
     mounted = mounts.read(node.path("/proc/self/mountinfo"))
     within = {path: mounts.within(mounted, os.path.realpath(node.path(path))) for path in paths}
     node.at("/proc of every process")
-    there["mounts"] = {path: found for path, found in within.items() if found}
-    there["processes"] = in_use.users(node, paths)
-    return there
+    surveyed["mounts"] = {path: found for path, found in within.items() if found}
+    surveyed["processes"] = in_use.users(node, paths)
+    return surveyed
 
 
 def _leads(node: Node, link: str) -> Optional[str]:
     """Return the name of that to which a link beside the environments leads, also where that is gone."""
-    said = files.link(node.path(link))
-    return os.path.basename(os.path.normpath(said)) if said else None
+    target = files.link(node.path(link))
+    return os.path.basename(os.path.normpath(target)) if target else None
 
 
 def _environment(node: Node, name: str, facts: Environment) -> There:
     here = node.path(facts["path"])
     record = os.path.join(here, python_tree.RECORD)
-    said = files.mapping(record)
+    recorded = files.mapping(record)
     match = _NAME.fullmatch(name)
-    release = said.get("release")
+    release = recorded.get("release")
     source = source_record.load(os.path.join(here, source_record.MANIFEST % environment.NAME))
     return {
         "path": facts["path"],
@@ -199,7 +199,7 @@ def parts(node: Node, places: Places) -> List[There]:
 def folders(node: Node, places: Places) -> List[str]:
     """Return the folders, the inner ones first, that go with the last thing in them."""
     absent = origin.read(node.path(places.state_dir))["absent"]
-    there = [os.path.join(places.ascend_root, name) for name in ("env", "python")]
+    existing = [os.path.join(places.ascend_root, name) for name in ("env", "python")]
     for path in (
         places.ascend_root,
         os.path.join(places.cann_root, "ascend-toolkit"),
@@ -208,7 +208,7 @@ def folders(node: Node, places: Places) -> List[str]:
         INSTALLERS_LOGS,
     ):
         if path in absent:
-            there.append(path)
+            existing.append(path)
     ours = (places.ascend_root, places.cache_dir, places.tmp_dir, places.cann_root)
     above = [places.tmp_dir, *(parent for place in ours for parent in origin.parents(place))]
-    return [*there, places.cache_dir, *(folder for folder in above if folder in absent)]
+    return [*existing, places.cache_dir, *(folder for folder in above if folder in absent)]

@@ -116,10 +116,10 @@ def limits(session: Dict[str, List[int]], others: Limits, ours: Limits, wanted: 
     """
     shall = {name: dict(values) for name, values in ours.items()}
     for name, want in wanted.items():
-        there = others.get(name, {})
+        set_elsewhere = others.get(name, {})
         hard = session.get(name, [UNLIMITED, UNLIMITED])[1]
-        if name in ours or any(_lower(value, want) for value in [hard, *there.values()]):
-            shall[name] = {domain: _higher(want, there.get(domain, want)) for domain in DOMAINS}
+        if name in ours or any(_lower(value, want) for value in [hard, *set_elsewhere.values()]):
+            shall[name] = {domain: _higher(want, set_elsewhere.get(domain, want)) for domain in DOMAINS}
     return shall
 
 

@@ -116,8 +116,8 @@ def _index() -> list[str]:
     done = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False, cwd="/"
     )
-    told = re.findall(r"^(?:global|download|:env:)\.index-url='(.+)'$", done.stdout, re.MULTILINE)
-    return ["--index-url", told[-1]] if told else []
+    addresses = re.findall(r"^(?:global|download|:env:)\.index-url='(.+)'$", done.stdout, re.MULTILINE)
+    return ["--index-url", addresses[-1]] if addresses else []
 
 
 def _best(package: dict[str, Any], architecture: str, series: str) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def fill(options: dict[str, Any], check: bool) -> tuple[list[str], list[str]]:
         return taken + open_to_all(folder, check), warnings
 
 
-def lacks(options: dict[str, Any], check: bool) -> bool:
+def has_to_be_filled(options: dict[str, Any], check: bool) -> bool:
     """Whether the part has to be filled. One that has all its files is put in order here: that takes no time.
 
     What is wrong with it is not told, since filling it finds the same.

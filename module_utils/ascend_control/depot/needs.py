@@ -51,9 +51,9 @@ def needs(nodes: list[dict[str, Any]]) -> dict[str, list[Any]]:
     return {"fills": fills, "sources": sources, "problems": problems, "folders": folders}
 
 
-def _add(there: list[Need], need: Need) -> None:
-    if need not in there:
-        there.append(need)
+def _add(needed: list[Need], need: Need) -> None:
+    if need not in needed:
+        needed.append(need)
 
 
 def _hold_one_lock(fills: list[Need]) -> None:

@@ -101,20 +101,20 @@ def _from_incoming(index: Index, asked: Asked, tried: list[str]) -> Found:
     if not asked.incoming:
         tried.append("depot_incoming is not set")
         return None
-    there = {}
+    archives = {}
     for path in asked.incoming.glob(f"cpython-{asked.series}.*.tar.gz"):
         match = re.match(rf"cpython-({re.escape(asked.series)}\.\d+)", path.name)
         if match and asked.architecture in path.name:
-            there[match.group(1)] = path
-    taken = [version for version in there if asked.takes(version)]
+            archives[match.group(1)] = path
+    taken = [version for version in archives if asked.takes(version)]
     if not taken:
-        others = f" (not accepted: {', '.join(sorted(there))})" if there else ""
+        others = f" (not accepted: {', '.join(sorted(archives))})" if archives else ""
         tried.append(f"no archive in {asked.incoming}{others}")
         return None
     # The pinned version, else the newest.
     version = max(taken, key=lambda each: (each == asked.python.get("depot"), Version(each)))
-    relative = f"python/{there[version].name}"
-    place(there[version], index.folder / relative)
+    relative = f"python/{archives[version].name}"
+    place(archives[version], index.folder / relative)
     return version, relative
 
 
@@ -209,7 +209,7 @@ def _for_all(member: tarfile.TarInfo) -> tarfile.TarInfo:
     """Root's, and for everybody to read: the interpreter here may have been installed for one user."""
     member.uid = member.gid = 0
     member.uname = member.gname = "root"
-    member.mode |= rights.lacks(member.mode | (stat.S_IFDIR if member.isdir() else stat.S_IFREG))
+    member.mode |= rights.missing_rights(member.mode | (stat.S_IFDIR if member.isdir() else stat.S_IFREG))
     return member
 
 

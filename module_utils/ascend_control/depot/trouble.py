@@ -51,20 +51,20 @@ def index_of(folder: str) -> dict[str, Any]:
     try:
         return parsed(path.read_bytes(), path)
     except (FileNotFoundError, NotADirectoryError) as error:
-        there = path.parent.is_dir()
+        reachable = path.parent.is_dir()
         raise AscendError(
-            "the depot is not filled" if there else "the depot is gone",
+            "the depot is not filled" if reachable else "the depot is gone",
             wanted=f"the table of contents of a depot that {FILL} filled",
-            found=f"a folder without {path.name}" if there else "no such folder",
+            found=f"a folder without {path.name}" if reachable else "no such folder",
             where=str(path),
-            remedy=f"findmnt -T {shlex.quote(str(_there(path.parent)))}  # is its disk mounted? Then: {FILL}",
+            remedy=f"findmnt -T {shlex.quote(str(_nearest(path.parent)))}  # is its disk mounted? Then: {FILL}",
         ) from error
     except OSError as error:
         raise of_depot(error, folder) from error
 
 
-def _there(path: Path) -> Path:
-    return path if path.exists() or path == path.parent else _there(path.parent)
+def _nearest(path: Path) -> Path:
+    return path if path.exists() or path == path.parent else _nearest(path.parent)
 
 
 def trouble(folder: str, inventory: str = "") -> AscendError | None:
@@ -72,10 +72,10 @@ def trouble(folder: str, inventory: str = "") -> AscendError | None:
 
     ``inventory`` are the options that the printed commands have besides ("-i inventory/prod").
     """
-    told = _trouble(folder)
-    if told and inventory:
-        told.remedy = told.remedy.replace(FILL, f"{FILL} {inventory}")
-    return told
+    error = _trouble(folder)
+    if error and inventory:
+        error.remedy = error.remedy.replace(FILL, f"{FILL} {inventory}")
+    return error
 
 
 def _trouble(folder: str) -> AscendError | None:

@@ -122,9 +122,9 @@ def _pip(arguments: list[str]) -> None:
     argv = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments]
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode:
-        said = (done.stdout + done.stderr).splitlines()
-        errors = [line.strip() for line in said if re.match(r"\s*(ERROR|error|\w*Error)\b", line)]
-        found = "; ".join(errors[-5:] or said[-5:])
+        output = (done.stdout + done.stderr).splitlines()
+        errors = [line.strip() for line in output if re.match(r"\s*(ERROR|error|\w*Error)\b", line)]
+        found = "; ".join(errors[-5:] or output[-5:])
         raise AscendError(f"pip {arguments[0]} fails", found=found, where=arguments[-1], remedy=depot_fetch.REMEDY)
 
 

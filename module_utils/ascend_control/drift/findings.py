@@ -27,9 +27,9 @@ _WORDS = ("component", "subject", "problem", "wanted", "found", "where", "remedy
 
 def findings(node: str, plan: Plan, repair: str) -> list[Finding]:
     """Return the findings of a plan; ``repair`` is the command that applies its steps."""
-    told = [*_refused(plan["refusals"], "refusal"), *_changes(plan["steps"], repair)]
-    told += _refused(plan["warnings"], "warning")
-    return identified(node, [_typed(each, node, repair) for each in told])
+    found = [*_refused(plan["refusals"], "refusal"), *_changes(plan["steps"], repair)]
+    found += _refused(plan["warnings"], "warning")
+    return identified(node, [_typed(each, node, repair) for each in found])
 
 
 def _typed(each: Finding, node: str, repair: str) -> Finding:
@@ -40,22 +40,22 @@ def _typed(each: Finding, node: str, repair: str) -> Finding:
 
 def remarks(plan: Plan, node: str = "NODE", repair: str = "") -> list[Finding]:
     """Return the remarks of a plan, in the order of components."""
-    told = [{key: _writable(word) for key, word in _words(each).items()} for each in plan["remarks"]]
-    told = [_typed(each, node, repair) for each in told]
-    return sorted(told, key=lambda remark: COMPONENTS.index(remark["component"]))
+    found = [{key: _writable(word) for key, word in _words(each).items()} for each in plan["remarks"]]
+    found = [_typed(each, node, repair) for each in found]
+    return sorted(found, key=lambda remark: COMPONENTS.index(remark["component"]))
 
 
-def identified(node: str, told: Iterable[Finding]) -> list[Finding]:
+def identified(node: str, found: Iterable[Finding]) -> list[Finding]:
     """Give each finding its id, in the order of components; two of one name and subject differ in where or words."""
-    there: dict[str, Finding] = {}
-    for odd in sorted(told, key=lambda finding: COMPONENTS.index(finding["component"])):
+    by_id: dict[str, Finding] = {}
+    for odd in sorted(found, key=lambda finding: COMPONENTS.index(finding["component"])):
         finding = {key: _writable(words) for key, words in odd.items()}
         for subject in (finding["subject"], finding["where"], finding["problem"]):
             number = identity(node, finding["component"], finding["name"], subject)
-            if number not in there:
-                there[number] = {"id": number, **finding, "subject": subject}
+            if number not in by_id:
+                by_id[number] = {"id": number, **finding, "subject": subject}
                 break
-    return list(there.values())
+    return list(by_id.values())
 
 
 def identity(node: str, component: str, name: str, subject: str) -> str:
@@ -109,8 +109,8 @@ def _changes(steps: list[Step], repair: str) -> Iterator[Finding]:
 
 def _refused(refusals: list[Refusal], level: str) -> Iterator[Finding]:
     for refusal in refusals:
-        told = "unchecked" if refusal["check"] in NOT_KNOWN else level
-        yield {"level": told, **_words(refusal)}
+        its_level = "unchecked" if refusal["check"] in NOT_KNOWN else level
+        yield {"level": its_level, **_words(refusal)}
 
 
 def _words(refusal: Refusal) -> Finding:

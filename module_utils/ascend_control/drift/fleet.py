@@ -12,7 +12,7 @@ from ...ascend.errors import AscendError
 from ...ascend.finding import Refusal, refusal
 from ..plan.components import COMPONENTS, Plan
 from ..plan.words import installed
-from . import findings as told
+from . import findings
 from .silence import said_by, silence, unusable
 
 SCHEMA = 1
@@ -44,16 +44,16 @@ def checked(
     repair: str,
 ) -> Node:
     """Return a node that answered, held against its plan; ``repair`` is the command that applies it."""
-    found = [each for each in told.findings(name, plan, repair) if each["component"] in components]
+    found = [each for each in findings.findings(name, plan, repair) if each["component"] in components]
     drifted = any(each["level"] != "unchecked" for each in found)
     return {
         "name": name,
         "state": "drifted" if drifted else "unchecked" if found else "clean",
         "release": str(wanted["release"]),
-        "components": told.states(found, components, told.unknown(facts)),
+        "components": findings.states(found, components, findings.unknown(facts)),
         "installed": installed(facts),
         "findings": found,
-        "remarks": [each for each in told.remarks(plan, name, repair) if each["component"] in components],
+        "remarks": [each for each in findings.remarks(plan, name, repair) if each["component"] in components],
     }
 
 
@@ -72,7 +72,7 @@ def unproven(answer: dict[str, Any]) -> Refusal:
 
 def unchecked(
     name: str,
-    said: str | AscendError,
+    cause: str | AscendError,
     reached: bool,
     settings: dict[str, Any],
     components: tuple[str, ...],
@@ -80,28 +80,28 @@ def unchecked(
 ) -> Node:
     """Return a node that could not be checked, with the reason: what came instead of facts, or our own refusal."""
     reason = (
-        unusable(name, said, inventory) if isinstance(said, AscendError) else silence(name, said, reached, inventory)
+        unusable(name, cause, inventory) if isinstance(cause, AscendError) else silence(name, cause, reached, inventory)
     )
-    found = told.identified(name, [reason])
+    found = findings.identified(name, [reason])
     return {
         "name": name,
         "state": "unchecked",
         "release": settings.get("release"),
-        "components": told.states(found, components, components[1:]),
+        "components": findings.states(found, components, components[1:]),
         "installed": {},
         "findings": found,
         "remarks": [],
     }
 
 
-def of_the_depot(troubles: Iterable[AscendError]) -> list[told.Finding]:
+def of_the_depot(troubles: Iterable[AscendError]) -> list[findings.Finding]:
     """Return what is wrong with depots as findings of the control node: once, however many nodes take from them."""
     refusals = [refusal("system", "depot", **trouble.as_dict(), subject=trouble.where) for trouble in troubles]
     plan: Plan = {"steps": [], "refusals": [], "warnings": refusals, "remarks": []}
-    return told.findings(told.CONTROL, plan, "")
+    return findings.findings(findings.CONTROL, plan, "")
 
 
-def fleet(nodes: list[Node], run: dict[str, Any], depot: Iterable[told.Finding] = ()) -> dict[str, Any]:
+def fleet(nodes: list[Node], run: dict[str, Any], depot: Iterable[findings.Finding] = ()) -> dict[str, Any]:
     """Return the report of these nodes, as it is before the history; ``run`` says when and how they were checked.
 
     ``run``: ``{"made", "seconds", "inventory", "limit", "deep", "components"}``; ``depot``: what ``of_the_depot`` says.
@@ -138,7 +138,7 @@ def inventory_options(inventories: Iterable[Any] | None) -> str:
     return " ".join(f"-i {shlex.quote(shown(path))}" for path in inventories or ())
 
 
-def exit_code(counts: dict[str, Any], accept_unchecked: bool, depot: Iterable[told.Finding] = ()) -> int:
+def exit_code(counts: dict[str, Any], accept_unchecked: bool, depot: Iterable[findings.Finding] = ()) -> int:
     """Return 0 when every node was checked and none drifted, 3 when one could not be checked, 2 for drift alone.
 
     A depot that cannot give what it holds is drift, too: the next repair would fail.

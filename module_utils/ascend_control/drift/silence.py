@@ -18,10 +18,10 @@ _ERROR = re.compile(r"[\w.]+(?:Error|Exception|Exit|Interrupt)\b")
 _KNOWN = [re.compile(reason.words, re.IGNORECASE) for reason in REASONS]
 
 
-def silence(node: str, said: str, reached: bool, inventory: str) -> Finding:
+def silence(node: str, answer: str, reached: bool, inventory: str) -> Finding:
     """Return the finding of a node that gave no facts; ``said`` is what came instead, ``reached`` if SSH worked."""
-    lines = _telling(said)
-    reason, found = _reason(lines) or (CRASHED if reached else UNREACHABLE, " ".join(lines or said.split()))
+    lines = _telling(answer)
+    reason, found = _reason(lines) or (CRASHED if reached else UNREACHABLE, " ".join(lines or answer.split()))
     return {
         "component": "access",
         "level": "unchecked",
@@ -37,13 +37,13 @@ def silence(node: str, said: str, reached: bool, inventory: str) -> Finding:
 
 def unusable(node: str, error: AscendError, inventory: str) -> Finding:
     """Return the finding of a node that was not held against anything: what the inventory wants of it is no use."""
-    said = {key: words for key, words in error.as_dict().items() if words}
+    parts = {key: words for key, words in error.as_dict().items() if words}
     words = {
         "wanted": "values that can be",
         "found": "others",
         "where": node,
         "remedy": _command(_LOOK, node, inventory),
-        **said,
+        **parts,
     }
     return {"component": "access", "level": "unchecked", "name": "inventory", "subject": "", **words}
 
@@ -70,18 +70,18 @@ def is_known(finding: Finding) -> bool:
 
 def said_by(result: dict[str, Any]) -> str:
     """Return what a failed module's result says: the node's own words first, Ansible's where it has none."""
-    said = [str(result.get(key) or "").strip() for key in ("module_stderr", "module_stdout", "stderr")]
-    if any(said):
-        return "\n".join(words for words in [*said, str(result.get("msg") or "")] if words)
+    texts = [str(result.get(key) or "").strip() for key in ("module_stderr", "module_stdout", "stderr")]
+    if any(texts):
+        return "\n".join(words for words in [*texts, str(result.get("msg") or "")] if words)
     exception = result.get("exception")
     # From ansible-core 2.19 on a module's exception is an object that holds its words, before it is a traceback.
     event = getattr(exception, "event", None)
     return str(result.get("msg") or getattr(event, "msg", None) or exception or "no word")
 
 
-def _telling(said: str) -> list[str]:
+def _telling(answer: str) -> list[str]:
     """Return the lines that tell: no noise, no traceback but for its end, no words of Ansible's before the node's."""
-    lines = [line.strip() for line in PREFACE.sub(_shorter, said).splitlines()]
+    lines = [line.strip() for line in PREFACE.sub(_shorter, answer).splitlines()]
     telling = [line for line in lines if line and not NOISE.match(line)]
     if not any(line.startswith(_TRACEBACK) for line in telling):
         return telling

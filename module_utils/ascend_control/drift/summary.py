@@ -81,20 +81,22 @@ def _depot(fleet: Fleet, width: int) -> list[str]:
     """The trouble of the depot itself, which no node has: in two lines each, of the first two."""
     text: list[str] = []
     for finding in fleet.get("depot", [])[:2]:
-        told = f"Control node: {finding['problem']}: {finding['where']} ({finding['found']}); next: {finding['remedy']}"
-        text += textwrap.wrap(one_line(told), width, max_lines=2, placeholder=" ...")
+        line = f"Control node: {finding['problem']}: {finding['where']} ({finding['found']}); next: {finding['remedy']}"
+        text += textwrap.wrap(one_line(line), width, max_lines=2, placeholder=" ...")
     return text
 
 
 def _since(fleet: Fleet, width: int) -> list[str]:
     changes = fleet["changes"]
-    told = textwrap.wrap(one_line(fleet["history"]), width, max_lines=2, placeholder=" ...") if fleet["history"] else []
+    wrapped = (
+        textwrap.wrap(one_line(fleet["history"]), width, max_lines=2, placeholder=" ...") if fleet["history"] else []
+    )
     if changes["since"] is None:
-        return told or ["This is the first report: there is none to compare it with."]
+        return wrapped or ["This is the first report: there is none to compare it with."]
     when = changes["since"].replace("T", " ").removesuffix(":00Z").removesuffix("Z")
     new = _number(len(changes["new"]), "new finding") if changes["new"] else "nothing new"
     gone = f"{len(changes['gone']):,} gone" if changes["gone"] else "nothing gone"
-    return [*told, f"Since {when} UTC: {new}, {gone}, {changes['still']:,} still there."]
+    return [*wrapped, f"Since {when} UTC: {new}, {gone}, {changes['still']:,} still there."]
 
 
 def _table(fleet: Fleet) -> list[str]:

@@ -109,9 +109,11 @@ def as_refusal(finding: Finding, subject: str = "") -> Refusal:
     return refusal(component, name, problem, wanted, found, remedy, where, subject)
 
 
-def split(told: list[Refusal]) -> tuple[list[Refusal], list[Refusal]]:
+def split(found: list[Refusal]) -> tuple[list[Refusal], list[Refusal]]:
     """Return (warnings, remarks) of what is told of a node without a step or a refusal: the name decides."""
-    return [each for each in told if each["check"] not in REMARKS], [each for each in told if each["check"] in REMARKS]
+    return [each for each in found if each["check"] not in REMARKS], [
+        each for each in found if each["check"] in REMARKS
+    ]
 
 
 def component_of(finding: Finding) -> str:

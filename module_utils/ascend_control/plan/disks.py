@@ -84,38 +84,40 @@ def nearly_full(found: Found, wanted: Wanted, steps: list[Step]) -> list[Refusal
     refused = {path for each in disks(found, wanted, steps) for path in each["subject"].split(", ")}
     written = [place for places in _WRITTEN.values() for place in places]
     started = [place for places in _STARTED.values() for place in places]
-    told: list[Refusal] = []
+    found_full: list[Refusal] = []
     for disk, _, paths in _file_systems(found, wanted, [*written, *_TRAINING], "read_only"):
         if refused.isdisjoint(paths):
-            told += _state(disk, paths)
+            found_full += _state(disk, paths)
     for disk, places, paths in _file_systems(found, wanted, started, "noexec"):
         if disk.noexec and refused.isdisjoint(paths):
-            told.append(_noexec("mounted-noexec", disk, places, paths))
-    return told
+            found_full.append(_noexec("mounted-noexec", disk, places, paths))
+    return found_full
 
 
 def _state(disk: Disk, paths: list[str]) -> list[Refusal]:
     """One of them at a time: a disk that failed is read-only because of that, and a full one has no inodes either."""
     listed = ", ".join(paths)
-    there = disk.path_measured or paths[0]
+    measured = disk.path_measured or paths[0]
     total, inodes = disk.total_mb, disk.free_inodes
     if disk.device == UNREAD:
         problem, want, have = f"the file system of {listed} answers with an error", "one that can be read", "an error"
-        remedy = f"dmesg | tail -n 30; findmnt -T {there}  # then the disk's, or the file server's, service"
-        return [refusal("system", "disk-error", problem, want, have, remedy, there, listed)]
+        remedy = f"dmesg | tail -n 30; findmnt -T {measured}  # then the disk's, or the file server's, service"
+        return [refusal("system", "disk-error", problem, want, have, remedy, measured, listed)]
     if disk.read_only:
         return [_read_only("mounted-read-only", disk, paths)]
     low_mb = LOW_MB if total is None else min(LOW_MB, total // LOW_PART)
     if disk.free_mb < low_mb:
         problem = f"the file system of {listed} is nearly full: the next repair cannot run, and training dies"
         want, have = f"{low_mb} MB free", f"{disk.free_mb} MB free"
-        remedy = f"df -h {there}; du -xh --max-depth=2 {there} | sort -h | tail  # then make room"
-        return [refusal("system", "disk-low", problem, want, have, remedy, there, listed)]
+        remedy = f"df -h {measured}; du -xh --max-depth=2 {measured} | sort -h | tail  # then make room"
+        return [refusal("system", "disk-low", problem, want, have, remedy, measured, listed)]
     if inodes is not None and 0 <= inodes < LOW_FILES:
         problem = f"hardly another file can be made in {listed}: the next repair cannot run, and training dies"
         want, have = f"{LOW_FILES} free inodes", f"{inodes} free inodes"
-        remedy = f"df -i {there}; du -x --inodes --max-depth=2 {there} | sort -n | tail  # then remove small files"
-        return [refusal("system", "inodes-low", problem, want, have, remedy, there, listed)]
+        remedy = (
+            f"df -i {measured}; du -x --inodes --max-depth=2 {measured} | sort -n | tail  # then remove small files"
+        )
+        return [refusal("system", "inodes-low", problem, want, have, remedy, measured, listed)]
     return []
 
 

@@ -33,8 +33,8 @@ def hardware(found: Found, wanted: Wanted, steps: list[Step]) -> tuple[list[Refu
         refusals += [] if devices else [_every_card_out(wanted)]
         sick = _health(devices)
     old, warnings = _driver(found, wanted, bool(steps))
-    for told, policy in ((sick, wanted.cards.health_policy), (old, wanted.driver.policy)):
-        (warnings if policy == "warn" else refusals).extend(told)
+    for group, policy in ((sick, wanted.cards.health_policy), (old, wanted.driver.policy)):
+        (warnings if policy == "warn" else refusals).extend(group)
     return refusals, warnings
 
 

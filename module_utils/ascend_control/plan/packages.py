@@ -37,7 +37,7 @@ def packages_refusals(found: Found, wanted: Wanted, steps: list[Step]) -> list[R
     if "packages" in todo:
         return []
     return [
-        _told("package-missing", [need], found, wanted) for need in _lacking(found) if todo.intersection(need.steps)
+        _refusal("package-missing", [need], found, wanted) for need in _lacking(found) if todo.intersection(need.steps)
     ]
 
 
@@ -46,7 +46,7 @@ def packages_remarks(found: Found, wanted: Wanted, steps: list[Step]) -> list[Re
     needs = [need for need in _lacking(found) if not need.steps]
     if not needs or "packages" in names_of(steps):
         return []
-    return [_told("packages-for-training", needs, found, wanted)]
+    return [_refusal("packages-for-training", needs, found, wanted)]
 
 
 def _lacking(found: Found) -> list[Need]:
@@ -61,7 +61,7 @@ def _problem(need: Need) -> str:
     return f"{need.name} is missing: {need.why}"
 
 
-def _told(check: str, needs: list[Need], found: Found, wanted: Wanted) -> Refusal:
+def _refusal(check: str, needs: list[Need], found: Found, wanted: Wanted) -> Refusal:
     names: Any = _names(found, wanted)
     if names is None:
         remedy = f"install {', '.join(need.name for need in needs)} by the distribution's own means"

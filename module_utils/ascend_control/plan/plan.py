@@ -36,10 +36,10 @@ def plan(facts: Document, wanted: Document) -> Plan:
 def decide(found: Found, wanted: Wanted) -> Plan:
     """Return the plan, within the planner."""
     todo = steps(found, wanted)
-    refusals, told = hardware(found, wanted, todo)
+    refusals, tolerated = hardware(found, wanted, todo)
     refusals += users_refusals(found)
     refusals += own_python(found.system_pythons, wanted.python, wanted.release, names_of(todo))
-    serious, remarks = split(told + warnings(found, wanted, todo))
+    serious, remarks = split(tolerated + warnings(found, wanted, todo))
     return {
         "steps": todo,
         "refusals": refusals + preconditions(found, wanted, todo),

@@ -54,8 +54,8 @@ def _system(found: Found) -> list[Refusal]:
 
 def _clock(found: Found, wanted: Wanted) -> list[Refusal]:
     """The control node's time is what the node's is held to; what does not tell its time is not judged."""
-    there, here = found.system.time_s, wanted.now_s
-    if there is None or here is None or abs(there - here) <= MOST_CLOCK_S:
+    node_s, here = found.system.time_s, wanted.now_s
+    if node_s is None or here is None or abs(node_s - here) <= MOST_CLOCK_S:
         return []
     return [
         refusal(
@@ -63,7 +63,7 @@ def _clock(found: Found, wanted: Wanted) -> list[Refusal]:
             "clock-wrong",
             "the clock of the node is wrong, or that of the control node",
             f"{_utc(here)}, the control node's time, give or take an hour",
-            _utc(there),
+            _utc(node_s),
             f"date -u; {_set_clock(found)}  # and on the control node?",
             "date -u",
         )
@@ -149,11 +149,11 @@ def repairs_cann(found: Found, wanted: Wanted, steps: list[Step]) -> bool:
         return False
     if repairing and repairing.repaired == version:
         return True  # interrupted, perhaps when the installer had taken all of the version away
-    there = environments.all.get(environment.name)
-    if not there:
+    built = environments.all.get(environment.name)
+    if not built:
         return False
-    if environments.current or there.cann_home != environment.cann_home:
-        return environments.current == environment.name and there.cann_home == environment.cann_home
+    if environments.current or built.cann_home != environment.cann_home:
+        return environments.current == environment.name and built.cann_home == environment.cann_home
     return found.cann.of(version).toolkit.state != "absent"
 
 

@@ -74,16 +74,16 @@ def rollback(facts: Document, to: str, root: str = "/opt/ascend") -> Rollback:
 
 def _chosen(node: _Node, to: str, root: str) -> tuple[str, list[Refusal]]:
     environments = node.environments
-    there, current, previous = environments.all, environments.current, environments.previous
+    existing, current, previous = environments.all, environments.current, environments.previous
     if not to:
-        if previous in there and previous != current:
+        if previous in existing and previous != current:
             return previous, []
         return "", [
-            _nothing("the node has no environment that was current before", "a previous environment", there, root)
+            _nothing("the node has no environment that was current before", "a previous environment", existing, root)
         ]
-    fit = [name for name in sorted(there) if to in (name, there[name].release)]
+    fit = [name for name in sorted(existing) if to in (name, existing[name].release)]
     if not fit:
-        return "", [_nothing(f"the node has no environment of {to}", to, there, root)]
+        return "", [_nothing(f"the node has no environment of {to}", to, existing, root)]
     # Several locks of one release: what can be gone back to, and of that what is or was in use.
     fit.sort(key=lambda name: (bool(_keeps_from(node, name)), name != current, name != previous, name))
     return fit[0], []
@@ -121,21 +121,23 @@ def _incomplete(name: str, environment: Environment) -> list[Refusal]:
 
 def _without_cann(node: _Node, name: str, environment: Environment) -> list[Refusal]:
     version = _cann_version(environment)
-    lacks = _lacks(version, node) if version else ["no word in the environment of which CANN it was built for"]
-    if not lacks:
+    missing = (
+        _missing_of_cann(version, node) if version else ["no word in the environment of which CANN it was built for"]
+    )
+    if not missing:
         return []
     problem = f"the CANN of environment {name} is not whole"
     release = environment.release or "RELEASE"
     remedy = f"ansible-playbook site.yml -e ascend_release={release} -e cann_allow_downgrade=true"
     wanted, where = f"CANN {version or '?'}, complete", environment.cann_home or environment.path
-    return [refusal("cann", "rollback", problem, wanted, "; ".join(lacks), remedy, where)]
+    return [refusal("cann", "rollback", problem, wanted, "; ".join(missing), remedy, where)]
 
 
-def _lacks(version: str, node: _Node) -> list[str]:
-    there = node.cann.of(version)
-    packages = {f"toolkit {version}": there.toolkit}
+def _missing_of_cann(version: str, node: _Node) -> list[str]:
+    installed = node.cann.of(version)
+    packages = {f"toolkit {version}": installed.toolkit}
     for chip in kernels_families(device.name for device in node.npu.devices):
-        packages[f"kernels-{chip} {version}"] = there.of_chip(chip)
+        packages[f"kernels-{chip} {version}"] = installed.of_chip(chip)
     return [f"{name}: {package.state}" for name, package in packages.items() if package.state != "complete"]
 
 

@@ -128,9 +128,9 @@ def stageable(found: Found, wanted: Wanted, steps: list[Step]) -> list[str]:
         may.append("cache")
     environments = found.environments
     name, current = wanted.environment.name, environments.current
-    there = environments.all.get(name)
+    built = environments.all.get(name)
     # While nothing is current, an unfinished one may be what was: set aside, with a job that goes on in it.
-    new = name != current and (there is None or (there.state != "complete" and current is not None))
+    new = name != current and (built is None or (built.state != "complete" and current is not None))
     # One that is made with a Python that is to be repaired has to wait as well.
     if "environment" in todo and new and ("python" not in todo or "python" in may):
         may.append("environment")
@@ -168,9 +168,9 @@ def stops(reached: dict[str, Batch], well: Sequence[str], most_percent: float) -
         failed.setdefault(reached[node]["name"], []).append(node)
     for nodes in failed.values():
         batch = reached[nodes[0]]
-        said = f"{len(nodes)} of {batch['size']} nodes failed ({listed(nodes)})"
+        reason = f"{len(nodes)} of {batch['size']} nodes failed ({listed(nodes)})"
         if batch["first"]:
-            return said + ", of the first batch, of which none may"
+            return reason + ", of the first batch, of which none may"
         if 100.0 * len(nodes) / batch["size"] > most_percent:
-            return said + f", of a batch of which {most_percent:g} % may"
+            return reason + f", of a batch of which {most_percent:g} % may"
     return ""

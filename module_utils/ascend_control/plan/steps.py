@@ -81,11 +81,11 @@ def _environment(found: Found, wanted: Wanted) -> list[Step]:
     name, where = environment.name, environment.path
     if not name:
         return []  # no lock for this architecture: the problems of the supply say so
-    there = found.environments.all.get(name)
-    if there is None:
+    built = found.environments.all.get(name)
+    if built is None:
         return [step("environment", "install", f"environment {name} is absent", "absent", name, where)]
     causes = environment_differences(
-        Built(there.state, there.lock_digest, there.cann_home, there.difference, there.problems, there.editable),
+        Built(built.state, built.lock_digest, built.cann_home, built.difference, built.problems, built.editable),
         environment.lock_digest,
         environment.cann_home,
         bool(environment.source),
@@ -93,14 +93,14 @@ def _environment(found: Found, wanted: Wanted) -> list[Step]:
     causes += _interpreter(found, wanted.python)
     if not causes:
         return []
-    difference = there.difference
+    difference = built.difference
     shown = len(difference["missing"]) + len(difference["other"]) + len(difference["extra"])
-    unlisted = there.problem_count - len(there.problems) + there.difference_count - shown
+    unlisted = built.problem_count - len(built.problems) + built.difference_count - shown
     reasons = listed([each["problem"] for each in causes], len(causes) + unlisted)
     reason = f"environment {name}: {reasons}"
     if unlisted > 0:
         causes.append(cause("unlisted", f"{unlisted} differences more than the facts list"))
-    return [step("environment", "repair", reason, there.state, name, where, causes)]
+    return [step("environment", "repair", reason, built.state, name, where, causes)]
 
 
 def _interpreter(found: Found, python: WantedPython) -> list[Cause]:
@@ -119,15 +119,15 @@ def _source(found: Found, wanted: Wanted) -> list[Step]:
     """The checkout of LLaMA-Factory, where one is wanted and is there."""
     environment = wanted.environment
     built = found.environments.all.get(environment.name)
-    there = built.sources.get("llamafactory") if built else None
-    if not environment.source or not there:
+    checkout = built.sources.get("llamafactory") if built else None
+    if not environment.source or not checkout:
         return []
     version = environment.source.version
-    causes = source_differences(there, version)
+    causes = source_differences(checkout, version)
     if not causes:
         return []
     reason = "; ".join(each["problem"] for each in causes)
-    return [step("source", "repair", reason, "edited", version, there["path"], causes)]
+    return [step("source", "repair", reason, "edited", version, checkout["path"], causes)]
 
 
 def _ascend_env(found: Found, wanted: Wanted) -> list[Step]:
@@ -162,7 +162,7 @@ def _closed_trees(found: Found, wanted: Wanted) -> list[tuple[str, str, str]]:
         (f"kernels-{chip} {version}", home, cann.of_chip(chip)),
         (f"environment {environment.name}", environment.path, found.environments.all.get(environment.name)),
     ]
-    return [(name, where, there.closed) for name, where, there in trees if there and there.closed]
+    return [(name, where, tree.closed) for name, where, tree in trees if tree and tree.closed]
 
 
 def _current(found: Found, wanted: Wanted) -> list[Step]:
@@ -179,8 +179,8 @@ def _current(found: Found, wanted: Wanted) -> list[Step]:
 def _unproven(found: Found, wanted: Wanted) -> list[Step]:
     """A CANN whose layout is not the documented one is complete once its environment has run on the cards."""
     version, chip = wanted.toolkit.version, wanted.kernels.chip
-    there = found.cann.of(version)
-    packages = {"toolkit": there.toolkit, "kernels": there.of_chip(chip)}
+    version_found = found.cann.of(version)
+    packages = {"toolkit": version_found.toolkit, "kernels": version_found.of_chip(chip)}
     names = [name for name, package in packages.items() if package.state == "unproven"]
     if not names:
         return []

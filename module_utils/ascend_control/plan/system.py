@@ -84,13 +84,13 @@ def _shown(value: int) -> str:
 
 def _kernel_warnings(found: Found, wanted: Wanted, policy: str) -> list[Refusal]:
     running = found.system.kernel_settings
-    told = []
+    warnings = []
     for name, want in sorted(wanted.system.kernel_settings.items()):
         have = running.get(name)
         if have is not None and (policy == APPLY or drop_ins.fulfils(have, str(want))):
             continue
         value = drop_ins.merged(have, str(want)) if have else str(want)
-        told.append(
+        warnings.append(
             refusal(
                 "system",
                 "kernel-setting",
@@ -102,7 +102,7 @@ def _kernel_warnings(found: Found, wanted: Wanted, policy: str) -> list[Refusal]
                 name,
             )
         )
-    return told
+    return warnings
 
 
 def _limit_warnings(found: Found, wanted: Wanted, policy: str) -> list[Refusal]:
@@ -111,7 +111,7 @@ def _limit_warnings(found: Found, wanted: Wanted, policy: str) -> list[Refusal]:
     With the policy apply our file says what new sessions get, and this session may be older than it: a remark.
     """
     session, ours = found.system.limits, found.system.drop_ins.limits
-    told = []
+    warnings = []
     for name, minimum in sorted(wanted.system.limits.items()):
         hard = session.get(name, [drop_ins.UNLIMITED, drop_ins.UNLIMITED])[1]
         if hard == drop_ins.UNLIMITED or hard >= minimum or (policy == APPLY and name not in ours):
@@ -130,5 +130,5 @@ def _limit_warnings(found: Found, wanted: Wanted, policy: str) -> list[Refusal]:
             problem = f"the limit {name} is lower than release {wanted.release} asks for"
             lines = rf"* hard {name} {minimum}\nroot hard {name} {minimum}\n"
             remedy = f"printf '{lines}' > /etc/security/limits.d/60-ascend.conf  # for new sessions"
-        told.append(refusal("system", check, problem, f"{minimum} or more", str(hard), remedy, where, name))
-    return told
+        warnings.append(refusal("system", check, problem, f"{minimum} or more", str(hard), remedy, where, name))
+    return warnings

@@ -10,13 +10,13 @@ from .found import SystemPython
 _OTHERWISE = "take the depot's: ascend_python: depot"
 
 
-def own_python(there: dict[str, SystemPython], python: WantedPython, release: str, todo: set[str]) -> list[Refusal]:
+def own_python(found: dict[str, SystemPython], python: WantedPython, release: str, todo: set[str]) -> list[Refusal]:
     """Return the refusals; nothing where the depot's Python is wanted, which brings what it needs."""
     if python.source != "system":
         return []
     series = python.series
-    if series not in there:
-        others = ", ".join(f"Python {other}" for other in there) or "no Python in /usr/bin and /usr/local/bin"
+    if series not in found:
+        others = ", ".join(f"Python {other}" for other in found) or "no Python in /usr/bin and /usr/local/bin"
         return [
             refusal(
                 "python",
@@ -30,7 +30,7 @@ def own_python(there: dict[str, SystemPython], python: WantedPython, release: st
         ]
     if todo.isdisjoint(("toolkit", "kernels")):
         return []
-    return [_beside(name, series, there[series].path) for name in there[series].lacks]
+    return [_beside(name, series, found[series].path) for name in found[series].lacks]
 
 
 def _beside(name: str, series: str, path: str) -> Refusal:

@@ -46,9 +46,9 @@ def _why(device: Device, taken: set[str], busy: set[int] | None, unclear: Sequen
 
 def _indexes(devices: list[Device]) -> list[int]:
     """Return each device's logical number: what the table says, else its place among the cards in order."""
-    said = [device.device_id for device in devices]
-    if all(isinstance(number, int) for number in said) and len(set(said)) == len(said):
-        return [int(str(number)) for number in said]
+    indexes = [device.device_id for device in devices]
+    if all(isinstance(number, int) for number in indexes) and len(set(indexes)) == len(indexes):
+        return [int(str(number)) for number in indexes]
     order = sorted(range(len(devices)), key=lambda place: (devices[place].npu_id, devices[place].chip_id or 0))
     return [order.index(place) for place in range(len(devices))]
 

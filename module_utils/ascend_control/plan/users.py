@@ -34,8 +34,8 @@ def users_step(found: Found) -> list[Step]:
 def users_refusals(found: Found) -> list[Refusal]:
     """An account that is not there cannot prove anything; one that no group lets in needs another driver."""
     shut_out = [user for user in _users(found, "shut-out") if not user.group]
-    told = _users(found, "absent") + shut_out
-    return [as_refusal(finding_of(_fact(user)), user.name) for user in told]
+    refusals = _users(found, "absent") + shut_out
+    return [as_refusal(finding_of(_fact(user)), user.name) for user in refusals]
 
 
 def _fact(user: User) -> UserFact:

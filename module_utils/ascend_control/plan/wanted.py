@@ -181,7 +181,7 @@ class _Depot:
         file = entry["file"] if isinstance(entry, dict) else entry
         known = self.section("files").get(file) if file else None
         if not known:
-            self.lacks(what, architecture, needed_by)
+            self.report_missing(what, architecture, needed_by)
             return dict(NOTHING)
         version = entry.get("version", "") if isinstance(entry, dict) else ""
         return {"version": version, "url": f"{self.url}/{file}", **known}
@@ -190,7 +190,7 @@ class _Depot:
         """Return where uv finds the wheels of a folder: the page that lists them, or of a mount the folder."""
         return f"{self.url}/{folder}" + ("" if self.url.startswith("file:") else f"/{PAGE}")
 
-    def lacks(self, what: str, architecture: str, needed_by: tuple[str, ...]) -> None:
+    def report_missing(self, what: str, architecture: str, needed_by: tuple[str, ...]) -> None:
         if self.to_be_filled:
             return
         problem = refusal(
@@ -233,8 +233,8 @@ def _python(depot: _Depot, release: Release, node: _Node, given: Settings, envir
     if one_of("ascend_python", given.python) == "system":
         own_python = node.system_pythons.get(series)
         program = own_python.path if own_python else ""
-        there = {"path": "", "program": program, "bin": str(Path(program).parent)}
-        return {**NOTHING, **there, "source": "system", "series": series, "replaces": ""}
+        unmanaged = {"path": "", "program": program, "bin": str(Path(program).parent)}
+        return {**NOTHING, **unmanaged, "source": "system", "series": series, "replaces": ""}
     architecture = node.system.architecture
     entry = python_of(depot.section("pythons"), architecture, series)
     if entry and not accepts_python(accepted, entry["version"]):
@@ -307,7 +307,7 @@ def _wheels(depot: _Depot, release: str, architecture: str, digest: str) -> tupl
     entry = depot.section("locks").get(release, {}).get(architecture)
     if entry and entry["lock_digest"] == digest and f"{entry['wheels']}/{PAGE}" in depot.section("files"):
         return entry["file"], entry["wheels"]
-    depot.lacks(f"wheels of lock {digest}", architecture, ("environment",))
+    depot.report_missing(f"wheels of lock {digest}", architecture, ("environment",))
     return None
 
 
@@ -319,11 +319,11 @@ def _source(depot: _Depot, asked: dict[str, str], node: _Node, name: str) -> dic
     if not asked:
         return {}
     entry = source_of(depot.section("sources"), asked)
-    current, there = node.current()
-    checkout = there.sources.get("llamafactory")
+    current, built = node.current()
+    checkout = built.sources.get("llamafactory")
     archive = checkout["archive"] if checkout else None
     if not entry and archive and current == f"{name}-{archive[:8]}":
-        return {**NOTHING, "version": there.versions.get("llamafactory", ""), "sha256": archive}
+        return {**NOTHING, "version": built.versions.get("llamafactory", ""), "sha256": archive}
     return depot.described(entry or None, "LLaMA-Factory source", node.system.architecture, BUILDERS)
 
 

@@ -36,7 +36,7 @@ def warnings(found: Found, wanted: Wanted, steps: list[Step]) -> list[Refusal]:
 
 
 def _observed(found: Found, wanted: Wanted, cured: set[str]) -> list[Refusal]:
-    told = []
+    observed = []
     for finding in found.findings:
         name, subset, where = finding["name"], finding["subset"], finding["where"]
         if name in _REFUSED + _OPENED + _NOT_OURS or _of_another(where, found, wanted):
@@ -49,8 +49,8 @@ def _observed(found: Found, wanted: Wanted, cured: set[str]) -> list[Refusal]:
         # The step's reason says the same; what lies outside of CANN and the environments has no step.
         if subset in ("cann", "python") and component_of(finding) in cured and name not in _OUTSIDE:
             continue
-        told.append(as_refusal(finding))
-    return told
+        observed.append(as_refusal(finding))
+    return observed
 
 
 _OUTSIDE = (

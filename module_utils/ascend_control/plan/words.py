@@ -69,7 +69,7 @@ def fleet_plan(plans: dict[str, Applied]) -> list[str]:
         else:
             lines.append(f"{_nodes(hosts)}:{'' if steps else ' nothing to do'}")
         lines += [f"  {number}. {component:<11} {text}" for number, (component, text) in enumerate(steps, 1)]
-    return lines + _busy(plans) + _told(plans)
+    return lines + _busy(plans) + _remarked(plans)
 
 
 def _problems(refusals: list[Refusal]) -> tuple[str, ...]:
@@ -87,7 +87,7 @@ def _busy(plans: dict[str, Applied]) -> list[str]:
     return lines
 
 
-def _told(plans: dict[str, Applied]) -> list[str]:
+def _remarked(plans: dict[str, Applied]) -> list[str]:
     """Return the plans' warnings, then their remarks, as lines; nodes of which the same is told share one."""
     warnings: dict[str, list[str]] = {}
     remarks: dict[str, list[str]] = {}
@@ -104,8 +104,8 @@ def remark_lines(remarks: Sequence[Refusal]) -> list[str]:
     return _lines(remarks, "remark")
 
 
-def _lines(told: Sequence[Refusal], kind: str) -> list[str]:
-    return [f"{kind}: {each['problem']} ({each['found']}; {each['remedy']})" for each in told]
+def _lines(refusals: Sequence[Refusal], kind: str) -> list[str]:
+    return [f"{kind}: {each['problem']} ({each['found']}; {each['remedy']})" for each in refusals]
 
 
 def installed(facts: Document) -> dict[str, str]:
@@ -116,13 +116,13 @@ def installed(facts: Document) -> dict[str, str]:
     current = environments.all.get(environments.current or "", Environment())
     # That of the environment; where there is none, the one that sessions find.
     version = (current.cann_home or cann.latest or "").rpartition("/")[2]
-    there = cann.of(version)
-    packages = [f"kernels-{chip} {package.state}" for chip, package in sorted(there.kernels.items())]
+    installed_cann = cann.of(version)
+    packages = [f"kernels-{chip} {package.state}" for chip, package in sorted(installed_cann.kernels.items())]
     return {
         "cards": f"{len(npu.devices)} x {', '.join(kinds) or 'none'}",
         "driver": npu.driver_version or driver.version or "absent",
         "firmware": driver.firmware_version or "unknown",
-        "CANN": f"{version or 'absent'}: {', '.join([f'toolkit {there.toolkit.state}', *packages])}",
+        "CANN": f"{version or 'absent'}: {', '.join([f'toolkit {installed_cann.toolkit.state}', *packages])}",
         "Python": current.python or "absent",
         "environment": environments.current or "absent",
         **{name: current.versions.get(name, "absent") for name in DECIDING},

@@ -59,11 +59,11 @@ def _problems_of(folder: Path, lock: Path, _changed_ns: tuple[int, ...]) -> Refu
 
 def _cann(release: dict[str, Any], cann: str, row: dict[str, Any], public: Pins) -> Refusals:
     found = []
-    for part, said in (("driver", release["driver"]["minimum"]), ("firmware", release["driver"]["firmware"])):
-        if not _reaches(said, row[part]):
+    for part, minimum in (("driver", release["driver"]["minimum"]), ("firmware", release["driver"]["firmware"])):
+        if not _reaches(minimum, row[part]):
             what = f"CANN {cann} needs a newer {part} than the release asks for"
             remedy = f'set driver in release.yml to {{firmware: "{row["firmware"]}", minimum: "{row["driver"]}"}}'
-            found.append(_refusal(part, what, f"{row[part]} or newer", said, remedy))
+            found.append(_refusal(part, what, f"{row[part]} or newer", minimum, remedy))
     torch_npu = public.get("torch-npu", "")
     if torch_npu and torch_npu not in row["torch-npu"]:
         what = f"torch-npu {torch_npu} was not made for CANN {cann}"

@@ -115,12 +115,12 @@ def _matrix(path: str, changed_ns: int) -> dict[str, Any]:
 def _wrong(version: Any, row: Any, keys: dict[str, type]) -> list[str]:
     if not isinstance(version, str):
         return ["its version is not quoted"]
-    said = row if isinstance(row, dict) else {}
-    wrong = [f"no {key}" for key, kind in keys.items() if not isinstance(said.get(key), kind)]
-    limits = said.get("deepspeed")
+    given = row if isinstance(row, dict) else {}
+    wrong = [f"no {key}" for key, kind in keys.items() if not isinstance(given.get(key), kind)]
+    limits = given.get("deepspeed")
     if isinstance(limits, dict) and set(limits) != {"minimum", "maximum"}:
         wrong.append("deepspeed: minimum and maximum are asked for")
-    return wrong + [f"{value!r} is not quoted" for value in _leaves(said) if not isinstance(value, str)]
+    return wrong + [f"{value!r} is not quoted" for value in _leaves(given) if not isinstance(value, str)]
 
 
 def _leaves(value: Any) -> list[Any]:

@@ -29,7 +29,7 @@ def column(folder: Path, default: str) -> dict[str, str]:
         "CANN": release["cann"]["version"],
         "driver, at least": release["driver"]["minimum"],
         "its firmware": release["driver"]["firmware"],
-        "chips": ", ".join(chip for chip, said in sorted(release["chips"].items()) if said["supported"]),
+        "chips": ", ".join(chip for chip, support in sorted(release["chips"].items()) if support["supported"]),
         "Python": release["python"]["series"],
         **{name: _locked(pins, name) for name in DECIDING},
         "architectures": ", ".join(locks),
@@ -47,8 +47,8 @@ def lines(releases_dir: Path, default: str, width: int) -> tuple[list[str], bool
         widths = [max(map(len, labels)), *(max(map(len, column.values())) for column in block)]
         rows = [[label, *(column[label] for column in block)] for label in labels]
         shown += ["", *((" " * GAP).join(map(str.ljust, row, widths)).rstrip() for row in rows)]
-    told = [line for folder in folders for line in _told(folder, width)]
-    return [*shown[1:], *told], not told
+    lines = [line for folder in folders for line in _lines(folder, width)]
+    return [*shown[1:], *lines], not lines
 
 
 def _in_order(releases_dir: Path) -> list[Path]:
@@ -74,7 +74,7 @@ def _blocks(columns: list[dict[str, str]], width: int) -> list[list[dict[str, st
     return blocks
 
 
-def _told(folder: Path, width: int) -> list[str]:
+def _lines(folder: Path, width: int) -> list[str]:
     release = read_release(str(folder))
     found = []
     for refused in _problems(folder, release):
