@@ -45,8 +45,9 @@ from ansible.module_utils.ascend_control.plan.policies import one_of, users  # n
 from ansible.module_utils.ascend_control.plan.rollback import rollback  # noqa: E402
 from ansible.module_utils.ascend_control.plan.rollout import CONVERGED, apply_to  # noqa: E402
 from ansible.module_utils.ascend_control.plan.to_prove import to_prove  # noqa: E402
-from ansible.module_utils.ascend_control.plan.wanted import cards_out, release_of, resolve  # noqa: E402
+from ansible.module_utils.ascend_control.plan.wanted import cards_out, resolve  # noqa: E402
 from ansible.module_utils.ascend_control.plan.words import refusal_text  # noqa: E402
+from ansible.module_utils.ascend_control.release.read import release_of  # noqa: E402
 
 PYTHON = "/usr/bin/python3"
 ANSWER_S = 100  # for the node's answer, where the task has no time limit

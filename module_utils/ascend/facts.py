@@ -139,7 +139,7 @@ def _add_cann(facts: Facts, node: Node, places: Places, others: Any, deep: bool)
 
 
 def _add_pythons(facts: Facts, node: Node, places: Places, others: Any, deep: bool) -> List[Finding]:
-    from . import profiles
+    from .cann import profiles
     from .environment import read as python_tree
     from .python import read as pythons, system as system_pythons
 

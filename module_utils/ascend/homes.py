@@ -11,10 +11,9 @@ import os
 import re
 from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
 
-from . import bounded, files
+from . import bounded, files, mounts
 from .finding import Finding, finding
 from .node import Node
-from .remove import mounts
 
 MOST_HOMES = 500
 MOST_LINKS = 40  # of one path, as the kernel's own limit

@@ -24,7 +24,8 @@ from ansible.module_utils.ascend.node import Node
 from ansible.module_utils.ascend.places import Places
 from ansible.module_utils.ascend_control.plan.components import Plan
 from ansible.module_utils.ascend_control.plan.plan import plan
-from ansible.module_utils.ascend_control.plan.wanted import release_of, resolve
+from ansible.module_utils.ascend_control.plan.wanted import resolve
+from ansible.module_utils.ascend_control.release.read import release_of
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]

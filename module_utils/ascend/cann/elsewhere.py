@@ -6,13 +6,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Dict, List, Optional, Tuple
 
-from .. import files, profiles
+from .. import files
 from ..finding import Finding, finding
 from ..homes import CANN_NAME, Homes, each
 from ..node import Node
 from ..places import CANN_RECORD
 from ..text import listed
-from . import files as cann_files
+from . import files as cann_files, profiles
 from .layout import INFO, VERSION_NAME, Tree
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import json
 import os
 from typing import Any, Callable, Dict, List
 
-from .. import atomic, files
+from .. import atomic, files, mounts
 from ..change import fault_points as points, origin
 from ..command import Result
 from ..environment import read as python_tree
@@ -21,7 +21,7 @@ from ..errors import AscendError
 from ..node import Node
 from ..places import Places
 from ..settings import drop_ins, node_settings
-from . import cann, in_use, mounts, survey
+from . import cann, in_use, survey
 from .chosen import EVERYTHING, Asked
 from .selection import select
 

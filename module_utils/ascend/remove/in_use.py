@@ -11,11 +11,10 @@ import os
 import re
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
-from .. import files
+from .. import files, mounts
+from ..mounts import Mount
 from ..node import Node
 from ..npu.processes import described
-from . import mounts
-from .mounts import Mount
 
 # Variables by which a program finds its libraries; PWD and the like only tell where a shell once was.
 _NAMES = r"PATH|VIRTUAL_ENV|LD_LIBRARY_PATH|LD_PRELOAD|PYTHON[A-Z]+|ASCEND_\w+|TOOLCHAIN_HOME"

@@ -7,14 +7,14 @@ import os
 import re
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 
-from .. import files
+from .. import files, mounts
 from ..cann import layout as cann_layout
 from ..change import fault_points as points, leftovers, module_lock as held, origin, run_lock
 from ..environment import build as environment, checkout_manifest as source_record, read as python_tree
 from ..node import Node
 from ..places import ASCEND_ENV, CANN_RECORD, ETC, INSTALLERS_LOGS, Places
 from ..settings import drop_ins
-from . import belongings, in_use, mounts
+from . import belongings, in_use
 
 if TYPE_CHECKING:
     from ..shapes import Environment

@@ -7,7 +7,7 @@ from typing import Any
 
 from ...ascend.errors import AscendError
 from ...ascend.finding import Refusal
-from ..plan.wanted import release_problems
+from ..release.compatibility import release_problems
 
 Need = dict[str, Any]
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import getpass
 import shlex
 from pathlib import Path
@@ -61,6 +62,20 @@ def index_of(folder: str) -> dict[str, Any]:
         ) from error
     except OSError as error:
         raise of_depot(error, folder) from error
+
+
+def read_index(depot: str) -> dict[str, Any]:
+    """Return the depot's index. Raises AscendError where it is gone, not filled, unreadable or damaged."""
+    try:
+        changed_ns = (Path(depot) / "index.json").stat().st_mtime_ns
+    except OSError:
+        changed_ns = 0  # the one who reads it says why
+    return _index(depot, changed_ns)
+
+
+@functools.lru_cache(maxsize=32)
+def _index(depot: str, _changed_ns: int) -> dict[str, Any]:
+    return index_of(depot)
 
 
 def _nearest(path: Path) -> Path:

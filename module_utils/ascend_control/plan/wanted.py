@@ -24,9 +24,9 @@ from ...ascend.errors import AscendError
 from ...ascend.finding import Refusal, refusal
 from ...ascend.npu.chips import chip_family
 from ..depot.index import PAGE, SECTIONS, python_of, source_of
-from ..depot.trouble import FILL
-from ..release.compatibility import problems_of
-from ..release.read import accepts_python, read_index, read_lock, read_release
+from ..depot.trouble import FILL, read_index
+from ..release.compatibility import release_problems
+from ..release.read import accepts_python, folder_of, lock_of, read_lock, release_of
 from .asked import CardSettings, Release, Settings
 from .documents import Document, read
 from .found import Environment, Environments, Python, SystemPython
@@ -77,7 +77,7 @@ def resolve(facts: Document, settings: Document) -> dict[str, Any]:
     """
     given, node, yml = read(Settings, settings), read(_Node, facts), release_of(settings)
     release = read(Release, yml)
-    folder, architecture, chip = _folder(settings), node.system.architecture, _chip(node, release)
+    folder, architecture, chip = folder_of(settings), node.system.architecture, _chip(node, release)
     depot = _Depot(given.depot_dir, given.depot_url, release.release, boolean(given.check_mode))
     # Which environment it shall be decides which Python stays; what it lacks of the depot is told last.
     environment, name = _environment(depot, folder, release, node, given)
@@ -130,27 +130,6 @@ def _cards(given: CardSettings) -> dict[str, Any]:
         "out": cards_out(given.out),
         "health_policy": one_of("ascend_health_policy", given.health_policy),
     }
-
-
-def release_problems(settings: Document, architectures: list[str]) -> list[Refusal]:
-    """Return a refusal for each pair of the release, and of its locks for these architectures, that does not fit."""
-    folder, release = _folder(settings), read(Release, release_of(settings))
-    locks = dict.fromkeys(_lock_file(settings["locks"], release, architecture) for architecture in architectures)
-    found = [refused for lock in locks if lock for refused in problems_of(folder, folder / lock)]
-    return list({(refused["subject"], refused["problem"]): refused for refused in reversed(found)}.values())[::-1]
-
-
-def _lock_file(own: dict[str, str], release: Release, architecture: str) -> str:
-    return str(own.get(architecture) or release.locks.get(architecture) or "")
-
-
-def release_of(settings: Document) -> dict[str, Any]:
-    """Return the release that these settings name, as its ``release.yml`` says it."""
-    return read_release(str(_folder(settings)))
-
-
-def _folder(settings: Document) -> Path:
-    return Path(str(settings["releases_dir"]), str(settings["release"]))
 
 
 class _Depot:
@@ -277,7 +256,7 @@ def _environment(
     nothing: dict[str, Any] = {"name": "", "path": "", "lock_digest": "", "distributions": {}, "versions": {}}
     nothing |= {"cann_home": cann_home, "source": {}}
     architecture = node.system.architecture
-    lock_file = _lock_file(given.locks, release, architecture)
+    lock_file = lock_of(given.locks, release.locks, architecture)
     if not lock_file:
         depot.problems.append({**_no_lock(release, architecture)})
         return nothing, ""

@@ -8,7 +8,7 @@ before any node is touched. What the matrix does not know is refused, too: who a
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from packaging.version import InvalidVersion, Version
 from ...ascend.errors import AscendError
 from ...ascend.finding import Refusal, refusal
 from ...ascend.versions import compare_cann, compare_driver
-from .read import MATRIX, read_lock, read_matrix, read_release
+from .read import MATRIX, folder_of, lock_of, read_lock, read_matrix, read_release, release_of
 
 Refusals = list[Refusal]
 Pins = dict[str, str]
@@ -49,6 +49,16 @@ def problems_of(folder: Path, lock: Path) -> Refusals:
     """Return the refusals of the release in ``folder`` with a lock; read again only when one of the files changes."""
     files = (folder / "release.yml", lock, folder.parent / MATRIX)
     return _problems_of(folder, lock, tuple(file.stat().st_mtime_ns if file.is_file() else 0 for file in files))
+
+
+def release_problems(settings: Mapping[str, Any], architectures: list[str]) -> Refusals:
+    """Return a refusal for each pair of the release that the planner's settings name, and of its locks for these
+    architectures, that does not fit.
+    """
+    folder, locks = folder_of(settings), release_of(settings)["locks"]
+    files = dict.fromkeys(lock_of(settings["locks"], locks, architecture) for architecture in architectures)
+    found = [refused for file in files if file for refused in problems_of(folder, folder / file)]
+    return list({(refused["subject"], refused["problem"]): refused for refused in reversed(found)}.values())[::-1]
 
 
 @functools.lru_cache(maxsize=64)

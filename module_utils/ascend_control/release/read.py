@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,6 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from ...ascend.environment.lock import digest, parse
 from ...ascend.errors import AscendError
-from ..depot.trouble import index_of
 
 MATRIX = "compatibility.yml"
 # What a row of each of its tables says, and in which form.
@@ -42,6 +42,21 @@ def read_release(folder: str) -> dict[str, Any]:
             remedy="set ascend_release to one of those, or add a folder: releases/README.md",
         )
     return _yaml(str(path), path.stat().st_mtime_ns)
+
+
+def release_of(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the release that the planner's settings name, as its ``release.yml`` says it."""
+    return read_release(str(folder_of(settings)))
+
+
+def folder_of(settings: Mapping[str, Any]) -> Path:
+    """Return where the release lies that the planner's settings name."""
+    return Path(str(settings["releases_dir"]), str(settings["release"]))
+
+
+def lock_of(own: Mapping[str, str], locks: Mapping[str, str], architecture: str) -> str:
+    """Return the operator's own lock for an architecture, else the release's; "" where there is none."""
+    return str(own.get(architecture) or locks.get(architecture) or "")
 
 
 def accepts_python(python: dict[str, Any], version: str) -> bool:
@@ -76,15 +91,6 @@ def read_matrix(releases_dir: str) -> dict[str, Any]:
             for table, rows in _matrix(str(path), path.stat().st_mtime_ns).items():
                 matrix[table] = {**matrix[table], **rows}
     return matrix
-
-
-def read_index(depot: str) -> dict[str, Any]:
-    """Return the depot's index. Raises AscendError where it is gone, not filled, unreadable or damaged."""
-    try:
-        changed_ns = (Path(depot) / "index.json").stat().st_mtime_ns
-    except OSError:
-        changed_ns = 0  # the one who reads it says why
-    return _index(depot, changed_ns)
 
 
 @functools.lru_cache(maxsize=32)
@@ -126,11 +132,6 @@ def _wrong(version: Any, row: Any, keys: dict[str, type]) -> list[str]:
 def _leaves(value: Any) -> list[Any]:
     parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
     return [value] if parts is None else [leaf for part in parts for leaf in _leaves(part)]
-
-
-@functools.lru_cache(maxsize=32)
-def _index(depot: str, _changed_ns: int) -> dict[str, Any]:
-    return index_of(depot)
 
 
 @functools.lru_cache(maxsize=32)

@@ -83,10 +83,7 @@ def test_what_is_no_part_is_told(given: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "arguments", "variable"),
     [
-        ("ascend_users", (["name;rm"],), "ascend_users"),
         ("ascend_cards_out", ([-4],), "ascend_cards_out"),
-        ("ascend_batches", ("ten",), "rollout_batches"),
-        ("ascend_rollout", ({}, {}, "Skip"), "ascend_busy_policy"),
         ("ascend_rollout_stops", ([], [], "x"), "rollout_max_fail_percentage"),
     ],
 )

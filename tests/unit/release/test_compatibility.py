@@ -12,15 +12,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import ascend as filters
 import pytest
 import yaml
-from ansible.errors import AnsibleFilterError
 from ansible.module_utils.ascend.errors import AscendError
 from ansible.module_utils.ascend.finding import Refusal
 from ansible.module_utils.ascend_control.plan.wanted import resolve
 from ansible.module_utils.ascend_control.release import compatibility
-from ansible.module_utils.ascend_control.release.compatibility import problems, problems_of
+from ansible.module_utils.ascend_control.release.compatibility import problems, problems_of, release_problems
 from ansible.module_utils.ascend_control.release.read import read_matrix, read_release
 from ansible.module_utils.ascend_control.release.table import lines
 
@@ -196,20 +194,23 @@ def settings(releases: Path, release: str, locks: dict[str, str]) -> dict[str, A
     return {"releases_dir": str(releases), "release": release, "locks": locks}
 
 
-def test_the_filter_holds_every_lock(tmp_path: Path) -> None:
-    ask = filters.FilterModule().filters()["ascend_release_problems"]
+def test_every_lock_is_held(tmp_path: Path) -> None:
     both = ["aarch64", "x86_64"]
-    assert ask(settings(RELEASES, "8.2.RC1", {}), both) == []
+    assert release_problems(settings(RELEASES, "8.2.RC1", {}), both) == []
     other = {"aarch64": str(RELEASES / "8.0.0" / "lock-aarch64.txt")}
-    told = ask(settings(RELEASES, "8.2.RC1", other), both)
+    told = release_problems(settings(RELEASES, "8.2.RC1", other), both)
     assert "cann" in subjects(told)
     assert {refused["where"] for refused in told} == set(other.values())
-    assert ask(settings(RELEASES, "8.2.RC1", other), ["x86_64"]) == []
+    assert release_problems(settings(RELEASES, "8.2.RC1", other), ["x86_64"]) == []
     folder = own_release(tmp_path)
-    assert subjects(ask(settings(tmp_path, folder.name, {}), both)) == ["cann"], "what both locks lack is said once"
-    assert ask(settings(RELEASES, "8.2.RC1", {}), ["riscv64"]) == [], "the plan speaks of an unknown architecture"
-    with pytest.raises(AnsibleFilterError, match=r"there is no release 9\.9"):
-        ask(settings(RELEASES, "9.9", {}), both)
+    assert subjects(release_problems(settings(tmp_path, folder.name, {}), both)) == ["cann"], (
+        "what both locks lack is said once"
+    )
+    assert release_problems(settings(RELEASES, "8.2.RC1", {}), ["riscv64"]) == [], (
+        "the plan speaks of an unknown architecture"
+    )
+    with pytest.raises(AscendError, match=r"there is no release 9\.9"):
+        release_problems(settings(RELEASES, "9.9", {}), both)
 
 
 def test_the_plan_refuses_what_does_not_fit(tmp_path: Path) -> None:

@@ -11,15 +11,15 @@ import os
 import re
 from typing import Dict, List, Match, NamedTuple, Optional, Tuple
 
-from . import assignments, files, homes
-from .cann.layout import VERSION_NAME, read_latest
-from .environment.distributions import shown
-from .finding import Finding, finding
-from .homes import Homes
-from .masking import masked
-from .node import Node
-from .places import CANN_RECORD
-from .text import listed
+from .. import assignments, files, homes
+from ..environment.distributions import shown
+from ..finding import Finding, finding
+from ..homes import Homes
+from ..masking import masked
+from ..node import Node
+from ..places import CANN_RECORD
+from ..text import listed
+from .layout import VERSION_NAME, read_latest
 
 MOST_SETTINGS = 10
 MOST_VALUE = 4000  # characters of a variable

@@ -11,7 +11,7 @@ import os
 import re
 from typing import List, NamedTuple, Tuple
 
-from .. import files
+from . import files
 
 
 class Mount(NamedTuple):

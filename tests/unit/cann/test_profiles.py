@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.ascend import bounded, homes, profiles
+from ansible.module_utils.ascend import bounded, homes
+from ansible.module_utils.ascend.cann import profiles
 from ansible.module_utils.ascend.finding import Finding
 from ansible.module_utils.ascend.node import Node
 from ansible.module_utils.ascend.places import CANN_RECORD
