@@ -55,7 +55,7 @@ def refusal_text(refusals: Sequence[Refusal], node: str = "NODE") -> str:
 def fleet_plan(plans: dict[str, Applied]) -> list[str]:
     """Return the plans of many nodes (host name -> plan) as lines; nodes with the same plan share a block.
 
-    Of a node that must not be changed the problems stand here, and all else of them at the end of the run.
+    Of a node that must not be changed the problems stand here; it is stopped with all else that there is to say.
     """
     alike: dict[tuple[tuple[str, ...], tuple[tuple[str, str], ...]], list[str]] = {}
     for host, plan in sorted(plans.items()):
@@ -191,7 +191,6 @@ def rollout_lines(groups: dict[str, list[str]], failed: list[str]) -> list[str]:
     fleet = set(groups["ascend"])
     done, busy, reached = (fleet & set(groups[name]) for name in ("ascend_done", "ascend_busy", "ascend_reached"))
     chosen = fleet & set(groups["ascend_to_change"] + groups["ascend_waiting"])
-    # One that is refused fails at the end of the run, to which a batch that failed as a whole does not let it come.
     lost = fleet & {*failed, *groups["ascend_refused"]}
     fates = {
         "changed and verified": done - lost,
