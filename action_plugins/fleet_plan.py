@@ -3,7 +3,7 @@
 
 Arguments: ``answers`` (the variable in which ``node_plan`` was registered), ``purpose`` (its own) and ``batches``.
 
-Result: ``lines`` to show; ``nodes``, ``[{"name", "group"}]``, of which something is to be done or which are refused;
+Result: ``lines`` to show; ``nodes``, ``[{"name", "group"}]``, of which something is to be done;
 ``groups``, all that there may be; ``batches``, those of the rollout. Fails where the nodes do not have one way to be
 rolled out.
 """
@@ -24,7 +24,7 @@ if _MODULE_UTILS not in ansible.module_utils.__path__:
 
 from ansible.module_utils.ascend.errors import AscendError  # noqa: E402  (after the path above)
 from ansible.module_utils.ascend_control.plan.policies import batches, hold_one_way  # noqa: E402
-from ansible.module_utils.ascend_control.plan.rollout import BUSY, CONVERGED, REFUSED, TO_CHANGE, WAITING  # noqa: E402
+from ansible.module_utils.ascend_control.plan.rollout import BUSY, TO_CHANGE, WAITING  # noqa: E402
 from ansible.module_utils.ascend_control.plan.words import fleet_plan, rollback_lines  # noqa: E402
 
 WAYS = ("rollout_batches", "rollout_max_fail_percentage")
@@ -50,6 +50,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
             lines = rollback_lines(plans, {name: answer["release"] for name, answer in answers.items()})
         else:
             lines = fleet_plan(plans)
-        chosen = [{"name": name, "group": plan["group"]} for name, plan in plans.items() if plan["group"] != CONVERGED]
-        groups = [TO_CHANGE, WAITING, BUSY, REFUSED]
+        groups = [TO_CHANGE, WAITING, BUSY]
+        chosen = [{"name": name, "group": plan["group"]} for name, plan in plans.items() if plan["group"] in groups]
         return {**result, "changed": False, "lines": lines, "nodes": chosen, "groups": groups, "batches": serial}

@@ -25,7 +25,7 @@ if _MODULE_UTILS not in ansible.module_utils.__path__:
 from ansible.module_utils.ascend.masking import masked  # noqa: E402  (after the path above)
 from ansible.module_utils.ascend_control.drift.fleet import inventory_options  # noqa: E402
 from ansible.module_utils.ascend_control.drift.silence import is_known, said_by, silence  # noqa: E402
-from ansible.module_utils.ascend_control.plan.rollout import BUSY, REFUSED, TO_CHANGE, WAITING  # noqa: E402
+from ansible.module_utils.ascend_control.plan.rollout import BUSY, TO_CHANGE, WAITING  # noqa: E402
 from ansible.module_utils.ascend_control.plan.words import rollout_lines  # noqa: E402
 
 DOCUMENTATION = """
@@ -45,7 +45,7 @@ extends_documentation_fragment:
 
 NODE, REPORT = "node_plan", "drift_report"
 # The fleet, and the groups in which roles/rollout puts its nodes.
-GROUPS = ("ascend", TO_CHANGE, WAITING, BUSY, REFUSED, "ascend_reached", "ascend_done")
+GROUPS = ("ascend", TO_CHANGE, WAITING, BUSY, "ascend_reached", "ascend_done")
 EVERY = 100  # nodes between two lines of progress, where the output is no terminal
 
 

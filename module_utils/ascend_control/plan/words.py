@@ -191,7 +191,7 @@ def rollout_lines(groups: dict[str, list[str]], failed: list[str]) -> list[str]:
     fleet = set(groups["ascend"])
     done, busy, reached = (fleet & set(groups[name]) for name in ("ascend_done", "ascend_busy", "ascend_reached"))
     chosen = fleet & set(groups["ascend_to_change"] + groups["ascend_waiting"])
-    lost = fleet & {*failed, *groups["ascend_refused"]}
+    lost = fleet & set(failed)
     fates = {
         "changed and verified": done - lost,
         "failed, not changed to what was wanted": lost & reached,
