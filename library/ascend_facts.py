@@ -243,18 +243,19 @@ ansible_facts:
 
 import gc
 
-from ansible.module_utils.ascend import zipped
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import zipped
 
 # For a process of a fraction of a second: the collector would look again and again at all that Ansible has imported.
 gc.disable()
 zipped.compile_once()
 
-from ansible.module_utils.ascend.command import query
-from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend.facts import collect_in_time
-from ansible.module_utils.ascend.node import Node
-from ansible.module_utils.ascend.places import Places
 from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import query
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.facts import collect_in_time
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import Places
 
 ARGUMENT_SPEC = {
     "gather_subset": {

@@ -91,13 +91,14 @@ made:
   sample: 20260102T030405Z
 """
 
-from ansible.module_utils.ascend.command import query
-from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend.in_time import in_time
-from ansible.module_utils.ascend.node import Node
-from ansible.module_utils.ascend.places import Places
-from ansible.module_utils.ascend.record import make as record
 from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import query
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.in_time import in_time
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import Places
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.record import make as record
 
 LIMIT_S = 1200  # some hundred questions to the driver's tools
 ARGUMENT_SPEC = {

@@ -134,17 +134,18 @@ notes:
 
 from typing import Any, Dict
 
-from ansible.module_utils.ascend import rights
-from ansible.module_utils.ascend.change import module_lock as held
-from ansible.module_utils.ascend.command import query
-from ansible.module_utils.ascend.errors import REPORTED, AscendError, failure
-from ansible.module_utils.ascend.in_time import in_time
-from ansible.module_utils.ascend.node import Node
-from ansible.module_utils.ascend.places import Places
-from ansible.module_utils.ascend.remove import apply, sizes, survey, words
-from ansible.module_utils.ascend.remove.chosen import Asked
-from ansible.module_utils.ascend.remove.selection import select
 from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import rights
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import module_lock as held
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import query
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, AscendError, failure
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.in_time import in_time
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import Places
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.remove import apply, sizes, survey, words
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.remove.chosen import Asked
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.remove.selection import select
 
 LIMIT_S = 900  # to measure what there is: 100,000 files of a release, on a disk that is busy
 ARGUMENT_SPEC = {

@@ -140,15 +140,20 @@ package:
 
 from typing import TYPE_CHECKING, Any, Dict, List, Optional
 
-from ansible.module_utils.ascend import rights
-from ansible.module_utils.ascend.cann import install as cann_install, latest as cann_latest, proof as cann_proof
-from ansible.module_utils.ascend.change import module_lock as held
-from ansible.module_utils.ascend.depot_file import DepotFile, is_cached, take
-from ansible.module_utils.ascend.errors import REPORTED, failure
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import rights
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import (
+    install as cann_install,
+    latest as cann_latest,
+    proof as cann_proof,
+)
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import module_lock as held
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.depot_file import DepotFile, is_cached, take
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, failure
+
 if TYPE_CHECKING:
-    from ansible.module_utils.ascend.shapes import Package
+    from ansible_collections.ascend.fleet.plugins.module_utils.ascend.shapes import Package
 
 ARGUMENT_SPEC = {
     "package": {"type": "str", "choices": ["kernels", "toolkit"], "required": True},

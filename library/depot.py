@@ -94,11 +94,12 @@ taken:
   sample: ["Ascend-cann-toolkit_8.0.RC1_linux-aarch64.run"]
 """
 
-from ansible.module_utils.ascend import rights
-from ansible.module_utils.ascend.errors import REPORTED
-from ansible.module_utils.ascend_control.depot.fill import fill
-from ansible.module_utils.ascend_control.depot.trouble import of_depot
 from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import rights
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.fill import fill
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.trouble import of_depot
 
 ARGUMENT_SPEC = {
     "part": {"type": "str", "choices": ["cann", "python", "source", "uv", "wheels"], "required": True},

@@ -46,11 +46,12 @@ joined:
   sample: [{name: alice, group: HwHiAiUser}]
 """
 
-from ansible.module_utils.ascend.command import query
-from ansible.module_utils.ascend.errors import REPORTED, failure
-from ansible.module_utils.ascend.node import Node
-from ansible.module_utils.ascend.npu.device_users import admit
 from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import query
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, failure
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.device_users import admit
 
 ARGUMENT_SPEC = {"users": {"type": "list", "elements": "str", "required": True}}
 

@@ -149,17 +149,21 @@ taken_by:
 import os
 from typing import Any, Dict
 
-from ansible.module_utils.ascend import rights
-from ansible.module_utils.ascend.cann import layout as cann_layout, packages as cann_packages
-from ansible.module_utils.ascend.change import module_lock as held, origin, run_lock
-from ansible.module_utils.ascend.change.leftovers import clean
-from ansible.module_utils.ascend.command import query
-from ansible.module_utils.ascend.environment.build import set_aside
-from ansible.module_utils.ascend.errors import REPORTED, failure
-from ansible.module_utils.ascend.node import Node
-from ansible.module_utils.ascend.npu.cards import read_npu
-from ansible.module_utils.ascend.places import ASCEND_ENV, ETC, INSTALLERS_LOGS, Places
 from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import rights
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import (
+    layout as cann_layout,
+    packages as cann_packages,
+)
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import module_lock as held, origin, run_lock
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change.leftovers import clean
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import query
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment.build import set_aside
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, failure
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.cards import read_npu
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import ASCEND_ENV, ETC, INSTALLERS_LOGS, Places
 
 # What CANN's installer makes outside of its own place.
 INSTALLERS = (ETC, INSTALLERS_LOGS)
@@ -190,7 +194,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     options = module.params
     if "run" not in options["holder"]:
-        module.fail_json(msg="node_change is called through its action plugin: action_plugins in ansible.cfg")
+        module.fail_json(msg="node_change is called through its action plugin: ascend.fleet.node_change")
     if module.check_mode:
         module.exit_json(changed=False, begun=True, processes=[], unclear=[], taken_by={})
     try:

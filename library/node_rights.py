@@ -57,11 +57,12 @@ opened:
 import os
 from typing import Any, Dict, List
 
-from ansible.module_utils.ascend import rights
-from ansible.module_utils.ascend.change import module_lock as held
-from ansible.module_utils.ascend.environment import build as environment
-from ansible.module_utils.ascend.errors import REPORTED, failure
 from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import rights
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import module_lock as held
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import build as environment
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, failure
 
 ARGUMENT_SPEC = {
     "paths": {"type": "list", "elements": "path", "default": []},

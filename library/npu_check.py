@@ -140,12 +140,13 @@ account:
 
 import os
 
-from ansible.module_utils.ascend.command import query, run
-from ansible.module_utils.ascend.errors import REPORTED, failure
-from ansible.module_utils.ascend.node import Node
-from ansible.module_utils.ascend.npu.npu_probe import Proof, prove
-from ansible.module_utils.ascend.npu.probe_account import prover
 from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import query, run
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, failure
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.npu_probe import Proof, prove
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.probe_account import prover
 
 ARGUMENT_SPEC = {
     "environment": {"type": "path", "required": True},

@@ -138,12 +138,13 @@ kept:
 import os
 from typing import Any, Dict, List, Optional
 
-from ansible.module_utils.ascend import rights
-from ansible.module_utils.ascend.change import module_lock as held
-from ansible.module_utils.ascend.depot_file import DepotFile
-from ansible.module_utils.ascend.environment import build as environment
-from ansible.module_utils.ascend.errors import REPORTED, AscendError, failure
 from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import rights
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import module_lock as held
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.depot_file import DepotFile
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import build as environment
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, AscendError, failure
 
 ARGUMENT_SPEC = {
     "path": {"type": "path", "required": True},

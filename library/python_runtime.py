@@ -79,12 +79,13 @@ path:
 
 import os
 
-from ansible.module_utils.ascend import rights
-from ansible.module_utils.ascend.change import module_lock as held
-from ansible.module_utils.ascend.depot_file import DepotFile
-from ansible.module_utils.ascend.errors import REPORTED, failure
-from ansible.module_utils.ascend.python import install as runtime
 from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import rights
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import module_lock as held
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.depot_file import DepotFile
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, failure
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.python import install as runtime
 
 ARGUMENT_SPEC = {
     "version": {"type": "str", "required": True},

@@ -60,14 +60,15 @@ settings:
   sample: {net.ipv4.ip_local_reserved_ports: "8080,60000-60015"}
 """
 
-from ansible.module_utils.ascend import rights
-from ansible.module_utils.ascend.change import module_lock as held
-from ansible.module_utils.ascend.command import query
-from ansible.module_utils.ascend.errors import REPORTED, failure
-from ansible.module_utils.ascend.node import Node
-from ansible.module_utils.ascend.settings.node_settings import Change
-from ansible.module_utils.ascend.system import limits
 from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import rights
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import module_lock as held
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import query
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, failure
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.settings.node_settings import Change
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.system import limits
 
 ARGUMENT_SPEC = {
     "kernel_settings": {"type": "dict", "default": {}},

@@ -8,15 +8,13 @@ import shutil
 import sys
 from pathlib import Path
 
-import ansible.module_utils
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-# As in filter_plugins/ascend.py: Ansible offers module_utils/ to modules only.
-ansible.module_utils.__path__.append(str(ROOT / "module_utils"))
+sys.path.insert(0, str(ROOT / "collections"))
 
-from ansible.module_utils.ascend.errors import AscendError  # noqa: E402  (after the path above)
-from ansible.module_utils.ascend_control.release.table import lines  # noqa: E402
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError  # noqa: E402
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.release.table import lines  # noqa: E402
 
 
 def main() -> int:

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.ascend.command import Result
-from ansible.module_utils.ascend.node import Node
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import Result
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
 
 # What `npu-smi info` of a 910B prints above its cards.
 NPU_SMI_HEAD = """\

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Make library/ and module_utils/ importable the way Ansible imports them, and say where things are."""
+"""Say where things are. pyproject.toml makes the collection importable, as Ansible does."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import ansible.module_utils
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).resolve().parent.parent
-for folder in ("library", "filter_plugins", "sim", "sim/cann"):
+for folder in ("sim", "sim/cann"):
     sys.path.insert(0, str(ROOT / folder))
-ansible.module_utils.__path__.append(str(ROOT / "module_utils"))
 
 # Tools of the virtual environment that runs pytest come first, also for the tools they start.
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])

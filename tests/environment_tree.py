@@ -8,9 +8,9 @@ import hashlib
 import json
 from pathlib import Path
 
-from ansible.module_utils.ascend.command import Result
-from ansible.module_utils.ascend.environment import checkout_manifest as source_record
-from ansible.module_utils.ascend.node import Node
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import Result
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import checkout_manifest as source_record
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
 
 PYTHON = "3.10.13"
 HOME = "/usr/local/Ascend/ascend-toolkit/8.0.RC1"

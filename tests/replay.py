@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from ansible.module_utils.ascend import facts
-from ansible.module_utils.ascend.command import Result
-from ansible.module_utils.ascend.node import Node
-from ansible.module_utils.ascend.places import Places
-from ansible.module_utils.ascend.record import make as record
-from ansible.module_utils.ascend.record.text import Section
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import facts
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import Result
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import Places
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.record import make as record
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.record.text import Section
 
 _WORD = re.compile(r'"(?:[^"\\]|\\.)*"|\S+')
 
@@ -43,7 +43,7 @@ class Replay:
             return self.owners.get(int(Path(place).name))
 
         with (
-            mock.patch("ansible.module_utils.ascend.npu.processes._owner", owner),
+            mock.patch("ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.processes._owner", owner),
             mock.patch("platform.machine", return_value=self.machine),
         ):
             found = facts.collect(self.node, self.places, subsets, 5)

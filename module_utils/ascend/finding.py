@@ -51,7 +51,7 @@ def bounded(findings: List[Finding], room: int) -> List[Finding]:
     left_out = [found["name"] for found in findings[kept:]]
     counts = ["%d x %s" % (left_out.count(name), name) for name in sorted(set(left_out))]
     problem = "%d findings more than the facts have room for" % len(left_out)
-    remedy = "cure those above first, then look again: ansible NODE -m ascend_facts"
+    remedy = "cure those above first, then look again: ansible NODE -m ascend.fleet.ascend_facts"
     more = finding("facts", "findings-left-out", problem, "a node with few faults", ", ".join(counts), "", remedy)
     return [*findings[:kept], more]
 

@@ -13,7 +13,7 @@ from importlib.util import spec_from_file_location
 from typing import Any, Optional
 from zipimport import zipimporter
 
-UTILITIES = "ansible.module_utils."
+UTILITIES = "ansible_collections."
 
 
 class Loader(SourceFileLoader):

@@ -17,15 +17,17 @@ import tempfile
 import time
 from pathlib import Path
 
-import ansible.module_utils
 from standin.nodes import StandIns
 from timing import BIN, INVENTORY, ROOT, Memory, Timed, in_turn
 
 sys.path.append(str(ROOT))
-ansible.module_utils.__path__.append(str(ROOT / "module_utils"))
+sys.path.insert(0, str(ROOT / "collections"))
 
-from ansible.module_utils.ascend_control.drift import history, page, report_folder as reports  # noqa: E402  (after the path above)
-
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift import (  # noqa: E402  (after the path above)
+    history,
+    page,
+    report_folder as reports,
+)
 from tests import fleets  # noqa: E402
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ascend-fleet"
@@ -79,7 +81,8 @@ def over_ssh(state: Path, folder: Path, standins: StandIns) -> None:
     pair = Pair("inventory/sim", NODES, folder / "over-ssh", environment)
     # What the drift check asks, alone: the nodes read on the cores that the control node runs on.
     facts = Timed(
-        ("ansible", "ascend", *INVENTORY, "-m", "ascend_facts", "-a", f"gather_subset={SUBSETS}"), environment
+        ("ansible", "ascend", *INVENTORY, "-m", "ascend.fleet.ascend_facts", "-a", f"gather_subset={SUBSETS}"),
+        environment,
     )
     pair.measure(ROUNDS, facts, warm_up=True)
     cpu = pair.drift.cpu_median / pair.ping.cpu_median
@@ -114,7 +117,7 @@ def at_once(folder: Path, standins: StandIns) -> None:
 
 
 def report(folder: Path) -> None:
-    """The report alone, as action_plugins/drift_report.py makes it."""
+    """The report alone, as plugins/action/drift_report.py makes it."""
     fleet = fleets.fleet(max(SIZES))
     begin = time.monotonic()
     history.update(folder / "history.sqlite", fleet)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What the facts of one node cost: ``ansible NODE -m ascend_facts`` beside ``-m ping``, and the size of the answer."""
+"""What the facts of one node cost: ``ansible NODE -m ascend.fleet.ascend_facts`` beside ``-m ping``, and the size of the answer."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ NODE = "ascend-sim-1"
 
 def main() -> None:
     ping = Timed(("ansible", NODE, *INVENTORY, "-m", "ping"))
-    fast = Timed(("ansible", NODE, *INVENTORY, "-m", "ascend_facts"))
-    deep = Timed(("ansible", NODE, *INVENTORY, "-m", "ascend_facts", "-a", "gather_subset=all deep=true"))
+    fast = Timed(("ansible", NODE, *INVENTORY, "-m", "ascend.fleet.ascend_facts"))
+    deep = Timed(("ansible", NODE, *INVENTORY, "-m", "ascend.fleet.ascend_facts", "-a", "gather_subset=all deep=true"))
     in_turn(ROUNDS, ping, fast)
     in_turn(1, deep)
     facts = yaml.safe_load(fast.output.split("=>", maxsplit=1)[1])["ansible_facts"]["ascend"]

@@ -174,10 +174,10 @@ class Fleet:
         return done.stdout.splitlines()[1].strip()
 
     def facts(self, nodes: list[str], deep: bool = False) -> dict[str, dict[str, Any]]:
-        """The facts of nodes, as ``ansible -m ascend_facts`` gives them."""
+        """The facts of nodes, as ``ansible -m ascend.fleet.ascend_facts`` gives them."""
         tree = self.state / "facts"
         argv = [str(Path(sys.executable).with_name("ansible")), ",".join(nodes), "-i", str(self.inventory())]
-        argv += ["-m", "ascend_facts", "-a", f"deep={deep}", "--tree", str(tree)]
+        argv += ["-m", "ascend.fleet.ascend_facts", "-a", f"deep={deep}", "--tree", str(tree)]
         done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False, timeout=900)
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
         return {name: json.loads((tree / name).read_text())["ansible_facts"]["ascend"] for name in nodes}

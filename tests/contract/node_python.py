@@ -35,11 +35,11 @@ def import_all(checkout: pathlib.Path, files: list[str]) -> None:
 
 
 def answer(question: dict[str, Any]) -> None:
-    from ansible.module_utils.ascend import facts
-    from ansible.module_utils.ascend.command import Result
-    from ansible.module_utils.ascend.node import Node
-    from ansible.module_utils.ascend.npu import npu_smi, npu_smi_query, symptoms
-    from ansible.module_utils.ascend.places import Places
+    from ansible_collections.ascend.fleet.plugins.module_utils.ascend import facts
+    from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import Result
+    from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
+    from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu import npu_smi, npu_smi_query, symptoms
+    from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import Places
 
     def run(argv: list[str], timeout_s: float) -> Result:
         known = question["programs"].get(" ".join([pathlib.Path(argv[0]).name, *argv[1:]]))

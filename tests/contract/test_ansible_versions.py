@@ -68,7 +68,7 @@ def test_a_record_with_the_oldest_python_of_a_node(tools: Path) -> None:
     assert module(tools, oldest_node_python(tools), "ascend_record", "")["record"].startswith("ascend-fleet record")
 
 
-@pytest.mark.parametrize(("callback", "code"), [("fleet", 3), ("default", 2)])
+@pytest.mark.parametrize(("callback", "code"), [("ascend.fleet.fleet", 3), ("default", 2)])
 def test_a_drift_check_of_this_machine_and_of_one_that_is_not_there(
     tools: Path, tmp_path: Path, callback: str, code: int
 ) -> None:

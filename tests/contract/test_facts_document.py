@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend import facts
-from ansible.module_utils.ascend.change import journal
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import facts
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import journal
 from tests.answers import Programs, node
 from tests.contract.tree import NODE_UTILS, ROOT
 from tests.unit.test_facts import LOCK, PLACES, environment, table

@@ -125,7 +125,9 @@ def kept(option: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("module", MODULES, ids=NAMES)
 def test_documentation_equals_spec(module: Path) -> None:
-    spec: dict[str, dict[str, Any]] = importlib.import_module(module.stem).ARGUMENT_SPEC
+    spec: dict[str, dict[str, Any]] = importlib.import_module(
+        "ansible_collections.ascend.fleet.plugins.modules." + module.stem
+    ).ARGUMENT_SPEC
     documented: dict[str, dict[str, Any]] = documentation(module)["options"]
     said = {name: kept(option) for name, option in documented.items()}
     assert said == {name: kept(option) for name, option in spec.items()}

@@ -151,8 +151,8 @@ def test_the_product_uses_what_module_utils_offers() -> None:
 
 
 TOOL = """
-from ansible.module_utils.ascend.a import Used, imported, used
-from ansible.module_utils.ascend import b
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.a import Used, imported, used
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import b
 b.whole(used, Used)
 """
 A = """
@@ -169,7 +169,7 @@ class Used:
     def lost(self): pass
 """
 B = """
-from ansible.module_utils.ascend.c import other
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.c import other
 def whole(other):
     return other
 def part(): pass

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from ansible.module_utils.ascend.record import make as record
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.record import make as record
 from tests.contract.tree import passes
 
 HOSTS = ("rack4-slot2", "rack4-slot3")

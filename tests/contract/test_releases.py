@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible.module_utils.ascend_control.release.compatibility import problems_of
-from ansible.module_utils.ascend_control.release.read import read_matrix, read_release
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.release.compatibility import problems_of
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.release.read import read_matrix, read_release
 from tests.contract.tree import ROOT
 
 RELEASES = sorted((ROOT / "releases").glob("*/release.yml"))

@@ -24,8 +24,8 @@ PLANNED = """\
   hosts: ascend
   gather_facts: false
   tasks:
-    - ansible.builtin.import_role: {name: preflight}
-    - ansible.builtin.import_role: {name: rollout, tasks_from: groups}
+    - ansible.builtin.import_role: {name: ascend.fleet.preflight}
+    - ansible.builtin.import_role: {name: ascend.fleet.rollout, tasks_from: groups}
       vars: {rollout_purpose: provision}
 """
 STAND_INS = {

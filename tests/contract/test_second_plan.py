@@ -31,7 +31,7 @@ def observed_again(folder: Path, found: dict[str, Any]) -> subprocess.CompletedP
     module = folder / "library" / "ascend_facts"
     module.parent.mkdir()
     module.write_text(MODULE.format(answer=answer))
-    role = {"name": "preflight", "tasks_from": "converged"}
+    role = {"name": "ascend.fleet.preflight", "tasks_from": "converged"}
     play = {
         "hosts": "localhost",
         "gather_facts": False,

@@ -29,7 +29,7 @@ def test_ruff_format() -> None:
 
 
 def test_mypy_strict() -> None:
-    passes(["mypy", "library", "action_plugins", "callback_plugins", "filter_plugins", "sim", "tests", "typings"])
+    passes(["mypy", "collections/ansible_collections/ascend/fleet/plugins", "scripts", "sim", "tests"])
 
 
 BASH = [path for path in committed() if path.read_bytes().startswith(b"#!/usr/bin/env bash")]

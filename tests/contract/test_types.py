@@ -14,18 +14,18 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.ascend_control.plan import found, steps
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan import found, steps
 from tests.contract.tree import ROOT
 
 HEAD = """\
 from __future__ import annotations
 from typing import TYPE_CHECKING
-from ansible.module_utils.ascend_control.plan.asked import Wanted
-from ansible.module_utils.ascend_control.plan.components import Plan, Step, step
-from ansible.module_utils.ascend_control.plan.found import Found
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.asked import Wanted
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.components import Plan, Step, step
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.found import Found
 if TYPE_CHECKING:
-    from ansible.module_utils.ascend import shapes
+    from ansible_collections.ascend.fleet.plugins.module_utils.ascend import shapes
 """
 LOOKUPS = {
     "facts": ('facts["npu"]["devices"][0]["hbm_total_mb"]', 'facts["npu"]["devices"][0]["hbm_total"]'),
@@ -81,7 +81,10 @@ def test_the_planner_sees_what_the_facts_have(tmp_path: Path) -> None:
         name: kind for name, kind in vars(found).items() if is_dataclass(kind) and kind.__module__ == found.__name__
     }
     assert {"Found", "System", "Npu", "Cann", "Environment"} <= set(kinds)
-    text = HEAD + "    from ansible.module_utils.ascend.shapes import Checkout, Difference, Finding\n"
+    text = (
+        HEAD
+        + "    from ansible_collections.ascend.fleet.plugins.module_utils.ascend.shapes import Checkout, Difference, Finding\n"
+    )
     for name, kind in kinds.items():
         text += f"def of_{name.lower()}(shape: shapes.{'Facts' if name == 'Found' else name}) -> None:\n"
         for number, field in enumerate(fields(kind)):

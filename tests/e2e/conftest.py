@@ -47,8 +47,8 @@ class Fleet:
         return Run(done.returncode, done.stdout + done.stderr, NODE)
 
     def facts(self, arguments: str = "") -> dict[str, Any]:
-        """The node's facts, as ``ansible -m ascend_facts`` gives them."""
-        done = self._run("ansible", NODE, "-m", "ascend_facts", "-a", arguments)
+        """The node's facts, as ``ansible -m ascend.fleet.ascend_facts`` gives them."""
+        done = self._run("ansible", NODE, "-m", "ascend.fleet.ascend_facts", "-a", arguments)
         assert done.returncode == 0, done.stdout + done.stderr
         result = json.JSONDecoder().raw_decode(done.stdout, done.stdout.index("{"))[0]
         facts: dict[str, Any] = result["ansible_facts"]["ascend"]

@@ -18,14 +18,15 @@ from typing import Any
 from unittest import mock
 
 import yaml
-from ansible.module_utils.ascend.command import Result
-from ansible.module_utils.ascend.facts import collect
-from ansible.module_utils.ascend.node import Node
-from ansible.module_utils.ascend.places import Places
-from ansible.module_utils.ascend_control.plan.components import Plan
-from ansible.module_utils.ascend_control.plan.plan import plan
-from ansible.module_utils.ascend_control.plan.wanted import resolve
-from ansible.module_utils.ascend_control.release.read import release_of
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import Result
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.facts import collect
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import Places
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.components import Plan
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.plan import plan
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.wanted import resolve
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.release.read import release_of
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]

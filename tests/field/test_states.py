@@ -17,12 +17,12 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from ansible.module_utils.ascend.change import journal, leftovers, origin, run_lock
-from ansible.module_utils.ascend.settings import drop_ins
-from ansible.module_utils.ascend_control.depot.fill import fill
-from ansible.module_utils.ascend_control.drift import fleet, history, report_folder
-from ansible.module_utils.ascend_control.plan.rollback import rollback
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import journal, leftovers, origin, run_lock
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.settings import drop_ins
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.fill import fill
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift import fleet, history, report_folder
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.rollback import rollback
 from tests.field import states
 from tests.field.states import ASCEND_ROOT, STATE, Field
 
@@ -93,7 +93,9 @@ def as_then(folder: str) -> Iterator[None]:
     for path in Path(folder).iterdir():
         os.utime(path)
     boot = (run_lock.read(folder) or {})["node_boot"]
-    with mock.patch("ansible.module_utils.ascend.change.process.boot", return_value=boot):
+    with mock.patch(
+        "ansible_collections.ascend.fleet.plugins.module_utils.ascend.change.process.boot", return_value=boot
+    ):
         yield
 
 

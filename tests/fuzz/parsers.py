@@ -28,8 +28,6 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import ansible.module_utils
-
 ROOT = Path(__file__).resolve().parents[2]
 MOST_SECONDS = 0.5
 MOST_PROBLEM = 1000
@@ -53,7 +51,8 @@ class Parser:
 
     def load(self) -> Callable[[str], Any]:
         function: Callable[[str], Any] = getattr(
-            importlib.import_module("ansible.module_utils.ascend." + self.module), self.function
+            importlib.import_module("ansible_collections.ascend.fleet.plugins.module_utils.ascend." + self.module),
+            self.function,
         )
         return function
 
@@ -231,8 +230,8 @@ def find_modules() -> None:
     """Make the project's modules importable, as tests/conftest.py does it for pytest."""
     if str(ROOT) not in sys.path:
         sys.path.insert(0, str(ROOT))
-    if str(ROOT / "module_utils") not in ansible.module_utils.__path__:
-        ansible.module_utils.__path__.append(str(ROOT / "module_utils"))
+    if str(ROOT / "collections") not in sys.path:
+        sys.path.insert(0, str(ROOT / "collections"))
 
 
 @lru_cache(maxsize=1)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
-from ansible.module_utils.ascend.npu.npu_smi import Device, Process
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.npu_smi import Device, Process
 
 NAMES = ("910B3", "910B2C", "910A", "310P3", "310", "Ascend910", "Ascend 910B", "xxx", "昇腾９１０")
 HEALTHS = ("OK", "OK", "OK", "Warning", "Alarm", "Critical", "UNKNOWN", "NA", "Not ready", "故障")

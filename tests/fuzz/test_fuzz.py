@@ -11,8 +11,8 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend.npu.npu_smi import parse_info
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.npu_smi import parse_info
 from tests.fuzz import parsers
 from tests.fuzz.parsers import Parser
 
@@ -68,7 +68,7 @@ def test_it_sees_a_broken_parser(
 ) -> None:
     module = ModuleType("broken")
     vars(module)["parse"] = broken
-    monkeypatch.setitem(sys.modules, "ansible.module_utils.ascend.broken", module)
+    monkeypatch.setitem(sys.modules, "ansible_collections.ascend.fleet.plugins.module_utils.ascend.broken", module)
     monkeypatch.setattr(parsers, "PARSERS", [Parser("broken", "parse", ("npu-smi-info",))])
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     assert parsers.main(["--runs", "300", "--seed", "7", "--jobs", "1"]) == 1

@@ -40,7 +40,7 @@ PART = """\
   vars: {ansible_python_interpreter: "{{ ansible_playbook_python }}"}
   tasks:
     - ansible.builtin.getent: {database: passwd, key: "{{ nightly_user }}", fail_key: false}
-    - ansible.builtin.include_role: {name: nightly, tasks_from: "{{ part }}"}
+    - ansible.builtin.include_role: {name: ascend.fleet.nightly, tasks_from: "{{ part }}"}
 """
 
 

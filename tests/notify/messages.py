@@ -5,8 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.module_utils.ascend_control.notice.message import compose
-
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.notice.message import compose
 from tests import fleets
 
 NOW = 1772415000.257  # DingTalk's signature then holds + and /

@@ -7,9 +7,9 @@ from email import message_from_string, policy
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend_control.notice import mail
-from ansible.module_utils.ascend_control.notice.outcome import outcome_line
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.notice import mail
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.notice.outcome import outcome_line
 from tests.notify.messages import NOW, full
 
 

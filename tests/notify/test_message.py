@@ -6,8 +6,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend_control.notice.message import is_due, lines
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.notice.message import is_due, lines
 from tests import fleets
 from tests.notify.messages import drifted, mention, message_of, report
 

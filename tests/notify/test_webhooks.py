@@ -10,9 +10,9 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from ansible.module_utils.ascend_control.notice import webhooks
-from ansible.module_utils.ascend_control.notice.outcome import outcome_line
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.notice import webhooks
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.notice.outcome import outcome_line
 from tests.notify.messages import HOOK, NOW, TOKEN, full, mention
 
 UNKNOWN_KEY = "it has a key that is none of form, url, secret, label"

@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.ascend_control.drift import page
 from playwright.sync_api import Browser, Dialog, Page, sync_playwright
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift import page
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "roles" / "drift" / "templates"
 ARGUMENTS = (

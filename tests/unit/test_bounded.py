@@ -12,16 +12,15 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import ascend_record
-import ascend_remove
 import pytest
-from ansible.module_utils.ascend import bounded, command, facts, system
-from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend.in_time import in_time
-from ansible.module_utils.ascend.node import Node
-from ansible.module_utils.ascend.places import Places
-from ansible.module_utils.ascend_control.drift.silence import silence
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import bounded, command, facts, system
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.in_time import in_time
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import Places
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift.silence import silence
+from ansible_collections.ascend.fleet.plugins.modules import ascend_record, ascend_remove
 from tests import answers
 from tests.hangs import no_hang
 from tests.silent_mount import is_hanging, silent

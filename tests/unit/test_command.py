@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.ascend import command
-from ansible.module_utils.ascend.command import run
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import command
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import run
 from tests.hangs import no_hang
 
 

@@ -12,8 +12,9 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.ascend.depot_file import DepotFile, take, unpacked_run
-from ansible.module_utils.ascend.errors import AscendError
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.depot_file import DepotFile, take, unpacked_run
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 
 CONTENT = b"a package" * 1000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

@@ -7,7 +7,13 @@ import errno
 import os
 
 import pytest
-from ansible.module_utils.ascend.errors import AscendError, disk_remedy, failure, from_os_error
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import (
+    AscendError,
+    disk_remedy,
+    failure,
+    from_os_error,
+)
 
 
 @pytest.mark.parametrize(

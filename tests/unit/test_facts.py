@@ -7,12 +7,12 @@ import json
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.ascend import facts
-from ansible.module_utils.ascend.change import journal
-from ansible.module_utils.ascend.environment import lock, read as python_tree
-from ansible.module_utils.ascend.finding import bounded, finding
-from ansible.module_utils.ascend.places import ASCEND_ENV, ETC, Places
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import facts
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import journal
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import lock, read as python_tree
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.finding import bounded, finding
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import ASCEND_ENV, ETC, Places
 from tests.answers import HANGS, Programs, names, node, write
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.ascend import files
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import files
 
 
 def test_pairs() -> None:

@@ -6,13 +6,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.ascend import bounded, facts, homes
-from ansible.module_utils.ascend.cann import layout as cann_layout, read as cann_tree
-from ansible.module_utils.ascend.finding import Finding
-from ansible.module_utils.ascend.node import Node
-from ansible.module_utils.ascend.places import CANN_RECORD, Places
-from ansible.module_utils.ascend_control.plan.components import as_refusal, split
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import bounded, facts, homes
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import layout as cann_layout, read as cann_tree
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.finding import Finding
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import CANN_RECORD, Places
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.components import as_refusal, split
 from tests.answers import names, node, write
 from tests.hangs import no_hang
 from tests.silent_mount import silent

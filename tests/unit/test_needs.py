@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend import needs
-from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend_control.plan import policies
-from ansible.module_utils.ascend_control.plan.components import STEPS, Plan
-from ansible.module_utils.ascend_control.plan.packages import CHECK, INSTALL
-from ansible.module_utils.ascend_control.plan.plan import plan
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import needs
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan import policies
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.components import STEPS, Plan
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.packages import CHECK, INSTALL
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.plan import plan
 from tests.answers import node, write
 from tests.unit.plan.planner_nodes import bare, converged, wanted
 

@@ -7,8 +7,9 @@ import os
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.ascend import rights
-from ansible.module_utils.ascend.errors import AscendError
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import rights
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 
 
 @pytest.fixture

@@ -14,12 +14,12 @@ from types import SimpleNamespace
 from typing import Any, NoReturn
 
 import pytest
-from ansible.module_utils.ascend import system
-from ansible.module_utils.ascend.command import Result, query
-from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend.node import Node
-from ansible.module_utils.ascend_control.plan.preconditions import PTP
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import system
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import Result, query
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.preconditions import PTP
 from tests.answers import HANGS, Programs, node, write
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -141,7 +141,7 @@ import json, resource, sys
 for name, soft, hard in json.loads(sys.argv[1]):
     resource.setrlimit(getattr(resource, name), (soft, hard))
 from tests import conftest
-from ansible.module_utils.ascend import system
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import system
 from tests.answers import node
 print(json.dumps(system.read_system(node(sys.argv[2]), "/", [], 5)["limits"]))
 """

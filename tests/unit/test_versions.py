@@ -6,10 +6,14 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend.versions import compare_cann, compare_driver, same_branch
 from hypothesis import given, strategies as st
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.versions import (
+    compare_cann,
+    compare_driver,
+    same_branch,
+)
 from tests import samples
 
 CANN = [

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend import zipped
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import zipped
 
 ZIPPED = Path(zipped.__file__)
 UTILS = "ansible/module_utils/"
@@ -22,7 +23,7 @@ TEXTS = {
     UTILS + "ascend/zipped.py": ZIPPED.read_text(encoding="utf-8"),
     UTILS + "ascend/npu/__init__.py": "name = 'npu'\n",
     UTILS
-    + "ascend/npu/cards.py": "from ansible.module_utils.ascend.npu import name\n\ndef fail():\n    raise KeyError\n",
+    + "ascend/npu/cards.py": "from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu import name\n\ndef fail():\n    raise KeyError\n",
     UTILS + "broken.py": "def\n",
     "others.py": "",
 }
@@ -34,14 +35,14 @@ def counting(source, filename, *rest, **more):
     compiled[str(filename)[len(sys.argv[1]) + 1:]] += 1
     return compile_(source, filename, *rest, **more)
 builtins.compile = counting
-from ansible.module_utils.ascend import zipped
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import zipped
 if sys.argv[2] == "once":
     zipped.compile_once()
 compiled.clear()
-from ansible.module_utils.ascend.npu import cards
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu import cards
 import others
 errors = []
-for name in ("ansible.module_utils.broken", "ansible.module_utils.gone", "ansible.module_utils.ascend.npu.gone"):
+for name in ("ansible.module_utils.broken", "ansible.module_utils.gone", "ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.gone"):
     try:
         importlib.import_module(name)
     except (ImportError, SyntaxError) as error:
@@ -50,7 +51,7 @@ try:
     cards.fail()
 except KeyError:
     shown = traceback.format_exc()
-package = sys.modules["ansible.module_utils.ascend.npu"]
+package = sys.modules["ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu"]
 print(json.dumps({
     "compiled": compiled, "errors": errors, "shown": shown, "name": cards.name, "file": cards.__file__,
     "package": [package.__name__, package.__package__, list(package.__path__)], "cached": list(sys.path_importer_cache),

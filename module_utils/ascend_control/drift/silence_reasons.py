@@ -329,7 +329,7 @@ REASONS = (
         r"time limit of the check",
         "the node did not answer in time",
         "facts within the time limit",
-        "ansible NODE -m ascend_facts --become  # does a file system or npu-smi hang? dmesg | tail",
+        "ansible NODE -m ascend.fleet.ascend_facts --become  # does a file system or npu-smi hang? dmesg | tail",
     ),
 )
 UNREACHABLE = Reason(
@@ -344,5 +344,5 @@ CRASHED = Reason(
     "",
     "the check ended on the node; the reason is not known",
     "facts",
-    "ansible NODE -m ascend_facts --become -vvv  # and report what it says",
+    "ansible NODE -m ascend.fleet.ascend_facts --become -vvv  # and report what it says",
 )

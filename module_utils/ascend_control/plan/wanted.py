@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Resolve what one node should be: the release and the depot, for the architecture and the chip that were found.
 
-The result is the second argument of the planner (``ansible.module_utils.ascend.plan``), and what the roles give to the
+The result is the second argument of the planner (``ascend.plan``), and what the roles give to the
 state modules. What the control node cannot supply (no lock for the architecture, a file that the depot lacks) is listed
 under ``problems`` in the form of a refusal, so that one odd node does not stop the others. What the depot lacks has
 ``needed_by`` besides: the steps that need it. A node without these steps needs no depot.

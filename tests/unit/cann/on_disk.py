@@ -11,10 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.ascend import manifest
-from ansible.module_utils.ascend.cann import layout as cann_layout, read as cann_tree
-from ansible.module_utils.ascend.finding import Finding
-
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import manifest
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import layout as cann_layout, read as cann_tree
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.finding import Finding
 from tests.answers import node, write
 
 ROOT, STATE = "/usr/local/Ascend", "/var/lib/ascend-fleet"

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend.cann import files as cann_files
 from hypothesis import given, strategies as st
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import files as cann_files
 from tests import samples
 
 EXPECTED = samples.expected("version_files")

@@ -14,12 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend import command, manifest
-from ansible.module_utils.ascend.cann import install as cann_install, installer_needs, layout as cann_layout
-from ansible.module_utils.ascend.change import origin
-from ansible.module_utils.ascend.command import Result
-from ansible.module_utils.ascend.depot_file import DepotFile
-from ansible.module_utils.ascend.errors import AscendError
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import command, manifest
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import (
+    install as cann_install,
+    installer_needs,
+    layout as cann_layout,
+)
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import origin
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import Result
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.depot_file import DepotFile
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 
 VERSION = "8.0.RC1"
 ARCH = platform.machine() + "-linux"

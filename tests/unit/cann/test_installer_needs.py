@@ -7,11 +7,15 @@ import os
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.ascend.cann import install as cann_install, installer_needs, layout as cann_layout
-from ansible.module_utils.ascend.command import Result, run
-from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend.places import CANN_RECORD
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import (
+    install as cann_install,
+    installer_needs,
+    layout as cann_layout,
+)
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import Result, run
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import CANN_RECORD
 from tests.answers import write
 
 ROOT = "/usr/local/Ascend"

@@ -9,23 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend import atomic
-from ansible.module_utils.ascend.cann import (
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import atomic
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import (
     install as cann_install,
     installer_needs,
     latest as cann_latest,
     layout as cann_layout,
     read as cann_tree,
 )
-from ansible.module_utils.ascend.change import fault_points as points
-from ansible.module_utils.ascend.command import Result
-from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend_control.plan.asked import wanted_of
-from ansible.module_utils.ascend_control.plan.components import Plan
-from ansible.module_utils.ascend_control.plan.found import found_of
-from ansible.module_utils.ascend_control.plan.plan import plan
-from ansible.module_utils.ascend_control.plan.preconditions import repairs_cann
-
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import fault_points as points
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import Result
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.asked import wanted_of
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.components import Plan
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.found import found_of
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.plan import plan
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.preconditions import repairs_cann
 from tests.answers import node as machine
 from tests.unit.cann.test_install import VERSION, Calls, Node, beside, done, lead
 from tests.unit.plan.planner_nodes import converged, wanted

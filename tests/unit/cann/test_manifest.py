@@ -10,10 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend import files, manifest
-from ansible.module_utils.ascend.manifest import ALTERED, CLOSED, EXTRA, LOST, UNREAD, UNREADABLE
 from hypothesis import HealthCheck, given, settings, strategies as st
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import files, manifest
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.manifest import (
+    ALTERED,
+    CLOSED,
+    EXTRA,
+    LOST,
+    UNREAD,
+    UNREADABLE,
+)
 from tests.answers import write
 
 FILES = {

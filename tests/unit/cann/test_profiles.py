@@ -7,13 +7,13 @@ import os
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.ascend import bounded, homes
-from ansible.module_utils.ascend.cann import profiles
-from ansible.module_utils.ascend.finding import Finding
-from ansible.module_utils.ascend.node import Node
-from ansible.module_utils.ascend.places import CANN_RECORD
-from ansible.module_utils.ascend_control.plan.plan import plan
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import bounded, homes
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import profiles
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.finding import Finding
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import CANN_RECORD
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.plan import plan
 from tests import environment_tree as tree
 from tests.answers import write as tree_write
 from tests.hangs import no_hang

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend import atomic
-from ansible.module_utils.ascend.cann import (
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import atomic
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import (
     install as cann_install,
     installer_needs,
     layout as cann_layout,
@@ -21,11 +22,10 @@ from ansible.module_utils.ascend.cann import (
     read as cann_tree,
     receipts as cann_receipts,
 )
-from ansible.module_utils.ascend.change import origin
-from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend.finding import Finding
-from ansible.module_utils.ascend_control.plan.components import REMARKS
-
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import origin
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.finding import Finding
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.components import REMARKS
 from tests.answers import names, node as machine
 from tests.unit.cann.test_install import ARCH, KERNELS, VERSION, Calls, Node, done, write
 

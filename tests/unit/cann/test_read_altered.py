@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend import manifest
-from ansible.module_utils.ascend.cann import install as cann_install, layout as cann_layout
 from hypothesis import HealthCheck, given, settings, strategies as st
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import manifest
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import (
+    install as cann_install,
+    layout as cann_layout,
+)
 from tests.answers import names, write
 from tests.unit.cann.on_disk import (
     ALTERED,

@@ -7,8 +7,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.ascend.cann import layout as cann_layout, packages as cann_packages
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import (
+    layout as cann_layout,
+    packages as cann_packages,
+)
 from tests.answers import names, write
 from tests.unit.cann.on_disk import (
     ALTERED,

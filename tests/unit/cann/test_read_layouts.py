@@ -8,8 +8,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.ascend.cann import layout as cann_layout, packages as cann_packages, read as cann_tree
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import (
+    layout as cann_layout,
+    packages as cann_packages,
+    read as cann_tree,
+)
 from tests.answers import names, write
 from tests.unit.cann.on_disk import (
     COMPLETE,

@@ -10,8 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.ascend.change import fault_points as points, module_lock as held
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import (
+    fault_points as points,
+    module_lock as held,
+)
 from tests.children import in_child
 from tests.hangs import no_hang
 

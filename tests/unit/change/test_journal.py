@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
-from ansible.module_utils.ascend import atomic
-from ansible.module_utils.ascend.change import journal
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import atomic
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import journal
 
 
 def entry(number: int = 0, **changes: Any) -> dict[str, Any]:

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
-from ansible.module_utils.ascend.change import leftovers
-from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend.places import Places
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import leftovers
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import Places
 
 # Of a run that was killed, each with something in it where it is a folder.
 LEFT = (

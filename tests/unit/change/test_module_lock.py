@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.ascend.change import module_lock as held, process
-from ansible.module_utils.ascend.errors import AscendError
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import module_lock as held, process
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 from tests.children import in_child
 from tests.hangs import no_hang
 

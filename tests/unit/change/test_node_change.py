@@ -15,12 +15,19 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-import node_change
 import pytest
 from ansible.errors import AnsibleActionFail
-from ansible.module_utils.ascend.change import journal, leftovers, module_lock as held, origin, process, run_lock
-from ansible.module_utils.ascend.errors import AscendError
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import (
+    journal,
+    leftovers,
+    module_lock as held,
+    origin,
+    process,
+    run_lock,
+)
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
+from ansible_collections.ascend.fleet.plugins.modules import node_change
 from tests.answers import HANGS, NPU_SMI_HEAD, Programs, node, write
 from tests.hangs import no_hang
 
@@ -224,11 +231,11 @@ def test_one_that_never_began_has_no_end(options: dict[str, Any], tmp_path: Path
 
 def module(options: dict[str, Any], root: Path, **more: Any) -> dict[str, Any]:
     """Run the module as Ansible does."""
-    code = "import ansible.module_utils, runpy, sys\nansible.module_utils.__path__.append(sys.argv[1])\n"
+    code = "import runpy, sys\nsys.path.insert(0, sys.argv[1])\n"
     code += "sys.argv = sys.argv[2:]\nrunpy.run_path(sys.argv[0], run_name='__main__')\n"
     file = Path(options["tmp_dir"], "arguments")
     file.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": {**options, **more}}))
-    argv = [sys.executable, "-c", code, str(root / "module_utils"), str(root / "library/node_change.py"), str(file)]
+    argv = [sys.executable, "-c", code, str(root / "collections"), str(root / "library/node_change.py"), str(file)]
     said: dict[str, Any] = json.loads(subprocess.run(argv, capture_output=True, text=True, check=False).stdout)
     return said
 
@@ -259,7 +266,7 @@ def test_the_module_from_its_beginning_to_its_end(options: dict[str, Any], tmp_p
 
 @pytest.fixture(scope="module")
 def action(root: Path) -> ModuleType:
-    path = root / "action_plugins/node_change.py"
+    path = root / "plugins/action/node_change.py"
     spec = importlib.util.spec_from_file_location("node_change_action", path)
     assert spec is not None
     assert spec.loader is not None

@@ -14,10 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend import atomic
-from ansible.module_utils.ascend.change import fault_points as points, journal, module_lock as held, process, run_lock
-from ansible.module_utils.ascend.errors import AscendError
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import atomic
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import (
+    fault_points as points,
+    journal,
+    module_lock as held,
+    process,
+    run_lock,
+)
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 from tests.children import in_child
 from tests.hangs import no_hang
 
@@ -274,10 +280,9 @@ def test_one_that_is_given_back_while_another_looks(state: str, monkeypatch: pyt
 
 TAKER = """
 import json, sys
-import ansible.module_utils
-ansible.module_utils.__path__.append(sys.argv[1])
-from ansible.module_utils.ascend.change import run_lock
-from ansible.module_utils.ascend.errors import AscendError
+sys.path.insert(0, sys.argv[1])
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import run_lock
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 state, me, dead, change = sys.argv[2], json.loads(sys.argv[3]), sys.argv[4], json.loads(sys.argv[5])
 print("ready", flush=True)
 sys.stdin.readline()
@@ -289,7 +294,7 @@ print(there["run"] if there else "", flush=True)
 def takers(root: Path, state: str, runs: list[str], dead: str) -> list[subprocess.Popen[str]]:
     started = [
         subprocess.Popen(
-            [sys.executable, "-c", TAKER, str(root / "module_utils"), state, json.dumps(holder(run)), dead,
+            [sys.executable, "-c", TAKER, str(root / "collections"), state, json.dumps(holder(run)), dead,
              json.dumps(CHANGE)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )

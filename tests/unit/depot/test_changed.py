@@ -13,18 +13,22 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
-import depot as module
 import pytest
-from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend_control.depot import (
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot import (
     cann as depot_cann,
     python as depot_python,
     source as depot_source,
     trouble as depot_trouble,
     wheels as depot_wheels,
 )
-from ansible.module_utils.ascend_control.depot.index import Index, source_key, source_of
-
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.index import (
+    Index,
+    source_key,
+    source_of,
+)
+from ansible_collections.ascend.fleet.plugins.modules import depot as module
 from tests.standin import build as standin
 from tests.unit.depot.test_fill import cann_release, package, python_archive
 
@@ -156,7 +160,7 @@ def standin_version(wheel: Path) -> str:
 
 
 def _folder(lock: Path) -> str:
-    from ansible.module_utils.ascend.environment.lock import digest
+    from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment.lock import digest
 
     return f"8.0.RC1-{digest(lock.read_text())}-x86_64"
 

@@ -15,8 +15,9 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend_control.depot import (
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot import (
     cann as depot_cann,
     fetch as depot_fetch,
     fill as filling,
@@ -24,10 +25,13 @@ from ansible.module_utils.ascend_control.depot import (
     source as depot_source,
     wheels as depot_wheels,
 )
-from ansible.module_utils.ascend_control.depot.index import Index, python_of
-from ansible.module_utils.ascend_control.plan.words import fleet_plan, refusal_text, remark_lines
-from ansible.module_utils.ascend_control.release.read import read_release
-
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.index import Index, python_of
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.words import (
+    fleet_plan,
+    refusal_text,
+    remark_lines,
+)
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.release.read import read_release
 from tests.standin import build as standin
 from tests.unit.depot.test_makeself import made
 

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend_control.depot import makeself
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot import makeself
 
 ROOT = Path(__file__).resolve().parents[3]
 NO_PACKAGE = "a file is no CANN package"

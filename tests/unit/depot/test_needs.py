@@ -18,11 +18,11 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend_control.depot.needs import needs
-from ansible.module_utils.ascend_control.plan.wanted import resolve
-from ansible.module_utils.ascend_control.release.read import read_release
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.needs import needs
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.wanted import resolve
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.release.read import read_release
 from tests.standin import build as standin
 from tests.unit.depot.test_fill import package
 from tests.unit.plan.planner_nodes import bare

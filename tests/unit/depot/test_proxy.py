@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from ansible.module_utils.ascend import depot_way
-from ansible.module_utils.ascend.command import run
-from ansible.module_utils.ascend.depot_file import DepotFile, take
-from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend_control.depot import fetch as depot_fetch, proxies
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import depot_way
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import run
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.depot_file import DepotFile, take
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot import fetch as depot_fetch, proxies
 
 CONTENT = b"a package" * 100
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend import rights
-from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend_control.depot import fill as filling, python as depot_python
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import rights
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot import (
+    fill as filling,
+    python as depot_python,
+)
 from tests.standin import build as standin
 
 RELEASES = Path(__file__).resolve().parents[3] / "releases"

@@ -19,14 +19,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend.command import run
-from ansible.module_utils.ascend.depot_file import DepotFile, take
-from ansible.module_utils.ascend.environment import build as environment
-from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend_control.depot import wheels as depot_wheels
-from ansible.module_utils.ascend_control.depot.index import Index
-from ansible.module_utils.ascend_control.plan.wanted import resolve
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import run
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.depot_file import DepotFile, take
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import build as environment
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot import wheels as depot_wheels
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.index import Index
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.wanted import resolve
 from tests import served
 from tests.standin import build as standin
 from tests.unit.plan.planner_nodes import bare

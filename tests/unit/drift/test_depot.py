@@ -9,9 +9,15 @@ from typing import Any
 
 import jsonschema
 import pytest
-from ansible.module_utils.ascend_control.depot import trouble as depot_trouble
-from ansible.module_utils.ascend_control.drift import fleet as fleets, history, page, summary
-from ansible.module_utils.ascend_control.notice.message import compose, is_due
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot import trouble as depot_trouble
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift import (
+    fleet as fleets,
+    history,
+    page,
+    summary,
+)
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.notice.message import compose, is_due
 
 ROOT = Path(__file__).resolve().parents[3]
 NODES = 200

@@ -7,14 +7,20 @@ import json
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend.finding import cause, refusal
-from ansible.module_utils.ascend_control.drift import findings as told
-from ansible.module_utils.ascend_control.drift.fleet import checked, chosen, exit_code, fleet, unchecked
-from ansible.module_utils.ascend_control.drift.silence import said_by, silence
-from ansible.module_utils.ascend_control.plan.components import COMPONENTS, step
-from ansible.module_utils.ascend_control.plan.words import refusal_text
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.finding import cause, refusal
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift import findings as told
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift.fleet import (
+    checked,
+    chosen,
+    exit_code,
+    fleet,
+    unchecked,
+)
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift.silence import said_by, silence
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.components import COMPONENTS, step
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.words import refusal_text
 from tests.contract.tree import ROOT
 from tests.unit.plan.planner_nodes import bare
 
@@ -34,13 +40,13 @@ def test_a_node_without_a_plan_has_no_finding() -> None:
 def test_the_next_command_has_the_nodes_name_and_the_inventory() -> None:
     """A node does not know how the inventory calls it; what is printed is to be typed."""
     repair = "ansible-playbook site.yml -i inventory/prod --limit 'npu 1'"
-    look = "ansible NODE -m ascend_facts; ansible-playbook site.yml --limit NODE  # repairs it"
+    look = "ansible NODE -m ascend.fleet.ascend_facts; ansible-playbook site.yml --limit NODE  # repairs it"
     odd = refusal("env", "x", "p", "w", "f", look)
     (found,) = told.findings("npu 1", plan(refusals=[odd]), repair)
     (remark,) = told.remarks(plan(remarks=[odd]), "npu 1", repair)
     assert found["remedy"] == remark["remedy"]
     assert found["remedy"] == (
-        "ansible 'npu 1' -i inventory/prod -m ascend_facts; "
+        "ansible 'npu 1' -i inventory/prod -m ascend.fleet.ascend_facts; "
         "ansible-playbook site.yml -i inventory/prod --limit 'npu 1'  # repairs it"
     )
     assert "--limit npu-7 " in refusal_text([odd], "npu-7")

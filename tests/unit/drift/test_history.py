@@ -14,9 +14,9 @@ from typing import Any
 
 import jsonschema
 import pytest
-from ansible.module_utils.ascend_control.drift import history
 from hypothesis import HealthCheck, given, settings, strategies as st
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift import history
 from tests import fleets
 
 SCHEMA = json.loads((Path(__file__).parents[3] / "docs" / "fleet.schema.json").read_text())

@@ -17,8 +17,8 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend_control.drift import history, page, summary
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift import history, page, summary
 from tests.children import in_child
 from tests.page.browsing import TEMPLATES
 from tests.unit.drift.test_history import CANN, CARDS, ENV, FORMAT_1, added, day, names, report, statuses

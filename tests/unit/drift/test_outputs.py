@@ -10,10 +10,10 @@ from collections import Counter
 from typing import Any
 from xml.etree import ElementTree
 
-from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend_control.drift import fleet as fleets_of, outputs
 from hypothesis import given, settings, strategies as st
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift import fleet as fleets_of, outputs
 from tests import fleets
 
 FLEET = fleets.fleet(64, 20, seed=3)

@@ -17,9 +17,9 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend_control.drift import outputs, report_folder as reports
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift import outputs, report_folder as reports
 from tests import fleets
 from tests.children import in_child
 

@@ -6,9 +6,14 @@ from __future__ import annotations
 import re
 
 import pytest
-from ansible.module_utils.ascend_control.drift.silence import is_known, said_by, silence
-from ansible.module_utils.ascend_control.drift.silence_reasons import REASONS
 from hypothesis import given, strategies as st
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift.silence import (
+    is_known,
+    said_by,
+    silence,
+)
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift.silence_reasons import REASONS
 
 TEMPORARY = (
     "Failed to create temporary directory. In some cases, you may have been able to authenticate and did not have"

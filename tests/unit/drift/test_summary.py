@@ -7,8 +7,8 @@ import random
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend_control.drift import summary
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift import summary
 from tests import fleets
 
 FOLDER = "reports/20260302T013000Z"

@@ -8,9 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.ascend.environment import read as python_tree
-from ansible.module_utils.ascend.finding import Finding
-
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import read as python_tree
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.finding import Finding
 from tests import environment_tree as tree
 
 ROOT = "/opt/ascend/env"

@@ -18,12 +18,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import python_env
-from ansible.module_utils.ascend.command import Result, run
-from ansible.module_utils.ascend.depot_file import DepotFile
-from ansible.module_utils.ascend.environment import build as environment, lock, read as python_tree
-from ansible.module_utils.ascend.errors import AscendError
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import Result, run
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.depot_file import DepotFile
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import (
+    build as environment,
+    lock,
+    read as python_tree,
+)
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
+from ansible_collections.ascend.fleet.plugins.modules import python_env
 from tests.standin import build as standin
 
 UV = shutil.which("uv", path=str(Path(sys.executable).parent)) or ""

@@ -10,7 +10,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.ascend.environment import checkout
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import checkout
 
 A, B = "a" * 40, "b" * 64
 DIRECT = [

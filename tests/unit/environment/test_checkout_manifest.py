@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend.environment import checkout_manifest as source_record
 from hypothesis import given, settings, strategies as st
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import checkout_manifest as source_record
 
 Damage = Callable[[Path], object]
 FILES = {

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend.environment import (
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import (
     checkout_manifest as source_record,
     checkout_restore as source_restore,
 )
-from ansible.module_utils.ascend.errors import AscendError
-
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 from tests.unit.environment.test_checkout_manifest import EDITS, FILES, OTHERS, fill, rewrite
 
 A, B = "a" * 40, "b" * 40

@@ -9,8 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend.environment import build as environment, read as python_tree
-from ansible.module_utils.ascend.errors import AscendError
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import (
+    build as environment,
+    read as python_tree,
+)
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 
 
 @pytest.fixture

@@ -11,8 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.ascend.environment import damage, distributions, record_file as dist_record
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import (
+    damage,
+    distributions,
+    record_file as dist_record,
+)
 from tests import environment_tree as tree
 
 Damage = Callable[[Path], object]

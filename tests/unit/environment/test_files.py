@@ -13,11 +13,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.ascend import manifest
-from ansible.module_utils.ascend.command import run
-from ansible.module_utils.ascend.environment import build as environment, damage, lock, read as python_tree, virtualenv
-from ansible.module_utils.ascend.node import Node
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import manifest
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import run
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import (
+    build as environment,
+    damage,
+    lock,
+    read as python_tree,
+    virtualenv,
+)
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
 from tests.unit.environment.test_build import depot, site_packages, wanted
 
 __all__ = ["depot", "wanted"]

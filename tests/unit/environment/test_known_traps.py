@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible.module_utils.ascend.environment import known_traps
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import known_traps
 
 GOOD = {"torch": "2.1.0", "torch-npu": "2.1.0.post3", "numpy": "1.26.4", "setuptools": "75.6.0"}
 TRAPS = [

@@ -6,7 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.ascend.environment import leaks
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import leaks
 
 PTH = [
     ("x.pth", "/other\n", ["x.pth brings in /other"]),

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import pytest
-from ansible.module_utils.ascend.environment import lock
-from ansible.module_utils.ascend.errors import AscendError
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import lock
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 
 LOCK = """\
 # made by uv

@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.ascend.environment import read as python_tree
-from ansible.module_utils.ascend.python import read as pythons
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import read as python_tree
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.python import read as pythons
 from tests import environment_tree as tree
 from tests.contract.tree import NODE_UTILS
 from tests.unit.environment.environment_facts import ROOT, Damage, names, one, read, site, whole
@@ -95,10 +95,13 @@ def test_lists_are_bounded_and_counted(place: Path, tmp_path: Path) -> None:
 
 def test_facts_load_nothing_that_builds() -> None:
     """Each module that a node has to compile costs every nightly check a few milliseconds."""
-    load = "import sys, ansible.module_utils; ansible.module_utils.__path__.append(sys.argv[1])\n"
-    load += "import ansible.module_utils.ascend.environment.read; print(*sys.modules)"
+    load = "import sys; sys.path.insert(0, sys.argv[1])\n"
+    load += "import ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment.read; print(*sys.modules)"
     said = subprocess.run(
-        [sys.executable, "-c", load, str(NODE_UTILS.parent)], capture_output=True, text=True, check=True
+        [sys.executable, "-c", load, str(NODE_UTILS.parents[1] / "collections")],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     loaded = {name.rpartition(".")[2] for name in said.stdout.split() if ".ascend.environment." in name}
     assert "read" in loaded

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.ascend.environment import read as python_tree
 from hypothesis import given, settings, strategies as st
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import read as python_tree
 from tests import environment_tree as tree
 from tests.unit.environment.environment_facts import Damage, editable, names, one, read, record, site, whole
 

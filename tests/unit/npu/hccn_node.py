@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.ascend.command import Result
-from ansible.module_utils.ascend.node import Node
-from ansible.module_utils.ascend.npu.links import read_links
-from ansible.module_utils.ascend.npu.network import read_network
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import Result
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.links import read_links
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.network import read_network
 
 TOOL = "/opt/tools/hccn_tool"
 Answer = str | Result

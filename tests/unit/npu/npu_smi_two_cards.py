@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-from ansible.module_utils.ascend.npu.npu_smi import Device, NpuSmiInfo, Process
-
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.npu_smi import Device, NpuSmiInfo, Process
 from tests.fuzz.tables import Layout, Table
 
 # Two cards of the layout of a 910B, for damage by hand. Lines are numbered from 1, cards stand in 7, 8 and 10, 11.

@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.ascend.command import Result
-from ansible.module_utils.ascend.npu import busy, cards, chips, processes, tools
-from ansible.module_utils.ascend.npu.npu_smi import Device
-from ansible.module_utils.ascend_control.plan.rollout import busy as busy_refusal
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import Result
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu import busy, cards, chips, processes, tools
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.npu_smi import Device
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.rollout import busy as busy_refusal
 from tests.answers import HANGS, NPU_SMI_HEAD, Programs, names, node, write
 
 CARD = """\

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend.command import Account, Result
-from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend.npu import device_users
-from ansible.module_utils.ascend.npu.device_users import DeviceFile
-from ansible.module_utils.ascend.npu.probe_account import prover
-from ansible.module_utils.ascend_control.plan.plan import plan
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import Account, Result
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu import device_users
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.device_users import DeviceFile
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.probe_account import prover
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.plan import plan
 from tests.answers import HANGS, Programs, node
 from tests.unit.plan.planner_nodes import converged, steps, wanted
 

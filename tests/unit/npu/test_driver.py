@@ -6,8 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.ascend.npu import driver
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu import driver
 from tests.answers import names, node, write
 
 ROOT = "/usr/local/Ascend"

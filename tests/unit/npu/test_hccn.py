@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible.module_utils.ascend.npu.hccn import (
+from hypothesis import given, strategies as st
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.hccn import (
     parse_address,
     parse_gateway,
     parse_link,
@@ -16,10 +18,12 @@ from ansible.module_utils.ascend.npu.hccn import (
     parse_ping,
     parse_tls,
 )
-from ansible.module_utils.ascend.npu.hccn_answer import read
-from ansible.module_utils.ascend.npu.hccn_conf import address_of, netmask_of, parse_conf
-from hypothesis import given, strategies as st
-
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.hccn_answer import read
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.hccn_conf import (
+    address_of,
+    netmask_of,
+    parse_conf,
+)
 from tests import samples
 from tests.hangs import no_hang
 

@@ -8,13 +8,13 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.ascend.command import Result
-from ansible.module_utils.ascend.node import Node
-from ansible.module_utils.ascend.npu import busy
-from ansible.module_utils.ascend.npu.network import read_network
-from ansible.module_utils.ascend_control.drift import findings as told
-from ansible.module_utils.ascend_control.plan.components import as_refusal, split
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import Result
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu import busy
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.network import read_network
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift import findings as told
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.components import as_refusal, split
 from tests.unit.npu.hccn_node import HANGS, TOOL, Answer, Tool, devices, named
 
 WORDS = ("hccn_tool is busy, please try again.\n", "Get lock failed. Please try again.\n")

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend.command import Result
-from ansible.module_utils.ascend.node import Node
-from ansible.module_utils.ascend.npu.links import read_links
-from ansible.module_utils.ascend.npu.network import read_network
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import Result
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.links import read_links
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.network import read_network
 from tests.unit.npu.hccn_node import HANGS, TOOL, UNSUPPORTED, Answer, Tool, devices, named, no_run, nowhere
 
 

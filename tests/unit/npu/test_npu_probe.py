@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend import command
-from ansible.module_utils.ascend.command import Account
-from ansible.module_utils.ascend.npu import npu_probe, probe_account
-from ansible.module_utils.ascend.npu.npu_probe import ProbeError, Proof
-from ansible.module_utils.ascend.npu.probe_account import Prover
-from ansible.module_utils.ascend.npu.probe_program import parse
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import command
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import Account
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu import npu_probe, probe_account
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.npu_probe import ProbeError, Proof
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.probe_account import Prover
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.probe_program import parse
 
 ROOT = os.geteuid() == 0
 NOBODY = pwd.getpwnam("nobody")

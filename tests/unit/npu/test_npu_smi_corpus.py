@@ -7,8 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend.npu.npu_smi import parse_info
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.npu_smi import parse_info
 from tests import samples
 
 EXPECTED = samples.expected("npu_smi_info")

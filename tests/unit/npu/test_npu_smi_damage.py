@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from ansible.module_utils.ascend.npu.npu_smi import Device, Process, parse_info
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.npu_smi import Device, Process, parse_info
 from tests.fuzz.tables import Layout, Table
 from tests.unit.npu.npu_smi_two_cards import CARD, CHIP, DEVICES, LINES, PROCESSES, TABLE, TEXT, changed, lines_of
 

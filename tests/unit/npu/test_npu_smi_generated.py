@@ -8,9 +8,9 @@ from dataclasses import asdict
 from random import Random
 from typing import Any
 
-from ansible.module_utils.ascend.npu.npu_smi import NpuSmiInfo, parse_info
 from hypothesis import given, settings, strategies as st
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.npu_smi import NpuSmiInfo, parse_info
 from tests.fuzz.tables import Table, any_table
 from tests.hangs import no_hang
 from tests.unit.npu.npu_smi_two_cards import NOTHING, TABLE, TEXT

@@ -11,10 +11,14 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible.module_utils.ascend.npu.labels import fold, look_up
-from ansible.module_utils.ascend.npu.npu_smi_query import Answer, parse_health, read_pairs
 from hypothesis import given, strategies as st
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.labels import fold, look_up
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.npu_smi_query import (
+    Answer,
+    parse_health,
+    read_pairs,
+)
 from tests import samples
 from tests.hangs import no_hang
 

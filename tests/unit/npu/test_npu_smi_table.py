@@ -12,8 +12,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.ascend.npu.npu_smi import Device, NpuSmiInfo, Process, parse_info
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.npu_smi import (
+    Device,
+    NpuSmiInfo,
+    Process,
+    parse_info,
+)
 from tests.fuzz.tables import Layout, Table
 from tests.unit.npu.npu_smi_two_cards import (
     CARD,

@@ -8,11 +8,11 @@ import string
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.ascend.npu import symptoms
-from ansible.module_utils.ascend.npu.symptom_table import TABLE
-from ansible.module_utils.ascend.npu.symptoms import recognise
 from hypothesis import given, strategies as st
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu import symptoms
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.symptom_table import TABLE
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.symptoms import recognise
 from tests import samples
 from tests.hangs import no_hang
 

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import pytest
-from ansible.module_utils.ascend.npu import tool_output
 from hypothesis import given, strategies as st
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu import tool_output
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.module_utils.ascend_control.plan.plan import plan
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.plan import plan
 
 COMPLETE = {"state": "complete", "problems": [], "problem_count": 0}
 NAME = "8.0.RC1-0123456789ab"

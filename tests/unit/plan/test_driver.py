@@ -6,8 +6,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend_control.plan.plan import plan
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.plan import plan
 from tests.unit.plan.planner_nodes import bare, converged, wanted
 
 OF_8_2 = {"minimum": "25.0.rc1", "firmware": "7.7.0.1.231", "policy": "fail"}

@@ -10,8 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.ascend.finding import finding
-
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.finding import finding
 from tests.contract.tree import ROOT
 from tests.unit.plan.planner_nodes import converged, wanted
 
@@ -33,7 +32,7 @@ PLAY = """
   gather_facts: false
   tasks:
     - name: Look at the node
-      ascend_facts:
+      ascend.fleet.ascend_facts:
       register: looked
     - name: Have the plan of a node whose link is to be switched
       ansible.builtin.set_fact:

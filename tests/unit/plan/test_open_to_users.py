@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend import facts, rights
-from ansible.module_utils.ascend.command import query
-from ansible.module_utils.ascend.environment import lock, read as python_tree
-from ansible.module_utils.ascend.node import Node
-from ansible.module_utils.ascend.places import Places
-from ansible.module_utils.ascend_control.plan.plan import plan
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import facts, rights
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import query
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import lock, read as python_tree
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import Places
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.plan import plan
 from tests.standin import build as standin
 from tests.unit.environment.test_build import BACKEND
 from tests.unit.plan.planner_nodes import converged, wanted
@@ -60,9 +60,9 @@ def place() -> Iterator[Path]:
 
 
 def module(root: Path, name: str, umask: int, /, **options: Any) -> dict[str, Any]:
-    code = "import ansible.module_utils, runpy, sys\nansible.module_utils.__path__.append(sys.argv[1])\n"
+    code = "import runpy, sys\nsys.path.insert(0, sys.argv[1])\n"
     code += "sys.argv = sys.argv[2:]\nrunpy.run_path(sys.argv[0], run_name='__main__')\n"
-    argv = [sys.executable, "-c", code, str(root / "module_utils"), str(root / f"library/{name}.py")]
+    argv = [sys.executable, "-c", code, str(root / "collections"), str(root / f"library/{name}.py")]
     text = json.dumps({"ANSIBLE_MODULE_ARGS": options})
     done = subprocess.run(argv, input=text, capture_output=True, text=True, check=False, umask=umask)
     said: dict[str, Any] = json.loads(done.stdout)

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend_control.plan import places, wanted
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan import places, wanted
 
 ROOT = Path(__file__).resolve().parents[3]
 PROGRAM = str(ROOT / "roles/torch_npu/files/ascend-env")

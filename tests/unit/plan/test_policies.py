@@ -3,18 +3,14 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend_control.plan import policies
 
-from tests.contract.tree import ROOT
-
-sys.path.insert(0, str(ROOT / "filter_plugins"))
-import ascend as filters
+from ansible_collections.ascend.fleet.plugins.filter import ascend as filters
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan import policies
 
 FILTERS = filters.FilterModule().filters()
 

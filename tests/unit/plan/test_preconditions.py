@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend.cann import elsewhere as cann_elsewhere
-from ansible.module_utils.ascend.places import CANN_RECORD
-from ansible.module_utils.ascend_control.plan.components import Plan
-from ansible.module_utils.ascend_control.plan.plan import plan
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import elsewhere as cann_elsewhere
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import CANN_RECORD
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.components import Plan
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.plan import plan
 from tests.answers import node, write
 from tests.unit.plan.planner_nodes import bare, converged, refusals, wanted
 

@@ -6,12 +6,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend.finding import finding, refusal
-from ansible.module_utils.ascend_control.plan.asked import wanted_of
-from ansible.module_utils.ascend_control.plan.found import found_of
-from ansible.module_utils.ascend_control.plan.plan import plan
-from ansible.module_utils.ascend_control.plan.preconditions import repairs_cann
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.finding import finding, refusal
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.asked import wanted_of
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.found import found_of
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.plan import plan
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.preconditions import repairs_cann
 from tests.unit.plan.planner_nodes import NAME, bare, cards as inventory_cards, converged, refusals, steps, wanted
 
 

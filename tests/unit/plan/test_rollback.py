@@ -7,8 +7,8 @@ import copy
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend_control.plan.rollback import Target, rollback
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.rollback import Target, rollback
 from tests.unit.plan.planner_nodes import COMPLETE, converged
 
 NEW, OLD, OTHER = "8.2.RC1-aaaaaaaaaaaa", "8.0.RC1-bbbbbbbbbbbb", "8.0.RC1-cccccccccccc"

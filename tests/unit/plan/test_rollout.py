@@ -7,12 +7,19 @@ import copy
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend_control.plan.asked import wanted_of
-from ansible.module_utils.ascend_control.plan.components import names_of
-from ansible.module_utils.ascend_control.plan.found import found_of
-from ansible.module_utils.ascend_control.plan.plan import plan
-from ansible.module_utils.ascend_control.plan.rollout import Batch, apply_to, busy, stageable, stops, under_current
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.asked import wanted_of
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.components import names_of
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.found import found_of
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.plan import plan
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.rollout import (
+    Batch,
+    apply_to,
+    busy,
+    stageable,
+    stops,
+    under_current,
+)
 from tests.unit.plan.planner_nodes import COMPLETE, HOME, NAME, bare, converged, wanted
 
 OLD = "7.0.0-ba9876543210"

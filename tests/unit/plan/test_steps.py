@@ -7,10 +7,10 @@ import copy
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend import rights
-from ansible.module_utils.ascend_control.plan.plan import plan
-from ansible.module_utils.ascend_control.plan.rollout import apply_to
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import rights
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.plan import plan
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.rollout import apply_to
 from tests.unit.plan.planner_nodes import NAME, bare, converged, refusals, steps, wanted
 
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend_control.plan.to_prove import to_prove
-from ansible.module_utils.ascend_control.plan.words import left_out_lines, proof_lines
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.to_prove import to_prove
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.words import left_out_lines, proof_lines
 from tests.unit.plan.planner_nodes import bare
 
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend_control.depot.index import source_key
-from ansible.module_utils.ascend_control.plan import places
-from ansible.module_utils.ascend_control.plan.plan import plan
-from ansible.module_utils.ascend_control.plan.wanted import resolve
-from ansible.module_utils.ascend_control.release.read import read_lock
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.index import source_key
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan import places
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.plan import plan
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.wanted import resolve
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.release.read import read_lock
 from tests.unit.plan.planner_nodes import bare, converged
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -6,10 +6,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend.finding import finding
-from ansible.module_utils.ascend_control.plan.components import REMARKS
-from ansible.module_utils.ascend_control.plan.plan import plan
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.finding import finding
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.components import REMARKS
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.plan import plan
 from tests.unit.plan.planner_nodes import HOME, NAME, converged, wanted
 
 

@@ -7,7 +7,12 @@ import itertools
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend_control.plan.words import fleet_plan, rollback_lines, rollout_lines
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.words import (
+    fleet_plan,
+    rollback_lines,
+    rollout_lines,
+)
 
 STEP = {"component": "toolkit", "action": "install", "reason": "toolkit 8.0.RC1 is absent"}
 BUSY = {"found": "process 4711 of ml on card 0: train", "remedy": "wait"}

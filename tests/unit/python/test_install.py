@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend.command import Result, run
-from ansible.module_utils.ascend.depot_file import DepotFile
-from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend.python import install as runtime, read as pythons
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import Result, run
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.depot_file import DepotFile
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.python import install as runtime, read as pythons
 
 VERSION = "3.10.13"
 SAYS = f"#!/bin/sh\necho {VERSION}\n"

@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend_control.depot import python as depot_python
-from ansible.module_utils.ascend_control.depot.index import Index
-from ansible.module_utils.ascend_control.plan.plan import plan
-from ansible.module_utils.ascend_control.plan.wanted import resolve
-from ansible.module_utils.ascend_control.release.read import accepts_python, read_release
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot import python as depot_python
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.index import Index
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.plan import plan
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.wanted import resolve
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.release.read import (
+    accepts_python,
+    read_release,
+)
 from tests.unit.plan.planner_nodes import bare, converged
 from tests.unit.plan.test_wanted import NAME, ROOT, node, settings
 

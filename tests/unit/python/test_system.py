@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend.environment import virtualenv
-from ansible.module_utils.ascend.finding import Refusal
-from ansible.module_utils.ascend.python import system as system_pythons
-from ansible.module_utils.ascend_control.plan import documents, wanted as control
-from ansible.module_utils.ascend_control.plan.asked import WantedPython
-from ansible.module_utils.ascend_control.plan.components import Step, names_of, step
-from ansible.module_utils.ascend_control.plan.found import SystemPython
-from ansible.module_utils.ascend_control.plan.system_python import own_python
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import virtualenv
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.finding import Refusal
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.python import system as system_pythons
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan import documents, wanted as control
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.asked import WantedPython
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.components import Step, names_of, step
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.found import SystemPython
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.system_python import own_python
 from tests import environment_tree as tree
 from tests.unit.plan.planner_nodes import bare
 

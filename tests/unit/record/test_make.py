@@ -13,17 +13,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend import manifest
-from ansible.module_utils.ascend.cann import layout as cann_layout, packages as cann_packages
-from ansible.module_utils.ascend.command import Result
-from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend.node import Node
-from ansible.module_utils.ascend.places import Places
-from ansible.module_utils.ascend.record import make as record, sources as record_sources, text as record_text
-from ansible.module_utils.ascend.record.pseudonyms import Mask
-from ansible.module_utils.ascend.record.text import Section
 from hypothesis import given, settings, strategies as st
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import manifest
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import (
+    layout as cann_layout,
+    packages as cann_packages,
+)
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import Result
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import Places
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.record import (
+    make as record,
+    sources as record_sources,
+    text as record_text,
+)
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.record.pseudonyms import Mask
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.record.text import Section
 from tests import replay
 from tests.answers import write
 

@@ -9,10 +9,10 @@ import re
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend.record.identities import KINDS, Identities, Text, find
-from ansible.module_utils.ascend.record.pseudonyms import Mask
 from hypothesis import given, settings, strategies as st
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.record.identities import KINDS, Identities, Text, find
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.record.pseudonyms import Mask
 from tests import samples
 from tests.hangs import no_hang
 

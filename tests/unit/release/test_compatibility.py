@@ -14,14 +14,18 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend.finding import Refusal
-from ansible.module_utils.ascend_control.plan.wanted import resolve
-from ansible.module_utils.ascend_control.release import compatibility
-from ansible.module_utils.ascend_control.release.compatibility import problems, problems_of, release_problems
-from ansible.module_utils.ascend_control.release.read import read_matrix, read_release
-from ansible.module_utils.ascend_control.release.table import lines
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.finding import Refusal
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.wanted import resolve
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.release import compatibility
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.release.compatibility import (
+    problems,
+    problems_of,
+    release_problems,
+)
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.release.read import read_matrix, read_release
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.release.table import lines
 from tests.unit.plan.planner_nodes import bare
 
 ROOT = Path(__file__).resolve().parents[3]

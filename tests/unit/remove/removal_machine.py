@@ -9,14 +9,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.ascend import files, manifest
-from ansible.module_utils.ascend.change import origin
-from ansible.module_utils.ascend.command import Result
-from ansible.module_utils.ascend.node import Node
-from ansible.module_utils.ascend.places import Places
-from ansible.module_utils.ascend.remove import apply, survey
-from ansible.module_utils.ascend.remove.chosen import Asked
-from ansible.module_utils.ascend.remove.selection import select
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import files, manifest
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import origin
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import Result
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import Places
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.remove import apply, survey
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.remove.chosen import Asked
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.remove.selection import select
 
 OLD, NEW = "8.0.RC1", "8.2.RC1"
 DIGEST = {OLD: "0123456789ab", NEW: "ba9876543210"}

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend import manifest
-from ansible.module_utils.ascend.change import origin
-from ansible.module_utils.ascend.environment import checkout_manifest as source_record
-from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend.node import Node
-from ansible.module_utils.ascend.remove import apply, in_use, survey
-from ansible.module_utils.ascend.remove.chosen import Asked
-from ansible.module_utils.ascend.settings import drop_ins
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import manifest
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import origin
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import checkout_manifest as source_record
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.remove import apply, in_use, survey
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.remove.chosen import Asked
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.settings import drop_ins
 from tests.unit.remove.removal_machine import (
     ABSENT,
     DIGEST,

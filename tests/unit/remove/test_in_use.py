@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend import mounts
-from ansible.module_utils.ascend.command import Result
-from ansible.module_utils.ascend.node import Node
-from ansible.module_utils.ascend.remove import in_use
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import mounts
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import Result
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.remove import in_use
 
 SAY_AND_WAIT = "print('there', flush=True); input()"
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend.change import fault_points as points
-from ansible.module_utils.ascend.command import Result
-from ansible.module_utils.ascend.remove import apply, survey
-from ansible.module_utils.ascend.remove.chosen import Asked
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import fault_points as points
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import Result
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.remove import apply, survey
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.remove.chosen import Asked
 from tests.unit.remove.removal_machine import NEW, OLD, PLACES, Machine
 
 

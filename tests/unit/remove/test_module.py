@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import ascend_remove
 import pytest
-from ansible.module_utils.ascend.change import module_lock as change_lock
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import module_lock as change_lock
+from ansible_collections.ascend.fleet.plugins.modules import ascend_remove
 from tests.unit.remove.removal_machine import DIGEST, NEW, OLD, STATE, Machine, names
 
 

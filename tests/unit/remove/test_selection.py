@@ -6,11 +6,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend.remove import words
-from ansible.module_utils.ascend.remove.chosen import Asked
-from ansible.module_utils.ascend.remove.selection import select
 from hypothesis import given, strategies as st
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.remove import words
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.remove.chosen import Asked
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.remove.selection import select
 
 ENV, CANN, PYTHON = "/opt/ascend/env/", "/usr/local/Ascend/ascend-toolkit/", "/opt/ascend/python/"
 PROCESS = {"pid": 4711, "user": "ml", "name": "python", "command": "python train.py", "how": "mapped"}

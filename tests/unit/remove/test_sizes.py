@@ -9,8 +9,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend.remove import sizes
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.remove import sizes
 from tests.unit.remove.removal_machine import Machine, write
 
 

@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.ascend.masking import HIDDEN, masked, masked_values
 from hypothesis import given, settings, strategies as st
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.masking import HIDDEN, masked, masked_values
 from tests import samples
 from tests.contract.tree import ROOT
 from tests.innocent import INNOCENT

@@ -10,20 +10,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend import facts
-from ansible.module_utils.ascend.cann import install as cann_install
-from ansible.module_utils.ascend.change import journal
-from ansible.module_utils.ascend.command import Result
-from ansible.module_utils.ascend.depot_file import DepotFile, take
-from ansible.module_utils.ascend.environment import build as environment
-from ansible.module_utils.ascend.errors import AscendError, failure
-from ansible.module_utils.ascend.finding import cause, finding, refusal
-from ansible.module_utils.ascend.node import Node
-from ansible.module_utils.ascend.npu.npu_probe import ProbeError
-from ansible.module_utils.ascend.npu.processes import MOST_CHARACTERS, described
-from ansible.module_utils.ascend.record import make as record
-from ansible.module_utils.ascend_control.depot.index import Index, source_key
-from ansible.module_utils.ascend_control.drift import (
+from hypothesis import HealthCheck, given, settings, strategies as st
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import facts
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import install as cann_install
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import journal
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import Result
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.depot_file import DepotFile, take
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import build as environment
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError, failure
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.finding import cause, finding, refusal
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.npu_probe import ProbeError
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.processes import MOST_CHARACTERS, described
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.record import make as record
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.index import Index, source_key
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift import (
     findings as told,
     fleet as fleets,
     history,
@@ -32,13 +34,11 @@ from ansible.module_utils.ascend_control.drift import (
     silence,
     summary,
 )
-from ansible.module_utils.ascend_control.notice import mail, webhooks
-from ansible.module_utils.ascend_control.notice.message import compose
-from ansible.module_utils.ascend_control.notice.outcome import outcome_line
-from ansible.module_utils.ascend_control.plan import components as forms
-from ansible.module_utils.ascend_control.plan.words import fleet_plan, refusal_text
-from hypothesis import HealthCheck, given, settings, strategies as st
-
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.notice import mail, webhooks
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.notice.message import compose
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.notice.outcome import outcome_line
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan import components as forms
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.words import fleet_plan, refusal_text
 from tests.answers import node, write
 from tests.contract.tree import ROOT
 from tests.secrets import FORMS, SECRETS, planted

@@ -7,13 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.ascend.errors import AscendError
-from ansible.module_utils.ascend.settings import drop_ins, node_settings
-from ansible.module_utils.ascend.settings.drop_ins import Kernel, fulfils, kernel, limits, merged
-from ansible.module_utils.ascend_control.plan.components import Plan
-from ansible.module_utils.ascend_control.plan.plan import plan
-from ansible.module_utils.ascend_control.plan.system import APPLY, CHECK, IGNORE
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.settings import drop_ins, node_settings
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.settings.drop_ins import (
+    Kernel,
+    fulfils,
+    kernel,
+    limits,
+    merged,
+)
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.components import Plan
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.plan import plan
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.system import APPLY, CHECK, IGNORE
 from tests.answers import node, write
 from tests.unit.plan.planner_nodes import converged, wanted
 

@@ -11,20 +11,13 @@ import multiprocessing
 import os
 import socket
 import time
-from pathlib import Path
 from typing import Any
 
-import ansible.module_utils
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-# Ansible offers module_utils/ to modules only; actions are imported by the control node's own Python.
-_MODULE_UTILS = str(Path(__file__).resolve().parent.parent / "module_utils")
-if _MODULE_UTILS not in ansible.module_utils.__path__:
-    ansible.module_utils.__path__.append(_MODULE_UTILS)
-
-from ansible.module_utils.ascend import files  # noqa: E402  (after the path above)
-from ansible.module_utils.ascend.change import process, run_lock  # noqa: E402
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import files
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import process, run_lock
 
 LOOK_S = 30.0  # between two looks at cards that are used
 

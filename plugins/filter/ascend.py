@@ -16,24 +16,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
-import ansible.module_utils
 from ansible.errors import AnsibleFilterError
 
-# Ansible offers module_utils/ to modules only; filters are imported by the control node's own Python.
-_MODULE_UTILS = str(Path(__file__).resolve().parent.parent / "module_utils")
-if _MODULE_UTILS not in ansible.module_utils.__path__:
-    ansible.module_utils.__path__.append(_MODULE_UTILS)
-
-from ansible.module_utils.ascend.errors import AscendError  # noqa: E402  (after the path above)
-from ansible.module_utils.ascend_control.plan.places import ascend_env, places  # noqa: E402
-from ansible.module_utils.ascend_control.plan.policies import percent  # noqa: E402
-from ansible.module_utils.ascend_control.plan.rollout import busy, stops  # noqa: E402
-from ansible.module_utils.ascend_control.plan.to_prove import to_prove  # noqa: E402
-from ansible.module_utils.ascend_control.plan.wanted import cards_out  # noqa: E402
-from ansible.module_utils.ascend_control.plan.words import (  # noqa: E402
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.places import ascend_env, places
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.policies import percent
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.rollout import busy, stops
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.to_prove import to_prove
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.wanted import cards_out
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.words import (
     installed_lines,
     left_out_lines,
     proof_lines,

@@ -14,24 +14,24 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import ansible.module_utils
 from ansible import constants
 from ansible.context import CLIARGS
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
-# Ansible offers module_utils/ to modules only; actions are imported by the control node's own Python.
-_MODULE_UTILS = str(Path(__file__).resolve().parent.parent / "module_utils")
-if _MODULE_UTILS not in ansible.module_utils.__path__:
-    ansible.module_utils.__path__.append(_MODULE_UTILS)
-
-from ansible.module_utils.ascend.errors import AscendError  # noqa: E402  (after the path above)
-from ansible.module_utils.ascend.masking import masked_values  # noqa: E402
-from ansible.module_utils.ascend.times import UTC  # noqa: E402
-from ansible.module_utils.ascend_control.depot.trouble import trouble  # noqa: E402
-from ansible.module_utils.ascend_control.drift import fleet, history, page, report_folder as reports, summary  # noqa: E402
-from ansible.module_utils.ascend_control.drift.silence import said_by  # noqa: E402
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.masking import masked_values
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.times import UTC
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.trouble import trouble
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift import (
+    fleet,
+    history,
+    page,
+    report_folder as reports,
+    summary,
+)
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift.silence import said_by
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types

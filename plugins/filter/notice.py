@@ -12,22 +12,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
-import ansible.module_utils
 from ansible.errors import AnsibleFilterError
 from ansible.utils.unsafe_proxy import wrap_var
 from jinja2 import Undefined
 
-# Ansible offers module_utils/ to modules only; filters are imported by the control node's own Python.
-_MODULE_UTILS = str(Path(__file__).resolve().parent.parent / "module_utils")
-if _MODULE_UTILS not in ansible.module_utils.__path__:
-    ansible.module_utils.__path__.append(_MODULE_UTILS)
-
-from ansible.module_utils.ascend_control.notice import mail, webhooks  # noqa: E402  (after the path above)
-from ansible.module_utils.ascend_control.notice.message import Message, compose, is_due  # noqa: E402
-from ansible.module_utils.ascend_control.notice.outcome import outcome_line  # noqa: E402
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.notice import mail, webhooks
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.notice.message import Message, compose, is_due
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.notice.outcome import outcome_line
 
 
 def _plain(value: Any) -> Any:

@@ -10,22 +10,15 @@ rolled out.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-import ansible.module_utils
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-# Ansible offers module_utils/ to modules only; actions are imported by the control node's own Python.
-_MODULE_UTILS = str(Path(__file__).resolve().parent.parent / "module_utils")
-if _MODULE_UTILS not in ansible.module_utils.__path__:
-    ansible.module_utils.__path__.append(_MODULE_UTILS)
-
-from ansible.module_utils.ascend.errors import AscendError  # noqa: E402  (after the path above)
-from ansible.module_utils.ascend_control.plan.policies import batches, hold_one_way  # noqa: E402
-from ansible.module_utils.ascend_control.plan.rollout import BUSY, TO_CHANGE, WAITING  # noqa: E402
-from ansible.module_utils.ascend_control.plan.words import fleet_plan, rollback_lines  # noqa: E402
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.policies import batches, hold_one_way
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.rollout import BUSY, TO_CHANGE, WAITING
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.words import fleet_plan, rollback_lines
 
 WAYS = ("rollout_batches", "rollout_max_fail_percentage")
 

@@ -9,24 +9,21 @@ from __future__ import annotations
 
 import gc
 import sys
-from pathlib import Path
 from typing import Any
 
-import ansible.module_utils
 from ansible.context import CLIARGS
 from ansible.executor.task_queue_manager import TaskQueueManager
 from ansible.plugins.callback.default import CallbackModule as Default
 
-# Ansible offers module_utils/ to modules only; callbacks are imported by the control node's own Python.
-_MODULE_UTILS = str(Path(__file__).resolve().parent.parent / "module_utils")
-if _MODULE_UTILS not in ansible.module_utils.__path__:
-    ansible.module_utils.__path__.append(_MODULE_UTILS)
-
-from ansible.module_utils.ascend.masking import masked  # noqa: E402  (after the path above)
-from ansible.module_utils.ascend_control.drift.fleet import inventory_options  # noqa: E402
-from ansible.module_utils.ascend_control.drift.silence import is_known, said_by, silence  # noqa: E402
-from ansible.module_utils.ascend_control.plan.rollout import BUSY, TO_CHANGE, WAITING  # noqa: E402
-from ansible.module_utils.ascend_control.plan.words import rollout_lines  # noqa: E402
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.masking import masked
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift.fleet import inventory_options
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift.silence import (
+    is_known,
+    said_by,
+    silence,
+)
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.rollout import BUSY, TO_CHANGE, WAITING
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.words import rollout_lines
 
 DOCUMENTATION = """
 name: fleet
@@ -52,7 +49,7 @@ EVERY = 100  # nodes between two lines of progress, where the output is no termi
 class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "stdout"
-    CALLBACK_NAME = "fleet"
+    CALLBACK_NAME = "ascend.fleet.fleet"
 
     def __init__(self) -> None:
         super().__init__()

@@ -21,33 +21,26 @@ from __future__ import annotations
 
 import shlex
 import time
-from pathlib import Path
 from typing import Any
 
-import ansible.module_utils
 from ansible import constants
 from ansible.context import CLIARGS
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
-# Ansible offers module_utils/ to modules only; actions are imported by the control node's own Python.
-_MODULE_UTILS = str(Path(__file__).resolve().parent.parent / "module_utils")
-if _MODULE_UTILS not in ansible.module_utils.__path__:
-    ansible.module_utils.__path__.append(_MODULE_UTILS)
-
-from ansible.module_utils.ascend.errors import AscendError  # noqa: E402  (after the path above)
-from ansible.module_utils.ascend.finding import Refusal  # noqa: E402
-from ansible.module_utils.ascend_control.drift import fleet  # noqa: E402
-from ansible.module_utils.ascend_control.drift.silence import said_by  # noqa: E402
-from ansible.module_utils.ascend_control.plan.plan import plan as plan_of  # noqa: E402
-from ansible.module_utils.ascend_control.plan.policies import one_of, users  # noqa: E402
-from ansible.module_utils.ascend_control.plan.rollback import rollback  # noqa: E402
-from ansible.module_utils.ascend_control.plan.rollout import CONVERGED, apply_to  # noqa: E402
-from ansible.module_utils.ascend_control.plan.to_prove import to_prove  # noqa: E402
-from ansible.module_utils.ascend_control.plan.wanted import cards_out, resolve  # noqa: E402
-from ansible.module_utils.ascend_control.plan.words import refusal_text  # noqa: E402
-from ansible.module_utils.ascend_control.release.read import release_of  # noqa: E402
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.finding import Refusal
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift import fleet
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift.silence import said_by
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.plan import plan as plan_of
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.policies import one_of, users
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.rollback import rollback
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.rollout import CONVERGED, apply_to
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.to_prove import to_prove
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.wanted import cards_out, resolve
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.words import refusal_text
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.release.read import release_of
 
 PYTHON = "/usr/bin/python3"
 ANSWER_S = 100  # for the node's answer, where the task has no time limit
@@ -162,7 +155,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
             "users": accounts,
             "tmp_dir": wanted["places"]["tmp"],
         }
-        answer = self._execute_module("npu_check", module_args=questions, task_vars=task_vars)
+        answer = self._execute_module("ascend.fleet.npu_check", module_args=questions, task_vars=task_vars)
         return [fleet.unproven(answer)] if answer.get("failed") else []
 
     # --- the node ------------------------------------------------------------------------------------------------
@@ -177,9 +170,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
             str(configured).startswith("auto") and "discovered_interpreter_python" not in task_vars["ansible_facts"]
         )
         variables = {**task_vars, "ansible_python_interpreter": PYTHON} if guessed else task_vars
-        answer: dict[str, Any] = self._execute_module("ascend_facts", module_args=questions, task_vars=variables)
+        answer: dict[str, Any] = self._execute_module(
+            "ascend.fleet.ascend_facts", module_args=questions, task_vars=variables
+        )
         if guessed and answer.get("rc") == 127:
-            answer = self._execute_module("ascend_facts", module_args=questions, task_vars=task_vars)
+            answer = self._execute_module("ascend.fleet.ascend_facts", module_args=questions, task_vars=task_vars)
         return answer
 
 

@@ -10,23 +10,16 @@ those which the module ``depot`` has to take; a depot that holds all has neither
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
-import ansible.module_utils
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
-# Ansible offers module_utils/ to modules only; actions are imported by the control node's own Python.
-_MODULE_UTILS = str(Path(__file__).resolve().parent.parent / "module_utils")
-if _MODULE_UTILS not in ansible.module_utils.__path__:
-    ansible.module_utils.__path__.append(_MODULE_UTILS)
-
-from ansible.module_utils.ascend import rights  # noqa: E402  (after the path above)
-from ansible.module_utils.ascend.errors import AscendError  # noqa: E402
-from ansible.module_utils.ascend_control.depot.fill import has_to_be_filled  # noqa: E402
-from ansible.module_utils.ascend_control.depot.needs import needs  # noqa: E402
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import rights
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.fill import has_to_be_filled
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.needs import needs
 
 ASKED = ("ascend_settings", "depot_architectures")
 OURS = ("ascend_", "cann_", "depot_", "llamafactory_")  # of which these are made
