@@ -14,22 +14,24 @@ description:
   - Fails in time when the node does not answer, a dead network mount below one of its own places for example. What
     others own, users' homes for example, is not looked at on network mounts, and elsewhere in a child process that has
     a few seconds a place.
-  - Never fails because something is absent or broken on the node. Absence and breakage are C(findings), with the
-    tool's own words and a remedy, so that one bad node cannot hide the others.
+  - Never fails because something is absent or broken on the node. That is among RV(ansible_facts.ascend.findings), with
+    the tool's own words and a remedy, so that one bad node cannot hide the others.
   - Runs C(npu-smi info) once, and C(npu-smi info -t health) for each chip that is not OK, and asks C(timedatectl)
     once. All else is read from files; no Python of an environment is started. Each call has a time limit and the
     locale C.
   - docs/facts.md describes every field and finding.
 author:
   - The ascend-fleet authors (@ascend-fleet)
+extends_documentation_fragment:
+  - ascend.fleet.places
 options:
   gather_subset:
     description:
-      - What to observe. C(network) asks C(hccn_tool) four things a chip, and takes seconds; C(all) is every subset.
-      - C(links) is the short form of C(network), and asks one thing a chip. A chip that is not plainly healthy is asked
-        the rest, too. With C(network), also within C(all), it has no effect.
-      - C(network) and C(links) report C(npu) and C(driver) as well.
-      - C(cards) is the short form of C(npu), and does not look for processes that hold a card's device file without
+      - What to observe. V(network) asks C(hccn_tool) four things a chip, and takes seconds; V(all) is every subset.
+      - V(links) is the short form of V(network), and asks one thing a chip. A chip that is not plainly healthy is asked
+        the rest, too. With V(network), also within V(all), it has no effect.
+      - V(network) and V(links) report RV(ansible_facts.ascend.npu) and RV(ansible_facts.ascend.driver) as well.
+      - V(cards) is the short form of V(npu), and does not look for processes that hold a card's device file without
         being named by C(npu-smi), which takes some 6 us a file that is open on the node.
     type: list
     elements: str
@@ -37,20 +39,20 @@ options:
     default: [cann, npu, python, system]
   kernel_settings:
     description:
-      - Names of kernel settings to report with C(system), as C(sysctl) has them, e.g. C(vm.max_map_count).
+      - Names of kernel settings to report with V(system), as C(sysctl) has them, e.g. C(vm.max_map_count).
       - A name that can be none fails the call; one that the kernel does not have is null.
     type: list
     elements: str
     default: []
   cards_out:
     description:
-      - NPU ids of cards that are out of use. They are among the devices, and C(network) and C(links) leave them out.
+      - NPU ids of cards that are out of use. They are among the devices, and V(network) and V(links) leave them out.
     type: list
     elements: int
     default: []
   users:
     description:
-      - Accounts that train. Whether each may open the cards is reported with C(driver).
+      - Accounts that train. Whether each may open the cards is reported with RV(ansible_facts.ascend.driver).
       - They are looked up as sessions find them (C(getent), C(id)), each within ten seconds.
     type: list
     elements: str
@@ -61,26 +63,6 @@ options:
         installed. Takes as long as reading some 15 GB. Without it sizes, times and small files decide.
     type: bool
     default: false
-  cann_root:
-    description: Where CANN and the driver lie.
-    type: path
-    default: /usr/local/Ascend
-  ascend_root:
-    description: Where the Pythons (C(python/)) and the environments (C(env/)) lie.
-    type: path
-    default: /opt/ascend
-  cache_dir:
-    description: Where packages from the depot are kept; its free space is reported.
-    type: path
-    default: /var/cache/ascend-fleet
-  state_dir:
-    description: Where the manifests of installed packages lie.
-    type: path
-    default: /var/lib/ascend-fleet
-  tmp_dir:
-    description: Where installers unpack; its free space is reported.
-    type: path
-    default: /var/tmp
   command_timeout_s:
     description: Longest time for each call of a tool of the driver, in seconds.
     type: int
@@ -199,7 +181,7 @@ ansible_facts:
         network:
           description:
             - Address, link, health and place in multi-node training of each chip; see docs/facts.md.
-            - With C(links) alone, a healthy chip has null for address, netmask, gateway and link.
+            - With V(links) alone, a healthy chip has null for address, netmask, gateway and link.
           type: dict
           returned: subset network or links
         cann:
@@ -255,9 +237,10 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.facts import collect_in_time
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import Places
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import SPEC, Places
 
 ARGUMENT_SPEC = {
+    **SPEC,
     "gather_subset": {
         "type": "list",
         "elements": "str",
@@ -268,11 +251,6 @@ ARGUMENT_SPEC = {
     "cards_out": {"type": "list", "elements": "int", "default": []},
     "users": {"type": "list", "elements": "str", "default": []},
     "deep": {"type": "bool", "default": False},
-    "cann_root": {"type": "path", "default": "/usr/local/Ascend"},
-    "ascend_root": {"type": "path", "default": "/opt/ascend"},
-    "cache_dir": {"type": "path", "default": "/var/cache/ascend-fleet"},
-    "state_dir": {"type": "path", "default": "/var/lib/ascend-fleet"},
-    "tmp_dir": {"type": "path", "default": "/var/tmp"},
     "command_timeout_s": {"type": "int", "default": 30},
     "timeout_s": {"type": "int", "default": 100},
 }
@@ -281,8 +259,7 @@ ARGUMENT_SPEC = {
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     options = module.params
-    names = ("cann_root", "ascend_root", "cache_dir", "state_dir", "tmp_dir")
-    places = Places(**{name: options[name] for name in names})
+    places = Places.of(options)
     node = Node(query, module.get_bin_path)
     try:
         facts = collect_in_time(

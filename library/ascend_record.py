@@ -20,32 +20,14 @@ description:
     minutes.
 author:
   - The ascend-fleet authors (@ascend-fleet)
+extends_documentation_fragment:
+  - ascend.fleet.places
 options:
   names:
     description: Further words to mask, for example the node's names and addresses in the inventory.
     type: list
     elements: str
     default: []
-  cann_root:
-    description: Where CANN and the driver lie.
-    type: path
-    default: /usr/local/Ascend
-  ascend_root:
-    description: Where the Pythons (C(python/)) and the environments (C(env/)) lie.
-    type: path
-    default: /opt/ascend
-  cache_dir:
-    description: Where packages from the depot are kept; its free space is reported.
-    type: path
-    default: /var/cache/ascend-fleet
-  state_dir:
-    description: Where the manifests of installed packages lie.
-    type: path
-    default: /var/lib/ascend-fleet
-  tmp_dir:
-    description: Where installers unpack; its free space is reported.
-    type: path
-    default: /var/tmp
   command_timeout_s:
     description: Longest time for each call of a tool, in seconds.
     type: int
@@ -97,17 +79,13 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.in_time import in_time
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import Places
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import SPEC, Places
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.record import make as record
 
 LIMIT_S = 1200  # some hundred questions to the driver's tools
 ARGUMENT_SPEC = {
+    **SPEC,
     "names": {"type": "list", "elements": "str", "default": []},
-    "cann_root": {"type": "path", "default": "/usr/local/Ascend"},
-    "ascend_root": {"type": "path", "default": "/opt/ascend"},
-    "cache_dir": {"type": "path", "default": "/var/cache/ascend-fleet"},
-    "state_dir": {"type": "path", "default": "/var/lib/ascend-fleet"},
-    "tmp_dir": {"type": "path", "default": "/var/tmp"},
     "command_timeout_s": {"type": "int", "default": 30},
 }
 
@@ -115,7 +93,7 @@ ARGUMENT_SPEC = {
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     options = module.params
-    places = Places(**{name: options[name] for name in Places.__annotations__})
+    places = Places.of(options)
     try:
         node, limit_s, names = Node(query, module.get_bin_path), options["command_timeout_s"], options["names"]
         text = in_time(LIMIT_S, lambda at: record.make(node._replace(at=at), places, limit_s, names))

@@ -21,6 +21,8 @@ description:
   - In check mode it returns what would be removed, what stays and what is refused, and does not fail for a refusal.
 author:
   - The ascend-fleet authors (@ascend-fleet)
+extends_documentation_fragment:
+  - ascend.fleet.places
 options:
   release:
     description:
@@ -44,32 +46,12 @@ options:
     description: Longest time for each uninstaller of CANN, in seconds.
     type: int
     default: 1800
-  cann_root:
-    description: Where CANN lies.
-    type: path
-    default: /usr/local/Ascend
-  ascend_root:
-    description: Where the Pythons (C(python/)) and the environments (C(env/)) lie.
-    type: path
-    default: /opt/ascend
-  cache_dir:
-    description: Where packages from the depot are kept.
-    type: path
-    default: /var/cache/ascend-fleet
-  state_dir:
-    description: Where the manifests of installed packages lie, and what tells how the node was before.
-    type: path
-    default: /var/lib/ascend-fleet
-  tmp_dir:
-    description: Where installers unpack; what dead ones left there is removed.
-    type: path
-    default: /var/tmp
 attributes:
   check_mode:
     description: Returns the same selection and changes nothing.
     support: full
   diff_mode:
-    description: The table in C(lines) says more than a difference would.
+    description: The table in RV(lines) says more than a difference would.
     support: none
 """
 
@@ -142,23 +124,19 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, AscendError, failure
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.in_time import in_time
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import Places
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import SPEC, Places
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.remove import apply, sizes, survey, words
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.remove.chosen import Asked
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.remove.selection import select
 
 LIMIT_S = 900  # to measure what there is: 100,000 files of a release, on a disk that is busy
 ARGUMENT_SPEC = {
+    **SPEC,
     "release": {"type": "str", "default": ""},
     "everything": {"type": "bool", "default": False},
     "keep": {"type": "int", "default": 2},
     "force": {"type": "bool", "default": False},
     "timeout_s": {"type": "int", "default": 1800},
-    "cann_root": {"type": "path", "default": "/usr/local/Ascend"},
-    "ascend_root": {"type": "path", "default": "/opt/ascend"},
-    "cache_dir": {"type": "path", "default": "/var/cache/ascend-fleet"},
-    "state_dir": {"type": "path", "default": "/var/lib/ascend-fleet"},
-    "tmp_dir": {"type": "path", "default": "/var/tmp"},
 }
 
 
@@ -166,7 +144,7 @@ def main() -> None:
     rights.begin()
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     options = module.params
-    places = Places(**{name: options[name] for name in Places.__dataclass_fields__})
+    places = Places.of(options)
     asked = Asked(options["release"], options["everything"], options["keep"], options["force"])
     node = Node(query, module.get_bin_path)
     try:

@@ -19,6 +19,8 @@ description:
   - Changing the toolkit removes its kernels (the installer does that), so install the kernels afterwards.
 author:
   - The ascend-fleet authors (@ascend-fleet)
+extends_documentation_fragment:
+  - ascend.fleet.places
 options:
   package:
     description: Which package.
@@ -34,13 +36,13 @@ options:
     type: str
   state:
     description:
-      - Whether it shall be installed. C(cached) only takes it into the cache, which disturbs nobody.
-      - C(doubted) holds what CANN changed after its repair to what was installed once more, for a proof that failed, of
-        the toolkit and its kernels. So C(present) installs it again.
-      - C(running) leads C(latest), the version that a session finds by CANN's common environment file, to an installed
+      - Whether it shall be installed. V(cached) only takes it into the cache, which disturbs nobody.
+      - V(doubted) holds what CANN changed after its repair to what was installed once more, for a proof that failed, of
+        the toolkit and its kernels. So V(present) installs it again.
+      - V(running) leads C(latest), the version that a session finds by CANN's common environment file, to an installed
         one, by CANN's own script.
-      - C(led-back) leads C(latest) where it led before a repair of ours (O(repair)) that was interrupted.
-      - C(proven) notes that the environment of the version ran on the cards, for the toolkit and its kernels. Where
+      - V(led-back) leads C(latest) where it led before a repair of ours (O(repair)) that was interrupted.
+      - V(proven) notes that the environment of the version ran on the cards, for the toolkit and its kernels. Where
         they lie otherwise than documented, that makes them complete.
     type: str
     choices: [absent, cached, doubted, led-back, present, proven, running]
@@ -79,22 +81,6 @@ options:
   python_bin:
     description: A folder with C(python3) and C(pip3), which the installer needs; put first in its PATH.
     type: path
-  cann_root:
-    description: Where CANN lies.
-    type: path
-    default: /usr/local/Ascend
-  cache_dir:
-    description: Where packages from the depot are kept.
-    type: path
-    default: /var/cache/ascend-fleet
-  state_dir:
-    description: Where the manifest of the installed files is kept.
-    type: path
-    default: /var/lib/ascend-fleet
-  tmp_dir:
-    description: Where the installer unpacks, in a private folder that is removed afterwards.
-    type: path
-    default: /var/tmp
   timeout_s:
     description: Longest time for the installer, in seconds.
     type: int
@@ -151,11 +137,13 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import (
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import module_lock as held
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.depot_file import DepotFile, is_cached, take
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, failure
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import SPEC
 
 if TYPE_CHECKING:
     from ansible_collections.ascend.fleet.plugins.module_utils.ascend.shapes import Package
 
 ARGUMENT_SPEC = {
+    **SPEC,
     "package": {"type": "str", "choices": ["kernels", "toolkit"], "required": True},
     "version": {"type": "str", "required": True},
     "chip": {"type": "str"},
@@ -173,10 +161,6 @@ ARGUMENT_SPEC = {
     "repair": {"type": "bool", "default": False},
     "python_bin": {"type": "path"},
     "deep": {"type": "bool", "default": False},
-    "cann_root": {"type": "path", "default": "/usr/local/Ascend"},
-    "cache_dir": {"type": "path", "default": "/var/cache/ascend-fleet"},
-    "state_dir": {"type": "path", "default": "/var/lib/ascend-fleet"},
-    "tmp_dir": {"type": "path", "default": "/var/tmp"},
     "timeout_s": {"type": "int", "default": 3600},
 }
 REQUIRED_IF = [

@@ -19,8 +19,8 @@ author:
 options:
   part:
     description:
-      - C(cann) takes CANN's packages, C(python) a relocatable CPython, C(uv) the program uv, C(wheels) every wheel of
-        the lock, C(source) an archive of LLaMA-Factory.
+      - V(cann) takes CANN's packages, V(python) a relocatable CPython, V(uv) the program uv, V(wheels) every wheel of
+        the lock, V(source) an archive of LLaMA-Factory.
     type: str
     choices: [cann, python, source, uv, wheels]
     required: true
@@ -37,7 +37,7 @@ options:
     type: path
     required: true
   architecture:
-    description: For which nodes, as C(uname -m) says. Not for the part C(source).
+    description: For which nodes, as C(uname -m) says. Not for the part V(source).
     type: str
     choices: [aarch64, x86_64]
   lock:

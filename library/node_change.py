@@ -18,6 +18,8 @@ description:
     control node.
 author:
   - The ascend-fleet authors (@ascend-fleet)
+extends_documentation_fragment:
+  - ascend.fleet.places
 options:
   state:
     description: Begin the change, or end it.
@@ -76,26 +78,6 @@ options:
     description: A run that is known to be dead; given by the action plugin.
     type: str
     default: ""
-  cann_root:
-    description: Where CANN lies.
-    type: path
-    default: /usr/local/Ascend
-  ascend_root:
-    description: Where the Pythons and the environments lie.
-    type: path
-    default: /opt/ascend
-  cache_dir:
-    description: Where packages from the depot are kept.
-    type: path
-    default: /var/cache/ascend-fleet
-  state_dir:
-    description: Where the lock and the journal lie.
-    type: path
-    default: /var/lib/ascend-fleet
-  tmp_dir:
-    description: Where installers unpack.
-    type: path
-    default: /var/tmp
 attributes:
   check_mode:
     description: Takes no lock and writes nothing.
@@ -163,12 +145,19 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment.bu
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, failure
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.cards import read_npu
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import ASCEND_ENV, ETC, INSTALLERS_LOGS, Places
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import (
+    ASCEND_ENV,
+    ETC,
+    INSTALLERS_LOGS,
+    SPEC,
+    Places,
+)
 
 # What CANN's installer makes outside of its own place.
 INSTALLERS = (ETC, INSTALLERS_LOGS)
 TOOL_S = 60
 ARGUMENT_SPEC = {
+    **SPEC,
     "state": {"type": "str", "choices": ["begun", "ended"], "required": True},
     "action": {"type": "str", "default": "change"},
     "source": {"type": "str", "default": ""},
@@ -181,11 +170,6 @@ ARGUMENT_SPEC = {
     "problem": {"type": "str", "default": ""},
     "holder": {"type": "dict", "default": {}},
     "dead": {"type": "str", "default": ""},
-    "cann_root": {"type": "path", "default": "/usr/local/Ascend"},
-    "ascend_root": {"type": "path", "default": "/opt/ascend"},
-    "cache_dir": {"type": "path", "default": "/var/cache/ascend-fleet"},
-    "state_dir": {"type": "path", "default": "/var/lib/ascend-fleet"},
-    "tmp_dir": {"type": "path", "default": "/var/tmp"},
 }
 
 
@@ -226,15 +210,11 @@ def begin(options: Dict[str, Any], node: Node) -> Dict[str, Any]:
     if holder:
         return {"begun": False, **kept, "taken_by": holder}
     with held.held(state_dir, "clearing away what dead runs left"):
-        clean(places_of(options))
+        clean(Places.of(options))
         origin.keep(state_dir, tree.versions())
         if options["set_aside"]:
             set_aside(os.path.join(root, "env", "current"))
     return {"begun": True, **kept, "taken_by": {}}
-
-
-def places_of(options: Dict[str, Any]) -> Places:
-    return Places(*(options[name] for name in ("cann_root", "ascend_root", "cache_dir", "state_dir", "tmp_dir")))
 
 
 def end(options: Dict[str, Any]) -> Dict[str, Any]:
@@ -244,7 +224,7 @@ def end(options: Dict[str, Any]) -> Dict[str, Any]:
     if holder and holder["run"] == run:
         with held.held(state_dir, "giving the lock back"):
             run_lock.release(state_dir, run, options["result"], options["problem"])
-            clean(places_of(options))
+            clean(Places.of(options))
     return {}
 
 

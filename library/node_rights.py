@@ -15,6 +15,8 @@ description:
   - Links are left alone, and so is what users made in an environment, in its checkout of LLaMA-Factory.
 author:
   - The ascend-fleet authors (@ascend-fleet)
+extends_documentation_fragment:
+  - ascend.fleet.places
 options:
   paths:
     description: Folders and files, without what lies in them. What is not there is left out.
@@ -26,10 +28,6 @@ options:
     type: list
     elements: path
     default: []
-  state_dir:
-    description: Where the node's lock lies.
-    type: path
-    default: /var/lib/ascend-fleet
 attributes:
   check_mode:
     description: Says what would change, and changes nothing.
@@ -63,11 +61,12 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend import rights
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import module_lock as held
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import build as environment
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, failure
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import SPEC
 
 ARGUMENT_SPEC = {
+    **SPEC,
     "paths": {"type": "list", "elements": "path", "default": []},
     "trees": {"type": "list", "elements": "path", "default": []},
-    "state_dir": {"type": "path", "default": "/var/lib/ascend-fleet"},
 }
 
 

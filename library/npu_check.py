@@ -19,6 +19,8 @@ description:
   - In check mode an environment that is absent is not checked.
 author:
   - The ascend-fleet authors (@ascend-fleet)
+extends_documentation_fragment:
+  - ascend.fleet.places
 options:
   environment:
     description: The environment to prove.
@@ -51,10 +53,6 @@ options:
     type: list
     elements: str
     default: []
-  tmp_dir:
-    description: Where the private home is made.
-    type: path
-    default: /var/tmp
   timeout_s:
     description: Longest time for each of the two programs, in seconds.
     type: int
@@ -147,15 +145,16 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.npu_probe import Proof, prove
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.probe_account import prover
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import SPEC
 
 ARGUMENT_SPEC = {
+    **SPEC,
     "environment": {"type": "path", "required": True},
     "ascend_env": {"type": "path", "default": "/usr/local/bin/ascend-env"},
     "expected_devices": {"type": "int", "required": True},
     "devices": {"type": "list", "elements": "int"},
     "expected_versions": {"type": "dict", "default": {}},
     "users": {"type": "list", "elements": "str", "default": []},
-    "tmp_dir": {"type": "path", "default": "/var/tmp"},
     "timeout_s": {"type": "int", "default": 600},
 }
 

@@ -18,6 +18,8 @@ description:
     it led before. Without O(lock) that is all that happens.
 author:
   - The ascend-fleet authors (@ascend-fleet)
+extends_documentation_fragment:
+  - ascend.fleet.places
 options:
   path:
     description: The environment.
@@ -80,14 +82,6 @@ options:
     description: Hold every file of every distribution to its sum, and have those replaced that differ.
     type: bool
     default: false
-  cache_dir:
-    description: Where files from the depot are kept.
-    type: path
-    default: /var/cache/ascend-fleet
-  state_dir:
-    description: Where the node's lock lies.
-    type: path
-    default: /var/lib/ascend-fleet
   timeout_s:
     description: Longest time for each run of uv, in seconds.
     type: int
@@ -145,8 +139,10 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.depot_file import DepotFile
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import build as environment
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, AscendError, failure
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import SPEC
 
 ARGUMENT_SPEC = {
+    **SPEC,
     "path": {"type": "path", "required": True},
     "state": {"type": "str", "choices": ["absent", "present"], "default": "present"},
     "release": {"type": "str"},
@@ -165,8 +161,6 @@ ARGUMENT_SPEC = {
     "current": {"type": "bool", "default": False},
     "replace_python": {"type": "bool", "default": False},
     "deep": {"type": "bool", "default": False},
-    "cache_dir": {"type": "path", "default": "/var/cache/ascend-fleet"},
-    "state_dir": {"type": "path", "default": "/var/lib/ascend-fleet"},
     "timeout_s": {"type": "int", "default": 3600},
 }
 BUILD = (

@@ -14,15 +14,13 @@ description:
     it, and renames it into place. A version that is complete is not touched.
 author:
   - The ascend-fleet authors (@ascend-fleet)
+extends_documentation_fragment:
+  - ascend.fleet.places
 options:
   version:
     description: The version in the archive, with three numbers.
     type: str
     required: true
-  root:
-    description: The folder that holds a folder a version.
-    type: path
-    default: /opt/ascend/python
   url:
     description: Where the depot gives the archive (http, https or file).
     type: str
@@ -43,14 +41,6 @@ options:
     description: Read every installed file and hold it against what was recorded when it was installed.
     type: bool
     default: false
-  cache_dir:
-    description: Where files from the depot are kept.
-    type: path
-    default: /var/cache/ascend-fleet
-  state_dir:
-    description: Where the node's lock lies.
-    type: path
-    default: /var/lib/ascend-fleet
 attributes:
   check_mode:
     description: Says what would change, and writes nothing.
@@ -85,18 +75,17 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend import rights
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import module_lock as held
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.depot_file import DepotFile
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, failure
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import SPEC
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.python import install as runtime
 
 ARGUMENT_SPEC = {
+    **SPEC,
     "version": {"type": "str", "required": True},
-    "root": {"type": "path", "default": "/opt/ascend/python"},
     "url": {"type": "str", "required": True},
     "sha256": {"type": "str", "required": True},
     "size_bytes": {"type": "int", "required": True},
     "depot_proxy": {"type": "str", "default": ""},
     "deep": {"type": "bool", "default": False},
-    "cache_dir": {"type": "path", "default": "/var/cache/ascend-fleet"},
-    "state_dir": {"type": "path", "default": "/var/lib/ascend-fleet"},
 }
 
 
@@ -104,7 +93,7 @@ def main() -> None:
     rights.begin()
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     options = module.params
-    root, version = options["root"], options["version"]
+    root, version = os.path.join(options["ascend_root"], "python"), options["version"]
     try:
         before = runtime.observe(root, version, options["deep"])
         changed = before != "complete"

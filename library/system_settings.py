@@ -17,6 +17,8 @@ description:
   - Limits hold for sessions that begin afterwards.
 author:
   - The ascend-fleet authors (@ascend-fleet)
+extends_documentation_fragment:
+  - ascend.fleet.places
 options:
   kernel_settings:
     description:
@@ -30,10 +32,6 @@ options:
       - It is written for everybody and for root, of whom limits.conf(5) asks to be named.
     type: dict
     default: {}
-  state_dir:
-    description: Where the node's lock lies.
-    type: path
-    default: /var/lib/ascend-fleet
 attributes:
   check_mode:
     description: Says what would change, and writes nothing.
@@ -67,13 +65,14 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import query
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, failure
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import SPEC
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.settings.node_settings import Change
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.system import limits
 
 ARGUMENT_SPEC = {
+    **SPEC,
     "kernel_settings": {"type": "dict", "default": {}},
     "limits": {"type": "dict", "default": {}},
-    "state_dir": {"type": "path", "default": "/var/lib/ascend-fleet"},
 }
 
 

@@ -4,12 +4,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Mapping
 
 ASCEND_ENV = "/usr/local/bin/ascend-env"
 
 ETC = "/etc/Ascend"  # where CANN's installer writes
 CANN_RECORD = ETC + "/ascend_cann_install.info"
 INSTALLERS_LOGS = "/var/log/ascend_seclog"
+
+# Of every module that reads or changes a node; plugins/doc_fragments/places.py says the same.
+SPEC = {
+    "cann_root": {"type": "path", "default": "/usr/local/Ascend"},
+    "ascend_root": {"type": "path", "default": "/opt/ascend"},
+    "cache_dir": {"type": "path", "default": "/var/cache/ascend-fleet"},
+    "state_dir": {"type": "path", "default": "/var/lib/ascend-fleet"},
+    "tmp_dir": {"type": "path", "default": "/var/tmp"},
+}
 
 
 @dataclass(frozen=True)
@@ -21,6 +31,11 @@ class Places:
     cache_dir: str
     state_dir: str
     tmp_dir: str
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Places:
+        """Return the places among a module's options."""
+        return cls(**{name: options[name] for name in SPEC})
 
 
 INSTALLER_TMP = "ascend-fleet-"  # cann_install unpacks in <tmp_dir>/ascend-fleet-<pid>-<random>

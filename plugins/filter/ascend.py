@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the planner says of a plan, for the roles that carry it out (action node_plan makes the plan).
 
-``settings | ascend_places``               where things lie on a node, held to what can be a place
+``places | ascend_places``                 where things lie on a node, held to what can be places; as modules name them
 ``file | ascend_env_program(root)``        the program ascend-env for environments below ``root``
 ``processes | ascend_busy(count, unclear)``  the refusal of a node whose cards have processes, or may have; None without
 ``reached | ascend_rollout_stops(...)``    why a rollout has to stop after a batch, or nothing
@@ -51,11 +51,16 @@ def _stops(reached: Any, well: Any, most: Any) -> Any:
     return stops(reached, well, percent("rollout_max_fail_percentage", most))
 
 
+def _module_places(given: Any) -> Any:
+    places({**given, "root": given["ascend_root"]})
+    return given
+
+
 class FilterModule:
     def filters(self) -> Mapping[str, Callable[..., Any]]:
         return {
             "ascend_env_program": _for_operator(ascend_env),
-            "ascend_places": _for_operator(places),
+            "ascend_places": _for_operator(_module_places),
             "ascend_busy": busy,
             "ascend_rollout_stops": _for_operator(_stops),
             "ascend_refusal": refusal_text,

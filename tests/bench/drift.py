@@ -23,12 +23,12 @@ from timing import BIN, INVENTORY, ROOT, Memory, Timed, in_turn
 sys.path.append(str(ROOT))
 sys.path.insert(0, str(ROOT / "collections"))
 
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift import (  # noqa: E402  (after the path above)
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift import (
     history,
     page,
     report_folder as reports,
 )
-from tests import fleets  # noqa: E402
+from tests import fleets
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ascend-fleet"
 FLEET, LIKE = "ascend-bench", "ascend-sim-1"

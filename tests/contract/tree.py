@@ -39,12 +39,21 @@ def roles() -> list[Path]:
 
 
 def documentation(module: Path) -> dict[str, Any]:
-    """The parsed DOCUMENTATION of a module, without importing it."""
-    for node in ast.parse(module.read_text()).body:
+    """The parsed DOCUMENTATION of a module with its fragments' options, without importing it."""
+    parsed = _documentation(module, ast.parse(module.read_text()).body)
+    for name in parsed.get("extends_documentation_fragment", []):
+        fragment = ROOT / "plugins" / "doc_fragments" / f"{name.removeprefix('ascend.fleet.')}.py"
+        (body,) = (node.body for node in ast.parse(fragment.read_text()).body if isinstance(node, ast.ClassDef))
+        parsed["options"] = {**_documentation(fragment, body)["options"], **parsed.get("options", {})}
+    return parsed
+
+
+def _documentation(file: Path, statements: list[ast.stmt]) -> dict[str, Any]:
+    for node in statements:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "DOCUMENTATION":
             parsed: dict[str, Any] = yaml.safe_load(ast.literal_eval(node.value))
             return parsed
-    raise AssertionError(f"{module} has no DOCUMENTATION")
+    raise AssertionError(f"{file} has no DOCUMENTATION")
 
 
 @cache

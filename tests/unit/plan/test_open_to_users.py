@@ -172,7 +172,7 @@ def test_a_python(root: Path, place: Path, umask: int) -> None:
         tar.add(place / "tree" / "python", "python")
     options = {"cache_dir": str(place / "cache"), "state_dir": str(place / "state"), "version": "3.10.13"}
     of = said_of("", place / "python.tar.gz")
-    made = module(root, "python_runtime", umask, root=str(place / "opt/ascend/python"), **options, **of)
+    made = module(root, "python_runtime", umask, ascend_root=str(place / "opt/ascend"), **options, **of)
     assert unreadable(place / "opt") == ""
     assert as_nobody(f"{made['path']}/bin/python3.10") == "3.10.13\n"
     assert observe(place)["pythons"]["3.10.13"]["state"] == "complete"
