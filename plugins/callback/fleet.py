@@ -7,6 +7,21 @@ After a rollout the recap is followed by what became of each node: changed, fail
 
 from __future__ import annotations
 
+DOCUMENTATION = """
+name: fleet
+type: stdout
+short_description: Ansible's default output, with a drift check's progress and summary in place of a line a node
+description:
+  - The output of C(ansible.builtin.default) for all but the actions of the playbook C(drift).
+  - A drift check shows how many nodes were checked, and ends with the report's summary instead of a line a node.
+  - What every other playbook says of a silent node is followed by the reason, where it is known, and the next command.
+  - Secrets in what is printed or logged are masked.
+  - It also makes 3 of the exit code 2 when nodes could not be checked; with another callback that is 2 as well.
+extends_documentation_fragment:
+  - default_callback
+  - result_format_callback
+"""
+
 import gc
 import sys
 from typing import Any
@@ -25,22 +40,8 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift.
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.rollout import BUSY, TO_CHANGE, WAITING
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.words import rollout_lines
 
-DOCUMENTATION = """
-name: fleet
-type: stdout
-short_description: Ansible's default output, with a drift check's progress and summary in place of a line a node
-description:
-  - The output of C(ansible.builtin.default) for all but the actions of C(playbooks/drift.yml).
-  - A drift check shows how many nodes were checked, and ends with the report's summary instead of a line a node.
-  - What every other playbook says of a silent node is followed by the reason, where it is known, and the next command.
-  - Secrets in what is printed or logged are masked.
-  - It also makes 3 of the exit code 2 when nodes could not be checked; with another callback that is 2 as well.
-extends_documentation_fragment:
-  - default_callback
-  - result_format_callback
-"""
-
-NODE, REPORT = "node_plan", "drift_report"
+NODE = "ascend.fleet.node_plan"
+REPORT = "ascend.fleet.drift_report"
 # The fleet, and the groups in which roles/rollout puts its nodes.
 GROUPS = ("ascend", TO_CHANGE, WAITING, BUSY, "ascend_reached", "ascend_done")
 EVERY = 100  # nodes between two lines of progress, where the output is no terminal

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What the facts of one node cost: ``ansible NODE -m ascend.fleet.ascend_facts`` beside ``-m ping``, and the size of the answer."""
+"""What the facts of one node cost beside ``ansible NODE -m ping``, and the size of the answer."""
 
 from __future__ import annotations
 

@@ -15,20 +15,23 @@ import sys
 import types
 from typing import Any
 
+UTILS = "ansible_collections.ascend.fleet.plugins.module_utils"
+
 
 def prepare(checkout: pathlib.Path) -> None:
     """Show the tree as Ansible shows it to a module."""
-    for name, folder in [("ansible", None), ("ansible.module_utils", checkout / "module_utils")]:
-        package = types.ModuleType(name)
-        package.__path__ = [str(folder)] if folder else []
-        sys.modules[name] = package
+    parts = UTILS.split(".")
+    for depth in range(1, len(parts) + 1):
+        package = types.ModuleType(".".join(parts[:depth]))
+        package.__path__ = [str(checkout / "module_utils")] if depth == len(parts) else []
+        sys.modules[package.__name__] = package
 
 
 def import_all(checkout: pathlib.Path, files: list[str]) -> None:
     utils = sorted((checkout / "module_utils" / "ascend").rglob("*.py"))
     for file in utils:
-        parts = file.relative_to(checkout).with_suffix("").parts
-        importlib.import_module(".".join(("ansible",) + (parts[:-1] if parts[-1] == "__init__" else parts)))
+        parts = file.relative_to(checkout / "module_utils").with_suffix("").parts
+        importlib.import_module(".".join((UTILS,) + (parts[:-1] if parts[-1] == "__init__" else parts)))
     for name in files:
         compile(pathlib.Path(name).read_text(encoding="utf-8"), name, "exec")
     print(len(utils), "imported")

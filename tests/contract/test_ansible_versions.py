@@ -40,7 +40,7 @@ def test_playbooks_are_read(tools: Path, playbook: str) -> None:
 
 def module(tools: Path, python: str, name: str, arguments: str) -> dict[str, Any]:
     """Run a module on this machine with that Python; return its result."""
-    argv = ["localhost", "-i", "localhost,", "-c", "local", "-m", name, "-a", arguments]
+    argv = ["localhost", "-i", "localhost,", "-c", "local", "-m", f"ascend.fleet.{name}", "-a", arguments]
     said = passes(
         [tools / "ansible", *argv, "-e", f"ansible_python_interpreter={python}"],
         env={**environment(tools), "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"},

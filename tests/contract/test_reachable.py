@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.contract.tree import ROOT
 
-BEGINNINGS = ("library", "action_plugins", "callback_plugins", "filter_plugins", "scripts")
+BEGINNINGS = ("library", "plugins", "scripts")
 _PAIR = "the check of several nodes before a job is to ask it of every card"
 # What the product does not use ("module.name", "module.Class.method"), and why it stays.
 UNUSED = {

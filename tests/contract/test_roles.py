@@ -17,7 +17,9 @@ ROLES = roles()
 NAMES = [role.name for role in ROLES]
 # Variables of the whole fleet, not of one role.
 FLEET_WIDE = ("ascend_", "cann_", "llamafactory_")
-SPECS: dict[str, dict[str, Any]] = {module.stem: documentation(module)["options"] for module in modules()}
+SPECS: dict[str, dict[str, Any]] = {
+    f"ascend.fleet.{module.stem}": documentation(module)["options"] for module in modules()
+}
 TASK_FILES = yaml_files("roles", "playbooks", "molecule")
 
 
@@ -118,7 +120,12 @@ CALLS = [(path, *call) for path in TASK_FILES for call in calls(load(path))]
 
 def test_local_modules_are_called() -> None:
     """Nothing would be checked below if a change of layout hid the calls."""
-    assert {module for _, module, _ in CALLS} >= {"ascend_facts", "cann_package", "python_env", "npu_check"}
+    assert {module.removeprefix("ascend.fleet.") for _, module, _ in CALLS} >= {
+        "ascend_facts",
+        "cann_package",
+        "python_env",
+        "npu_check",
+    }
 
 
 @pytest.mark.parametrize("path", TASK_FILES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -128,9 +135,15 @@ def test_arguments_of_local_modules(path: Path) -> None:
 
 
 def test_a_wrong_argument_is_seen() -> None:
-    assert list(faults("ascend_facts", {"gather_subsets": ["all"]})) == ["ascend_facts has no option gather_subsets"]
-    assert "cann_package needs package" in list(faults("cann_package", {"version": "8.0.RC1"}))
-    assert any("is none of" in fault for fault in faults("cann_package", {"package": "toolkits", "version": "8"}))
+    assert list(faults("ascend.fleet.ascend_facts", {"gather_subsets": ["all"]})) == [
+        "ascend.fleet.ascend_facts has no option gather_subsets"
+    ]
+    assert "ascend.fleet.cann_package needs package" in list(
+        faults("ascend.fleet.cann_package", {"version": "8.0.RC1"})
+    )
+    assert any(
+        "is none of" in fault for fault in faults("ascend.fleet.cann_package", {"package": "toolkits", "version": "8"})
+    )
 
 
 @pytest.mark.parametrize("role", ROLES, ids=NAMES)
@@ -158,7 +171,11 @@ def _remote(tasks: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
             continue
         for part in ("block", "rescue", "always"):
             yield from _remote(task.get(part, []))
-        if "block" not in task and not OF_THE_CONTROL_NODE.intersection(task) and "drift_report" not in task:
+        if (
+            "block" not in task
+            and not OF_THE_CONTROL_NODE.intersection(task)
+            and "ascend.fleet.drift_report" not in task
+        ):
             yield task
 
 

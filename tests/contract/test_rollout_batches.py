@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests import stand_in
 from tests.contract.tree import ROOT, SUPPORTED, ansible_core
 
 SAID = "batch {{ ansible_play_batch | join(',') }}"
@@ -48,12 +49,11 @@ def tools(request: pytest.FixtureRequest, cache_dir: Path) -> Path:
 
 def batches(tools: Path, folder: Path, playbook: str, variables: dict[str, Any], *words: str) -> tuple[list[str], str]:
     """The batches of a run, and all that it said."""
-    for part in ("playbooks", "action_plugins", "filter_plugins", "module_utils"):
-        shutil.copytree(ROOT / part, folder / part, dirs_exist_ok=True)
+    top = stand_in.collection(folder, *(f"roles/{role}" for role in STAND_INS))
     for role, tasks in STAND_INS.items():
-        shutil.copytree(ROOT / "roles" / role, folder / "roles" / role, dirs_exist_ok=True)
-        shutil.rmtree(folder / "roles" / role / "meta")
-        (folder / "roles" / role / "tasks" / "main.yml").write_text(tasks)
+        shutil.copytree(ROOT / "roles" / role, top / "roles" / role, dirs_exist_ok=True)
+        shutil.rmtree(top / "roles" / role / "meta")
+        (top / "roles" / role / "tasks" / "main.yml").write_text(tasks)
     inventory = folder / "inventory"
     (inventory / "group_vars").mkdir(parents=True, exist_ok=True)
     local = {"ansible_connection": "local", "ansible_become": False}
@@ -61,17 +61,12 @@ def batches(tools: Path, folder: Path, playbook: str, variables: dict[str, Any],
     (inventory / "hosts.yml").write_text(yaml.safe_dump(hosts))
     for group, values in variables.items():
         (inventory / "group_vars" / f"{group}.yml").write_text(yaml.safe_dump(values))
-    places = (
-        "roles_path = roles",
-        *(f"{name} = {name}" for name in ("action_plugins", "filter_plugins", "module_utils")),
-    )
-    config = "\n".join(["[defaults]", *places, ""])
-    (folder / "ansible.cfg").write_text(config)
+    (folder / "ansible.cfg").write_text("[defaults]\ncollections_path = .\n")
     (folder / "planned.yml").write_text(PLANNED)
     (folder / "run.yml").write_text(
-        "- import_playbook: planned.yml\n- import_playbook: playbooks/provision.yml\n"
+        "- import_playbook: planned.yml\n- import_playbook: ascend.fleet.provision\n"
         if playbook == "provision"
-        else f"- import_playbook: playbooks/{playbook}.yml\n"
+        else f"- import_playbook: ascend.fleet.{playbook}\n"
     )
     done = subprocess.run(
         [tools / "ansible-playbook", "-i", "inventory", "run.yml", *words],

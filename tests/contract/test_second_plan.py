@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests import stand_in
 from tests.contract.tree import ROOT
 from tests.unit.plan import planner_nodes
 from tests.unit.plan.test_failed_proof import whole
@@ -28,8 +29,7 @@ def observed_again(folder: Path, found: dict[str, Any]) -> subprocess.CompletedP
     """Run the role's end of a change over a node of which these facts are found then."""
     answer = folder / "answer.json"
     answer.write_text(json.dumps({"changed": False, "ansible_facts": {"ascend": found}}))
-    module = folder / "library" / "ascend_facts"
-    module.parent.mkdir()
+    module = stand_in.collection(folder, "plugins/modules") / "plugins" / "modules" / "ascend_facts.sh"
     module.write_text(MODULE.format(answer=answer))
     role = {"name": "ascend.fleet.preflight", "tasks_from": "converged"}
     play = {
@@ -42,7 +42,7 @@ def observed_again(folder: Path, found: dict[str, Any]) -> subprocess.CompletedP
     return subprocess.run(
         [Path(sys.executable).with_name("ansible-playbook"), "-i", "localhost,", "-c", "local", folder / "play.yml"],
         cwd=ROOT,
-        env={**os.environ, "ANSIBLE_LIBRARY": str(module.parent), "ANSIBLE_NOCOLOR": "1"},
+        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(folder), "ANSIBLE_NOCOLOR": "1"},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -51,7 +51,7 @@ class Checkout:
         self.folder = folder
         self.path = folder / ODD
         ignored = shutil.ignore_patterns(".*", *HEAVY)
-        shutil.copytree(ROOT, self.path, ignore=ignored)
+        shutil.copytree(ROOT, self.path, symlinks=True, ignore=ignored)
         self.path.chmod(0o755)
         (self.path / "playbooks" / "part.yml").write_text(PART)
         self.venv = folder / "venv 5%"

@@ -30,7 +30,7 @@ PASSWORD = "open sesame"
 # Each play includes the role as playbooks/drift.yml does, with the report that was written before.
 TASK = {
     "name": "Notify",
-    "ansible.builtin.include_role": {"name": "notify", "rolespec_validate": False},
+    "ansible.builtin.include_role": {"name": "ascend.fleet.notify", "rolespec_validate": False},
 }
 
 

@@ -140,7 +140,7 @@ PRINT_LIMITS = """
 import json, resource, sys
 for name, soft, hard in json.loads(sys.argv[1]):
     resource.setrlimit(getattr(resource, name), (soft, hard))
-from tests import conftest
+sys.path.insert(0, "collections")
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend import system
 from tests.answers import node
 print(json.dumps(system.read_system(node(sys.argv[2]), "/", [], 5)["limits"]))

@@ -15,15 +15,14 @@ import pytest
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend import zipped
 
 ZIPPED = Path(zipped.__file__)
-UTILS = "ansible/module_utils/"
+PACKAGE = ["ansible_collections", "ascend", "fleet", "plugins", "module_utils"]
+UTILS = "/".join(PACKAGE) + "/"
 TEXTS = {
-    "ansible/__init__.py": "",
-    UTILS + "__init__.py": "",
+    **{"/".join(PACKAGE[: depth + 1]) + "/__init__.py": "" for depth in range(len(PACKAGE))},
     UTILS + "ascend/__init__.py": "",
     UTILS + "ascend/zipped.py": ZIPPED.read_text(encoding="utf-8"),
     UTILS + "ascend/npu/__init__.py": "name = 'npu'\n",
-    UTILS
-    + "ascend/npu/cards.py": "from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu import name\n\ndef fail():\n    raise KeyError\n",
+    UTILS + "ascend/npu/cards.py": "from . import name\n\ndef fail():\n    raise KeyError\n",
     UTILS + "broken.py": "def\n",
     "others.py": "",
 }
@@ -42,9 +41,9 @@ compiled.clear()
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu import cards
 import others
 errors = []
-for name in ("ansible.module_utils.broken", "ansible.module_utils.gone", "ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.gone"):
+for name in ("broken", "gone", "ascend.npu.gone"):
     try:
-        importlib.import_module(name)
+        importlib.import_module("ansible_collections.ascend.fleet.plugins.module_utils." + name)
     except (ImportError, SyntaxError) as error:
         errors.append(type(error).__name__)
 try:

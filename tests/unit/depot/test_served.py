@@ -165,7 +165,7 @@ def _trusting(authority: Path, place: Path, code: str, depot: Path, url: str) ->
     bound = 'mount --bind "$0" /etc/ssl/certs && exec "$@"'
     argv = ["unshare", "--mount", "sh", "-c", bound, str(certificates), sys.executable, "-c", code]
     clean = {"PATH": os.environ["PATH"], "HOME": str(place)}
-    arguments = [json.dumps([str(ROOT)]), str(depot), url, str(place / "node")]
+    arguments = [json.dumps([str(ROOT), str(ROOT / "collections")]), str(depot), url, str(place / "node")]
     (place / "node").mkdir()
     done = subprocess.run([*argv, *arguments], capture_output=True, text=True, env=clean, check=False)
     assert done.returncode == 0, done.stderr[-3000:]

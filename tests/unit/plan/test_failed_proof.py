@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.finding import finding
-from tests.contract.tree import ROOT
+from tests import stand_in
 from tests.unit.plan.planner_nodes import converged, wanted
 
 MODULES = ("ascend_facts", "cann_package", "device_users", "node_change", "node_rights", "npu_check", "python_env")
@@ -42,7 +42,7 @@ PLAY = """
           components: [current]
           facts: "{{ looked.ansible_facts.ascend }}"
     - ansible.builtin.include_role:
-        name: rollout
+        name: ascend.fleet.rollout
         tasks_from: apply
 """
 GOOD: dict[str, Any] = {"changed": False, "cards": [{"ok": True}], "account": {}, "llamafactory": "0.9.1"}
@@ -80,10 +80,10 @@ class Rollout:
             {"changed": False, "ansible_facts": {"ascend": found}} for found in (first or whole(), *looks, whole())
         ]
         answers.update(ascend_facts=facts, npu_check=proofs, node_change=[begun])
-        (folder / "library").mkdir()
+        modules = stand_in.collection(folder, "plugins/modules") / "plugins" / "modules"
         for name in MODULES:
             text = MODULE.format(python=sys.executable, log=log, folder=folder, name=name)
-            (folder / "library" / f"{name}.py").write_text(text)
+            (modules / f"{name}.py").write_text(text)
             (folder / f"{name}.json").write_text(json.dumps(answers[name]))
         (folder / "lock.txt").write_text("torch==2.1.0\n")
         environment = {**wanted()["environment"], "path": "/x", "versions": {}, "wheelhouse": "w"}
@@ -103,10 +103,7 @@ class Rollout:
             env={
                 **os.environ,
                 "ANSIBLE_NOCOLOR": "1",
-                "ANSIBLE_LIBRARY": str(folder / "library"),
-                "ANSIBLE_ROLES_PATH": str(ROOT / "roles"),
-                "ANSIBLE_ACTION_PLUGINS": str(ROOT / "action_plugins"),
-                "ANSIBLE_FILTER_PLUGINS": str(ROOT / "filter_plugins"),
+                "ANSIBLE_COLLECTIONS_PATH": str(folder),
             },
             stdin=subprocess.DEVNULL,
             capture_output=True,
