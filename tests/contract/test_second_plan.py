@@ -36,7 +36,10 @@ def observed_again(folder: Path, found: dict[str, Any]) -> subprocess.CompletedP
         "hosts": "localhost",
         "gather_facts": False,
         "vars": {"preflight_node": {"wanted": planner_nodes.wanted(), "plan": {"from": "none", "sets_aside": False}}},
-        "tasks": [{"ansible.builtin.include_role": role}],
+        "tasks": [
+            {"ansible.builtin.import_role": {"name": "ascend.fleet.ascend"}},
+            {"ansible.builtin.include_role": role},
+        ],
     }
     (folder / "play.yml").write_text(yaml.safe_dump([play]))
     return subprocess.run(

@@ -31,6 +31,7 @@ PLAY = """
 - hosts: all
   gather_facts: false
   tasks:
+    - ansible.builtin.import_role: {name: ascend.fleet.ascend}
     - name: Look at the node
       ascend.fleet.ascend_facts:
       register: looked
