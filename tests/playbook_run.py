@@ -31,7 +31,7 @@ class Run:
         """The names of the tasks that changed the node."""
         changed = rf"changed: \[{self.node}\]"
         tasks = re.findall(rf"^TASK \[(.*?)\] \**\n(?:(?!TASK).*\n)*?{changed}", self.output, re.MULTILINE)
-        return [re.sub(r"^\w+ : ", "", task) for task in tasks]
+        return [re.sub(r"^[\w.]+ : ", "", task) for task in tasks]
 
     @property
     def steps(self) -> list[str]:
