@@ -125,7 +125,7 @@ def test_a_proof_that_nothing_repairs_fails_once_with_a_command_that_works(base:
     assert run.code == 2, run.output[-4000:]
     told = run.told(node)
     assert "Every file of CANN, the Python and the environment was read" in told
-    assert run.output.count("TASK [verify : Prove the environment on the cards, as an account") == 1
+    assert run.output.count("TASK [ascend.fleet.verify : Prove the environment on the cards, as an account") == 1
     assert sh(node, "readlink /opt/ascend/env/current", False) == ""
     sh(node, "ascend-sim unset device_error.0")
     assert site(base, node).code == 0

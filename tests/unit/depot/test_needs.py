@@ -106,7 +106,7 @@ def test_the_depot_is_filled_for_the_union_and_each_node_finds_its_own(mixed: Pa
     table.write_text(json.dumps({**index, "locks": {}, "cann": {}}))
     again = ansible("ansible-playbook", "playbooks/depot.yml", "-i", mixed, "--limit", "localhost,npu-001")
     assert "changed=0" in again
-    assert "TASK [depot : Take every wheel" not in again
+    assert "TASK [ascend.fleet.depot : Take every wheel" not in again
     assert json.loads(table.read_text()) == index
     for release, architecture, _ in FLEET.values():
         own = {architecture: str(tmp_path / f"lock-{release}.txt")}
