@@ -73,18 +73,10 @@ def apply(node: Node, places: Places, asked: Asked, run: Run, timeout_s: int) ->
 def delete(node: Node, path: str) -> None:
     """Remove what lies at a path, if anything does, and nothing that is mounted below it. Raises AscendError."""
     here = node.path(path)
-    try:
+    with atomic.removing(path, "it cannot be removed"):
         if os.path.isdir(here) and not os.path.islink(here):
             _hold_unmounted(node, here, path)
         atomic.remove(here)
-    except OSError as error:
-        raise AscendError(
-            "it cannot be removed",
-            wanted="nothing of it",
-            found=str(error),
-            where=path,
-            remedy="ls -la %s; lsattr -d %s  # then run it again" % (path, path),
-        ) from error
 
 
 def _hold_unmounted(node: Node, here: str, path: str) -> None:
