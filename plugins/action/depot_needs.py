@@ -4,12 +4,14 @@
 No node is asked: it goes by the inventory alone, ``--limit`` or not; by this host's variables where there is no node.
 Arguments: ``options``, those of the module ``depot`` that are the same for all; ``served_by_others``.
 Result: ``needs``, ``{"fills", "sources", "problems"}`` as ``ascend_control.depot.needs`` says. A fill has ``parts``,
-those which the module ``depot`` has to take; a depot that holds all has neither fills nor sources here.
+those which the module ``depot`` has to take; a depot that holds all has neither fills nor sources here. Where
+others cannot read some of a folder, every part of it has to be taken, which opens that.
 """
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
@@ -18,7 +20,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend import rights
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.fill import has_to_be_filled
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.fill import has_to_be_filled, is_closed
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.needs import needs
 
 ASKED = ("ascend_settings", "depot_architectures")
@@ -39,6 +41,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
             raise AnsibleActionFail(str(error)) from error
         if not needed["problems"]:
             rights.begin()
+            self._closed = {folder for folder in needed["folders"] if is_closed(Path(folder))}
             needed["fills"] = [fill for fill in map(self._lacking, needed["fills"]) if fill["parts"]]
             needed["sources"] = [source for source in needed["sources"] if self._has_to_be_filled("source", source)]
         return {**result, "changed": False, "needs": needed}
@@ -59,8 +62,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
             "lock": need.get("lock"),
             "source": need.get("source"),
         }
-        # Reading every file takes long: a task of its own says what is read.
-        return options["deep"] or has_to_be_filled(options, bool(self._task.check_mode))
+        # Reading every file takes long: a task of its own says what is read, and what is opened for others.
+        if options["deep"] or options["folder"] in self._closed:
+            return True
+        return has_to_be_filled(options, bool(self._task.check_mode))
 
     def _of_all(self, task_vars: Any, nodes: list[str]) -> list[dict[str, Any]]:
         """Return what is asked of each node's variables, once for all nodes that have the same without a template."""
