@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend import rights
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.fill import has_to_be_filled, is_closed
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.needs import needs
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.wishes import flag, understood
 
 ASKED = ("ascend_settings", "depot_architectures")
 OURS = ("ascend_", "cann_", "depot_", "llamafactory_")  # of which these are made
@@ -36,7 +36,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         del tmp
         nodes = task_vars["groups"].get("ascend", [])
         try:
-            needed = needs(self._of_all(task_vars, nodes) or [self._variables(task_vars, None)])
+            asked = self._of_all(task_vars, nodes) or [self._variables(task_vars, None)]
+            asked = [{**each, "ascend_settings": understood(each["ascend_settings"])} for each in asked]
+            self._served = flag("depot_served_by_others", self._task.args["served_by_others"])
+            needed = needs(asked)
         except AscendError as error:
             raise AnsibleActionFail(str(error)) from error
         if not needed["problems"]:
@@ -56,7 +59,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
             **arguments["options"],
             "part": part,
             "folder": need["depot_dir"],
-            "served": boolean(arguments["served_by_others"]) and need["served"],
+            "served": self._served and need["served"],
             "release": f"{need['releases_dir']}/{need['release']}",
             "architecture": need.get("architecture"),
             "lock": need.get("lock"),

@@ -20,6 +20,8 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
 
 from ansible_collections.ascend.fleet.plugins.action import depot_needs
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import lock as locks
@@ -176,14 +178,14 @@ class Asked:
     """The action ``depot_needs`` for the fleet of inventory/prod, in this process."""
 
     def __init__(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, check: bool = False) -> None:
-        monkeypatch.setattr(depot_needs.ActionBase, "run", lambda *_: {})
+        monkeypatch.setattr(ActionBase, "run", lambda *_: {})
         plugin = self.plugin = depot_needs.ActionModule.__new__(depot_needs.ActionModule)
         options = {"incoming": str(tmp_path / "incoming"), "requirements": str(UV), "deep": False}
         options |= {"cann_sha256": {}, "python": "", "extra_index": ""}
         arguments = {"options": options, "served_by_others": False}
         plugin._task = SimpleNamespace(args=arguments, check_mode=check)
         depot = tmp_path / "depot"
-        nodes = [
+        self.nodes = [
             node(
                 architectures=[architecture],
                 depot_dir=str(depot),
@@ -193,7 +195,7 @@ class Asked:
             )
             for release, architecture in UNION
         ]
-        monkeypatch.setattr(plugin, "_of_all", lambda *_: nodes)
+        monkeypatch.setattr(plugin, "_of_all", lambda *_: self.nodes)
 
     def parts(self) -> dict[tuple[str, str], list[str]]:
         """Which parts have to be taken, by release and architecture."""
@@ -228,6 +230,19 @@ def test_what_others_cannot_read_is_opened_by_the_tasks(
         assert Asked(tmp_path, monkeypatch, check).parts() == {key: list(PARTS) for key in UNION}
     assert fill(tmp_path, "cann", *UNION[0]) == [f"rights for others: {closed} (0600)"]
     assert Asked(tmp_path, monkeypatch).parts() == {}
+
+
+def test_a_value_that_cannot_be_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = Asked(tmp_path, monkeypatch)
+    asked.plugin._task.args["served_by_others"] = "nginx"
+    with pytest.raises(AnsibleActionFail, match="depot_served_by_others is neither.*found: 'nginx'; where: .*; next: "):
+        asked.parts()
+    asked = Asked(tmp_path, monkeypatch)
+    asked.nodes[0]["ascend_settings"]["llamafactory_source"] = "v0.9.1"
+    with pytest.raises(
+        AnsibleActionFail, match="llamafactory_source is no mapping.*found: 'v0.9.1'; where: .*; next: "
+    ):
+        asked.parts()
 
 
 def interpreter(folder: Path, series: str, machine: str) -> Path:
