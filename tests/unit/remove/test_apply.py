@@ -196,6 +196,8 @@ def test_a_toolkit_that_somebody_else_installed_later_is_not_ours(machine: Machi
     chosen = machine.selection(Asked(everything=True, force=True))
     assert ("kernels", f"{OLD} 910b") in names(chosen["remove"])
     assert ("CANN", OLD) in names(chosen["keep"])
+    machine.remove(Asked(everything=True, force=True))
+    assert sorted(machine.uninstalled) == sorted([OLD, NEW])
 
 
 def test_a_toolkit_that_was_removed_is_not_remembered_as_ours(machine: Machine) -> None:
