@@ -29,7 +29,7 @@ sections_of_any_kind = st.lists(
 )
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(sections_of_any_kind)
 def test_any_content_is_read_back_exactly(sections: list[Section]) -> None:
     text = record_text.write({"schema": 1}, ["words"], sections)
@@ -46,6 +46,7 @@ def test_any_content_is_read_back_exactly(sections: list[Section]) -> None:
         assert list(read.sections) == sections
 
 
+@settings(deadline=None)
 @given(st.integers(2, 40), st.sampled_from("a \\\t\u4e2d"))
 def test_long_lines_are_folded(times: int, character: str) -> None:
     sections = [Section("long", {}, (character * 99 + "b") * times)]
@@ -54,6 +55,7 @@ def test_long_lines_are_folded(times: int, character: str) -> None:
     assert list(record.parse(text).sections) == sections
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_a_cut_record_says_so(data: st.DataObject) -> None:
     sections = [Section(f"s{n}", {"kind": "note"}, "one\ntwo\n" * 3) for n in range(3)]
@@ -76,7 +78,7 @@ def test_a_changed_or_lost_line_is_told() -> None:
     assert record.parse("no record\n").problems[0].startswith("this is no record")
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(line_like)
 def test_nothing_breaks_the_reader(text: str) -> None:
     record.parse(text)
