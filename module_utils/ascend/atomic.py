@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
-from typing import Callable
+from contextlib import contextmanager
+from typing import Callable, Iterator
 
 from .command import Result
 from .errors import AscendError
@@ -61,3 +63,21 @@ def remove(path: str) -> None:
         shutil.rmtree(path)
     elif os.path.lexists(path):
         os.unlink(path)
+
+
+@contextmanager
+def removing(path: str, problem: str, wanted: str = "nothing of it") -> Iterator[None]:
+    """Have an OSError of the block told as ``problem``: what lies at ``path`` could not be removed.
+
+    ``path`` is the node's own name for it, wherever the block finds it. Raises AscendError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise AscendError(
+            problem,
+            wanted=wanted,
+            found=str(error),
+            where=path,
+            remedy="ls -la {0}; lsattr -d {0}; findmnt -R {0}  # then run it again".format(shlex.quote(path)),
+        ) from error

@@ -83,9 +83,8 @@ def record_files(root: str, digests: Dict[str, str], folders: Iterable[str], pat
             if stat.S_ISREG(status.st_mode):
                 _enter(table, relative, status)
                 summed[relative] = digest or files.sha256(os.path.join(root, relative))
-    names = [os.path.join(folder, name) for folder, columns in table.items() for name in columns[0]]
     body = {"root": root, "tops": [], "without": [], "folders": table, "links": {}}
-    _write(path, json.dumps(dict(body, sha256="".join(summed[name] for name in names)), separators=(",", ":")))
+    _write(path, json.dumps(dict(body, sha256="".join(summed[name] for name in _named(table))), separators=(",", ":")))
 
 
 def _enter(table: Dict[str, List[List[Any]]], relative: str, status: os.stat_result) -> None:
@@ -151,6 +150,26 @@ def verify(path: str, deep: bool = False, root: Optional[str] = None) -> List[Di
     if manifest["schema"] == 1:
         return _verify_sizes(where, manifest["files"])
     return _verify(where, manifest, deep)
+
+
+def paths(path: str) -> Optional[List[str]]:
+    """Return the files and links that the manifest at ``path`` names, relative to its root.
+
+    None where there is none, where it cannot be read, and where it says nothing yet.
+    """
+    try:
+        manifest = _load(path)
+        if manifest["schema"] == 1:
+            return list(manifest["files"])
+        if manifest.get("begun"):
+            return None
+        return [*_named(manifest["folders"]), *manifest["links"]]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def _named(folders: Dict[str, List[List[Any]]]) -> List[str]:
+    return [os.path.join(folder, name) for folder, columns in folders.items() for name in columns[0]]
 
 
 def _verify(root: str, manifest: Dict[str, Any], deep: bool) -> List[Difference]:

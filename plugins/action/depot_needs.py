@@ -4,22 +4,24 @@
 No node is asked: it goes by the inventory alone, ``--limit`` or not; by this host's variables where there is no node.
 Arguments: ``options``, those of the module ``depot`` that are the same for all; ``served_by_others``.
 Result: ``needs``, ``{"fills", "sources", "problems"}`` as ``ascend_control.depot.needs`` says. A fill has ``parts``,
-those which the module ``depot`` has to take; a depot that holds all has neither fills nor sources here.
+those which the module ``depot`` has to take; a depot that holds all has neither fills nor sources here. Where
+others cannot read some of a folder, every part of it has to be taken, which opens that.
 """
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend import rights
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.fill import has_to_be_filled
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.fill import has_to_be_filled, is_closed
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.needs import needs
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.wishes import flag, understood
 
 ASKED = ("ascend_settings", "depot_architectures")
 OURS = ("ascend_", "cann_", "depot_", "llamafactory_")  # of which these are made
@@ -34,11 +36,15 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         del tmp
         nodes = task_vars["groups"].get("ascend", [])
         try:
-            needed = needs(self._of_all(task_vars, nodes) or [self._variables(task_vars, None)])
+            asked = self._of_all(task_vars, nodes) or [self._variables(task_vars, None)]
+            asked = [{**each, "ascend_settings": understood(each["ascend_settings"])} for each in asked]
+            self._served = flag("depot_served_by_others", self._task.args["served_by_others"])
+            needed = needs(asked)
         except AscendError as error:
             raise AnsibleActionFail(str(error)) from error
         if not needed["problems"]:
             rights.begin()
+            self._closed = {folder for folder in needed["folders"] if is_closed(Path(folder))}
             needed["fills"] = [fill for fill in map(self._lacking, needed["fills"]) if fill["parts"]]
             needed["sources"] = [source for source in needed["sources"] if self._has_to_be_filled("source", source)]
         return {**result, "changed": False, "needs": needed}
@@ -53,14 +59,16 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
             **arguments["options"],
             "part": part,
             "folder": need["depot_dir"],
-            "served": boolean(arguments["served_by_others"]) and need["served"],
+            "served": self._served and need["served"],
             "release": f"{need['releases_dir']}/{need['release']}",
             "architecture": need.get("architecture"),
             "lock": need.get("lock"),
             "source": need.get("source"),
         }
-        # Reading every file takes long: a task of its own says what is read.
-        return options["deep"] or has_to_be_filled(options, bool(self._task.check_mode))
+        # Reading every file takes long: a task of its own says what is read, and what is opened for others.
+        if options["deep"] or options["folder"] in self._closed:
+            return True
+        return has_to_be_filled(options, bool(self._task.check_mode))
 
     def _of_all(self, task_vars: Any, nodes: list[str]) -> list[dict[str, Any]]:
         """Return what is asked of each node's variables, once for all nodes that have the same without a template."""

@@ -17,7 +17,6 @@ from typing import Any
 from ansible import constants
 from ansible.context import CLIARGS
 from ansible.errors import AnsibleActionFail
-from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
@@ -32,6 +31,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift 
     summary,
 )
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift.silence import said_by
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.wishes import flag
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
@@ -43,6 +43,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         begin = time.monotonic()
         arguments = self._task.args
         try:
+            accepts = flag("drift_accept_unchecked", arguments["accept_unchecked"])
             report = self._report(arguments, task_vars)
             folder = Path(arguments["folder"])
             history.update(folder / "history.sqlite", report)
@@ -53,7 +54,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
             raise AnsibleActionFail(str(error)) from error
         result.update(
             changed=False,
-            exit_code=fleet.exit_code(report["counts"], boolean(arguments["accept_unchecked"]), report["depot"]),
+            exit_code=fleet.exit_code(report["counts"], accepts, report["depot"]),
             folder=str(made),
             counts=report["counts"],
             summary=summary.lines(report, str(folder / "latest")),
@@ -74,7 +75,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
             "seconds": round(max(0.0, time.time() - began), 1),
             "inventory": [fleet.shown(path) for path in CLIARGS.get("inventory") or constants.DEFAULT_HOST_LIST],
             "limit": CLIARGS.get("subset"),
-            "deep": boolean(arguments["deep"]),
+            "deep": flag("drift_deep", arguments["deep"]),
             "components": components,
         }
         depots = {node.pop("depot_dir") for node in nodes if "depot_dir" in node}

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from typing import Iterator, List, Tuple
 
 from .. import atomic, files
-from ..errors import AscendError
 from ..places import ASCEND_ENV, INSTALLER_TMP, Places
 from ..settings import drop_ins
 
@@ -37,18 +37,9 @@ def clean(places: Places) -> List[str]:
     """Remove the leftovers and return their paths. Raises AscendError when one of them stays."""
     removed = leftovers(places)
     for path in removed:
-        try:
+        # Whoever removed it meanwhile did what was wanted.
+        with atomic.removing(path, "what an interrupted run left cannot be removed"), suppress(FileNotFoundError):
             atomic.remove(path)
-        except FileNotFoundError:
-            continue  # whoever removed it did what was wanted
-        except OSError as error:
-            raise AscendError(
-                "what an interrupted run left cannot be removed",
-                wanted="nothing of it",
-                found=str(error),
-                where=path,
-                remedy="ls -la %s; lsattr -d %s; findmnt -R %s  # then remove it, and again" % (path, path, path),
-            ) from error
     return removed
 
 

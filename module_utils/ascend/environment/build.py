@@ -212,16 +212,8 @@ def _lead(link: str, name: str) -> None:
 
 def remove(path: str) -> None:
     """Remove what lies at a path, if anything does. Raises AscendError."""
-    try:
+    with atomic.removing(path, "what was there before cannot be removed", "a place for what the lock names"):
         atomic.remove(path)
-    except OSError as error:
-        raise AscendError(
-            "what was there before cannot be removed",
-            wanted="a place for what the lock names",
-            found=str(error),
-            where=path,
-            remedy="ls -la %s; lsattr -d %s; findmnt -R %s  # then remove it, and again" % (path, path, path),
-        ) from error
 
 
 def _found(wanted: Wanted, deep: bool) -> Environment:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Dict, List, Optional, Tuple
 from .. import files
 from ..finding import Finding, finding
 from ..node import Node
+from ..places import INSTALLERS_LOGS
 from . import tools
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def read_driver(node: Node, cann_root: str, running: str = "") -> Tuple[Driver, 
                 "a complete driver",
                 ", ".join(missing),
                 path,
-                "less /var/log/ascend_seclog/ascend_install.log  # then install the driver again, and reboot",
+                "less %s/ascend_install.log  # then install the driver again, and reboot" % INSTALLERS_LOGS,
             )
         )
     return facts, findings + _firmware(driver, firmware, root)

@@ -269,11 +269,14 @@ class Trees:
     def section(self, top: str, depth: int, pattern: str = "", read: bool = True) -> Optional[Section]:
         """Return the folders below ``top``, None where there is none; nothing is listed twice."""
         lines: List[str] = []
-        folders = [(top, 0)]
-        for folder, level in folders:  # grows
-            for name, is_folder in self._list(folder, pattern, read, lines):
-                if is_folder and level + 1 < depth:
-                    folders.append((os.path.join(folder, name), level + 1))
+        level = [top]
+        for _ in range(depth):
+            level = [
+                os.path.join(folder, name)
+                for folder in level
+                for name, is_folder in self._list(folder, pattern, read, lines)
+                if is_folder
+            ]
         for folder in self._deeper(top) if read else ():
             self._list(folder, "", True, lines)
         return Section("folder %s" % top, {"kind": "folder", "path": top}, "".join(lines)) if lines else None

@@ -23,7 +23,7 @@ from ..places import Places
 from ..settings import drop_ins, node_settings
 from . import cann, in_use, survey
 from .chosen import EVERYTHING, Asked
-from .selection import select
+from .selection import kernels, select
 
 Run = Callable[..., Result]
 Row = Dict[str, Any]
@@ -52,7 +52,7 @@ def apply(node: Node, places: Places, asked: Asked, run: Run, timeout_s: int) ->
             _hold_unused(node, row, [row["path"]], asked.force)
             uninstallers.remove(row["name"], row["path"])
         elif row["kind"] == "kernels":
-            uninstallers.remove_kernels(*row["name"].split(" "))
+            uninstallers.remove_kernels(*kernels(surveyed["cann"])[row["name"]])
         elif row["kind"] == "state":
             for name in set(files.names(node.path(row["path"]))).difference(survey.AT_WORK):
                 delete(node, os.path.join(row["path"], name))
@@ -73,18 +73,10 @@ def apply(node: Node, places: Places, asked: Asked, run: Run, timeout_s: int) ->
 def delete(node: Node, path: str) -> None:
     """Remove what lies at a path, if anything does, and nothing that is mounted below it. Raises AscendError."""
     here = node.path(path)
-    try:
+    with atomic.removing(path, "it cannot be removed"):
         if os.path.isdir(here) and not os.path.islink(here):
             _hold_unmounted(node, here, path)
         atomic.remove(here)
-    except OSError as error:
-        raise AscendError(
-            "it cannot be removed",
-            wanted="nothing of it",
-            found=str(error),
-            where=path,
-            remedy="ls -la %s; lsattr -d %s  # then run it again" % (path, path),
-        ) from error
 
 
 def _hold_unmounted(node: Node, here: str, path: str) -> None:

@@ -8,11 +8,10 @@ CANN (``opp/vendors``). What Python writes when it runs is nobody's.
 from __future__ import annotations
 
 import fnmatch
-import json
 import os
-from typing import Iterable, List, Optional, Set, Tuple
+from typing import List, Set, Tuple
 
-from .. import files
+from .. import files, manifest
 from ..cann import layout as cann_layout
 from ..environment import (
     build as environment,
@@ -57,26 +56,11 @@ def of_cann(state_dir: str, home: str, version: str) -> List[str]:
     names = ["toolkit"] + ["kernels-" + chip for chip in cann_layout.recorded_chips(state_dir, version)]
     known: Set[str] = set()
     for name in names:
-        listed = _listed(cann_layout.manifest_path(state_dir, name, version))
+        listed = manifest.paths(cann_layout.manifest_path(state_dir, name, version))
         if listed is None:
             return [os.curdir]
         known.update(listed)
     return _added(home, known, ("__pycache__", "*.pyc", _JOURNAL))
-
-
-def _listed(path: str) -> Optional[Iterable[str]]:
-    """Return the paths of a manifest (its form: manifest.py), None where it cannot be read or says nothing yet."""
-    try:
-        with open(path, encoding="utf-8") as stream:
-            lines = [json.loads(line) for line in stream]
-        if lines[0]["schema"] == 1:
-            return list(lines[0]["files"])
-        if lines[1].get("begun"):
-            return None
-        folders = lines[1]["folders"].items()
-        return [os.path.join(folder, name) for folder, columns in folders for name in columns[0]] + [*lines[1]["links"]]
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return None
 
 
 def _added(root: str, known: Set[str], without: Tuple[str, ...]) -> List[str]:

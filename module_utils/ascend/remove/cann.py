@@ -53,20 +53,12 @@ class Uninstallers:
             )
         points.reached("remove.uninstalled")
         aside = os.path.join(os.path.dirname(home), survey.REMOVING + os.path.basename(home))
-        try:
+        with atomic.removing(path, "what CANN's uninstaller left cannot be removed", "nothing of CANN %s" % version):
             if os.path.lexists(home):
                 atomic.remove(aside)
                 shutil.rmtree(_renamed(home, aside))
             self._drop_manifests(version)
             origin.keep(self.state_dir, self.tree.versions())
-        except OSError as error:
-            raise AscendError(
-                "what CANN's uninstaller left cannot be removed",
-                wanted="nothing of CANN %s" % version,
-                found=str(error),
-                where=path,
-                remedy="ls -la %s; lsattr -d %s  # then run it again" % (path, path),
-            ) from error
 
     def remove_kernels(self, version: str, chip: str) -> None:
         """Remove the kernels that were put beside somebody else's toolkit. Raises AscendError."""

@@ -8,7 +8,7 @@ is current, in use or holds users' files is refused as a whole; pruning leaves i
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, List, NamedTuple, Set
+from typing import Any, Dict, List, NamedTuple, Set, Tuple
 
 from ..errors import AscendError
 from ..text import listed
@@ -101,6 +101,11 @@ def _needs(chosen: Chosen) -> _Needs:
 # --- what environments stand on ----------------------------------------------------------------------------------
 
 
+def kernels(cann: Dict[str, Any]) -> Dict[str, Tuple[str, str]]:
+    """Return (version, chip) of the kernels that we put beside somebody else's toolkits, by the names of their rows."""
+    return {"%s %s" % (version, chip): (version, chip) for version, each in cann.items() for chip in each["kernels"]}
+
+
 def _cann(chosen: Chosen, needs: _Needs) -> None:
     surveyed, asked = chosen.surveyed, chosen.asked
     goes = _of_removed(chosen, "cann", {asked.release})
@@ -109,8 +114,8 @@ def _cann(chosen: Chosen, needs: _Needs) -> None:
         if not each["ours"]:
             chosen.kept("CANN", version, each, "was not installed by this project")
             if asked.mode == EVERYTHING:
-                for chip in each["kernels"]:
-                    chosen.wanted("kernels", "%s %s" % (version, chip), each, "installed by this project")
+                for name in kernels({version: each}):
+                    chosen.wanted("kernels", name, each, "installed by this project")
         elif needed_by:
             chosen.kept("CANN", version, each, "%s needs it" % needed_by)
         elif asked.mode == RELEASE and not {version, os.path.normpath(each["path"])} & goes:

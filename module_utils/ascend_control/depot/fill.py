@@ -19,9 +19,7 @@ from .index import Index
 def fill(options: dict[str, Any], check: bool) -> tuple[list[str], list[str]]:
     """Fill one part, one run at a time; return (what was taken, warnings)."""
     folder = Path(options["folder"])
-    if options["served"]:
-        rights.hold_way(str(folder), "the web server, which runs as another user,")
-    with nullcontext() if check else alone(folder):
+    with _prepared(options, folder, check):
         taken, warnings = fill_part(options, folder, check)
         return taken + open_to_all(folder, check), warnings
 
@@ -29,14 +27,36 @@ def fill(options: dict[str, Any], check: bool) -> tuple[list[str], list[str]]:
 def has_to_be_filled(options: dict[str, Any], check: bool) -> bool:
     """Whether the part has to be filled. One that has all its files is put in order here: that takes no time.
 
-    What is wrong with it is not told, since filling it finds the same.
+    What is wrong with it is not told, since filling it finds the same. Of files that are closed: ``is_closed``.
     """
+    folder = Path(options["folder"])
     try:
-        if any(fill(options, check=True)):
-            return True
-        return not check and any(fill(options, check=False))
+        for only_look in (True,) if check else (True, False):
+            with _prepared(options, folder, only_look):
+                if any(fill_part(options, folder, only_look)):
+                    return True
+        return False
     except REPORTED:
         return True
+
+
+def is_closed(folder: Path) -> bool:
+    """Whether others cannot read some of the depot: it has to be filled, which opens that. It looks at every file.
+
+    A depot that cannot be looked through has to be filled, too: that says why.
+    """
+    try:
+        return next(rights.closed_below(str(folder)), None) is not None
+    except REPORTED:
+        return True
+
+
+@contextmanager
+def _prepared(options: dict[str, Any], folder: Path, check: bool) -> Iterator[None]:
+    if options["served"]:
+        rights.hold_way(str(folder), "the web server, which runs as another user,")
+    with nullcontext() if check else alone(folder):
+        yield
 
 
 def open_to_all(folder: Path, check: bool) -> list[str]:

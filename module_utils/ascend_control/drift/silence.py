@@ -9,6 +9,7 @@ from typing import Any
 
 from ...ascend.errors import AscendError
 from ...ascend.finding import quoted
+from ..plan.found import OtherVersionError
 from .findings import Finding
 from .silence_reasons import CRASHED, FOLDER, NOISE, PREFACE, REASONS, UNREACHABLE, Reason
 
@@ -36,7 +37,11 @@ def silence(node: str, answer: str, reached: bool, inventory: str) -> Finding:
 
 
 def unusable(node: str, error: AscendError, inventory: str) -> Finding:
-    """Return the finding of a node that was not held against anything: what the inventory wants of it is no use."""
+    """Return the finding of a node that was not held against anything.
+
+    What the inventory wants of it is no use, or the facts are those of another version.
+    """
+    name = "version" if isinstance(error, OtherVersionError) else "inventory"
     parts = {key: words for key, words in error.as_dict().items() if words}
     words = {
         "wanted": "values that can be",
@@ -45,7 +50,7 @@ def unusable(node: str, error: AscendError, inventory: str) -> Finding:
         "remedy": _command(_LOOK, node, inventory),
         **parts,
     }
-    return {"component": "access", "level": "unchecked", "name": "inventory", "subject": "", **words}
+    return {"component": "access", "level": "unchecked", "name": name, "subject": "", **words}
 
 
 def _reason(lines: list[str]) -> tuple[Reason, str] | None:

@@ -4,9 +4,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TypeVar
 
+from ...ascend.errors import AscendError
+from ...ascend.facts import SCHEMA
 from ...ascend.shapes import Checkout, Difference, Finding
 from .documents import Document, read
+
+_Kind = TypeVar("_Kind")
 
 
 @dataclass(frozen=True)
@@ -235,4 +240,28 @@ class Found:
 
 def found_of(facts: Document) -> Found:
     """Return what the planner needs of a node's facts (docs/facts.md)."""
-    return read(Found, facts)
+    return part_of(Found, facts)
+
+
+class OtherVersionError(AscendError):
+    """The facts are not those of this version's module, and nothing can be planned by them."""
+
+    def __init__(self, found: str) -> None:
+        super().__init__(
+            "the node's facts are those of another version of ascend-fleet",
+            wanted=f"facts of schema {SCHEMA}, as this version's module tells them",
+            found=found,
+            where="the module ascend.fleet.ascend_facts",
+            remedy="ansible-doc -t module ascend.fleet.ascend_facts | head -n 1  # which file is it? run it from there",
+        )
+
+
+def part_of(kind: type[_Kind], facts: Document) -> _Kind:
+    """Return what of a node's facts this dataclass says. Raises OtherVersionError for facts of another form."""
+    schema = facts.get("schema", SCHEMA)
+    if schema != SCHEMA:
+        raise OtherVersionError(f"facts of schema {schema}")
+    try:
+        return read(kind, facts)
+    except (TypeError, AttributeError) as error:
+        raise OtherVersionError(str(error)) from error

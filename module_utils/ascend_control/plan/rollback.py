@@ -15,8 +15,8 @@ from ...ascend.environment.distributions import DECIDING
 from ...ascend.finding import Refusal, refusal
 from ...ascend.npu.chips import kernels_families
 from ...ascend.text import listed
-from .documents import Document, read
-from .found import Cann, Environment, Environments, Npu
+from .documents import Document
+from .found import Cann, Environment, Environments, Npu, part_of
 from .rollout import CONVERGED, REFUSED, TO_CHANGE
 
 
@@ -50,7 +50,7 @@ def rollback(facts: Document, to: str, root: str = "/opt/ascend") -> Rollback:
 
     ``root`` is the place above the environments; ``to`` a release, an environment's name, or "" for the previous one.
     """
-    node = read(_Node, facts)
+    node = part_of(_Node, facts)
     current = node.environments.current
     name, refusals = _chosen(node, to, root)
     target: Target | None = None

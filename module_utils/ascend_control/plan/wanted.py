@@ -29,7 +29,7 @@ from ..release.compatibility import release_problems
 from ..release.read import accepts_python, folder_of, lock_of, read_lock, release_of
 from .asked import CardSettings, Release, Settings
 from .documents import Document, read
-from .found import Environment, Environments, Python, SystemPython
+from .found import Environment, Environments, Python, SystemPython, part_of
 from .places import ascend_env, places
 from .policies import number, one_of, packages
 
@@ -75,7 +75,7 @@ def resolve(facts: Document, settings: Document) -> dict[str, Any]:
 
     What a user gives with ``-e`` is text, and so is what older versions of Ansible make of a number.
     """
-    given, node, yml = read(Settings, settings), read(_Node, facts), release_of(settings)
+    given, node, yml = read(Settings, settings), part_of(_Node, facts), release_of(settings)
     release = read(Release, yml)
     folder, architecture, chip = folder_of(settings), node.system.architecture, _chip(node, release)
     depot = _Depot(given.depot_dir, given.depot_url, release.release, boolean(given.check_mode))

@@ -185,6 +185,23 @@ def test_what_was_added(installed: Installed, monkeypatch: pytest.MonkeyPatch) -
     ]
 
 
+def test_it_tells_its_paths_in_both_forms(installed: Installed) -> None:
+    tops = ["toolkit", "opp", "link", "single"]
+    every = {str(path.relative_to(installed.root)) for path in installed.root.rglob("*") if not path.is_dir()}
+    every |= {str(path.relative_to(installed.root)) for path in installed.root.rglob("*") if path.is_symlink()}
+    recorded = {path for path in every if path.split("/")[0] in tops}
+    manifest.record(str(installed.root), [top for top in tops if (installed.root / top).exists()], str(installed.path))
+    told = manifest.paths(str(installed.path))
+    assert told is not None
+    assert (set(told), len(told)) == (recorded, len(recorded))
+    old = {"schema": 1, "root": str(installed.root), "files": dict.fromkeys(recorded, 1)}
+    installed.path.write_text(json.dumps(old))
+    assert set(manifest.paths(str(installed.path)) or ()) == recorded
+    manifest.begin(str(installed.root), str(installed.path))
+    assert manifest.paths(str(installed.path)) is None
+    assert manifest.paths(str(installed.path) + ".absent") is None
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -208,6 +225,7 @@ def test_a_damaged_manifest_is_a_difference(installed: Installed, damage: str | 
     (found,) = installed.differences()
     assert found[0] == ALTERED
     assert found[1].startswith(f"manifest {installed.path} is unreadable: ")
+    assert manifest.paths(str(installed.path)) is None
 
 
 def test_what_may_not_be_read_is_not_lost(installed: Installed, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,17 +9,25 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tarfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
 
+from ansible_collections.ascend.fleet.plugins.action import depot_needs
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import lock as locks
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot import fill as filling
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.index import Index
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.needs import needs
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.wanted import resolve
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.release.read import read_release
@@ -30,6 +38,8 @@ from tests.unit.plan.test_wanted import settings
 
 ROOT = Path(__file__).resolve().parents[3]
 PROD = ROOT / "inventory" / "prod"
+UV = ROOT / "roles" / "depot" / "files" / "uv.txt"
+PARTS = ("cann", "python", "uv", "wheels")
 # Node -> release, architecture, the memory of a chip: what a person reads in inventory/prod.
 FLEET = {
     "npu-001": ("8.0.RC1", "aarch64", 65536),
@@ -89,24 +99,71 @@ def mixed(tmp_path: Path) -> Path:
     return inventory
 
 
-def test_the_depot_is_filled_for_the_union_and_each_node_finds_its_own(mixed: Path, tmp_path: Path) -> None:
-    said = ansible("ansible-playbook", "playbooks/depot.yml", "-i", mixed)
-    assert "8.2.RC1 for x86_64" not in said
-    index = json.loads((tmp_path / "depot" / "index.json").read_text())
-    locks = sorted((release, architecture) for release, of in index["locks"].items() for architecture in of)
-    assert locks == UNION
+def with_uv(depot: Path, architecture: str) -> None:
+    """Have uv in the depot: a small file in its place, since the role takes the real one from the package index."""
+    version = locks.parse(UV.read_text())["uv"]
+    program = depot / "uv" / f"uv-{version}-{architecture}"
+    program.parent.mkdir(parents=True, exist_ok=True)
+    program.write_bytes(b"uv")
+    program.chmod(0o755)
+    index = Index(depot)
+    index.enter(str(program.relative_to(depot)))
+    index.save()
+
+
+def fill(tmp_path: Path, part: str, release: str, architecture: str) -> list[str]:
+    """Fill one part of the depot below tmp_path, as the module does; return what was taken."""
+    options = {
+        "folder": str(tmp_path / "depot"),
+        "part": part,
+        "architecture": architecture,
+        "served": False,
+        "release": str(ROOT / "releases" / release),
+        "lock": str(tmp_path / f"lock-{release}.txt"),
+        "incoming": str(tmp_path / "incoming"),
+        "requirements": str(UV),
+        "deep": False,
+        "cann_sha256": {},
+        "python": "",
+        "extra_index": "",
+        "source": {},
+    }
+    return filling.fill(options, False)[0]
+
+
+@pytest.fixture
+def whole(mixed: Path, tmp_path: Path) -> Path:
+    """The depot, with all that the fleet of inventory/prod needs."""
+    for release, architecture in UNION:
+        with_uv(tmp_path / "depot", architecture)
+        for part in PARTS:
+            assert bool(fill(tmp_path, part, release, architecture)) == (part != "uv")
+    return tmp_path / "depot"
+
+
+def test_the_depot_is_filled_for_the_union_and_each_node_finds_its_own(
+    mixed: Path, whole: Path, tmp_path: Path
+) -> None:
+    table = whole / "index.json"
+    index = json.loads(table.read_text())
     for release, architecture in UNION:
         assert architecture in index["cann"][release]["toolkit"]
         assert architecture in index["cann"][release]["kernels"]["910b"]
         assert architecture in index["uv"]
         assert read_release(str(ROOT / "releases" / release))["python"]["series"] in index["pythons"][architecture]
-    # A limit that keeps this machine in changes nothing of that. What is whole has no task; a table that lost a part
-    # of what is there gets it back.
-    table = tmp_path / "depot" / "index.json"
-    table.write_text(json.dumps({**index, "locks": {}, "cann": {}}))
-    again = ansible("ansible-playbook", "playbooks/depot.yml", "-i", mixed, "--limit", "localhost,npu-001")
-    assert "changed=0" in again
-    assert "TASK [ascend.fleet.depot : Take every wheel" not in again
+    # Of each release and architecture another part is lost.
+    (whole / index["cann"]["8.0.RC1"]["toolkit"]["aarch64"]).unlink()
+    (whole / index["pythons"]["aarch64"]["3.11"]["file"]).unlink()
+    next((whole / index["locks"]["8.0.RC1"]["x86_64"]["wheels"]).glob("torch-*.whl")).unlink()
+    # And a table that lost a part of what is there gets it back, whether or not a task runs.
+    table.write_text(json.dumps({**index, "locks": {}, "cann": {}, "uv": {}}))
+    # A limit that keeps this machine in changes nothing of that. What is whole has no task.
+    said = ansible("ansible-playbook", "playbooks/depot.yml", "-i", mixed, "--limit", "localhost,npu-001")
+    assert re.findall(r"TASK \[\S* ?:? ?(Take \S+).* for (\S+ on \S+)\]", said) == [
+        ("Take CANN's", "8.0.RC1 on aarch64"),
+        ("Take CPython", "8.2.RC1 on aarch64"),
+        ("Take every", "8.0.RC1 on x86_64"),
+    ]
     assert json.loads(table.read_text()) == index
     for release, architecture, _ in FLEET.values():
         own = {architecture: str(tmp_path / f"lock-{release}.txt")}
@@ -117,39 +174,115 @@ def test_the_depot_is_filled_for_the_union_and_each_node_finds_its_own(mixed: Pa
         assert wanted["environment"]["name"].startswith(release)
 
 
+class Asked:
+    """The action ``depot_needs`` for the fleet of inventory/prod, in this process."""
+
+    def __init__(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, check: bool = False) -> None:
+        monkeypatch.setattr(ActionBase, "run", lambda *_: {})
+        plugin = self.plugin = depot_needs.ActionModule.__new__(depot_needs.ActionModule)
+        options = {"incoming": str(tmp_path / "incoming"), "requirements": str(UV), "deep": False}
+        options |= {"cann_sha256": {}, "python": "", "extra_index": ""}
+        arguments = {"options": options, "served_by_others": False}
+        plugin._task = SimpleNamespace(args=arguments, check_mode=check)
+        depot = tmp_path / "depot"
+        self.nodes = [
+            node(
+                architectures=[architecture],
+                depot_dir=str(depot),
+                release=release,
+                releases_dir=str(ROOT / "releases"),
+                locks={architecture: str(tmp_path / f"lock-{release}.txt")},
+            )
+            for release, architecture in UNION
+        ]
+        monkeypatch.setattr(plugin, "_of_all", lambda *_: self.nodes)
+
+    def parts(self) -> dict[tuple[str, str], list[str]]:
+        """Which parts have to be taken, by release and architecture."""
+        fills = self.plugin.run(None, {"groups": {}})["needs"]["fills"]
+        return {(fill["release"], fill["architecture"]): fill["parts"] for fill in fills}
+
+
+def test_an_empty_depot_needs_every_part_of_all(mixed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Asked(tmp_path, monkeypatch).parts() == {key: list(PARTS) for key in UNION}
+
+
+def test_a_whole_depot_needs_nothing_and_is_looked_through_once(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    walked, walk = [], os.walk
+
+    def counted(top: str, *more: Any, **named: Any) -> Any:
+        walked.append(top)
+        return walk(top, *more, **named)
+
+    monkeypatch.setattr(os, "walk", counted)
+    assert Asked(tmp_path, monkeypatch).parts() == {}
+    assert walked == [str(whole)]
+
+
+def test_what_others_cannot_read_is_opened_by_the_tasks(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = whole / "index.json"
+    closed.chmod(0o600)
+    for check in (True, False):
+        assert Asked(tmp_path, monkeypatch, check).parts() == {key: list(PARTS) for key in UNION}
+    assert fill(tmp_path, "cann", *UNION[0]) == [f"rights for others: {closed} (0600)"]
+    assert Asked(tmp_path, monkeypatch).parts() == {}
+
+
+def test_a_value_that_cannot_be_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = Asked(tmp_path, monkeypatch)
+    asked.plugin._task.args["served_by_others"] = "nginx"
+    with pytest.raises(AnsibleActionFail, match=r"served_by_others is neither.*found: 'nginx'; where: .*; next: "):
+        asked.parts()
+    asked = Asked(tmp_path, monkeypatch)
+    asked.nodes[0]["ascend_settings"]["llamafactory_source"] = "v0.9.1"
+    with pytest.raises(AnsibleActionFail, match=r"_source is no mapping.*found: 'v0.9.1'; where: .*; next: "):
+        asked.parts()
+
+
+def interpreter(folder: Path, series: str, machine: str) -> Path:
+    """A CPython of its own place that is quickly packed: it holds one file, and its program does nothing, with success.
+
+    What it says of itself says a program beside it.
+    """
+    prefix = folder / "prefix"
+    for place in (f"lib/python{series}", f"include/python{series}", "bin"):
+        (prefix / place).mkdir(parents=True)
+    (prefix / f"lib/python{series}/os.py").write_text("")
+    shutil.copy(shutil.which("true") or "", prefix / f"bin/python{series}")
+    program = folder / "python"
+    program.write_text(f"#!/bin/sh\necho {series}.99 {prefix} {machine}\n")
+    program.chmod(0o755)
+    return program
+
+
 def test_the_sums_and_the_interpreter_that_a_group_names(mixed: Path, tmp_path: Path) -> None:
-    """Of this machine's architecture and series: depot_python is what the archive is made from."""
-    series = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    folders = [path.parent for path in ROOT.glob("releases/*/release.yml")]
-    releases = {read_release(str(folder))["python"]["series"]: folder.name for folder in folders}
-    if series not in releases:
-        pytest.skip(f"no release has Python {series}")
-    release, machine = releases[series], os.uname().machine
-    incoming = tmp_path / "incoming"
+    """Of this machine's architecture: depot_python is what the archive is made from."""
+    release, machine = "8.2.RC1", os.uname().machine
+    depot, incoming = tmp_path / "depot", tmp_path / "incoming"
+    with_uv(depot, machine)
+    fill(tmp_path, "wheels", release, machine)
     for archive in incoming.glob("cpython-*"):
         archive.unlink()
     described = read_release(str(ROOT / "releases" / release))["packages"]
     files = [described["toolkit"][machine]["file"], described["kernels"]["910b"][machine]["file"]]
     for file in files:
         package(incoming / file, machine)
-    standin.build(tmp_path, release)
     sums = {file: hashlib.sha256((incoming / file).read_bytes()).hexdigest() for file in files}
     (mixed / "hosts.yml").write_text(yaml.safe_dump({"ascend": {"hosts": {"npu-001": None}}}))
-    program = str(Path(getattr(sys, "_base_executable", sys.executable)).resolve())
-    own = {"ascend_release": release, "depot_architectures": [machine], "depot_python": program}
+    own = {"ascend_release": release, "depot_architectures": [machine], "depot_cann_sha256": sums}
+    own["depot_python"] = str(interpreter(tmp_path, "3.11", machine))
     everywhere = mixed / "group_vars" / "all.yml"
-    told = {**yaml.safe_load(everywhere.read_text()), **own}
-    everywhere.write_text(yaml.safe_dump({**told, "depot_cann_sha256": {**sums, files[1]: "0" * 64}}))
-    refused = ansible("ansible-playbook", "playbooks/depot.yml", "-i", mixed, code=2)
-    assert "your package is not what you said" in refused
-    assert str(incoming / files[1]) in refused
-    everywhere.write_text(yaml.safe_dump({**told, "depot_cann_sha256": sums}))
+    everywhere.write_text(yaml.safe_dump({**yaml.safe_load(everywhere.read_text()), **own}))
     said = ansible("ansible-playbook", "playbooks/depot.yml", "-i", mixed)
     assert "no sum of it is known" not in said
-    python = json.loads((tmp_path / "depot" / "index.json").read_text())["pythons"][machine][series]
-    assert python["version"] == ".".join(map(str, sys.version_info[:3]))
-    with tarfile.open(tmp_path / "depot" / python["file"]) as packed:
-        assert f"python/bin/python{series}" in packed.getnames()
+    python = json.loads((depot / "index.json").read_text())["pythons"][machine]["3.11"]
+    assert python["version"] == "3.11.99"
+    with tarfile.open(depot / python["file"]) as packed:
+        assert {"python/bin/python3.11", "python/lib/python3.11/os.py"} < set(packed.getnames())
 
 
 def node(**changes: Any) -> dict[str, Any]:

@@ -24,9 +24,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment im
     virtualenv,
 )
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
-from tests.unit.environment.test_build import depot, site_packages, wanted
-
-__all__ = ["depot", "wanted"]
+from tests.unit.environment.test_build import site_packages
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import No
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import Places
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.plan import plan
 from tests.standin import build as standin
-from tests.unit.environment.test_build import BACKEND
+from tests.unit.environment.test_build_checkout import BACKEND
 from tests.unit.plan.planner_nodes import converged, wanted
 
 NOBODY = 65534

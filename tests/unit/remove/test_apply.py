@@ -196,6 +196,8 @@ def test_a_toolkit_that_somebody_else_installed_later_is_not_ours(machine: Machi
     chosen = machine.selection(Asked(everything=True, force=True))
     assert ("kernels", f"{OLD} 910b") in names(chosen["remove"])
     assert ("CANN", OLD) in names(chosen["keep"])
+    machine.remove(Asked(everything=True, force=True))
+    assert sorted(machine.uninstalled) == sorted([OLD, NEW])
 
 
 def test_a_toolkit_that_was_removed_is_not_remembered_as_ours(machine: Machine) -> None:
@@ -320,3 +322,31 @@ def test_a_half_built_environment_is_pruned(machine: Machine) -> None:
     (machine.env(OLD) / ".ascend-fleet.json").unlink()
     rows = machine.selection(Asked())["remove"]
     assert rows[-3:][0]["reason"] == "not current, and not finished"
+
+
+@pytest.mark.parametrize(
+    ("stuck", "problem"),
+    [
+        (f"{TOOLKITS}/.removing-{OLD}", "what CANN's uninstaller left cannot be removed"),
+        (f"opt/ascend/env/.removing-{OLD}-{DIGEST[OLD]}", "it cannot be removed"),
+    ],
+)
+def test_what_cannot_be_removed_is_said(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, stuck: str, problem: str
+) -> None:
+    rmtree = shutil.rmtree
+
+    def busy(path: str) -> None:
+        if path == str(machine.root / stuck):
+            raise OSError(16, "Device or resource busy", path)
+        rmtree(path)
+
+    (machine.cann(OLD) / "aarch64-linux/script" / UNINSTALLER).unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", busy)
+        with pytest.raises(AscendError, match=problem) as raised:
+            machine.remove(Asked(release=OLD))
+    error = raised.value
+    assert "Device or resource busy" in error.found
+    assert str(machine.root) not in error.where, "a node's own name for it"
+    assert error.remedy.startswith(f"ls -la {error.where}; ")
