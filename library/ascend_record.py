@@ -80,7 +80,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.in_time import in_time
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import SPEC, Places
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.record import make as record
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.record import make as capture
 
 LIMIT_S = 1200  # some hundred questions to the driver's tools
 ARGUMENT_SPEC = {
@@ -96,10 +96,10 @@ def main() -> None:
     places = Places.of(options)
     try:
         node, limit_s, names = Node(query, module.get_bin_path), options["command_timeout_s"], options["names"]
-        text = in_time(LIMIT_S, lambda at: record.make(node._replace(at=at), places, limit_s, names))
+        text = in_time(LIMIT_S, lambda at: capture.make(node._replace(at=at), places, limit_s, names))
     except AscendError as error:
         module.fail_json(msg=str(error), **error.as_dict())
-    made = "".join(character for character in record.parse(text).about["made"] if character.isalnum())
+    made = "".join(character for character in capture.parse(text).about["made"] if character.isalnum())
     module.exit_json(changed=False, record=text, size_bytes=len(text.encode("utf-8")), made=made)
 
 

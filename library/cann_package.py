@@ -134,7 +134,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import (
     latest as cann_latest,
     proof as cann_proof,
 )
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import module_lock as held
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import module_lock
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.depot_file import DepotFile, is_cached, take
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, failure
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import SPEC
@@ -205,7 +205,7 @@ def main() -> None:
         after, changed = found, state != ASKED[options["state"]]
         if changed and options["state"] == "present":
             allowed = options["allow_downgrade"] or options["repair"]
-            cann_install.hold_allowed(package, options["accept_eula"], allowed, module.check_mode)
+            cann_install.require_allowed(package, options["accept_eula"], allowed, module.check_mode)
         if changed and options["state"] == "running" and not cann_install.relink_script(package):
             # No failure: ascend-env goes by the environment, and not by this link.
             changed = False
@@ -249,7 +249,7 @@ def state_of(package: cann_install.Package, file: Optional[DepotFile], found: Pa
 def change(package: cann_install.Package, file: Optional[DepotFile], options: Dict[str, Any]) -> List[str]:
     """Bring the package to the state that is asked for; return what the operator has to know of it."""
     asked, warnings = options["state"], []
-    with held.held(package.state_dir, "%s %s: %s" % (package.name, package.version, asked)) as run:
+    with module_lock.taken(package.state_dir, "%s %s: %s" % (package.name, package.version, asked)) as run:
         if asked == "cached" and file:
             take(file, package.cache_dir)
         elif asked == "present" and file:

@@ -72,7 +72,7 @@ import os
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend import rights
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import module_lock as held
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import module_lock
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.depot_file import DepotFile
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, failure
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import SPEC
@@ -99,7 +99,7 @@ def main() -> None:
         changed = before != "complete"
         if changed and not module.check_mode:
             file = DepotFile(options["url"], options["sha256"], options["size_bytes"], options["depot_proxy"])
-            with held.held(options["state_dir"], "Python %s" % version) as run:
+            with module_lock.taken(options["state_dir"], "Python %s" % version) as run:
                 runtime.install(root, version, file, options["cache_dir"], run)
     except REPORTED as error:
         module.fail_json(**failure(error, root))

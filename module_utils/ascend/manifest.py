@@ -321,18 +321,18 @@ def _load(path: str) -> Dict[str, Any]:
     header = json.loads(head)
     if header["schema"] == 1:
         entries = header["files"].values()
-        _hold(all(type(entry) is int or entry.startswith("-> ") for entry in entries), "it has other entries")
-        _hold(isinstance(header["root"], str), "it has no root")
+        _require(all(type(entry) is int or entry.startswith("-> ") for entry in entries), "it has other entries")
+        _require(isinstance(header["root"], str), "it has no root")
         return dict(header)
-    _hold(header["schema"] == 2, "it has schema %s" % header["schema"])
-    _hold(hashlib.sha256(body.encode("utf-8")).hexdigest() == header["sha256"], "it is damaged")
+    _require(header["schema"] == 2, "it has schema %s" % header["schema"])
+    _require(hashlib.sha256(body.encode("utf-8")).hexdigest() == header["sha256"], "it is damaged")
     manifest = dict(json.loads(body), schema=2)
     files = sum(len(column) for columns in manifest["folders"].values() for column in columns) // 4
-    _hold(len(manifest["sha256"]) == files * 64, "it has another number of digests than of files")
+    _require(len(manifest["sha256"]) == files * 64, "it has another number of digests than of files")
     return manifest
 
 
-def _hold(condition: bool, words: str) -> None:
+def _require(condition: bool, words: str) -> None:
     if not condition:
         raise ValueError(words)
 

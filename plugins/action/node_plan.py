@@ -98,7 +98,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
             node = fleet.unchecked(name, reason, reached, settings, components, inventory)
         else:
             repair = f"ansible-playbook site.yml {inventory} --limit {shlex.quote(name)}"
-            node = self._held(name, facts, settings, components, repair, inventory, task_vars)
+            node = self._compared(name, facts, settings, components, repair, inventory, task_vars)
         node.update(depot_dir=str(settings["depot_dir"]), began=began, seconds=round(time.monotonic() - begin, 2))
         return {"node": node}
 
@@ -118,7 +118,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         facts = _facts(answer)
         return facts, "" if facts else said_by(answer), True
 
-    def _held(
+    def _compared(
         self,
         name: str,
         facts: dict[str, Any],

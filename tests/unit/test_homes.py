@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend import bounded, facts, homes
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import layout as cann_layout, read as cann_tree
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import layout as cann_layout, read as cann_read
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.finding import Finding
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import CANN_RECORD, Places
@@ -123,7 +123,7 @@ def installed(root: Path, place: str) -> None:
 
 
 def read(here: Node) -> tuple[list[tuple[str, str | None, str]], list[Finding]]:
-    found, findings = cann_tree.read_cann(here, "/usr/local/Ascend", "/var/lib/x")
+    found, findings = cann_read.read_cann(here, "/usr/local/Ascend", "/var/lib/x")
     return [(item["path"], item["version"], item["why"]) for item in found["elsewhere"]], findings
 
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Callable, Dict, Iterator, List, Optional
 
 from .. import atomic, files, manifest, rights
-from ..change import fault_points as points, origin
+from ..change import fault_points, origin
 from ..command import Result
 from ..depot_file import DepotFile, take, unpacked_run
 from ..errors import AscendError, disk_remedy
@@ -91,7 +91,7 @@ def _problems(package: Package, deep: bool = False, installed: bool = False) -> 
     return cann_packages.kernels_problems(package.tree, package.version, str(package.chip), deep, installed)
 
 
-def hold_allowed(package: Package, accept_eula: bool, allow_downgrade: bool, check_mode: bool) -> None:
+def require_allowed(package: Package, accept_eula: bool, allow_downgrade: bool, check_mode: bool) -> None:
     """Raise AscendError when the package must not be installed on this node."""
     if not accept_eula:
         raise AscendError(
@@ -134,7 +134,7 @@ def install(package: Package, file: DepotFile, run: Run, deep: bool = False) -> 
     ``deep``: the package was read so, and may be installed for what that found.
     """
     path = unpacked_run(take(file, package.cache_dir))
-    installer_needs.hold(package.kind, package.root, _environment(package, package.tmp_dir), run)
+    installer_needs.require(package.kind, package.root, _environment(package, package.tmp_dir), run)
     # The installers make their folder, and refuse where the one above it is missing.
     os.makedirs(os.path.dirname(package.root), mode=0o755, exist_ok=True)
     cann_proof.note_repair(package.tree, package.version, _with_it(package), deep)
@@ -145,10 +145,10 @@ def install(package: Package, file: DepotFile, run: Run, deep: bool = False) -> 
     home = cann_layout.toolkit_dir(package.root, package.version)
     manifest.begin(home, package.manifest)
     log_bytes = os.path.getsize(package.log) if os.path.exists(package.log) else 0
-    points.reached(package.kind + ".ready")
+    fault_points.reached(package.kind + ".ready")
     with _private_tmp(package.tmp_dir) as tmp:
         result = run(_argv(package, path), package.timeout_s, env=_environment(package, tmp))
-        points.reached(package.kind + ".installer-ended")
+        fault_points.reached(package.kind + ".installer-ended")
     if os.path.isdir(home):
         atomic.settle(home, run)
     os.unlink(package.manifest)
@@ -157,7 +157,7 @@ def install(package: Package, file: DepotFile, run: Run, deep: bool = False) -> 
     if observe(package).get("closed"):  # --install-for-all should have done it
         shared = rights.own(os.path.realpath(path) for path in cann_layout.shared(package.root))
         rights.open_to_all([*rights.closed_below(home), *shared])
-    points.reached(package.kind + ".recorded")
+    fault_points.reached(package.kind + ".recorded")
 
 
 def _judge(package: Package, path: str, result: Result, log_bytes: int) -> None:
@@ -181,7 +181,7 @@ def _record(package: Package) -> None:
     toolkit = cann_layout.manifest_path(package.state_dir, "toolkit", package.version)
     try:
         manifest.record(folder, tops, toolkit, without=cann_layout.KERNELS)
-        points.reached(package.kind + ".recording")
+        fault_points.reached(package.kind + ".recording")
         if package.kind == "kernels":
             manifest.record(folder, _kernels_tops(package), package.manifest, without=_of_other_kernels(package))
     except OSError as error:
@@ -251,7 +251,7 @@ def lead_back(package: Package, run: Run) -> List[str]:
     """Lead ``latest`` where it led before the repair of this version; return why it does not, which is told once."""
     kept = cann_latest.read(package.tree)
     problem = _led_back(package, kept["latest"], run) if kept else ""
-    points.reached("latest.led-back")
+    fault_points.reached("latest.led-back")
     cann_latest.forget(package.tree)
     return [problem] if problem else []
 

@@ -26,18 +26,18 @@ PYTHON = ("python3", "pip3")
 Run = Callable[..., Result]
 
 
-def hold(kind: str, root: str, env: Dict[str, str], run: Run, node_root: str = "/") -> None:
+def require(kind: str, root: str, env: Dict[str, str], run: Run, node_root: str = "/") -> None:
     """Raise AscendError when the installer of ``kind`` ("toolkit" or "kernels") cannot do its work with ``env``.
 
     Removes a record without content, as a power cut leaves. ``node_root`` is where the node's files lie.
     """
     for program in ARCHIVE:
-        _hold_program(program, env["PATH"], "dnf install %s || apt-get install %s" % (program, program))
+        _require_program(program, env["PATH"], "dnf install %s || apt-get install %s" % (program, program))
     if kind == "toolkit":
         for program in PYTHON:
-            _hold_program(program, env["PATH"], _python_remedy(env))
-        _hold_pip(env, run)
-    _hold_record(root, node_root)
+            _require_program(program, env["PATH"], _python_remedy(env))
+        _require_pip(env, run)
+    _require_install_record(root, node_root)
 
 
 def lacking(env: Dict[str, str]) -> str:
@@ -45,7 +45,7 @@ def lacking(env: Dict[str, str]) -> str:
     return "" if shutil.which("unzip", path=env["PATH"]) else "there is no unzip, which some of its parts need"
 
 
-def _hold_program(program: str, path: str, remedy: str) -> None:
+def _require_program(program: str, path: str, remedy: str) -> None:
     if shutil.which(program, path=path):
         return
     raise AscendError(
@@ -57,7 +57,7 @@ def _hold_program(program: str, path: str, remedy: str) -> None:
     )
 
 
-def _hold_pip(env: Dict[str, str], run: Run) -> None:
+def _require_pip(env: Dict[str, str], run: Run) -> None:
     """A pip3 whose Python was replaced or removed is there and does not run."""
     program = str(shutil.which("pip3", path=env["PATH"]))
     result = run([program, "--version"], PIP_S, env=env)
@@ -78,7 +78,7 @@ def _python_remedy(env: Dict[str, str]) -> str:
     return words + "  # else: dnf install python3-pip || apt-get install python3-pip"
 
 
-def _hold_record(root: str, node_root: str) -> None:
+def _require_install_record(root: str, node_root: str) -> None:
     node = Node(_never, _nowhere, node_root)
     path = node.path(CANN_RECORD)
     recorded, findings = cann_elsewhere.read_record(node, root)

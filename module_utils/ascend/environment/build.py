@@ -15,19 +15,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
 
 from .. import atomic, depot_way, files, rights
-from ..change import fault_points as points
+from ..change import fault_points
 from ..command import Result
 from ..depot_file import DepotFile, take
 from ..errors import AscendError, disk_remedy
 from ..text import listed
 from . import (
-    checkout_manifest as source_record,
-    checkout_restore as source_restore,
+    checkout_manifest,
+    checkout_restore,
     damage,
     files as environment_files,
     lock as locks,
-    read as python_tree,
-    record_file as dist_record,
+    read as environment_read,
+    record_file,
     virtualenv,
 )
 from .differences import Built, environment_differences, source_differences
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 NAME = "llamafactory"  # the distribution that may be installed editable
 SOURCE = os.path.join("src", "LLaMA-Factory")
-USERS = ("src", source_restore.EDITED)  # where users' work may lie: kept when all else is made anew
+USERS = ("src", checkout_restore.EDITED)  # where users' work may lie: kept when all else is made anew
 
 Run = Callable[..., Result]
 
@@ -124,35 +124,35 @@ def build(wanted: Wanted, run: Run, deep: bool = False) -> str:
 
 def _build(wanted: Wanted, run: Run, deep: bool) -> str:
     uv = _program(take(wanted.uv, wanted.cache_dir))
-    recorded = python_tree.recorded(wanted.path)
+    recorded = environment_read.recorded(wanted.path)
     _without_record(wanted.path)
-    points.reached("environment.begun")
+    fault_points.reached("environment.begun")
     _virtualenv(wanted, recorded, uv, run)
-    points.reached("environment.made")
+    fault_points.reached("environment.made")
     _drop_broken(wanted.path)
     _drop_foreign(wanted, recorded)
-    points.reached("environment.cleared")
+    fault_points.reached("environment.cleared")
     _sync(wanted, recorded, deep, uv, run)
-    points.reached("environment.filled")
+    fault_points.reached("environment.filled")
     _drop_broken(wanted.path)  # what uv left of a distribution whose RECORD was not whole
     kept = _editable(wanted, wanted.source, uv, run) if wanted.source else ""
-    atomic.write(os.path.join(wanted.path, python_tree.CANN_HOME), wanted.cann_home + "\n")
+    atomic.write(os.path.join(wanted.path, environment_read.CANN_HOME), wanted.cann_home + "\n")
     rights.open_to_all(rights.closed_below(wanted.path, USERS))
     corrected = damage.corrections(wanted.path)
     damage.remember(wanted.path, corrected)
-    points.reached("environment.ready")
+    fault_points.reached("environment.ready")
     atomic.settle(wanted.path, run)
     _record(wanted, corrected)
-    points.reached("environment.recorded")
+    fault_points.reached("environment.recorded")
     return kept
 
 
 def closed_to_others(path: str) -> List[rights.Closed]:
     """Return what of an environment, or another tree, others cannot use; what users made in it is left out."""
     found = list(rights.closed_below(path, USERS))
-    checkouts = files.mapping(os.path.join(path, python_tree.RECORD)).get("editable")
+    checkouts = files.mapping(os.path.join(path, environment_read.RECORD)).get("editable")
     for name, place in checkouts.items() if isinstance(checkouts, dict) else ():
-        source = source_record.read(place, place, os.path.join(path, source_record.MANIFEST % name))
+        source = checkout_manifest.read(place, place, os.path.join(path, checkout_manifest.MANIFEST % name))
         unpacked = [os.path.join(place, folder) for folder in source.folders()]
         found += rights.own([os.path.dirname(place), *unpacked])
     return found
@@ -171,11 +171,11 @@ def make_current(path: str, link: str) -> None:
 
     Raises AscendError when the environment is not finished.
     """
-    if not os.path.isfile(os.path.join(path, python_tree.RECORD)):
+    if not os.path.isfile(os.path.join(path, environment_read.RECORD)):
         raise AscendError(
             "an environment that is not finished cannot become current",
             wanted="%s with its record" % path,
-            found="no %s in it" % python_tree.RECORD,
+            found="no %s in it" % environment_read.RECORD,
             remedy="build it first (python_env with a lock)",
         )
     if os.path.isdir(link) and not os.path.islink(link):
@@ -188,17 +188,17 @@ def make_current(path: str, link: str) -> None:
         )
     before = read_current(link)
     if before and before != path:
-        _lead(os.path.join(os.path.dirname(link), python_tree.PREVIOUS), os.path.basename(before))
-        points.reached("current.remembered")
+        _lead(os.path.join(os.path.dirname(link), environment_read.PREVIOUS), os.path.basename(before))
+        fault_points.reached("current.remembered")
     _lead(link, os.path.basename(path))
-    points.reached("current.switched")
+    fault_points.reached("current.switched")
 
 
 def set_aside(link: str) -> None:
     """Take the link away while that to which it leads is repaired; nothing where there is none."""
     if os.path.islink(link):
         os.unlink(link)
-    points.reached("current.set-aside")
+    fault_points.reached("current.set-aside")
 
 
 def _lead(link: str, name: str) -> None:
@@ -206,7 +206,7 @@ def _lead(link: str, name: str) -> None:
     if os.path.lexists(partial):
         os.unlink(partial)
     os.symlink(name, partial)
-    points.reached("current.prepared")
+    fault_points.reached("current.prepared")
     os.replace(partial, link)
 
 
@@ -225,7 +225,7 @@ def remove(path: str) -> None:
 
 
 def _found(wanted: Wanted, deep: bool) -> Environment:
-    return python_tree.read_environment(wanted.path, _made(wanted, python_tree.recorded(wanted.path)), deep)
+    return environment_read.read_environment(wanted.path, _made(wanted, environment_read.recorded(wanted.path)), deep)
 
 
 def _differences(wanted: Wanted, found: Environment) -> List[str]:
@@ -254,7 +254,7 @@ def _made(wanted: Wanted, recorded: Optional[Made]) -> Made:
     pins = wanted.distributions()
     for name in wanted.editable:
         pins.pop(name, None)
-        version = python_tree.inspect(wanted.path).distributions.get(name)
+        version = environment_read.inspect(wanted.path).distributions.get(name)
         if version:
             pins[name] = version
     known = recorded or Made({})
@@ -295,10 +295,10 @@ def _reinstalled(wanted: Wanted, recorded: Optional[Made], deep: bool) -> List[s
     """Return the distributions that uv takes for whole, by the names of their folders, and that are not."""
     suspects = environment_files.suspects(wanted.path)
     # Of one that nobody wrote down, or whose build was interrupted, the next manifest would hide what is wrong.
-    sums = dist_record.ALL_SUMS if deep or suspects is None else dist_record.INFO_SUMS
+    sums = record_file.ALL_SUMS if deep or suspects is None else record_file.INFO_SUMS
     corrected = recorded.corrected if recorded else None
     names = set(damage.lost_files(wanted.path, corrected, sums, suspects or set()))
-    names.update(python_tree.inspect(wanted.path, _made(wanted, recorded)).difference()["other"])
+    names.update(environment_read.inspect(wanted.path, _made(wanted, recorded)).difference()["other"])
     return sorted(names)
 
 
@@ -312,9 +312,9 @@ def _editable(wanted: Wanted, source: DepotFile, uv: str, run: Run) -> str:
 
 def _restore_checkout(wanted: Wanted, source: DepotFile) -> str:
     archive = take(source, wanted.cache_dir)
-    manifest = os.path.join(wanted.path, source_record.MANIFEST % NAME)
+    manifest = os.path.join(wanted.path, checkout_manifest.MANIFEST % NAME)
     building = os.path.join(wanted.building, "source")
-    return source_restore.restore(wanted.checkout, archive, source.sha256, manifest, building)
+    return checkout_restore.restore(wanted.checkout, archive, source.sha256, manifest, building)
 
 
 def _uv(wanted: Wanted, run: Run, argv: List[str]) -> None:
@@ -353,19 +353,19 @@ def _drop_broken(path: str) -> None:
 
 def _drop_foreign(wanted: Wanted, recorded: Optional[Made]) -> None:
     """Leftovers, other folders' .pth files and the like: uv does not know them."""
-    for path in python_tree.foreign_paths(python_tree.inspect(wanted.path, _made(wanted, recorded))):
+    for path in environment_read.foreign_paths(environment_read.inspect(wanted.path, _made(wanted, recorded))):
         remove(path)
 
 
 def _without_record(path: str) -> None:
-    record = os.path.join(path, python_tree.RECORD)
+    record = os.path.join(path, environment_read.RECORD)
     if os.path.exists(record):
         os.unlink(record)
 
 
 def _record(wanted: Wanted, corrected: Corrections) -> None:
     """What it was built from: the environment is held to this from now on."""
-    found = python_tree.inspect(wanted.path)
+    found = environment_read.inspect(wanted.path)
     value: Dict[str, Any] = {
         "schema": 2,
         "release": wanted.release,
@@ -376,7 +376,7 @@ def _record(wanted: Wanted, corrected: Corrections) -> None:
         "editable": {name: found.editable[name] for name in wanted.editable if name in found.editable},
         "corrected": corrected,
     }
-    atomic.write(os.path.join(wanted.path, python_tree.RECORD), json.dumps(value, sort_keys=True) + "\n")
+    atomic.write(os.path.join(wanted.path, environment_read.RECORD), json.dumps(value, sort_keys=True) + "\n")
 
 
 def _program(path: str) -> str:

@@ -14,7 +14,7 @@ from typing import Optional, Tuple
 
 from .. import files, rights
 from ..errors import AscendError
-from . import checkout, checkout_manifest as source_record
+from . import checkout, checkout_manifest
 from .checkout_manifest import Files, Recorded
 
 EDITED = "edited"
@@ -57,8 +57,8 @@ def restore(place: str, archive: str, sha256: str, manifest: str, building: str)
     """
     fresh, commit = _unpack(archive, building)
     try:
-        recorded = Recorded(sha256, checkout.commit(fresh) or commit, source_record.taken(fresh))
-        source_record.write(manifest, recorded)
+        recorded = Recorded(sha256, checkout.commit(fresh) or commit, checkout_manifest.taken(fresh))
+        checkout_manifest.write(manifest, recorded)
         keep_in = os.path.join(os.path.dirname(manifest), EDITED)
         if os.path.isdir(place) and not os.path.islink(place):
             kept = _Kept(place, keep_in)
@@ -105,7 +105,7 @@ def _unpack(archive: str, folder: str) -> Tuple[str, Optional[str]]:
 
 
 def _restore_files(fresh: str, recorded: Files, kept: _Kept) -> None:
-    for path in source_record.edits(kept.place, recorded, deep=True):
+    for path in checkout_manifest.edits(kept.place, recorded, deep=True):
         if path not in recorded:
             kept.move(path)
             continue

@@ -321,14 +321,14 @@ def _sources(here: str, record: Facts, place: Place, deep: bool) -> Dict[str, So
     editable = record.get("editable", {})
     if not editable:
         return {}
-    from . import checkout_manifest as source_record  # most environments need none of it
+    from . import checkout_manifest  # most environments need none of it
 
     found = {}
     for name, path in sorted(editable.items()):
         name = normalise(name)
         if isinstance(path, str) and path.startswith("/") and "\0" not in path + name and os.path.isdir(place(path)):
-            manifest = os.path.join(here, source_record.MANIFEST % name)
-            found[name] = source_record.read(path, place(path), manifest, deep)
+            manifest = os.path.join(here, checkout_manifest.MANIFEST % name)
+            found[name] = checkout_manifest.read(path, place(path), manifest, deep)
     return found
 
 

@@ -40,7 +40,7 @@ def read_processes(node: Node, listed: Iterable[Process]) -> List[Dict[str, Any]
     return [{**described(node, pid, names[pid]), "chips": chips[pid]} for pid in sorted(chips)]
 
 
-def read_holders(node: Node) -> List[Dict[str, Any]]:
+def read_file_users(node: Node) -> List[Dict[str, Any]]:
     """Return the processes that hold /dev/davinci<N> open, in the same form; N stands for the NPU id.
 
     npu-smi says nothing of them where it hangs, fails, or is too old, nor of every container's. Needs root; takes some
@@ -98,15 +98,15 @@ def by_device(devices: Sequence[Device]) -> Dict[int, int]:
     return {}
 
 
-def with_cards(holders: List[Dict[str, Any]], numbers: Dict[int, int]) -> List[Dict[str, Any]]:
+def with_cards(file_users: List[Dict[str, Any]], numbers: Dict[int, int]) -> List[Dict[str, Any]]:
     """Return the holders with NPU ids instead of the numbers of device files, where they are known."""
     return [
         {**each, "chips": [[numbers.get(number, number), None, None] for number, _, _ in each["chips"]]}
-        for each in holders
+        for each in file_users
     ]
 
 
-def unclear(node: Node, info: Optional[NpuSmiInfo], answered: bool, holders: List[Dict[str, Any]]) -> List[int]:
+def unclear(node: Node, info: Optional[NpuSmiInfo], answered: bool, file_users: List[Dict[str, Any]]) -> List[int]:
     """Return the NPU ids of the cards of which it is not known whether a process uses them: not known is not idle.
 
     Those of which npu-smi says neither; all of them where it says nothing, or where there is a process, or a row that
@@ -120,16 +120,16 @@ def unclear(node: Node, info: Optional[NpuSmiInfo], answered: bool, holders: Lis
     numbers = by_device(info.devices)
     lost = any(card not in chips for card in info.unread_processes)
     lost = lost or any(process.chip_id not in chips.get(process.npu_id, ()) for process in info.processes)
-    lost = lost or any(chip[0] not in numbers for each in holders for chip in each["chips"])
+    lost = lost or any(chip[0] not in numbers for each in file_users for chip in each["chips"])
     if lost or not answered:
         return sorted(chips)
     spoken = set(info.idle).union(process.npu_id for process in info.processes)
     return sorted((set(chips) - spoken).union(card for card in info.unread_processes if card is not None))
 
 
-def merged(listed: List[Dict[str, Any]], holders: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
+def merged(listed: List[Dict[str, Any]], file_users: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
     """Return the processes that npu-smi names or that hold device files, each with the cards that either says."""
-    known = {process["pid"]: process for process in holders}
+    known = {process["pid"]: process for process in file_users}
     both = []
     for process in listed:
         cards = {chip[0] for chip in process["chips"]}

@@ -156,7 +156,7 @@ def make(
         "places": _masked_values(mask, vars(places)),
     }
     text = record_text.write(about, [*_introduction(about, found, facts["findings"]), *_contents(masked)], masked)
-    _hold_masked(mask, text)
+    _require_masked(mask, text)
     return text
 
 
@@ -284,7 +284,7 @@ def _facts_section(facts: Dict[str, Any]) -> Section:
     return Section("facts", {"kind": "facts"}, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
 
 
-def _hold_masked(mask: Mask, text: str) -> None:
+def _require_masked(mask: Mask, text: str) -> None:
     """Raise when something that was to be masked can be read in the finished text."""
     joined = re.sub(r"\\\n[|@=] ", "", text)
     leaks = mask.leaks(joined)

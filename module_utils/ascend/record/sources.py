@@ -170,17 +170,17 @@ def log_sections(node: Node) -> Iterator[Section]:
 
 def process_sections(node: Node, found: Iterable[Dict[str, Any]]) -> Iterator[Section]:
     """Give the processes that the facts name or that hold a card: command line, owner, control group, devices."""
-    known = {process["pid"]: process for process in [*processes.read_holders(node), *found]}
+    known = {process["pid"]: process for process in [*processes.read_file_users(node), *found]}
     for pid in sorted(known)[:MOST_PROCESSES]:
         place = node.path("/proc/%d" % pid)
-        held = (files.link(os.path.join(place, "fd", name)) for name in files.names(os.path.join(place, "fd")))
+        opened = (files.link(os.path.join(place, "fd", name)) for name in files.names(os.path.join(place, "fd")))
         about = {
             "kind": "process",
             "pid": pid,
             "user": known[pid]["user"],
             "comm": files.text(os.path.join(place, "comm")),
             "cgroup": files.text(os.path.join(place, "cgroup")),
-            "devices": sorted({path for path in held if path and path.startswith("/dev/davinci")}),
+            "devices": sorted({path for path in opened if path and path.startswith("/dev/davinci")}),
         }
         yield Section("process %d" % pid, about, (files.text(os.path.join(place, "cmdline")) or "")[:MOST_FILE_BYTES])
 

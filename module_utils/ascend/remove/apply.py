@@ -14,9 +14,9 @@ import os
 from typing import Any, Callable, Dict, List
 
 from .. import atomic, files, mounts
-from ..change import fault_points as points, origin
+from ..change import fault_points, origin
 from ..command import Result
-from ..environment import read as python_tree
+from ..environment import read as environment_read
 from ..errors import AscendError
 from ..node import Node
 from ..places import Places
@@ -49,7 +49,7 @@ def apply(node: Node, places: Places, asked: Asked, run: Run, timeout_s: int) ->
         if row["kind"] in ("environment", "Python"):
             _set_aside(node, row, asked.force)
         elif row["kind"] == "CANN":
-            _hold_unused(node, row, [row["path"]], asked.force)
+            _require_unused(node, row, [row["path"]], asked.force)
             uninstallers.remove(row["name"], row["path"])
         elif row["kind"] == "kernels":
             uninstallers.remove_kernels(*row["name"].split(" "))
@@ -61,7 +61,7 @@ def apply(node: Node, places: Places, asked: Asked, run: Run, timeout_s: int) ->
             delete(node, row["path"])
         elif row["path"] != os.path.join(places.state_dir, survey.INTENT):
             delete(node, row["path"])
-        points.reached("remove." + row["kind"])
+        fault_points.reached("remove." + row["kind"])
     if intent["versions"]:
         uninstallers.drop_links(intent["versions"])
         current = surveyed["environments"].get(surveyed["current"] or "", {}).get("cann")
@@ -75,7 +75,7 @@ def delete(node: Node, path: str) -> None:
     here = node.path(path)
     try:
         if os.path.isdir(here) and not os.path.islink(here):
-            _hold_unmounted(node, here, path)
+            _require_unmounted(node, here, path)
         atomic.remove(here)
     except OSError as error:
         raise AscendError(
@@ -87,7 +87,7 @@ def delete(node: Node, path: str) -> None:
         ) from error
 
 
-def _hold_unmounted(node: Node, here: str, path: str) -> None:
+def _require_unmounted(node: Node, here: str, path: str) -> None:
     points_within = mounts.within(mounts.read(node.path("/proc/self/mountinfo")), os.path.realpath(here))
     if points_within:
         raise AscendError(
@@ -112,29 +112,29 @@ def _intend(node: Node, places: Places, asked: Asked, surveyed: survey.There, ro
     going_too = set(known) if isinstance(known, list) else set()
     intent["versions"] = sorted(going_too | {row["name"] for row in rows if row["kind"] == "CANN"})
     atomic.write(node.path(os.path.join(places.state_dir, survey.INTENT)), json.dumps(intent, sort_keys=True) + "\n")
-    points.reached("remove.begun")
+    fault_points.reached("remove.begun")
     return intent
 
 
 def _unlink_links(node: Node, places: Places, rows: List[Row]) -> None:
     """No link may lead to an environment of which a part is gone."""
     going = [row["name"] for row in rows if row["kind"] == "environment"]
-    for name in (python_tree.CURRENT, python_tree.PREVIOUS):
+    for name in (environment_read.CURRENT, environment_read.PREVIOUS):
         link = node.path(os.path.join(places.ascend_root, "env", name))
         if os.path.basename(os.path.normpath(files.link(link) or "")) in going:
             os.unlink(link)
-    points.reached("remove.unlinked")
+    fault_points.reached("remove.unlinked")
 
 
 def _set_aside(node: Node, row: Row, force: bool) -> None:
     path = row["path"]
     aside = os.path.join(os.path.dirname(path), survey.REMOVING + os.path.basename(path))
-    _hold_unmounted(node, node.path(path), path)
+    _require_unmounted(node, node.path(path), path)
     try:
         os.rename(node.path(path), node.path(aside))
-        points.reached("remove.set-aside")
+        fault_points.reached("remove.set-aside")
         try:
-            _hold_unused(node, row, [path, aside], force)
+            _require_unused(node, row, [path, aside], force)
         except AscendError:
             os.rename(node.path(aside), node.path(path))
             raise
@@ -148,13 +148,13 @@ def _set_aside(node: Node, row: Row, force: bool) -> None:
 
 def _unfinish(node: Node, row: Row, force: bool) -> None:
     """Make something count as half-installed that cannot be renamed: a folder of an overlay's lower layer cannot."""
-    _hold_unused(node, row, [row["path"]], force)
-    record = node.path(os.path.join(row["path"], python_tree.RECORD))
+    _require_unused(node, row, [row["path"]], force)
+    record = node.path(os.path.join(row["path"], environment_read.RECORD))
     if os.path.exists(record):
         os.unlink(record)
 
 
-def _hold_unused(node: Node, row: Row, paths: List[str], force: bool) -> None:
+def _require_unused(node: Node, row: Row, paths: List[str], force: bool) -> None:
     """Somebody may have started in it since it was selected. From its old name on nobody can."""
     users = [] if force else [each for found in in_use.users(node, paths).values() for each in found]
     if users:
@@ -184,7 +184,7 @@ def _finish(node: Node, places: Places, asked: Asked, cann_kept: List[str]) -> N
             delete(node, part["path"])
     for path in survey.folders(node, places):
         _remove_empty(node.path(path))
-    points.reached("remove.emptied")
+    fault_points.reached("remove.emptied")
     absent = origin.read(node.path(places.state_dir))["absent"]
     for name in (origin.FILE, survey.INTENT):
         delete(node, os.path.join(places.state_dir, name))

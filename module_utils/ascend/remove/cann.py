@@ -12,7 +12,7 @@ from typing import Any, Callable, List, Optional
 
 from .. import atomic, files
 from ..cann import install as cann_install, layout as cann_layout, receipts as cann_receipts
-from ..change import fault_points as points, origin
+from ..change import fault_points, origin
 from ..command import Result
 from ..errors import AscendError
 from ..node import Node
@@ -51,7 +51,7 @@ class Uninstallers:
             self.notes.append(
                 "CANN %s: its folder %s was removed, since its uninstaller did not: %s" % (version, path, error)
             )
-        points.reached("remove.uninstalled")
+        fault_points.reached("remove.uninstalled")
         aside = os.path.join(os.path.dirname(home), survey.REMOVING + os.path.basename(home))
         try:
             if os.path.lexists(home):

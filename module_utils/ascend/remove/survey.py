@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 
 from .. import files, mounts
 from ..cann import layout as cann_layout
-from ..change import fault_points as points, leftovers, module_lock as held, origin, run_lock
-from ..environment import build as environment, checkout_manifest as source_record, read as python_tree
+from ..change import fault_points, leftovers, module_lock, origin, run_lock
+from ..environment import build as environment, checkout_manifest, read as environment_read
 from ..node import Node
 from ..places import ASCEND_ENV, CANN_RECORD, ETC, INSTALLERS_LOGS, Places
 from ..settings import drop_ins
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 REMOVING = ".removing-"  # and the name: what is being removed, beside its place
 INTENT = "removing.json"  # in the state folder while a removal is at work
 # Of a change that is at work, not of what was put on the node.
-AT_WORK = (held.FILE, run_lock.FILE, origin.FILE, INTENT, points.FILE, points.WAITING)
+AT_WORK = (module_lock.FILE, run_lock.FILE, origin.FILE, INTENT, fault_points.FILE, fault_points.WAITING)
 _NAME = re.compile(r"(.+?)-[0-9a-f]{12}(?:-[0-9a-f]{8})?")  # <release>-<lock digest>[-<sources>]
 _PACKAGE = re.compile(r"Ascend-cann-(?:toolkit|kernels-.+?)_(.+?)_linux.*")
 _CACHED = re.compile(r"[0-9a-f]{16}")  # a folder of the cache: depot_file.py
@@ -41,11 +41,11 @@ def read(node: Node, places: Places) -> There:
     """
     node.at(places.ascend_root)
     env = os.path.join(places.ascend_root, "env")
-    facts = python_tree.read_environments(node, env)[0]
+    facts = environment_read.read_environments(node, env)[0]
     surveyed: There = {
         "environments": {name: _environment(node, name, facts["all"][name]) for name in facts["all"]},
-        "current": _leads(node, os.path.join(env, python_tree.CURRENT)),
-        "previous": _leads(node, os.path.join(env, python_tree.PREVIOUS)),
+        "current": _leads(node, os.path.join(env, environment_read.CURRENT)),
+        "previous": _leads(node, os.path.join(env, environment_read.PREVIOUS)),
         "cann": _cann(node, places),
         "pythons": _pythons(node, places),
         "cache": _cache(node, places),
@@ -70,11 +70,11 @@ def _leads(node: Node, link: str) -> Optional[str]:
 
 def _environment(node: Node, name: str, facts: Environment) -> There:
     here = node.path(facts["path"])
-    record = os.path.join(here, python_tree.RECORD)
+    record = os.path.join(here, environment_read.RECORD)
     recorded = files.mapping(record)
     match = _NAME.fullmatch(name)
     release = recorded.get("release")
-    source = source_record.load(os.path.join(here, source_record.MANIFEST % environment.NAME))
+    source = checkout_manifest.load(os.path.join(here, checkout_manifest.MANIFEST % environment.NAME))
     return {
         "path": facts["path"],
         "release": release if isinstance(release, str) else match.group(1) if match else None,
@@ -125,7 +125,7 @@ def _pythons(node: Node, places: Places) -> There:
     found = {}
     for version in files.folders(node.path(root)):
         path = os.path.join(root, version)
-        record = files.mapping(node.path(os.path.join(path, python_tree.RECORD)))
+        record = files.mapping(node.path(os.path.join(path, environment_read.RECORD)))
         ours = (record.get("version") == version or version in going) and not os.path.islink(node.path(path))
         found[version] = {"path": path, "ours": ours, "archive": str(record.get("sha256"))}
     return found
@@ -135,10 +135,10 @@ def _cache(node: Node, places: Places) -> List[There]:
     found = []
     for name in files.names(node.path(places.cache_dir)):
         path = os.path.join(places.cache_dir, name)
-        held_files = files.names(node.path(path))
-        packages = [match.group(1) for match in map(_PACKAGE.fullmatch, held_files) if match]
+        cached_files = files.names(node.path(path))
+        packages = [match.group(1) for match in map(_PACKAGE.fullmatch, cached_files) if match]
         ours = bool(_CACHED.fullmatch(name)) and not os.path.islink(node.path(path))
-        found.append({"name": name, "path": path, "files": held_files, "cann": packages[:1], "ours": ours})
+        found.append({"name": name, "path": path, "files": cached_files, "cann": packages[:1], "ours": ours})
     return found
 
 
@@ -174,7 +174,7 @@ def parts(node: Node, places: Places) -> List[There]:
     first change, as ``origin.json`` tells; without that file nothing of it is.
     """
     env = os.path.join(places.ascend_root, "env")
-    found = [("link", os.path.join(env, name), True) for name in (python_tree.PREVIOUS, python_tree.CURRENT)]
+    found = [("link", os.path.join(env, name), True) for name in (environment_read.PREVIOUS, environment_read.CURRENT)]
     found.append(("program", ASCEND_ENV, True))
     absent = origin.read(node.path(places.state_dir))["absent"]
     toolkits = os.path.join(places.cann_root, "ascend-toolkit")

@@ -20,7 +20,7 @@ def fill(options: dict[str, Any], check: bool) -> tuple[list[str], list[str]]:
     """Fill one part, one run at a time; return (what was taken, warnings)."""
     folder = Path(options["folder"])
     if options["served"]:
-        rights.hold_way(str(folder), "the web server, which runs as another user,")
+        rights.require_way(str(folder), "the web server, which runs as another user,")
     with nullcontext() if check else alone(folder):
         taken, warnings = fill_part(options, folder, check)
         return taken + open_to_all(folder, check), warnings

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend import manifest
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import layout as cann_layout, read as cann_tree
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import layout as cann_layout, read as cann_read
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.finding import Finding
 from tests.answers import node, write
 
@@ -108,7 +108,7 @@ class Cann:
             manifest.record(str(home), cann_layout.kernels_tops(chip), path)
 
     def read(self, deep: bool = False) -> tuple[Any, list[Finding]]:
-        facts, findings = cann_tree.read_cann(node(self.root), ROOT, STATE, deep)
+        facts, findings = cann_read.read_cann(node(self.root), ROOT, STATE, deep)
         assert json.loads(json.dumps(facts)) == facts
         for finding in findings:
             assert finding["subset"] == "cann"

@@ -49,7 +49,7 @@ def test_a_real_file(name: str) -> None:
 
 
 def test_expected_values_have_their_files() -> None:
-    samples.hold_names("version-files", EXPECTED)
+    samples.require_names("version-files", EXPECTED)
 
 
 def test_a_version_info_in_any_clothes() -> None:

@@ -40,7 +40,7 @@ def write(path: Path, text: str = "content\n") -> None:
 @pytest.fixture(autouse=True)
 def _needs(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the installer needs of a machine has its own tests: this one may have no pip3."""
-    monkeypatch.setattr(installer_needs, "hold", lambda *_arguments: None)
+    monkeypatch.setattr(installer_needs, "require", lambda *_arguments: None)
 
 
 class Node:
@@ -326,7 +326,7 @@ def test_a_node_that_lacks_what_the_installer_needs_keeps_what_it_has(
     node.put_toolkit()
     cann_install._record(node.package("toolkit"))
     before = sorted(path for path in node.state.rglob("*"))
-    monkeypatch.setattr(installer_needs, "hold", lacks)
+    monkeypatch.setattr(installer_needs, "require", lacks)
     with pytest.raises(AscendError, match="pip3"):
         cann_install.install(node.package("toolkit"), node.file, Calls())
     assert sorted(path for path in node.state.rglob("*")) == before
@@ -334,7 +334,7 @@ def test_a_node_that_lacks_what_the_installer_needs_keeps_what_it_has(
 
 def hold(node: Node, kind: str = "toolkit", **changes: Any) -> None:
     options = {"accept_eula": True, "allow_downgrade": False, "check_mode": False, **changes}
-    cann_install.hold_allowed(node.package(kind), **options)
+    cann_install.require_allowed(node.package(kind), **options)
 
 
 def test_what_is_not_allowed(node: Node) -> None:

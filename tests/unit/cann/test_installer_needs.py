@@ -35,7 +35,7 @@ def program(folder: Path, name: str, script: str) -> None:
 
 
 def hold(folder: Path, env: dict[str, str], kind: str = "toolkit") -> None:
-    installer_needs.hold(kind, ROOT, env, run, str(folder))
+    installer_needs.require(kind, ROOT, env, run, str(folder))
 
 
 def refused(folder: Path, env: dict[str, str], kind: str = "toolkit") -> AscendError:
@@ -88,7 +88,7 @@ def test_a_pip_that_hangs(tmp_path: Path, env: dict[str, str]) -> None:
         return Result(-9, "", True)
 
     with pytest.raises(AscendError, match="no answer within 120 s"):
-        installer_needs.hold("toolkit", ROOT, env, hangs, str(tmp_path))
+        installer_needs.require("toolkit", ROOT, env, hangs, str(tmp_path))
 
 
 @pytest.mark.parametrize("content", ["", "\n", "\0" * 64])

@@ -19,7 +19,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import (
     installer_needs,
     layout as cann_layout,
     proof as cann_proof,
-    read as cann_tree,
+    read as cann_read,
     receipts as cann_receipts,
 )
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import origin
@@ -38,7 +38,7 @@ OTHER_CONFIG = "opp/built-in/op_impl/ai_core/tbe/config/ascend910b"
 
 @pytest.fixture(autouse=True)
 def _needs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(installer_needs, "hold", lambda *_arguments: None)
+    monkeypatch.setattr(installer_needs, "require", lambda *_arguments: None)
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def state(node: Node, kind: str = "toolkit", deep: bool = False) -> tuple[str, l
 
 
 def told(node: Node, deep: bool = False) -> tuple[Any, list[Finding]]:
-    facts, findings = cann_tree.read_cann(machine(Path("/")), str(node.root), str(node.state), deep)
+    facts, findings = cann_read.read_cann(machine(Path("/")), str(node.root), str(node.state), deep)
     return facts["versions"][VERSION], [each for each in findings if each["name"] != "cann-elsewhere"]
 
 
@@ -99,7 +99,7 @@ def test_another_layout_is_installed_and_unproven(node: Node) -> None:
     assert state(node)[0] == "unproven"
     assert {"missing component toolkit", "missing hccl/version.info"} <= set(state(node)[1])
     options = {"accept_eula": True, "allow_downgrade": False, "check_mode": False}
-    cann_install.hold_allowed(node.package("kernels"), **options)
+    cann_install.require_allowed(node.package("kernels"), **options)
     install(node, "kernels")
     assert state(node, "kernels")[0] == "unproven"
     version, findings = told(node)

@@ -16,10 +16,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import (
-    checkout_manifest as source_record,
-    checkout_restore as source_restore,
-)
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import checkout_manifest, checkout_restore
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 from tests.unit.environment.test_checkout_manifest import EDITS, FILES, OTHERS, fill, rewrite
 
@@ -47,10 +44,10 @@ class Place:
         building.mkdir()
         sha256 = hashlib.sha256(self.archive.read_bytes()).hexdigest()
         said = (str(self.checkout), str(self.archive), sha256, str(self.manifest), str(building / "source"))
-        return source_restore.restore(*said)
+        return checkout_restore.restore(*said)
 
-    def read(self) -> source_record.Source:
-        return source_record.read("/x", str(self.checkout), str(self.manifest), deep=True)
+    def read(self) -> checkout_manifest.Source:
+        return checkout_manifest.read("/x", str(self.checkout), str(self.manifest), deep=True)
 
 
 def archived(content: Path, archive: Path) -> Path:

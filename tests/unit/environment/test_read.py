@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import read as python_tree
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import read as environment_read
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.python import read as pythons
 from tests import environment_tree as tree
 from tests.contract.tree import NODE_UTILS
@@ -87,9 +87,9 @@ def test_lists_are_bounded_and_counted(place: Path, tmp_path: Path) -> None:
         tree.distribution(site(place), f"extra{number:02}", "1")
         (site(place) / f"~left{number}").mkdir()
     found = one(tmp_path)
-    assert len(found["difference"]["extra"]) == python_tree.SHOWN
+    assert len(found["difference"]["extra"]) == environment_read.SHOWN
     assert (found["difference_count"], found["problem_count"]) == (30, 30)
-    assert len(found["problems"]) == python_tree.SHOWN
+    assert len(found["problems"]) == environment_read.SHOWN
     assert len(json.dumps(read(tmp_path))) < 3500
 
 

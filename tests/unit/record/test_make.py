@@ -25,7 +25,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import Places
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.record import (
-    make as record,
+    make as capture,
     sources as record_sources,
     text as record_text,
 )
@@ -192,7 +192,7 @@ class Live:
         return f"/usr/bin/{name}" if name in known else None
 
     def make(self, **more: Any) -> str:
-        return record.make(Node(self.run, self.find, str(self.root)), PLACES, 5, **more)
+        return capture.make(Node(self.run, self.find, str(self.root)), PLACES, 5, **more)
 
 
 @pytest.fixture
@@ -245,7 +245,7 @@ def test_it_names_nobody(live: Live, secret: str) -> None:
     files = [path.read_text() for path in live.root.rglob("*") if path.is_file() and "proc/4242/fd" not in str(path)]
     assert secret in "".join([*files, *live.answers.values()]), "the node has no such secret: nothing is tested"
     text = live.make()
-    read = record.parse(text)
+    read = capture.parse(text)
     everything = text + "".join(
         section.title + section.content + json.dumps(section.about) for section in read.sections
     )
@@ -294,8 +294,8 @@ def test_the_ends_of_the_installers_logs_are_in_it(live: Live) -> None:
 
 def test_a_bare_machine_gives_a_record(tmp_path: Path) -> None:
     node = Node(lambda _argv, _timeout_s: Result(127, "no", False), lambda _name: None, str(tmp_path))
-    text = record.make(node, PLACES, 5)
-    assert record.parse(text).problems == ()
+    text = capture.make(node, PLACES, 5)
+    assert capture.parse(text).problems == ()
     assert "npu-smi-missing: npu-smi is missing" in text
 
 
@@ -304,14 +304,14 @@ def test_a_hung_tool_is_not_waited_for_again_and_again(live: Live) -> None:
         live.asked.append(argv)
         return Result(-9, "", True) if argv[0].endswith("npu-smi") else Result(0, "", False)
 
-    text = record.make(Node(hangs, live.find, str(live.root)), PLACES, 5)
-    assert sum(argv[0].endswith("npu-smi") for argv in live.asked) == record.MOST_LIMITS
+    text = capture.make(Node(hangs, live.find, str(live.root)), PLACES, 5)
+    assert sum(argv[0].endswith("npu-smi") for argv in live.asked) == capture.MOST_LIMITS
     assert "(the program did not answer in time before)" in text
     assert re.search(r"late +[0-9.]+ +0  npu-smi info\n", text)
 
 
 def test_the_time_for_all_questions_has_an_end(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(record, "MOST_SECONDS", 0)
+    monkeypatch.setattr(capture, "MOST_SECONDS", 0)
     assert "npu-smi info -t topo   (the time for all questions was up)" in live.make()
 
 
@@ -322,8 +322,8 @@ def test_long_outputs_and_long_records_are_bounded(live: Live, monkeypatch: pyte
     assert len(text) < 500_000
     assert "of 300000 lines]" in text
     assert "| [cut here]" in text
-    monkeypatch.setattr(record, "MOST_BYTES", 20_000)
-    read = record.parse(live.make())
+    monkeypatch.setattr(capture, "MOST_BYTES", 20_000)
+    read = capture.parse(live.make())
     assert read.problems == ()
     assert json.loads(read.sections[-1].content)["schema"]
     assert [section.title for section in read.sections if section.about.get("full")]
@@ -427,7 +427,7 @@ def test_any_content_is_read_back_exactly(sections: list[Section]) -> None:
         re.sub("(?m)^", "> ", text),
         f"Hi,\n\n{text}\n-- \nme",
     ):
-        read = record.parse(form)
+        read = capture.parse(form)
         assert read.problems == ()
         assert list(read.sections) == sections
 
@@ -437,7 +437,7 @@ def test_long_lines_are_folded(times: int, character: str) -> None:
     sections = [Section("long", {}, (character * 99 + "b") * times)]
     text = record_text.write({}, [], sections)
     assert max(len(line.encode()) for line in text.split("\n")) < 998
-    assert list(record.parse(text).sections) == sections
+    assert list(capture.parse(text).sections) == sections
 
 
 @given(st.data())
@@ -445,7 +445,7 @@ def test_a_cut_record_says_so(data: st.DataObject) -> None:
     sections = [Section(f"s{n}", {"kind": "note"}, "one\ntwo\n" * 3) for n in range(3)]
     text = record_text.write({"schema": 1}, ["words"], sections)
     cut = data.draw(st.integers(0, text.rindex("= end") + 4))
-    read = record.parse(text[:cut])
+    read = capture.parse(text[:cut])
     assert any("cut" in problem for problem in read.problems)
     whole = [section for section in read.sections if section in sections]
     assert whole == sections[: len(whole)]
@@ -454,19 +454,19 @@ def test_a_cut_record_says_so(data: st.DataObject) -> None:
 def test_a_changed_or_lost_line_is_told() -> None:
     sections = [Section(f"s{n}", {"kind": "note"}, "one\ntwo\n") for n in range(3)]
     text = record_text.write({"schema": 1}, [], sections)
-    changed = record.parse(text.replace("| two", "| three", 1))
+    changed = capture.parse(text.replace("| two", "| three", 1))
     assert changed.problems == ("section 1 (s0) is damaged or cut",)
-    lost = record.parse(re.sub(r"(?s)= 2 s1.*?\n\n", "", text))
+    lost = capture.parse(re.sub(r"(?s)= 2 s1.*?\n\n", "", text))
     assert "section 3 follows section 1" in lost.problems[0]
-    assert record.parse("").problems[0].startswith("this is no record")
-    assert record.parse("no record\n").problems[0].startswith("this is no record")
+    assert capture.parse("").problems[0].startswith("this is no record")
+    assert capture.parse("no record\n").problems[0].startswith("this is no record")
 
 
 @settings(max_examples=300)
 @given(line_like)
 def test_nothing_breaks_the_reader(text: str) -> None:
-    record.parse(text)
-    record.parse(f"@ {{}}\n= 1 a\n@ {text}\n{text}")
+    capture.parse(text)
+    capture.parse(f"@ {{}}\n= 1 a\n@ {text}\n{text}")
 
 
 def test_pseudonyms_are_random(live: Live) -> None:

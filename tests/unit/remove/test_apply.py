@@ -13,7 +13,7 @@ import pytest
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend import manifest
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import origin
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import checkout_manifest as source_record
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import checkout_manifest
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.remove import apply, in_use, survey
@@ -206,8 +206,8 @@ def test_a_toolkit_that_was_removed_is_not_remembered_as_ours(machine: Machine) 
 def test_what_users_edited_is_not_thrown_away(machine: Machine) -> None:
     checkout = machine.env(OLD) / "src/LLaMA-Factory"
     write(checkout / "src/train.py")
-    recorded = source_record.Recorded("a" * 64, None, source_record.taken(str(checkout)))
-    source_record.write(str(machine.env(OLD) / ".ascend-fleet-source-llamafactory.json"), recorded)
+    recorded = checkout_manifest.Recorded("a" * 64, None, checkout_manifest.taken(str(checkout)))
+    checkout_manifest.write(str(machine.env(OLD) / ".ascend-fleet-source-llamafactory.json"), recorded)
     assert machine.selection(Asked(release=OLD))["refusals"] == []
     write(checkout / "saves/week-long/model.bin")
     write(machine.env(OLD) / "edited/20260101T000000Z/src/train.py")
@@ -237,8 +237,8 @@ def test_what_users_edited_is_not_thrown_away(machine: Machine) -> None:
 def test_what_counts_as_users(machine: Machine, change: Callable[[Path], None], found: str) -> None:
     checkout = machine.env(OLD) / "src/LLaMA-Factory"
     write(checkout / "src/train.py")
-    recorded = source_record.Recorded("a" * 64, None, source_record.taken(str(checkout)))
-    source_record.write(str(machine.env(OLD) / ".ascend-fleet-source-llamafactory.json"), recorded)
+    recorded = checkout_manifest.Recorded("a" * 64, None, checkout_manifest.taken(str(checkout)))
+    checkout_manifest.write(str(machine.env(OLD) / ".ascend-fleet-source-llamafactory.json"), recorded)
     change(machine.env(OLD))
     there = survey.read(machine.node, PLACES)
     assert there["environments"][f"{OLD}-{DIGEST[OLD]}"]["belongings"] == ([found] if found else [])
