@@ -59,7 +59,7 @@ options:
     default: []
   deep:
     description:
-      - Read every installed file of CANN and of the environments and hold it against what was recorded when it was
+      - Read every installed file of CANN and of the environments and compare it with what was recorded when it was
         installed. Takes as long as reading some 15 GB. Without it sizes, times and small files decide.
     type: bool
     default: false

@@ -14,7 +14,7 @@ description:
     outputs, the files and the facts into one text. Changes nothing.
   - Host and user names, serial numbers, IPv4, IPv6 and hardware addresses, UUIDs, mail addresses and passwords are
     replaced on the node, before the text leaves it. The same value has the same pseudonym everywhere in a record.
-  - Fails rather than hand out a text that still holds something that was to be masked.
+  - Fails rather than hand out a text that still contains something that was to be masked.
   - What is absent or broken on the node is in the record and no failure. Each call has a time limit; a tool that did
     not answer three times in that time is asked nothing more; the queries beyond those of the facts end after five
     minutes.

@@ -37,8 +37,8 @@ options:
   state:
     description:
       - Whether it shall be installed. V(cached) only takes it into the cache, which disturbs nobody.
-      - V(doubted) holds what CANN changed after its repair to what was installed once more, for a proof that failed, of
-        the toolkit and its kernels. So V(present) installs it again.
+      - V(doubted) compares what CANN changed after its repair with what was installed once more, for a proof that
+        failed, of the toolkit and its kernels. So V(present) installs it again.
       - V(running) leads C(latest), the version that a session finds by CANN's common environment file, to an installed
         one, by CANN's own script.
       - V(led-back) leads C(latest) where it led before a repair of ours (O(repair)) that was interrupted.
@@ -75,7 +75,7 @@ options:
     type: bool
     default: false
   deep:
-    description: Read every installed file and hold it against what was recorded when it was installed.
+    description: Read every installed file and compare it with what was recorded when it was installed.
     type: bool
     default: false
   python_bin:
@@ -172,7 +172,7 @@ ASKED = {
     "present": "complete",
     "absent": "absent",
     "cached": "in the cache",
-    "doubted": "held to what was installed",
+    "doubted": "compared with what was installed",
     "proven": "proven",
     "running": "running",
     "led-back": "latest led back",

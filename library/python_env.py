@@ -31,7 +31,7 @@ options:
     choices: [absent, present]
     default: present
   release:
-    description: The release it is made for; kept in its record.
+    description: The release it is made for; kept in its receipt.
     type: str
   python:
     description: The interpreter it is made with.
@@ -43,7 +43,7 @@ options:
     description: The lock's text, a requirements file in which every distribution is pinned and hashed.
     type: str
   lock_digest:
-    description: The lock's digest; kept in the record.
+    description: The lock's digest; kept in the receipt.
     type: str
   wheelhouse:
     description: The depot's folder of wheels (http, https or file).

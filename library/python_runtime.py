@@ -38,7 +38,7 @@ options:
     type: str
     default: ""
   deep:
-    description: Read every installed file and hold it against what was recorded when it was installed.
+    description: Read every installed file and compare it with what was recorded when it was installed.
     type: bool
     default: false
 attributes:

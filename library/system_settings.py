@@ -14,7 +14,7 @@ description:
     running kernel. Nobody else's file is touched, and what is as it should be already is in neither file.
   - What others have set is kept. Port ranges are united with those that the kernel has; a number is never lowered.
   - The kernel's values of before stand in comments of the file, by which C(ascend_remove) sets them back.
-  - Limits hold for sessions that begin afterwards.
+  - Limits apply to sessions that begin afterwards.
 author:
   - The ascend-fleet authors (@ascend-fleet)
 extends_documentation_fragment:

@@ -103,6 +103,6 @@ def checkout(root: Path, place: Path, content: dict[str, str], name: str = "llam
     (info / "direct_url.json").write_text(json.dumps({"url": f"file://{said}", "dir_info": {"editable": True}}))
     record = json.loads((place / ".ascend-fleet.json").read_text())
     (place / ".ascend-fleet.json").write_text(json.dumps({**record, "editable": {name: said}}))
-    recorded = checkout_manifest.Recorded("0" * 64, None, checkout_manifest.taken(str(source)))
-    checkout_manifest.write(str(place / (checkout_manifest.MANIFEST % name)), recorded)
+    manifest = checkout_manifest.Manifest("0" * 64, None, checkout_manifest.taken(str(source)))
+    checkout_manifest.write(str(place / (checkout_manifest.MANIFEST % name)), manifest)
     return source

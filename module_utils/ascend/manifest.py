@@ -134,7 +134,7 @@ def verify(path: str, deep: bool = False, root: Optional[str] = None) -> List[Di
     The fast form looks at every file's kind, size, rights and time, and reads what has another time (a ``touch`` is no
     difference) and the small files that decide; ``deep`` reads all and names files that were added. ``root`` is where
     the files lie, when a record of another machine is replayed below a folder; a manifest of another root says nothing.
-    A manifest that cannot be read is a difference: what it held is not known to be there.
+    A manifest that cannot be read is a difference: what it listed is not known to be there.
     """
     try:
         manifest = _load(path)

@@ -52,7 +52,7 @@ def environment(root: Path, name: str, pins: dict[str, str]) -> None:
         write(root, f"{info}/RECORD", f"{Path(info).name}/METADATA,,\n{Path(info).name}/RECORD,,\n")
     write(root, f"{place}/pyvenv.cfg", "version_info = 3.10.13\ninclude-system-site-packages = false\n")
     record = {"schema": 1, "python": "3.10.13", "lock_digest": "0123456789ab", "distributions": pins}
-    write(root, f"{place}/{environment_read.RECORD}", json.dumps(record))
+    write(root, f"{place}/{environment_read.RECEIPT}", json.dumps(record))
 
 
 def cann(root: Path, version: str) -> None:

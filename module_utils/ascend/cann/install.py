@@ -153,7 +153,7 @@ def install(package: Package, file: DepotFile, run: Run, deep: bool = False) -> 
         atomic.settle(home, run)
     os.unlink(package.manifest)
     _judge(package, path, result, log_bytes)
-    _record(package)
+    _write_manifests(package)
     if observe(package).get("closed"):  # --install-for-all should have done it
         shared = rights.own(os.path.realpath(path) for path in cann_layout.shared(package.root))
         rights.open_to_all([*rights.closed_below(home), *shared])
@@ -173,7 +173,7 @@ def _judge(package: Package, path: str, result: Result, log_bytes: int) -> None:
     cann_proof.note_layout(package.tree, package.version, package.name, differs)
 
 
-def _record(package: Package) -> None:
+def _write_manifests(package: Package) -> None:
     """Remember the installed files. The kernels' installer may touch the toolkit's, so both are recorded after it."""
     folder = cann_layout.toolkit_dir(package.root, package.version)
     # var/ is the installers' own journal, which later ones write to.

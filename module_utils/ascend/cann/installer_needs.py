@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What CANN's installers need of a node, held before one starts: it would find out half way, after it removed the old.
+"""What CANN's installers need of a node, required before one starts: it finds out half way, with the old one gone.
 
 The archives unpack with tar and gzip; the toolkit's parts call pip3 and python3, from the installer's PATH, where a
 missing one makes the whole installation roll back; all look for their place in the record in /etc/Ascend.
@@ -16,7 +16,7 @@ from .. import files
 from ..command import Result
 from ..errors import AscendError
 from ..node import Node
-from ..places import CANN_RECORD
+from ..places import CANN_INSTALL_RECORD
 from . import elsewhere as cann_elsewhere
 
 PIP_S = 120  # pip3 from a cold disk
@@ -80,8 +80,8 @@ def _python_remedy(env: Dict[str, str]) -> str:
 
 def _require_install_record(root: str, node_root: str) -> None:
     node = Node(_never, _nowhere, node_root)
-    path = node.path(CANN_RECORD)
-    recorded, findings = cann_elsewhere.read_record(node, root)
+    path = node.path(CANN_INSTALL_RECORD)
+    recorded, findings = cann_elsewhere.read_install_record(node, root)
     if not findings or (recorded and os.path.normpath(recorded) == os.path.normpath(root)):
         return
     if os.path.isfile(path) and not (files.text(path) or "\0").strip(cann_elsewhere.NOTHING):

@@ -17,7 +17,7 @@ from ..finding import Finding, finding
 from ..homes import Homes
 from ..masking import masked
 from ..node import Node
-from ..places import CANN_RECORD
+from ..places import CANN_INSTALL_RECORD
 from ..text import listed
 from .layout import VERSION_NAME, read_latest
 
@@ -115,7 +115,7 @@ def sourced(node: Node, sessions: Homes) -> List[Tuple[str, str]]:
 
 
 def _roots(node: Node, cann_root: str) -> List[str]:
-    installed = files.pairs(files.text(node.path(CANN_RECORD))).get("Install_Path_Param")
+    installed = files.pairs(files.text(node.path(CANN_INSTALL_RECORD))).get("Install_Path_Param")
     return [CANN_ROOT, cann_root, *([installed] if installed else [])]
 
 

@@ -12,7 +12,7 @@ from ..homes import Homes, look
 from ..node import Node
 from ..text import listed
 from . import files as cann_files, latest as cann_latest, receipts as cann_receipts
-from .elsewhere import elsewhere_findings, read_elsewhere, read_record
+from .elsewhere import elsewhere_findings, read_elsewhere, read_install_record
 from .layout import INFO, SHOWN, Latest, Tree
 from .packages import (
     ALTERED,
@@ -67,7 +67,7 @@ def read_cann(
     findings += _top_set_env_findings(tree, older)
     findings += _latest_findings(tree, tree.latest(later=True), [name for name in installed if name not in older])
     findings += _without_kernels(versions, running.version)
-    record, found = read_record(node, cann_root)
+    install_record, found = read_install_record(node, cann_root)
     elsewhere = read_elsewhere(node, tree, others or look(node))
     facts: Cann = {
         "root": cann_root,
@@ -77,7 +77,7 @@ def read_cann(
         "versions": versions,
         "elsewhere": elsewhere[:SHOWN],
         "elsewhere_count": len(elsewhere),
-        "record": record,
+        "record": install_record,
     }
     return facts, findings + found + elsewhere_findings(elsewhere)
 

@@ -2,7 +2,7 @@
 """One change at a time on a node: a lock that the kernel keeps for as long as anything of the change is at work.
 
 The programs that a change starts (installers, uv) inherit it. So when the module is killed and its installer works on,
-the lock stays held, and the next run knows that it must not begin beside it.
+the lock stays taken, and the next run knows that it must not begin beside it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Run = Callable[..., Result]
 
 @contextmanager
 def taken(state_dir: str, what: str) -> Iterator[Run]:
-    """Hold the node for one change; ``what`` says which, to whoever finds it held. Raises AscendError when it is held.
+    """Take the module lock for one change; ``what`` says which, to whoever finds it taken. Raises AscendError then.
 
     Yields ``command.run`` for the programs of the change.
     """

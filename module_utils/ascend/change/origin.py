@@ -43,7 +43,7 @@ def remember(state_dir: str, places: List[str], cann: Dict[str, List[str]]) -> N
 
 
 def installs(state_dir: str, version: str) -> None:
-    """Write down that this project's installer of a toolkit starts; call it with the node held."""
+    """Write down that this project's installer of a toolkit starts; call it with the module lock taken."""
     known = read(state_dir)
     if version not in known["toolkits"]:
         _write(state_dir, dict(known, toolkits=sorted([*known["toolkits"], version])))

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """One run at a time on a node: a file that says which run of a playbook changes the node, from where, and since when.
 
-A run lasts longer than any process on the node, so the kernel cannot keep this lock (held.py has what it can). It is
-dead when its process on the control node is gone, which the control node tells (``dead``); when the node was started
-again since; or, seen from another control node, when it showed no sign of life for longer than any step takes.
+A run lasts longer than any process on the node, so the kernel cannot keep this lock (module_lock.py has what it can).
+It is dead when its process on the control node is gone, which the control node tells (``dead``); when the node was
+started again since; or, seen from another control node, when it showed no sign of life for longer than any step takes.
 
 A holder is ``{"run", "who", "control", "machine", "boot", "pid", "started"}``: the playbook's process on its control
 node; the file has the fields of ``CHANGE`` besides, ``began`` and ``node_boot``.

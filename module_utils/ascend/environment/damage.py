@@ -32,8 +32,8 @@ def lost_files(
         name, _ = name_version(os.path.join(info, "METADATA"))
         data = record_file.content(os.path.join(info, "RECORD"))
         site = os.path.dirname(info)
-        recorded = {os.path.relpath(os.path.join(path, file), site) for file in suspects}
-        bad = [file for file, _ in record_file.unlike(site, data, sums, corrected or {}, recorded)]
+        inside = {os.path.relpath(os.path.join(path, file), site) for file in suspects}
+        bad = [file for file, _ in record_file.unlike(site, data, sums, corrected or {}, inside)]
         if name and bad:
             lost.setdefault(name, []).extend(bad)
     return lost
@@ -69,7 +69,7 @@ def broken_infos(path: str) -> List[str]:
 
 
 def remember(path: str, corrected: Corrections) -> None:
-    """Write down what the fast form holds an environment that is whole to. Raises OSError.
+    """Write down what the fast form compares an environment that is whole with. Raises OSError.
 
     An environment has 45,000 files, which takes too long every night. So it is, of the files that the RECORDs list,
     every top-level package's own, and of those further down as many as there is time for: modules and libraries, the

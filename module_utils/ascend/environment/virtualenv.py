@@ -13,8 +13,8 @@ from .leaks import LEAK
 
 CONFIG = "pyvenv.cfg"
 CONDA = "conda-meta"
-RECORD = ".ascend-fleet.json"  # written last by the module that made a Python or an environment
-FILES = ".ascend-fleet.files"  # beside it: what the fast form holds its files to
+RECEIPT = ".ascend-fleet.json"  # written last by the module that made a Python or an environment
+FILES = ".ascend-fleet.files"  # beside it: what the fast form compares its files with
 INTERPRETER = "environment-interpreter"
 MOST_LINKS = 40  # the kernel follows as many
 MOST_LINES = 100
@@ -92,9 +92,9 @@ def _version(text: str) -> Optional[str]:
 
 
 def _version_of(program: str) -> Optional[str]:
-    """Return the version of a Python that came from the depot, by its record."""
+    """Return the version of a Python that came from the depot, by its receipt."""
     prefix = os.path.dirname(os.path.dirname(program))
-    version = files.mapping(os.path.join(prefix, RECORD)).get("version")
+    version = files.mapping(os.path.join(prefix, RECEIPT)).get("version")
     return _version(version) if isinstance(version, str) else None
 
 

@@ -29,8 +29,8 @@ def read_npu(node: Node, timeout_s: float, file_users: bool = True) -> Tuple[Npu
     ``{"answered", "tool_version", "driver_version", "devices", "processes", "process_count", "processes_from",
     "unclear", "unread"}``. ``answered`` is False when npu-smi gave no table: the first finding says why.
     ``processes_from`` is "npu-smi", or "/proc" where npu-smi does not speak of every card's processes; ``unclear`` are
-    the NPU ids of the cards of which nobody says so, neither idle nor used. Processes that hold a card's device file
-    and that npu-smi does not name count as well, but without ``holders`` (looking for them takes time).
+    the NPU ids of the cards of which nobody says so, neither idle nor used. Processes that have a card's device file
+    open and that npu-smi does not name count as well, but without ``file_users`` (looking for them takes time).
     """
     program = tools.find(node, "npu-smi")
     if not program:
@@ -131,7 +131,7 @@ def _why_silent(program: str, result: Result, info: npu_smi.NpuSmiInfo, timeout_
             wanted,
             "nothing within %g s" % timeout_s,
             program,
-            "dmesg | tail  # the driver hangs; end what holds the cards, or reboot the node",
+            "dmesg | tail  # the driver hangs; end what uses the cards, or reboot the node",
         )
     if _has_table(result, info):
         return None

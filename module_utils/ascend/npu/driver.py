@@ -32,17 +32,17 @@ def read_driver(node: Node, cann_root: str, running: str = "") -> Tuple[Driver, 
     "modules_loaded"}``; ``device_nodes`` counts /dev/davinci<N>, ``modules_loaded`` the kernel's modules drv_*.
     ``running`` is what npu-smi says of the driver that runs.
     """
-    record = files.pairs(files.text(node.path(tools.INSTALL_INFO)))
+    install_info = files.pairs(files.text(node.path(tools.INSTALL_INFO)))
     # Without its record it lies at its own default, wherever CANN is.
-    places = [record.get("Driver_Install_Path_Param"), cann_root, _DEFAULT_ROOT]
+    places = [install_info.get("Driver_Install_Path_Param"), cann_root, _DEFAULT_ROOT]
     roots = [place for place in places if place]
     existing = [place for place in roots if os.path.isdir(node.path(os.path.join(place, "driver")))]
-    root = roots[0] if record.get("Driver_Install_Path_Param") else (existing or roots)[0]
+    root = roots[0] if install_info.get("Driver_Install_Path_Param") else (existing or roots)[0]
     path = os.path.join(root, "driver")
     driver = files.pairs(files.text(node.path(os.path.join(path, "version.info"))))
     firmware = files.pairs(files.text(node.path(os.path.join(root, "firmware", "version.info"))))
-    missing = _missing(node, path, record, driver)
-    present = bool(record.get("Driver_Install_Type") or driver or os.path.isdir(node.path(path)))
+    missing = _missing(node, path, install_info, driver)
+    present = bool(install_info.get("Driver_Install_Type") or driver or os.path.isdir(node.path(path)))
     state = "absent" if not present else "half-installed" if missing else "complete"
     facts: Driver = {
         "state": state,
@@ -108,12 +108,12 @@ def compare_running(driver: Driver, running: Optional[str]) -> List[Finding]:
     ]
 
 
-def _missing(node: Node, path: str, record: Dict[str, str], driver: Dict[str, str]) -> List[str]:
+def _missing(node: Node, path: str, install_info: Dict[str, str], driver: Dict[str, str]) -> List[str]:
     """What a complete driver has and this one has not, in words."""
     missing = []
-    if not record:
+    if not install_info:
         missing.append("%s is missing" % tools.INSTALL_INFO)
-    status = record.get("Driver_Install_Status", "complete")
+    status = install_info.get("Driver_Install_Status", "complete")
     if status != "complete":
         missing.append("%s says Driver_Install_Status=%s" % (tools.INSTALL_INFO, status))
     if not driver.get("Version"):

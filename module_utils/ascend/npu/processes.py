@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who uses the cards: processes that npu-smi names, or that hold a device file, with owner and command from /proc."""
+"""Who uses the cards: processes that npu-smi names, or that have a device file open; owner and command from /proc."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def by_device(devices: Sequence[Device]) -> Dict[int, int]:
 
 
 def with_cards(file_users: List[Dict[str, Any]], numbers: Dict[int, int]) -> List[Dict[str, Any]]:
-    """Return the holders with NPU ids instead of the numbers of device files, where they are known."""
+    """Return the processes with NPU ids instead of the numbers of device files, where they are known."""
     return [
         {**each, "chips": [[numbers.get(number, number), None, None] for number, _, _ in each["chips"]]}
         for each in file_users

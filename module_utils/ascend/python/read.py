@@ -15,8 +15,8 @@ from ..text import listed
 if TYPE_CHECKING:
     from ..shapes import Python
 
-RECORD = virtualenv.RECORD
-MANIFEST = virtualenv.FILES  # beside the record; Pythons installed before there was one have none
+RECEIPT = virtualenv.RECEIPT
+MANIFEST = virtualenv.FILES  # beside the receipt; Pythons installed before there was one have none
 _NO_MORE = (manifest.LOST, manifest.ALTERED)
 _DECIDING = ("bin", "bin/python3", "bin/pip3", "lib")
 
@@ -51,7 +51,7 @@ def findings(pythons: Dict[str, Python]) -> List[Finding]:
             "python",
             "python-half-installed",
             "Python %s is half-installed" % name,
-            "an interpreter that can be run, its record %s, and every file as it was unpacked" % RECORD,
+            "an interpreter that can be run, its receipt %s, and every file as it was unpacked" % RECEIPT,
             python["problem"],
             python["path"],
             "ansible-playbook site.yml  # or remove it",
@@ -78,8 +78,8 @@ def _problem(path: str, name: str, deep: bool) -> Tuple[str, str]:
 
 def _fault(path: str, name: str) -> str:
     series = ".".join(name.split(".")[:2])
-    if files.mapping(os.path.join(path, RECORD)).get("version") != name:
-        return "its record is missing or of another version"
+    if files.mapping(os.path.join(path, RECEIPT)).get("version") != name:
+        return "its receipt is missing or of another version"
     if not files.is_program(os.path.join(path, "bin", "python" + series)):
         return "bin/python%s cannot be run" % series
     if not files.is_program(os.path.join(path, "bin", "pip3")):

@@ -17,7 +17,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Optional, Set, Tuple
 from .. import files, homes, manifest
 from ..node import Node
 from ..npu import ports, processes, tools
-from ..places import CANN_RECORD, INSTALLERS_LOGS, Places
+from ..places import CANN_INSTALL_RECORD, INSTALLERS_LOGS, Places
 from .text import Section
 
 DEFAULT_ROOT = "/usr/local/Ascend"
@@ -70,7 +70,7 @@ FILES = (
     tools.INSTALL_INFO,
     ports.CONF,
     "/etc/os-release",
-    CANN_RECORD,
+    CANN_INSTALL_RECORD,
     "/proc/version",
     "/proc/cmdline",
     "/proc/uptime",
@@ -169,7 +169,7 @@ def log_sections(node: Node) -> Iterator[Section]:
 
 
 def process_sections(node: Node, found: Iterable[Dict[str, Any]]) -> Iterator[Section]:
-    """Give the processes that the facts name or that hold a card: command line, owner, control group, devices."""
+    """Give the processes that the facts name or that use a card: command line, owner, control group, devices."""
     known = {process["pid"]: process for process in [*processes.read_file_users(node), *found]}
     for pid in sorted(known)[:MOST_PROCESSES]:
         place = node.path("/proc/%d" % pid)

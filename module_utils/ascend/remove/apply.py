@@ -30,7 +30,7 @@ Row = Dict[str, Any]
 
 
 def apply(node: Node, places: Places, asked: Asked, run: Run, timeout_s: int) -> List[str]:
-    """Remove what ``asked`` selects, with the node's lock held; return notes on what else there is to know.
+    """Remove what ``asked`` selects, with the module lock taken; return notes on what else there is to know.
 
     ``timeout_s`` is the longest time of each uninstaller. Raises AscendError, also when something came into use
     meanwhile; may be run again at any point.
@@ -99,7 +99,7 @@ def _require_unmounted(node: Node, here: str, path: str) -> None:
         )
 
 
-def _intend(node: Node, places: Places, asked: Asked, surveyed: survey.There, rows: List[Row]) -> Dict[str, Any]:
+def _intend(node: Node, places: Places, asked: Asked, surveyed: survey.Surveyed, rows: List[Row]) -> Dict[str, Any]:
     """Write down what an interruption would make the next run forget; return it."""
     going = [surveyed["environments"][row["name"]] for row in rows if row["kind"] == "environment"]
     before = surveyed["intent"]
@@ -149,9 +149,9 @@ def _set_aside(node: Node, row: Row, force: bool) -> None:
 def _unfinish(node: Node, row: Row, force: bool) -> None:
     """Make something count as half-installed that cannot be renamed: a folder of an overlay's lower layer cannot."""
     _require_unused(node, row, [row["path"]], force)
-    record = node.path(os.path.join(row["path"], environment_read.RECORD))
-    if os.path.exists(record):
-        os.unlink(record)
+    receipt = node.path(os.path.join(row["path"], environment_read.RECEIPT))
+    if os.path.exists(receipt):
+        os.unlink(receipt)
 
 
 def _require_unused(node: Node, row: Row, paths: List[str], force: bool) -> None:
@@ -167,7 +167,7 @@ def _require_unused(node: Node, row: Row, paths: List[str], force: bool) -> None
         )
 
 
-def _python_bin(node: Node, surveyed: survey.There) -> str:
+def _python_bin(node: Node, surveyed: survey.Surveyed) -> str:
     """Return where CANN's uninstaller finds the Python that its installer was given; "" for the system's."""
     paths = [os.path.join(each["path"], "bin") for each in surveyed["pythons"].values() if each["ours"]]
     return next((node.path(path) for path in paths if os.path.isdir(node.path(path))), "")

@@ -28,25 +28,25 @@ def of_environment(here: str) -> List[str]:
         name for name in files.names(here) if not _matches(name, own) and _contains_files(os.path.join(here, name))
     ]
     found += [checkout_restore.EDITED] if _contains_files(os.path.join(here, checkout_restore.EDITED)) else []
-    above, name = os.path.split(environment.SOURCE)
+    above, name = os.path.split(environment.CHECKOUT)
     others = [other for other in files.names(os.path.join(here, above)) if other != name]
     found += [os.path.join(above, other) for other in others if _contains_files(os.path.join(here, above, other))]
-    return found + [os.path.join(environment.SOURCE, path) for path in _of_checkout(here)]
+    return found + [os.path.join(environment.CHECKOUT, path) for path in _of_checkout(here)]
 
 
 def _of_checkout(here: str) -> List[str]:
-    place = os.path.join(here, environment.SOURCE)
+    place = os.path.join(here, environment.CHECKOUT)
     if not os.path.lexists(place):
         return []
-    recorded = checkout_manifest.load(os.path.join(here, checkout_manifest.MANIFEST % environment.NAME))
-    if not recorded or os.path.islink(place):
+    manifest = checkout_manifest.load(os.path.join(here, checkout_manifest.MANIFEST % environment.NAME))
+    if not manifest or os.path.islink(place):
         return [os.curdir]
     edited = [
-        path for path in checkout_manifest.edits(place, recorded.files) if os.path.lexists(os.path.join(place, path))
+        path for path in checkout_manifest.edits(place, manifest.files) if os.path.lexists(os.path.join(place, path))
     ]
     commit = checkout.commit(place)
-    edited += [checkout_restore.GIT] if commit and commit != recorded.commit else []
-    known = set(recorded.files)
+    edited += [checkout_restore.GIT] if commit and commit != manifest.commit else []
+    known = set(manifest.files)
     return edited + [path for path in _added(place, known, checkout_manifest.INSTALLED) if path not in edited]
 
 

@@ -33,7 +33,7 @@ _WANTED = {
 }
 _FORCE = "-e remove_force=true removes it all the same"
 
-There = Dict[str, Any]
+Surveyed = Dict[str, Any]
 Row = Dict[str, Any]
 
 
@@ -68,7 +68,7 @@ class _Obstacle(NamedTuple):
 class Chosen:
     """Collects the rows of a selection."""
 
-    def __init__(self, surveyed: There, asked: Asked) -> None:
+    def __init__(self, surveyed: Surveyed, asked: Asked) -> None:
         self.surveyed = surveyed
         self.asked = asked
         self.remove: List[Row] = []

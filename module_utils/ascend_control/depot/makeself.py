@@ -47,7 +47,7 @@ class Header(NamedTuple):
 
 
 def inspect(path: Path, architecture: str, chip: str | None) -> list[str]:
-    """Hold a package to be a whole one for this architecture and, when it holds kernels, for this chip ("910b").
+    """Require a package to be a whole one for this architecture and, when it has kernels, for this chip ("910b").
 
     Returns what could not be looked at, in words. Raises AscendError.
     """

@@ -36,7 +36,7 @@ def silence(node: str, answer: str, reached: bool, inventory: str) -> Finding:
 
 
 def unusable(node: str, error: AscendError, inventory: str) -> Finding:
-    """Return the finding of a node that was not held against anything: what the inventory wants of it is no use."""
+    """Return the finding of a node that was not compared with anything: what the inventory wants of it is no use."""
     parts = {key: words for key, words in error.as_dict().items() if words}
     words = {
         "wanted": "values that can be",

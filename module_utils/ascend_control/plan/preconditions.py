@@ -34,7 +34,7 @@ def preconditions(found: Found, wanted: Wanted, steps: list[Step]) -> list[Refus
         + _downgrade(found, wanted, steps)
         + _directories(found)
         + _closed(found)
-        + record_in_the_way(found, steps)
+        + install_record_in_the_way(found, steps)
         + packages_refusals(found, wanted, steps)
         + disks(found, wanted, steps)
         + _eula(wanted, steps)
@@ -53,7 +53,7 @@ def _system(found: Found) -> list[Refusal]:
 
 
 def _clock(found: Found, wanted: Wanted) -> list[Refusal]:
-    """The control node's time is what the node's is held to; what does not tell its time is not judged."""
+    """The control node's time is what the node's is compared with; what does not tell its time is not judged."""
     node_s, here = found.system.time_s, wanted.now_s
     if node_s is None or here is None or abs(node_s - here) <= MOST_CLOCK_S:
         return []
@@ -221,7 +221,7 @@ def _wide_enough(mode: str | None, parent: bool) -> bool:
     return bits & 0o755 == 0o755 or (parent and bits & 0o777 == 0o555)
 
 
-def record_in_the_way(found: Found, steps: list[Step]) -> list[Refusal]:
+def install_record_in_the_way(found: Found, steps: list[Step]) -> list[Refusal]:
     """The installers insist on the path in their record, or stop where they cannot read it."""
     if names_of(steps).isdisjoint(_OF_CANN):
         return []

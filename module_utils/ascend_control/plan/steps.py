@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from ...ascend.environment.differences import Built, environment_differences, source_differences
+from ...ascend.environment.differences import Built, checkout_differences, environment_differences
 from ...ascend.finding import Cause, cause
 from ...ascend.text import listed
 from .asked import Wanted, WantedPython
@@ -123,7 +123,7 @@ def _source(found: Found, wanted: Wanted) -> list[Step]:
     if not environment.source or not checkout:
         return []
     version = environment.source.version
-    causes = source_differences(checkout, version)
+    causes = checkout_differences(checkout, version)
     if not causes:
         return []
     reason = "; ".join(each["problem"] for each in causes)

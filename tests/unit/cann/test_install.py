@@ -324,7 +324,7 @@ def test_a_node_that_lacks_what_the_installer_needs_keeps_what_it_has(
         raise AscendError("pip3 is missing, which CANN's installer needs")
 
     node.put_toolkit()
-    cann_install._record(node.package("toolkit"))
+    cann_install._write_manifests(node.package("toolkit"))
     before = sorted(path for path in node.state.rglob("*"))
     monkeypatch.setattr(installer_needs, "require", lacks)
     with pytest.raises(AscendError, match="pip3"):

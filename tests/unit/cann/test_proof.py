@@ -263,7 +263,7 @@ def test_a_power_cut_before_the_record_leaves_half_of_it(node: Node, monkeypatch
     def power_cut(_package: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cann_install, "_record", power_cut)
+    monkeypatch.setattr(cann_install, "_write_manifests", power_cut)
     with suppress(KeyboardInterrupt):
         install(node, "toolkit")
     assert state(node)[0] == "half-installed"

@@ -45,8 +45,8 @@ def site(place: Path) -> Path:
 
 
 def record(place: Path, **changes: object) -> None:
-    value = json.loads((place / environment_read.RECORD).read_text())
-    (place / environment_read.RECORD).write_text(json.dumps({**value, **changes}))
+    value = json.loads((place / environment_read.RECEIPT).read_text())
+    (place / environment_read.RECEIPT).write_text(json.dumps({**value, **changes}))
 
 
 def editable(place: Path, source: str = "/src/fire") -> None:

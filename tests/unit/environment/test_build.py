@@ -97,12 +97,12 @@ def test_nothing_counts_before_it_is_on_the_disk(wanted: environment.Wanted) -> 
             return run(argv, *arguments, **more)
         assert argv[-1] == wanted.path
         assert (site_packages(wanted) / "deepspeed").exists()
-        assert not (Path(wanted.path) / environment_read.RECORD).exists()
+        assert not (Path(wanted.path) / environment_read.RECEIPT).exists()
         return Result(1, "sync: error syncing: Input/output error", False)
 
     with pytest.raises(AscendError, match="does not come to the disk"):
         environment.build(wanted, without_sync)
-    assert not (Path(wanted.path) / environment_read.RECORD).exists()
+    assert not (Path(wanted.path) / environment_read.RECEIPT).exists()
     environment.build(wanted, run)
     assert environment.problems(wanted) == []
 
@@ -113,7 +113,7 @@ def test_an_environment_that_is_rebuilt_does_not_count_meanwhile(wanted: environ
     seen = []
 
     def looked_at(argv: list[str], *arguments: Any, **more: Any) -> Result:
-        seen.append((Path(wanted.path) / environment_read.RECORD).exists())
+        seen.append((Path(wanted.path) / environment_read.RECEIPT).exists())
         return run(argv, *arguments, **more)
 
     environment.build(wanted, looked_at)
@@ -147,7 +147,7 @@ def test_damage_is_repaired_and_nothing_else_touched(wanted: environment.Wanted)
 
 def test_the_record_says_what_it_was_built_from(wanted: environment.Wanted) -> None:
     environment.build(wanted, run)
-    made = environment_read.recorded(wanted.path)
+    made = environment_read.read_receipt(wanted.path)
     assert made is not None
     assert (made.pins, made.editable, made.corrected) == (wanted.distributions(), (), {})
     found = environment_read.read_environment(wanted.path)
@@ -187,7 +187,7 @@ def alter_settings(site: Path) -> None:
 
 
 def other_python(site: Path) -> None:
-    record = site.parents[2] / environment_read.RECORD
+    record = site.parents[2] / environment_read.RECEIPT
     record.write_text(json.dumps({**json.loads(record.read_text()), "python": "3.1.4"}))
 
 
@@ -358,7 +358,7 @@ def test_an_editable_checkout(source: environment.Wanted, wanted: environment.Wa
     found = environment_read.read_environment(wanted.path)
     assert found["editable"] == {"llamafactory": f"{wanted.path}/src/LLaMA-Factory"}
     assert found["sources"]["llamafactory"]["recorded"] is True
-    made = environment_read.recorded(wanted.path)
+    made = environment_read.read_receipt(wanted.path)
     assert made is not None
     assert (made.pins["llamafactory"], made.editable) == ("0.9.0", ("llamafactory",))
     ask = "import llamafactory; print(llamafactory.__file__)"
@@ -383,7 +383,7 @@ def test_an_edited_checkout_is_restored_without_uv(source: environment.Wanted) -
     (checkout / "src/llamafactory/mine.py").write_text("mine")
     (checkout / "saves").mkdir()
     (checkout / "saves/mine").write_text("mine")
-    record = (Path(source.path) / environment_read.RECORD).stat()
+    record = (Path(source.path) / environment_read.RECEIPT).stat()
     words = "files of the checkout were edited: examples/lora.yaml, src/llamafactory/mine.py"
     assert environment.problems(source) == [words]
     kept = Path(environment.build(source, no_run))
@@ -392,7 +392,7 @@ def test_an_edited_checkout_is_restored_without_uv(source: environment.Wanted) -
     assert (kept / "examples/lora.yaml").read_text() == "do_sample: true\n"
     assert (kept / "src/llamafactory/mine.py").read_text() == "mine"
     assert (checkout / "saves/mine").is_file()
-    assert (Path(source.path) / environment_read.RECORD).stat().st_ino == record.st_ino, "it is never half-installed"
+    assert (Path(source.path) / environment_read.RECEIPT).stat().st_ino == record.st_ino, "it is never half-installed"
     (checkout / ".git").mkdir()
     (checkout / ".git/HEAD").write_text("a" * 40)
     assert environment.problems(source) == [f"the checkout is at commit {'a' * 40}, unpacked was none"]

@@ -192,7 +192,7 @@ def test_facts(root: Path, tmp_path: Path) -> None:
         **nothing, "commit": None, "recorded_commit": None, "recorded": False,
     }  # fmt: skip
     checkout_manifest.write(
-        str(manifest), checkout_manifest.Recorded("f" * 64, "a" * 40, checkout_manifest.taken(str(root)))
+        str(manifest), checkout_manifest.Manifest("f" * 64, "a" * 40, checkout_manifest.taken(str(root)))
     )
     known = {**nothing, "archive": "f" * 64, "recorded_commit": "a" * 40, "recorded": True}
     assert checkout_manifest.read("/x", str(root), str(manifest)).facts() == {**known, "commit": "a" * 40}
@@ -206,14 +206,14 @@ def test_facts(root: Path, tmp_path: Path) -> None:
 def test_words_that_no_terminal_takes(root: Path) -> None:
     (root / "src" / os.fsdecode(b"\xff\x1b[31m.py")).write_text("")
     (edited,) = checkout_manifest.edits(str(root), checkout_manifest.taken(str(fill(root.parent / "other"))))
-    source = checkout_manifest.Source("/x", None, None, (edited,))
+    source = checkout_manifest.Checkout("/x", None, None, (edited,))
     assert source.facts()["edited"] == [r"src/\xdcff\x1b[31m.py"]
 
 
 def test_names_of_any_bytes_are_recorded(root: Path, tmp_path: Path) -> None:
     (root / os.fsdecode(b"od\xff,name")).write_text("1")
     manifest = str(tmp_path / "manifest")
-    checkout_manifest.write(manifest, checkout_manifest.Recorded("f" * 64, None, checkout_manifest.taken(str(root))))
+    checkout_manifest.write(manifest, checkout_manifest.Manifest("f" * 64, None, checkout_manifest.taken(str(root))))
     assert checkout_manifest.read("/x", str(root), manifest, deep=True).edited == ()
     (root / os.fsdecode(b"od\xff,name")).unlink()
     assert checkout_manifest.read("/x", str(root), manifest).edited == (os.fsdecode(b"od\xff,name"),)
@@ -247,7 +247,7 @@ def test_a_damaged_record_never_raises(data: st.DataObject, tmp_path_factory: py
     root = fill(folder / "checkout")
     manifest = folder / "manifest"
     checkout_manifest.write(
-        str(manifest), checkout_manifest.Recorded("f" * 64, None, checkout_manifest.taken(str(root)))
+        str(manifest), checkout_manifest.Manifest("f" * 64, None, checkout_manifest.taken(str(root)))
     )
     old = manifest.read_bytes()
     cut = data.draw(st.integers(0, len(old)))

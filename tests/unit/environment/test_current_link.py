@@ -22,7 +22,7 @@ def link(tmp_path: Path) -> Path:
     """Two finished environments, the older one current."""
     for name in ("old", "new"):
         (tmp_path / name).mkdir()
-        (tmp_path / name / environment_read.RECORD).write_text("{}")
+        (tmp_path / name / environment_read.RECEIPT).write_text("{}")
     (tmp_path / "current").symlink_to("old")
     return tmp_path / "current"
 
@@ -67,7 +67,7 @@ def test_at_every_call_the_link_leads_to_a_finished_environment(link: Path) -> N
 
 
 def test_an_environment_without_its_record_does_not_become_current(link: Path) -> None:
-    (link.with_name("new") / environment_read.RECORD).unlink()
+    (link.with_name("new") / environment_read.RECEIPT).unlink()
     with pytest.raises(AscendError, match="not finished"):
         environment.make_current(str(link.with_name("new")), str(link))
     assert os.readlink(link) == "old"

@@ -220,7 +220,7 @@ def test_an_interrupted_repair_leaves_nothing_hidden(built: environment.Wanted) 
     file = site_packages(built) / "torch_npu" / "__init__.py"
     good = file.read_bytes()
     same_size(file)
-    (Path(built.path) / environment_read.RECORD).unlink()
+    (Path(built.path) / environment_read.RECEIPT).unlink()
     environment.build(built, run)
     assert (environment.problems(built), file.read_bytes()) == ([], good)
 

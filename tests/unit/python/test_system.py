@@ -99,7 +99,7 @@ def test_the_distributions_comes_before_one_that_was_built_here(tmp_path: Path, 
 
 
 def test_an_update_of_the_distributions_python_is_no_damage(tmp_path: Path, debian: Path) -> None:
-    """3.11.2 becomes 3.11.5 in its place: the environment still says 3.11.2, and its record, too."""
+    """3.11.2 becomes 3.11.5 in its place: the environment still says 3.11.2, and its receipt, too."""
     place = tree.environment(tmp_path, tree.PINS)
     (place / "bin/python").unlink()
     (place / "bin/python").symlink_to("/usr/bin/python3.11")

@@ -206,7 +206,7 @@ def test_a_toolkit_that_was_removed_is_not_remembered_as_ours(machine: Machine) 
 def test_what_users_edited_is_not_thrown_away(machine: Machine) -> None:
     checkout = machine.env(OLD) / "src/LLaMA-Factory"
     write(checkout / "src/train.py")
-    recorded = checkout_manifest.Recorded("a" * 64, None, checkout_manifest.taken(str(checkout)))
+    recorded = checkout_manifest.Manifest("a" * 64, None, checkout_manifest.taken(str(checkout)))
     checkout_manifest.write(str(machine.env(OLD) / ".ascend-fleet-source-llamafactory.json"), recorded)
     assert machine.selection(Asked(release=OLD))["refusals"] == []
     write(checkout / "saves/week-long/model.bin")
@@ -237,7 +237,7 @@ def test_what_users_edited_is_not_thrown_away(machine: Machine) -> None:
 def test_what_counts_as_users(machine: Machine, change: Callable[[Path], None], found: str) -> None:
     checkout = machine.env(OLD) / "src/LLaMA-Factory"
     write(checkout / "src/train.py")
-    recorded = checkout_manifest.Recorded("a" * 64, None, checkout_manifest.taken(str(checkout)))
+    recorded = checkout_manifest.Manifest("a" * 64, None, checkout_manifest.taken(str(checkout)))
     checkout_manifest.write(str(machine.env(OLD) / ".ascend-fleet-source-llamafactory.json"), recorded)
     change(machine.env(OLD))
     there = survey.read(machine.node, PLACES)
