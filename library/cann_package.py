@@ -65,7 +65,7 @@ options:
     type: bool
     default: false
   allow_downgrade:
-    description: Install although a newer version is the running one.
+    description: Install although a newer version is the latest one.
     type: bool
     default: false
   repair:
@@ -231,8 +231,8 @@ def state_of(package: cann_install.Package, file: Optional[DepotFile], found: Pa
     if asked == "cached" and file:
         return ASKED[asked] if is_cached(file, package.cache_dir) else "not in the cache"
     if asked == "running":
-        running = cann_install.running(package)
-        return ASKED[asked] if running == package.version else "not running: %s is" % (running or "no version")
+        latest = cann_install.latest_version(package)
+        return ASKED[asked] if latest == package.version else "not running: %s is" % (latest or "no version")
     if asked == "doubted":
         news = cann_proof.doubt(package.tree, package.version, check_mode=True)
         return "with files that CANN changes itself" if news else ASKED[asked]
@@ -265,7 +265,7 @@ def change(package: cann_install.Package, file: Optional[DepotFile], options: Di
         elif asked == "proven":
             cann_proof.prove(package.tree, package.version)
         elif asked == "running":
-            cann_install.make_running(package, str(cann_install.relink_script(package)), run)
+            cann_install.make_latest(package, str(cann_install.relink_script(package)), run)
             cann_latest.forget(package.tree)
         else:
             cann_install.uninstall(package, run)

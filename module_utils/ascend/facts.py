@@ -103,9 +103,9 @@ def _changes(node: Node, places: Places) -> Changes:
     from .change import journal
 
     state_dir = node.path(places.state_dir)
-    running = files.mapping(os.path.join(state_dir, RUN))
+    current_change = files.mapping(os.path.join(state_dir, RUN))
     keys = ("began", "who", "control", "run", "action", "from", "to")
-    change: Any = {key: str(running.get(key)) for key in keys} if running else None
+    change: Any = {key: str(current_change.get(key)) for key in keys} if current_change else None
     return {
         "running": change,
         "last": journal.last(state_dir),
@@ -122,7 +122,7 @@ def _add_cards(
     runs = "driver %s" % (npu["driver_version"] or "of an unknown version") if npu["answered"] else ""
     facts["driver"], more = driver.read_driver(node, places.cann_root, runs)
     facts["driver"]["users"], shut_out = device_users.read_users(node, users, timeout_s)
-    found = found + more + shut_out + driver.compare_running(facts["driver"], facts["npu"]["driver_version"])
+    found = found + more + shut_out + driver.compare_loaded(facts["driver"], facts["npu"]["driver_version"])
     return found + cards.fewer_visible(facts["npu"], facts["driver"]["device_nodes"])
 
 

@@ -206,7 +206,7 @@ def _of_other_kernels(package: Package) -> List[str]:
     return [top for chip in chips for top in cann_layout.kernels_tops(chip) if top not in cann_layout.KERNELS]
 
 
-def running(package: Package) -> Optional[str]:
+def latest_version(package: Package) -> Optional[str]:
     """Return the version that the link of this one's layout, ``latest`` or ``cann``, leads to, or None."""
     return cann_latest.leads_to(package.tree, package.version)
 
@@ -217,15 +217,16 @@ def relink_script(package: Package) -> Optional[str]:
     return script if os.path.isfile(script) else None
 
 
-def make_running(package: Package, script: str, run: Run) -> None:
+def make_latest(package: Package, script: str, run: Run) -> None:
     """Lead ``latest`` to the version, by the script that its installer left for that. Raises AscendError."""
     with _private_tmp(package.tmp_dir) as tmp:
         result = run(["bash", script], package.timeout_s, env=_environment(package, tmp))
-    if running(package) != package.version:
+    latest = latest_version(package)
+    if latest != package.version:
         raise AscendError(
             "CANN's `latest` was not led to %s" % package.version,
             wanted=package.version,
-            found="%s; the script ended with code %d: %s" % (running(package), result.code, result.last_lines(5)),
+            found="%s; the script ended with code %d: %s" % (latest, result.code, result.last_lines(5)),
             where=script,
         )
 
@@ -261,10 +262,10 @@ def _led_back(package: Package, version: str, run: Run) -> str:
     script = relink_script(other)
     try:
         if script:
-            make_running(other, script, run)
+            make_latest(other, script, run)
     except AscendError as error:
         return str(error)
-    leads = running(package)
+    leads = latest_version(package)
     if leads == version:
         return ""
     return (

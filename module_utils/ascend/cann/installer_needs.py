@@ -88,8 +88,8 @@ def _require_install_record(root: str, node_root: str) -> None:
         with suppress(FileNotFoundError):
             os.unlink(path)
         return
-    fault = findings[0]
-    raise AscendError(fault["problem"], fault["wanted"], fault["found"], fault["where"], fault["remedy"])
+    problem = findings[0]
+    raise AscendError(problem["problem"], problem["wanted"], problem["found"], problem["where"], problem["remedy"])
 
 
 def _never(_argv: object, _timeout_s: float) -> Result:

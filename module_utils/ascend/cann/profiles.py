@@ -181,7 +181,7 @@ def _judged(line: _Line, roots: List[str]) -> List[Finding]:
 
 
 def _other_cann(script: _Sourced, roots: List[str], latest: Optional[str]) -> List[Finding]:
-    """Return a finding of an environment file of another root, or of a version that is not the running one."""
+    """Return a finding of an environment file of another root, or of a version that is not the latest one."""
     if not _within(script.script, roots):
         return [_other(script.text, script.where, "sessions take another CANN: %s" % _shown(script.script))]
     match = _VERSION_FOLDER.search(script.script)

@@ -73,7 +73,7 @@ class Checkout(NamedTuple):
 def read(path: str, here: str, manifest_file: str, deep: bool = False) -> Checkout:
     """Return what became of the checkout at ``path``, which lies in ``here``.
 
-    ``deep`` compares every file with its sum. The checkout's commit is what its ``.git`` says, else the one that was unpacked.
+    ``deep`` compares every file with its sum. Its commit is what ``.git`` says, else the one unpacked.
     """
     manifest = load(manifest_file)
     commit = checkout.commit(here)

@@ -63,7 +63,7 @@ def broken_infos(path: str) -> List[str]:
     for info in infos(path):
         name, _ = name_version(os.path.join(info, "METADATA"))
         data = record_file.content(os.path.join(info, "RECORD"))
-        if not name or other_name(info, name) or record_file.fault(os.path.basename(info), data):
+        if not name or other_name(info, name) or record_file.problem(os.path.basename(info), data):
             broken.append(info)
     return broken
 

@@ -160,9 +160,10 @@ def _dist_info(
     if corrected is None:
         corrected = {folder + "/METADATA": ""}  # see ``corrections``: it may be as the wheel brought it
     data = record_file.content(os.path.join(info, "RECORD"))
-    fault = record_file.fault(folder, data)
-    problems = [Problem(BROKEN, shown("%s: %s" % (name, words))) for words in (other_name(info, name), fault) if words]
-    if not fault:
+    problem = record_file.problem(folder, data)
+    words = [text for text in (other_name(info, name), problem) if text]
+    problems = [Problem(BROKEN, shown("%s: %s" % (name, text))) for text in words]
+    if not problem:
         problems += _deep(name, data, listings, corrected) if deep else _fast(info, name, data, listings, corrected)
     return Distribution(name, version, info), problems
 

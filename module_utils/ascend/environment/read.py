@@ -84,20 +84,20 @@ class Environment(NamedTuple):
         }
 
 
-def read_environments(node: Node, root: str, deep: bool = False) -> Tuple[Environments, List[Finding]]:
+def read_environments(node: Node, env_dir: str, deep: bool = False) -> Tuple[Environments, List[Finding]]:
     """Return ``{"current", "previous", "all": {name: environment}}`` of the node's folder ``root``, and findings.
 
     ``current`` is the name to which the link leads, ``previous`` the one that was current before; None without a link.
 
     An environment has the form of ``read_environment``. The current one lists ``distributions`` in full.
     """
-    folder = node.path(root)
-    current, findings = _current(node, root)
+    folder = node.path(env_dir)
+    current, findings = _current(node, env_dir)
     everything: Dict[str, EnvironmentFacts] = {}
     for name in files.folders(folder):
         if name in (CURRENT, PREVIOUS) or os.path.islink(os.path.join(folder, name)):
             continue
-        environment = inspect(os.path.join(root, name), None, deep, node.path, current in (name, None))
+        environment = inspect(os.path.join(env_dir, name), None, deep, node.path, current in (name, None))
         everything[name] = _facts(environment, name == current)
         findings += _findings(name, environment)
     previous = files.link(os.path.join(folder, PREVIOUS))
@@ -245,17 +245,17 @@ def _checkout_words(name: str, found: Checkout) -> Dict[str, List[str]]:
     return words
 
 
-def _current(node: Node, root: str) -> Tuple[Optional[str], List[Finding]]:
+def _current(node: Node, env_dir: str) -> Tuple[Optional[str], List[Finding]]:
     """Return the name of the environment that the link leads to (the link's own words when it leads elsewhere)."""
-    path = os.path.join(root, CURRENT)
+    path = os.path.join(env_dir, CURRENT)
     link_text = files.link(node.path(path))
     problem = ""
     if link_text is None:
         if os.path.lexists(node.path(path)):
             problem = "is no link"
     else:
-        target = os.path.normpath(os.path.join(root, link_text))
-        if os.path.dirname(target) == os.path.normpath(root):
+        target = os.path.normpath(os.path.join(env_dir, link_text))
+        if os.path.dirname(target) == os.path.normpath(env_dir):
             link_text = os.path.basename(target)
         if not os.path.isdir(node.path(target)):
             problem = "leads to nothing"

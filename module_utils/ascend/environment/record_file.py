@@ -89,7 +89,7 @@ def _read(descriptor: int, size: int) -> bytes:
     return b"".join(blocks)
 
 
-def fault(folder: str, data: bytes) -> str:
+def problem(folder: str, data: bytes) -> str:
     """Return what is wrong with the form of the RECORD of a dist-info ``folder``, in words; "" when it can be used."""
     if not data:
         return "RECORD is missing"

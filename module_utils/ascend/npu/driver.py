@@ -25,7 +25,7 @@ _RANGE = re.compile(r"\[\s*([0-9.]+)\s*,\s*([0-9.]+)\s*\]")
 _INSTALL = "install Ascend HDK (driver, then firmware), reboot: it brings npu-smi and /dev/davinci*"
 
 
-def read_driver(node: Node, cann_root: str, running: str = "") -> Tuple[Driver, List[Finding]]:
+def read_driver(node: Node, cann_root: str, loaded: str = "") -> Tuple[Driver, List[Finding]]:
     """Return (facts, findings): what is on disk, wherever the driver was installed.
 
     ``{"state": "complete" | "half-installed" | "absent", "path", "version", "firmware_version", "device_nodes",
@@ -54,7 +54,7 @@ def read_driver(node: Node, cann_root: str, running: str = "") -> Tuple[Driver, 
     }
     findings = []
     if state == "absent":
-        findings.append(_absent(path, running))
+        findings.append(_absent(path, loaded))
     elif state == "half-installed":
         findings.append(
             finding(
@@ -70,15 +70,15 @@ def read_driver(node: Node, cann_root: str, running: str = "") -> Tuple[Driver, 
     return facts, findings + _firmware(driver, firmware, root)
 
 
-def _absent(path: str, running: str) -> Finding:
-    if not running:
+def _absent(path: str, loaded: str) -> Finding:
+    if not loaded:
         return finding("driver", "driver-missing", "no driver is installed", path, "nothing there", path, _INSTALL)
     return finding(
         "driver",
         "driver-missing",
         "a driver runs, and its files are not there",
         "the files of the driver that runs, and its record %s" % tools.INSTALL_INFO,
-        "nothing there; npu-smi says that %s runs" % running,
+        "nothing there; npu-smi says that %s runs" % loaded,
         path,
         "find / -xdev -path '*/driver/version.info' 2>/dev/null; cat %s  # removed since it was loaded? Then install"
         " Ascend HDK again; it does not come back after a reboot" % tools.INSTALL_INFO,
@@ -90,10 +90,10 @@ def count_device_nodes(node: Node) -> int:
     return sum(bool(_DEVICE_FILE.match(name)) for name in files.names(node.path("/dev")))
 
 
-def compare_running(driver: Driver, running: Optional[str]) -> List[Finding]:
+def compare_loaded(driver: Driver, loaded: Optional[str]) -> List[Finding]:
     """Return a finding when the driver that runs (npu-smi) is not the one on disk: it waits for a reboot."""
     installed = driver["version"]
-    if not installed or not running or installed.lower() == running.lower():
+    if not installed or not loaded or installed.lower() == loaded.lower():
         return []
     return [
         finding(
@@ -101,7 +101,7 @@ def compare_running(driver: Driver, running: Optional[str]) -> List[Finding]:
             "driver-reboot-pending",
             "the running driver is not the installed one",
             "driver %s, as installed" % installed,
-            "driver %s runs" % running,
+            "driver %s runs" % loaded,
             os.path.join(driver["path"] or "", "version.info"),
             "reboot  # the new driver is loaded then",
         )

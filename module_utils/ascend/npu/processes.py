@@ -18,7 +18,7 @@ from .npu_smi import Device, NpuSmiInfo, Process
 
 SHOWN = 32  # processes in the facts; their count stands beside them
 MOST_CHARACTERS = 100  # of a command line
-# Not davinci_manager, nor hisi_hdc: what only watches the cards holds those. From outside, a container's /dev is seen
+# Not davinci_manager, nor hisi_hdc: what only watches the cards opens those. From outside, a container's /dev is seen
 # as its own, or below its root.
 _DEVICE_FILE = re.compile(r"/v?davinci([0-9]{1,4})(?: \(deleted\))?$")
 _MEMORY = 1  # major number of /dev/null, /dev/zero, ... (the kernel's admin-guide/devices.txt)
@@ -27,7 +27,7 @@ _CONTAINER = re.compile(r"[0-9a-f]{64}")
 
 
 def read_processes(node: Node, listed: Iterable[Process]) -> List[Dict[str, Any]]:
-    """Return npu-smi's processes, one entry a process, with the chips it holds.
+    """Return npu-smi's processes, one entry a process, with the chips it uses.
 
     ``{"pid", "name", "user", "command", "container", "chips": [[npu_id, chip_id, memory_mb], ...]}``; user and command
     are None where /proc has no such process: it ended meanwhile, or its number is another container's.
@@ -41,7 +41,7 @@ def read_processes(node: Node, listed: Iterable[Process]) -> List[Dict[str, Any]
 
 
 def read_file_users(node: Node) -> List[Dict[str, Any]]:
-    """Return the processes that hold /dev/davinci<N> open, in the same form; N stands for the NPU id.
+    """Return the processes that have /dev/davinci<N> open, in the same form; N stands for the NPU id.
 
     npu-smi says nothing of them where it hangs, fails, or is too old, nor of every container's. Needs root; takes some
     6 us a file that is open on the node. In a container a device file may have another name: the device itself tells.
@@ -128,7 +128,7 @@ def unclear(node: Node, info: Optional[NpuSmiInfo], answered: bool, file_users: 
 
 
 def merged(listed: List[Dict[str, Any]], file_users: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
-    """Return the processes that npu-smi names or that hold device files, each with the cards that either says."""
+    """Return the processes that npu-smi names or that have device files open, each with the cards that either says."""
     known = {process["pid"]: process for process in file_users}
     both = []
     for process in listed:

@@ -25,17 +25,17 @@ TRIAL_S = 60
 Run = Callable[..., Result]
 
 
-def observe(root: str, version: str, deep: bool = False) -> str:
+def observe(pythons_dir: str, version: str, deep: bool = False) -> str:
     """Return "complete", "half-installed" or "absent" of one version below ``root``; ``deep`` reads every file."""
-    installed = pythons.read(root, deep).get(version)
+    installed = pythons.read(pythons_dir, deep).get(version)
     return installed["state"] if installed else "absent"
 
 
-def install(root: str, version: str, file: DepotFile, cache_dir: str, run: Run) -> None:
+def install(pythons_dir: str, version: str, file: DepotFile, cache_dir: str, run: Run) -> None:
     """Bring the version to ``<root>/<version>``. Raises AscendError; may be run again at any point."""
     path = take(file, cache_dir)
-    place, partial, old = (os.path.join(root, prefix + version) for prefix in ("", ".partial-", ".replaced-"))
-    os.makedirs(root, mode=0o755, exist_ok=True)
+    place, partial, old = (os.path.join(pythons_dir, prefix + version) for prefix in ("", ".partial-", ".replaced-"))
+    os.makedirs(pythons_dir, mode=0o755, exist_ok=True)
     for leftover in (partial, old):
         remove(leftover)
     _unpack(path, partial)

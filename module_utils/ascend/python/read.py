@@ -21,15 +21,15 @@ _NO_MORE = (manifest.LOST, manifest.ALTERED)
 _DECIDING = ("bin", "bin/python3", "bin/pip3", "lib")
 
 
-def read(root: str, deep: bool = False) -> Dict[str, Python]:
+def read(pythons_dir: str, deep: bool = False) -> Dict[str, Python]:
     """Return version -> ``{"path", "state": "complete" | "half-installed"}`` of the Pythons in ``root``.
 
     One that is half-installed has a ``problem`` too, in words; ``closed`` is what others cannot use. ``deep`` reads
     every file.
     """
     pythons: Dict[str, Python] = {}
-    for name in files.folders(root):
-        path = os.path.join(root, name)
+    for name in files.folders(pythons_dir):
+        path = os.path.join(pythons_dir, name)
         pythons[name] = {"path": path, "state": "complete"}
         problem, closed = _problem(path, name, deep)
         if problem:
@@ -72,11 +72,11 @@ def _problem(path: str, name: str, deep: bool) -> Tuple[str, str]:
     closed = rights.closed([path] + [os.path.join(path, part) for part in _DECIDING])
     words = [each._replace(path=os.path.relpath(each.path, path)).words() for each in closed]
     words += [each.words for each in differences if each.kind == manifest.CLOSED]
-    problem = _fault(path, name) or shown(listed([each.words for each in differences if each.kind in _NO_MORE]))
+    problem = _main_problem(path, name) or shown(listed([each.words for each in differences if each.kind in _NO_MORE]))
     return problem, listed(list(dict.fromkeys(words)))
 
 
-def _fault(path: str, name: str) -> str:
+def _main_problem(path: str, name: str) -> str:
     series = ".".join(name.split(".")[:2])
     if files.mapping(os.path.join(path, RECEIPT)).get("version") != name:
         return "its receipt is missing or of another version"

@@ -28,7 +28,7 @@ MOST_ENTRIES = 8000  # of all folders
 MOST_IN_FOLDER = 600
 MOST_HOMES = 20
 MOST_PROCESSES = 64
-DEPTH = 4  # of folders below CANN's root: ascend-toolkit/<version>/<component>/<file>
+DEPTH = 4  # of folders below CANN's root: ascend-toolkit/<version>/<part>/<file>
 
 
 @dataclass(frozen=True)

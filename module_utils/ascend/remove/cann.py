@@ -75,7 +75,7 @@ class Uninstallers:
     def lead_latest(self, wanted_home: Optional[str]) -> None:
         """Lead ``latest`` to a version that remains, where it leads to none: that of ``wanted_home``, or the newest."""
         versions = [version for version in self.tree.versions() if files.names(self.tree.home(version))]
-        if not versions or self.tree.running().version in versions:
+        if not versions or self.tree.deciding_latest().version in versions:
             return
         known = [version for version in versions if self.tree.shown(self.tree.home(version)) == wanted_home]
         version = known[0] if known else sorted(versions, key=functools.cmp_to_key(_compare))[-1]
@@ -84,7 +84,7 @@ class Uninstallers:
         words = "CANN %s has no %s" % (version, cann_install.RELINK)
         try:
             if script:
-                cann_install.make_running(package, script, self.run)
+                cann_install.make_latest(package, script, self.run)
                 self.notes.append("CANN's latest leads to %s now" % version)
                 return
         except AscendError as error:

@@ -64,7 +64,7 @@ def _latest(found: Found) -> list[Step]:
     return [step("latest", "lead back", reason, found.cann.latest or "no version", before.latest, found.cann.root)]
 
 
-def _package(component: str, name: str, package: Package, wanted: Wanted) -> list[Step]:
+def _package(step_name: str, name: str, package: Package, wanted: Wanted) -> list[Step]:
     # An unproven one was installed; what is left to do is the proof, which comes with "current".
     if package.state in ("complete", "unproven"):
         return []
@@ -73,7 +73,7 @@ def _package(component: str, name: str, package: Package, wanted: Wanted) -> lis
     if package.problems:
         reason += ": " + listed(package.problems, package.problem_count)
     where = wanted.environment.cann_home
-    return [step(component, action, reason, package.state, wanted.toolkit.version, where)]
+    return [step(step_name, action, reason, package.state, wanted.toolkit.version, where)]
 
 
 def _environment(found: Found, wanted: Wanted) -> list[Step]:

@@ -44,11 +44,11 @@ class Cann:
         write(home, f"{arch}-linux/ascend_toolkit_install.info", f"{info}os=linux\npath={place}\n")
         for library in cann_layout.LIBRARIES:
             write(home, f"{arch}-linux/lib64/{library}", f"{library} of {version}")
-        for component in (*cann_layout.COMPONENTS, "aoe"):
-            inside = f"share/info/{component}" if shared else component
+        for part in (*cann_layout.PARTS, "aoe"):
+            inside = f"share/info/{part}" if shared else part
             text = f"Version={NUMBER.get(version, version)}\nversion_dir={version}\n"
             write(home, f"{inside}/version.info", text)
-            write(home, f"{component}/content/part.bin", f"{component} of {version}")
+            write(home, f"{part}/content/part.bin", f"{part} of {version}")
 
     def put_toolkit(self, version: str = V, arch: str = MACHINE) -> None:
         home = self.home(version)
@@ -63,20 +63,20 @@ class Cann:
         shutil.rmtree(self.latest, ignore_errors=True)
         (self.latest / f"{arch}-linux").mkdir(parents=True)
         (self.latest / "tools").mkdir()
-        for component in (*cann_layout.COMPONENTS, "aoe"):
-            (self.latest / component).symlink_to(f"../{version}/{component}")
+        for part in (*cann_layout.PARTS, "aoe"):
+            (self.latest / part).symlink_to(f"../{version}/{part}")
         (self.latest / "ops").symlink_to(f"../{version}/opp")
         (self.latest / "lib64").symlink_to(f"{arch}-linux/lib64")
         (self.latest / f"{arch}-linux/lib64").symlink_to(f"../../{version}/{arch}-linux/lib64")
         # The installers make some of them absolute.
         (self.latest / "tools/aoe").symlink_to(f"{ROOT}/ascend-toolkit/{version}/aoe")
-        self.put_cfg(dict.fromkeys((*cann_layout.COMPONENTS, "aoe"), version))
+        self.put_cfg(dict.fromkeys((*cann_layout.PARTS, "aoe"), version))
 
     def put_cfg(self, running: dict[str, str]) -> None:
         lines = [
-            f"{component}_{kind}_version=[{NUMBER[version]}:{version}]"
+            f"{part}_{kind}_version=[{NUMBER[version]}:{version}]"
             for kind in ("running", "upgrade", "installed")
-            for component, version in running.items()
+            for part, version in running.items()
         ]
         write(self.latest, "version.cfg", "\n".join(["# version: 1.0", *lines, ""]))
 

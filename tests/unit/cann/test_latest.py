@@ -67,7 +67,7 @@ class Installers:
     def relink(self, version: str) -> None:
         if self.fails == "script":
             return
-        for component in cann_layout.COMPONENTS[::-1]:  # the runtime, by which a version is known, last
+        for component in cann_layout.PARTS[::-1]:  # the runtime, by which a version is known, last
             (self.latest / component).unlink()
             (self.latest / component).symlink_to(f"../{version}/{component}")
             self.at(f"in CANN's script, after {component}")

@@ -145,8 +145,8 @@ def test_problems_are_bounded(cann: Cann) -> None:
 
 
 EVERY_FILE = sorted(
-    [f"{component}/content/part.bin" for component in (*cann_layout.COMPONENTS, "aoe")]
-    + [f"{component}/version.info" for component in (*cann_layout.COMPONENTS, "aoe", "opp_kernel")]
+    [f"{component}/content/part.bin" for component in (*cann_layout.PARTS, "aoe")]
+    + [f"{component}/version.info" for component in (*cann_layout.PARTS, "aoe", "opp_kernel")]
     + [f"{MACHINE}-linux/lib64/{library}" for library in cann_layout.LIBRARIES]
     + [f"{MACHINE}-linux/script/set_env.sh", f"{KERNEL}/ascend910b/add.o"]
 )

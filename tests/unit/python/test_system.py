@@ -17,7 +17,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan i
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.asked import WantedPython
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.components import Step, names_of, step
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.found import SystemPython
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.system_python import own_python
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.system_python import python_refusals
 from tests import environment_tree as tree
 from tests.unit.plan.planner_nodes import bare
 
@@ -120,7 +120,7 @@ def test_an_update_of_the_distributions_python_is_no_damage(tmp_path: Path, debi
 def refused(pythons: dict[str, Any], source: str, steps: list[Step]) -> list[Refusal]:
     python = WantedPython("", source=source, series="3.11")
     there = {series: documents.read(SystemPython, each) for series, each in pythons.items()}
-    return own_python(there, python, "8.2.RC1", names_of(steps))
+    return python_refusals(there, python, "8.2.RC1", names_of(steps))
 
 
 def found(**pythons: dict[str, Any]) -> dict[str, Any]:
@@ -163,7 +163,10 @@ def resolve(tmp_path: Path) -> Callable[..., dict[str, Any]]:
     """Resolve the Python of release 8.2.RC1 for an aarch64 node with these Pythons, over a depot that has none."""
     root = Path(__file__).resolve().parents[3]
     settings = {
-        **{name: f"/x/{name}" for name in ("cann_root", "root", "cache_dir", "state_dir", "tmp_dir", "ascend_env")},
+        **{
+            name: f"/x/{name}"
+            for name in ("cann_root", "ascend_root", "cache_dir", "state_dir", "tmp_dir", "ascend_env")
+        },
         "depot_url": "/x",
         **dict.fromkeys(("check_mode", "deep", "accept_eula", "allow_downgrade"), False),
         "release": "8.2.RC1",
