@@ -200,7 +200,7 @@ def _part(tree: Tree, version: str, part: str, kind: str) -> Tuple[cann_files.Ve
     info = cann_files.parse_version_info(text)
     name = _short(tree, version, path)
     if problem == "missing" and not os.path.isdir(os.path.dirname(path)):
-        return info, [Problem(HALF, "missing component %s" % part, part)]
+        return info, [Problem(HALF, "missing part %s" % part, part)]
     if problem:
         return info, [_unread(name, problem)]
     problems = [Problem(HALF, "%s: %s" % (name, words), name) for words in info.problems]

@@ -198,7 +198,7 @@ def _without_kernels(versions: Dict[str, CannVersion], latest: Optional[str]) ->
     others = ["%s %s" % (chip, name) for name in sorted(versions) for chip in sorted(versions[name]["kernels"])]
     remedy = "ansible-playbook site.yml --limit NODE  # a new toolkit takes the kernels of the old one away"
     name = "cann-kernels-version" if others else "cann-kernels-absent"
-    problem = "the running CANN %s has no kernels" % latest
+    problem = "the latest CANN %s has no kernels" % latest
     wanted = "kernels of %s" % latest
     return [finding("cann", name, problem, wanted, listed(others) or "none", version["path"], remedy)]
 

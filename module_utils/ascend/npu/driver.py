@@ -99,7 +99,7 @@ def compare_loaded(driver: Driver, loaded: Optional[str]) -> List[Finding]:
         finding(
             "driver",
             "driver-reboot-pending",
-            "the running driver is not the installed one",
+            "the loaded driver is not the installed one",
             "driver %s, as installed" % installed,
             "driver %s runs" % loaded,
             os.path.join(driver["path"] or "", "version.info"),

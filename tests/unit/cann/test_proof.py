@@ -97,7 +97,7 @@ def proven(node: Node) -> Node:
 def test_another_layout_is_installed_and_unproven(node: Node) -> None:
     install(node, "toolkit")
     assert state(node)[0] == "unproven"
-    assert {"missing component toolkit", "missing hccl/version.info"} <= set(state(node)[1])
+    assert {"missing part toolkit", "missing hccl/version.info"} <= set(state(node)[1])
     options = {"accept_eula": True, "allow_downgrade": False, "check_mode": False}
     cann_install.require_allowed(node.package("kernels"), **options)
     install(node, "kernels")
@@ -118,7 +118,7 @@ def test_what_the_cards_proved_is_complete_and_its_layout_a_remark(node: Node) -
         assert names(findings) == ["cann-layout-unknown"] * 2
         assert set(names(findings)) <= set(REMARKS)
         assert "record.yml" in findings[0]["remedy"]
-        assert "missing component toolkit" in findings[0]["found"]
+        assert "missing part toolkit" in findings[0]["found"]
         assert OTHER_CONFIG not in findings[1]["found"]
         assert "binary_info_config.json" in findings[1]["found"]
 
@@ -224,7 +224,7 @@ def test_the_environment_file_may_lie_beside(node: Node) -> None:
 )
 def test_an_installer_that_did_not_end_well_left_half_of_it(node: Node, code: int, output: str) -> None:
     run = Calls((lambda: put_other_toolkit(node), done(code, output)))
-    with pytest.raises(AscendError, match=r"half-installed: .*missing component toolkit"):
+    with pytest.raises(AscendError, match=r"half-installed: .*missing part toolkit"):
         cann_install.install(node.package("toolkit"), node.file, run)
     assert state(node)[0] == "half-installed"
 

@@ -79,7 +79,7 @@ FAULTS: dict[str, tuple[Fault, str, str, list[str]]] = {
     "component lost": (
         lose(f"{V}/hccl"),
         HALF,
-        "missing component hccl",
+        "missing part hccl",
         ["cann-half-installed"],
     ),
     "component's version.info empty": (
