@@ -65,12 +65,12 @@ class _File(NamedTuple):
 
 
 def begin(root: str, path: str) -> None:
-    """Write to ``path`` that an installer works below ``root``, until ``record`` or the file's end. Raises OSError."""
+    """Write to ``path`` that an installer works below ``root``, until ``write`` or the file's end. Raises OSError."""
     body = {"root": root, "tops": [], "without": [], "folders": {}, "links": {}, "sha256": "", "begun": True}
     _write(path, json.dumps(body))
 
 
-def record_files(root: str, digests: Dict[str, str], folders: Iterable[str], path: str) -> None:
+def write_files(root: str, digests: Dict[str, str], folders: Iterable[str], path: str) -> None:
     """Write to ``path`` these files below ``root`` (path -> sha256, "" where it is to be read) that are regular ones.
 
     Of ``folders`` only the rights are looked at. Written atomically. Raises OSError where a file cannot be read.
@@ -95,7 +95,7 @@ def _enter(table: Dict[str, List[List[Any]]], relative: str, status: os.stat_res
         column.append(value)
 
 
-def record(root: str, tops: Iterable[str], path: str, without: Iterable[str] = (), place: str = "") -> int:
+def write(root: str, tops: Iterable[str], path: str, without: Iterable[str] = (), place: str = "") -> int:
     """Write to ``path`` every file and link below ``root``/<each of tops>; return how many. Written atomically.
 
     ``without`` are folders below ``root`` that are left out: they belong to another package. ``place`` is where the
@@ -144,10 +144,10 @@ def verify(path: str, deep: bool = False, root: Optional[str] = None) -> List[Di
         return [Difference(UNREADABLE, "manifest %s cannot be read: %s" % (path, error.strerror))]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         return [Difference(ALTERED, "manifest %s is unreadable: %s" % (path, error))]
-    recorded = manifest["root"]
-    if root is not None and not root.endswith(recorded):
+    its_root = manifest["root"]
+    if root is not None and not root.endswith(its_root):
         return []
-    where = root or recorded
+    where = root or its_root
     if manifest["schema"] == 1:
         return _verify_sizes(where, manifest["files"])
     return _verify(where, manifest, deep)

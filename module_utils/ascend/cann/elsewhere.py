@@ -139,9 +139,9 @@ def _products(root: str) -> List[Elsewhere]:
             info = "ascend_%s_install.info" % product
             inside = [os.path.join(home, info)]
             inside += [os.path.join(home, n, info) for n in files.names(home) if n.endswith("-linux")]
-            recorded = [path for path in inside if os.path.exists(path)]
+            with_info = [path for path in inside if os.path.exists(path)]
             if VERSION_NAME.fullmatch(name) and not os.path.islink(home) and files.names(home):
-                found.append(_installation(home, recorded[0] if recorded else "", "the product " + product))
+                found.append(_installation(home, with_info[0] if with_info else "", "the product " + product))
     return found
 
 

@@ -38,7 +38,7 @@ class ProductInfo:
 class VersionCfg:
     """``latest/version.cfg``: part -> ((the part's number, CANN version), ...), the second as a folder's name."""
 
-    running: Versions
+    versions: Versions
     problems: Tuple[str, ...]
 
 

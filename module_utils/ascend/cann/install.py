@@ -180,10 +180,10 @@ def _write_manifests(package: Package) -> None:
     tops = [name for name in sorted(os.listdir(folder)) if name != "var"]
     toolkit = cann_layout.manifest_path(package.state_dir, "toolkit", package.version)
     try:
-        manifest.record(folder, tops, toolkit, without=cann_layout.KERNELS)
+        manifest.write(folder, tops, toolkit, without=cann_layout.KERNELS)
         fault_points.reached(package.kind + ".recording")
         if package.kind == "kernels":
-            manifest.record(folder, _kernels_tops(package), package.manifest, without=_of_other_kernels(package))
+            manifest.write(folder, _kernels_tops(package), package.manifest, without=_of_other_kernels(package))
     except OSError as error:
         raise AscendError(
             "the installed files cannot be remembered",

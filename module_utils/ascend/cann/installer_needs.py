@@ -81,8 +81,8 @@ def _python_remedy(env: Dict[str, str]) -> str:
 def _require_install_record(root: str, node_root: str) -> None:
     node = Node(_never, _nowhere, node_root)
     path = node.path(CANN_INSTALL_RECORD)
-    recorded, findings = cann_elsewhere.read_install_record(node, root)
-    if not findings or (recorded and os.path.normpath(recorded) == os.path.normpath(root)):
+    toolkit_path, findings = cann_elsewhere.read_install_record(node, root)
+    if not findings or (toolkit_path and os.path.normpath(toolkit_path) == os.path.normpath(root)):
         return
     if os.path.isfile(path) and not (files.text(path) or "\0").strip(cann_elsewhere.NOTHING):
         with suppress(FileNotFoundError):

@@ -89,8 +89,8 @@ class Tree(NamedTuple):
         home = self.home(version)
         own = "%s-linux" % this_machine()
         names = [n for n in files.names(home) if n.endswith("-linux") and not os.path.islink(os.path.join(home, n))]
-        recorded = [name for name in names if os.path.exists(os.path.join(home, name, INFO))]
-        for choice in (recorded, names):
+        with_info = [name for name in names if os.path.exists(os.path.join(home, name, INFO))]
+        for choice in (with_info, names):
             if choice:
                 return os.path.join(home, own if own in choice else choice[0])
         return os.path.join(home, own)
@@ -159,7 +159,7 @@ class Tree(NamedTuple):
         rank = {name: position for position, name in enumerate(PARTS)}
         places = sorted(leads, key=lambda place: min(rank.get(name, len(rank)) for name in leads[place]))
         if not places:
-            versions = cann_files.parse_version_cfg(cann_files.read(os.path.join(path, "version.cfg"))[0]).running
+            versions = cann_files.parse_version_cfg(cann_files.read(os.path.join(path, "version.cfg"))[0]).versions
             places = [version for _number, version in versions.get("runtime", ())]
         return next(
             (place for place in places if VERSION_NAME.fullmatch(place) and os.path.isdir(self.home(place))), None

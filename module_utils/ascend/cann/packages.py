@@ -142,11 +142,11 @@ def kernels_problems(
 
 def _elsewhere(tree: Tree, version: str, chip: str, installed: bool) -> bool:
     """Whether kernels without the documented folder are there all the same."""
-    home, recorded = tree.home(version), chip in recorded_chips(tree.state_dir, version)
-    if recorded and cann_receipts.read(tree.state_dir, version, "kernels-" + chip).differs:
+    home, has_manifest = tree.home(version), chip in recorded_chips(tree.state_dir, version)
+    if has_manifest and cann_receipts.read(tree.state_dir, version, "kernels-" + chip).differs:
         return True  # lost files are the manifest's to tell
     filled = any(files.names(os.path.join(home, folder)) for folder in KERNELS)
-    return (installed and filled) or (recorded and os.path.isdir(os.path.join(home, "opp_kernel")))
+    return (installed and filled) or (has_manifest and os.path.isdir(os.path.join(home, "opp_kernel")))
 
 
 def _linked_kernels(tree: Tree, version: str) -> List[Problem]:
@@ -244,11 +244,11 @@ def _cfg_problems(tree: Tree, version: str, numbers: Dict[str, Optional[str]]) -
     cfg = cann_files.parse_version_cfg(text)
     problems = [Problem(HALF, "%s: %s" % (name, words)) for words in cfg.problems]
     for part in PARTS:
-        if part not in cfg.running:
+        if part not in cfg.versions:
             problems.append(Problem(HALF, "%s has no running version of %s" % (name, part)))
-        for number, running in cfg.running.get(part, ()):
+        for number, of_version in cfg.versions.get(part, ()):
             own = numbers.get(part)
-            if own and number != own and same(running, version):
+            if own and number != own and same(of_version, version):
                 words = "%s says that %s is %s, its version.info %s" % (name, part, number, own)
                 problems.append(Problem(NUMBER, words, os.path.join(part, "version.info")))
     return problems + _part_problems(tree, version, PARTS, VERSION)
@@ -259,10 +259,10 @@ def _part_problems(tree: Tree, version: str, parts: Tuple[str, ...], kind: str) 
     name = _short(tree, version, tree.version_cfg)
     cfg = cann_files.parse_version_cfg(cann_files.read(tree.version_cfg)[0])
     return [
-        Problem(kind, "%s says that %s is of %s" % (name, part, running))
+        Problem(kind, "%s says that %s is of %s" % (name, part, of_version))
         for part in parts
-        for _number, running in cfg.running.get(part, ())
-        if not same(running, version)
+        for _number, of_version in cfg.versions.get(part, ())
+        if not same(of_version, version)
     ]
 
 

@@ -214,15 +214,15 @@ def kernels_chip_findings(cann: Cann, chip: str) -> List[Finding]:
     return [finding("cann", "cann-kernels-chip", problem, chip, listed(kernels), latest["path"], remedy)]
 
 
-def _moved(tree: Tree, version: str, recorded: Optional[str], where: str) -> List[Finding]:
+def _moved(tree: Tree, version: str, stated: Optional[str], where: str) -> List[Finding]:
     """Return that a version was moved after its installation: its scripts and its uninstaller hold the old path."""
-    if not recorded:
+    if not stated:
         return []
-    real = os.path.realpath(tree.below.rstrip("/") + recorded)
+    real = os.path.realpath(tree.below.rstrip("/") + stated)
     if real in (os.path.realpath(tree.arch(version)), os.path.realpath(tree.home(version))):
         return []
     problem = "toolkit %s was installed somewhere else and moved" % version
-    return [finding("cann", "cann-moved", problem, where, recorded, where, "move it back, or install it again")]
+    return [finding("cann", "cann-moved", problem, where, stated, where, "move it back, or install it again")]
 
 
 def _denied(tree: Tree) -> List[Finding]:

@@ -96,4 +96,4 @@ def remember(path: str, corrected: Corrections) -> None:
         if not further or len(chosen) < MOST:
             kind, digits = record_file.hexadecimal(summed)
             chosen[relative] = digits if kind == "sha256" else ""
-    manifest.record_files(path, chosen, folders, os.path.join(path, FILES))
+    manifest.write_files(path, chosen, folders, os.path.join(path, FILES))

@@ -63,7 +63,7 @@ def findings(pythons: Dict[str, Python]) -> List[Finding]:
 
 def remember(unpacked: str, place: str) -> None:
     """Write down every file of a Python that will lie at ``place``. Raises OSError."""
-    manifest.record(unpacked, files.folders(unpacked), os.path.join(unpacked, MANIFEST), place=place)
+    manifest.write(unpacked, files.folders(unpacked), os.path.join(unpacked, MANIFEST), place=place)
 
 
 def _problem(path: str, name: str, deep: bool) -> Tuple[str, str]:

@@ -71,7 +71,7 @@ def parse(text: str) -> Capture:
     reader = _Reader()
     for mark, line in _marked(text):
         reader.take(mark, line)
-    return reader.record()
+    return reader.capture()
 
 
 def escape(line: str) -> str:
@@ -173,7 +173,7 @@ class _Reader:
             self._open.append(unescape(line))
             self._finish_line("\n")
 
-    def record(self) -> Capture:
+    def capture(self) -> Capture:
         if self._open:
             self._finish_line("")
         self._close_section()

@@ -102,10 +102,10 @@ class Cann:
     def remember(self, version: str = V, chip: str | None = "910b") -> None:
         state = str(self.root / STATE.strip("/"))
         home, tops = self.home(version), [path.name for path in self.home(version).iterdir()]
-        manifest.record(str(home), tops, cann_layout.manifest_path(state, "toolkit", version), cann_layout.KERNELS)
+        manifest.write(str(home), tops, cann_layout.manifest_path(state, "toolkit", version), cann_layout.KERNELS)
         if chip:
             path = cann_layout.manifest_path(state, f"kernels-{chip}", version)
-            manifest.record(str(home), cann_layout.kernels_tops(chip), path)
+            manifest.write(str(home), cann_layout.kernels_tops(chip), path)
 
     def read(self, deep: bool = False) -> tuple[Any, list[Finding]]:
         facts, findings = cann_read.read_cann(node(self.root), ROOT, STATE, deep)

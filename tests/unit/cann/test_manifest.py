@@ -49,7 +49,7 @@ class Installed:
 
     def record(self) -> int:
         tops = ["link", "opp", "opp_kernel", "single", "toolkit"]
-        return manifest.record(str(self.root), tops, str(self.path), without=["opp_kernel"])
+        return manifest.write(str(self.root), tops, str(self.path), without=["opp_kernel"])
 
     def differences(self, deep: bool = False) -> list[tuple[str, str]]:
         return [(found.kind, found.words) for found in manifest.verify(str(self.path), deep)]

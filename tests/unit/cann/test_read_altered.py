@@ -129,7 +129,7 @@ def test_more_new_times_than_the_fast_form_reads(cann: Cann, monkeypatch: pytest
 
 def test_a_manifest_of_another_root_accuses_nobody(cann: Cann) -> None:
     path = Path(cann_layout.manifest_path(str(cann.root / STATE.strip("/")), "toolkit", V))
-    manifest.record(str(cann.top), [V], str(path))
+    manifest.write(str(cann.top), [V], str(path))
     remove(cann.home() / "aoe/content/part.bin")
     assert cann.read()[1] == []
 

@@ -152,7 +152,7 @@ class Live:
             write(self.root, f"{deep}/{name}", name * 9)
         where = self.root / home.lstrip("/")
         path = self.root / STATE.lstrip("/") / f"manifests/toolkit-{V}.json"
-        manifest.record(str(where), sorted(entry.name for entry in where.iterdir()), str(path), ())
+        manifest.write(str(where), sorted(entry.name for entry in where.iterdir()), str(path), ())
         path.write_text(self.as_on_the_node(path.read_text()))
         (self.root / deep.lstrip("/") / "lost.so").unlink()
         (self.root / deep.lstrip("/") / "short.so").write_text("s")

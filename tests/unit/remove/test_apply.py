@@ -181,7 +181,7 @@ def test_a_manifest_of_a_cann_that_was_there_before_does_not_make_it_ours(machin
     machine.write_origin({"schema": 1, "absent": [], "cann": {OLD: []}, "toolkits": [OLD, NEW]})
     write(machine.cann(OLD) / "opp_kernel/script" / UNINSTALLER, OLD)
     state = machine.root / STATE / "manifests" / f"kernels-910b-{OLD}.json"
-    manifest.record(str(machine.cann(OLD)), ["opp_kernel"], str(state))
+    manifest.write(str(machine.cann(OLD)), ["opp_kernel"], str(state))
     chosen = machine.selection(Asked(everything=True, force=True))
     assert ("kernels", f"{OLD} 910b") in names(chosen["remove"])
     assert ("CANN", OLD) in names(chosen["keep"])
@@ -192,7 +192,7 @@ def test_a_toolkit_that_somebody_else_installed_later_is_not_ours(machine: Machi
     machine.write_origin({"schema": 1, "absent": ABSENT, "cann": {}, "toolkits": [NEW]})
     write(machine.cann(OLD) / "opp_kernel/script" / UNINSTALLER, OLD)
     state = machine.root / STATE / "manifests" / f"kernels-910b-{OLD}.json"
-    manifest.record(str(machine.cann(OLD)), ["opp_kernel"], str(state))
+    manifest.write(str(machine.cann(OLD)), ["opp_kernel"], str(state))
     chosen = machine.selection(Asked(everything=True, force=True))
     assert ("kernels", f"{OLD} 910b") in names(chosen["remove"])
     assert ("CANN", OLD) in names(chosen["keep"])
