@@ -59,7 +59,7 @@ class Asked(NamedTuple):
 
 
 class _Problem(NamedTuple):
-    check: str
+    name: str
     words: str  # "it is current"
     found: str
     remedy: str
@@ -123,8 +123,8 @@ def _kept_because(problem: _Problem) -> str:
 
 def _refusal(kind: str, name: str, path: str, problem: _Problem) -> Refusal:
     words = "%s %s is not removed: %s" % (kind, name, problem.words)
-    wanted, found, remedy = _WANTED[problem.check], problem.found, problem.remedy
-    return refusal(COMPONENT[kind], problem.check, words, wanted, found, remedy, where=path, subject=name)
+    wanted, found, remedy = _WANTED[problem.name], problem.found, problem.remedy
+    return refusal(COMPONENT[kind], problem.name, words, wanted, found, remedy, where=path, subject=name)
 
 
 def _users(processes: List[Dict[str, Any]]) -> str:

@@ -20,7 +20,7 @@ def steps(found: Found, wanted: Wanted) -> list[Step]:
     toolkit = _toolkit(found, wanted)
     cann = toolkit + _kernels(found, wanted, toolkit)
     todo += cann or _latest(found)
-    todo += _environment(found, wanted) + _source(found, wanted)
+    todo += _environment(found, wanted) + _checkout(found, wanted)
     todo += _ascend_env(found, wanted) + _rights(found, wanted) + users_step(found)
     return todo + _current(found, wanted)
 
@@ -115,7 +115,7 @@ def _interpreter(found: Found, python: WantedPython) -> list[Cause]:
     return [cause("python", words, have, replaces)]
 
 
-def _source(found: Found, wanted: Wanted) -> list[Step]:
+def _checkout(found: Found, wanted: Wanted) -> list[Step]:
     """The checkout of LLaMA-Factory, where one is wanted and is there."""
     environment = wanted.environment
     built = found.environments.all.get(environment.name)
