@@ -205,5 +205,8 @@ def test_the_depots_python_has_its_own_place(resolve: Callable[..., dict[str, An
     index["pythons"] = {"aarch64": {"3.11": {"version": "3.11.7", "file": "python/p"}}}
     (tmp_path / "index.json").write_text(json.dumps(index))
     python = resolve("depot", p11=there)["python"]
-    assert (python["program"], python["bin"]) == ("/x/root/python/3.11.7/bin/python3", "/x/root/python/3.11.7/bin")
+    assert (python["program"], python["bin"]) == (
+        "/x/ascend_root/python/3.11.7/bin/python3",
+        "/x/ascend_root/python/3.11.7/bin",
+    )
     assert (python["source"], python["url"]) == ("depot", "/x/python/p")
