@@ -31,8 +31,8 @@ options:
       - V(links) is the short form of V(network), and asks one thing a chip. A chip that is not plainly healthy is asked
         the rest, too. With V(network), also within V(all), it has no effect.
       - V(network) and V(links) report RV(ansible_facts.ascend.npu) and RV(ansible_facts.ascend.driver) as well.
-      - V(cards) is the short form of V(npu), and does not look for processes that hold a card's device file without
-        being named by C(npu-smi), which takes some 6 us a file that is open on the node.
+      - V(cards) is the short form of V(npu), and does not look for processes that have a card's device file open
+        without being named by C(npu-smi), which takes some 6 us a file that is open on the node.
     type: list
     elements: str
     choices: [all, cann, cards, links, network, npu, python, system]
@@ -59,7 +59,7 @@ options:
     default: []
   deep:
     description:
-      - Read every installed file of CANN and of the environments and hold it against what was recorded when it was
+      - Read every installed file of CANN and of the environments and compare it with what was recorded when it was
         installed. Takes as long as reading some 15 GB. Without it sizes, times and small files decide.
     type: bool
     default: false

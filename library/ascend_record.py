@@ -14,7 +14,7 @@ description:
     outputs, the files and the facts into one text. Changes nothing.
   - Host and user names, serial numbers, IPv4, IPv6 and hardware addresses, UUIDs, mail addresses and passwords are
     replaced on the node, before the text leaves it. The same value has the same pseudonym everywhere in a record.
-  - Fails rather than hand out a text that still holds something that was to be masked.
+  - Fails rather than hand out a text that still contains something that was to be masked.
   - What is absent or broken on the node is in the record and no failure. Each call has a time limit; a tool that did
     not answer three times in that time is asked nothing more; the queries beyond those of the facts end after five
     minutes.
@@ -80,7 +80,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.in_time import in_time
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import SPEC, Places
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.record import make as record
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.record import make as capture
 
 LIMIT_S = 1200  # some hundred questions to the driver's tools
 ARGUMENT_SPEC = {
@@ -96,10 +96,10 @@ def main() -> None:
     places = Places.of(options)
     try:
         node, limit_s, names = Node(query, module.get_bin_path), options["command_timeout_s"], options["names"]
-        text = in_time(LIMIT_S, lambda at: record.make(node._replace(at=at), places, limit_s, names))
+        text = in_time(LIMIT_S, lambda at: capture.make(node._replace(at=at), places, limit_s, names))
     except AscendError as error:
         module.fail_json(msg=str(error), **error.as_dict())
-    made = "".join(character for character in record.parse(text).about["made"] if character.isalnum())
+    made = "".join(character for character in capture.parse(text).about["made"] if character.isalnum())
     module.exit_json(changed=False, record=text, size_bytes=len(text.encode("utf-8")), made=made)
 
 

@@ -119,7 +119,7 @@ from typing import Any, Dict
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend import rights
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import module_lock as held
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import module_lock
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import query
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, AscendError, failure
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.in_time import in_time
@@ -156,7 +156,7 @@ def main() -> None:
             error = AscendError(**{name: first[name] for name in ("problem", "wanted", "found", "where", "remedy")})
             module.fail_json(msg=str(error), **dict(error.as_dict(), **result))
         if result["remove"] and not module.check_mode:
-            with held.held(places.state_dir, "removing " + asked.words()) as run:
+            with module_lock.taken(places.state_dir, "removing " + asked.words()) as run:
                 result["notes"] = apply.apply(node, places, asked, run, options["timeout_s"])
     except REPORTED as error:
         module.fail_json(**failure(error, places.state_dir))

@@ -37,8 +37,8 @@ options:
   state:
     description:
       - Whether it shall be installed. V(cached) only takes it into the cache, which disturbs nobody.
-      - V(doubted) holds what CANN changed after its repair to what was installed once more, for a proof that failed, of
-        the toolkit and its kernels. So V(present) installs it again.
+      - V(doubted) compares what CANN changed after its repair with what was installed once more, for a proof that
+        failed, of the toolkit and its kernels. So V(present) installs it again.
       - V(running) leads C(latest), the version that a session finds by CANN's common environment file, to an installed
         one, by CANN's own script.
       - V(led-back) leads C(latest) where it led before a repair of ours (O(repair)) that was interrupted.
@@ -65,7 +65,7 @@ options:
     type: bool
     default: false
   allow_downgrade:
-    description: Install although a newer version is the running one.
+    description: Install although a newer version is the latest one.
     type: bool
     default: false
   repair:
@@ -75,7 +75,7 @@ options:
     type: bool
     default: false
   deep:
-    description: Read every installed file and hold it against what was recorded when it was installed.
+    description: Read every installed file and compare it with what was recorded when it was installed.
     type: bool
     default: false
   python_bin:
@@ -134,7 +134,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import (
     latest as cann_latest,
     proof as cann_proof,
 )
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import module_lock as held
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import module_lock
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.depot_file import DepotFile, is_cached, take
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, failure
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import SPEC
@@ -172,7 +172,7 @@ ASKED = {
     "present": "complete",
     "absent": "absent",
     "cached": "in the cache",
-    "doubted": "held to what was installed",
+    "doubted": "compared with what was installed",
     "proven": "proven",
     "running": "running",
     "led-back": "latest led back",
@@ -205,7 +205,7 @@ def main() -> None:
         after, changed = found, state != ASKED[options["state"]]
         if changed and options["state"] == "present":
             allowed = options["allow_downgrade"] or options["repair"]
-            cann_install.hold_allowed(package, options["accept_eula"], allowed, module.check_mode)
+            cann_install.require_allowed(package, options["accept_eula"], allowed, module.check_mode)
         if changed and options["state"] == "running" and not cann_install.relink_script(package):
             # No failure: ascend-env goes by the environment, and not by this link.
             changed = False
@@ -231,8 +231,8 @@ def state_of(package: cann_install.Package, file: Optional[DepotFile], found: Pa
     if asked == "cached" and file:
         return ASKED[asked] if is_cached(file, package.cache_dir) else "not in the cache"
     if asked == "running":
-        running = cann_install.running(package)
-        return ASKED[asked] if running == package.version else "not running: %s is" % (running or "no version")
+        latest = cann_install.latest_version(package)
+        return ASKED[asked] if latest == package.version else "not running: %s is" % (latest or "no version")
     if asked == "doubted":
         news = cann_proof.doubt(package.tree, package.version, check_mode=True)
         return "with files that CANN changes itself" if news else ASKED[asked]
@@ -249,7 +249,7 @@ def state_of(package: cann_install.Package, file: Optional[DepotFile], found: Pa
 def change(package: cann_install.Package, file: Optional[DepotFile], options: Dict[str, Any]) -> List[str]:
     """Bring the package to the state that is asked for; return what the operator has to know of it."""
     asked, warnings = options["state"], []
-    with held.held(package.state_dir, "%s %s: %s" % (package.name, package.version, asked)) as run:
+    with module_lock.taken(package.state_dir, "%s %s: %s" % (package.name, package.version, asked)) as run:
         if asked == "cached" and file:
             take(file, package.cache_dir)
         elif asked == "present" and file:
@@ -265,7 +265,7 @@ def change(package: cann_install.Package, file: Optional[DepotFile], options: Di
         elif asked == "proven":
             cann_proof.prove(package.tree, package.version)
         elif asked == "running":
-            cann_install.make_running(package, str(cann_install.relink_script(package)), run)
+            cann_install.make_latest(package, str(cann_install.relink_script(package)), run)
             cann_latest.forget(package.tree)
         else:
             cann_install.uninstall(package, run)

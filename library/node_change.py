@@ -138,7 +138,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import (
     layout as cann_layout,
     packages as cann_packages,
 )
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import module_lock as held, origin, run_lock
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import module_lock, origin, run_lock
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change.leftovers import clean
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import query
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment.build import set_aside
@@ -209,7 +209,7 @@ def begin(options: Dict[str, Any], node: Node) -> Dict[str, Any]:
     holder = run_lock.take(state_dir, options["holder"], change, options["dead"])
     if holder:
         return {"begun": False, **kept, "taken_by": holder}
-    with held.held(state_dir, "clearing away what dead runs left"):
+    with module_lock.taken(state_dir, "clearing away what dead runs left"):
         clean(Places.of(options))
         origin.keep(state_dir, tree.versions())
         if options["set_aside"]:
@@ -222,7 +222,7 @@ def end(options: Dict[str, Any]) -> Dict[str, Any]:
     state_dir, run = options["state_dir"], options["holder"]["run"]
     holder = run_lock.read(state_dir)
     if holder and holder["run"] == run:
-        with held.held(state_dir, "giving the lock back"):
+        with module_lock.taken(state_dir, "giving the lock back"):
             run_lock.release(state_dir, run, options["result"], options["problem"])
             clean(Places.of(options))
     return {}

@@ -58,7 +58,7 @@ from typing import Any, Dict, List
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend import rights
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import module_lock as held
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import module_lock
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import build as environment
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, failure
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import SPEC
@@ -86,7 +86,7 @@ def ensure(options: Dict[str, Any], check_mode: bool) -> Dict[str, Any]:
     for tree in options["trees"]:
         found += environment.closed_to_others(tree)
     if found and not check_mode:
-        with held.held(options["state_dir"], "the rights of others"):
+        with module_lock.taken(options["state_dir"], "the rights of others"):
             rights.open_to_all(found)
     before = "closed to others: %s\n" % rights.listed(found) if found else ""
     return {"changed": bool(found), "opened": len(found), "diff": {"before": before, "after": ""}}

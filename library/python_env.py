@@ -31,7 +31,7 @@ options:
     choices: [absent, present]
     default: present
   release:
-    description: The release it is made for; kept in its record.
+    description: The release it is made for; kept in its receipt.
     type: str
   python:
     description: The interpreter it is made with.
@@ -43,7 +43,7 @@ options:
     description: The lock's text, a requirements file in which every distribution is pinned and hashed.
     type: str
   lock_digest:
-    description: The lock's digest; kept in the record.
+    description: The lock's digest; kept in the receipt.
     type: str
   wheelhouse:
     description: The depot's folder of wheels (http, https or file).
@@ -135,7 +135,7 @@ from typing import Any, Dict, List, Optional
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend import rights
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import module_lock as held
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import module_lock
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.depot_file import DepotFile
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import build as environment
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, AscendError, failure
@@ -191,7 +191,7 @@ def ensure(options: Dict[str, Any], check_mode: bool) -> Dict[str, Any]:
     remove = options["state"] == "absent" and os.path.lexists(path)
     kept = ""
     if not check_mode and (remove or differences or switch):
-        with held.held(options["state_dir"], "environment %s" % os.path.basename(path)) as run:
+        with module_lock.taken(options["state_dir"], "environment %s" % os.path.basename(path)) as run:
             if remove:
                 remove_environment(path, current)
             if wanted and differences:

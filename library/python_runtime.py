@@ -38,7 +38,7 @@ options:
     type: str
     default: ""
   deep:
-    description: Read every installed file and hold it against what was recorded when it was installed.
+    description: Read every installed file and compare it with what was recorded when it was installed.
     type: bool
     default: false
 attributes:
@@ -72,7 +72,7 @@ import os
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend import rights
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import module_lock as held
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import module_lock
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.depot_file import DepotFile
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, failure
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import SPEC
@@ -93,18 +93,18 @@ def main() -> None:
     rights.begin()
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     options = module.params
-    root, version = os.path.join(options["ascend_root"], "python"), options["version"]
+    pythons_dir, version = os.path.join(options["ascend_root"], "python"), options["version"]
     try:
-        before = runtime.observe(root, version, options["deep"])
+        before = runtime.observe(pythons_dir, version, options["deep"])
         changed = before != "complete"
         if changed and not module.check_mode:
             file = DepotFile(options["url"], options["sha256"], options["size_bytes"], options["depot_proxy"])
-            with held.held(options["state_dir"], "Python %s" % version) as run:
-                runtime.install(root, version, file, options["cache_dir"], run)
+            with module_lock.taken(options["state_dir"], "Python %s" % version) as run:
+                runtime.install(pythons_dir, version, file, options["cache_dir"], run)
     except REPORTED as error:
-        module.fail_json(**failure(error, root))
+        module.fail_json(**failure(error, pythons_dir))
     diff = {"before": "Python %s: %s\n" % (version, before), "after": "Python %s: complete\n" % version}
-    module.exit_json(changed=changed, path=os.path.join(root, version), diff=diff)
+    module.exit_json(changed=changed, path=os.path.join(pythons_dir, version), diff=diff)
 
 
 if __name__ == "__main__":

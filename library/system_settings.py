@@ -14,7 +14,7 @@ description:
     running kernel. Nobody else's file is touched, and what is as it should be already is in neither file.
   - What others have set is kept. Port ranges are united with those that the kernel has; a number is never lowered.
   - The kernel's values of before stand in comments of the file, by which C(ascend_remove) sets them back.
-  - Limits hold for sessions that begin afterwards.
+  - Limits apply to sessions that begin afterwards.
 author:
   - The ascend-fleet authors (@ascend-fleet)
 extends_documentation_fragment:
@@ -61,7 +61,7 @@ settings:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend import rights
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import module_lock as held
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import module_lock
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import query
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, failure
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
@@ -85,7 +85,7 @@ def main() -> None:
         least = {name: int(value) for name, value in options["limits"].items()}
         change = Change(node, limits(), options["kernel_settings"], least)
         if change.changed and not module.check_mode:
-            with held.held(options["state_dir"], "setting the system"):
+            with module_lock.taken(options["state_dir"], "setting the system"):
                 change.apply()
     except REPORTED as error:
         module.fail_json(**failure(error, "/etc"))

@@ -13,8 +13,8 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "collections"))
 
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError  # noqa: E402
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.release.table import lines  # noqa: E402
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError  # noqa: E402  (after the path)
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.release.table import lines  # noqa: E402  (after the path)
 
 
 def main() -> int:

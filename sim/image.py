@@ -74,7 +74,7 @@ def ensure_image(architecture: str = "", system: str = SYSTEM) -> str:
     name = f"{repository}:{_digest(suite, packages)}"
     emulated = architecture not in ("", platform.machine())
     if emulated:
-        hold_emulated(architecture)
+        require_emulated(architecture)
     if podman("images", "--quiet", name).strip():
         return name
     started = time.monotonic()
@@ -102,7 +102,7 @@ def platform_option(architecture: str) -> list[str]:
     return ["--arch", DEBIAN[architecture]] if architecture else []
 
 
-def hold_emulated(architecture: str) -> None:
+def require_emulated(architecture: str) -> None:
     """Stop the program unless this machine can run programs of that architecture."""
     problem = "arch-test is not installed"
     if shutil.which("arch-test"):

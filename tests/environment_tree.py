@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import Result
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import checkout_manifest as source_record
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import checkout_manifest
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
 
 PYTHON = "3.10.13"
@@ -103,6 +103,6 @@ def checkout(root: Path, place: Path, content: dict[str, str], name: str = "llam
     (info / "direct_url.json").write_text(json.dumps({"url": f"file://{said}", "dir_info": {"editable": True}}))
     record = json.loads((place / ".ascend-fleet.json").read_text())
     (place / ".ascend-fleet.json").write_text(json.dumps({**record, "editable": {name: said}}))
-    recorded = source_record.Recorded("0" * 64, None, source_record.taken(str(source)))
-    source_record.write(str(place / (source_record.MANIFEST % name)), recorded)
+    manifest = checkout_manifest.Manifest("0" * 64, None, checkout_manifest.taken(str(source)))
+    checkout_manifest.write(str(place / (checkout_manifest.MANIFEST % name)), manifest)
     return source

@@ -17,7 +17,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend import facts
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import Result
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import Places
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.record import make as record
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.record import make as capture
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.record.text import Section
 
 _WORD = re.compile(r'"(?:[^"\\]|\\.)*"|\S+')
@@ -53,7 +53,7 @@ class Replay:
 
 def replayed(text: str, root: Path) -> Replay:
     """Put a record's files below ``root`` and return the node. A damaged record, or an unknown question, fails."""
-    read = record.parse(text)
+    read = capture.parse(text)
     assert read.problems == ()
     of: dict[str, list[Section]] = {}
     for section in read.sections:
@@ -178,4 +178,4 @@ def _bytes(content: str) -> bytes:
 
 def sections(text: str, kind: str) -> Iterator[Section]:
     """The sections of one kind."""
-    return (section for section in record.parse(text).sections if section.about["kind"] == kind)
+    return (section for section in capture.parse(text).sections if section.about["kind"] == kind)

@@ -67,7 +67,7 @@ def answers(text: str) -> list[tuple[str, str]]:
     return list(zip(parts[1::2], parts[2::2], strict=True))
 
 
-def hold_names(folder: str, names: Iterable[str]) -> None:
+def require_names(folder: str, names: Iterable[str]) -> None:
     """Require that every name of an expected value is that of a sample; without the real ones, of a made-up one."""
     there = {sample.name for sample in kind(folder)}
     missing = {name for name in names if REAL or name.startswith("9")} - there

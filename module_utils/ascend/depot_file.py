@@ -12,7 +12,7 @@ import zipfile
 from dataclasses import dataclass
 
 from . import depot_way, files
-from .change import fault_points as points
+from .change import fault_points
 from .errors import AscendError
 
 BLOCK = 1024 * 1024
@@ -45,12 +45,12 @@ def take(file: DepotFile, cache_dir: str) -> str:
         return path
     folder = os.path.dirname(path)
     os.makedirs(folder, mode=0o755, exist_ok=True)
-    _hold_room(folder, file)
+    _require_room(folder, file)
     partial = path + ".part"
     try:
         digest, size = _fetch(file, partial)
-        _hold_same(file, digest, size)
-        points.reached("file.fetched")
+        _require_same(file, digest, size)
+        fault_points.reached("file.fetched")
         os.replace(partial, path)
     finally:
         if os.path.exists(partial):
@@ -99,7 +99,7 @@ def _fetch(file: DepotFile, partial: str) -> "tuple[str, int]":
                 digest.update(block)
                 size += len(block)
                 sink.write(block)
-                points.reached("file.fetching")
+                fault_points.reached("file.fetching")
             sink.flush()
             os.fsync(sink.fileno())
     except (OSError, ValueError, http.client.HTTPException) as error:
@@ -116,7 +116,7 @@ def _fetch(file: DepotFile, partial: str) -> "tuple[str, int]":
     return digest.hexdigest(), size
 
 
-def _hold_same(file: DepotFile, digest: str, size: int) -> None:
+def _require_same(file: DepotFile, digest: str, size: int) -> None:
     if (digest, size) == (file.sha256, file.size_bytes):
         return
     raise AscendError(
@@ -128,7 +128,7 @@ def _hold_same(file: DepotFile, digest: str, size: int) -> None:
     )
 
 
-def _hold_room(folder: str, file: DepotFile) -> None:
+def _require_room(folder: str, file: DepotFile) -> None:
     room = os.statvfs(folder)
     free = room.f_bavail * room.f_frsize
     if free < file.size_bytes:

@@ -58,8 +58,8 @@ def collect(
         facts["changes"] = _changes(node, places)
     if {"npu", "cards", "network", "links"}.intersection(chosen):
         node.at("npu-smi info and %s" % places.cann_root)
-        holders = "npu" in chosen or "cards" not in chosen
-        findings += _add_cards(facts, node, places, holders, timeout_s, users)
+        file_users = "npu" in chosen or "cards" not in chosen
+        findings += _add_cards(facts, node, places, file_users, timeout_s, users)
     if {"network", "links"}.intersection(chosen):
         node.at("hccn_tool")
     if "network" in chosen:
@@ -103,9 +103,9 @@ def _changes(node: Node, places: Places) -> Changes:
     from .change import journal
 
     state_dir = node.path(places.state_dir)
-    running = files.mapping(os.path.join(state_dir, RUN))
+    current_change = files.mapping(os.path.join(state_dir, RUN))
     keys = ("began", "who", "control", "run", "action", "from", "to")
-    change: Any = {key: str(running.get(key)) for key in keys} if running else None
+    change: Any = {key: str(current_change.get(key)) for key in keys} if current_change else None
     return {
         "running": change,
         "last": journal.last(state_dir),
@@ -113,40 +113,40 @@ def _changes(node: Node, places: Places) -> Changes:
 
 
 def _add_cards(
-    facts: Facts, node: Node, places: Places, holders: bool, timeout_s: float, users: Sequence[str]
+    facts: Facts, node: Node, places: Places, file_users: bool, timeout_s: float, users: Sequence[str]
 ) -> List[Finding]:
     from .npu import cards, device_users, driver
 
-    facts["npu"], found = cards.read_npu(node, timeout_s, holders)
+    facts["npu"], found = cards.read_npu(node, timeout_s, file_users)
     npu = facts["npu"]
     runs = "driver %s" % (npu["driver_version"] or "of an unknown version") if npu["answered"] else ""
     facts["driver"], more = driver.read_driver(node, places.cann_root, runs)
     facts["driver"]["users"], shut_out = device_users.read_users(node, users, timeout_s)
-    found = found + more + shut_out + driver.compare_running(facts["driver"], facts["npu"]["driver_version"])
+    found = found + more + shut_out + driver.compare_loaded(facts["driver"], facts["npu"]["driver_version"])
     return found + cards.fewer_visible(facts["npu"], facts["driver"]["device_nodes"])
 
 
 def _add_cann(facts: Facts, node: Node, places: Places, others: Any, deep: bool) -> List[Finding]:
-    from .cann import read as cann_tree
+    from .cann import read as cann_read
 
-    facts["cann"], found = cann_tree.read_cann(node, places.cann_root, places.state_dir, deep, others)
+    facts["cann"], found = cann_read.read_cann(node, places.cann_root, places.state_dir, deep, others)
     if "npu" in facts:
         from .npu.chips import kernels_families
 
         for chip in kernels_families(device["name"] for device in facts["npu"]["devices"]):
-            found = found + cann_tree.kernels_chip_findings(facts["cann"], chip)
+            found = found + cann_read.kernels_chip_findings(facts["cann"], chip)
     return found
 
 
 def _add_pythons(facts: Facts, node: Node, places: Places, others: Any, deep: bool) -> List[Finding]:
     from .cann import profiles
-    from .environment import read as python_tree
+    from .environment import read as environment_read
     from .python import read as pythons, system as system_pythons
 
     facts["pythons"] = pythons.read(node.path(os.path.join(places.ascend_root, "python")), deep)
     facts["system_pythons"] = system_pythons.read(node)
     env = os.path.join(places.ascend_root, "env")
-    facts["environments"], found = python_tree.read_environments(node, env, deep)
+    facts["environments"], found = environment_read.read_environments(node, env, deep)
     facts["ascend_env"] = {"path": ASCEND_ENV, "sha256": _sha256(node.path(ASCEND_ENV))}
     facts["closed"] = rights.read(places.ascend_root, ASCEND_ENV, node.path)
     found += profiles.settings(node, others, places.cann_root)

@@ -77,7 +77,7 @@ def cause(name: str, problem: str, wanted: str = "", found: str = "", subject: s
 
 def refusal(
     component: str,
-    check: str,
+    name: str,
     problem: str,
     wanted: str,
     found: str,
@@ -88,7 +88,7 @@ def refusal(
     """Return a refusal or a warning (see the module's description)."""
     return {
         "component": component,
-        "check": check,
+        "check": name,
         "subject": masked(subject),
         "problem": masked(problem),
         "wanted": masked(wanted),

@@ -65,12 +65,12 @@ class _File(NamedTuple):
 
 
 def begin(root: str, path: str) -> None:
-    """Write to ``path`` that an installer works below ``root``, until ``record`` or the file's end. Raises OSError."""
+    """Write to ``path`` that an installer works below ``root``, until ``write`` or the file's end. Raises OSError."""
     body = {"root": root, "tops": [], "without": [], "folders": {}, "links": {}, "sha256": "", "begun": True}
     _write(path, json.dumps(body))
 
 
-def record_files(root: str, digests: Dict[str, str], folders: Iterable[str], path: str) -> None:
+def write_files(root: str, digests: Dict[str, str], folders: Iterable[str], path: str) -> None:
     """Write to ``path`` these files below ``root`` (path -> sha256, "" where it is to be read) that are regular ones.
 
     Of ``folders`` only the rights are looked at. Written atomically. Raises OSError where a file cannot be read.
@@ -94,7 +94,7 @@ def _enter(table: Dict[str, List[List[Any]]], relative: str, status: os.stat_res
         column.append(value)
 
 
-def record(root: str, tops: Iterable[str], path: str, without: Iterable[str] = (), place: str = "") -> int:
+def write(root: str, tops: Iterable[str], path: str, without: Iterable[str] = (), place: str = "") -> int:
     """Write to ``path`` every file and link below ``root``/<each of tops>; return how many. Written atomically.
 
     ``without`` are folders below ``root`` that are left out: they belong to another package. ``place`` is where the
@@ -133,7 +133,7 @@ def verify(path: str, deep: bool = False, root: Optional[str] = None) -> List[Di
     The fast form looks at every file's kind, size, rights and time, and reads what has another time (a ``touch`` is no
     difference) and the small files that decide; ``deep`` reads all and names files that were added. ``root`` is where
     the files lie, when a record of another machine is replayed below a folder; a manifest of another root says nothing.
-    A manifest that cannot be read is a difference: what it held is not known to be there.
+    A manifest that cannot be read is a difference: what it listed is not known to be there.
     """
     try:
         manifest = _load(path)
@@ -143,10 +143,10 @@ def verify(path: str, deep: bool = False, root: Optional[str] = None) -> List[Di
         return [Difference(UNREADABLE, "manifest %s cannot be read: %s" % (path, error.strerror))]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         return [Difference(ALTERED, "manifest %s is unreadable: %s" % (path, error))]
-    recorded = manifest["root"]
-    if root is not None and not root.endswith(recorded):
+    its_root = manifest["root"]
+    if root is not None and not root.endswith(its_root):
         return []
-    where = root or recorded
+    where = root or its_root
     if manifest["schema"] == 1:
         return _verify_sizes(where, manifest["files"])
     return _verify(where, manifest, deep)
@@ -340,18 +340,18 @@ def _load(path: str) -> Dict[str, Any]:
     header = json.loads(head)
     if header["schema"] == 1:
         entries = header["files"].values()
-        _hold(all(type(entry) is int or entry.startswith("-> ") for entry in entries), "it has other entries")
-        _hold(isinstance(header["root"], str), "it has no root")
+        _require(all(type(entry) is int or entry.startswith("-> ") for entry in entries), "it has other entries")
+        _require(isinstance(header["root"], str), "it has no root")
         return dict(header)
-    _hold(header["schema"] == 2, "it has schema %s" % header["schema"])
-    _hold(hashlib.sha256(body.encode("utf-8")).hexdigest() == header["sha256"], "it is damaged")
+    _require(header["schema"] == 2, "it has schema %s" % header["schema"])
+    _require(hashlib.sha256(body.encode("utf-8")).hexdigest() == header["sha256"], "it is damaged")
     manifest = dict(json.loads(body), schema=2)
     files = sum(len(column) for columns in manifest["folders"].values() for column in columns) // 4
-    _hold(len(manifest["sha256"]) == files * 64, "it has another number of digests than of files")
+    _require(len(manifest["sha256"]) == files * 64, "it has another number of digests than of files")
     return manifest
 
 
-def _hold(condition: bool, words: str) -> None:
+def _require(condition: bool, words: str) -> None:
     if not condition:
         raise ValueError(words)
 

@@ -20,7 +20,7 @@ _LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/lib/*-linux-gnu", "/
 class Need(NamedTuple):
     """Something that must be there: all of the ``programs``, one of the ``headers`` (patterns), the ``library``.
 
-    Without it none of the ``steps`` is begun (components of the plan); without such steps it is only remarked on.
+    Without it none of the ``steps`` is begun (names of the plan's steps); without such steps it is only remarked on.
     """
 
     name: str

@@ -14,14 +14,14 @@ At = Callable[..., None]
 
 
 def nobody_asks(_words: str, _limit_s: Optional[float] = None) -> None:
-    """Where no time limit is held, nobody asks what is at work."""
+    """Where no time limit is kept, nobody asks what is at work."""
 
 
 class Node(NamedTuple):
     """``run(argv, timeout_s)`` runs a program there, ``find(name)`` returns a program's path or None.
 
     ``root`` is the folder in which the node's files lie: "/", but for tests and replayed records. ``at(words)`` says
-    what is read from now on, for whoever holds the reading to a time limit (``bounded.whole``); ``at(words, limit_s)``
+    what is read from now on, for whoever limits the reading's time (``bounded.whole``); ``at(words, limit_s)``
     where that must not take longer.
     """
 

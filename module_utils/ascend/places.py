@@ -9,7 +9,7 @@ from typing import Any, Mapping
 ASCEND_ENV = "/usr/local/bin/ascend-env"
 
 ETC = "/etc/Ascend"  # where CANN's installer writes
-CANN_RECORD = ETC + "/ascend_cann_install.info"
+CANN_INSTALL_RECORD = ETC + "/ascend_cann_install.info"
 INSTALLERS_LOGS = "/var/log/ascend_seclog"
 
 # Of every module that reads or changes a node; plugins/doc_fragments/places.py says the same.

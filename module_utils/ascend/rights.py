@@ -144,7 +144,7 @@ def way_remedy(path: str) -> str:
     return "chmod o+rx %s" % path
 
 
-def hold_way(path: str, what: str) -> None:
+def require_way(path: str, what: str) -> None:
     """Raise AscendError when others cannot get to ``path`` because of a folder above it; ``what`` says who should."""
     for each in shut(os.path.dirname(path)):
         raise AscendError(

@@ -16,7 +16,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.policies import batches, hold_one_way
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.policies import batches, require_one_way
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.rollout import BUSY, TO_CHANGE, WAITING
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.words import fleet_plan, rollback_lines
 
@@ -35,7 +35,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         plans = {name: answer["plan"] for name, answer in answers.items()}
         try:
             for way in WAYS:
-                hold_one_way(way, [variables.get(way) for variables in nodes.values()])
+                require_one_way(way, [variables.get(way) for variables in nodes.values()])
             serial = batches(arguments["batches"])
         except AscendError as error:
             raise AnsibleActionFail(str(error)) from error

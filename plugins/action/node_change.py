@@ -43,7 +43,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
             other = answer.get("taken_by")
         result.update(answer)
         if other:
-            error = run_lock.held_by(other)
+            error = run_lock.already_taken(other)
             result.update(failed=True, msg=str(error), **error.as_dict())
         return result
 

@@ -61,7 +61,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
                 raise OtherVersionError("no facts")
             return answer
         if arguments["purpose"] == "rollback":
-            plan = rollback(facts, arguments["rollback_to"], settings["root"])
+            plan = rollback(facts, arguments["rollback_to"], settings["ascend_root"])
             planned = {"plan": plan, "release": settings["release"]}
         else:
             planned = _provision(facts, settings, arguments)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the planner says of a plan, for the roles that carry it out (action node_plan makes the plan).
 
-``places | ascend_places``                 where things lie on a node, held to what can be places; as modules name them
-``file | ascend_env_program(root)``        the program ascend-env for environments below ``root``
+``places | ascend_places``                 where things lie on a node, as modules name them; refuses what is no place
+``file | ascend_env_program(ascend_root)`` the program ascend-env for environments below it
 ``processes | ascend_busy(count, unclear)``  the refusal of a node whose cards have processes, or may have; None without
 ``reached | ascend_rollout_stops(...)``    why a rollout has to stop after a batch, or nothing
 ``plan.refusals | ascend_refusal``         the message of a stopped node
@@ -52,7 +52,7 @@ def _stops(reached: Any, well: Any, most: Any) -> Any:
 
 
 def _module_places(given: Any) -> Any:
-    places({**given, "root": given["ascend_root"]})
+    places(given)
     return given
 
 

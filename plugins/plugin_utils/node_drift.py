@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The drift check of one node: its facts held against its plan. It never fails, for the report has every node."""
+"""The drift check of one node: its facts compared with its plan. It never fails, for the report has every node."""
 
 from __future__ import annotations
 

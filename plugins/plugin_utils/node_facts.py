@@ -24,7 +24,7 @@ def questions(settings: dict[str, Any], purpose: str) -> dict[str, Any]:
     """Return what is asked of the node. Who uses the cards is no drift; its deep form proves them, and asks."""
     places = {name: settings[name] for name in ("cann_root", "cache_dir", "state_dir", "tmp_dir")}
     if purpose == "rollback":
-        return {"gather_subset": ["cann", "npu", "python"], **places, "ascend_root": settings["root"]}
+        return {"gather_subset": ["cann", "npu", "python"], **places, "ascend_root": settings["ascend_root"]}
     cards = "cards" if purpose == "drift" and not settings["deep"] else "npu"
     return {
         "gather_subset": ["cann", "python", "system", cards, "network" if settings["deep"] else "links"],
@@ -33,7 +33,7 @@ def questions(settings: dict[str, Any], purpose: str) -> dict[str, Any]:
         "users": users(settings["users"]),
         "deep": settings["deep"],
         **places,
-        "ascend_root": settings["root"],
+        "ascend_root": settings["ascend_root"],
     }
 
 

@@ -52,9 +52,9 @@ class Pair:
 
     def measure(self, rounds: int, *others: Timed, warm_up: bool) -> None:
         in_turn(rounds, self.ping, *others, self.drift, warm_up=warm_up)
-        self.hold_that_all_answered()
+        self.require_all_answered()
 
-    def hold_that_all_answered(self) -> None:
+    def require_all_answered(self) -> None:
         counts = self.counts()
         found = (self.ping.output.count("SUCCESS =>"), counts["nodes"], counts["unchecked"])
         if found != (self.nodes, self.nodes, 0):
@@ -95,7 +95,7 @@ def over_ssh(state: Path, folder: Path, standins: StandIns) -> None:
     one = Pair("inventory/sim", 1, folder / "recorded", {**environment, **standins.recording}, limit=f"{FLEET}-1")
     one.ping.run()
     one.drift.run()
-    one.hold_that_all_answered()
+    one.require_all_answered()
 
 
 def at_once(folder: Path, standins: StandIns) -> None:

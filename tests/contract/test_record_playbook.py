@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.record import make as record
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.record import make as capture
 from tests.contract.tree import passes
 
 HOSTS = ("rack4-slot2", "rack4-slot3")
@@ -35,8 +35,8 @@ def test_a_record_a_node(tmp_path: Path) -> None:
     for host, path in zip(HOSTS, files, strict=True):
         text = path.read_text()
         assert path.stat().st_mode & 0o777 == 0o600
-        assert record.parse(text).problems == ()
+        assert capture.parse(text).problems == ()
         assert host not in path.name + text
         told = " ".join(said.split())
         assert f"{host}: {path}, {len(text.encode())} bytes. Read it before you send it." in told
-    assert record.INTRODUCTION.splitlines()[0] not in said
+    assert capture.INTRODUCTION.splitlines()[0] not in said

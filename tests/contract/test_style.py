@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The linters, with no exception list: what `make lint` runs."""
+"""The linters, with few exceptions and the reason of each: what `make lint` runs."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -45,3 +46,37 @@ def test_linters_are_not_told_to_look_away() -> None:
     assert "skip_list" not in settings
     assert "warn_list" not in settings
     assert "profile: production" in settings
+
+
+SILENT = re.compile(r"#\s*(noqa|type:\s*ignore)(?P<codes>(?::\s*|\[)[A-Za-z0-9,\[\] -]+)?(?P<rest>.*)")
+
+
+def without_reason(text: str) -> list[str]:
+    """The lines at which a linter is told to look away, and not of which rule and why."""
+    found = ((line, SILENT.search(line)) for line in text.splitlines())
+    return [line for line, match in found if match and not (match["codes"] and re.search(r"[a-z]{3}", match["rest"]))]
+
+
+@pytest.mark.parametrize(
+    ("line", "is_right"),
+    [
+        ("x = y  # noqa: E402  (after the path)", True),
+        ("class A(B):  # type: ignore[misc]  # ansible ships no types", True),
+        ("a: false # noqa: var-naming[no-role-prefix]  (its usual name)", True),
+        ("x = y  # noqa: E402", False),
+        ("x = y  # noqa", False),
+        ("x = y  # type: ignore[misc]", False),
+        ("x = y  # type: ignore", False),
+    ],
+)
+def test_a_reason_is_known(line: str, is_right: bool) -> None:
+    assert (without_reason(line) == []) is is_right
+
+
+def test_every_exception_has_its_rule_and_its_reason() -> None:
+    code = [path for path in committed() if path.suffix in (".py", ".yml") and path != Path(__file__).resolve()]
+    assert {path.name: lines for path in code if (lines := without_reason(path.read_text("utf-8")))} == {}
+
+
+def test_no_exception_is_needless() -> None:
+    passes(["ruff", "check", "--quiet", "--extend-select", "RUF100", "."])

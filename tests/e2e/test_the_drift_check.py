@@ -136,11 +136,11 @@ def test_drift_is_what_site_would_change_or_refuse(drift: Drift, node: Any, name
     finally:
         done(node, repair)
     assert run.code == 2, run.output
-    hold_the_same(drift.node()["findings"], checked)
+    require_the_same(drift.node()["findings"], checked)
     assert {finding["component"] for finding in drift.node()["findings"]} == components
 
 
-def hold_the_same(findings: list[dict[str, str]], checked: Run) -> None:
+def require_the_same(findings: list[dict[str, str]], checked: Run) -> None:
     """Each finding is reported by site.yml --check, and whatever that reports is a finding."""
     text = " ".join(checked.output.split())
     for finding in findings:
@@ -165,7 +165,7 @@ def test_random_damage(drift: Drift, node: Any, seed: int) -> None:
         for name in reversed(names):
             done(node, DAMAGE[name][0][1])
     assert run.code == 2, run.output
-    hold_the_same(drift.node()["findings"], checked)
+    require_the_same(drift.node()["findings"], checked)
     expected = set().union(*(DAMAGE[name][1] for name in names))
     found = {finding["component"] for finding in drift.node()["findings"]}
     # Of what a silent driver hides, nobody can tell.

@@ -26,15 +26,15 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "sim")]
 
-import tests.conftest  # noqa: E402, F401  (it makes the rest importable)
+import tests.conftest  # noqa: E402, F401  (after the path; it makes the rest importable)
 
 # isort: split
-import image  # noqa: E402
+import image  # noqa: E402  (after the path)
 
-from tests.change.conftest import HARDWARE  # noqa: E402
-from tests.change.faults import BESIDE, EXTRA, STOP  # noqa: E402
-from tests.change.fleet import NEW, OLD, OWN, Fleet, sh  # noqa: E402
-from tests.change.test_proof import archived, checkout  # noqa: E402
+from tests.change.conftest import HARDWARE  # noqa: E402  (after the path)
+from tests.change.faults import BESIDE, EXTRA, STOP  # noqa: E402  (after the path)
+from tests.change.fleet import NEW, OLD, OWN, Fleet, sh  # noqa: E402  (after the path)
+from tests.change.test_proof import archived, checkout  # noqa: E402  (after the path)
 
 WORK = Path("/tmp/field-work")
 WAITING = "/var/lib/ascend-fleet/stopped-at"

@@ -10,7 +10,7 @@ import pytest
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend import facts
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import journal
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import lock, read as python_tree
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import lock, read as environment_read
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.finding import bounded, finding
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import ASCEND_ENV, ETC, Places
 from tests.answers import HANGS, Programs, names, node, write
@@ -52,7 +52,7 @@ def environment(root: Path, name: str, pins: dict[str, str]) -> None:
         write(root, f"{info}/RECORD", f"{Path(info).name}/METADATA,,\n{Path(info).name}/RECORD,,\n")
     write(root, f"{place}/pyvenv.cfg", "version_info = 3.10.13\ninclude-system-site-packages = false\n")
     record = {"schema": 1, "python": "3.10.13", "lock_digest": "0123456789ab", "distributions": pins}
-    write(root, f"{place}/{python_tree.RECORD}", json.dumps(record))
+    write(root, f"{place}/{environment_read.RECEIPT}", json.dumps(record))
 
 
 def cann(root: Path, version: str) -> None:

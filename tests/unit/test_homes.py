@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend import bounded, facts, homes
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import layout as cann_layout, read as cann_tree
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import layout as cann_layout, read as cann_read
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.finding import Finding
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import CANN_RECORD, Places
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import CANN_INSTALL_RECORD, Places
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.components import as_refusal, split
 from tests.answers import names, node, write
 from tests.hangs import no_hang
@@ -123,7 +123,7 @@ def installed(root: Path, place: str) -> None:
 
 
 def read(here: Node) -> tuple[list[tuple[str, str | None, str]], list[Finding]]:
-    found, findings = cann_tree.read_cann(here, "/usr/local/Ascend", "/var/lib/x")
+    found, findings = cann_read.read_cann(here, "/usr/local/Ascend", "/var/lib/x")
     return [(item["path"], item["version"], item["why"]) for item in found["elsewhere"]], findings
 
 
@@ -146,7 +146,7 @@ def test_places_with_a_name_like_cann_s(here: Node, place: str, why: str) -> Non
 
 def test_the_place_in_the_record(here: Node) -> None:
     installed(Path(here.root), "/data/tools")
-    write(Path(here.root), CANN_RECORD, "[Toolkit]\nToolkit_InstallPath=/data/tools\n")
+    write(Path(here.root), CANN_INSTALL_RECORD, "[Toolkit]\nToolkit_InstallPath=/data/tools\n")
     assert read(here)[0] == [("/data/tools/cann-9.0.0", "9.0.0", "in the record in /etc/Ascend")]
 
 
@@ -174,7 +174,7 @@ def test_what_is_ours_or_none_is_not_elsewhere(here: Node) -> None:
     write(root, "/home/anna/ascend/log/x")
     write(root, "/opt/ascend/env/x")
     write(root, "/root/.bashrc", "source /usr/local/Ascend/cann/set_env.sh\nsource /gone/Ascend/set_env.sh\n")
-    write(root, CANN_RECORD, "Toolkit_InstallPath=/usr/local/Ascend\n")
+    write(root, CANN_INSTALL_RECORD, "Toolkit_InstallPath=/usr/local/Ascend\n")
     (root / "opt/Ascend").symlink_to("/usr/local/Ascend")
     (root / "home/anna/Ascend").symlink_to(root / "usr/local/Ascend")
     assert read(here)[0] == []

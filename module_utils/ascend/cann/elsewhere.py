@@ -10,7 +10,7 @@ from .. import files
 from ..finding import Finding, finding
 from ..homes import CANN_NAME, Homes, each
 from ..node import Node
-from ..places import CANN_RECORD
+from ..places import CANN_INSTALL_RECORD
 from ..text import listed
 from . import files as cann_files, profiles
 from .layout import INFO, VERSION_NAME, Tree
@@ -25,12 +25,12 @@ MOST_ABOVE = 4  # folders from a sourced file up to its root: <root>/ascend-tool
 _NOT_CANN = ("ascend",)  # this project's own /opt/ascend
 
 
-def read_record(node: Node, cann_root: str) -> Tuple[Optional[str], List[Finding]]:
-    """Return the toolkit's path in the installers' record, which their next run insists on.
+def read_install_record(node: Node, cann_root: str) -> Tuple[Optional[str], List[Finding]]:
+    """Return the toolkit's path in CANN's install record, which their next run insists on.
 
     A record with nothing in it, as a power cut leaves, is stale: the next installation writes it anew.
     """
-    text, problem = cann_files.read(node.path(CANN_RECORD))
+    text, problem = cann_files.read(node.path(CANN_INSTALL_RECORD))
     if problem == "missing":
         return None, []
     if problem != "empty" and problem:
@@ -49,15 +49,15 @@ def read_record(node: Node, cann_root: str) -> Tuple[Optional[str], List[Finding
 
 
 def _stale(cann_root: str, found: str) -> Finding:
-    words = "the installers' record of CANN's place is stale"
-    remedy = "mv %s %s.old  # the next installation writes it anew" % (CANN_RECORD, CANN_RECORD)
-    return finding("cann", "cann-record-stale", words, cann_root, found, CANN_RECORD, remedy)
+    words = "CANN's install record is stale"
+    remedy = "mv %s %s.old  # the next installation writes it anew" % (CANN_INSTALL_RECORD, CANN_INSTALL_RECORD)
+    return finding("cann", "cann-record-stale", words, cann_root, found, CANN_INSTALL_RECORD, remedy)
 
 
 def _unreadable(problem: str) -> Finding:
-    words = "the installers' record of CANN's place cannot be read"
-    remedy = "ls -la %s; mv %s %s.old  # the next installation writes it anew" % (CANN_RECORD, CANN_RECORD, CANN_RECORD)
-    return finding("cann", "cann-record-unreadable", words, "Toolkit_InstallPath=<path>", problem, CANN_RECORD, remedy)
+    words, path = "CANN's install record cannot be read", CANN_INSTALL_RECORD
+    remedy = "ls -la %s; mv %s %s.old  # the next installation writes it anew" % (path, path, path)
+    return finding("cann", "cann-record-unreadable", words, "Toolkit_InstallPath=<path>", problem, path, remedy)
 
 
 def read_elsewhere(node: Node, tree: Tree, sessions: Homes) -> List[Elsewhere]:
@@ -71,7 +71,7 @@ def read_elsewhere(node: Node, tree: Tree, sessions: Homes) -> List[Elsewhere]:
         names = [name for name in files.names(node.path(folder)) if CANN_NAME.fullmatch(name)]
         places.update((os.path.join(folder, name), "another root") for name in names if name not in _NOT_CANN)
     places.update((place, "a user's own") for place in sessions.cann)
-    for place in _recorded(node):
+    for place in _recorded_places(node):
         places.setdefault(place, "in the record in /etc/Ascend")
     for script, profile in profiles.sourced(node, sessions):
         places.setdefault(os.path.dirname(script), "sourced by " + profile)
@@ -86,9 +86,9 @@ def read_elsewhere(node: Node, tree: Tree, sessions: Homes) -> List[Elsewhere]:
     return [{**item, "path": tree.shown(item["path"])} for item in found.values()]
 
 
-def _recorded(node: Node) -> List[str]:
-    """Return the places that the installers' records name, of whichever product."""
-    folder = node.path(os.path.dirname(CANN_RECORD))
+def _recorded_places(node: Node) -> List[str]:
+    """Return the places that the install records name, of whichever product."""
+    folder = node.path(os.path.dirname(CANN_INSTALL_RECORD))
     found: List[str] = []
     for name in files.names(folder):
         for key, value in files.pairs(files.text(os.path.join(folder, name)) if name.endswith(".info") else "").items():
@@ -139,9 +139,9 @@ def _products(root: str) -> List[Elsewhere]:
             info = "ascend_%s_install.info" % product
             inside = [os.path.join(home, info)]
             inside += [os.path.join(home, n, info) for n in files.names(home) if n.endswith("-linux")]
-            recorded = [path for path in inside if os.path.exists(path)]
+            with_info = [path for path in inside if os.path.exists(path)]
             if VERSION_NAME.fullmatch(name) and not os.path.islink(home) and files.names(home):
-                found.append(_installation(home, recorded[0] if recorded else "", "the product " + product))
+                found.append(_installation(home, with_info[0] if with_info else "", "the product " + product))
     return found
 
 

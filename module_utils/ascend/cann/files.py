@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Parsers of the small files in which CANN, its components and the driver record what they are.
+"""Parsers of the small files in which CANN, its parts and the driver write what they are.
 
 Formats as installed by CANN 5.1 to 8.5 and by drivers since 20.2. Every parser takes text, returns a frozen dataclass
 and never raises: what it cannot read is in ``problems`` as "line N: why", and what is readable around it is kept. A
@@ -36,15 +36,15 @@ class ProductInfo:
 
 @dataclass(frozen=True)
 class VersionCfg:
-    """``latest/version.cfg``: component -> ((component's number, CANN version), ...), the second as a folder's name."""
+    """``latest/version.cfg``: part -> ((the part's number, CANN version), ...), the second as a folder's name."""
 
-    running: Versions
+    versions: Versions
     problems: Tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class VersionInfo:
-    """``version.info`` of a component, of the driver or of the firmware."""
+    """``version.info`` of a part, of the driver or of the firmware."""
 
     version: Optional[str]
     version_dir: Optional[str]
@@ -102,7 +102,7 @@ def parse_version_cfg(text: str) -> VersionCfg:
         if not match:
             lines.object_to(key, "no version of a component: %s" % key)
             continue
-        component, kind = match.groups()
+        part, kind = match.groups()
         pairs = []
         for group in lines.take_groups(key, ":"):
             if len(group) == 2 and all(group):
@@ -110,12 +110,12 @@ def parse_version_cfg(text: str) -> VersionCfg:
             else:
                 lines.object_to(key, "no [number:version]: [%s]" % ":".join(group))
         if kind == "running":
-            found[component] = tuple(pairs)
+            found[part] = tuple(pairs)
     return VersionCfg(found, lines.problems())
 
 
 def parse_version_info(text: str) -> VersionInfo:
-    """Return what a ``version.info`` says, be it a component's, the driver's or the firmware's."""
+    """Return what a ``version.info`` says, be it a part's, the driver's or the firmware's."""
     lines = _Lines(text)
     # Nobody asks for these, and a torn one says that the file is damaged.
     for key in ("Innerversion", "package_version"):

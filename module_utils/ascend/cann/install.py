@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Callable, Dict, Iterator, List, Optional
 
 from .. import atomic, files, manifest, rights
-from ..change import fault_points as points, origin
+from ..change import fault_points, origin
 from ..command import Result
 from ..depot_file import DepotFile, take, unpacked_run
 from ..errors import AscendError, disk_remedy
@@ -91,7 +91,7 @@ def _problems(package: Package, deep: bool = False, installed: bool = False) -> 
     return cann_packages.kernels_problems(package.tree, package.version, str(package.chip), deep, installed)
 
 
-def hold_allowed(package: Package, accept_eula: bool, allow_downgrade: bool, check_mode: bool) -> None:
+def require_allowed(package: Package, accept_eula: bool, allow_downgrade: bool, check_mode: bool) -> None:
     """Raise AscendError when the package must not be installed on this node."""
     if not accept_eula:
         raise AscendError(
@@ -134,7 +134,7 @@ def install(package: Package, file: DepotFile, run: Run, deep: bool = False) -> 
     ``deep``: the package was read so, and may be installed for what that found.
     """
     path = unpacked_run(take(file, package.cache_dir))
-    installer_needs.hold(package.kind, package.root, _environment(package, package.tmp_dir), run)
+    installer_needs.require(package.kind, package.root, _environment(package, package.tmp_dir), run)
     # The installers make their folder, and refuse where the one above it is missing.
     os.makedirs(os.path.dirname(package.root), mode=0o755, exist_ok=True)
     cann_proof.note_repair(package.tree, package.version, _with_it(package), deep)
@@ -145,19 +145,19 @@ def install(package: Package, file: DepotFile, run: Run, deep: bool = False) -> 
     home = cann_layout.toolkit_dir(package.root, package.version)
     manifest.begin(home, package.manifest)
     log_bytes = os.path.getsize(package.log) if os.path.exists(package.log) else 0
-    points.reached(package.kind + ".ready")
+    fault_points.reached(package.kind + ".ready")
     with _private_tmp(package.tmp_dir) as tmp:
         result = run(_argv(package, path), package.timeout_s, env=_environment(package, tmp))
-        points.reached(package.kind + ".installer-ended")
+        fault_points.reached(package.kind + ".installer-ended")
     if os.path.isdir(home):
         atomic.settle(home, run)
     os.unlink(package.manifest)
     _judge(package, path, result, log_bytes)
-    _record(package)
+    _write_manifests(package)
     if observe(package).get("closed"):  # --install-for-all should have done it
         shared = rights.own(os.path.realpath(path) for path in cann_layout.shared(package.root))
         rights.open_to_all([*rights.closed_below(home), *shared])
-    points.reached(package.kind + ".recorded")
+    fault_points.reached(package.kind + ".recorded")
 
 
 def _judge(package: Package, path: str, result: Result, log_bytes: int) -> None:
@@ -173,17 +173,17 @@ def _judge(package: Package, path: str, result: Result, log_bytes: int) -> None:
     cann_proof.note_layout(package.tree, package.version, package.name, differs)
 
 
-def _record(package: Package) -> None:
+def _write_manifests(package: Package) -> None:
     """Remember the installed files. The kernels' installer may touch the toolkit's, so both are recorded after it."""
     folder = cann_layout.toolkit_dir(package.root, package.version)
     # var/ is the installers' own journal, which later ones write to.
     tops = [name for name in sorted(os.listdir(folder)) if name != "var"]
     toolkit = cann_layout.manifest_path(package.state_dir, "toolkit", package.version)
     try:
-        manifest.record(folder, tops, toolkit, without=cann_layout.KERNELS)
-        points.reached(package.kind + ".recording")
+        manifest.write(folder, tops, toolkit, without=cann_layout.KERNELS)
+        fault_points.reached(package.kind + ".recording")
         if package.kind == "kernels":
-            manifest.record(folder, _kernels_tops(package), package.manifest, without=_of_other_kernels(package))
+            manifest.write(folder, _kernels_tops(package), package.manifest, without=_of_other_kernels(package))
     except OSError as error:
         raise AscendError(
             "the installed files cannot be remembered",
@@ -206,7 +206,7 @@ def _of_other_kernels(package: Package) -> List[str]:
     return [top for chip in chips for top in cann_layout.kernels_tops(chip) if top not in cann_layout.KERNELS]
 
 
-def running(package: Package) -> Optional[str]:
+def latest_version(package: Package) -> Optional[str]:
     """Return the version that the link of this one's layout, ``latest`` or ``cann``, leads to, or None."""
     return cann_latest.leads_to(package.tree, package.version)
 
@@ -217,15 +217,16 @@ def relink_script(package: Package) -> Optional[str]:
     return script if os.path.isfile(script) else None
 
 
-def make_running(package: Package, script: str, run: Run) -> None:
+def make_latest(package: Package, script: str, run: Run) -> None:
     """Lead ``latest`` to the version, by the script that its installer left for that. Raises AscendError."""
     with _private_tmp(package.tmp_dir) as tmp:
         result = run(["bash", script], package.timeout_s, env=_environment(package, tmp))
-    if running(package) != package.version:
+    latest = latest_version(package)
+    if latest != package.version:
         raise AscendError(
             "CANN's `latest` was not led to %s" % package.version,
             wanted=package.version,
-            found="%s; the script ended with code %d: %s" % (running(package), result.code, result.last_lines(5)),
+            found="%s; the script ended with code %d: %s" % (latest, result.code, result.last_lines(5)),
             where=script,
         )
 
@@ -251,7 +252,7 @@ def lead_back(package: Package, run: Run) -> List[str]:
     """Lead ``latest`` where it led before the repair of this version; return why it does not, which is told once."""
     kept = cann_latest.read(package.tree)
     problem = _led_back(package, kept["latest"], run) if kept else ""
-    points.reached("latest.led-back")
+    fault_points.reached("latest.led-back")
     cann_latest.forget(package.tree)
     return [problem] if problem else []
 
@@ -261,10 +262,10 @@ def _led_back(package: Package, version: str, run: Run) -> str:
     script = relink_script(other)
     try:
         if script:
-            make_running(other, script, run)
+            make_latest(other, script, run)
     except AscendError as error:
         return str(error)
-    leads = running(package)
+    leads = latest_version(package)
     if leads == version:
         return ""
     return (

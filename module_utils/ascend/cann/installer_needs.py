@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What CANN's installers need of a node, held before one starts: it would find out half way, after it removed the old.
+"""What CANN's installers need of a node, required before one starts: it finds out half way, with the old one gone.
 
 The archives unpack with tar and gzip; the toolkit's parts call pip3 and python3, from the installer's PATH, where a
 missing one makes the whole installation roll back; all look for their place in the record in /etc/Ascend.
@@ -16,7 +16,7 @@ from .. import files
 from ..command import Result
 from ..errors import AscendError
 from ..node import Node
-from ..places import CANN_RECORD
+from ..places import CANN_INSTALL_RECORD
 from . import elsewhere as cann_elsewhere
 
 PIP_S = 120  # pip3 from a cold disk
@@ -26,18 +26,18 @@ PYTHON = ("python3", "pip3")
 Run = Callable[..., Result]
 
 
-def hold(kind: str, root: str, env: Dict[str, str], run: Run, node_root: str = "/") -> None:
+def require(kind: str, root: str, env: Dict[str, str], run: Run, node_root: str = "/") -> None:
     """Raise AscendError when the installer of ``kind`` ("toolkit" or "kernels") cannot do its work with ``env``.
 
     Removes a record without content, as a power cut leaves. ``node_root`` is where the node's files lie.
     """
     for program in ARCHIVE:
-        _hold_program(program, env["PATH"], "dnf install %s || apt-get install %s" % (program, program))
+        _require_program(program, env["PATH"], "dnf install %s || apt-get install %s" % (program, program))
     if kind == "toolkit":
         for program in PYTHON:
-            _hold_program(program, env["PATH"], _python_remedy(env))
-        _hold_pip(env, run)
-    _hold_record(root, node_root)
+            _require_program(program, env["PATH"], _python_remedy(env))
+        _require_pip(env, run)
+    _require_install_record(root, node_root)
 
 
 def lacking(env: Dict[str, str]) -> str:
@@ -45,7 +45,7 @@ def lacking(env: Dict[str, str]) -> str:
     return "" if shutil.which("unzip", path=env["PATH"]) else "there is no unzip, which some of its parts need"
 
 
-def _hold_program(program: str, path: str, remedy: str) -> None:
+def _require_program(program: str, path: str, remedy: str) -> None:
     if shutil.which(program, path=path):
         return
     raise AscendError(
@@ -57,7 +57,7 @@ def _hold_program(program: str, path: str, remedy: str) -> None:
     )
 
 
-def _hold_pip(env: Dict[str, str], run: Run) -> None:
+def _require_pip(env: Dict[str, str], run: Run) -> None:
     """A pip3 whose Python was replaced or removed is there and does not run."""
     program = str(shutil.which("pip3", path=env["PATH"]))
     result = run([program, "--version"], PIP_S, env=env)
@@ -78,18 +78,18 @@ def _python_remedy(env: Dict[str, str]) -> str:
     return words + "  # else: dnf install python3-pip || apt-get install python3-pip"
 
 
-def _hold_record(root: str, node_root: str) -> None:
+def _require_install_record(root: str, node_root: str) -> None:
     node = Node(_never, _nowhere, node_root)
-    path = node.path(CANN_RECORD)
-    recorded, findings = cann_elsewhere.read_record(node, root)
-    if not findings or (recorded and os.path.normpath(recorded) == os.path.normpath(root)):
+    path = node.path(CANN_INSTALL_RECORD)
+    toolkit_path, findings = cann_elsewhere.read_install_record(node, root)
+    if not findings or (toolkit_path and os.path.normpath(toolkit_path) == os.path.normpath(root)):
         return
     if os.path.isfile(path) and not (files.text(path) or "\0").strip(cann_elsewhere.NOTHING):
         with suppress(FileNotFoundError):
             os.unlink(path)
         return
-    fault = findings[0]
-    raise AscendError(fault["problem"], fault["wanted"], fault["found"], fault["where"], fault["remedy"])
+    problem = findings[0]
+    raise AscendError(problem["problem"], problem["wanted"], problem["found"], problem["where"], problem["remedy"])
 
 
 def _never(_argv: object, _timeout_s: float) -> Result:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where CANN lies: two layouts, versions side by side, and the links that lead to the running one.
+"""Where CANN lies: two layouts, versions side by side, and the links that lead to the latest one.
 
-``ascend-toolkit/<version>/`` (5.1 to 8.3): a folder a component, each with a ``version.info``, and
-``ascend-toolkit/latest``, a folder of links to the running version (or itself a link to it). ``cann-<version>/`` (from
-8.5 on): ``share/info/<component>/version.info``, and the link ``cann``. Both hold ``<arch>-linux/
+``ascend-toolkit/<version>/`` (5.1 to 8.3): a folder a part, each with a ``version.info``, and
+``ascend-toolkit/latest``, a folder of links to one of them (or itself a link to it). ``cann-<version>/`` (from
+8.5 on): ``share/info/<part>/version.info``, and the link ``cann``. Both have ``<arch>-linux/
 ascend_toolkit_install.info``. The folder's name is the full version, also of alpha builds.
 """
 
@@ -19,7 +19,7 @@ from ..text import listed
 from . import files as cann_files
 
 # Without these no program of the toolkit runs; the others (aoe, ncs, test-ops ...) may be left out by --whitelist.
-COMPONENTS = ("runtime", "compiler", "hccl", "opp", "toolkit")
+PARTS = ("runtime", "compiler", "hccl", "opp", "toolkit")
 # What torch-npu loads, relative to the version's folder.
 LIBRARIES = ("libascendcl.so", "libhccl.so", "libge_runner.so", "libgraph.so", "libacl_op_compiler.so")
 INFO = "ascend_toolkit_install.info"
@@ -68,7 +68,7 @@ class Tree(NamedTuple):
 
     @property
     def version_cfg(self) -> str:
-        """The older layout's file of which version of each component is running and which are installed."""
+        """The older layout's file of which version of each part is in use ("running"), and which are installed."""
         return os.path.join(self.root, "ascend-toolkit", "latest", "version.cfg")
 
     def shown(self, path: str) -> str:
@@ -89,8 +89,8 @@ class Tree(NamedTuple):
         home = self.home(version)
         own = "%s-linux" % this_machine()
         names = [n for n in files.names(home) if n.endswith("-linux") and not os.path.islink(os.path.join(home, n))]
-        recorded = [name for name in names if os.path.exists(os.path.join(home, name, INFO))]
-        for choice in (recorded, names):
+        with_info = [name for name in names if os.path.exists(os.path.join(home, name, INFO))]
+        for choice in (with_info, names):
             if choice:
                 return os.path.join(home, own if own in choice else choice[0])
         return os.path.join(home, own)
@@ -112,7 +112,7 @@ class Tree(NamedTuple):
         return sorted(names)
 
     def latest(self, later: bool) -> Latest:
-        """Return where the running version's link (or folder of links) of a layout leads."""
+        """Return where the link (or folder of links) of a layout leads."""
         path = os.path.join(self.root, "cann") if later else os.path.join(self.root, "ascend-toolkit", "latest")
         if os.path.islink(path):
             target = self._followed(path)
@@ -122,7 +122,7 @@ class Tree(NamedTuple):
             return Latest(path, "dangling", None, leads)
         return self._folder_of_links(path) if os.path.isdir(path) else Latest(path, "absent", None, {})
 
-    def running(self) -> Latest:
+    def deciding_latest(self) -> Latest:
         """Return the one that decides: ``cann`` where it leads to a version, else ``latest``."""
         later, older = self.latest(later=True), self.latest(later=False)
         layouts = [latest for latest in (later, older) if latest.version]
@@ -150,17 +150,17 @@ class Tree(NamedTuple):
     def _is_missing(self, version: str, name: str, target: str) -> bool:
         """Whether a link is as it should be and the version lacks the part: then that is the toolkit's problem."""
         home, part = self.home(version), name.split(os.sep)[0]
-        is_checked = part in COMPONENTS or part == "opp_kernel" or part.endswith("-linux")
+        is_checked = part in PARTS or part == "opp_kernel" or part.endswith("-linux")
         is_right = os.path.isdir(home) and target == os.path.join(home, name)
         return is_checked and is_right and not os.path.isdir(os.path.join(home, part))
 
     def _chosen(self, path: str, leads: Dict[str, List[str]]) -> Optional[str]:
         """Return the version of the runtime's link, or of the next one that is there; without links, version.cfg's."""
-        rank = {name: position for position, name in enumerate(COMPONENTS)}
+        rank = {name: position for position, name in enumerate(PARTS)}
         places = sorted(leads, key=lambda place: min(rank.get(name, len(rank)) for name in leads[place]))
         if not places:
-            running = cann_files.parse_version_cfg(cann_files.read(os.path.join(path, "version.cfg"))[0]).running
-            places = [version for _number, version in running.get("runtime", ())]
+            versions = cann_files.parse_version_cfg(cann_files.read(os.path.join(path, "version.cfg"))[0]).versions
+            places = [version for _number, version in versions.get("runtime", ())]
         return next(
             (place for place in places if VERSION_NAME.fullmatch(place) and os.path.isdir(self.home(place))), None
         )
@@ -225,8 +225,8 @@ def kernels_tops(chip: str) -> List[str]:
 
 
 def read_latest(root: str) -> Optional[str]:
-    """Return the version that is the running one; None where there is none, or where it is not there any more."""
-    return Tree(root, "").running().version
+    """Return the latest version; None where there is none, or where it is not there any more."""
+    return Tree(root, "").deciding_latest().version
 
 
 def _link_names(path: str) -> List[str]:

@@ -12,12 +12,12 @@ from ..text import listed
 from ..versions import compare_cann
 from . import files as cann_files, latest as cann_latest, receipts as cann_receipts
 from .layout import (
-    COMPONENTS,
     INFO,
     KERNEL,
     KERNELS,
     LIBRARIES,
     MACHINES,
+    PARTS,
     SHOWN,
     Tree,
     manifest_path,
@@ -29,13 +29,13 @@ from .layout import (
 if TYPE_CHECKING:
     from ..shapes import Package
 
-CANN_COMPONENTS = ("runtime", "hccl")  # those of them that 8.5 and later still have under the same name
+LASTING_PARTS = ("runtime", "hccl")  # those of them that 8.5 and later still have under the same name
 # Kinds of a problem. The first ones decide a package's state, the last ones accuse nothing.
 HALF, VERSION, KERNELS_VERSION, SET_ENV, ARCHITECTURE, UNREADABLE, LATEST = (
     "half-installed", "version-mismatch", "kernels-version", "set-env-missing", "architecture", "unreadable", "latest",
 )  # fmt: skip
 ALTERED, CLOSED, EXTRA, UNREAD = "altered", "closed", "extra", "unread"
-# As it was when its installer had ended well, and not as documented: NUMBER is a component's own number.
+# As it was when its installer had ended well, and not as documented: NUMBER is a part's own number.
 NUMBER, LAYOUT, UNPROVEN, ITSELF = "number", "layout", "unproven", "itself"
 ACCUSE_NOTHING = (CLOSED, EXTRA, UNREAD, LAYOUT, UNPROVEN, ITSELF)
 # Kinds that rest on the layout of neighbouring versions; the others say that a version is another, or cannot be read.
@@ -88,10 +88,10 @@ def toolkit_problems(tree: Tree, version: str, deep: bool) -> Optional[List[Prob
         return [Problem(UNREADABLE, "%s cannot be read: %s" % (tree.shown(home), error.strerror))]
     problems = _arch_problems(tree, version)
     numbers = {}
-    for component in CANN_COMPONENTS if tree.is_later(version) else COMPONENTS:
-        info, found = _component(tree, version, component, VERSION)
+    for part in LASTING_PARTS if tree.is_later(version) else PARTS:
+        info, found = _part(tree, version, part, VERSION)
         problems += found
-        numbers[component] = info.version
+        numbers[part] = info.version
     if not tree.is_later(version):
         problems += file_problems(tree, version, tree.top_set_env, LATEST)
     problems += _latest_problems(tree, version, numbers) + _closed(tree, version, _toolkit_deciding(tree, version))
@@ -103,7 +103,7 @@ def _toolkit_deciding(tree: Tree, version: str) -> List[str]:
     home, arch = tree.home(version), tree.arch(version)
     paths = [home, arch, os.path.join(arch, "lib64"), tree.set_env(version)]
     paths += [os.path.join(arch, "lib64", name) for name in LIBRARIES]
-    paths += [os.path.join(home, name) for name in (*COMPONENTS, "opp/built-in", "python", "python/site-packages")]
+    paths += [os.path.join(home, name) for name in (*PARTS, "opp/built-in", "python", "python/site-packages")]
     return paths if tree.is_later(version) else shared(tree.root) + paths
 
 
@@ -124,8 +124,8 @@ def kernels_problems(
     if not os.path.isdir(config) and not _elsewhere(tree, version, chip, installed):
         return None
     problems = []
-    if not tree.is_later(version):  # from 8.5 on there is no such component
-        problems += _component(tree, version, "opp_kernel", KERNELS_VERSION)[1]
+    if not tree.is_later(version):  # from 8.5 on there is no such part
+        problems += _part(tree, version, "opp_kernel", KERNELS_VERSION)[1]
         problems += _linked_kernels(tree, version)
     # Newer packages have an index a group of operators, one folder below.
     folders = [config] + [os.path.join(config, name) for name in files.names(config)]
@@ -142,19 +142,19 @@ def kernels_problems(
 
 def _elsewhere(tree: Tree, version: str, chip: str, installed: bool) -> bool:
     """Whether kernels without the documented folder are there all the same."""
-    home, recorded = tree.home(version), chip in recorded_chips(tree.state_dir, version)
-    if recorded and cann_receipts.read(tree.state_dir, version, "kernels-" + chip).differs:
+    home, has_manifest = tree.home(version), chip in recorded_chips(tree.state_dir, version)
+    if has_manifest and cann_receipts.read(tree.state_dir, version, "kernels-" + chip).differs:
         return True  # lost files are the manifest's to tell
     filled = any(files.names(os.path.join(home, folder)) for folder in KERNELS)
-    return (installed and filled) or (recorded and os.path.isdir(os.path.join(home, "opp_kernel")))
+    return (installed and filled) or (has_manifest and os.path.isdir(os.path.join(home, "opp_kernel")))
 
 
 def _linked_kernels(tree: Tree, version: str) -> List[Problem]:
-    """Return that the running version has kernels, and its links lead to those of another one."""
+    """Return that the latest version has kernels, and its links lead to those of another one."""
     latest = tree.latest(later=False)
     if latest.version != version or not latest.is_folder:
         return []
-    problems = _running_problems(tree, version, ("opp_kernel",), KERNELS_VERSION)
+    problems = _part_problems(tree, version, ("opp_kernel",), KERNELS_VERSION)
     if latest.kernels and latest.kernels != version:
         words = "ascend-toolkit/latest/opp_kernel leads to %s" % latest.kernels
         problems.insert(0, Problem(KERNELS_VERSION, words))
@@ -191,16 +191,16 @@ def _info_problems(tree: Tree, version: str) -> List[Problem]:
     return problems
 
 
-def _component(tree: Tree, version: str, component: str, kind: str) -> Tuple[cann_files.VersionInfo, List[Problem]]:
-    """Return a component's ``version.info`` and what is wrong with it; ``kind`` is that of another version."""
+def _part(tree: Tree, version: str, part: str, kind: str) -> Tuple[cann_files.VersionInfo, List[Problem]]:
+    """Return a part's ``version.info`` and what is wrong with it; ``kind`` is that of another version."""
     home = tree.home(version)
-    shared = os.path.join(home, "share", "info", component, "version.info")
-    path = shared if os.path.exists(shared) else os.path.join(home, component, "version.info")
+    shared = os.path.join(home, "share", "info", part, "version.info")
+    path = shared if os.path.exists(shared) else os.path.join(home, part, "version.info")
     text, problem = cann_files.read(path)
     info = cann_files.parse_version_info(text)
     name = _short(tree, version, path)
     if problem == "missing" and not os.path.isdir(os.path.dirname(path)):
-        return info, [Problem(HALF, "missing component %s" % component, component)]
+        return info, [Problem(HALF, "missing part %s" % part, part)]
     if problem:
         return info, [_unread(name, problem)]
     problems = [Problem(HALF, "%s: %s" % (name, words), name) for words in info.problems]
@@ -211,7 +211,7 @@ def _component(tree: Tree, version: str, component: str, kind: str) -> Tuple[can
 
 
 def _latest_problems(tree: Tree, version: str, numbers: Dict[str, Optional[str]]) -> List[Problem]:
-    """Return what of the running version's links is wrong for this one. ``numbers`` are its components' own."""
+    """Return what of the latest version's links is wrong for this one. ``numbers`` are its parts' own."""
     latest = tree.latest(tree.is_later(version))
     name = os.path.relpath(latest.path, tree.root)
     if latest.state == "absent":
@@ -223,16 +223,16 @@ def _latest_problems(tree: Tree, version: str, numbers: Dict[str, Optional[str]]
     if not latest.version:
         return [Problem(LATEST, "%s leads to no version that is there (%s)" % (name, latest.words()))]
     # Other parts may stay linked to an older version that had them, or be left out.
-    places = {place: [name for name in names if name in COMPONENTS] for place, names in latest.leads.items()}
+    places = {place: [name for name in names if name in PARTS] for place, names in latest.leads.items()}
     mixed = sorted("%s to %s" % (listed(names), place) for place, names in places.items() if names)
     taken = whole and (latest.version != version or cann_latest.read(tree))
     if len(mixed) > 1 and places.get(version) and not taken:
         return [Problem(LATEST, "%s is mixed: %s" % (name, "; ".join(mixed)))]
     if latest.version != version or not latest.is_folder:
         return []
-    problems = [Problem(HALF, "%s/%s leads to nothing" % (name, link)) for link in latest.broken if link in COMPONENTS]
-    missing = [component for component in COMPONENTS if not os.path.lexists(os.path.join(latest.path, component))]
-    problems += [Problem(HALF, "missing %s/%s" % (name, component)) for component in missing]
+    problems = [Problem(HALF, "%s/%s leads to nothing" % (name, link)) for link in latest.broken if link in PARTS]
+    missing = [part for part in PARTS if not os.path.lexists(os.path.join(latest.path, part))]
+    problems += [Problem(HALF, "missing %s/%s" % (name, part)) for part in missing]
     return problems + _cfg_problems(tree, version, numbers)
 
 
@@ -243,26 +243,26 @@ def _cfg_problems(tree: Tree, version: str, numbers: Dict[str, Optional[str]]) -
         return [_unread(name, problem)]
     cfg = cann_files.parse_version_cfg(text)
     problems = [Problem(HALF, "%s: %s" % (name, words)) for words in cfg.problems]
-    for component in COMPONENTS:
-        if component not in cfg.running:
-            problems.append(Problem(HALF, "%s has no running version of %s" % (name, component)))
-        for number, running in cfg.running.get(component, ()):
-            own = numbers.get(component)
-            if own and number != own and same(running, version):
-                words = "%s says that %s is %s, its version.info %s" % (name, component, number, own)
-                problems.append(Problem(NUMBER, words, os.path.join(component, "version.info")))
-    return problems + _running_problems(tree, version, COMPONENTS, VERSION)
+    for part in PARTS:
+        if part not in cfg.versions:
+            problems.append(Problem(HALF, "%s has no running version of %s" % (name, part)))
+        for number, of_version in cfg.versions.get(part, ()):
+            own = numbers.get(part)
+            if own and number != own and same(of_version, version):
+                words = "%s says that %s is %s, its version.info %s" % (name, part, number, own)
+                problems.append(Problem(NUMBER, words, os.path.join(part, "version.info")))
+    return problems + _part_problems(tree, version, PARTS, VERSION)
 
 
-def _running_problems(tree: Tree, version: str, components: Tuple[str, ...], kind: str) -> List[Problem]:
-    """Return which components are of another version, says ``version.cfg`` of the running version."""
+def _part_problems(tree: Tree, version: str, parts: Tuple[str, ...], kind: str) -> List[Problem]:
+    """Return which parts are of another version, says ``version.cfg`` of the latest version."""
     name = _short(tree, version, tree.version_cfg)
     cfg = cann_files.parse_version_cfg(cann_files.read(tree.version_cfg)[0])
     return [
-        Problem(kind, "%s says that %s is of %s" % (name, component, running))
-        for component in components
-        for _number, running in cfg.running.get(component, ())
-        if not same(running, version)
+        Problem(kind, "%s says that %s is of %s" % (name, part, of_version))
+        for part in parts
+        for _number, of_version in cfg.versions.get(part, ())
+        if not same(of_version, version)
     ]
 
 

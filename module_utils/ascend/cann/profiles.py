@@ -17,7 +17,7 @@ from ..finding import Finding, finding
 from ..homes import Homes
 from ..masking import masked
 from ..node import Node
-from ..places import CANN_RECORD
+from ..places import CANN_INSTALL_RECORD
 from ..text import listed
 from .layout import VERSION_NAME, read_latest
 
@@ -115,7 +115,7 @@ def sourced(node: Node, sessions: Homes) -> List[Tuple[str, str]]:
 
 
 def _roots(node: Node, cann_root: str) -> List[str]:
-    installed = files.pairs(files.text(node.path(CANN_RECORD))).get("Install_Path_Param")
+    installed = files.pairs(files.text(node.path(CANN_INSTALL_RECORD))).get("Install_Path_Param")
     return [CANN_ROOT, cann_root, *([installed] if installed else [])]
 
 
@@ -181,7 +181,7 @@ def _judged(line: _Line, roots: List[str]) -> List[Finding]:
 
 
 def _other_cann(script: _Sourced, roots: List[str], latest: Optional[str]) -> List[Finding]:
-    """Return a finding of an environment file of another root, or of a version that is not the running one."""
+    """Return a finding of an environment file of another root, or of a version that is not the latest one."""
     if not _within(script.script, roots):
         return [_other(script.text, script.where, "sessions take another CANN: %s" % _shown(script.script))]
     match = _VERSION_FOLDER.search(script.script)

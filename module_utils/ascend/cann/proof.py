@@ -25,11 +25,9 @@ from .receipts import Receipt
 
 def has_core(tree: Tree, version: str) -> bool:
     """Whether a version is there, whatever its layout: its record names it, and ascend-env finds its set_env.sh."""
-    recorded = cann_files.parse_product_info(cann_files.read(os.path.join(tree.arch(version), INFO))[0]).version
+    stated = cann_files.parse_product_info(cann_files.read(os.path.join(tree.arch(version), INFO))[0]).version
     return (
-        bool(recorded)
-        and same(str(recorded), version)
-        and not file_problems(tree, version, tree.set_env(version), SET_ENV)
+        bool(stated) and same(str(stated), version) and not file_problems(tree, version, tree.set_env(version), SET_ENV)
     )
 
 
@@ -42,7 +40,7 @@ def differing(tree: Tree, version: str, problems: List[Problem]) -> List[str]:
 
 
 def differing_latest(tree: Tree, version: str) -> List[str]:
-    """Return where the links of the running version lead, as a receipt knows it, where that is not one version."""
+    """Return where the links of the latest version lead, as a receipt knows it, where that is not one version."""
     latest = tree.latest(tree.is_later(version))
     return [latest.words()] if latest.state in ("mixed", "dangling") else []
 

@@ -12,7 +12,7 @@ from ..homes import Homes, look
 from ..node import Node
 from ..text import listed
 from . import files as cann_files, latest as cann_latest, receipts as cann_receipts
-from .elsewhere import elsewhere_findings, read_elsewhere, read_record
+from .elsewhere import elsewhere_findings, read_elsewhere, read_install_record
 from .layout import INFO, SHOWN, Latest, Tree
 from .packages import (
     ALTERED,
@@ -60,24 +60,24 @@ def read_cann(
     for version in tree.versions():
         versions[version], found = _read_version(tree, cann_root, version, deep)
         findings += found
-    running = tree.running()
+    latest_link = tree.deciding_latest()
     installed = [name for name, version in versions.items() if version["toolkit"]["state"] != "absent"]
     older = [version for version in installed if not tree.is_later(version)]
     findings += _latest_findings(tree, tree.latest(later=False), older)
     findings += _top_set_env_findings(tree, older)
     findings += _latest_findings(tree, tree.latest(later=True), [name for name in installed if name not in older])
-    findings += _without_kernels(versions, running.version)
-    record, found = read_record(node, cann_root)
+    findings += _without_kernels(versions, latest_link.version)
+    install_record, found = read_install_record(node, cann_root)
     elsewhere = read_elsewhere(node, tree, others or look(node))
     facts: Cann = {
         "root": cann_root,
-        "latest": running.version,
-        "latest_state": running.state,
+        "latest": latest_link.version,
+        "latest_state": latest_link.state,
         "repairing": cann_latest.read(tree),
         "versions": versions,
         "elsewhere": elsewhere[:SHOWN],
         "elsewhere_count": len(elsewhere),
-        "record": record,
+        "record": install_record,
     }
     return facts, findings + found + elsewhere_findings(elsewhere)
 
@@ -190,39 +190,39 @@ def _top_set_env_findings(tree: Tree, versions: List[str]) -> List[Finding]:
     ]
 
 
-def _without_kernels(versions: Dict[str, CannVersion], running: Optional[str]) -> List[Finding]:
-    """Return that the running version has no kernels, or that only another one has some."""
-    version = versions.get(str(running))
+def _without_kernels(versions: Dict[str, CannVersion], latest: Optional[str]) -> List[Finding]:
+    """Return that the latest version has no kernels, or that only another one has some."""
+    version = versions.get(str(latest))
     if not version or version["kernels"] or version["toolkit"]["state"] == "absent":
         return []
     others = ["%s %s" % (chip, name) for name in sorted(versions) for chip in sorted(versions[name]["kernels"])]
     remedy = "ansible-playbook site.yml --limit NODE  # a new toolkit takes the kernels of the old one away"
     name = "cann-kernels-version" if others else "cann-kernels-absent"
-    problem = "the running CANN %s has no kernels" % running
-    wanted = "kernels of %s" % running
+    problem = "the latest CANN %s has no kernels" % latest
+    wanted = "kernels of %s" % latest
     return [finding("cann", name, problem, wanted, listed(others) or "none", version["path"], remedy)]
 
 
 def kernels_chip_findings(cann: Cann, chip: str) -> List[Finding]:
-    """Return what is wrong when the cards need the kernels of ``chip`` and the running version has only others."""
-    running = cann["versions"].get(cann["latest"] or "")
-    kernels = sorted(running["kernels"]) if running else []
-    if not running or not kernels or chip in kernels:
+    """Return what is wrong when the cards need the kernels of ``chip`` and the latest version has only others."""
+    latest = cann["versions"].get(cann["latest"] or "")
+    kernels = sorted(latest["kernels"]) if latest else []
+    if not latest or not kernels or chip in kernels:
         return []
     problem = "the kernels of CANN %s are for other chips" % cann["latest"]
     remedy = "ansible-playbook site.yml --limit NODE  # installs kernels-%s" % chip
-    return [finding("cann", "cann-kernels-chip", problem, chip, listed(kernels), running["path"], remedy)]
+    return [finding("cann", "cann-kernels-chip", problem, chip, listed(kernels), latest["path"], remedy)]
 
 
-def _moved(tree: Tree, version: str, recorded: Optional[str], where: str) -> List[Finding]:
+def _moved(tree: Tree, version: str, stated: Optional[str], where: str) -> List[Finding]:
     """Return that a version was moved after its installation: its scripts and its uninstaller hold the old path."""
-    if not recorded:
+    if not stated:
         return []
-    real = os.path.realpath(tree.below.rstrip("/") + recorded)
+    real = os.path.realpath(tree.below.rstrip("/") + stated)
     if real in (os.path.realpath(tree.arch(version)), os.path.realpath(tree.home(version))):
         return []
     problem = "toolkit %s was installed somewhere else and moved" % version
-    return [finding("cann", "cann-moved", problem, where, recorded, where, "move it back, or install it again")]
+    return [finding("cann", "cann-moved", problem, where, stated, where, "move it back, or install it again")]
 
 
 def _denied(tree: Tree) -> List[Finding]:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a killed run of ours leaves: partial downloads, folders of dead installers, half-built environments and Pythons.
 
-All of them are known by their names, which nothing else has there. They are leftovers only while the node is held for
+All of them are known by their names, which nothing else has there. They are leftovers only while the node is locked for
 one change, since that of a run at work looks the same: so call ``clean`` with the node's lock. What other people's
 installers left (``selfgz*`` in /root or /tmp) is theirs.
 """

@@ -2,7 +2,7 @@
 """One change at a time on a node: a lock that the kernel keeps for as long as anything of the change is at work.
 
 The programs that a change starts (installers, uv) inherit it. So when the module is killed and its installer works on,
-the lock stays held, and the next run knows that it must not begin beside it.
+the lock stays taken, and the next run knows that it must not begin beside it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .. import files, times
 from ..command import Result, run as run_program
 from ..errors import AscendError
 from ..places import RUN
-from . import fault_points as points, process
+from . import fault_points, process
 
 FILE = "changing"
 WAIT_S = 2.0  # for another one that only looks at the lock
@@ -30,8 +30,8 @@ Run = Callable[..., Result]
 
 
 @contextmanager
-def held(state_dir: str, what: str) -> Iterator[Run]:
-    """Hold the node for one change; ``what`` says which, to whoever finds it held. Raises AscendError when it is held.
+def taken(state_dir: str, what: str) -> Iterator[Run]:
+    """Take the module lock for one change; ``what`` says which, to whoever finds it taken. Raises AscendError then.
 
     Yields ``command.run`` for the programs of the change.
     """
@@ -42,7 +42,7 @@ def held(state_dir: str, what: str) -> Iterator[Run]:
         _lock(handle, path, WAIT_S)
         mine = {"pid": os.getpid(), "started": process.started(os.getpid()), "what": what, "since": times.now()}
         _write(handle, dict(mine, run=files.mapping(os.path.join(state_dir, RUN)).get("run")))
-        points.follow(state_dir)
+        fault_points.follow(state_dir)
         try:
             yield partial(_run, path, handle)
         finally:
@@ -57,7 +57,7 @@ def _run(path: str, handle: int, argv: List[str], timeout_s: float, **options: A
     """Run a program of the change; of one that misses its time, what left its process group is ended too."""
     result = run_program(argv, timeout_s, keep=handle, **options)
     if result.timed_out:
-        process.end(process.with_sessions(process.holders(path)))
+        process.end(process.with_sessions(process.users(path)))
     return result
 
 
@@ -103,7 +103,7 @@ def end_leftovers(state_dir: str, run: str) -> None:
     time.sleep(LOOK_S)
     if at_work(state_dir) != holder:
         return
-    stuck = process.end(process.with_sessions(process.holders(path)))
+    stuck = process.end(process.with_sessions(process.users(path)))
     if stuck:
         raise AscendError(
             "what a dead run left at work cannot be ended",
@@ -118,11 +118,11 @@ def _lock(handle: int, path: str, wait_s: float) -> None:
     until = time.monotonic() + wait_s
     while not _try(handle):
         if time.monotonic() > until:
-            raise _taken(path)
+            raise _already_taken(path)
         time.sleep(LOOK_S)
 
 
-def _taken(path: str) -> AscendError:
+def _already_taken(path: str) -> AscendError:
     holder = files.mapping(path)
     alive = _alive(holder)
     who = "%s, process %s%s" % (holder.get("what", "a change"), holder.get("pid", "?"), "" if alive else " (dead)")

@@ -13,7 +13,7 @@ import os
 from typing import Any, Dict, List
 
 from .. import atomic, files
-from . import module_lock as held
+from . import module_lock
 
 FILE = "origin.json"
 
@@ -37,13 +37,13 @@ def parents(place: str) -> List[str]:
 def remember(state_dir: str, places: List[str], cann: Dict[str, List[str]]) -> None:
     """Write down, once, which of the places do not exist yet, and which CANN versions, ``cann``, do."""
     absent = [place for place in places if not os.path.lexists(place)]
-    with held.alone(state_dir):  # which makes the folder
+    with module_lock.alone(state_dir):  # which makes the folder
         if not os.path.lexists(os.path.join(state_dir, FILE)):
             _write(state_dir, {"absent": absent, "cann": cann, "toolkits": []})
 
 
 def installs(state_dir: str, version: str) -> None:
-    """Write down that this project's installer of a toolkit starts; call it with the node held."""
+    """Write down that this project's installer of a toolkit starts; call it with the module lock taken."""
     known = read(state_dir)
     if version not in known["toolkits"]:
         _write(state_dir, dict(known, toolkits=sorted([*known["toolkits"], version])))

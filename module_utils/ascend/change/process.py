@@ -45,7 +45,7 @@ def boot() -> str:
     return "%s:%s" % (kernel_boot(), started(1))
 
 
-def holders(path: str) -> List[int]:
+def users(path: str) -> List[int]:
     """Return the processes, but for this one, that keep the file's lock (flock(2)), by themselves or by inheritance.
 
     One that has the file open to wait for the lock, or that inherited what is locked no more, is none of them.

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """One run at a time on a node: a file that says which run of a playbook changes the node, from where, and since when.
 
-A run lasts longer than any process on the node, so the kernel cannot keep this lock (held.py has what it can). It is
-dead when its process on the control node is gone, which the control node tells (``dead``); when the node was started
-again since; or, seen from another control node, when it showed no sign of life for longer than any step takes.
+A run lasts longer than any process on the node, so the kernel cannot keep this lock (module_lock.py has what it can).
+It is dead when its process on the control node is gone, which the control node tells (``dead``); when the node was
+started again since; or, seen from another control node, when it showed no sign of life for longer than any step takes.
 
 A holder is ``{"run", "who", "control", "machine", "boot", "pid", "started"}``: the playbook's process on its control
 node; the file has the fields of ``CHANGE`` besides, ``began`` and ``node_boot``.
@@ -20,7 +20,7 @@ from typing import Any, Dict, Optional
 from .. import atomic, files, times
 from ..errors import AscendError
 from ..places import RUN
-from . import fault_points as points, journal, module_lock as held, process
+from . import fault_points, journal, module_lock, process
 
 FILE = RUN
 STALE_S = 2 * 60 * 60  # longer than the longest step may take
@@ -41,18 +41,18 @@ def take(state_dir: str, holder: Holder, change: Dict[str, str], dead: str = "")
     ``dead`` is a run that the control node knows to be dead. What a dead run left at work on the node is ended, and the
     journal says that it was interrupted. Raises AscendError when a module that belongs to no run is at work.
     """
-    with held.alone(state_dir):
+    with module_lock.alone(state_dir):
         other = read(state_dir)
         others = other["run"] if other and other["run"] != holder["run"] else ""
         if other and others and not _dead(state_dir, other, dead):
             return other
-        held.end_leftovers(state_dir, others)
-        with held.held(state_dir, "taking the lock for a run"):
+        module_lock.end_leftovers(state_dir, others)
+        with module_lock.taken(state_dir, "taking the lock for a run"):
             if other and others:
                 _write_down(state_dir, other, "interrupted", "")
             value = dict(holder, node_boot=process.boot(), began=times.now(), **{key: change[key] for key in CHANGE})
             atomic.write(os.path.join(state_dir, FILE), json.dumps(value, sort_keys=True) + "\n")
-            points.reached("run.taken")
+            fault_points.reached("run.taken")
     return None
 
 
@@ -62,11 +62,11 @@ def release(state_dir: str, run: str, result: str, problem: str) -> None:
     if not current or current["run"] != run:
         return
     _write_down(state_dir, current, result, problem)
-    points.reached("run.journalled")
+    fault_points.reached("run.journalled")
     os.unlink(os.path.join(state_dir, FILE))
 
 
-def held_by(holder: Holder) -> AscendError:
+def already_taken(holder: Holder) -> AscendError:
     """Return what a second run is told."""
     return AscendError(
         "another run changes this node",
@@ -81,10 +81,10 @@ def held_by(holder: Holder) -> AscendError:
 def _dead(state_dir: str, other: Holder, dead: str) -> bool:
     if other["run"] == dead or other.get("node_boot") != process.boot():
         return True
-    if held.at_work(state_dir):
+    if module_lock.at_work(state_dir):
         return False
     signs = [0.0]
-    for name in (FILE, held.FILE):
+    for name in (FILE, module_lock.FILE):
         with suppress(FileNotFoundError):
             signs.append(os.path.getmtime(os.path.join(state_dir, name)))
     # A sign of life that is to come was given before the clock was set right, nobody knows when.

@@ -2,7 +2,7 @@
 """Make an environment exactly as its lock, with uv, from the depot's wheels alone; and make one current.
 
 An environment is built at its final place, whose name tells its lock, beside all others. It does not count until its
-record is written, which is the last thing that happens. Damage is repaired by the same steps: uv touches just those
+receipt is written, which is the last thing that happens. Damage is repaired by the same steps: uv touches just those
 distributions that differ from the lock.
 """
 
@@ -15,22 +15,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
 
 from .. import atomic, depot_way, files, rights
-from ..change import fault_points as points
+from ..change import fault_points
 from ..command import Result
 from ..depot_file import DepotFile, take
 from ..errors import AscendError, disk_remedy
 from ..text import listed
 from . import (
-    checkout_manifest as source_record,
-    checkout_restore as source_restore,
+    checkout_manifest,
+    checkout_restore,
     damage,
     files as environment_files,
     lock as locks,
-    read as python_tree,
-    record_file as dist_record,
+    read as environment_read,
+    record_file,
     virtualenv,
 )
-from .differences import Built, environment_differences, source_differences
+from .differences import Built, checkout_differences, environment_differences
 from .read import Made
 from .record_file import Corrections
 
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from ..shapes import Environment
 
 NAME = "llamafactory"  # the distribution that may be installed editable
-SOURCE = os.path.join("src", "LLaMA-Factory")
-USERS = ("src", source_restore.EDITED)  # where users' work may lie: kept when all else is made anew
+CHECKOUT = os.path.join("src", "LLaMA-Factory")
+USERS = ("src", checkout_restore.EDITED)  # where users' work may lie: kept when all else is made anew
 
 Run = Callable[..., Result]
 
@@ -76,25 +76,25 @@ class Wanted:
 
     @property
     def checkout(self) -> str:
-        return os.path.join(self.path, SOURCE)
+        return os.path.join(self.path, CHECKOUT)
 
 
 def problems(wanted: Wanted, deep: bool = False) -> List[str]:
     """Return how the environment differs from what is wanted; ["it is absent"] when there is none.
 
-    ``deep`` holds every file to its sum instead of a look at the upper folders.
+    ``deep`` compares every file with its sum instead of a look at the upper folders.
     """
     if not os.path.isdir(wanted.path):
         return ["it is absent"]
     found = _found(wanted, deep)
-    return _differences(wanted, found) + _source_differences(wanted, found)
+    return _differences(wanted, found) + _checkout_differences(wanted, found)
 
 
 def build(wanted: Wanted, run: Run, deep: bool = False) -> str:
     """Bring the environment to what is wanted. Raises AscendError; may be run again at any point.
 
-    ``deep`` holds every file to its sum, and has those replaced that differ. Returns the folder that keeps what of the
-    checkout was edited and replaced; "" when nothing was.
+    ``deep`` compares every file with its sum, and has those replaced that differ. Returns the folder that keeps what of
+    the checkout was edited and replaced; "" when nothing was.
     """
     remove(wanted.building)
     os.makedirs(wanted.building, mode=0o755)
@@ -109,8 +109,8 @@ def build(wanted: Wanted, run: Run, deep: bool = False) -> str:
     found = _found(wanted, False)
     broken = _differences(wanted, found)
     if broken:
-        _without_record(wanted.path)
-    left = broken + _source_differences(wanted, found)
+        _without_receipt(wanted.path)
+    left = broken + _checkout_differences(wanted, found)
     if left:
         raise AscendError(
             "the environment is not as its lock although every step ended well",
@@ -124,35 +124,35 @@ def build(wanted: Wanted, run: Run, deep: bool = False) -> str:
 
 def _build(wanted: Wanted, run: Run, deep: bool) -> str:
     uv = _program(take(wanted.uv, wanted.cache_dir))
-    recorded = python_tree.recorded(wanted.path)
-    _without_record(wanted.path)
-    points.reached("environment.begun")
-    _virtualenv(wanted, recorded, uv, run)
-    points.reached("environment.made")
+    made = environment_read.read_receipt(wanted.path)
+    _without_receipt(wanted.path)
+    fault_points.reached("environment.begun")
+    _virtualenv(wanted, made, uv, run)
+    fault_points.reached("environment.made")
     _drop_broken(wanted.path)
-    _drop_foreign(wanted, recorded)
-    points.reached("environment.cleared")
-    _sync(wanted, recorded, deep, uv, run)
-    points.reached("environment.filled")
+    _drop_foreign(wanted, made)
+    fault_points.reached("environment.cleared")
+    _sync(wanted, made, deep, uv, run)
+    fault_points.reached("environment.filled")
     _drop_broken(wanted.path)  # what uv left of a distribution whose RECORD was not whole
     kept = _editable(wanted, wanted.source, uv, run) if wanted.source else ""
-    atomic.write(os.path.join(wanted.path, python_tree.CANN_HOME), wanted.cann_home + "\n")
+    atomic.write(os.path.join(wanted.path, environment_read.CANN_HOME), wanted.cann_home + "\n")
     rights.open_to_all(rights.closed_below(wanted.path, USERS))
     corrected = damage.corrections(wanted.path)
     damage.remember(wanted.path, corrected)
-    points.reached("environment.ready")
+    fault_points.reached("environment.ready")
     atomic.settle(wanted.path, run)
-    _record(wanted, corrected)
-    points.reached("environment.recorded")
+    _write_receipt(wanted, corrected)
+    fault_points.reached("environment.recorded")
     return kept
 
 
 def closed_to_others(path: str) -> List[rights.Closed]:
     """Return what of an environment, or another tree, others cannot use; what users made in it is left out."""
     found = list(rights.closed_below(path, USERS))
-    checkouts = files.mapping(os.path.join(path, python_tree.RECORD)).get("editable")
+    checkouts = files.mapping(os.path.join(path, environment_read.RECEIPT)).get("editable")
     for name, place in checkouts.items() if isinstance(checkouts, dict) else ():
-        source = source_record.read(place, place, os.path.join(path, source_record.MANIFEST % name))
+        source = checkout_manifest.read(place, place, os.path.join(path, checkout_manifest.MANIFEST % name))
         unpacked = [os.path.join(place, folder) for folder in source.folders()]
         found += rights.own([os.path.dirname(place), *unpacked])
     return found
@@ -171,11 +171,11 @@ def make_current(path: str, link: str) -> None:
 
     Raises AscendError when the environment is not finished.
     """
-    if not os.path.isfile(os.path.join(path, python_tree.RECORD)):
+    if not os.path.isfile(os.path.join(path, environment_read.RECEIPT)):
         raise AscendError(
             "an environment that is not finished cannot become current",
-            wanted="%s with its record" % path,
-            found="no %s in it" % python_tree.RECORD,
+            wanted="%s with its receipt" % path,
+            found="no %s in it" % environment_read.RECEIPT,
             remedy="build it first (python_env with a lock)",
         )
     if os.path.isdir(link) and not os.path.islink(link):
@@ -188,17 +188,17 @@ def make_current(path: str, link: str) -> None:
         )
     before = read_current(link)
     if before and before != path:
-        _lead(os.path.join(os.path.dirname(link), python_tree.PREVIOUS), os.path.basename(before))
-        points.reached("current.remembered")
+        _lead(os.path.join(os.path.dirname(link), environment_read.PREVIOUS), os.path.basename(before))
+        fault_points.reached("current.remembered")
     _lead(link, os.path.basename(path))
-    points.reached("current.switched")
+    fault_points.reached("current.switched")
 
 
 def set_aside(link: str) -> None:
     """Take the link away while that to which it leads is repaired; nothing where there is none."""
     if os.path.islink(link):
         os.unlink(link)
-    points.reached("current.set-aside")
+    fault_points.reached("current.set-aside")
 
 
 def _lead(link: str, name: str) -> None:
@@ -206,7 +206,7 @@ def _lead(link: str, name: str) -> None:
     if os.path.lexists(partial):
         os.unlink(partial)
     os.symlink(name, partial)
-    points.reached("current.prepared")
+    fault_points.reached("current.prepared")
     os.replace(partial, link)
 
 
@@ -217,7 +217,9 @@ def remove(path: str) -> None:
 
 
 def _found(wanted: Wanted, deep: bool) -> Environment:
-    return python_tree.read_environment(wanted.path, _made(wanted, python_tree.recorded(wanted.path)), deep)
+    return environment_read.read_environment(
+        wanted.path, _made(wanted, environment_read.read_receipt(wanted.path)), deep
+    )
 
 
 def _differences(wanted: Wanted, found: Environment) -> List[str]:
@@ -234,29 +236,29 @@ def _differences(wanted: Wanted, found: Environment) -> List[str]:
     return words
 
 
-def _source_differences(wanted: Wanted, found: Environment) -> List[str]:
+def _checkout_differences(wanted: Wanted, found: Environment) -> List[str]:
     source = found["sources"].get(NAME)
     if not wanted.source or not source:
         return []
-    return [each["problem"] for each in source_differences(source, "the archive")]
+    return [each["problem"] for each in checkout_differences(source, "the archive")]
 
 
-def _made(wanted: Wanted, recorded: Optional[Made]) -> Made:
-    """Return what the environment is held to. An editable checkout has the version that it says it has."""
+def _made(wanted: Wanted, made: Optional[Made]) -> Made:
+    """Return what the environment is compared with. An editable checkout has the version that it says it has."""
     pins = wanted.distributions()
     for name in wanted.editable:
         pins.pop(name, None)
-        version = python_tree.inspect(wanted.path).distributions.get(name)
+        version = environment_read.inspect(wanted.path).distributions.get(name)
         if version:
             pins[name] = version
-    known = recorded or Made({})
+    known = made or Made({})
     return Made(pins, wanted.editable, known.python, known.corrected)
 
 
-def _virtualenv(wanted: Wanted, recorded: Optional[Made], uv: str, run: Run) -> None:
+def _virtualenv(wanted: Wanted, made: Optional[Made], uv: str, run: Run) -> None:
     """Made anew unless its interpreter is the wanted one and its settings are whole."""
     found = virtualenv.read(wanted.path, str)
-    same = recorded is None or recorded.python in (None, found.version)
+    same = made is None or made.python in (None, found.version)
     if _runs(wanted) and same and not found.problems:
         return
     if not os.path.isdir(wanted.path):
@@ -272,25 +274,25 @@ def _runs(wanted: Wanted) -> bool:
     return program == os.path.realpath(wanted.python) and os.path.isfile(program)
 
 
-def _sync(wanted: Wanted, recorded: Optional[Made], deep: bool, uv: str, run: Run) -> None:
+def _sync(wanted: Wanted, made: Optional[Made], deep: bool, uv: str, run: Run) -> None:
     text = locks.without(wanted.lock, NAME) if wanted.source else wanted.lock
     requirements = os.path.join(wanted.building, "lock.txt")
     atomic.write(requirements, text)
     argv = [uv, "pip", "sync", "--python", os.path.join(wanted.path, "bin", "python"), "--require-hashes"]
     argv += ["--no-index", "--find-links", wanted.wheelhouse, "--link-mode", "hardlink", "--compile-bytecode"]
-    for name in _reinstalled(wanted, recorded, deep):
+    for name in _reinstalled(wanted, made, deep):
         argv += ["--reinstall-package", name]
     _uv(wanted, run, [*argv, requirements])
 
 
-def _reinstalled(wanted: Wanted, recorded: Optional[Made], deep: bool) -> List[str]:
+def _reinstalled(wanted: Wanted, made: Optional[Made], deep: bool) -> List[str]:
     """Return the distributions that uv takes for whole, by the names of their folders, and that are not."""
     suspects = environment_files.suspects(wanted.path)
     # Of one that nobody wrote down, or whose build was interrupted, the next manifest would hide what is wrong.
-    sums = dist_record.ALL_SUMS if deep or suspects is None else dist_record.INFO_SUMS
-    corrected = recorded.corrected if recorded else None
+    sums = record_file.ALL_SUMS if deep or suspects is None else record_file.INFO_SUMS
+    corrected = made.corrected if made else None
     names = set(damage.lost_files(wanted.path, corrected, sums, suspects or set()))
-    names.update(python_tree.inspect(wanted.path, _made(wanted, recorded)).difference()["other"])
+    names.update(environment_read.inspect(wanted.path, _made(wanted, made)).difference()["other"])
     return sorted(names)
 
 
@@ -304,9 +306,9 @@ def _editable(wanted: Wanted, source: DepotFile, uv: str, run: Run) -> str:
 
 def _restore_checkout(wanted: Wanted, source: DepotFile) -> str:
     archive = take(source, wanted.cache_dir)
-    manifest = os.path.join(wanted.path, source_record.MANIFEST % NAME)
+    manifest = os.path.join(wanted.path, checkout_manifest.MANIFEST % NAME)
     building = os.path.join(wanted.building, "source")
-    return source_restore.restore(wanted.checkout, archive, source.sha256, manifest, building)
+    return checkout_restore.restore(wanted.checkout, archive, source.sha256, manifest, building)
 
 
 def _uv(wanted: Wanted, run: Run, argv: List[str]) -> None:
@@ -333,7 +335,7 @@ def _uv(wanted: Wanted, run: Run, argv: List[str]) -> None:
         found=result.last_lines(12),
         where=wanted.path,
         remedy=disk_remedy(result.output, wanted.path)
-        or "ansible-playbook playbooks/depot.yml -e ascend_deep=true  # does the depot hold every wheel, whole?",
+        or "ansible-playbook playbooks/depot.yml -e ascend_deep=true  # has the depot every wheel, whole?",
     )
 
 
@@ -343,21 +345,21 @@ def _drop_broken(path: str) -> None:
         remove(info)
 
 
-def _drop_foreign(wanted: Wanted, recorded: Optional[Made]) -> None:
+def _drop_foreign(wanted: Wanted, made: Optional[Made]) -> None:
     """Leftovers, other folders' .pth files and the like: uv does not know them."""
-    for path in python_tree.foreign_paths(python_tree.inspect(wanted.path, _made(wanted, recorded))):
+    for path in environment_read.foreign_paths(environment_read.inspect(wanted.path, _made(wanted, made))):
         remove(path)
 
 
-def _without_record(path: str) -> None:
-    record = os.path.join(path, python_tree.RECORD)
-    if os.path.exists(record):
-        os.unlink(record)
+def _without_receipt(path: str) -> None:
+    receipt = os.path.join(path, environment_read.RECEIPT)
+    if os.path.exists(receipt):
+        os.unlink(receipt)
 
 
-def _record(wanted: Wanted, corrected: Corrections) -> None:
-    """What it was built from: the environment is held to this from now on."""
-    found = python_tree.inspect(wanted.path)
+def _write_receipt(wanted: Wanted, corrected: Corrections) -> None:
+    """What it was built from: the environment is compared with this from now on."""
+    found = environment_read.inspect(wanted.path)
     value: Dict[str, Any] = {
         "schema": 2,
         "release": wanted.release,
@@ -368,7 +370,7 @@ def _record(wanted: Wanted, corrected: Corrections) -> None:
         "editable": {name: found.editable[name] for name in wanted.editable if name in found.editable},
         "corrected": corrected,
     }
-    atomic.write(os.path.join(wanted.path, python_tree.RECORD), json.dumps(value, sort_keys=True) + "\n")
+    atomic.write(os.path.join(wanted.path, environment_read.RECEIPT), json.dumps(value, sort_keys=True) + "\n")
 
 
 def _program(path: str) -> str:

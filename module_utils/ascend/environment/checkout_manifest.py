@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a checkout held when it was unpacked, and how it differs from that now.
+"""What a checkout contained when it was unpacked, and how it differs from that now.
 
 An edit is a file of the archive that was changed or removed, or a module that was added to the packages below ``src``.
 All else that is new belongs to users (results of training, caches, data), and is neither reported nor touched.
@@ -18,7 +18,7 @@ from . import checkout
 from .distributions import shown
 
 if TYPE_CHECKING:
-    from ..shapes import Checkout
+    from ..shapes import Checkout as CheckoutFacts
 
 MANIFEST = ".ascend-fleet-source-%s.json"  # in the environment, by the distribution's name
 PACKAGES = "src"
@@ -33,7 +33,7 @@ READ_AND_EXECUTE = 0o555  # rights that somebody took away; wider ones stop no p
 Files = Dict[str, List[Any]]  # relative path -> [size, mtime in ns, mode, sha256] of a file, [target] of a link
 
 
-class Recorded(NamedTuple):
+class Manifest(NamedTuple):
     """What was unpacked: the archive's sha256, the commit where the archive says one, and the files."""
 
     archive: str
@@ -41,49 +41,49 @@ class Recorded(NamedTuple):
     files: Files
 
 
-class Source(NamedTuple):
-    """A checkout as it is. ``recorded`` is None where nobody wrote down what was unpacked; ``edited`` is in full."""
+class Checkout(NamedTuple):
+    """A checkout as it is. ``manifest`` is None where nobody wrote down what was unpacked; ``edited`` is in full."""
 
     path: str
     commit: Optional[str]
-    recorded: Optional[Recorded]
+    manifest: Optional[Manifest]
     edited: Tuple[str, ...]
 
     @property
     def recorded_commit(self) -> Optional[str]:
-        return self.recorded.commit if self.recorded else None
+        return self.manifest.commit if self.manifest else None
 
     def folders(self) -> List[str]:
         """Return the folders of what was unpacked, the uppermost as "", sorted."""
-        return sorted(_folders(self.recorded.files) | {""}) if self.recorded else [""]
+        return sorted(_folders(self.manifest.files) | {""}) if self.manifest else [""]
 
-    def facts(self) -> Checkout:
+    def facts(self) -> CheckoutFacts:
         """Return the form of docs/facts.md."""
         return {
             "path": shown(self.path),
             "commit": self.commit,
             "recorded_commit": self.recorded_commit,
-            "archive": self.recorded.archive if self.recorded else None,
-            "recorded": bool(self.recorded),
+            "archive": self.manifest.archive if self.manifest else None,
+            "recorded": bool(self.manifest),
             "edited": [shown(path) for path in self.edited[:NAMED]],
             "edited_count": len(self.edited),
         }
 
 
-def read(path: str, here: str, manifest: str, deep: bool = False) -> Source:
-    """Return what became of the checkout at ``path``, which lies in ``here``; ``deep`` holds every file to its sum.
+def read(path: str, here: str, manifest_file: str, deep: bool = False) -> Checkout:
+    """Return what became of the checkout at ``path``, which lies in ``here``.
 
-    Its commit is what its ``.git`` says, else the one that was unpacked.
+    ``deep`` compares every file with its sum. Its commit is what ``.git`` says, else the one unpacked.
     """
-    recorded = load(manifest)
+    manifest = load(manifest_file)
     commit = checkout.commit(here)
-    if not recorded:
-        return Source(path, commit, None, ())
-    return Source(path, commit or recorded.commit, recorded, tuple(edits(here, recorded.files, deep)))
+    if not manifest:
+        return Checkout(path, commit, None, ())
+    return Checkout(path, commit or manifest.commit, manifest, tuple(edits(here, manifest.files, deep)))
 
 
 def taken(root: str) -> Files:
-    """Return what ``root`` holds that counts. Raises OSError."""
+    """Return what ``root`` contains that counts. Raises OSError."""
     found: Files = {}
     for folder, folders, names in os.walk(root):
         inside = os.path.relpath(folder, root)
@@ -102,24 +102,24 @@ def taken(root: str) -> Files:
     return found
 
 
-def edits(root: str, recorded: Files, deep: bool = False) -> List[str]:
+def edits(root: str, known: Files, deep: bool = False) -> List[str]:
     """Return the paths of what was changed or removed, then of the modules that were added.
 
     The fast form reads files that have a new time; ``deep`` reads all.
     """
-    folders = _folders(recorded)
+    folders = _folders(known)
     linked = tuple(os.path.join(folder, "") for folder in folders if os.path.islink(os.path.join(root, folder)))
     if os.path.islink(root):
         linked = ("",)
     changed = [
         path
-        for path, entry in recorded.items()
+        for path, entry in known.items()
         if path.startswith(linked) or _differs(os.path.join(root, path), entry, deep)
     ]
-    return sorted(changed) + _added(root, recorded, folders)
+    return sorted(changed) + _added(root, known, folders)
 
 
-def load(path: str) -> Optional[Recorded]:
+def load(path: str) -> Optional[Manifest]:
     """Return what ``write`` wrote; None where it cannot be used."""
     content = files.mapping(path)
     archive, commit, entries = content.get("archive"), content.get("commit"), content.get("files")
@@ -127,14 +127,14 @@ def load(path: str) -> Optional[Recorded]:
         return None
     if not entries or not all("\0" not in name and _is_entry(entry) for name, entry in entries.items()):
         return None
-    return Recorded(archive, commit, entries)
+    return Manifest(archive, commit, entries)
 
 
-def write(path: str, recorded: Recorded) -> None:
+def write(path: str, manifest: Manifest) -> None:
     """Write what was unpacked, atomically."""
     partial = path + ".part"
     with open(partial, "w", encoding="utf-8") as stream:
-        json.dump({"schema": 1, **recorded._asdict()}, stream, separators=(",", ":"))
+        json.dump({"schema": 1, **manifest._asdict()}, stream, separators=(",", ":"))
         stream.flush()
         os.fsync(stream.fileno())
     os.replace(partial, path)
@@ -157,8 +157,8 @@ def _differs(path: str, entry: List[Any], deep: bool) -> bool:
         return True
 
 
-def _added(root: str, recorded: Files, folders: Set[str]) -> List[str]:
-    """Python looks for modules in the folders that the archive holds, and in new ones that are packages."""
+def _added(root: str, known: Files, folders: Set[str]) -> List[str]:
+    """Python looks for modules in the folders that the archive has, and in new ones that are packages."""
     found = []
     for folder, inner, names in os.walk(os.path.join(root, PACKAGES)):
         inside = os.path.relpath(folder, root)
@@ -172,7 +172,7 @@ def _added(root: str, recorded: Files, folders: Set[str]) -> List[str]:
         inner[:] = within
         for name in names:
             relative = os.path.join(inside, name)
-            if relative not in recorded and relative not in folders and _is_module(os.path.join(folder, name)):
+            if relative not in known and relative not in folders and _is_module(os.path.join(folder, name)):
                 found.append(relative)
     return sorted(found)
 
@@ -182,9 +182,9 @@ def _is_module(path: str) -> bool:
     return path.endswith(MODULES) or os.path.isfile(os.path.join(path, "__init__.py"))
 
 
-def _folders(recorded: Iterable[str]) -> Set[str]:
+def _folders(paths: Iterable[str]) -> Set[str]:
     found: Set[str] = set()
-    for path in recorded:
+    for path in paths:
         folder = os.path.dirname(path)
         while folder and folder not in found:
             found.add(folder)

@@ -14,8 +14,8 @@ from typing import Optional, Tuple
 
 from .. import files, rights
 from ..errors import AscendError
-from . import checkout, checkout_manifest as source_record
-from .checkout_manifest import Files, Recorded
+from . import checkout, checkout_manifest
+from .checkout_manifest import Files, Manifest
 
 EDITED = "edited"
 GIT = ".git"
@@ -49,21 +49,21 @@ class _Kept:
         return target
 
 
-def restore(place: str, archive: str, sha256: str, manifest: str, building: str) -> str:
-    """Bring the checkout at ``place`` to what ``archive`` holds, and record that in the file ``manifest``.
+def restore(place: str, archive: str, sha256: str, manifest_file: str, building: str) -> str:
+    """Bring the checkout at ``place`` to what is in ``archive``, and write that to ``manifest_file``.
 
     Returns the folder that keeps what was edited; "" when nothing was. ``building`` is an empty folder's path on the
     same file system. Raises AscendError; may be run again at any point.
     """
     fresh, commit = _unpack(archive, building)
     try:
-        recorded = Recorded(sha256, checkout.commit(fresh) or commit, source_record.taken(fresh))
-        source_record.write(manifest, recorded)
-        keep_in = os.path.join(os.path.dirname(manifest), EDITED)
+        manifest = Manifest(sha256, checkout.commit(fresh) or commit, checkout_manifest.taken(fresh))
+        checkout_manifest.write(manifest_file, manifest)
+        keep_in = os.path.join(os.path.dirname(manifest_file), EDITED)
         if os.path.isdir(place) and not os.path.islink(place):
             kept = _Kept(place, keep_in)
-            _restore_git(fresh, recorded.commit, kept)
-            _restore_files(fresh, recorded.files, kept)
+            _restore_git(fresh, manifest.commit, kept)
+            _restore_files(fresh, manifest.files, kept)
         else:
             folder, name = os.path.split(place)
             kept = _Kept(folder, keep_in)
@@ -104,9 +104,9 @@ def _unpack(archive: str, folder: str) -> Tuple[str, Optional[str]]:
     return os.path.join(folder, tops[0]), commit
 
 
-def _restore_files(fresh: str, recorded: Files, kept: _Kept) -> None:
-    for path in source_record.edits(kept.place, recorded, deep=True):
-        if path not in recorded:
+def _restore_files(fresh: str, known: Files, kept: _Kept) -> None:
+    for path in checkout_manifest.edits(kept.place, known, deep=True):
+        if path not in known:
             kept.move(path)
             continue
         _restore_folder(os.path.dirname(path), kept)

@@ -7,7 +7,7 @@ import os
 from typing import AbstractSet, Dict, List, Optional, Set, Tuple
 
 from .. import manifest
-from . import record_file as dist_record
+from . import record_file
 from .distributions import infos, name_version, other_name
 from .record_file import INFO_SUMS, Corrections
 from .virtualenv import FILES
@@ -30,10 +30,10 @@ def lost_files(
     lost: Dict[str, List[str]] = {}
     for info in infos(path):
         name, _ = name_version(os.path.join(info, "METADATA"))
-        data = dist_record.content(os.path.join(info, "RECORD"))
+        data = record_file.content(os.path.join(info, "RECORD"))
         site = os.path.dirname(info)
-        recorded = {os.path.relpath(os.path.join(path, file), site) for file in suspects}
-        bad = [file for file, _ in dist_record.unlike(site, data, sums, corrected or {}, recorded)]
+        inside = {os.path.relpath(os.path.join(path, file), site) for file in suspects}
+        bad = [file for file, _ in record_file.unlike(site, data, sums, corrected or {}, inside)]
         if name and bad:
             lost.setdefault(name, []).extend(bad)
     return lost
@@ -48,9 +48,9 @@ def corrections(path: str) -> Corrections:
     right: Corrections = {}
     for info in infos(path):
         site = os.path.dirname(info)
-        data = dist_record.content(os.path.join(info, "RECORD"))
-        for file, _ in dist_record.unlike(site, data, INFO_SUMS, {}):
-            right[file] = dist_record.as_it_is(os.path.join(site, file))
+        data = record_file.content(os.path.join(info, "RECORD"))
+        for file, _ in record_file.unlike(site, data, INFO_SUMS, {}):
+            right[file] = record_file.as_it_is(os.path.join(site, file))
     return right
 
 
@@ -62,14 +62,14 @@ def broken_infos(path: str) -> List[str]:
     broken = []
     for info in infos(path):
         name, _ = name_version(os.path.join(info, "METADATA"))
-        data = dist_record.content(os.path.join(info, "RECORD"))
-        if not name or other_name(info, name) or dist_record.fault(os.path.basename(info), data):
+        data = record_file.content(os.path.join(info, "RECORD"))
+        if not name or other_name(info, name) or record_file.problem(os.path.basename(info), data):
             broken.append(info)
     return broken
 
 
 def remember(path: str, corrected: Corrections) -> None:
-    """Write down what the fast form holds an environment that is whole to. Raises OSError.
+    """Write down what the fast form compares an environment that is whole with. Raises OSError.
 
     An environment has 45,000 files, which takes too long every night. So it is, of the files that the RECORDs list,
     every top-level package's own, and of those further down as many as there is time for: modules and libraries, the
@@ -82,7 +82,7 @@ def remember(path: str, corrected: Corrections) -> None:
     rows: List[Tuple[bool, bool, int, str, str]] = []
     for info in infos(path):
         site = os.path.relpath(os.path.dirname(info), path)
-        for row in dist_record.rows(dist_record.content(os.path.join(info, "RECORD")), corrected):
+        for row in record_file.rows(record_file.content(os.path.join(info, "RECORD")), corrected):
             relative = os.path.normpath(os.path.join(site, row.path))
             parts = relative.split(os.sep)
             if parts[0] in ("..", "") or "__pycache__" in parts or relative.endswith(".pyc"):
@@ -94,6 +94,6 @@ def remember(path: str, corrected: Corrections) -> None:
                 rows.append((depth > OWN, not runs, depth, relative, row.hash))
     for further, _, _, relative, summed in sorted(rows):
         if not further or len(chosen) < MOST:
-            kind, digits = dist_record.hexadecimal(summed)
+            kind, digits = record_file.hexadecimal(summed)
             chosen[relative] = digits if kind == "sha256" else ""
-    manifest.record_files(path, chosen, folders, os.path.join(path, FILES))
+    manifest.write_files(path, chosen, folders, os.path.join(path, FILES))

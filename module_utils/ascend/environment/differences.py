@@ -26,11 +26,11 @@ class Built(NamedTuple):
 def environment_differences(built: Built, lock_digest: str, cann_home: str, editable: bool) -> List[Cause]:
     """Return how an environment differs from its lock, as far as its facts list it; nothing when it does not.
 
-    The node holds an environment to the record of what it was built from; here the record is held to the lock.
+    The node compares an environment with its receipt, which says what it was built from; here that meets the lock.
     ``editable``: LLaMA-Factory is to be a checkout.
     """
     complete = built.state == "complete"
-    causes = [] if complete else [cause("unfinished", "it was not finished", "its record", "none")]
+    causes = [] if complete else [cause("unfinished", "it was not finished", "its receipt", "none")]
     digest, home = str(built.lock_digest), str(built.cann_home)
     if complete and digest != lock_digest:
         words = "it was built from lock %s, not %s" % (digest, lock_digest)
@@ -57,7 +57,7 @@ def _distributions(difference: Difference) -> List[Cause]:
     return causes
 
 
-def source_differences(checkout: Checkout, version: str) -> List[Cause]:
+def checkout_differences(checkout: Checkout, version: str) -> List[Cause]:
     """Return how a checkout differs from what was unpacked; where that was not recorded, the environment differs."""
     if not checkout["recorded"]:
         return []

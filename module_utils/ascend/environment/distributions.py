@@ -2,7 +2,7 @@
 """Read the distributions of a site-packages folder from their files. No Python is started.
 
 A distribution is a ``*.dist-info`` folder with METADATA (core metadata; only its head is read) and RECORD
-(``dist_record``), or the older ``*.egg-info`` with PKG-INFO, which has no RECORD.
+(``record_file``), or the older ``*.egg-info`` with PKG-INFO, which has no RECORD.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from ..text import cut, listed, printable
-from . import record_file as dist_record
+from . import record_file
 from .record_file import ALL_SUMS, NO_SUMS, Corrections, Listings
 
 HEAD = 4096  # METADATA names its distribution in its first lines, but may do so later
@@ -126,7 +126,7 @@ def name_version(path: str) -> Tuple[str, str]:
 
 def _headers(path: str, most: int) -> Dict[str, str]:
     """Return name and version when both stand in so many bytes, else nothing."""
-    data = dist_record.content(path, most)
+    data = record_file.content(path, most)
     if len(data) == most:
         data = data[: data.rfind(b"\n") + 1]  # half a line would be half a version
     found: Dict[str, str] = {}
@@ -159,19 +159,20 @@ def _dist_info(
         return None, [Problem(BROKEN, shown("%s has no readable METADATA" % folder))]
     if corrected is None:
         corrected = {folder + "/METADATA": ""}  # see ``corrections``: it may be as the wheel brought it
-    data = dist_record.content(os.path.join(info, "RECORD"))
-    fault = dist_record.fault(folder, data)
-    problems = [Problem(BROKEN, shown("%s: %s" % (name, words))) for words in (other_name(info, name), fault) if words]
-    if not fault:
+    data = record_file.content(os.path.join(info, "RECORD"))
+    problem = record_file.problem(folder, data)
+    words = [text for text in (other_name(info, name), problem) if text]
+    problems = [Problem(BROKEN, shown("%s: %s" % (name, text))) for text in words]
+    if not problem:
         problems += _deep(name, data, listings, corrected) if deep else _fast(info, name, data, listings, corrected)
     return Distribution(name, version, info), problems
 
 
 def _fast(info: str, name: str, data: bytes, listings: Listings, corrected: Corrections) -> List[Problem]:
-    missing = dist_record.missing_uppers(data, listings, corrected)
+    missing = record_file.missing_uppers(data, listings, corrected)
     altered = []
-    lines = dist_record.measured(os.path.basename(info), data)
-    for file, lost in dist_record.unlike(listings.site, lines, NO_SUMS, corrected):
+    lines = record_file.measured(os.path.basename(info), data)
+    for file, lost in record_file.unlike(listings.site, lines, NO_SUMS, corrected):
         parts = file.split("/")
         if not lost:
             altered.append(file)
@@ -183,10 +184,10 @@ def _fast(info: str, name: str, data: bytes, listings: Listings, corrected: Corr
 
 
 def _deep(name: str, data: bytes, listings: Listings, corrected: Corrections) -> List[Problem]:
-    found = list(dist_record.unlike(listings.site, data, ALL_SUMS, corrected))
+    found = list(record_file.unlike(listings.site, data, ALL_SUMS, corrected))
     problems = _counted(name, "missing", [file for file, lost in found if lost])
     problems += _counted(name, "altered", [file for file, lost in found if not lost])
-    unread = dist_record.unreadable_rows(data)
+    unread = record_file.unreadable_rows(data)
     if unread:
         problems.append(Problem(BROKEN, "%s: RECORD has %d lines that cannot be read" % (name, unread)))
     return problems
@@ -208,5 +209,5 @@ def other_name(info: str, name: str) -> str:
 
 def _owns(info: str, name: str) -> bool:
     """Whether a dist-info's RECORD lists that egg-info: torch-npu's wheels bring one, too."""
-    data = dist_record.content(os.path.join(info, "RECORD"))
+    data = record_file.content(os.path.join(info, "RECORD"))
     return b"\n" + os.fsencode(name) + b"/" in data or data.startswith(os.fsencode(name) + b"/")

@@ -18,8 +18,8 @@ EDITABLE = "environment-editable"
 EDITABLE_MISSING = "environment-editable-missing"
 UNREADABLE = "environment-unreadable"
 HOME_ALTERED = "environment-cann-home"
-SOURCE_EDITED = "environment-source-edited"
-SOURCE_COMMIT = "environment-source-commit"
+CHECKOUT_EDITED = "environment-source-edited"
+CHECKOUT_COMMIT = "environment-source-commit"
 
 _RESTORE = "ansible-playbook site.yml  # puts it back; what was edited stays in the environment's folder edited"
 _REPAIR = "ansible-playbook site.yml  # repairs the release's environment; another one: rm -r"
@@ -27,10 +27,10 @@ _REPAIR = "ansible-playbook site.yml  # repairs the release's environment; anoth
 MEANING: Dict[str, Tuple[str, str, str]] = {
     HALF: (
         "is not finished",
-        "its record %s, written last" % virtualenv.RECORD,
+        "its receipt %s, written last" % virtualenv.RECEIPT,
         "ansible-playbook site.yml  # finishes the release's environment; another one: rm -r",
     ),
-    DIFFERS: ("is not what it was built from", "what its record says", _REPAIR),
+    DIFFERS: ("is not what it was built from", "what its receipt says", _REPAIR),
     virtualenv.INTERPRETER: (
         "has a broken or another interpreter",
         "the Python it was built with",
@@ -43,9 +43,9 @@ MEANING: Dict[str, Tuple[str, str, str]] = {
     EDITABLE: ("has a distribution in place of its wheel's", "as it was built", _REPAIR),
     EDITABLE_MISSING: ("has lost the source of an editable distribution", "the checkout", _REPAIR),
     leaks.LEAK: ("takes in modules from outside", "its own site-packages alone", _REPAIR),
-    SOURCE_EDITED: ("has a source that was edited", "the files that were unpacked", _RESTORE),
-    SOURCE_COMMIT: ("has a source at another commit", "the commit that was unpacked", _RESTORE),
-    HOME_ALTERED: ("does not say the CANN it was built for", ".cann_home as its record", _REPAIR),
+    CHECKOUT_EDITED: ("has a source that was edited", "the files that were unpacked", _RESTORE),
+    CHECKOUT_COMMIT: ("has a source at another commit", "the commit that was unpacked", _RESTORE),
+    HOME_ALTERED: ("does not say the CANN it was built for", ".cann_home as its receipt", _REPAIR),
     known_traps.NUMPY: (
         "has a numpy that CANN's operators do not work with",
         "numpy < 2",
@@ -69,7 +69,7 @@ def say(name: str, path: str, words: Dict[str, List[str]]) -> List[Finding]:
     found = []
     for kind in sorted(words):
         what, wanted, remedy = MEANING[kind]
-        text = listed(words[kind], most=NAMED) or "no record"
+        text = listed(words[kind], most=NAMED) or "no receipt"
         title = "environment %s %s" % (shown(name), what)
         found.append(finding("python", kind, title, wanted, text, path, remedy))
     return found

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Read the environments below /opt/ascend from their files; none of them is started.
 
-An environment is held to its own record: what it was built from stands in ``.ascend-fleet.json``, so that facts hold
+An environment is compared with its own receipt, ``.ascend-fleet.json``: what it was built from. So facts carry
 the difference and not two lists of a hundred versions.
 """
 
@@ -28,9 +28,9 @@ from .record_file import Corrections
 
 if TYPE_CHECKING:
     from ..shapes import Difference, Environment as EnvironmentFacts, Environments
-    from .checkout_manifest import Source
+    from .checkout_manifest import Checkout
 
-RECORD = virtualenv.RECORD
+RECEIPT = virtualenv.RECEIPT
 CANN_HOME = ".cann_home"
 CURRENT, PREVIOUS = "current", "previous"
 SHOWN = 10  # problems of an environment, and differences of one kind, that facts list
@@ -41,7 +41,7 @@ Place = Callable[[str], str]
 
 
 class Made(NamedTuple):
-    """What an environment is held to, by its record or by a lock.
+    """What an environment is compared with, by its receipt or by a lock.
 
     ``pins`` are its distributions (name -> version), ``editable`` those of them that are, ``python`` its Python's
     version where that counts, ``corrected`` what ``distributions.corrections`` said when it was built.
@@ -61,14 +61,14 @@ class Environment(NamedTuple):
     """
 
     path: str
-    record: Facts
+    receipt: Facts
     made: Optional[Made]
     python: Optional[str]
     cann_home: Optional[str]
     distributions: Dict[str, str]
     editable: Dict[str, str]
     commit: Dict[str, str]
-    sources: Dict[str, Source]
+    checkouts: Dict[str, Checkout]
     problems: Tuple[Problem, ...]
     warnings: Tuple[Problem, ...]
     closed: Tuple[str, ...]
@@ -84,20 +84,20 @@ class Environment(NamedTuple):
         }
 
 
-def read_environments(node: Node, root: str, deep: bool = False) -> Tuple[Environments, List[Finding]]:
+def read_environments(node: Node, env_dir: str, deep: bool = False) -> Tuple[Environments, List[Finding]]:
     """Return ``{"current", "previous", "all": {name: environment}}`` of the node's folder ``root``, and findings.
 
     ``current`` is the name to which the link leads, ``previous`` the one that was current before; None without a link.
 
     An environment has the form of ``read_environment``. The current one lists ``distributions`` in full.
     """
-    folder = node.path(root)
-    current, findings = _current(node, root)
+    folder = node.path(env_dir)
+    current, findings = _current(node, env_dir)
     everything: Dict[str, EnvironmentFacts] = {}
     for name in files.folders(folder):
         if name in (CURRENT, PREVIOUS) or os.path.islink(os.path.join(folder, name)):
             continue
-        environment = inspect(os.path.join(root, name), None, deep, node.path, current in (name, None))
+        environment = inspect(os.path.join(env_dir, name), None, deep, node.path, current in (name, None))
         everything[name] = _facts(environment, name == current)
         findings += _findings(name, environment)
     previous = files.link(os.path.join(folder, PREVIOUS))
@@ -106,16 +106,16 @@ def read_environments(node: Node, root: str, deep: bool = False) -> Tuple[Enviro
 
 
 def read_environment(path: str, made: Optional[Made] = None, deep: bool = False) -> EnvironmentFacts:
-    """Return what an environment is, held to ``made`` or else to its record.
+    """Return what an environment is, compared with ``made`` or else with its receipt.
 
     ``{"path", "state", "release", "python", "cann_home", "lock_digest", "distribution_count", "versions",
     "distributions", "difference", "difference_count", "editable", "commit", "sources", "problems", "problem_count"}``:
     ``distributions`` maps normalised names (PEP 503) to versions; ``difference`` is that of ``Environment.difference``,
     at most SHOWN of a kind, and empty where nothing says what it was built from; ``sources`` maps the names of the
-    distributions that were built in editable to ``Source.facts``. It is complete when its record is there. ``closed``
-    is there where others cannot use something, and says what.
+    distributions that were built in editable to ``Checkout.facts``. It is complete when its receipt is there.
+    ``closed`` is there where others cannot use something, and says what.
 
-    ``deep`` holds every file to the sum in its RECORD.
+    ``deep`` compares every file with the sum in its RECORD.
     """
     return _facts(inspect(path, made, deep), True)
 
@@ -125,56 +125,56 @@ def inspect(
 ) -> Environment:
     """Read an environment; ``place`` tells where the node's absolute paths lie.
 
-    ``by_file``: hold its files to what the builder wrote down, too.
+    ``by_file``: compare its files with what the builder wrote down, too.
     """
     here = place(path)
-    record = files.mapping(os.path.join(here, RECORD))
-    by_record = _made(record)
-    corrected = by_record.corrected if by_record else None
-    made = made or by_record
+    receipt = files.mapping(os.path.join(here, RECEIPT))
+    by_receipt = _made(receipt)
+    corrected = by_receipt.corrected if by_receipt else None
+    made = made or by_receipt
     interpreter = virtualenv.read(here, place)
     found, editable, problems = site_packages.read(path, place, interpreter.series, deep, corrected)
     versions = {distribution.name: distribution.version for distribution in found}
     cann_home = (files.text(os.path.join(here, CANN_HOME)) or "").strip() or None
-    problems = _record_problems(here, by_record) + list(interpreter.problems) + problems
+    problems = _receipt_problems(here, by_receipt) + list(interpreter.problems) + problems
     warnings: List[Problem] = []
     if made:
         if not interpreter.problems and made.python not in (None, interpreter.version):
             words = "its Python is %s, not %s" % (interpreter.version, made.python)
             problems.append(Problem(virtualenv.INTERPRETER, shown(words)))
         problems += _not_as_made(here, found, editable, made)
-    if by_record and record.get("cann_home") != cann_home:
+    if by_receipt and receipt.get("cann_home") != cann_home:
         warnings.append(Problem(environment_findings.HOME_ALTERED, shown("%s says %s" % (CANN_HOME, cann_home))))
     problems += _lost_checkouts(editable, place)
-    sources = _sources(here, record if by_record else {}, place, deep)
-    closed = _closed(here, sources, place)
-    if by_file and by_record:
+    checkouts = _checkouts(here, receipt if by_receipt else {}, place, deep)
+    closed = _closed(here, checkouts, place)
+    if by_file and by_receipt:
         different, more = environment_files.verify(here, problems)
         problems += [] if deep else different
         closed = list(dict.fromkeys(closed + more))
-    problems += _unrecorded(sources)
+    problems += _unrecorded(checkouts)
     for trap in known_traps.find(versions):
         (warnings if made and _meant(trap.names, versions, made) else problems).append(trap.problem)
     commits = {name: checkout.commit(place(source)) for name, source in editable.items()}
     return Environment(
         path=path,
-        record=record if by_record else {},
+        receipt=receipt if by_receipt else {},
         made=made,
         python=interpreter.version,
         cann_home=shown(cann_home) if cann_home else None,
         distributions=versions,
         editable={name: shown(source) for name, source in sorted(editable.items())},
         commit={name: commit for name, commit in sorted(commits.items()) if commit},
-        sources=sources,
+        checkouts=checkouts,
         problems=tuple(problems),
         warnings=tuple(warnings),
         closed=tuple(closed),
     )
 
 
-def recorded(path: str) -> Optional[Made]:
-    """Return what an environment was built from by its record; None when it was not finished."""
-    return _made(files.mapping(os.path.join(path, RECORD)))
+def read_receipt(path: str) -> Optional[Made]:
+    """Return what an environment was built from by its receipt; None when it was not finished."""
+    return _made(files.mapping(os.path.join(path, RECEIPT)))
 
 
 def foreign_paths(environment: Environment) -> List[str]:
@@ -183,11 +183,11 @@ def foreign_paths(environment: Environment) -> List[str]:
 
 
 def _facts(environment: Environment, full: bool) -> EnvironmentFacts:
-    record, have, difference = environment.record, environment.distributions, environment.difference()
-    digest, release = record.get("lock_digest"), record.get("release")
+    receipt, have, difference = environment.receipt, environment.distributions, environment.difference()
+    digest, release = receipt.get("lock_digest"), receipt.get("release")
     facts: EnvironmentFacts = {
         "path": environment.path,
-        "state": "complete" if record else "half-installed",
+        "state": "complete" if receipt else "half-installed",
         "release": shown(release) if isinstance(release, str) else None,
         "python": environment.python,
         "cann_home": environment.cann_home,
@@ -202,7 +202,7 @@ def _facts(environment: Environment, full: bool) -> EnvironmentFacts:
         "difference_count": sum(len(difference[kind]) for kind in ("missing", "other", "extra")),
         "editable": environment.editable,
         "commit": environment.commit,
-        "sources": {name: source.facts() for name, source in environment.sources.items()},
+        "sources": {name: source.facts() for name, source in environment.checkouts.items()},
         "problems": [problem.words for problem in environment.problems[:SHOWN]],
         "problem_count": len(environment.problems),
     }
@@ -216,7 +216,7 @@ def _facts(environment: Environment, full: bool) -> EnvironmentFacts:
 def _findings(name: str, environment: Environment) -> List[Finding]:
     """One finding a kind, however many problems there are of it."""
     words: Dict[str, List[str]] = {}
-    if not environment.record:
+    if not environment.receipt:
         words[environment_findings.HALF] = []
     for problem in environment.problems + environment.warnings:
         words.setdefault(problem.name, []).append(problem.words)
@@ -230,32 +230,32 @@ def _findings(name: str, environment: Environment) -> List[Finding]:
     if environment.closed:
         what = listed(list(environment.closed))
         found.append(rights.closed_finding("python", "environment %s" % shown(name), what, environment.path))
-    for distribution, source in environment.sources.items():
-        found += environment_findings.say(name, source.path, _source_words(distribution, source))
+    for distribution, source in environment.checkouts.items():
+        found += environment_findings.say(name, source.path, _checkout_words(distribution, source))
     return found
 
 
-def _source_words(name: str, source: Source) -> Dict[str, List[str]]:
+def _checkout_words(name: str, found: Checkout) -> Dict[str, List[str]]:
     words = {}
-    if source.edited:
-        words[environment_findings.SOURCE_EDITED] = [shown(path) for path in source.edited]
-    if source.recorded and source.commit != source.recorded.commit:
-        text = "%s is at %s, not %s" % (name, source.commit, source.recorded.commit or "in a repository")
-        words[environment_findings.SOURCE_COMMIT] = [text]
+    if found.edited:
+        words[environment_findings.CHECKOUT_EDITED] = [shown(path) for path in found.edited]
+    if found.manifest and found.commit != found.manifest.commit:
+        text = "%s is at %s, not %s" % (name, found.commit, found.manifest.commit or "in a repository")
+        words[environment_findings.CHECKOUT_COMMIT] = [text]
     return words
 
 
-def _current(node: Node, root: str) -> Tuple[Optional[str], List[Finding]]:
+def _current(node: Node, env_dir: str) -> Tuple[Optional[str], List[Finding]]:
     """Return the name of the environment that the link leads to (the link's own words when it leads elsewhere)."""
-    path = os.path.join(root, CURRENT)
+    path = os.path.join(env_dir, CURRENT)
     link_text = files.link(node.path(path))
     problem = ""
     if link_text is None:
         if os.path.lexists(node.path(path)):
             problem = "is no link"
     else:
-        target = os.path.normpath(os.path.join(root, link_text))
-        if os.path.dirname(target) == os.path.normpath(root):
+        target = os.path.normpath(os.path.join(env_dir, link_text))
+        if os.path.dirname(target) == os.path.normpath(env_dir):
             link_text = os.path.basename(target)
         if not os.path.isdir(node.path(target)):
             problem = "leads to nothing"
@@ -273,25 +273,25 @@ def _current(node: Node, root: str) -> Tuple[Optional[str], List[Finding]]:
 # --- the parts of an environment ---------------------------------------------------------------------------------
 
 
-def _record_problems(here: str, made: Optional[Made]) -> List[Problem]:
-    if made or not os.path.lexists(os.path.join(here, RECORD)):
+def _receipt_problems(here: str, made: Optional[Made]) -> List[Problem]:
+    if made or not os.path.lexists(os.path.join(here, RECEIPT)):
         return []
-    return [Problem(environment_findings.HALF, "its record cannot be read, or does not say what it was built from")]
+    return [Problem(environment_findings.HALF, "its receipt cannot be read, or does not say what it was built from")]
 
 
-def _made(record: Facts) -> Optional[Made]:
-    """Return what a record says; None when it does not say the version of every distribution."""
-    pins, editable, python = record.get("distributions"), record.get("editable", {}), record.get("python")
+def _made(receipt: Facts) -> Optional[Made]:
+    """Return what a receipt says; None when it does not say the version of every distribution."""
+    pins, editable, python = receipt.get("distributions"), receipt.get("editable", {}), receipt.get("python")
     if not isinstance(pins, dict) or not isinstance(editable, dict):
         return None
     if not all(isinstance(version, str) for version in pins.values()):
         return None
     names = {normalise(name): version for name, version in pins.items()}
-    return Made(names, tuple(editable), python if isinstance(python, str) else None, _corrected(record))
+    return Made(names, tuple(editable), python if isinstance(python, str) else None, _corrected(receipt))
 
 
-def _corrected(record: Facts) -> Optional[Corrections]:
-    corrected = record.get("corrected")
+def _corrected(receipt: Facts) -> Optional[Corrections]:
+    corrected = receipt.get("corrected")
     if not isinstance(corrected, dict):
         return None
     return {path: row for path, row in corrected.items() if isinstance(row, str)}
@@ -316,37 +316,37 @@ def _not_as_made(here: str, found: List[Distribution], editable: Dict[str, str],
     return problems
 
 
-def _sources(here: str, record: Facts, place: Place, deep: bool) -> Dict[str, Source]:
+def _checkouts(here: str, receipt: Facts, place: Place, deep: bool) -> Dict[str, Checkout]:
     """Return the checkouts that were built in; one that is gone is a problem of its own."""
-    editable = record.get("editable", {})
+    editable = receipt.get("editable", {})
     if not editable:
         return {}
-    from . import checkout_manifest as source_record  # most environments need none of it
+    from . import checkout_manifest  # most environments need none of it
 
     found = {}
     for name, path in sorted(editable.items()):
         name = normalise(name)
         if isinstance(path, str) and path.startswith("/") and "\0" not in path + name and os.path.isdir(place(path)):
-            manifest = os.path.join(here, source_record.MANIFEST % name)
-            found[name] = source_record.read(path, place(path), manifest, deep)
+            manifest = os.path.join(here, checkout_manifest.MANIFEST % name)
+            found[name] = checkout_manifest.read(path, place(path), manifest, deep)
     return found
 
 
-def _closed(here: str, sources: Dict[str, Source], place: Place) -> List[str]:
+def _closed(here: str, checkouts: Dict[str, Checkout], place: Place) -> List[str]:
     """Return, in words, what of the folders and files that decide others cannot use."""
     folders = ["", "bin", "lib", virtualenv.CONFIG, CANN_HOME]
     paths = [os.path.join(here, name) for name in folders] + distributions.sites(here)
     paths += [os.path.dirname(site) for site in distributions.sites(here)]
-    for source in sources.values():
+    for source in checkouts.values():
         inside = source.folders()
         paths += [os.path.dirname(place(source.path))] + [os.path.join(place(source.path), name) for name in inside]
     found = rights.closed(paths)
     return [each._replace(path=os.path.relpath(each.path, here)).words() for each in found]
 
 
-def _unrecorded(sources: Dict[str, Source]) -> List[Problem]:
+def _unrecorded(checkouts: Dict[str, Checkout]) -> List[Problem]:
     """An environment built before checkouts were recorded is repaired once, for that."""
-    names = [name for name, source in sources.items() if not source.recorded]
+    names = [name for name, source in checkouts.items() if not source.manifest]
     return [Problem(environment_findings.HALF, shown("%s: what was unpacked is not recorded" % name)) for name in names]
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hold a distribution's files to its RECORD: one ``path,hash,size`` line a file (binary distribution format).
+"""Compare a distribution's files with its RECORD: one ``path,hash,size`` line a file (binary distribution format).
 
 There are two depths:
 
@@ -89,7 +89,7 @@ def _read(descriptor: int, size: int) -> bytes:
     return b"".join(blocks)
 
 
-def fault(folder: str, data: bytes) -> str:
+def problem(folder: str, data: bytes) -> str:
     """Return what is wrong with the form of the RECORD of a dist-info ``folder``, in words; "" when it can be used."""
     if not data:
         return "RECORD is missing"
@@ -175,17 +175,17 @@ def unlike(
 
     Of ``suspects`` the sums are compared in any case.
     """
-    for recorded in rows(data, corrected):
+    for listed in rows(data, corrected):
         try:
-            status = os.stat(os.path.join(site, recorded.path))
+            status = os.stat(os.path.join(site, listed.path))
         except (OSError, ValueError):  # ValueError: a zero byte in the path
-            yield recorded.path, True
+            yield listed.path, True
             continue
-        sized = stat.S_ISREG(status.st_mode) and recorded.size in ("", str(status.st_size))
-        of_info = sums == INFO_SUMS and os.path.dirname(recorded.path).endswith(".dist-info")
-        summed = sums == ALL_SUMS or of_info or recorded.path in suspects
-        if not sized or (summed and not _sum_agrees(site, recorded)):
-            yield recorded.path, False
+        sized = stat.S_ISREG(status.st_mode) and listed.size in ("", str(status.st_size))
+        of_info = sums == INFO_SUMS and os.path.dirname(listed.path).endswith(".dist-info")
+        summed = sums == ALL_SUMS or of_info or listed.path in suspects
+        if not sized or (summed and not _sum_agrees(site, listed)):
+            yield listed.path, False
 
 
 def as_it_is(path: str) -> str:
@@ -218,10 +218,10 @@ def _own(folder: str) -> bytes:
     return os.fsencode(folder) + b"/METADATA,"
 
 
-def _sum_agrees(site: str, recorded: Row) -> bool:
+def _sum_agrees(site: str, listed: Row) -> bool:
     """A sum that is not understood says nothing."""
-    kind, wanted = hexadecimal(recorded.hash)
-    return not kind or _sum(os.path.join(site, recorded.path), kind) == wanted
+    kind, wanted = hexadecimal(listed.hash)
+    return not kind or _sum(os.path.join(site, listed.path), kind) == wanted
 
 
 def _sum(path: str, kind: str) -> Optional[str]:

@@ -13,8 +13,8 @@ from .leaks import LEAK
 
 CONFIG = "pyvenv.cfg"
 CONDA = "conda-meta"
-RECORD = ".ascend-fleet.json"  # written last by the module that made a Python or an environment
-FILES = ".ascend-fleet.files"  # beside it: what the fast form holds its files to
+RECEIPT = ".ascend-fleet.json"  # written last by the module that made a Python or an environment
+FILES = ".ascend-fleet.files"  # beside it: what the fast form compares its files with
 INTERPRETER = "environment-interpreter"
 MOST_LINKS = 40  # the kernel follows as many
 MOST_LINES = 100
@@ -37,31 +37,31 @@ def read(here: str, place: Place) -> Interpreter:
     """Read the environment in the folder ``here``; ``place`` tells where the node's absolute paths lie."""
     path = os.path.join(here, "bin", "python")
     program = resolved(path, place)
-    faults = [_program_fault(path, program)]
+    words = [_program_problem(path, program)]
     leak = ""
     if os.path.isdir(os.path.join(here, CONDA)):
         made_with = _conda_version(here)
-        faults.append("it is a conda environment")
+        words.append("it is a conda environment")
     else:
         config = files.text(os.path.join(here, CONFIG))
         settings = _config(config)
         made_with = _version(settings.get("version_info", "")) or _version(settings.get("version", ""))
-        faults.append(_config_fault(config, settings, place))
+        words.append(_config_problem(config, settings, place))
         if settings.get("include-system-site-packages", "").lower() == "true":
             leak = "%s takes in the system's site-packages" % CONFIG
     version = _version_of(program) or made_with
     series = ".".join(version.split(".")[:2]) if version else None
     linked = re.fullmatch(r"python(3\.[0-9]{1,3})", os.path.basename(program))
     if linked and series and linked.group(1) != series:
-        faults.append("bin/python leads to Python %s, it was made with %s" % (linked.group(1), version))
+        words.append("bin/python leads to Python %s, it was made with %s" % (linked.group(1), version))
     elif made_with and version != made_with:
-        faults.append("bin/python leads to Python %s, it was made with %s" % (version, made_with))
-    problems = [Problem(INTERPRETER, shown(fault)) for fault in faults if fault]
+        words.append("bin/python leads to Python %s, it was made with %s" % (version, made_with))
+    problems = [Problem(INTERPRETER, shown(problem)) for problem in words if problem]
     problems += [Problem(LEAK, leak)] if leak else []
     return Interpreter(version, linked.group(1) if linked else series, tuple(problems))
 
 
-def _program_fault(path: str, program: str) -> str:
+def _program_problem(path: str, program: str) -> str:
     if not os.path.lexists(path):
         return "bin/python is missing"
     if not os.path.lexists(program):
@@ -76,7 +76,7 @@ def _config(config: Optional[str]) -> Dict[str, str]:
     return {key.strip().lower(): value.strip() for key, equals, value in lines if equals}
 
 
-def _config_fault(config: Optional[str], settings: Dict[str, str], place: Place) -> str:
+def _config_problem(config: Optional[str], settings: Dict[str, str], place: Place) -> str:
     if config is None:
         return "%s is missing" % CONFIG
     home = settings.get("home", "")
@@ -92,9 +92,9 @@ def _version(text: str) -> Optional[str]:
 
 
 def _version_of(program: str) -> Optional[str]:
-    """Return the version of a Python that came from the depot, by its record."""
+    """Return the version of a Python that came from the depot, by its receipt."""
     prefix = os.path.dirname(os.path.dirname(program))
-    version = files.mapping(os.path.join(prefix, RECORD)).get("version")
+    version = files.mapping(os.path.join(prefix, RECEIPT)).get("version")
     return _version(version) if isinstance(version, str) else None
 
 

@@ -23,14 +23,14 @@ SHOWN = 5  # lines or chips that a finding names before it counts the rest
 _NOT_SAID = ("hugepages_used", "hugepages_total")  # in the table, of no use to a plan or a report
 
 
-def read_npu(node: Node, timeout_s: float, holders: bool = True) -> Tuple[Npu, List[Finding]]:
+def read_npu(node: Node, timeout_s: float, file_users: bool = True) -> Tuple[Npu, List[Finding]]:
     """Return (facts, findings) of the cards.
 
     ``{"answered", "tool_version", "driver_version", "devices", "processes", "process_count", "processes_from",
     "unclear", "unread"}``. ``answered`` is False when npu-smi gave no table: the first finding says why.
     ``processes_from`` is "npu-smi", or "/proc" where npu-smi does not speak of every card's processes; ``unclear`` are
-    the NPU ids of the cards of which nobody says so, neither idle nor used. Processes that hold a card's device file
-    and that npu-smi does not name count as well, but without ``holders`` (looking for them takes time).
+    the NPU ids of the cards of which nobody says so, neither idle nor used. Processes that have a card's device file
+    open and that npu-smi does not name count as well, but without ``file_users`` (looking for them takes time).
     """
     program = tools.find(node, "npu-smi")
     if not program:
@@ -42,10 +42,10 @@ def read_npu(node: Node, timeout_s: float, holders: bool = True) -> Tuple[Npu, L
             "no such program",
             remedy="install the NPU driver: it brings npu-smi; in a container, mount it from the host",
         )
-        return _facts(node, None, False, holders), [missing]
+        return _facts(node, None, False, file_users), [missing]
     result, info = _ask(node, program, timeout_s)
     silent = _why_silent(program, result, info, timeout_s)
-    facts = _facts(node, info, silent is None, holders)
+    facts = _facts(node, info, silent is None, file_users)
     findings = ([silent] if silent else []) + _unread(program, info, silent is None)
     if silent is None:
         findings += _health(node, program, facts["devices"], timeout_s)
@@ -93,7 +93,7 @@ def fewer_visible(npu: Npu, device_nodes: int) -> List[Finding]:
     ]
 
 
-def _facts(node: Node, info: Optional[npu_smi.NpuSmiInfo], answered: bool, holders: bool) -> Npu:
+def _facts(node: Node, info: Optional[npu_smi.NpuSmiInfo], answered: bool, file_users: bool) -> Npu:
     devices: Any = [asdict(device) for device in info.devices] if info else []
     for device in devices:
         for key in _NOT_SAID:
@@ -101,11 +101,11 @@ def _facts(node: Node, info: Optional[npu_smi.NpuSmiInfo], answered: bool, holde
         device["errors"] = []
     found = processes.read_processes(node, info.processes) if info else []
     unclear = processes.unclear(node, info, answered, [])
-    if holders or unclear or not answered:
-        holding = processes.read_holders(node)
-        unclear = processes.unclear(node, info, answered, holding)
+    if file_users or unclear or not answered:
+        users_of_files = processes.read_file_users(node)
+        unclear = processes.unclear(node, info, answered, users_of_files)
         numbers = processes.by_device(info.devices) if info else {}
-        found = processes.merged(found, processes.with_cards(holding, numbers))
+        found = processes.merged(found, processes.with_cards(users_of_files, numbers))
     shown: Any
     shown, count = processes.bounded(found)
     return {
@@ -131,7 +131,7 @@ def _why_silent(program: str, result: Result, info: npu_smi.NpuSmiInfo, timeout_
             wanted,
             "nothing within %g s" % timeout_s,
             program,
-            "dmesg | tail  # the driver hangs; end what holds the cards, or reboot the node",
+            "dmesg | tail  # the driver hangs; end what uses the cards, or reboot the node",
         )
     if _has_table(result, info):
         return None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who may open the cards: the rights on the driver's device files, held against the accounts that train.
+"""Who may open the cards: the rights on the driver's device files, compared with the accounts that train.
 
 The driver makes them 0660 of the user and group that its installer was given (HwHiAiUser unless another was named), as
 vllm-ascend#9490 shows. An account that cannot open them sees no card: ``torch.npu.is_available()`` is False.

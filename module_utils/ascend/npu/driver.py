@@ -26,24 +26,24 @@ _RANGE = re.compile(r"\[\s*([0-9.]+)\s*,\s*([0-9.]+)\s*\]")
 _INSTALL = "install Ascend HDK (driver, then firmware), reboot: it brings npu-smi and /dev/davinci*"
 
 
-def read_driver(node: Node, cann_root: str, running: str = "") -> Tuple[Driver, List[Finding]]:
+def read_driver(node: Node, cann_root: str, loaded: str = "") -> Tuple[Driver, List[Finding]]:
     """Return (facts, findings): what is on disk, wherever the driver was installed.
 
     ``{"state": "complete" | "half-installed" | "absent", "path", "version", "firmware_version", "device_nodes",
     "modules_loaded"}``; ``device_nodes`` counts /dev/davinci<N>, ``modules_loaded`` the kernel's modules drv_*.
     ``running`` is what npu-smi says of the driver that runs.
     """
-    record = files.pairs(files.text(node.path(tools.INSTALL_INFO)))
+    install_info = files.pairs(files.text(node.path(tools.INSTALL_INFO)))
     # Without its record it lies at its own default, wherever CANN is.
-    places = [record.get("Driver_Install_Path_Param"), cann_root, _DEFAULT_ROOT]
+    places = [install_info.get("Driver_Install_Path_Param"), cann_root, _DEFAULT_ROOT]
     roots = [place for place in places if place]
     existing = [place for place in roots if os.path.isdir(node.path(os.path.join(place, "driver")))]
-    root = roots[0] if record.get("Driver_Install_Path_Param") else (existing or roots)[0]
+    root = roots[0] if install_info.get("Driver_Install_Path_Param") else (existing or roots)[0]
     path = os.path.join(root, "driver")
     driver = files.pairs(files.text(node.path(os.path.join(path, "version.info"))))
     firmware = files.pairs(files.text(node.path(os.path.join(root, "firmware", "version.info"))))
-    missing = _missing(node, path, record, driver)
-    present = bool(record.get("Driver_Install_Type") or driver or os.path.isdir(node.path(path)))
+    missing = _missing(node, path, install_info, driver)
+    present = bool(install_info.get("Driver_Install_Type") or driver or os.path.isdir(node.path(path)))
     state = "absent" if not present else "half-installed" if missing else "complete"
     facts: Driver = {
         "state": state,
@@ -55,7 +55,7 @@ def read_driver(node: Node, cann_root: str, running: str = "") -> Tuple[Driver, 
     }
     findings = []
     if state == "absent":
-        findings.append(_absent(path, running))
+        findings.append(_absent(path, loaded))
     elif state == "half-installed":
         findings.append(
             finding(
@@ -71,15 +71,15 @@ def read_driver(node: Node, cann_root: str, running: str = "") -> Tuple[Driver, 
     return facts, findings + _firmware(driver, firmware, root)
 
 
-def _absent(path: str, running: str) -> Finding:
-    if not running:
+def _absent(path: str, loaded: str) -> Finding:
+    if not loaded:
         return finding("driver", "driver-missing", "no driver is installed", path, "nothing there", path, _INSTALL)
     return finding(
         "driver",
         "driver-missing",
         "a driver runs, and its files are not there",
         "the files of the driver that runs, and its record %s" % tools.INSTALL_INFO,
-        "nothing there; npu-smi says that %s runs" % running,
+        "nothing there; npu-smi says that %s runs" % loaded,
         path,
         "find / -xdev -path '*/driver/version.info' 2>/dev/null; cat %s  # removed since it was loaded? Then install"
         " Ascend HDK again; it does not come back after a reboot" % tools.INSTALL_INFO,
@@ -91,30 +91,30 @@ def count_device_nodes(node: Node) -> int:
     return sum(bool(_DEVICE_FILE.match(name)) for name in files.names(node.path("/dev")))
 
 
-def compare_running(driver: Driver, running: Optional[str]) -> List[Finding]:
+def compare_loaded(driver: Driver, loaded: Optional[str]) -> List[Finding]:
     """Return a finding when the driver that runs (npu-smi) is not the one on disk: it waits for a reboot."""
     installed = driver["version"]
-    if not installed or not running or installed.lower() == running.lower():
+    if not installed or not loaded or installed.lower() == loaded.lower():
         return []
     return [
         finding(
             "driver",
             "driver-reboot-pending",
-            "the running driver is not the installed one",
+            "the loaded driver is not the installed one",
             "driver %s, as installed" % installed,
-            "driver %s runs" % running,
+            "driver %s runs" % loaded,
             os.path.join(driver["path"] or "", "version.info"),
             "reboot  # the new driver is loaded then",
         )
     ]
 
 
-def _missing(node: Node, path: str, record: Dict[str, str], driver: Dict[str, str]) -> List[str]:
+def _missing(node: Node, path: str, install_info: Dict[str, str], driver: Dict[str, str]) -> List[str]:
     """What a complete driver has and this one has not, in words."""
     missing = []
-    if not record:
+    if not install_info:
         missing.append("%s is missing" % tools.INSTALL_INFO)
-    status = record.get("Driver_Install_Status", "complete")
+    status = install_info.get("Driver_Install_Status", "complete")
     if status != "complete":
         missing.append("%s says Driver_Install_Status=%s" % (tools.INSTALL_INFO, status))
     if not driver.get("Version"):

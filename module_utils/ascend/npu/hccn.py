@@ -17,8 +17,16 @@ from .hccn_conf import address_of, checked, netmask_of
 from .labels import Block, Pair, fold, look_up
 
 LINK_WORDS = ("UP", "DOWN", "PARTIAL LINK", "PARTIAL UP", "UNKNOWN")
-_FAULTS = ("Fault", "Socket fail", "Socket failed", "Receive timeout", "Unreachable", "Time exceeded", "Thread error")
-HEALTH_WORDS = ("Success", "Init", "Detect ip set", "Unknown", *_FAULTS)
+_UNWELL = (
+    "Fault",
+    "Socket fail",
+    "Socket failed",
+    "Receive timeout",
+    "Unreachable",
+    "Time exceeded",
+    "Thread error",
+)
+HEALTH_WORDS = ("Success", "Init", "Detect ip set", "Unknown", *_UNWELL)
 
 _CHANGE = re.compile(r"(.*\S)\s+LINK[ _](UP|DOWN)$")
 _BRACKETS = re.compile(r"([A-Za-z][A-Za-z_ ]{0,60})\[([^\]]{0,400})\]")

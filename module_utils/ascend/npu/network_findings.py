@@ -51,7 +51,7 @@ def _silent(ports: List[Port], timeout_s: float) -> List[Finding]:
             "an answer within %g s" % timeout_s,
             found,
             "hccn_tool -i %d" % (hung or late)[0].device,
-            "dmesg | tail  # the driver hangs; end what holds the cards, or reboot the node",
+            "dmesg | tail  # the driver hangs; end what uses the cards, or reboot the node",
         )
     ]
 

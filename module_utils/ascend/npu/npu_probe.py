@@ -73,10 +73,10 @@ def prove(run: Run, proof: Proof, prover: Prover) -> Dict[str, Any]:
         result, noise = program.probe()
         cards = [_explained(card, proof.devices, program) for card in result["cards"]]
         if proof.devices is None or proof.devices:
-            _hold_cards(result, cards, noise, program)
-        _hold_versions(result["versions"], proof)
+            _require_cards(result, cards, noise, program)
+        _require_versions(result["versions"], proof)
         if "llamafactory" in proof.versions:
-            _hold_training(result["training"], program)
+            _require_training(result["training"], program)
             program.command()
     account = {"name": prover.name, "why": prover.why}
     return {
@@ -177,7 +177,7 @@ def _explained(card: Card, devices: Optional[Sequence[int]], program: _Program) 
     }
 
 
-def _hold_cards(result: Dict[str, Any], cards: List[Card], noise: str, program: _Program) -> None:
+def _require_cards(result: Dict[str, Any], cards: List[Card], noise: str, program: _Program) -> None:
     proof = program.proof
     expected = proof.expected_devices if proof.devices is None else len(proof.devices)
     bad = [card for card in cards if not card["ok"]]
@@ -202,7 +202,7 @@ def _hold_cards(result: Dict[str, Any], cards: List[Card], noise: str, program: 
     )
 
 
-def _hold_versions(versions: Dict[str, Any], proof: Proof) -> None:
+def _require_versions(versions: Dict[str, Any], proof: Proof) -> None:
     for name, wanted in sorted(proof.versions.items()):
         if versions.get(name) != wanted:
             raise ProbeError(
@@ -214,7 +214,7 @@ def _hold_versions(versions: Dict[str, Any], proof: Proof) -> None:
             )
 
 
-def _hold_training(training: Dict[str, Any], program: _Program) -> None:
+def _require_training(training: Dict[str, Any], program: _Program) -> None:
     """LLaMA-Factory checks what it needs when its training is imported; a checkout may want other libraries."""
     proof, wanted = program.proof, program.proof.versions["llamafactory"]
     if training["error"]:

@@ -58,7 +58,7 @@ class Device:
 
 @dataclass(frozen=True)
 class Process:
-    """A process that holds a chip; ``name`` may be empty. ``container_pid``: its id inside its container."""
+    """A process that uses a chip; ``name`` may be empty. ``container_pid``: its id inside its container."""
 
     npu_id: int
     chip_id: Optional[int]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who uses the cards: processes that npu-smi names, or that hold a device file, with owner and command from /proc."""
+"""Who uses the cards: processes that npu-smi names, or that have a device file open; owner and command from /proc."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .npu_smi import Device, NpuSmiInfo, Process
 
 SHOWN = 32  # processes in the facts; their count stands beside them
 MOST_CHARACTERS = 100  # of a command line
-# Not davinci_manager, nor hisi_hdc: what only watches the cards holds those. From outside, a container's /dev is seen
+# Not davinci_manager, nor hisi_hdc: what only watches the cards opens those. From outside, a container's /dev is seen
 # as its own, or below its root.
 _DEVICE_FILE = re.compile(r"/v?davinci([0-9]{1,4})(?: \(deleted\))?$")
 _MEMORY = 1  # major number of /dev/null, /dev/zero, ... (the kernel's admin-guide/devices.txt)
@@ -27,7 +27,7 @@ _CONTAINER = re.compile(r"[0-9a-f]{64}")
 
 
 def read_processes(node: Node, listed: Iterable[Process]) -> List[Dict[str, Any]]:
-    """Return npu-smi's processes, one entry a process, with the chips it holds.
+    """Return npu-smi's processes, one entry a process, with the chips it uses.
 
     ``{"pid", "name", "user", "command", "container", "chips": [[npu_id, chip_id, memory_mb], ...]}``; user and command
     are None where /proc has no such process: it ended meanwhile, or its number is another container's.
@@ -40,8 +40,8 @@ def read_processes(node: Node, listed: Iterable[Process]) -> List[Dict[str, Any]
     return [{**described(node, pid, names[pid]), "chips": chips[pid]} for pid in sorted(chips)]
 
 
-def read_holders(node: Node) -> List[Dict[str, Any]]:
-    """Return the processes that hold /dev/davinci<N> open, in the same form; N stands for the NPU id.
+def read_file_users(node: Node) -> List[Dict[str, Any]]:
+    """Return the processes that have /dev/davinci<N> open, in the same form; N stands for the NPU id.
 
     npu-smi says nothing of them where it hangs, fails, or is too old, nor of every container's. Needs root; takes some
     6 us a file that is open on the node. In a container a device file may have another name: the device itself tells.
@@ -98,15 +98,15 @@ def by_device(devices: Sequence[Device]) -> Dict[int, int]:
     return {}
 
 
-def with_cards(holders: List[Dict[str, Any]], numbers: Dict[int, int]) -> List[Dict[str, Any]]:
-    """Return the holders with NPU ids instead of the numbers of device files, where they are known."""
+def with_cards(file_users: List[Dict[str, Any]], numbers: Dict[int, int]) -> List[Dict[str, Any]]:
+    """Return the processes with NPU ids instead of the numbers of device files, where they are known."""
     return [
         {**each, "chips": [[numbers.get(number, number), None, None] for number, _, _ in each["chips"]]}
-        for each in holders
+        for each in file_users
     ]
 
 
-def unclear(node: Node, info: Optional[NpuSmiInfo], answered: bool, holders: List[Dict[str, Any]]) -> List[int]:
+def unclear(node: Node, info: Optional[NpuSmiInfo], answered: bool, file_users: List[Dict[str, Any]]) -> List[int]:
     """Return the NPU ids of the cards of which it is not known whether a process uses them: not known is not idle.
 
     Those of which npu-smi says neither; all of them where it says nothing, or where there is a process, or a row that
@@ -120,16 +120,16 @@ def unclear(node: Node, info: Optional[NpuSmiInfo], answered: bool, holders: Lis
     numbers = by_device(info.devices)
     lost = any(card not in chips for card in info.unread_processes)
     lost = lost or any(process.chip_id not in chips.get(process.npu_id, ()) for process in info.processes)
-    lost = lost or any(chip[0] not in numbers for each in holders for chip in each["chips"])
+    lost = lost or any(chip[0] not in numbers for each in file_users for chip in each["chips"])
     if lost or not answered:
         return sorted(chips)
     spoken = set(info.idle).union(process.npu_id for process in info.processes)
     return sorted((set(chips) - spoken).union(card for card in info.unread_processes if card is not None))
 
 
-def merged(listed: List[Dict[str, Any]], holders: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
-    """Return the processes that npu-smi names or that hold device files, each with the cards that either says."""
-    known = {process["pid"]: process for process in holders}
+def merged(listed: List[Dict[str, Any]], file_users: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
+    """Return the processes that npu-smi names or that have device files open, each with the cards that either says."""
+    known = {process["pid"]: process for process in file_users}
     both = []
     for process in listed:
         cards = {chip[0] for chip in process["chips"]}

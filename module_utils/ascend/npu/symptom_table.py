@@ -44,7 +44,7 @@ class Row:
 
 REPAIR = "ansible-playbook site.yml --limit NODE"
 PLOG = "grep -rh ERROR ~/ascend/log/debug/plog | tail -n 30"
-HOLDERS = "npu-smi info; fuser -v /dev/davinci*  # end the job or container that holds it, wait 10 s"
+FIND_USER = "npu-smi info; fuser -v /dev/davinci*  # end the job or container that uses it, wait 10 s"
 KERNEL_LOG = "dmesg | grep -iE 'davinci|ascend|drv' | tail"
 
 TABLE = (
@@ -110,8 +110,8 @@ TABLE = (
         unless=("kernel_meta",)),
     # npu-smi and the driver
     Row("card-held-elsewhere",  # [dcmi] [smi] [drv] [err]
-        "a card is held by another container or process",
-        HOLDERS,
+        "a card is used by another container or process",
+        FIND_USER,
         phrases=("because the device is used", "device is used. ret", "is occupied by Docker",
                  "davinci .. resource busy", "resource busy .. davinci", "Resource_Busy", "The resources are busy"),
         codes=("-8020", "-9020", "drvRetCode=87", "EL0005", "EL0015")),
@@ -445,8 +445,8 @@ TABLE = (
                "drvRetCode=37", "drvRetCode=47", "drvRetCode=48", "drvRetCode=49", "EL0006", "EL0008", "EL0009",
                "EL0010", "EL0011", "EL0012", "EL0013", "EI0007", "EC0009", "EE1007", "EE1023", "507002", "507032")),
     Row("previous-job-remains",  # [err]
-        "processes of an earlier job still hold the card",
-        HOLDERS,
+        "processes of an earlier job still use the card",
+        FIND_USER,
         phrases=("last training process is running", "started NN processes exceeds the limit",
                  "started user processes on the device exceeds"),
         codes=("E30003", "EJ0001")),
@@ -521,12 +521,12 @@ TABLE = (
         phrases=("Stream synchronize timeout",),
         codes=("507046", "507047", "107019", "107020", "507012", "EE1002")),
     Row("card-held-elsewhere",  # PaddleOCR#16162, Paddle#72458
-        "CANN cannot read which chip this is (507008): the card is held by another container or process, or "
+        "CANN cannot read which chip this is (507008): the card is used by another container or process, or "
         "the driver's folders are not mounted",
-        HOLDERS + "; in a container: mount /usr/local/Ascend/driver",
+        FIND_USER + "; in a container: mount /usr/local/Ascend/driver",
         codes=("507008",)),
     Row("device-start-failed",  # Paddle#68865, vllm-ascend#4284
-        "a card does not start: the driver and CANN do not match, or something else holds the card",
+        "a card does not start: the driver and CANN do not match, or something else uses the card",
         "npu-smi info; cat /usr/local/Ascend/driver/version.info  # the driver that the release names, reboot; "
         + PLOG,
         phrases=("Failed to start the device",),

@@ -12,7 +12,7 @@ import zlib
 from typing import Callable
 
 from .. import atomic, files, rights
-from ..change import fault_points as points
+from ..change import fault_points
 from ..command import Result
 from ..depot_file import DepotFile, take
 from ..environment.build import remove
@@ -25,33 +25,33 @@ TRIAL_S = 60
 Run = Callable[..., Result]
 
 
-def observe(root: str, version: str, deep: bool = False) -> str:
+def observe(pythons_dir: str, version: str, deep: bool = False) -> str:
     """Return "complete", "half-installed" or "absent" of one version below ``root``; ``deep`` reads every file."""
-    installed = pythons.read(root, deep).get(version)
+    installed = pythons.read(pythons_dir, deep).get(version)
     return installed["state"] if installed else "absent"
 
 
-def install(root: str, version: str, file: DepotFile, cache_dir: str, run: Run) -> None:
+def install(pythons_dir: str, version: str, file: DepotFile, cache_dir: str, run: Run) -> None:
     """Bring the version to ``<root>/<version>``. Raises AscendError; may be run again at any point."""
     path = take(file, cache_dir)
-    place, partial, old = (os.path.join(root, prefix + version) for prefix in ("", ".partial-", ".replaced-"))
-    os.makedirs(root, mode=0o755, exist_ok=True)
+    place, partial, old = (os.path.join(pythons_dir, prefix + version) for prefix in ("", ".partial-", ".replaced-"))
+    os.makedirs(pythons_dir, mode=0o755, exist_ok=True)
     for leftover in (partial, old):
         remove(leftover)
     _unpack(path, partial)
-    points.reached("python.unpacked")
+    fault_points.reached("python.unpacked")
     unpacked = os.path.join(partial, "python")
     _try(unpacked, version, path, run)
     rights.open_to_all(rights.closed_below(unpacked))
     pythons.remember(unpacked, place)
     atomic.settle(unpacked, run)
-    record = json.dumps({"schema": 1, "version": version, "sha256": file.sha256})
-    atomic.write(os.path.join(unpacked, pythons.RECORD), record + "\n")
+    receipt = json.dumps({"schema": 1, "version": version, "sha256": file.sha256})
+    atomic.write(os.path.join(unpacked, pythons.RECEIPT), receipt + "\n")
     if os.path.lexists(place):
         os.rename(place, old)
-        points.reached("python.moved-away")
+        fault_points.reached("python.moved-away")
     os.rename(unpacked, place)
-    points.reached("python.in-place")
+    fault_points.reached("python.in-place")
     # What stays is cleared away when the next change begins (leftovers.py), which says so when it cannot.
     for leftover in (partial, old):
         shutil.rmtree(leftover, ignore_errors=True)
@@ -78,7 +78,7 @@ def _try(unpacked: str, version: str, path: str, run: Run) -> None:
     program = os.path.join(unpacked, "bin", "python" + ".".join(version.split(".")[:2]))
     result = run([program, "-I", "-c", TRIAL], TRIAL_S, env={"PATH": "/usr/bin:/bin"}, apart=True)
     if result.code == 0 and result.output.strip() == version:
-        _hold_pip(unpacked, path)
+        _require_pip(unpacked, path)
         return
     raise AscendError(
         "the Python from the depot does not run on this node",
@@ -89,7 +89,7 @@ def _try(unpacked: str, version: str, path: str, run: Run) -> None:
     )
 
 
-def _hold_pip(unpacked: str, path: str) -> None:
+def _require_pip(unpacked: str, path: str) -> None:
     if files.is_program(os.path.join(unpacked, "bin", "pip3")):
         return
     raise AscendError(

@@ -15,21 +15,21 @@ from ..text import listed
 if TYPE_CHECKING:
     from ..shapes import Python
 
-RECORD = virtualenv.RECORD
-MANIFEST = virtualenv.FILES  # beside the record; Pythons installed before there was one have none
+RECEIPT = virtualenv.RECEIPT
+MANIFEST = virtualenv.FILES  # beside the receipt; Pythons installed before there was one have none
 _NO_MORE = (manifest.LOST, manifest.ALTERED)
 _DECIDING = ("bin", "bin/python3", "bin/pip3", "lib")
 
 
-def read(root: str, deep: bool = False) -> Dict[str, Python]:
+def read(pythons_dir: str, deep: bool = False) -> Dict[str, Python]:
     """Return version -> ``{"path", "state": "complete" | "half-installed"}`` of the Pythons in ``root``.
 
     One that is half-installed has a ``problem`` too, in words; ``closed`` is what others cannot use. ``deep`` reads
     every file.
     """
     pythons: Dict[str, Python] = {}
-    for name in files.folders(root):
-        path = os.path.join(root, name)
+    for name in files.folders(pythons_dir):
+        path = os.path.join(pythons_dir, name)
         pythons[name] = {"path": path, "state": "complete"}
         problem, closed = _problem(path, name, deep)
         if problem:
@@ -51,7 +51,7 @@ def findings(pythons: Dict[str, Python]) -> List[Finding]:
             "python",
             "python-half-installed",
             "Python %s is half-installed" % name,
-            "an interpreter that can be run, its record %s, and every file as it was unpacked" % RECORD,
+            "an interpreter that can be run, its receipt %s, and every file as it was unpacked" % RECEIPT,
             python["problem"],
             python["path"],
             "ansible-playbook site.yml  # or remove it",
@@ -63,7 +63,7 @@ def findings(pythons: Dict[str, Python]) -> List[Finding]:
 
 def remember(unpacked: str, place: str) -> None:
     """Write down every file of a Python that will lie at ``place``. Raises OSError."""
-    manifest.record(unpacked, files.folders(unpacked), os.path.join(unpacked, MANIFEST), place=place)
+    manifest.write(unpacked, files.folders(unpacked), os.path.join(unpacked, MANIFEST), place=place)
 
 
 def _problem(path: str, name: str, deep: bool) -> Tuple[str, str]:
@@ -72,14 +72,14 @@ def _problem(path: str, name: str, deep: bool) -> Tuple[str, str]:
     closed = rights.closed([path] + [os.path.join(path, part) for part in _DECIDING])
     words = [each._replace(path=os.path.relpath(each.path, path)).words() for each in closed]
     words += [each.words for each in differences if each.kind == manifest.CLOSED]
-    problem = _fault(path, name) or shown(listed([each.words for each in differences if each.kind in _NO_MORE]))
+    problem = _main_problem(path, name) or shown(listed([each.words for each in differences if each.kind in _NO_MORE]))
     return problem, listed(list(dict.fromkeys(words)))
 
 
-def _fault(path: str, name: str) -> str:
+def _main_problem(path: str, name: str) -> str:
     series = ".".join(name.split(".")[:2])
-    if files.mapping(os.path.join(path, RECORD)).get("version") != name:
-        return "its record is missing or of another version"
+    if files.mapping(os.path.join(path, RECEIPT)).get("version") != name:
+        return "its receipt is missing or of another version"
     if not files.is_program(os.path.join(path, "bin", "python" + series)):
         return "bin/python%s cannot be run" % series
     if not files.is_program(os.path.join(path, "bin", "pip3")):

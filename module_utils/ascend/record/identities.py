@@ -185,13 +185,13 @@ def is_hardware(word: str) -> bool:
 
 
 def _look_through(content: str, found: _Found, names: _Found) -> None:
-    for kind, pattern, holds in (
+    for kind, pattern, is_one in (
         ("hardware", PAIRS, is_hardware),
         ("ipv6", GROUPS, is_ipv6),
         ("uuids", UUID, says_something),
         ("mails", MAIL, says_something),
     ):
-        found[kind].update(match.group() for match in pattern.finditer(content) if holds(match.group()))
+        found[kind].update(match.group() for match in pattern.finditer(content) if is_one(match.group()))
     for match in SERIAL.finditer(content):
         value = match.group(1) or match.group(2)
         if says_something(value) and value != HIDDEN:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Make a record: everything that the facts ask of a node and more, raw, with what names node and people masked.
+"""Make a capture: everything that the facts ask of a node and more, raw, with what names node and people masked.
 
-``make`` runs the facts through a ``run`` that remembers each call, so that whatever the facts ask is in the record. It
-asks the further questions of record_sources.py, reads the files from which the facts come, masks (pseudonyms.py), and
-holds that nothing is left that names the node. ``parse`` (record_text.py) reads a record back.
+``make`` runs the facts through a ``run`` that remembers each call, so that whatever the facts ask is in the capture. It
+asks the further questions of sources.py, reads the files from which the facts come, masks (pseudonyms.py), and
+requires that nothing is left that names the node. ``parse`` (text.py) reads a capture back.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ from .sources import Query
 from .text import Section
 
 SCHEMA = 1
-MOST_BYTES = 2 * 1000 * 1000  # of a whole record, about
+MOST_BYTES = 2 * 1000 * 1000  # of a whole capture, about
 MOST_OUTPUT = 200 * 1000  # characters of one program's output
 MOST_ERRORS = 4000  # of what it said beside it
 MOST_LIMITS = 3  # a program that did not answer so often in time is asked nothing more
-FINDINGS_SHOWN = 20  # at the record's beginning
+FINDINGS_SHOWN = 20  # at the capture's beginning
 MOST_SECONDS = 300  # for the questions beyond those of the facts
 
 parse = record_text.parse
@@ -129,7 +129,7 @@ def make(
     names: Sequence[str] = (),
     rng: Optional[random.Random] = None,
 ) -> str:
-    """Return the record of a node as text.
+    """Return the capture of a node as text.
 
     ``timeout_s`` is the longest time of each call. ``names`` are further words to mask: the node's names and addresses
     in the inventory. ``rng`` decides the pseudonyms, for tests. Raises AscendError when the finished text still holds
@@ -156,7 +156,7 @@ def make(
         "places": _masked_values(mask, vars(places)),
     }
     text = record_text.write(about, [*_introduction(about, found, facts["findings"]), *_contents(masked)], masked)
-    _hold_masked(mask, text)
+    _require_masked(mask, text)
     return text
 
 
@@ -220,7 +220,7 @@ def _command_section(argv: List[str], result: Result, seconds: float) -> Section
 
 
 def _bounded(sections: List[Section]) -> List[Section]:
-    """Return the sections, of the later ones those without content that would make the record too long.
+    """Return the sections, of the later ones those without content that would make the capture too long.
 
     The facts stand last and are kept: they are short.
     """
@@ -238,7 +238,7 @@ def _bounded(sections: List[Section]) -> List[Section]:
 
 
 def _texts(sections: List[Section], facts: Dict[str, Any]) -> Iterator[Text]:
-    """Give all that will be in the record, with what numbers with dots are there."""
+    """Give all that will be in the capture, with what numbers with dots are there."""
     for section in sections:
         versions = bool(_VERSIONS.match(section.title))
         yield Text(section.content, versions)
@@ -284,7 +284,7 @@ def _facts_section(facts: Dict[str, Any]) -> Section:
     return Section("facts", {"kind": "facts"}, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
 
 
-def _hold_masked(mask: Mask, text: str) -> None:
+def _require_masked(mask: Mask, text: str) -> None:
     """Raise when something that was to be masked can be read in the finished text."""
     joined = re.sub(r"\\\n[|@=] ", "", text)
     leaks = mask.leaks(joined)
@@ -298,7 +298,7 @@ def _hold_masked(mask: Mask, text: str) -> None:
 
 
 def _words(places: Places) -> Set[str]:
-    """Words of the record's own: a node called so is not named by them."""
+    """Words of the capture's own: a node called so is not named by them."""
     own = [INTRODUCTION, *vars(places).values(), *record_sources.FILES, *KINDS.values()]
     own += [" ".join(query.argv) for query in record_sources.queries([{"npu_id": 0, "chip_id": 0}], [0])]
     return set(re.findall("[a-z][a-z0-9]+", " ".join([*own, _OWN_WORDS]).lower().replace("_", " ")))

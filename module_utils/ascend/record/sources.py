@@ -17,7 +17,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Optional, Set, Tuple
 from .. import files, homes, manifest
 from ..node import Node
 from ..npu import ports, processes, tools
-from ..places import CANN_RECORD, INSTALLERS_LOGS, Places
+from ..places import CANN_INSTALL_RECORD, INSTALLERS_LOGS, Places
 from .text import Section
 
 DEFAULT_ROOT = "/usr/local/Ascend"
@@ -28,7 +28,7 @@ MOST_ENTRIES = 8000  # of all folders
 MOST_IN_FOLDER = 600
 MOST_HOMES = 20
 MOST_PROCESSES = 64
-DEPTH = 4  # of folders below CANN's root: ascend-toolkit/<version>/<component>/<file>
+DEPTH = 4  # of folders below CANN's root: ascend-toolkit/<version>/<part>/<file>
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ FILES = (
     tools.INSTALL_INFO,
     ports.CONF,
     "/etc/os-release",
-    CANN_RECORD,
+    CANN_INSTALL_RECORD,
     "/proc/version",
     "/proc/cmdline",
     "/proc/uptime",
@@ -169,18 +169,18 @@ def log_sections(node: Node) -> Iterator[Section]:
 
 
 def process_sections(node: Node, found: Iterable[Dict[str, Any]]) -> Iterator[Section]:
-    """Give the processes that the facts name or that hold a card: command line, owner, control group, devices."""
-    known = {process["pid"]: process for process in [*processes.read_holders(node), *found]}
+    """Give the processes that the facts name or that use a card: command line, owner, control group, devices."""
+    known = {process["pid"]: process for process in [*processes.read_file_users(node), *found]}
     for pid in sorted(known)[:MOST_PROCESSES]:
         place = node.path("/proc/%d" % pid)
-        held = (files.link(os.path.join(place, "fd", name)) for name in files.names(os.path.join(place, "fd")))
+        opened = (files.link(os.path.join(place, "fd", name)) for name in files.names(os.path.join(place, "fd")))
         about = {
             "kind": "process",
             "pid": pid,
             "user": known[pid]["user"],
             "comm": files.text(os.path.join(place, "comm")),
             "cgroup": files.text(os.path.join(place, "cgroup")),
-            "devices": sorted({path for path in held if path and path.startswith("/dev/davinci")}),
+            "devices": sorted({path for path in opened if path and path.startswith("/dev/davinci")}),
         }
         yield Section("process %d" % pid, about, (files.text(os.path.join(place, "cmdline")) or "")[:MOST_FILE_BYTES])
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-r"""The form of a record: a text that a person reads from top to bottom and that ``parse`` reads back exactly.
+r"""The form of a capture: a text that a person reads from top to bottom and that ``parse`` reads back exactly.
 
 A line that begins with two blanks is for people alone. Of the others, the first character says what they are::
 
     = N title        a section begins; ``= end N`` after the last of N sections
-    @ {...}          what is known of the record, or of the section, as JSON
+    @ {...}          what is known of the capture, or of the section, as JSON
     | text           a line of the section's content
 
 In the text a backslash begins an escape: ``\\``, ``\t``, ``\r``, ``\xNN`` (a control character below 80, a byte that is
@@ -37,7 +37,7 @@ _LONG = {"\\": "\\", "t": "\t", "r": "\r"}
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a record. ``about`` holds its ``kind`` and what belongs to it; ``content`` may be any text."""
+    """A part of a capture. ``about`` holds its ``kind`` and what belongs to it; ``content`` may be any text."""
 
     title: str
     about: Dict[str, Any]
@@ -45,8 +45,8 @@ class Section:
 
 
 @dataclass(frozen=True)
-class Record:
-    """A record that was read: ``problems`` says what is damaged or cut, with the section; empty when nothing is."""
+class Capture:
+    """A capture that was read: ``problems`` says what is damaged or cut, with the section; empty when nothing is."""
 
     about: Dict[str, Any]
     sections: Tuple[Section, ...]
@@ -54,7 +54,7 @@ class Record:
 
 
 def write(about: Dict[str, Any], introduction: Sequence[str], sections: Sequence[Section]) -> str:
-    """Return the record as printable text; ``introduction`` are lines for people, which ``parse`` does not read."""
+    """Return the capture as printable text; ``introduction`` are lines for people, which ``parse`` does not read."""
     lines = [TITLE, *_lines("@", json.dumps(dict(about, sections=len(sections)), ensure_ascii=False)), ""]
     lines += [("  " + line).rstrip() for line in introduction]
     for number, section in enumerate(sections, 1):
@@ -66,12 +66,12 @@ def write(about: Dict[str, Any], introduction: Sequence[str], sections: Sequence
     return "\n".join(lines)
 
 
-def parse(text: str) -> Record:
-    """Return what a record holds. Never raises: damage is in ``problems``, and what is readable around it is kept."""
+def parse(text: str) -> Capture:
+    """Return what a capture holds. Never raises: damage is in ``problems``, and what is readable around it is kept."""
     reader = _Reader()
     for mark, line in _marked(text):
         reader.take(mark, line)
-    return reader.record()
+    return reader.capture()
 
 
 def escape(line: str) -> str:
@@ -173,7 +173,7 @@ class _Reader:
             self._open.append(unescape(line))
             self._finish_line("\n")
 
-    def record(self) -> Record:
+    def capture(self) -> Capture:
         if self._open:
             self._finish_line("")
         self._close_section()
@@ -182,7 +182,7 @@ class _Reader:
         if not self._ended:
             wanted = (self._about or {}).get("sections", "?")
             self._problem("the record is cut: it ends in section %d of %s" % (len(self._sections), wanted))
-        return Record(self._about or {}, tuple(self._sections), tuple(self._problems[:MOST_PROBLEMS]))
+        return Capture(self._about or {}, tuple(self._sections), tuple(self._problems[:MOST_PROBLEMS]))
 
     def _finish_line(self, end: str) -> None:
         text = "".join(self._open)

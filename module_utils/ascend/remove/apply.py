@@ -14,9 +14,9 @@ import os
 from typing import Any, Callable, Dict, List
 
 from .. import atomic, files, mounts
-from ..change import fault_points as points, origin
+from ..change import fault_points, origin
 from ..command import Result
-from ..environment import read as python_tree
+from ..environment import read as environment_read
 from ..errors import AscendError
 from ..node import Node
 from ..places import Places
@@ -30,7 +30,7 @@ Row = Dict[str, Any]
 
 
 def apply(node: Node, places: Places, asked: Asked, run: Run, timeout_s: int) -> List[str]:
-    """Remove what ``asked`` selects, with the node's lock held; return notes on what else there is to know.
+    """Remove what ``asked`` selects, with the module lock taken; return notes on what else there is to know.
 
     ``timeout_s`` is the longest time of each uninstaller. Raises AscendError, also when something came into use
     meanwhile; may be run again at any point.
@@ -49,7 +49,7 @@ def apply(node: Node, places: Places, asked: Asked, run: Run, timeout_s: int) ->
         if row["kind"] in ("environment", "Python"):
             _set_aside(node, row, asked.force)
         elif row["kind"] == "CANN":
-            _hold_unused(node, row, [row["path"]], asked.force)
+            _require_unused(node, row, [row["path"]], asked.force)
             uninstallers.remove(row["name"], row["path"])
         elif row["kind"] == "kernels":
             uninstallers.remove_kernels(*kernels(surveyed["cann"])[row["name"]])
@@ -61,7 +61,7 @@ def apply(node: Node, places: Places, asked: Asked, run: Run, timeout_s: int) ->
             delete(node, row["path"])
         elif row["path"] != os.path.join(places.state_dir, survey.INTENT):
             delete(node, row["path"])
-        points.reached("remove." + row["kind"])
+        fault_points.reached("remove." + row["kind"])
     if intent["versions"]:
         uninstallers.drop_links(intent["versions"])
         current = surveyed["environments"].get(surveyed["current"] or "", {}).get("cann")
@@ -75,11 +75,11 @@ def delete(node: Node, path: str) -> None:
     here = node.path(path)
     with atomic.removing(path, "it cannot be removed"):
         if os.path.isdir(here) and not os.path.islink(here):
-            _hold_unmounted(node, here, path)
+            _require_unmounted(node, here, path)
         atomic.remove(here)
 
 
-def _hold_unmounted(node: Node, here: str, path: str) -> None:
+def _require_unmounted(node: Node, here: str, path: str) -> None:
     points_within = mounts.within(mounts.read(node.path("/proc/self/mountinfo")), os.path.realpath(here))
     if points_within:
         raise AscendError(
@@ -91,7 +91,7 @@ def _hold_unmounted(node: Node, here: str, path: str) -> None:
         )
 
 
-def _intend(node: Node, places: Places, asked: Asked, surveyed: survey.There, rows: List[Row]) -> Dict[str, Any]:
+def _intend(node: Node, places: Places, asked: Asked, surveyed: survey.Surveyed, rows: List[Row]) -> Dict[str, Any]:
     """Write down what an interruption would make the next run forget; return it."""
     going = [surveyed["environments"][row["name"]] for row in rows if row["kind"] == "environment"]
     before = surveyed["intent"]
@@ -104,29 +104,29 @@ def _intend(node: Node, places: Places, asked: Asked, surveyed: survey.There, ro
     going_too = set(known) if isinstance(known, list) else set()
     intent["versions"] = sorted(going_too | {row["name"] for row in rows if row["kind"] == "CANN"})
     atomic.write(node.path(os.path.join(places.state_dir, survey.INTENT)), json.dumps(intent, sort_keys=True) + "\n")
-    points.reached("remove.begun")
+    fault_points.reached("remove.begun")
     return intent
 
 
 def _unlink_links(node: Node, places: Places, rows: List[Row]) -> None:
     """No link may lead to an environment of which a part is gone."""
     going = [row["name"] for row in rows if row["kind"] == "environment"]
-    for name in (python_tree.CURRENT, python_tree.PREVIOUS):
+    for name in (environment_read.CURRENT, environment_read.PREVIOUS):
         link = node.path(os.path.join(places.ascend_root, "env", name))
         if os.path.basename(os.path.normpath(files.link(link) or "")) in going:
             os.unlink(link)
-    points.reached("remove.unlinked")
+    fault_points.reached("remove.unlinked")
 
 
 def _set_aside(node: Node, row: Row, force: bool) -> None:
     path = row["path"]
     aside = os.path.join(os.path.dirname(path), survey.REMOVING + os.path.basename(path))
-    _hold_unmounted(node, node.path(path), path)
+    _require_unmounted(node, node.path(path), path)
     try:
         os.rename(node.path(path), node.path(aside))
-        points.reached("remove.set-aside")
+        fault_points.reached("remove.set-aside")
         try:
-            _hold_unused(node, row, [path, aside], force)
+            _require_unused(node, row, [path, aside], force)
         except AscendError:
             os.rename(node.path(aside), node.path(path))
             raise
@@ -140,13 +140,13 @@ def _set_aside(node: Node, row: Row, force: bool) -> None:
 
 def _unfinish(node: Node, row: Row, force: bool) -> None:
     """Make something count as half-installed that cannot be renamed: a folder of an overlay's lower layer cannot."""
-    _hold_unused(node, row, [row["path"]], force)
-    record = node.path(os.path.join(row["path"], python_tree.RECORD))
-    if os.path.exists(record):
-        os.unlink(record)
+    _require_unused(node, row, [row["path"]], force)
+    receipt = node.path(os.path.join(row["path"], environment_read.RECEIPT))
+    if os.path.exists(receipt):
+        os.unlink(receipt)
 
 
-def _hold_unused(node: Node, row: Row, paths: List[str], force: bool) -> None:
+def _require_unused(node: Node, row: Row, paths: List[str], force: bool) -> None:
     """Somebody may have started in it since it was selected. From its old name on nobody can."""
     users = [] if force else [each for found in in_use.users(node, paths).values() for each in found]
     if users:
@@ -159,7 +159,7 @@ def _hold_unused(node: Node, row: Row, paths: List[str], force: bool) -> None:
         )
 
 
-def _python_bin(node: Node, surveyed: survey.There) -> str:
+def _python_bin(node: Node, surveyed: survey.Surveyed) -> str:
     """Return where CANN's uninstaller finds the Python that its installer was given; "" for the system's."""
     paths = [os.path.join(each["path"], "bin") for each in surveyed["pythons"].values() if each["ours"]]
     return next((node.path(path) for path in paths if os.path.isdir(node.path(path))), "")
@@ -176,7 +176,7 @@ def _finish(node: Node, places: Places, asked: Asked, cann_kept: List[str]) -> N
             delete(node, part["path"])
     for path in survey.folders(node, places):
         _remove_empty(node.path(path))
-    points.reached("remove.emptied")
+    fault_points.reached("remove.emptied")
     absent = origin.read(node.path(places.state_dir))["absent"]
     for name in (origin.FILE, survey.INTENT):
         delete(node, os.path.join(places.state_dir, name))

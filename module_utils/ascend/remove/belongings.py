@@ -13,13 +13,7 @@ from typing import List, Set, Tuple
 
 from .. import files, manifest
 from ..cann import layout as cann_layout
-from ..environment import (
-    build as environment,
-    checkout,
-    checkout_manifest as source_record,
-    checkout_restore as source_restore,
-    read as python_tree,
-)
+from ..environment import build as environment, checkout, checkout_manifest, checkout_restore, read as environment_read
 
 # What uv, wheels and this project put at an environment's top.
 _OURS = ("bin", "include", "lib", "lib64", "share", "etc", "man", "pyvenv.cfg", "CACHEDIR.TAG", ".gitignore", ".lock")
@@ -28,27 +22,31 @@ _JOURNAL = "var"  # of CANN's installers, which is not in their manifest
 
 def of_environment(here: str) -> List[str]:
     """Return the paths, relative to the environment, of what users have in it; a folder stands for what it holds."""
-    own = (*environment.USERS, *_OURS, python_tree.CANN_HOME, ".ascend-fleet*", "*.part", "__pycache__")
-    found = [name for name in files.names(here) if not _matches(name, own) and _holds(os.path.join(here, name))]
-    found += [source_restore.EDITED] if _holds(os.path.join(here, source_restore.EDITED)) else []
-    above, name = os.path.split(environment.SOURCE)
+    own = (*environment.USERS, *_OURS, environment_read.CANN_HOME, ".ascend-fleet*", "*.part", "__pycache__")
+    found = [
+        name for name in files.names(here) if not _matches(name, own) and _contains_files(os.path.join(here, name))
+    ]
+    found += [checkout_restore.EDITED] if _contains_files(os.path.join(here, checkout_restore.EDITED)) else []
+    above, name = os.path.split(environment.CHECKOUT)
     others = [other for other in files.names(os.path.join(here, above)) if other != name]
-    found += [os.path.join(above, other) for other in others if _holds(os.path.join(here, above, other))]
-    return found + [os.path.join(environment.SOURCE, path) for path in _of_checkout(here)]
+    found += [os.path.join(above, other) for other in others if _contains_files(os.path.join(here, above, other))]
+    return found + [os.path.join(environment.CHECKOUT, path) for path in _of_checkout(here)]
 
 
 def _of_checkout(here: str) -> List[str]:
-    place = os.path.join(here, environment.SOURCE)
+    place = os.path.join(here, environment.CHECKOUT)
     if not os.path.lexists(place):
         return []
-    recorded = source_record.load(os.path.join(here, source_record.MANIFEST % environment.NAME))
-    if not recorded or os.path.islink(place):
+    manifest = checkout_manifest.load(os.path.join(here, checkout_manifest.MANIFEST % environment.NAME))
+    if not manifest or os.path.islink(place):
         return [os.curdir]
-    edited = [path for path in source_record.edits(place, recorded.files) if os.path.lexists(os.path.join(place, path))]
+    edited = [
+        path for path in checkout_manifest.edits(place, manifest.files) if os.path.lexists(os.path.join(place, path))
+    ]
     commit = checkout.commit(place)
-    edited += [source_restore.GIT] if commit and commit != recorded.commit else []
-    known = set(recorded.files)
-    return edited + [path for path in _added(place, known, source_record.INSTALLED) if path not in edited]
+    edited += [checkout_restore.GIT] if commit and commit != manifest.commit else []
+    known = set(manifest.files)
+    return edited + [path for path in _added(place, known, checkout_manifest.INSTALLED) if path not in edited]
 
 
 def of_cann(state_dir: str, home: str, version: str) -> List[str]:
@@ -81,13 +79,13 @@ def _added(root: str, known: Set[str], without: Tuple[str, ...]) -> List[str]:
                 continue
             if path in folders and name in inner and not os.path.islink(os.path.join(folder, name)):
                 within.append(name)
-            elif _holds(os.path.join(folder, name)):
+            elif _contains_files(os.path.join(folder, name)):
                 found.append(path)
         inner[:] = within
     return found
 
 
-def _holds(path: str) -> bool:
+def _contains_files(path: str) -> bool:
     """Whether there is a file, a link, or a folder with one in it; a folder that cannot be read may hold some."""
     if os.path.islink(path) or not os.path.isdir(path):
         return os.path.lexists(path)

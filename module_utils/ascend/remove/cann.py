@@ -12,7 +12,7 @@ from typing import Any, Callable, List, Optional
 
 from .. import atomic, files
 from ..cann import install as cann_install, layout as cann_layout, receipts as cann_receipts
-from ..change import fault_points as points, origin
+from ..change import fault_points, origin
 from ..command import Result
 from ..errors import AscendError
 from ..node import Node
@@ -51,7 +51,7 @@ class Uninstallers:
             self.notes.append(
                 "CANN %s: its folder %s was removed, since its uninstaller did not: %s" % (version, path, error)
             )
-        points.reached("remove.uninstalled")
+        fault_points.reached("remove.uninstalled")
         aside = os.path.join(os.path.dirname(home), survey.REMOVING + os.path.basename(home))
         with atomic.removing(path, "what CANN's uninstaller left cannot be removed", "nothing of CANN %s" % version):
             if os.path.lexists(home):
@@ -67,7 +67,7 @@ class Uninstallers:
     def lead_latest(self, wanted_home: Optional[str]) -> None:
         """Lead ``latest`` to a version that remains, where it leads to none: that of ``wanted_home``, or the newest."""
         versions = [version for version in self.tree.versions() if files.names(self.tree.home(version))]
-        if not versions or self.tree.running().version in versions:
+        if not versions or self.tree.deciding_latest().version in versions:
             return
         known = [version for version in versions if self.tree.shown(self.tree.home(version)) == wanted_home]
         version = known[0] if known else sorted(versions, key=functools.cmp_to_key(_compare))[-1]
@@ -76,7 +76,7 @@ class Uninstallers:
         words = "CANN %s has no %s" % (version, cann_install.RELINK)
         try:
             if script:
-                cann_install.make_running(package, script, self.run)
+                cann_install.make_latest(package, script, self.run)
                 self.notes.append("CANN's latest leads to %s now" % version)
                 return
         except AscendError as error:

@@ -33,7 +33,7 @@ _WANTED = {
 }
 _FORCE = "-e remove_force=true removes it all the same"
 
-There = Dict[str, Any]
+Surveyed = Dict[str, Any]
 Row = Dict[str, Any]
 
 
@@ -58,9 +58,9 @@ class Asked(NamedTuple):
         return {EVERYTHING: "everything", RELEASE: "release " + self.release, PRUNE: "what is old"}[self.mode]
 
 
-class _Obstacle(NamedTuple):
-    check: str
-    problem: str  # "it is current"
+class _Problem(NamedTuple):
+    name: str
+    words: str  # "it is current"
     found: str
     remedy: str
 
@@ -68,7 +68,7 @@ class _Obstacle(NamedTuple):
 class Chosen:
     """Collects the rows of a selection."""
 
-    def __init__(self, surveyed: There, asked: Asked) -> None:
+    def __init__(self, surveyed: Surveyed, asked: Asked) -> None:
         self.surveyed = surveyed
         self.asked = asked
         self.remove: List[Row] = []
@@ -77,14 +77,14 @@ class Chosen:
 
     def wanted(self, kind: str, name: str, each: Row, reason: str) -> None:
         """Remove it, unless something speaks against that."""
-        obstacles = self._obstacles(kind, name, each)
-        if not obstacles:
+        problems = self._problems(kind, name, each)
+        if not problems:
             self.remove.append(row(kind, name, each["path"], reason))
         elif self.asked.mode == PRUNE:
-            self.kept(kind, name, each, "; ".join(_kept_because(obstacle) for obstacle in obstacles))
+            self.kept(kind, name, each, "; ".join(_kept_because(problem) for problem in problems))
         else:
             self.remove.append(row(kind, name, each["path"], reason))
-            self.refusals += [_refusal(kind, name, each["path"], obstacle) for obstacle in obstacles]
+            self.refusals += [_refusal(kind, name, each["path"], problem) for problem in problems]
 
     def kept(self, kind: str, name: str, each: Row, reason: str) -> None:
         self.keep.append(row(kind, name, each["path"], reason))
@@ -92,23 +92,23 @@ class Chosen:
     def removed(self, kind: str) -> List[str]:
         return [each["name"] for each in self.remove if each["kind"] == kind]
 
-    def _obstacles(self, kind: str, name: str, each: Row) -> List[_Obstacle]:
+    def _problems(self, kind: str, name: str, each: Row) -> List[_Problem]:
         """What nothing overrides comes first: a mounted file system is neither ours nor part of what lies there."""
         path, found = each["path"], []
         if self.surveyed["mounts"].get(path):
             points = self.surveyed["mounts"][path]
-            found.append(_Obstacle("mounted", "a file system is mounted in it", listed(points), "umount " + points[0]))
+            found.append(_Problem("mounted", "a file system is mounted in it", listed(points), "umount " + points[0]))
         if self.asked.force:
             return found
         if kind == "environment" and name == self.surveyed["current"]:
             remedy = "playbooks/rollback.yml leads back to another one; " + _FORCE
-            found.append(_Obstacle("current", "it is current", "jobs start in it", remedy))
+            found.append(_Problem("current", "it is current", "jobs start in it", remedy))
         users = self.surveyed["processes"].get(path)
         if users:
-            found.append(_Obstacle("in-use", "processes use it", _users(users), "wait for their end; " + _FORCE))
+            found.append(_Problem("in-use", "processes use it", _users(users), "wait for their end; " + _FORCE))
         if each.get("belongings"):
             words = "%s in %s" % (listed(each["belongings"]), path)
-            found.append(_Obstacle("users-files", "it holds users' files", words, "move them; " + _FORCE))
+            found.append(_Problem("users-files", "it holds users' files", words, "move them; " + _FORCE))
         return found
 
 
@@ -117,14 +117,14 @@ def row(kind: str, name: str, path: str, reason: str) -> Row:
     return {"kind": kind, "name": name, "path": path, "size_mb": 0.0, "reason": reason}
 
 
-def _kept_because(obstacle: _Obstacle) -> str:
-    return "%s (%s)" % (obstacle.problem, obstacle.found)
+def _kept_because(problem: _Problem) -> str:
+    return "%s (%s)" % (problem.words, problem.found)
 
 
-def _refusal(kind: str, name: str, path: str, obstacle: _Obstacle) -> Refusal:
-    problem = "%s %s is not removed: %s" % (kind, name, obstacle.problem)
-    wanted, found, remedy = _WANTED[obstacle.check], obstacle.found, obstacle.remedy
-    return refusal(COMPONENT[kind], obstacle.check, problem, wanted, found, remedy, where=path, subject=name)
+def _refusal(kind: str, name: str, path: str, problem: _Problem) -> Refusal:
+    words = "%s %s is not removed: %s" % (kind, name, problem.words)
+    wanted, found, remedy = _WANTED[problem.name], problem.found, problem.remedy
+    return refusal(COMPONENT[kind], problem.name, words, wanted, found, remedy, where=path, subject=name)
 
 
 def _users(processes: List[Dict[str, Any]]) -> str:

@@ -13,10 +13,10 @@ from typing import Any, Dict, List, NamedTuple, Set, Tuple
 from ..errors import AscendError
 from ..text import listed
 from . import cached
-from .chosen import EVERYTHING, ORDER, PRUNE, RELEASE, Asked, Chosen, There, row
+from .chosen import EVERYTHING, ORDER, PRUNE, RELEASE, Asked, Chosen, Surveyed, row
 
 
-def select(surveyed: There, asked: Asked) -> Dict[str, List[Any]]:
+def select(surveyed: Surveyed, asked: Asked) -> Dict[str, List[Any]]:
     """Return ``{"remove": [row], "keep": [row], "refusals": [refusal]}`` for what ``survey.read`` found.
 
     A row is ``{"kind", "name", "path", "size_mb", "reason"}``, its size 0 until measured; rows to remove stand in the
@@ -61,7 +61,7 @@ def _environments(chosen: Chosen) -> None:
             chosen.wanted("environment", name, each, "not current, and not finished")
 
 
-def _kept_by_number(surveyed: There, keep: int) -> Dict[str, str]:
+def _kept_by_number(surveyed: Surveyed, keep: int) -> Dict[str, str]:
     """Return name -> reason: the current one, then the way back, then the newest. Without a current one, one more."""
     ours = {name: each for name, each in surveyed["environments"].items() if each["ours"]}
     newest = sorted((name for name in ours if ours[name]["complete"]), key=lambda name: (-ours[name]["made_s"], name))
@@ -129,7 +129,7 @@ def _pythons(chosen: Chosen, needs: _Needs) -> None:
     for version, each in sorted(chosen.surveyed["pythons"].items()):
         needed_by = needs.pythons.get(version) or needs.unknown_python
         if not each["ours"]:
-            chosen.kept("Python", version, each, "has no record of this project")
+            chosen.kept("Python", version, each, "has no receipt of this project")
         elif needed_by:
             chosen.kept("Python", version, each, "%s needs it" % needed_by)
         elif chosen.asked.mode == RELEASE and version not in goes:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 
 from .. import files, mounts
 from ..cann import layout as cann_layout
-from ..change import fault_points as points, leftovers, module_lock as held, origin, run_lock
-from ..environment import build as environment, checkout_manifest as source_record, read as python_tree
+from ..change import fault_points, leftovers, module_lock, origin, run_lock
+from ..environment import build as environment, checkout_manifest, read as environment_read
 from ..node import Node
-from ..places import ASCEND_ENV, CANN_RECORD, ETC, INSTALLERS_LOGS, Places
+from ..places import ASCEND_ENV, CANN_INSTALL_RECORD, ETC, INSTALLERS_LOGS, Places
 from ..settings import drop_ins
 from . import belongings, in_use
 
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 REMOVING = ".removing-"  # and the name: what is being removed, beside its place
 INTENT = "removing.json"  # in the state folder while a removal is at work
 # Of a change that is at work, not of what was put on the node.
-AT_WORK = (held.FILE, run_lock.FILE, origin.FILE, INTENT, points.FILE, points.WAITING)
+AT_WORK = (module_lock.FILE, run_lock.FILE, origin.FILE, INTENT, fault_points.FILE, fault_points.WAITING)
 _NAME = re.compile(r"(.+?)-[0-9a-f]{12}(?:-[0-9a-f]{8})?")  # <release>-<lock digest>[-<sources>]
 _PACKAGE = re.compile(r"Ascend-cann-(?:toolkit|kernels-.+?)_(.+?)_linux.*")
 _CACHED = re.compile(r"[0-9a-f]{16}")  # a folder of the cache: depot_file.py
 _LOG = re.compile(r"ascend_(?:toolkit|kernels_.+)_install(?:_bak)?\.log")
 
-There = Dict[str, Any]
+Surveyed = Dict[str, Any]
 
 
-def read(node: Node, places: Places) -> There:
+def read(node: Node, places: Places) -> Surveyed:
     """Return what ``selection.select`` decides of; paths are the node's own.
 
     ``environments`` (name -> path, release, cann, python, made_s, complete, ours, source, belongings), ``current`` and
@@ -41,11 +41,11 @@ def read(node: Node, places: Places) -> There:
     """
     node.at(places.ascend_root)
     env = os.path.join(places.ascend_root, "env")
-    facts = python_tree.read_environments(node, env)[0]
-    surveyed: There = {
+    facts = environment_read.read_environments(node, env)[0]
+    surveyed: Surveyed = {
         "environments": {name: _environment(node, name, facts["all"][name]) for name in facts["all"]},
-        "current": _leads(node, os.path.join(env, python_tree.CURRENT)),
-        "previous": _leads(node, os.path.join(env, python_tree.PREVIOUS)),
+        "current": _leads(node, os.path.join(env, environment_read.CURRENT)),
+        "previous": _leads(node, os.path.join(env, environment_read.PREVIOUS)),
         "cann": _cann(node, places),
         "pythons": _pythons(node, places),
         "cache": _cache(node, places),
@@ -68,19 +68,19 @@ def _leads(node: Node, link: str) -> Optional[str]:
     return os.path.basename(os.path.normpath(target)) if target else None
 
 
-def _environment(node: Node, name: str, facts: Environment) -> There:
+def _environment(node: Node, name: str, facts: Environment) -> Surveyed:
     here = node.path(facts["path"])
-    record = os.path.join(here, python_tree.RECORD)
-    recorded = files.mapping(record)
+    receipt = os.path.join(here, environment_read.RECEIPT)
+    content = files.mapping(receipt)
     match = _NAME.fullmatch(name)
-    release = recorded.get("release")
-    source = source_record.load(os.path.join(here, source_record.MANIFEST % environment.NAME))
+    release = content.get("release")
+    source = checkout_manifest.load(os.path.join(here, checkout_manifest.MANIFEST % environment.NAME))
     return {
         "path": facts["path"],
         "release": release if isinstance(release, str) else match.group(1) if match else None,
         "cann": facts["cann_home"],
         "python": facts["python"],
-        "made_s": _time(record) or _time(here),
+        "made_s": _time(receipt) or _time(here),
         "complete": facts["state"] == "complete",
         "ours": facts["state"] == "complete" or bool(match),
         "source": source.archive if source else None,
@@ -95,7 +95,7 @@ def _time(path: str) -> int:
         return 0
 
 
-def _cann(node: Node, places: Places) -> There:
+def _cann(node: Node, places: Places) -> Surveyed:
     state_dir = node.path(places.state_dir)
     tree = cann_layout.Tree(node.path(places.cann_root), state_dir, node.root)
     remembered = origin.read(state_dir)
@@ -117,28 +117,28 @@ def _cann(node: Node, places: Places) -> There:
     return found
 
 
-def _pythons(node: Node, places: Places) -> There:
-    """One whose removal was interrupted may have lost its record already: the intent says that it is ours."""
+def _pythons(node: Node, places: Places) -> Surveyed:
+    """One whose removal was interrupted may have lost its receipt already: the intent says that it is ours."""
     going = files.mapping(node.path(os.path.join(places.state_dir, INTENT))).get("python")
     going = going if isinstance(going, list) else []
     root = os.path.join(places.ascend_root, "python")
     found = {}
     for version in files.folders(node.path(root)):
         path = os.path.join(root, version)
-        record = files.mapping(node.path(os.path.join(path, python_tree.RECORD)))
-        ours = (record.get("version") == version or version in going) and not os.path.islink(node.path(path))
-        found[version] = {"path": path, "ours": ours, "archive": str(record.get("sha256"))}
+        receipt = files.mapping(node.path(os.path.join(path, environment_read.RECEIPT)))
+        ours = (receipt.get("version") == version or version in going) and not os.path.islink(node.path(path))
+        found[version] = {"path": path, "ours": ours, "archive": str(receipt.get("sha256"))}
     return found
 
 
-def _cache(node: Node, places: Places) -> List[There]:
+def _cache(node: Node, places: Places) -> List[Surveyed]:
     found = []
     for name in files.names(node.path(places.cache_dir)):
         path = os.path.join(places.cache_dir, name)
-        held_files = files.names(node.path(path))
-        packages = [match.group(1) for match in map(_PACKAGE.fullmatch, held_files) if match]
+        cached_files = files.names(node.path(path))
+        packages = [match.group(1) for match in map(_PACKAGE.fullmatch, cached_files) if match]
         ours = bool(_CACHED.fullmatch(name)) and not os.path.islink(node.path(path))
-        found.append({"name": name, "path": path, "files": held_files, "cann": packages[:1], "ours": ours})
+        found.append({"name": name, "path": path, "files": cached_files, "cann": packages[:1], "ours": ours})
     return found
 
 
@@ -167,14 +167,14 @@ def places_of(places: Places) -> Tuple[str, str, str, str, str]:
     return places.cann_root, places.ascend_root, places.cache_dir, places.state_dir, places.tmp_dir
 
 
-def parts(node: Node, places: Places) -> List[There]:
+def parts(node: Node, places: Places) -> List[Surveyed]:
     """Return what else there is of the project's and of CANN's installers', as ``{"kind", "name", "path", "ours"}``.
 
     The project's own places are ours. What CANN's installers put elsewhere is, where its folder was absent before the
     first change, as ``origin.json`` tells; without that file nothing of it is.
     """
     env = os.path.join(places.ascend_root, "env")
-    found = [("link", os.path.join(env, name), True) for name in (python_tree.PREVIOUS, python_tree.CURRENT)]
+    found = [("link", os.path.join(env, name), True) for name in (environment_read.PREVIOUS, environment_read.CURRENT)]
     found.append(("program", ASCEND_ENV, True))
     absent = origin.read(node.path(places.state_dir))["absent"]
     toolkits = os.path.join(places.cann_root, "ascend-toolkit")
@@ -183,7 +183,7 @@ def parts(node: Node, places: Places) -> List[There]:
     for name in files.names(node.path(toolkits)):
         if re.fullmatch(r"\d+\.\d+", name) and os.path.islink(node.path(os.path.join(toolkits, name))):
             found.append(("CANN", os.path.join(toolkits, name), ours))
-    found.append(("CANN", CANN_RECORD, ETC in absent))
+    found.append(("CANN", CANN_INSTALL_RECORD, ETC in absent))
     for name in files.names(node.path(INSTALLERS_LOGS)):
         if _LOG.fullmatch(name):
             found.append(("log", os.path.join(INSTALLERS_LOGS, name), INSTALLERS_LOGS in absent))

@@ -89,14 +89,14 @@ def _limit_word(name: str, value: int) -> str:
 # --- what shall be in them ---------------------------------------------------------------------------------------
 
 
-def kernel(running: Dict[str, Optional[str]], ours: Kernel, wanted: Dict[str, Any]) -> Kernel:
+def kernel(in_kernel: Dict[str, Optional[str]], ours: Kernel, wanted: Dict[str, Any]) -> Kernel:
     """Return what our file shall say, for the values that run; what the kernel does not have is left out.
 
     A setting that is as it should be without us is not ours. One that our file has stays there.
     """
     values, was = dict(ours.values), dict(ours.was)
     for name, want in wanted.items():
-        have = running.get(name)
+        have = in_kernel.get(name)
         if have is None:
             continue
         if not fulfils(have, str(want)):

@@ -65,9 +65,9 @@ class Change:
         self, node: Node, session: Dict[str, List[int]], kernel: Dict[str, Any], limits: Dict[str, int]
     ) -> None:
         self.node = node
-        self.running = {name: kernel_setting(node, name) for name in kernel}
+        self.in_kernel = {name: kernel_setting(node, name) for name in kernel}
         self.before = {path: files.text(node.path(path)) or "" for path in (drop_ins.SYSCTL, drop_ins.LIMITS)}
-        shall = drop_ins.kernel(self.running, _our_kernel(node), kernel)
+        shall = drop_ins.kernel(self.in_kernel, _our_kernel(node), kernel)
         shall_limits = drop_ins.limits(session, _others_limits(node), _our_limits(node), limits)
         self.after = dict(self.before)
         # What somebody wrote beside our lines is no reason to write the file anew.
@@ -75,11 +75,11 @@ class Change:
             self.after[drop_ins.SYSCTL] = drop_ins.kernel_text(shall)
         if shall_limits != _our_limits(node):
             self.after[drop_ins.LIMITS] = drop_ins.limits_text(shall_limits)
-        unset = [name for name, have in self.running.items() if have is not None and name in shall.values]
+        unset = [name for name, have in self.in_kernel.items() if have is not None and name in shall.values]
         self.set = {
             name: shall.values[name]
             for name in unset
-            if not drop_ins.fulfils(str(self.running[name]), str(kernel[name]))
+            if not drop_ins.fulfils(str(self.in_kernel[name]), str(kernel[name]))
         }
 
     @property
@@ -88,8 +88,8 @@ class Change:
 
     def diff(self) -> Dict[str, str]:
         """Return what is there before and after, the kernel's own values with it."""
-        running = {name: str(self.running[name]) for name in self.set}
-        return {"before": _shown(self.before, running), "after": _shown(self.after, self.set)}
+        in_kernel = {name: str(self.in_kernel[name]) for name in self.set}
+        return {"before": _shown(self.before, in_kernel), "after": _shown(self.after, self.set)}
 
     def apply(self) -> None:
         """Write the files first: they tell what was before, also when the rest is interrupted. Raises AscendError."""
@@ -101,9 +101,9 @@ class Change:
             _set(self.node, name, value)
 
 
-def _shown(texts: Dict[str, str], running: Dict[str, str]) -> str:
+def _shown(texts: Dict[str, str], in_kernel: Dict[str, str]) -> str:
     files_shown = ["%s\n%s" % (path, text) for path, text in sorted(texts.items()) if text]
-    return "".join(files_shown + ["running: %s = %s\n" % pair for pair in sorted(running.items())])
+    return "".join(files_shown + ["running: %s = %s\n" % pair for pair in sorted(in_kernel.items())])
 
 
 def _set(node: Node, name: str, value: str) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fetch the files of a lock: uv asks the package index where they are, several come at once, each held to its sum."""
+"""Fetch the files of a lock: uv asks the package index where they are, several come at once, each is checked."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def _name(file: dict[str, Any]) -> str:
 
 
 def _download(file: dict[str, Any], target: Path) -> None:
-    """Download one file, held to its sum before it gets its name; a line that breaks is tried again."""
+    """Download one file, checked by its sum before it gets its name; a line that breaks is tried again."""
     path = target / _name(file)
     if path.is_file() and files.sha256(path) == file["hashes"]["sha256"]:
         return

@@ -54,7 +54,7 @@ def is_closed(folder: Path) -> bool:
 @contextmanager
 def _prepared(options: dict[str, Any], folder: Path, check: bool) -> Iterator[None]:
     if options["served"]:
-        rights.hold_way(str(folder), "the web server, which runs as another user,")
+        rights.require_way(str(folder), "the web server, which runs as another user,")
     with nullcontext() if check else alone(folder):
         yield
 

@@ -47,15 +47,15 @@ class Header(NamedTuple):
 
 
 def inspect(path: Path, architecture: str, chip: str | None) -> list[str]:
-    """Hold a package to be a whole one for this architecture and, when it holds kernels, for this chip ("910b").
+    """Require a package to be a whole one for this architecture and, when it has kernels, for this chip ("910b").
 
     Returns what could not be looked at, in words. Raises AscendError.
     """
     with path.open("rb") as stream:
         header = _header(path, stream)
-        _hold_size(path, header)
-        unseen = _hold_sums(path, stream, header)
-        return unseen + _hold_names(path, stream, header, architecture, chip)
+        _require_size(path, header)
+        unseen = _require_sums(path, stream, header)
+        return unseen + _require_names(path, stream, header, architecture, chip)
 
 
 def _header(path: Path, stream: BinaryIO) -> Header:
@@ -91,14 +91,14 @@ def _damaged(path: Path, wanted: str, found: str) -> AscendError:
     return AscendError("a CANN package is damaged", wanted=wanted, found=found, where=str(path), remedy=DOWNLOAD)
 
 
-def _hold_size(path: Path, header: Header) -> None:
+def _require_size(path: Path, header: Header) -> None:
     wanted, found = header.offset + sum(header.sizes), path.stat().st_size
     if wanted != found:
         how = "cut off" if found < wanted else "with something behind its end"
         raise _damaged(path, f"{wanted} bytes, as its own header says", f"{found} bytes: {how}")
 
 
-def _hold_sums(path: Path, stream: BinaryIO, header: Header) -> list[str]:
+def _require_sums(path: Path, stream: BinaryIO, header: Header) -> list[str]:
     """Hold each part to the sum that the header has of it; a sum of zeros alone is none."""
     known = [
         (name, sums)
@@ -124,7 +124,7 @@ def _blocks(stream: BinaryIO, size: int) -> Iterator[bytes]:
         yield block
 
 
-def _hold_names(path: Path, stream: BinaryIO, header: Header, architecture: str, chip: str | None) -> list[str]:
+def _require_names(path: Path, stream: BinaryIO, header: Header, architecture: str, chip: str | None) -> list[str]:
     architectures: set[str] = set()
     chips: set[str] = set()
     try:

@@ -46,7 +46,7 @@ def needs(nodes: list[dict[str, Any]]) -> dict[str, list[Any]]:
         problems += [each for each in release_problems(settings, architectures) if each not in problems]
         for fill in own:
             _add(fills, fill)
-    _hold_one_lock(fills)
+    _require_one_lock(fills)
     folders: list[Any] = list(dict.fromkeys(str(node["ascend_settings"]["depot_dir"]) for node in nodes))
     return {"fills": fills, "sources": sources, "problems": problems, "folders": folders}
 
@@ -56,7 +56,7 @@ def _add(needed: list[Need], need: Need) -> None:
         needed.append(need)
 
 
-def _hold_one_lock(fills: list[Need]) -> None:
+def _require_one_lock(fills: list[Need]) -> None:
     """A depot has one set of wheels for a release and an architecture."""
     locks: dict[tuple[str, ...], str] = {}
     for fill in fills:

@@ -44,7 +44,7 @@ def fill(index: Index, source: dict[str, Any], requirements: dict[str, dict[str,
     with tempfile.TemporaryDirectory(dir=index.folder) as folder:
         archive = Path(own) if own else _clone(source, Path(folder))
         version = _version(archive)
-        hold_tested("llamafactory", version, requirements)
+        require_tested("llamafactory", version, requirements)
         relative = f"sources/llamafactory-{version}-{re.sub('[^A-Za-z0-9.]+', '-', wanted)[-60:]}.tar.gz"
         # A copy: what the operator does to the archive later is not done to the depot's.
         copied = Path(folder) / "copied.tar.gz"
@@ -56,7 +56,7 @@ def fill(index: Index, source: dict[str, Any], requirements: dict[str, dict[str,
     return [relative]
 
 
-def hold_tested(name: str, version: str, requirements: dict[str, dict[str, Any]]) -> None:
+def require_tested(name: str, version: str, requirements: dict[str, dict[str, Any]]) -> None:
     """Raise AscendError, with the release's table, for a version outside of what was tested, or excluded."""
     row = requirements[name]
     excluded = row.get("excluded", {}).get(version)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The wheels of a lock, for the depot: each held to the lock's sums; what has no wheel is built into one, once."""
+"""The wheels of a lock, for the depot: each checked by the lock's sums; what has no wheel is built into one, once."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _key(name: str, version: str) -> str:
 def _present(index: Index, wheels: Path, wanted: dict[str, str]) -> dict[str, tuple[str, str]]:
     """Return pin -> (name, sha256) of each wheel that is there and that the lock wants.
 
-    The lock's sums decide; a wheel that was built here is held to what it was then. Raises AscendError.
+    The lock's sums decide; a wheel that was built here is compared with what it was then. Raises AscendError.
     """
     have = {}
     built = _built_names(wheels)
@@ -136,7 +136,7 @@ def _derived(index: Index, relative: str, text: str) -> None:
 def fill_uv(
     index: Index, architecture: str, requirements: Path, series: str, incoming: Path | None, check: bool
 ) -> list[str]:
-    """Bring the program uv into the depot, out of its wheel, held to ``requirements``; return what was taken."""
+    """Bring the program uv into the depot, out of its wheel, checked by ``requirements``; return what was taken."""
     text = requirements.read_text(encoding="utf-8")
     version = locks.parse(text)["uv"]
     relative = f"uv/uv-{version}-{architecture}"

@@ -43,7 +43,7 @@ def checked(
     components: tuple[str, ...],
     repair: str,
 ) -> Node:
-    """Return a node that answered, held against its plan; ``repair`` is the command that applies it."""
+    """Return a node that answered, compared with its plan; ``repair`` is the command that applies it."""
     found = [each for each in findings.findings(name, plan, repair) if each["component"] in components]
     drifted = any(each["level"] != "unchecked" for each in found)
     return {

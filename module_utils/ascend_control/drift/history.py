@@ -146,7 +146,7 @@ def _classified(path: Path, error: sqlite3.Error | UnicodeDecodeError) -> _Damag
     if not isinstance(error, sqlite3.OperationalError) or any(damage in message for damage in DAMAGE):
         return _DamagedError(message)
     if "locked" in message:
-        return _UnusableError(f"is held by another process: {UNKNOWN}. Next: fuser -v {path}")
+        return _UnusableError(f"is used by another process: {UNKNOWN}. Next: fuser -v {path}")
     if "full" in message:
         return _UnusableError(f"cannot be written, the disk is full: {UNKNOWN}. Next: df -h {path.parent}")
     return _UnusableError(

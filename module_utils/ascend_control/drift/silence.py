@@ -37,7 +37,7 @@ def silence(node: str, answer: str, reached: bool, inventory: str) -> Finding:
 
 
 def unusable(node: str, error: AscendError, inventory: str) -> Finding:
-    """Return the finding of a node that was not held against anything.
+    """Return the finding of a node that was not compared with anything.
 
     What the inventory wants of it is no use, or the facts are those of another version.
     """

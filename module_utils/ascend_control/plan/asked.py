@@ -31,7 +31,7 @@ class Settings:
     allow_downgrade: Any
     llamafactory_source: dict[str, str]
     cann_root: str
-    root: str
+    ascend_root: str
     ascend_env: str
     ascend_env_file: str
     depot_proxy: str = ""

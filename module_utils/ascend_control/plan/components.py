@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The forms of what a plan holds, and the components of a node to which each belongs.
+"""The forms of what is in a plan, and the components of a node to which each belongs.
 
 * a step is ``{"component", "action", "reason", "found", "wanted", "where", "causes"}``; its component names the role's
   part that does it (STEPS); ``causes`` are what is wrong in particular, ``{"name", "subject", "problem", "wanted",
@@ -77,7 +77,7 @@ NOT_KNOWN = ("npu-smi-busy",)
 
 
 def step(
-    component: str,
+    name: str,
     action: str,
     reason: str,
     found: str,
@@ -87,7 +87,7 @@ def step(
 ) -> Step:
     """Return a step (see the module's description)."""
     return {
-        "component": component,
+        "component": name,
         "action": action,
         "reason": masked(reason),
         "found": masked(found),

@@ -145,7 +145,7 @@ def _file_systems(found: Found, wanted: Wanted, places: Iterable[str], option: s
     return [(disk, names, sorted(set(paths))) for disk, names, paths in together.values()]
 
 
-def _noexec(check: str, disk: Disk, places: list[str], paths: list[str]) -> Refusal:
+def _noexec(name: str, disk: Disk, places: list[str], paths: list[str]) -> Refusal:
     """The names of the variables come from the places: one disk may hold several."""
     names = [_VARIABLES[place] for place in places if place in _VARIABLES]
     elsewhere = f"or name another place: {', '.join(sorted(set(names)))} in the inventory"
@@ -154,7 +154,7 @@ def _noexec(check: str, disk: Disk, places: list[str], paths: list[str]) -> Refu
     listed = ", ".join(paths)
     return refusal(
         "system",
-        check,
+        name,
         f"programs are started from {listed}, and its file system is mounted noexec",
         "one mounted without noexec",
         "noexec",
@@ -164,11 +164,11 @@ def _noexec(check: str, disk: Disk, places: list[str], paths: list[str]) -> Refu
     )
 
 
-def _read_only(check: str, disk: Disk, paths: list[str]) -> Refusal:
+def _read_only(name: str, disk: Disk, paths: list[str]) -> Refusal:
     measured = disk.path_measured or paths[0]
     return refusal(
         "system",
-        check,
+        name,
         f"the file system of {', '.join(paths)} is read-only",
         "one that can be written to",
         "read-only",

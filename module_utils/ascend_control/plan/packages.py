@@ -61,7 +61,7 @@ def _problem(need: Need) -> str:
     return f"{need.name} is missing: {need.why}"
 
 
-def _refusal(check: str, needs: list[Need], found: Found, wanted: Wanted) -> Refusal:
+def _refusal(name: str, needs: list[Need], found: Found, wanted: Wanted) -> Refusal:
     names: Any = _names(found, wanted)
     if names is None:
         remedy = f"install {', '.join(need.name for need in needs)} by the distribution's own means"
@@ -71,4 +71,4 @@ def _refusal(check: str, needs: list[Need], found: Found, wanted: Wanted) -> Ref
         remedy += "  # or ascend_system_packages: install in the inventory, and site.yml does it"
     problem = "; ".join(_problem(need) for need in needs)
     subject = ", ".join(need.name for need in needs)
-    return refusal("system", check, problem, f"{subject} on the node", "absent", remedy, "", subject)
+    return refusal("system", name, problem, f"{subject} on the node", "absent", remedy, "", subject)

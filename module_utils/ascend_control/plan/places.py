@@ -14,7 +14,7 @@ from ...ascend.errors import AscendError
 from .documents import Document
 
 # Setting -> the variable that gives it; tmp_dir is nobody's own.
-_VARIABLES = {"root": "ascend_root", "cache_dir": "ascend_cache_dir", "state_dir": "ascend_state_dir"}
+_VARIABLES = {"ascend_root": "ascend_root", "cache_dir": "ascend_cache_dir", "state_dir": "ascend_state_dir"}
 _ALL = {**_VARIABLES, "tmp_dir": "ascend_tmp_dir", "cann_root": "cann_root"}
 _PATH = re.compile(r"(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")  # what CANN's installers take, too
 # Folders of the operating system: what is removed with ours must not be one of them.
@@ -49,13 +49,13 @@ def places(settings: Document) -> dict[str, str]:
         ]
         if around:
             raise _wrong(variable, settings[name], f"a place that is not within that of {around[0]}")
-    keys = {"cann": "cann_root", "tmp": "tmp_dir", "env": "root", "cache": "cache_dir", "state": "state_dir"}
+    keys = {"cann": "cann_root", "tmp": "tmp_dir", "env": "ascend_root", "cache": "cache_dir", "state": "state_dir"}
     return {place: str(settings[name]) for place, name in keys.items()}
 
 
-def ascend_env(file: str, root: str) -> str:
+def ascend_env(file: str, ascend_root: str) -> str:
     """Return the program ``ascend-env`` (a file of the role torch_npu) for environments below ``root``."""
-    return Path(file).read_text(encoding="utf-8").replace(_BUILT_IN, f"{root}/env/current")
+    return Path(file).read_text(encoding="utf-8").replace(_BUILT_IN, f"{ascend_root}/env/current")
 
 
 def _wrong(variable: str, found: Any, wanted: str) -> AscendError:

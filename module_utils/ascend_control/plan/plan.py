@@ -23,7 +23,7 @@ from .found import Found, found_of
 from .hardware import hardware
 from .preconditions import preconditions
 from .steps import steps
-from .system_python import own_python
+from .system_python import python_refusals
 from .users import users_refusals
 from .warnings import warnings
 
@@ -38,7 +38,7 @@ def decide(found: Found, wanted: Wanted) -> Plan:
     todo = steps(found, wanted)
     refusals, tolerated = hardware(found, wanted, todo)
     refusals += users_refusals(found)
-    refusals += own_python(found.system_pythons, wanted.python, wanted.release, names_of(todo))
+    refusals += python_refusals(found.system_pythons, wanted.python, wanted.release, names_of(todo))
     serious, remarks = split(tolerated + warnings(found, wanted, todo))
     return {
         "steps": todo,

@@ -87,7 +87,7 @@ def batches(given: Any) -> list[int | str]:
     return [int(word) if word.isdigit() else word for word in listed]
 
 
-def hold_one_way(variable: str, values: Sequence[Any]) -> None:
+def require_one_way(variable: str, values: Sequence[Any]) -> None:
     """A rollout is one: raise AscendError where its nodes do not all have the same value of this; None is none."""
     ways = list(dict.fromkeys("no value of its own" if value is None else str(value) for value in values))
     if len(ways) > 1:

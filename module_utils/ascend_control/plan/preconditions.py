@@ -34,7 +34,7 @@ def preconditions(found: Found, wanted: Wanted, steps: list[Step]) -> list[Refus
         + _downgrade(found, wanted, steps)
         + _directories(found)
         + _closed(found)
-        + record_in_the_way(found, steps)
+        + install_record_in_the_way(found, steps)
         + packages_refusals(found, wanted, steps)
         + disks(found, wanted, steps)
         + _eula(wanted, steps)
@@ -53,7 +53,7 @@ def _system(found: Found) -> list[Refusal]:
 
 
 def _clock(found: Found, wanted: Wanted) -> list[Refusal]:
-    """The control node's time is what the node's is held to; what does not tell its time is not judged."""
+    """The control node's time is what the node's is compared with; what does not tell its time is not judged."""
     node_s, here = found.system.time_s, wanted.now_s
     if node_s is None or here is None or abs(node_s - here) <= MOST_CLOCK_S:
         return []
@@ -114,7 +114,7 @@ def _supply(wanted: Wanted, steps: list[Step]) -> list[Refusal]:
 
 
 def _downgrade(found: Found, wanted: Wanted, steps: list[Step]) -> list[Refusal]:
-    """An older release is not made current, nor an older CANN the running one, unless that was asked for.
+    """An older release is not made current, nor an older CANN the latest one, unless that was asked for.
 
     A CANN that users installed beside ours forbids no repair of ours: ``latest`` leads to theirs again afterwards.
     """
@@ -123,10 +123,10 @@ def _downgrade(found: Found, wanted: Wanted, steps: list[Step]) -> list[Refusal]
     version, todo = wanted.toolkit.version, names_of(steps)
     environments, latest = found.environments, found.cann.latest
     current = environments.all.get(environments.current or "")
-    running = posixpath.basename(current.cann_home or "") if current else ""
-    if "current" in todo and running and _newer(running, version):
-        problem, have = "a newer release is current", f"{environments.current}, of CANN {running}"
-        other = running
+    current_version = posixpath.basename(current.cann_home or "") if current else ""
+    if "current" in todo and current_version and _newer(current_version, version):
+        problem, have = "a newer release is current", f"{environments.current}, of CANN {current_version}"
+        other = current_version
     elif todo.intersection(_OF_CANN) and latest and _newer(latest, version) and not repairs_cann(found, wanted, steps):
         problem, have = "a newer CANN is installed", f"CANN {latest} is what `latest` leads to"
         other = latest
@@ -221,18 +221,18 @@ def _wide_enough(mode: str | None, parent: bool) -> bool:
     return bits & 0o755 == 0o755 or (parent and bits & 0o777 == 0o555)
 
 
-def record_in_the_way(found: Found, steps: list[Step]) -> list[Refusal]:
+def install_record_in_the_way(found: Found, steps: list[Step]) -> list[Refusal]:
     """The installers insist on the path in their record, or stop where they cannot read it."""
     if names_of(steps).isdisjoint(_OF_CANN):
         return []
-    root, recorded = found.cann.root, found.cann.record
-    other = bool(root and recorded) and os.path.normpath(str(recorded)) != os.path.normpath(root)
+    root, install_path = found.cann.root, found.cann.record
+    other = bool(root and install_path) and os.path.normpath(str(install_path)) != os.path.normpath(root)
     refusals = []
     for finding in found.findings:
         name, have, remedy = finding["name"], finding["found"], finding["remedy"]
         if name == "cann-record-unreadable" or (name == "cann-record-stale" and other):
-            if have == recorded:  # it is there
-                remedy = f"set cann_root: {recorded} in the inventory, or else: {remedy}"
+            if have == install_path:  # it is there
+                remedy = f"set cann_root: {install_path} in the inventory, or else: {remedy}"
             problem, want, where = finding["problem"], finding["wanted"], finding["where"]
             refusals.append(refusal("cann", "cann-record", problem, want, have, remedy, where))
     return refusals

@@ -45,14 +45,14 @@ class _Node:
     npu: Npu
 
 
-def rollback(facts: Document, to: str, root: str = "/opt/ascend") -> Rollback:
+def rollback(facts: Document, to: str, ascend_root: str = "/opt/ascend") -> Rollback:
     """Return to what a node goes back, and what keeps it from it.
 
     ``root`` is the place above the environments; ``to`` a release, an environment's name, or "" for the previous one.
     """
     node = part_of(_Node, facts)
     current = node.environments.current
-    name, refusals = _chosen(node, to, root)
+    name, refusals = _chosen(node, to, ascend_root)
     target: Target | None = None
     if name:
         refusals = _keeps_from(node, name)
@@ -72,18 +72,20 @@ def rollback(facts: Document, to: str, root: str = "/opt/ascend") -> Rollback:
     return {"target": target, "refusals": refusals, "from": current or "none", "group": group}
 
 
-def _chosen(node: _Node, to: str, root: str) -> tuple[str, list[Refusal]]:
+def _chosen(node: _Node, to: str, ascend_root: str) -> tuple[str, list[Refusal]]:
     environments = node.environments
     existing, current, previous = environments.all, environments.current, environments.previous
     if not to:
         if previous in existing and previous != current:
             return previous, []
         return "", [
-            _nothing("the node has no environment that was current before", "a previous environment", existing, root)
+            _nothing(
+                "the node has no environment that was current before", "a previous environment", existing, ascend_root
+            )
         ]
     fit = [name for name in sorted(existing) if to in (name, existing[name].release)]
     if not fit:
-        return "", [_nothing(f"the node has no environment of {to}", to, existing, root)]
+        return "", [_nothing(f"the node has no environment of {to}", to, existing, ascend_root)]
     # Several locks of one release: what can be gone back to, and of that what is or was in use.
     fit.sort(key=lambda name: (bool(_keeps_from(node, name)), name != current, name != previous, name))
     return fit[0], []
@@ -98,9 +100,9 @@ def _cann_version(environment: Environment) -> str:
     return posixpath.basename(environment.cann_home or "")
 
 
-def _nothing(problem: str, wanted: str, names: Iterable[str], root: str) -> Refusal:
+def _nothing(problem: str, wanted: str, names: Iterable[str], ascend_root: str) -> Refusal:
     remedy = "ansible-playbook site.yml -e ascend_release=RELEASE  # installs what is not there"
-    where = posixpath.join(root, "env")
+    where = posixpath.join(ascend_root, "env")
     return refusal("env", "rollback", problem, wanted, listed(sorted(names)) or "no environment", remedy, where)
 
 

@@ -56,7 +56,7 @@ def apply_to(facts: Document, resolved: Document, policy: str) -> Applied:
 
     Besides what ``plan`` returns: ``group`` (of the playbook's plays), ``busy`` (a refusal or None),
     ``stage`` (what may be done now on a busy node), ``sets_aside`` (see ``under_current``), ``repairs_cann`` (so that a
-    newer one beside it stays the running one) and ``from``, what is current. ``policy`` is what to do with a busy node:
+    newer one beside it stays the latest one) and ``from``, what is current. ``policy`` is what to do with a busy node:
     skip, wait or ignore.
     """
     found, wanted = found_of(facts), wanted_of(resolved)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from ...ascend.environment.differences import Built, environment_differences, source_differences
+from ...ascend.environment.differences import Built, checkout_differences, environment_differences
 from ...ascend.finding import Cause, cause
 from ...ascend.text import listed
 from .asked import Wanted, WantedPython
@@ -20,7 +20,7 @@ def steps(found: Found, wanted: Wanted) -> list[Step]:
     toolkit = _toolkit(found, wanted)
     cann = toolkit + _kernels(found, wanted, toolkit)
     todo += cann or _latest(found)
-    todo += _environment(found, wanted) + _source(found, wanted)
+    todo += _environment(found, wanted) + _checkout(found, wanted)
     todo += _ascend_env(found, wanted) + _rights(found, wanted) + users_step(found)
     return todo + _current(found, wanted)
 
@@ -64,7 +64,7 @@ def _latest(found: Found) -> list[Step]:
     return [step("latest", "lead back", reason, found.cann.latest or "no version", before.latest, found.cann.root)]
 
 
-def _package(component: str, name: str, package: Package, wanted: Wanted) -> list[Step]:
+def _package(step_name: str, name: str, package: Package, wanted: Wanted) -> list[Step]:
     # An unproven one was installed; what is left to do is the proof, which comes with "current".
     if package.state in ("complete", "unproven"):
         return []
@@ -73,7 +73,7 @@ def _package(component: str, name: str, package: Package, wanted: Wanted) -> lis
     if package.problems:
         reason += ": " + listed(package.problems, package.problem_count)
     where = wanted.environment.cann_home
-    return [step(component, action, reason, package.state, wanted.toolkit.version, where)]
+    return [step(step_name, action, reason, package.state, wanted.toolkit.version, where)]
 
 
 def _environment(found: Found, wanted: Wanted) -> list[Step]:
@@ -115,7 +115,7 @@ def _interpreter(found: Found, python: WantedPython) -> list[Cause]:
     return [cause("python", words, have, replaces)]
 
 
-def _source(found: Found, wanted: Wanted) -> list[Step]:
+def _checkout(found: Found, wanted: Wanted) -> list[Step]:
     """The checkout of LLaMA-Factory, where one is wanted and is there."""
     environment = wanted.environment
     built = found.environments.all.get(environment.name)
@@ -123,7 +123,7 @@ def _source(found: Found, wanted: Wanted) -> list[Step]:
     if not environment.source or not checkout:
         return []
     version = environment.source.version
-    causes = source_differences(checkout, version)
+    causes = checkout_differences(checkout, version)
     if not causes:
         return []
     reason = "; ".join(each["problem"] for each in causes)

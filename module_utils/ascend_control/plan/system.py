@@ -49,12 +49,12 @@ def _problems(causes: list[Cause]) -> list[str]:
 
 
 def _kernel_causes(found: Found, wanted: Wanted) -> list[Cause]:
-    running = found.system.kernel_settings
+    in_kernel = found.system.kernel_settings
     ours = drop_ins.Kernel(found.system.drop_ins.kernel_settings, {})
-    shall = drop_ins.kernel(running, ours, wanted.system.kernel_settings)
+    shall = drop_ins.kernel(in_kernel, ours, wanted.system.kernel_settings)
     causes = []
     for name, value in sorted(shall.values.items()):
-        have = running.get(name)
+        have = in_kernel.get(name)
         want = wanted.system.kernel_settings.get(name)
         if want is None or have is None or (ours.values.get(name) == value and drop_ins.fulfils(have, str(want))):
             continue
@@ -83,10 +83,10 @@ def _shown(value: int) -> str:
 
 
 def _kernel_warnings(found: Found, wanted: Wanted, policy: str) -> list[Refusal]:
-    running = found.system.kernel_settings
+    in_kernel = found.system.kernel_settings
     warnings = []
     for name, want in sorted(wanted.system.kernel_settings.items()):
-        have = running.get(name)
+        have = in_kernel.get(name)
         if have is not None and (policy == APPLY or drop_ins.fulfils(have, str(want))):
             continue
         value = drop_ins.merged(have, str(want)) if have else str(want)

@@ -10,7 +10,9 @@ from .found import SystemPython
 _OTHERWISE = "take the depot's: ascend_python: depot"
 
 
-def own_python(found: dict[str, SystemPython], python: WantedPython, release: str, todo: set[str]) -> list[Refusal]:
+def python_refusals(
+    found: dict[str, SystemPython], python: WantedPython, release: str, todo: set[str]
+) -> list[Refusal]:
     """Return the refusals; nothing where the depot's Python is wanted, which brings what it needs."""
     if python.source != "system":
         return []

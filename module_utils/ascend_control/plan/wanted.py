@@ -102,7 +102,7 @@ def resolve(facts: Document, settings: Document) -> dict[str, Any]:
         "python": _python(depot, release, node, given, name),
         "uv": depot.described(depot.section("uv").get(architecture), "uv", architecture, BUILDERS),
         "environment": environment,
-        "ascend_env": {"path": given.ascend_env, "sha256": _program(given.ascend_env_file, given.root)},
+        "ascend_env": {"path": given.ascend_env, "sha256": _program(given.ascend_env_file, given.ascend_root)},
         "devices": [device.name for device in node.npu.devices],
     }
     return {**wanted, "problems": [*release_problems(settings, [architecture]), *depot.problems, *of_environment]}
@@ -210,8 +210,8 @@ def _python(depot: _Depot, release: Release, node: _Node, given: Settings, envir
     accepted = release.python
     series = accepted["series"]
     if one_of("ascend_python", given.python) == "system":
-        own_python = node.system_pythons.get(series)
-        program = own_python.path if own_python else ""
+        system_python = node.system_pythons.get(series)
+        program = system_python.path if system_python else ""
         unmanaged = {"path": "", "program": program, "bin": str(Path(program).parent)}
         return {**NOTHING, **unmanaged, "source": "system", "series": series, "replaces": ""}
     architecture = node.system.architecture
@@ -227,7 +227,7 @@ def _python(depot: _Depot, release: Release, node: _Node, given: Settings, envir
         steps = ("python", *INSTALLERS, *BUILDERS)
         python = depot.described(entry or None, f"Python {series}", architecture, steps)
     version = python["version"] or (series if depot.to_be_filled else "")
-    path = f"{given.root}/python/{version}"
+    path = f"{given.ascend_root}/python/{version}"
     places = {"path": path, "program": f"{path}/bin/python3", "bin": f"{path}/bin"}
     replaces = runs if version != runs else ""  # also where the depot has none: then it lacks one
     return {**python, **places, "version": version, "source": "depot", "series": series, "replaces": replaces}
@@ -269,7 +269,7 @@ def _environment(
         name += f"-{source['sha256'][:8]}"
     environment = {
         "name": name,
-        "path": f"{given.root}/env/{name}",
+        "path": f"{given.ascend_root}/env/{name}",
         "lock_digest": digest,
         "lock_file": str(Path(given.depot_dir) / file),
         "wheelhouse": depot.wheels(wheels),
@@ -317,5 +317,5 @@ def _no_lock(release: Release, architecture: str) -> Refusal:
     )
 
 
-def _program(file: str, root: str) -> str:
-    return hashlib.sha256(ascend_env(file, root).encode()).hexdigest()
+def _program(file: str, ascend_root: str) -> str:
+    return hashlib.sha256(ascend_env(file, ascend_root).encode()).hexdigest()

@@ -14,7 +14,7 @@ from .disks import nearly_full
 from .found import Found
 from .hardware import of_cards_out
 from .packages import packages_remarks
-from .preconditions import PTP, keepers, look_at_clock, record_in_the_way
+from .preconditions import PTP, install_record_in_the_way, keepers, look_at_clock
 from .system import settings_warnings
 
 # A step opens what is ours of the release, a refusal tells of what is not.
@@ -28,7 +28,7 @@ _NOT_OURS = ("cann-elsewhere",)
 def warnings(found: Found, wanted: Wanted, steps: list[Step]) -> list[Refusal]:
     """Return what the facts found that no step cures, and what of the release's wishes the system does not fulfil."""
     cured = {STEPS[name] for name in names_of(steps)}
-    refused = [each["where"] for each in record_in_the_way(found, steps)]
+    refused = [each["where"] for each in install_record_in_the_way(found, steps)]
     observed = [each for each in _observed(found, wanted, cured) if each["where"] not in refused]
     observed += _latest(found, wanted, steps)
     observed += packages_remarks(found, wanted, steps) + settings_warnings(found, wanted) + _clock(found)

@@ -21,7 +21,7 @@ _TEXTS = {
     "depot_dir": "ascend_depot_dir",
     "depot_url": "ascend_depot_url",
     "cann_root": "cann_root",
-    "root": "ascend_root",
+    "ascend_root": "ascend_root",
     "cache_dir": "ascend_cache_dir",
     "state_dir": "ascend_state_dir",
     "tmp_dir": "ascend_tmp_dir",

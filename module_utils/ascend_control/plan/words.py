@@ -68,7 +68,7 @@ def fleet_plan(plans: dict[str, Applied]) -> list[str]:
             lines.append(f"{_nodes(hosts)}: must not be changed: {', '.join(problems)}{then}")
         else:
             lines.append(f"{_nodes(hosts)}:{'' if steps else ' nothing to do'}")
-        lines += [f"  {number}. {component:<11} {text}" for number, (component, text) in enumerate(steps, 1)]
+        lines += [f"  {number}. {step_name:<11} {text}" for number, (step_name, text) in enumerate(steps, 1)]
     return lines + _busy(plans) + _remarked(plans)
 
 

@@ -23,7 +23,7 @@ Refusals = list[Refusal]
 Pins = dict[str, str]
 Compare = Callable[[str, str], int]
 
-HELD = ("llamafactory", "torch", "torch-npu")  # what the matrix misses already when a lock has none
+ALWAYS_LOCKED = ("llamafactory", "torch", "torch-npu")  # what the matrix misses already when a lock has none
 ADD = "add its row to releases/compatibility.yml, or your releases' own (releases/README.md), once you have tried it"
 LOCK = "make the lock anew with versions that go together (releases/README.md)"
 SERIES = "set python.series in release.yml; " + LOCK
@@ -133,7 +133,7 @@ def _own(release: dict[str, Any], public: Pins) -> Refusals:
     for name, row in sorted(release["requirements"].items()):
         version = release["cann"]["version"] if name == "cann" else public.get(name, "")
         compare = compare_cann if name == "cann" else _compare
-        if not version and name not in HELD:
+        if not version and name not in ALWAYS_LOCKED:
             found.append(_missing(name))
         elif version and not _between(version, row["minimum"], row["tested_maximum"], compare):
             what = f"{name} {version} is outside of what this release was tested with"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend import manifest
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import layout as cann_layout, read as cann_tree
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import layout as cann_layout, read as cann_read
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.finding import Finding
 from tests.answers import node, write
 
@@ -44,11 +44,11 @@ class Cann:
         write(home, f"{arch}-linux/ascend_toolkit_install.info", f"{info}os=linux\npath={place}\n")
         for library in cann_layout.LIBRARIES:
             write(home, f"{arch}-linux/lib64/{library}", f"{library} of {version}")
-        for component in (*cann_layout.COMPONENTS, "aoe"):
-            inside = f"share/info/{component}" if shared else component
+        for part in (*cann_layout.PARTS, "aoe"):
+            inside = f"share/info/{part}" if shared else part
             text = f"Version={NUMBER.get(version, version)}\nversion_dir={version}\n"
             write(home, f"{inside}/version.info", text)
-            write(home, f"{component}/content/part.bin", f"{component} of {version}")
+            write(home, f"{part}/content/part.bin", f"{part} of {version}")
 
     def put_toolkit(self, version: str = V, arch: str = MACHINE) -> None:
         home = self.home(version)
@@ -63,20 +63,20 @@ class Cann:
         shutil.rmtree(self.latest, ignore_errors=True)
         (self.latest / f"{arch}-linux").mkdir(parents=True)
         (self.latest / "tools").mkdir()
-        for component in (*cann_layout.COMPONENTS, "aoe"):
-            (self.latest / component).symlink_to(f"../{version}/{component}")
+        for part in (*cann_layout.PARTS, "aoe"):
+            (self.latest / part).symlink_to(f"../{version}/{part}")
         (self.latest / "ops").symlink_to(f"../{version}/opp")
         (self.latest / "lib64").symlink_to(f"{arch}-linux/lib64")
         (self.latest / f"{arch}-linux/lib64").symlink_to(f"../../{version}/{arch}-linux/lib64")
         # The installers make some of them absolute.
         (self.latest / "tools/aoe").symlink_to(f"{ROOT}/ascend-toolkit/{version}/aoe")
-        self.put_cfg(dict.fromkeys((*cann_layout.COMPONENTS, "aoe"), version))
+        self.put_cfg(dict.fromkeys((*cann_layout.PARTS, "aoe"), version))
 
     def put_cfg(self, running: dict[str, str]) -> None:
         lines = [
-            f"{component}_{kind}_version=[{NUMBER[version]}:{version}]"
+            f"{part}_{kind}_version=[{NUMBER[version]}:{version}]"
             for kind in ("running", "upgrade", "installed")
-            for component, version in running.items()
+            for part, version in running.items()
         ]
         write(self.latest, "version.cfg", "\n".join(["# version: 1.0", *lines, ""]))
 
@@ -102,13 +102,13 @@ class Cann:
     def remember(self, version: str = V, chip: str | None = "910b") -> None:
         state = str(self.root / STATE.strip("/"))
         home, tops = self.home(version), [path.name for path in self.home(version).iterdir()]
-        manifest.record(str(home), tops, cann_layout.manifest_path(state, "toolkit", version), cann_layout.KERNELS)
+        manifest.write(str(home), tops, cann_layout.manifest_path(state, "toolkit", version), cann_layout.KERNELS)
         if chip:
             path = cann_layout.manifest_path(state, f"kernels-{chip}", version)
-            manifest.record(str(home), cann_layout.kernels_tops(chip), path)
+            manifest.write(str(home), cann_layout.kernels_tops(chip), path)
 
     def read(self, deep: bool = False) -> tuple[Any, list[Finding]]:
-        facts, findings = cann_tree.read_cann(node(self.root), ROOT, STATE, deep)
+        facts, findings = cann_read.read_cann(node(self.root), ROOT, STATE, deep)
         assert json.loads(json.dumps(facts)) == facts
         for finding in findings:
             assert finding["subset"] == "cann"

@@ -49,7 +49,7 @@ def test_a_real_file(name: str) -> None:
 
 
 def test_expected_values_have_their_files() -> None:
-    samples.hold_names("version-files", EXPECTED)
+    samples.require_names("version-files", EXPECTED)
 
 
 def test_a_version_info_in_any_clothes() -> None:
@@ -68,7 +68,7 @@ def test_a_version_info_in_any_clothes() -> None:
 def test_version_cfg_with_several_versions() -> None:
     cfg = cann_files.parse_version_cfg(CFG)
     one, other = ("7.2.0.1.100", "8.0.RC1"), ("7.6.0.1.220", "8.0.0")
-    assert cfg.running == {"runtime": (one,), "opp": (one, other)}
+    assert cfg.versions == {"runtime": (one,), "opp": (one, other)}
     assert cfg.problems == ()
 
 
@@ -78,7 +78,7 @@ def test_what_of_a_version_cfg_cannot_be_read() -> None:
         "colour=red\ntoolkit_running_version=[a:b:c][7.2:8.0.RC1]x\n"
     )
     one = (("7.2", "8.0.RC1"),)
-    assert cfg.running == {"runtime": one, "hccl": (), "opp": (), "toolkit": one}
+    assert cfg.versions == {"runtime": one, "hccl": (), "opp": (), "toolkit": one}
     assert cfg.problems == (
         "line 2: a bracket is missing: [7.2:8.0.R",
         "line 3: no [number:version]: [8.0.RC1]",

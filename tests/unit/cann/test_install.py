@@ -40,7 +40,7 @@ def write(path: Path, text: str = "content\n") -> None:
 @pytest.fixture(autouse=True)
 def _needs(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the installer needs of a machine has its own tests: this one may have no pip3."""
-    monkeypatch.setattr(installer_needs, "hold", lambda *_arguments: None)
+    monkeypatch.setattr(installer_needs, "require", lambda *_arguments: None)
 
 
 class Node:
@@ -73,7 +73,7 @@ class Node:
         write(
             self.home / ARCH / "ascend_toolkit_install.info", f"package_name=Ascend-cann-toolkit\nversion={VERSION}\n"
         )
-        for component in cann_layout.COMPONENTS:
+        for component in cann_layout.PARTS:
             write(self.home / component / "version.info", f"Version=7.3\nversion_dir={VERSION}\n")
         for library in cann_layout.LIBRARIES:
             write(self.home / ARCH / "lib64" / library)
@@ -81,10 +81,10 @@ class Node:
         write(self.root / "ascend-toolkit" / "set_env.sh")
         latest = self.root / "ascend-toolkit" / "latest"
         latest.mkdir(exist_ok=True)
-        for component in cann_layout.COMPONENTS:
+        for component in cann_layout.PARTS:
             if not (latest / component).is_symlink():
                 (latest / component).symlink_to(f"../{VERSION}/{component}")
-        running = [f"{component}_running_version=[7.3:{VERSION}]\n" for component in cann_layout.COMPONENTS]
+        running = [f"{component}_running_version=[7.3:{VERSION}]\n" for component in cann_layout.PARTS]
         write(latest / "version.cfg", "".join(running))
 
     def put_kernels(self) -> None:
@@ -280,7 +280,7 @@ def test_installed_files_that_cannot_be_read_are_said(node: Node, monkeypatch: p
     def fails(*_args: Any, **_more: Any) -> int:
         raise OSError(5, "Input/output error", "libascendcl.so")
 
-    monkeypatch.setattr(manifest, "record", fails)
+    monkeypatch.setattr(manifest, "write", fails)
     with pytest.raises(AscendError, match=r"cannot be remembered.*Input/output error"):
         cann_install.install(node.package("toolkit"), node.file, Calls((node.put_toolkit, done())))
 
@@ -324,9 +324,9 @@ def test_a_node_that_lacks_what_the_installer_needs_keeps_what_it_has(
         raise AscendError("pip3 is missing, which CANN's installer needs")
 
     node.put_toolkit()
-    cann_install._record(node.package("toolkit"))
+    cann_install._write_manifests(node.package("toolkit"))
     before = sorted(path for path in node.state.rglob("*"))
-    monkeypatch.setattr(installer_needs, "hold", lacks)
+    monkeypatch.setattr(installer_needs, "require", lacks)
     with pytest.raises(AscendError, match="pip3"):
         cann_install.install(node.package("toolkit"), node.file, Calls())
     assert sorted(path for path in node.state.rglob("*")) == before
@@ -334,7 +334,7 @@ def test_a_node_that_lacks_what_the_installer_needs_keeps_what_it_has(
 
 def hold(node: Node, kind: str = "toolkit", **changes: Any) -> None:
     options = {"accept_eula": True, "allow_downgrade": False, "check_mode": False, **changes}
-    cann_install.hold_allowed(node.package(kind), **options)
+    cann_install.require_allowed(node.package(kind), **options)
 
 
 def test_what_is_not_allowed(node: Node) -> None:
@@ -397,7 +397,7 @@ def beside(node: Node, version: str = "8.2.RC1", script: bool = True) -> Path:
     home = node.root / "ascend-toolkit" / version
     latest = node.root / "ascend-toolkit" / "latest"
     latest.mkdir(parents=True)
-    for component in cann_layout.COMPONENTS:
+    for component in cann_layout.PARTS:
         write(home / component / "version.info", f"Version=7.7\nversion_dir={version}\n")
         (latest / component).symlink_to(f"../{version}/{component}")
     if script:
@@ -406,7 +406,7 @@ def beside(node: Node, version: str = "8.2.RC1", script: bool = True) -> Path:
 
 
 def lead(latest: Path, version: str) -> None:
-    for component in cann_layout.COMPONENTS:
+    for component in cann_layout.PARTS:
         (latest / component).unlink()
         (latest / component).symlink_to(f"../{version}/{component}")
 

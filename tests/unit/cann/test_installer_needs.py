@@ -15,7 +15,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import (
 )
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import Result, run
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import CANN_RECORD
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import CANN_INSTALL_RECORD
 from tests.answers import write
 
 ROOT = "/usr/local/Ascend"
@@ -35,7 +35,7 @@ def program(folder: Path, name: str, script: str) -> None:
 
 
 def hold(folder: Path, env: dict[str, str], kind: str = "toolkit") -> None:
-    installer_needs.hold(kind, ROOT, env, run, str(folder))
+    installer_needs.require(kind, ROOT, env, run, str(folder))
 
 
 def refused(folder: Path, env: dict[str, str], kind: str = "toolkit") -> AscendError:
@@ -88,12 +88,12 @@ def test_a_pip_that_hangs(tmp_path: Path, env: dict[str, str]) -> None:
         return Result(-9, "", True)
 
     with pytest.raises(AscendError, match="no answer within 120 s"):
-        installer_needs.hold("toolkit", ROOT, env, hangs, str(tmp_path))
+        installer_needs.require("toolkit", ROOT, env, hangs, str(tmp_path))
 
 
 @pytest.mark.parametrize("content", ["", "\n", "\0" * 64])
 def test_a_record_without_content_is_removed(tmp_path: Path, env: dict[str, str], content: str) -> None:
-    record = write(tmp_path, CANN_RECORD, content)
+    record = write(tmp_path, CANN_INSTALL_RECORD, content)
     hold(tmp_path, env)
     assert not record.exists()
 
@@ -102,7 +102,7 @@ def test_a_record_without_content_is_removed(tmp_path: Path, env: dict[str, str]
     "content", [f"Toolkit_InstallPath={ROOT}\n", f"Toolkit_InstallPath={ROOT}/\n", "Nnae_InstallPath=/o\n"]
 )
 def test_a_record_that_does_not_matter_stays(tmp_path: Path, env: dict[str, str], content: str) -> None:
-    record = write(tmp_path, CANN_RECORD, content)
+    record = write(tmp_path, CANN_INSTALL_RECORD, content)
     hold(tmp_path, env)
     assert record.read_text() == content
 
@@ -119,13 +119,13 @@ def test_a_record_that_an_installer_would_stop_at(
     tmp_path: Path, env: dict[str, str], content: str | None, found: str
 ) -> None:
     if content is None:
-        (tmp_path / CANN_RECORD.strip("/")).mkdir(parents=True)
+        (tmp_path / CANN_INSTALL_RECORD.strip("/")).mkdir(parents=True)
     else:
-        write(tmp_path, CANN_RECORD, content)
+        write(tmp_path, CANN_INSTALL_RECORD, content)
     for kind in ("toolkit", "kernels"):
         error = refused(tmp_path, env, kind)
         assert found in error.found
-    assert os.path.exists(tmp_path / CANN_RECORD.strip("/"))
+    assert os.path.exists(tmp_path / CANN_INSTALL_RECORD.strip("/"))
 
 
 def test_unzip_is_only_spoken_of(tmp_path: Path, env: dict[str, str]) -> None:

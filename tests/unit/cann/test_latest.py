@@ -16,9 +16,9 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import (
     installer_needs,
     latest as cann_latest,
     layout as cann_layout,
-    read as cann_tree,
+    read as cann_read,
 )
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import fault_points as points
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import fault_points
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import Result
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.asked import wanted_of
@@ -67,7 +67,7 @@ class Installers:
     def relink(self, version: str) -> None:
         if self.fails == "script":
             return
-        for component in cann_layout.COMPONENTS[::-1]:  # the runtime, by which a version is known, last
+        for component in cann_layout.PARTS[::-1]:  # the runtime, by which a version is known, last
             (self.latest / component).unlink()
             (self.latest / component).symlink_to(f"../{version}/{component}")
             self.at(f"in CANN's script, after {component}")
@@ -83,7 +83,7 @@ class Installers:
 
 @pytest.fixture(autouse=True)
 def _needs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(installer_needs, "hold", lambda *_arguments: None)
+    monkeypatch.setattr(installer_needs, "require", lambda *_arguments: None)
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def node(tmp_path: Path) -> Node:
 
 
 def facts(node: Node) -> Any:
-    return cann_tree.read_cann(machine(Path("/")), str(node.root), str(node.state))[0]
+    return cann_read.read_cann(machine(Path("/")), str(node.root), str(node.state))[0]
 
 
 def planned(node: Node) -> tuple[dict[str, Any], Plan]:
@@ -147,7 +147,7 @@ def test_latest_is_led_back_wherever_the_repair_was_ended(
     node: Node, moment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     installers = Installers(node, moment)
-    monkeypatch.setattr(points, "reached", installers.at)
+    monkeypatch.setattr(fault_points, "reached", installers.at)
     if moment:
         with pytest.raises(Ended):
             run_again(node, installers)
@@ -178,7 +178,7 @@ def test_ended_twice_it_is_where_it_led_before_the_first_that_counts(node: Node)
 
 def test_the_last_step_alone_is_told_with_both_versions(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     installers = Installers(node, "kernels.recorded")
-    monkeypatch.setattr(points, "reached", installers.at)
+    monkeypatch.setattr(fault_points, "reached", installers.at)
     with pytest.raises(Ended):
         run_again(node, installers)
     lead(installers.latest, VERSION)

@@ -49,7 +49,7 @@ class Installed:
 
     def record(self) -> int:
         tops = ["link", "opp", "opp_kernel", "single", "toolkit"]
-        return manifest.record(str(self.root), tops, str(self.path), without=["opp_kernel"])
+        return manifest.write(str(self.root), tops, str(self.path), without=["opp_kernel"])
 
     def differences(self, deep: bool = False) -> list[tuple[str, str]]:
         return [(found.kind, found.words) for found in manifest.verify(str(self.path), deep)]
@@ -190,7 +190,7 @@ def test_it_tells_its_paths_in_both_forms(installed: Installed) -> None:
     every = {str(path.relative_to(installed.root)) for path in installed.root.rglob("*") if not path.is_dir()}
     every |= {str(path.relative_to(installed.root)) for path in installed.root.rglob("*") if path.is_symlink()}
     recorded = {path for path in every if path.split("/")[0] in tops}
-    manifest.record(str(installed.root), [top for top in tops if (installed.root / top).exists()], str(installed.path))
+    manifest.write(str(installed.root), [top for top in tops if (installed.root / top).exists()], str(installed.path))
     told = manifest.paths(str(installed.path))
     assert told is not None
     assert (set(told), len(told)) == (recorded, len(recorded))

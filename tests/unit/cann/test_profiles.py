@@ -12,7 +12,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend import bounded
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import profiles
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.finding import Finding
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import CANN_RECORD
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import CANN_INSTALL_RECORD
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.plan import plan
 from tests import environment_tree as tree
 from tests.answers import write as tree_write
@@ -61,7 +61,7 @@ def settings(here: Node) -> list[Finding]:
 
 @pytest.mark.parametrize(("path", "text", "wanted"), PROFILES)
 def test_profiles(path: str, text: str, wanted: list[tuple[int, str, str]], tmp_path: Path) -> None:
-    for name, content in ((path, text), (CANN_RECORD, "Install_Path_Param=/data/Ascend\n")):
+    for name, content in ((path, text), (CANN_INSTALL_RECORD, "Install_Path_Param=/data/Ascend\n")):
         file = tmp_path / name.lstrip("/")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(content)
@@ -183,7 +183,7 @@ def test_what_sessions_begin_with(path: str, text: str, wanted: list[tuple[int, 
     version = tmp_path / "usr/local/Ascend/ascend-toolkit/8.0.RC1"
     version.mkdir(parents=True)
     (version.parent / "latest").symlink_to("8.0.RC1")
-    for name, content in ((path, text), (CANN_RECORD, "Install_Path_Param=/data/Ascend\n")):
+    for name, content in ((path, text), (CANN_INSTALL_RECORD, "Install_Path_Param=/data/Ascend\n")):
         tree_file = tmp_path / name.lstrip("/")
         tree_file.parent.mkdir(parents=True, exist_ok=True)
         tree_file.write_text(content)

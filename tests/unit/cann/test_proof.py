@@ -19,7 +19,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import (
     installer_needs,
     layout as cann_layout,
     proof as cann_proof,
-    read as cann_tree,
+    read as cann_read,
     receipts as cann_receipts,
 )
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import origin
@@ -38,7 +38,7 @@ OTHER_CONFIG = "opp/built-in/op_impl/ai_core/tbe/config/ascend910b"
 
 @pytest.fixture(autouse=True)
 def _needs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(installer_needs, "hold", lambda *_arguments: None)
+    monkeypatch.setattr(installer_needs, "require", lambda *_arguments: None)
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def state(node: Node, kind: str = "toolkit", deep: bool = False) -> tuple[str, l
 
 
 def told(node: Node, deep: bool = False) -> tuple[Any, list[Finding]]:
-    facts, findings = cann_tree.read_cann(machine(Path("/")), str(node.root), str(node.state), deep)
+    facts, findings = cann_read.read_cann(machine(Path("/")), str(node.root), str(node.state), deep)
     return facts["versions"][VERSION], [each for each in findings if each["name"] != "cann-elsewhere"]
 
 
@@ -97,9 +97,9 @@ def proven(node: Node) -> Node:
 def test_another_layout_is_installed_and_unproven(node: Node) -> None:
     install(node, "toolkit")
     assert state(node)[0] == "unproven"
-    assert {"missing component toolkit", "missing hccl/version.info"} <= set(state(node)[1])
+    assert {"missing part toolkit", "missing hccl/version.info"} <= set(state(node)[1])
     options = {"accept_eula": True, "allow_downgrade": False, "check_mode": False}
-    cann_install.hold_allowed(node.package("kernels"), **options)
+    cann_install.require_allowed(node.package("kernels"), **options)
     install(node, "kernels")
     assert state(node, "kernels")[0] == "unproven"
     version, findings = told(node)
@@ -118,7 +118,7 @@ def test_what_the_cards_proved_is_complete_and_its_layout_a_remark(node: Node) -
         assert names(findings) == ["cann-layout-unknown"] * 2
         assert set(names(findings)) <= set(REMARKS)
         assert "record.yml" in findings[0]["remedy"]
-        assert "missing component toolkit" in findings[0]["found"]
+        assert "missing part toolkit" in findings[0]["found"]
         assert OTHER_CONFIG not in findings[1]["found"]
         assert "binary_info_config.json" in findings[1]["found"]
 
@@ -224,7 +224,7 @@ def test_the_environment_file_may_lie_beside(node: Node) -> None:
 )
 def test_an_installer_that_did_not_end_well_left_half_of_it(node: Node, code: int, output: str) -> None:
     run = Calls((lambda: put_other_toolkit(node), done(code, output)))
-    with pytest.raises(AscendError, match=r"half-installed: .*missing component toolkit"):
+    with pytest.raises(AscendError, match=r"half-installed: .*missing part toolkit"):
         cann_install.install(node.package("toolkit"), node.file, run)
     assert state(node)[0] == "half-installed"
 
@@ -263,7 +263,7 @@ def test_a_power_cut_before_the_record_leaves_half_of_it(node: Node, monkeypatch
     def power_cut(_package: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cann_install, "_record", power_cut)
+    monkeypatch.setattr(cann_install, "_write_manifests", power_cut)
     with suppress(KeyboardInterrupt):
         install(node, "toolkit")
     assert state(node)[0] == "half-installed"

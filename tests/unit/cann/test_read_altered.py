@@ -129,7 +129,7 @@ def test_more_new_times_than_the_fast_form_reads(cann: Cann, monkeypatch: pytest
 
 def test_a_manifest_of_another_root_accuses_nobody(cann: Cann) -> None:
     path = Path(cann_layout.manifest_path(str(cann.root / STATE.strip("/")), "toolkit", V))
-    manifest.record(str(cann.top), [V], str(path))
+    manifest.write(str(cann.top), [V], str(path))
     remove(cann.home() / "aoe/content/part.bin")
     assert cann.read()[1] == []
 
@@ -145,8 +145,8 @@ def test_problems_are_bounded(cann: Cann) -> None:
 
 
 EVERY_FILE = sorted(
-    [f"{component}/content/part.bin" for component in (*cann_layout.COMPONENTS, "aoe")]
-    + [f"{component}/version.info" for component in (*cann_layout.COMPONENTS, "aoe", "opp_kernel")]
+    [f"{component}/content/part.bin" for component in (*cann_layout.PARTS, "aoe")]
+    + [f"{component}/version.info" for component in (*cann_layout.PARTS, "aoe", "opp_kernel")]
     + [f"{MACHINE}-linux/lib64/{library}" for library in cann_layout.LIBRARIES]
     + [f"{MACHINE}-linux/script/set_env.sh", f"{KERNEL}/ascend910b/add.o"]
 )

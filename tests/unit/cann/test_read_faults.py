@@ -45,7 +45,7 @@ def cann(tmp_path: Path) -> Cann:
 
 ARCH = f"{V}/{MACHINE}-linux"
 INFO = f"{ARCH}/ascend_toolkit_install.info"
-MANY = dict.fromkeys(cann_layout.COMPONENTS, V)
+MANY = dict.fromkeys(cann_layout.PARTS, V)
 
 
 def cfg(**changes: str) -> Fault:
@@ -79,7 +79,7 @@ FAULTS: dict[str, tuple[Fault, str, str, list[str]]] = {
     "component lost": (
         lose(f"{V}/hccl"),
         HALF,
-        "missing component hccl",
+        "missing part hccl",
         ["cann-half-installed"],
     ),
     "component's version.info empty": (

@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import (
     layout as cann_layout,
     packages as cann_packages,
-    read as cann_tree,
+    read as cann_read,
 )
 from tests.answers import names, write
 from tests.unit.cann.on_disk import (
@@ -118,14 +118,14 @@ def test_kernels_of_other_chips(cann: Cann) -> None:
     (cann.latest / "opp_kernel").unlink()
     facts, findings = cann.read()
     assert names(findings) == ["cann-kernels-absent"]
-    assert cann_tree.kernels_chip_findings(facts, "910b") == []
+    assert cann_read.kernels_chip_findings(facts, "910b") == []
     cann.put_kernels(chip="310p")
     cann.put_kernels(chip="910_93")
     facts, findings = cann.read()
     assert findings == []
     assert list(facts["versions"][V]["kernels"]) == ["310p", "910_93"]
-    assert cann_tree.kernels_chip_findings(facts, "310p") == []
-    (found,) = cann_tree.kernels_chip_findings(facts, "910b")
+    assert cann_read.kernels_chip_findings(facts, "310p") == []
+    (found,) = cann_read.kernels_chip_findings(facts, "910b")
     assert (found["name"], found["wanted"], found["found"]) == ("cann-kernels-chip", "910b", "310p, 910_93")
 
 

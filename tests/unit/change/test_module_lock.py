@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import module_lock as held, process
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import module_lock, process
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 from tests.children import in_child
 from tests.hangs import no_hang
@@ -26,8 +26,8 @@ WAITS = "import time; time.sleep(600)"
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Nobody waits long, and what a test started does not outlive it."""
-    monkeypatch.setattr(held, "WAIT_S", 0.3)
-    monkeypatch.setattr(held, "LOOK_S", 0.02)
+    monkeypatch.setattr(module_lock, "WAIT_S", 0.3)
+    monkeypatch.setattr(module_lock, "LOOK_S", 0.02)
     with no_hang():
         yield
 
@@ -36,7 +36,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def state(tmp_path: Path) -> Iterator[str]:
     path = tmp_path / "state"
     yield str(path)
-    process.end(process.holders(str(path / held.FILE)))
+    process.end(process.users(str(path / module_lock.FILE)))
 
 
 def forked(action: Callable[[], object]) -> int:
@@ -53,7 +53,7 @@ def forked(action: Callable[[], object]) -> int:
 
 
 def get(state: str) -> None:
-    with held.held(state, "x"):
+    with module_lock.taken(state, "x"):
         pass
 
 
@@ -63,14 +63,14 @@ def until(condition: Callable[[], object]) -> None:
 
 
 def hold(state: str, what: str) -> None:
-    with held.held(state, what):
+    with module_lock.taken(state, what):
         time.sleep(600)
 
 
 def holding(state: str, what: str = "toolkit 8.0.RC1: present") -> int:
     """A module that holds the node until it is ended."""
     child = forked(lambda: hold(state, what))
-    until(lambda: held.at_work(state).get("pid") == child)
+    until(lambda: module_lock.at_work(state).get("pid") == child)
     return child
 
 
@@ -81,7 +81,7 @@ def module_with_program(state: str, tmp_path: Path, program: str = WAITS) -> tup
     script += f"os.rename({str(told)!r} + '.part', {str(told)!r})\n{program}"
 
     def work() -> None:
-        with held.held(state, "toolkit 8.0.RC1: present") as run:
+        with module_lock.taken(state, "toolkit 8.0.RC1: present") as run:
             run([sys.executable, "-c", script], 600)
 
     child = forked(work)
@@ -105,22 +105,22 @@ def run_of(state: str, name: str) -> None:
 
 def test_the_second_is_told_who_holds_the_node(state: str) -> None:
     child = holding(state)
-    with pytest.raises(AscendError) as raised, held.held(state, "environment x"):
+    with pytest.raises(AscendError) as raised, module_lock.taken(state, "environment x"):
         pytest.fail("two at once")
     error = raised.value
     assert error.found.startswith(f"toolkit 8.0.RC1: present, process {child}, since 20")
     assert error.found.endswith("Z")
-    assert (error.where, error.remedy) == (f"{state}/{held.FILE}", "wait for its end")
+    assert (error.where, error.remedy) == (f"{state}/{module_lock.FILE}", "wait for its end")
     assert all(error.as_dict().values())
     kill(child)
-    with held.held(state, "environment x"):
-        assert Path(state, held.FILE).read_text().count('"what": "environment x"') == 1
+    with module_lock.taken(state, "environment x"):
+        assert Path(state, module_lock.FILE).read_text().count('"what": "environment x"') == 1
 
 
 def test_a_module_waits_for_one_that_only_looks(state: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(held, "WAIT_S", 30.0)
+    monkeypatch.setattr(module_lock, "WAIT_S", 30.0)
     Path(state).mkdir()
-    handle = os.open(Path(state, held.FILE), os.O_RDWR | os.O_CREAT)
+    handle = os.open(Path(state, module_lock.FILE), os.O_RDWR | os.O_CREAT)
     fcntl.flock(handle, fcntl.LOCK_EX)
     child = forked(lambda: get(state))
     time.sleep(0.1)
@@ -130,24 +130,24 @@ def test_a_module_waits_for_one_that_only_looks(state: str, monkeypatch: pytest.
 
 
 def test_nothing_is_left_of_a_change_that_ended(state: str) -> None:
-    with held.held(state, "x") as run:
+    with module_lock.taken(state, "x") as run:
         assert run(["true"], 60).code == 0
-        assert Path(state, held.FILE).stat().st_size > 0
-    assert Path(state, held.FILE).read_text() == ""
-    assert held.at_work(state) == {}
+        assert Path(state, module_lock.FILE).stat().st_size > 0
+    assert Path(state, module_lock.FILE).read_text() == ""
+    assert module_lock.at_work(state) == {}
 
 
 def test_a_change_that_fails_gives_the_node_back(state: str) -> None:
-    with pytest.raises(OSError, match="disk"), held.held(state, "x"):
+    with pytest.raises(OSError, match="disk"), module_lock.taken(state, "x"):
         raise OSError("disk")
-    assert held.at_work(state) == {}
+    assert module_lock.at_work(state) == {}
 
 
 def test_the_program_of_a_killed_module_keeps_the_node(state: str, tmp_path: Path) -> None:
     module, program = module_with_program(state, tmp_path)
     kill(module)
     assert alive(program)
-    with pytest.raises(AscendError) as raised, held.held(state, "x"):
+    with pytest.raises(AscendError) as raised, module_lock.taken(state, "x"):
         pytest.fail("beside an installer")
     assert f"process {module} (dead), since" in raised.value.found
     assert raised.value.remedy == "run the playbook again: it ends what a dead run left at work"
@@ -158,10 +158,10 @@ def test_what_a_dead_run_left_is_ended_and_nothing_else(state: str, tmp_path: Pa
     bystander = subprocess.Popen([sys.executable, "-c", WAITS], start_new_session=True)
     module, program = module_with_program(state, tmp_path)
     kill(module)
-    held.end_leftovers(state, "dead")
+    module_lock.end_leftovers(state, "dead")
     assert not alive(program)
     assert alive(bystander.pid)
-    with held.held(state, "x"):
+    with module_lock.taken(state, "x"):
         pass
     bystander.kill()
     bystander.wait()
@@ -170,20 +170,20 @@ def test_what_a_dead_run_left_is_ended_and_nothing_else(state: str, tmp_path: Pa
 def test_a_module_of_a_dead_run_that_goes_on_is_ended_with_its_program(state: str, tmp_path: Path) -> None:
     run_of(state, "dead")
     module, program = module_with_program(state, tmp_path)
-    held.end_leftovers(state, "another")
+    module_lock.end_leftovers(state, "another")
     assert alive(module)
     assert alive(program)
-    held.end_leftovers(state, "dead")
+    module_lock.end_leftovers(state, "dead")
     assert not alive(program)
     assert os.waitstatus_to_exitcode(os.waitpid(module, 0)[1]) == -signal.SIGTERM
 
 
 def test_what_a_killed_module_of_no_run_left_is_ended_too(state: str, tmp_path: Path) -> None:
     module, program = module_with_program(state, tmp_path)
-    held.end_leftovers(state, "")
+    module_lock.end_leftovers(state, "")
     assert alive(program), "its module is alive"
     kill(module)
-    held.end_leftovers(state, "")
+    module_lock.end_leftovers(state, "")
     assert not alive(program)
 
 
@@ -196,7 +196,7 @@ def test_a_program_that_ignores_being_asked_is_ended(
     module, program = module_with_program(state, tmp_path, deaf % (tmp_path / "deaf"))
     until((tmp_path / "deaf").exists)
     kill(module)
-    held.end_leftovers(state, "dead")
+    module_lock.end_leftovers(state, "dead")
     assert not alive(program)
 
 
@@ -207,20 +207,20 @@ def test_what_nothing_ends_is_said(state: str, tmp_path: Path, monkeypatch: pyte
     with monkeypatch.context() as patched:
         patched.setattr(process, "end", lambda pids: pids)
         with pytest.raises(AscendError, match=f"process {program} hangs in the kernel") as raised:
-            held.end_leftovers(state, "dead")
+            module_lock.end_leftovers(state, "dead")
     assert f"/proc/{program}/stack" in raised.value.remedy
 
 
 def test_who_waits_for_the_node_is_not_ended(state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It has the file open just as well."""
-    monkeypatch.setattr(held, "WAIT_S", 60.0)
+    monkeypatch.setattr(module_lock, "WAIT_S", 60.0)
     run_of(state, "dead")
     module, program = module_with_program(state, tmp_path)
     kill(module)
     waiting = forked(lambda: get(state))
-    path = str(tmp_path / "state" / held.FILE)
+    path = str(tmp_path / "state" / module_lock.FILE)
     until(lambda: any(os.path.realpath(link) == path for link in Path(f"/proc/{waiting}/fd").iterdir()))
-    held.end_leftovers(state, "dead")
+    module_lock.end_leftovers(state, "dead")
     assert not alive(program)
     assert os.waitstatus_to_exitcode(os.waitpid(waiting, 0)[1]) == 0
 
@@ -229,101 +229,101 @@ def test_one_that_has_just_got_the_node_is_not_ended(state: str, monkeypatch: py
     """The name in the file is that of the dead one for a moment longer."""
     run_of(state, "dead")
     kill(holding(state))
-    write = held._write
+    write = module_lock._write
 
     def slow(handle: int, value: dict[str, object]) -> None:
         Path(state, "got").touch()
         time.sleep(0.2)
         write(handle, value)
 
-    monkeypatch.setattr(held, "_write", slow)
-    monkeypatch.setattr(held, "LOOK_S", 0.5)
+    monkeypatch.setattr(module_lock, "_write", slow)
+    monkeypatch.setattr(module_lock, "LOOK_S", 0.5)
     child = forked(lambda: hold(state, "new"))
     until(Path(state, "got").exists)
-    held.end_leftovers(state, "dead")
+    module_lock.end_leftovers(state, "dead")
     assert alive(child)
     kill(child)
 
 
 def test_a_daemon_left_behind_does_not_keep_the_node(state: str, tmp_path: Path) -> None:
     told = tmp_path / "daemon"
-    with held.held(state, "x") as run:
+    with module_lock.taken(state, "x") as run:
         start = f"setsid sleep 600 & echo $! >{told}"
         assert run(["bash", "-c", start], 60).code == 0
     daemon = int(told.read_text())
     assert alive(daemon)
-    assert held.at_work(state) == {}
-    with held.held(state, "y"):
-        assert process.holders(os.path.join(state, held.FILE)) == []
+    assert module_lock.at_work(state) == {}
+    with module_lock.taken(state, "y"):
+        assert process.users(os.path.join(state, module_lock.FILE)) == []
     os.kill(daemon, signal.SIGKILL)
 
 
 def test_a_program_that_misses_its_time_is_ended_with_what_it_left(state: str, tmp_path: Path) -> None:
     told = tmp_path / "left"
-    with held.held(state, "x") as run:
+    with module_lock.taken(state, "x") as run:
         start = f"setsid sleep 600 & echo $! >{told}; sleep 600"
         assert run(["bash", "-c", start], 0.5).timed_out
         assert not alive(int(told.read_text()))
-        assert held.at_work(state)["what"] == "x"
-    assert held.at_work(state) == {}
+        assert module_lock.at_work(state)["what"] == "x"
+    assert module_lock.at_work(state) == {}
 
 
 def test_programs_get_their_options(state: str) -> None:
-    with held.held(state, "x") as run:
+    with module_lock.taken(state, "x") as run:
         assert run(["bash", "-c", "echo $A $LC_ALL"], 60, env={"A": "b"}).output == "b C.UTF-8\n"
 
 
 def test_who_is_at_work(state: str) -> None:
-    assert held.at_work(state) == {}
+    assert module_lock.at_work(state) == {}
     run_of(state, "mine")
     child = holding(state)
-    there = held.at_work(state)
+    there = module_lock.at_work(state)
     assert (there["pid"], there["run"], there["what"]) == (child, "mine", "toolkit 8.0.RC1: present")
     assert there["started"] == process.started(child)
     kill(child)
-    assert held.at_work(state) == {}, "what a dead module wrote is no sign of life"
+    assert module_lock.at_work(state) == {}, "what a dead module wrote is no sign of life"
 
 
 def test_looking_takes_nothing(state: str) -> None:
     child = holding(state)
     for _ in range(20):
-        assert held.at_work(state)
+        assert module_lock.at_work(state)
     kill(child)
     for _ in range(20):
-        assert held.at_work(state) == {}
-    with held.held(state, "x"):
-        assert held.at_work(state)["what"] == "x"
+        assert module_lock.at_work(state) == {}
+    with module_lock.taken(state, "x"):
+        assert module_lock.at_work(state)["what"] == "x"
 
 
 def test_a_holder_that_says_nothing_is_not_called_dead(state: str) -> None:
     Path(state).mkdir()
-    handle = os.open(Path(state, held.FILE), os.O_RDWR | os.O_CREAT)
+    handle = os.open(Path(state, module_lock.FILE), os.O_RDWR | os.O_CREAT)
     fcntl.flock(handle, fcntl.LOCK_EX)
-    assert held.at_work(state) == {"what": "a change"}
-    with pytest.raises(AscendError, match=r"a change, process \?, since \?") as raised, held.held(state, "x"):
+    assert module_lock.at_work(state) == {"what": "a change"}
+    with pytest.raises(AscendError, match=r"a change, process \?, since \?") as raised, module_lock.taken(state, "x"):
         pass
     assert "(dead)" not in raised.value.found
-    held.end_leftovers(state, "")
+    module_lock.end_leftovers(state, "")
     os.close(handle)
 
 
 def test_a_number_that_was_given_again_is_another_process(state: str) -> None:
     child = holding(state)
-    path = Path(state, held.FILE)
+    path = Path(state, module_lock.FILE)
     path.write_text(path.read_text().replace(f'"started": {process.started(child)}', '"started": 1'))
-    with pytest.raises(AscendError, match=rf"process {child} \(dead\)"), held.held(state, "x"):
+    with pytest.raises(AscendError, match=rf"process {child} \(dead\)"), module_lock.taken(state, "x"):
         pass
     kill(child)
 
 
 def test_two_that_race_are_never_both_inside(state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(held, "WAIT_S", 60.0)
-    monkeypatch.setattr(held, "LOOK_S", 0.001)
+    monkeypatch.setattr(module_lock, "WAIT_S", 60.0)
+    monkeypatch.setattr(module_lock, "LOOK_S", 0.001)
     inside = tmp_path / "inside"
 
     def race() -> int:
         for _ in range(ROUNDS):
-            with held.held(state, "x"):
+            with module_lock.taken(state, "x"):
                 os.close(os.open(inside, os.O_CREAT | os.O_EXCL))
                 time.sleep(0.001)
                 inside.unlink()
@@ -336,13 +336,13 @@ def test_two_that_race_are_never_both_inside(state: str, tmp_path: Path, monkeyp
 
 
 def test_takers_are_alone(state: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(held, "TAKE_S", 0.2)
-    with held.alone(state):
-        assert held.at_work(state) == {}
+    monkeypatch.setattr(module_lock, "TAKE_S", 0.2)
+    with module_lock.alone(state):
+        assert module_lock.at_work(state) == {}
 
         def second() -> str:
             try:
-                with held.alone(state):
+                with module_lock.alone(state):
                     return "both"
             except AscendError as error:
                 return error.problem
@@ -422,4 +422,4 @@ def test_a_process_of_another_user_is_hidden(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_nobody_holds_what_is_not_there(tmp_path: Path) -> None:
-    assert process.holders(str(tmp_path / "none")) == []
+    assert process.users(str(tmp_path / "none")) == []

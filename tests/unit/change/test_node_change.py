@@ -21,7 +21,7 @@ from ansible.errors import AnsibleActionFail
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import (
     journal,
     leftovers,
-    module_lock as held,
+    module_lock,
     origin,
     process,
     run_lock,
@@ -46,7 +46,7 @@ FOLDERS = {name: name.partition("_")[0] for name in ("cann_root", "ascend_root",
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(held, "WAIT_S", 0.1)
+    monkeypatch.setattr(module_lock, "WAIT_S", 0.1)
     with no_hang():
         yield
 
@@ -88,7 +88,7 @@ def test_an_idle_node_is_begun(options: dict[str, Any], tmp_path: Path) -> None:
     there = run_lock.read(options["state_dir"])
     assert there is not None
     assert [there[key] for key in ("run", "action", "from", "to")] == ["one", "provision", "none", "new"]
-    assert held.at_work(options["state_dir"]) == {}
+    assert module_lock.at_work(options["state_dir"]) == {}
 
 
 def test_a_busy_node_is_left_alone(options: dict[str, Any], tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ def test_a_toolkit_that_is_gone_is_forgotten(options: dict[str, Any], tmp_path: 
 def test_of_two_that_remember_the_first_is_right(options: dict[str, Any], tmp_path: Path) -> None:
     """The second one looked when the first had made the state folder."""
     state, place = Path(options["state_dir"]), str(tmp_path / "state")
-    with held.alone(options["state_dir"]):
+    with module_lock.alone(options["state_dir"]):
         child = os.fork()
         if not child:
             origin.remember(options["state_dir"], [place], {})
@@ -222,7 +222,7 @@ def test_one_that_never_began_has_no_end(options: dict[str, Any], tmp_path: Path
     node_change.end(options)
     assert not Path(options["state_dir"]).exists()
     begin(options, tmp_path)
-    with held.held(options["state_dir"], "toolkit"):
+    with module_lock.taken(options["state_dir"], "toolkit"):
         node_change.end({**options, "holder": {**HOLDER, "run": "two"}})
         with pytest.raises(AscendError, match="another change is at work"):
             node_change.end(options)

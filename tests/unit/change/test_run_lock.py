@@ -17,9 +17,9 @@ import pytest
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend import atomic
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import (
-    fault_points as points,
+    fault_points,
     journal,
-    module_lock as held,
+    module_lock,
     process,
     run_lock,
 )
@@ -33,9 +33,9 @@ ROUNDS = 20
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(held, "WAIT_S", 0.3)
-    monkeypatch.setattr(held, "LOOK_S", 0.02)
-    monkeypatch.setattr(points, "_folder", "")
+    monkeypatch.setattr(module_lock, "WAIT_S", 0.3)
+    monkeypatch.setattr(module_lock, "LOOK_S", 0.02)
+    monkeypatch.setattr(fault_points, "_folder", "")
     with no_hang(120):
         yield
 
@@ -44,7 +44,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def state(tmp_path: Path) -> Iterator[str]:
     path = tmp_path / "state"
     yield str(path)
-    process.end(process.holders(str(path / held.FILE)))
+    process.end(process.users(str(path / module_lock.FILE)))
 
 
 def holder(run: str = "one", **changes: Any) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def change_file(state: str, **changes: Any) -> None:
 def age(state: str, seconds: float) -> None:
     """Make every sign of life that old."""
     then = time.time() - seconds
-    for name in (run_lock.FILE, held.FILE):
+    for name in (run_lock.FILE, module_lock.FILE):
         os.utime(Path(state, name), (then, then))
 
 
@@ -78,7 +78,7 @@ def leftover(state: str, tmp_path: Path) -> int:
     script = f"echo $$ >{told}.part; mv {told}.part {told}; exec sleep 600"
     child = os.fork()
     if not child:
-        with held.held(state, "toolkit 8.0.RC1: present") as run:
+        with module_lock.taken(state, "toolkit 8.0.RC1: present") as run:
             run(["sh", "-c", script], 600)
         os._exit(0)
     while not told.exists():
@@ -135,7 +135,7 @@ def test_an_alive_one_keeps_others_out(state: str) -> None:
 
 
 def test_what_the_second_is_told() -> None:
-    error = run_lock.held_by({**holder(), **CHANGE, "began": "2026-01-31T23:59:59Z"})
+    error = run_lock.already_taken({**holder(), **CHANGE, "began": "2026-01-31T23:59:59Z"})
     assert str(error) == (
         "another run changes this node; wanted: one run at a time; "
         "found: provision, started by ops, since 2026-01-31T23:59:59Z; where: control node ctl, process 4711; "
@@ -175,7 +175,7 @@ def test_one_that_shows_no_sign_of_life(state: str, ago: float, dead: bool) -> N
     assert results(state) == ([("one", "interrupted")] if dead else [])
 
 
-@pytest.mark.parametrize("sign", [run_lock.FILE, held.FILE])
+@pytest.mark.parametrize("sign", [run_lock.FILE, module_lock.FILE])
 def test_one_sign_of_life_is_enough(state: str, sign: str) -> None:
     take(state)
     age(state, 2 * run_lock.STALE_S)
@@ -186,7 +186,7 @@ def test_one_sign_of_life_is_enough(state: str, sign: str) -> None:
 def test_every_change_is_a_sign_of_life(state: str) -> None:
     take(state)
     age(state, 2 * run_lock.STALE_S)
-    with held.held(state, "environment x"):
+    with module_lock.taken(state, "environment x"):
         pass
     assert take(state, "two") is not None
 
@@ -206,9 +206,9 @@ def test_a_module_of_a_dead_run_that_goes_on_is_ended(state: str) -> None:
     take(state)
     child = os.fork()
     if not child:
-        with held.held(state, "toolkit 8.0.RC1: present"):
+        with module_lock.taken(state, "toolkit 8.0.RC1: present"):
             time.sleep(600)
-    while held.at_work(state).get("pid") != child:
+    while module_lock.at_work(state).get("pid") != child:
         time.sleep(0.01)
     assert take(state, "two") is not None
     assert process.started(child) is not None
@@ -232,9 +232,9 @@ def test_what_a_killed_module_of_no_run_left(state: str, tmp_path: Path) -> None
 def test_a_module_of_no_run_keeps_runs_out(state: str) -> None:
     child = os.fork()
     if not child:
-        with held.held(state, "toolkit 8.0.RC1: present"):
+        with module_lock.taken(state, "toolkit 8.0.RC1: present"):
             time.sleep(600)
-    while held.at_work(state).get("pid") != child:
+    while module_lock.at_work(state).get("pid") != child:
         time.sleep(0.01)
     with pytest.raises(AscendError, match=r"toolkit 8.0.RC1: present, process \d+, since"):
         take(state)
@@ -258,7 +258,7 @@ def test_a_file_that_says_little_can_be_taken_over(state: str) -> None:
     Path(state, run_lock.FILE).write_text('{"run": "x"}')
     assert take(state) is None
     assert results(state) == [("x", "interrupted")]
-    assert "None" in run_lock.held_by({"run": "x"}).found
+    assert "None" in run_lock.already_taken({"run": "x"}).found
 
 
 def test_one_that_is_given_back_while_another_looks(state: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -270,7 +270,7 @@ def test_one_that_is_given_back_while_another_looks(state: str, monkeypatch: pyt
 
     alive = run_lock._dead
     monkeypatch.setattr(run_lock, "_dead", slow)
-    held_file = Path(state, held.FILE)
+    held_file = Path(state, module_lock.FILE)
     held_file.unlink()
     assert take(state, "two") is None
     assert results(state) == [("one", "done")]
@@ -332,12 +332,12 @@ def test_of_two_at_the_same_moment_one_gets_it(state: str, root: Path, tmp_path:
 
 def test_a_free_node_that_another_takes_between_two_looks(state: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """However the second gets there: it must not take what is alive for what was interrupted."""
-    begin = held.end_leftovers
+    begin = module_lock.end_leftovers
 
     def late(state_dir: str, run: str) -> None:
         def other() -> str:
-            monkeypatch.setattr(held, "end_leftovers", begin)
-            monkeypatch.setattr(held, "TAKE_S", 0.1)
+            monkeypatch.setattr(module_lock, "end_leftovers", begin)
+            monkeypatch.setattr(module_lock, "TAKE_S", 0.1)
             try:
                 return str(take(state, "two"))
             except AscendError as error:
@@ -346,7 +346,7 @@ def test_a_free_node_that_another_takes_between_two_looks(state: str, monkeypatc
         assert in_child(other) == "another change is at work on this node"
         begin(state_dir, run)
 
-    monkeypatch.setattr(held, "end_leftovers", late)
+    monkeypatch.setattr(module_lock, "end_leftovers", late)
     assert take(state) is None
     assert journal.entries(state) == []
 
@@ -356,18 +356,18 @@ def test_a_free_node_that_another_takes_between_two_looks(state: str, monkeypatc
 
 def killed_at(state: str, point: str, action: str) -> None:
     Path(state).mkdir(exist_ok=True)
-    Path(state, points.FILE).write_text(f"{point} kill")
+    Path(state, fault_points.FILE).write_text(f"{point} kill")
 
     def act() -> bool:
         if action == "take":
             take(state)
         else:
-            with held.held(state, "giving the lock back"):
+            with module_lock.taken(state, "giving the lock back"):
                 run_lock.release(state, "one", "done", "")
         return True
 
     assert in_child(act) is None, "it was killed"
-    assert not Path(state, points.FILE).exists()
+    assert not Path(state, fault_points.FILE).exists()
 
 
 def test_killed_when_it_had_taken_the_lock(state: str) -> None:

@@ -311,10 +311,10 @@ def test_a_package_that_cannot_be_the_right_one_is_not_taken(depot: Index, tmp_p
 @pytest.mark.parametrize("version", ["0.7.1", "0.9.2", "1.0", "main"])
 def test_llamafactory_outside_of_what_was_tested(version: str) -> None:
     requirements = read_release(str(RELEASES / "8.0.RC1"))["requirements"]
-    depot_source.hold_tested("llamafactory", "0.9.1", requirements)
-    depot_source.hold_tested("llamafactory", "0.8.0", requirements)
+    depot_source.require_tested("llamafactory", "0.9.1", requirements)
+    depot_source.require_tested("llamafactory", "0.8.0", requirements)
     with pytest.raises(AscendError, match=r"(?s)was not tested.*torch-npu +2\.1\.0 +2\.1\.0\.post3"):
-        depot_source.hold_tested("llamafactory", version, requirements)
+        depot_source.require_tested("llamafactory", version, requirements)
 
 
 def test_a_llamafactory_that_does_not_take_the_libraries_of_the_lock() -> None:
@@ -323,7 +323,7 @@ def test_a_llamafactory_that_does_not_take_the_libraries_of_the_lock() -> None:
     with pytest.raises(
         AscendError, match=r"(?s)0\.9\.0 does not take the libraries.*without 0\.9\.0.*transformers <= 4\.45"
     ):
-        depot_source.hold_tested("llamafactory", "0.9.0", requirements)
+        depot_source.require_tested("llamafactory", "0.9.0", requirements)
 
 
 @pytest.mark.parametrize("source", [{"url": "u"}, {"archive": ""}, {"version": "v0.9.1"}, {"archive": "a", "url": "u"}])

@@ -128,10 +128,10 @@ def test_the_first_report_has_none_before_it() -> None:
 
 
 def test_a_history_that_could_not_be_used_is_told_instead() -> None:
-    made = {**fleet(clean=1), "history": "history.sqlite is held by another process. " + "More of it. " * 30}
+    made = {**fleet(clean=1), "history": "history.sqlite is used by another process. " + "More of it. " * 30}
     made["changes"]["since"] = None
     shown = summary.lines(made, FOLDER)
-    assert shown[1].startswith("history.sqlite is held by another process. More of it.")
+    assert shown[1].startswith("history.sqlite is used by another process. More of it.")
     assert shown[2].endswith(" ...")
     assert shown[3:] == ["", f"Report: {FOLDER}/index.html"]
 

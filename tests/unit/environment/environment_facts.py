@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import read as python_tree
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import read as environment_read
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.finding import Finding
 from tests import environment_tree as tree
 
@@ -23,7 +23,7 @@ def whole(root: Path) -> Path:
 
 
 def read(root: Path, deep: bool = False) -> tuple[Any, list[Finding]]:
-    facts, findings = python_tree.read_environments(tree.node(root), ROOT, deep)
+    facts, findings = environment_read.read_environments(tree.node(root), ROOT, deep)
     assert json.loads(json.dumps((facts, findings))) == [facts, findings]
     for finding in findings:
         assert finding["subset"] == "python"
@@ -45,8 +45,8 @@ def site(place: Path) -> Path:
 
 
 def record(place: Path, **changes: object) -> None:
-    value = json.loads((place / python_tree.RECORD).read_text())
-    (place / python_tree.RECORD).write_text(json.dumps({**value, **changes}))
+    value = json.loads((place / environment_read.RECEIPT).read_text())
+    (place / environment_read.RECEIPT).write_text(json.dumps({**value, **changes}))
 
 
 def editable(place: Path, source: str = "/src/fire") -> None:

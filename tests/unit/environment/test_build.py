@@ -22,7 +22,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import (
     build as environment,
     lock,
-    read as python_tree,
+    read as environment_read,
 )
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 
@@ -60,12 +60,12 @@ def test_nothing_counts_before_it_is_on_the_disk(wanted: environment.Wanted) -> 
             return run(argv, *arguments, **more)
         assert argv[-1] == wanted.path
         assert (site_packages(wanted) / "deepspeed").exists()
-        assert not (Path(wanted.path) / python_tree.RECORD).exists()
+        assert not (Path(wanted.path) / environment_read.RECEIPT).exists()
         return Result(1, "sync: error syncing: Input/output error", False)
 
     with pytest.raises(AscendError, match="does not come to the disk"):
         environment.build(wanted, without_sync)
-    assert not (Path(wanted.path) / python_tree.RECORD).exists()
+    assert not (Path(wanted.path) / environment_read.RECEIPT).exists()
     environment.build(wanted, run)
     assert environment.problems(wanted) == []
 
@@ -76,7 +76,7 @@ def test_an_environment_that_is_rebuilt_does_not_count_meanwhile(wanted: environ
     seen = []
 
     def looked_at(argv: list[str], *arguments: Any, **more: Any) -> Result:
-        seen.append((Path(wanted.path) / python_tree.RECORD).exists())
+        seen.append((Path(wanted.path) / environment_read.RECEIPT).exists())
         return run(argv, *arguments, **more)
 
     environment.build(wanted, looked_at)
@@ -110,10 +110,10 @@ def test_damage_is_repaired_and_nothing_else_touched(wanted: environment.Wanted)
 
 def test_the_record_says_what_it_was_built_from(wanted: environment.Wanted) -> None:
     environment.build(wanted, run)
-    made = python_tree.recorded(wanted.path)
+    made = environment_read.read_receipt(wanted.path)
     assert made is not None
     assert (made.pins, made.editable, made.corrected) == (wanted.distributions(), (), {})
-    found = python_tree.read_environment(wanted.path)
+    found = environment_read.read_environment(wanted.path)
     assert (found["state"], found["python"], found["lock_digest"]) == ("complete", made.python, wanted.lock_digest)
     ask = "import sys; print('%d.%d.%d' % sys.version_info[:3])"
     said = subprocess.run([f"{wanted.path}/bin/python", "-c", ask], capture_output=True, text=True, check=True)
@@ -150,7 +150,7 @@ def alter_settings(site: Path) -> None:
 
 
 def other_python(site: Path) -> None:
-    record = site.parents[2] / python_tree.RECORD
+    record = site.parents[2] / environment_read.RECEIPT
     record.write_text(json.dumps({**json.loads(record.read_text()), "python": "3.1.4"}))
 
 

@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import run
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import (
     build as environment,
-    read as python_tree,
+    read as environment_read,
 )
 from ansible_collections.ascend.fleet.plugins.modules import python_env
 from tests.unit.environment.conftest import depot_file
@@ -47,10 +47,10 @@ def from_archive(wanted: environment.Wanted, archive: Path, checkout: Path) -> e
 def test_an_editable_checkout(source: environment.Wanted, wanted: environment.Wanted) -> None:
     assert environment.build(source, run) == ""
     assert environment.problems(source, deep=True) == []
-    found = python_tree.read_environment(wanted.path)
+    found = environment_read.read_environment(wanted.path)
     assert found["editable"] == {"llamafactory": f"{wanted.path}/src/LLaMA-Factory"}
     assert found["sources"]["llamafactory"]["recorded"] is True
-    made = python_tree.recorded(wanted.path)
+    made = environment_read.read_receipt(wanted.path)
     assert made is not None
     assert (made.pins["llamafactory"], made.editable) == ("0.9.0", ("llamafactory",))
     ask = "import llamafactory; print(llamafactory.__file__)"
@@ -75,7 +75,7 @@ def test_an_edited_checkout_is_restored_without_uv(source: environment.Wanted) -
     (checkout / "src/llamafactory/mine.py").write_text("mine")
     (checkout / "saves").mkdir()
     (checkout / "saves/mine").write_text("mine")
-    record = (Path(source.path) / python_tree.RECORD).stat()
+    record = (Path(source.path) / environment_read.RECEIPT).stat()
     words = "files of the checkout were edited: examples/lora.yaml, src/llamafactory/mine.py"
     assert environment.problems(source) == [words]
     kept = Path(environment.build(source, no_run))
@@ -84,7 +84,7 @@ def test_an_edited_checkout_is_restored_without_uv(source: environment.Wanted) -
     assert (kept / "examples/lora.yaml").read_text() == "do_sample: true\n"
     assert (kept / "src/llamafactory/mine.py").read_text() == "mine"
     assert (checkout / "saves/mine").is_file()
-    assert (Path(source.path) / python_tree.RECORD).stat().st_ino == record.st_ino, "it is never half-installed"
+    assert (Path(source.path) / environment_read.RECEIPT).stat().st_ino == record.st_ino, "it is never half-installed"
     (checkout / ".git").mkdir()
     (checkout / ".git/HEAD").write_text("a" * 40)
     assert environment.problems(source) == [f"the checkout is at commit {'a' * 40}, unpacked was none"]
@@ -111,7 +111,7 @@ def test_another_archive_is_installed(source: environment.Wanted, tmp_path: Path
     assert environment.problems(newer) == ["llamafactory was unpacked from another archive"]
     environment.build(newer, run)
     assert environment.problems(newer, deep=True) == []
-    assert python_tree.read_environment(newer.path)["versions"]["llamafactory"] == "0.9.1"
+    assert environment_read.read_environment(newer.path)["versions"]["llamafactory"] == "0.9.1"
 
 
 def test_users_work_stays_when_the_environment_is_made_anew(source: environment.Wanted) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import checkout_manifest as source_record
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import checkout_manifest
 
 Damage = Callable[[Path], object]
 FILES = {
@@ -140,81 +140,83 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_what_is_recorded(root: Path) -> None:
-    taken = source_record.taken(str(root))
+    taken = checkout_manifest.taken(str(root))
     assert sorted(taken) == EVERY
     assert taken["examples/latest"] == ["run.sh"]
     assert taken["examples/run.sh"][::2] == [10, 0o755]
-    assert source_record.edits(str(root), taken) == source_record.edits(str(root), taken, deep=True) == []
+    assert checkout_manifest.edits(str(root), taken) == checkout_manifest.edits(str(root), taken, deep=True) == []
 
 
 @pytest.mark.parametrize("kind", EDITS)
 def test_edits(root: Path, kind: str) -> None:
-    taken = source_record.taken(str(root))
+    taken = checkout_manifest.taken(str(root))
     damage, wanted = EDITS[kind]
     damage(root)
-    assert source_record.edits(str(root), taken) == wanted
-    assert source_record.edits(str(root), taken, deep=True) == wanted
+    assert checkout_manifest.edits(str(root), taken) == wanted
+    assert checkout_manifest.edits(str(root), taken, deep=True) == wanted
 
 
 @pytest.mark.parametrize("kind", OTHERS)
 def test_what_is_no_edit(root: Path, kind: str) -> None:
-    taken = source_record.taken(str(root))
+    taken = checkout_manifest.taken(str(root))
     OTHERS[kind](root)
-    assert source_record.edits(str(root), taken) == source_record.edits(str(root), taken, deep=True) == []
+    assert checkout_manifest.edits(str(root), taken) == checkout_manifest.edits(str(root), taken, deep=True) == []
 
 
 def test_only_the_deep_form_reads_what_kept_its_size_and_time(root: Path) -> None:
-    taken = source_record.taken(str(root))
+    taken = checkout_manifest.taken(str(root))
     rewrite(root / "src/train.py", "x = 2\n")
-    assert source_record.edits(str(root), taken) == []
-    assert source_record.edits(str(root), taken, deep=True) == ["src/train.py"]
+    assert checkout_manifest.edits(str(root), taken) == []
+    assert checkout_manifest.edits(str(root), taken, deep=True) == ["src/train.py"]
 
 
 def test_a_large_file_is_left_to_the_deep_form(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(source_record, "MOST_READ", 5)
-    taken = source_record.taken(str(root))
+    monkeypatch.setattr(checkout_manifest, "MOST_READ", 5)
+    taken = checkout_manifest.taken(str(root))
     new_time(root / "src/train.py", "x = 2\n")
     new_time(root / "data/dataset_info.json", "[]\n")
-    assert source_record.edits(str(root), taken) == ["data/dataset_info.json"]
-    assert source_record.edits(str(root), taken, deep=True) == ["data/dataset_info.json", "src/train.py"]
+    assert checkout_manifest.edits(str(root), taken) == ["data/dataset_info.json"]
+    assert checkout_manifest.edits(str(root), taken, deep=True) == ["data/dataset_info.json", "src/train.py"]
 
 
 def test_a_link_in_place_of_the_checkout(root: Path, tmp_path: Path) -> None:
-    taken = source_record.taken(str(root))
+    taken = checkout_manifest.taken(str(root))
     linked(tmp_path, root.name)
-    assert source_record.edits(str(root), taken) == EVERY
+    assert checkout_manifest.edits(str(root), taken) == EVERY
 
 
 def test_facts(root: Path, tmp_path: Path) -> None:
     manifest = tmp_path / "manifest"
     nothing: dict[str, Any] = {"path": "/x", "archive": None, "edited": [], "edited_count": 0}
-    assert source_record.read("/x", str(root), str(manifest)).facts() == {
+    assert checkout_manifest.read("/x", str(root), str(manifest)).facts() == {
         **nothing, "commit": None, "recorded_commit": None, "recorded": False,
     }  # fmt: skip
-    source_record.write(str(manifest), source_record.Recorded("f" * 64, "a" * 40, source_record.taken(str(root))))
+    checkout_manifest.write(
+        str(manifest), checkout_manifest.Manifest("f" * 64, "a" * 40, checkout_manifest.taken(str(root)))
+    )
     known = {**nothing, "archive": "f" * 64, "recorded_commit": "a" * 40, "recorded": True}
-    assert source_record.read("/x", str(root), str(manifest)).facts() == {**known, "commit": "a" * 40}
+    assert checkout_manifest.read("/x", str(root), str(manifest)).facts() == {**known, "commit": "a" * 40}
     (root / ".git/HEAD").write_text("b" * 40)
-    assert source_record.read("/x", str(root), str(manifest)).facts() == {**known, "commit": "b" * 40}
+    assert checkout_manifest.read("/x", str(root), str(manifest)).facts() == {**known, "commit": "b" * 40}
     shutil.rmtree(root)
-    found = source_record.read("/x", str(root), str(manifest)).facts()
+    found = checkout_manifest.read("/x", str(root), str(manifest)).facts()
     assert (found["edited"], found["edited_count"]) == (EVERY[:5], 8)
 
 
 def test_words_that_no_terminal_takes(root: Path) -> None:
     (root / "src" / os.fsdecode(b"\xff\x1b[31m.py")).write_text("")
-    (edited,) = source_record.edits(str(root), source_record.taken(str(fill(root.parent / "other"))))
-    source = source_record.Source("/x", None, None, (edited,))
+    (edited,) = checkout_manifest.edits(str(root), checkout_manifest.taken(str(fill(root.parent / "other"))))
+    source = checkout_manifest.Checkout("/x", None, None, (edited,))
     assert source.facts()["edited"] == [r"src/\xdcff\x1b[31m.py"]
 
 
 def test_names_of_any_bytes_are_recorded(root: Path, tmp_path: Path) -> None:
     (root / os.fsdecode(b"od\xff,name")).write_text("1")
     manifest = str(tmp_path / "manifest")
-    source_record.write(manifest, source_record.Recorded("f" * 64, None, source_record.taken(str(root))))
-    assert source_record.read("/x", str(root), manifest, deep=True).edited == ()
+    checkout_manifest.write(manifest, checkout_manifest.Manifest("f" * 64, None, checkout_manifest.taken(str(root))))
+    assert checkout_manifest.read("/x", str(root), manifest, deep=True).edited == ()
     (root / os.fsdecode(b"od\xff,name")).unlink()
-    assert source_record.read("/x", str(root), manifest).edited == (os.fsdecode(b"od\xff,name"),)
+    assert checkout_manifest.read("/x", str(root), manifest).edited == (os.fsdecode(b"od\xff,name"),)
 
 
 @pytest.mark.parametrize(
@@ -233,9 +235,9 @@ def test_names_of_any_bytes_are_recorded(root: Path, tmp_path: Path) -> None:
 def test_a_record_that_cannot_be_used(changes: dict[str, Any], tmp_path: Path) -> None:
     good = {"archive": "f" * 64, "commit": None, "files": {"a": [1, 2, 3, "x"], "b": ["a"]}}
     (tmp_path / "manifest").write_text(json.dumps(good))
-    assert source_record.load(str(tmp_path / "manifest")) is not None
+    assert checkout_manifest.load(str(tmp_path / "manifest")) is not None
     (tmp_path / "manifest").write_text(json.dumps({**good, **changes}))
-    assert source_record.load(str(tmp_path / "manifest")) is None
+    assert checkout_manifest.load(str(tmp_path / "manifest")) is None
 
 
 @settings(max_examples=100, deadline=None)
@@ -244,9 +246,11 @@ def test_a_damaged_record_never_raises(data: st.DataObject, tmp_path_factory: py
     folder = tmp_path_factory.mktemp("damaged")
     root = fill(folder / "checkout")
     manifest = folder / "manifest"
-    source_record.write(str(manifest), source_record.Recorded("f" * 64, None, source_record.taken(str(root))))
+    checkout_manifest.write(
+        str(manifest), checkout_manifest.Manifest("f" * 64, None, checkout_manifest.taken(str(root)))
+    )
     old = manifest.read_bytes()
     cut = data.draw(st.integers(0, len(old)))
     manifest.write_bytes(old[:cut] + data.draw(st.binary(max_size=20)) + old[cut + data.draw(st.integers(0, 20)) :])
     for deep in (False, True):
-        json.dumps(source_record.read("/x", str(root), str(manifest), deep).facts())
+        json.dumps(checkout_manifest.read("/x", str(root), str(manifest), deep).facts())

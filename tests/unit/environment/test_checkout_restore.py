@@ -16,10 +16,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import (
-    checkout_manifest as source_record,
-    checkout_restore as source_restore,
-)
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import checkout_manifest, checkout_restore
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 from tests.unit.environment.test_checkout_manifest import EDITS, FILES, OTHERS, fill, rewrite
 
@@ -47,10 +44,10 @@ class Place:
         building.mkdir()
         sha256 = hashlib.sha256(self.archive.read_bytes()).hexdigest()
         said = (str(self.checkout), str(self.archive), sha256, str(self.manifest), str(building / "source"))
-        return source_restore.restore(*said)
+        return checkout_restore.restore(*said)
 
-    def read(self) -> source_record.Source:
-        return source_record.read("/x", str(self.checkout), str(self.manifest), deep=True)
+    def read(self) -> checkout_manifest.Checkout:
+        return checkout_manifest.read("/x", str(self.checkout), str(self.manifest), deep=True)
 
 
 def archived(content: Path, archive: Path) -> Path:
@@ -77,10 +74,10 @@ def content(folder: Path) -> dict[str, Any]:
 
 def test_what_is_unpacked_is_recorded(place: Place) -> None:
     found = place.read()
-    assert found.recorded is not None
-    assert sorted(found.recorded.files) == sorted([*FILES, "examples/latest"])
-    assert found.recorded.archive == hashlib.sha256(place.archive.read_bytes()).hexdigest()
-    assert (found.commit, found.recorded.commit, found.edited) == (A, A, ())
+    assert found.manifest is not None
+    assert sorted(found.manifest.files) == sorted([*FILES, "examples/latest"])
+    assert found.manifest.archive == hashlib.sha256(place.archive.read_bytes()).hexdigest()
+    assert (found.commit, found.manifest.commit, found.edited) == (A, A, ())
     assert (place.checkout / "saves/old.json").is_file()
     assert sorted(path.name for path in place.env.iterdir()) == [".manifest", "src"]
 
@@ -274,8 +271,8 @@ def test_the_commit_of_git_archive_and_a_history_of_a_users_own(tmp_path: Path) 
     assert place.restore() == ""
     commit = git(repository, "rev-parse", "HEAD")
     found = place.read()
-    assert found.recorded is not None
-    assert (found.commit, found.recorded.commit, found.edited) == (commit, commit, ())
+    assert found.manifest is not None
+    assert (found.commit, found.manifest.commit, found.edited) == (commit, commit, ())
     git(place.checkout, "init")
     assert place.read().commit == commit, "no commit yet: it is as it was unpacked"
     git(place.checkout, "commit", "--allow-empty", "-m", "mine")

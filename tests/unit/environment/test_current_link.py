@@ -12,7 +12,7 @@ import pytest
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import (
     build as environment,
-    read as python_tree,
+    read as environment_read,
 )
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 
@@ -22,13 +22,13 @@ def link(tmp_path: Path) -> Path:
     """Two finished environments, the older one current."""
     for name in ("old", "new"):
         (tmp_path / name).mkdir()
-        (tmp_path / name / python_tree.RECORD).write_text("{}")
+        (tmp_path / name / environment_read.RECEIPT).write_text("{}")
     (tmp_path / "current").symlink_to("old")
     return tmp_path / "current"
 
 
 def previous(link: Path) -> str:
-    return os.readlink(link.with_name(python_tree.PREVIOUS))
+    return os.readlink(link.with_name(environment_read.PREVIOUS))
 
 
 def test_what_was_current_becomes_previous(link: Path) -> None:
@@ -67,7 +67,7 @@ def test_at_every_call_the_link_leads_to_a_finished_environment(link: Path) -> N
 
 
 def test_an_environment_without_its_record_does_not_become_current(link: Path) -> None:
-    (link.with_name("new") / python_tree.RECORD).unlink()
+    (link.with_name("new") / environment_read.RECEIPT).unlink()
     with pytest.raises(AscendError, match="not finished"):
         environment.make_current(str(link.with_name("new")), str(link))
     assert os.readlink(link) == "old"

@@ -12,11 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import (
-    damage,
-    distributions,
-    record_file as dist_record,
-)
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import damage, distributions, record_file
 from tests import environment_tree as tree
 
 Damage = Callable[[Path], object]
@@ -262,7 +258,7 @@ ROWS = [
 
 @pytest.mark.parametrize(("line", "wanted"), ROWS)
 def test_rows(line: str, wanted: tuple[str, str, str] | None) -> None:
-    assert dist_record.row(line) == wanted
+    assert record_file.row(line) == wanted
 
 
 def test_names_with_commas_and_odd_bytes(site: Path) -> None:
@@ -282,7 +278,7 @@ def test_lost_and_altered_files(site: Path, tmp_path: Path) -> None:
     (site / "fire/core.py").write_text("FIRE")
     lost = ["../../../bin/fire-tool", "fire/__init__.py"]
     assert damage.lost_files(str(tmp_path)) == {"fire": lost}
-    assert damage.lost_files(str(tmp_path), {}, dist_record.ALL_SUMS) == {"fire": [*lost, "fire/core.py"]}
+    assert damage.lost_files(str(tmp_path), {}, record_file.ALL_SUMS) == {"fire": [*lost, "fire/core.py"]}
 
 
 def test_broken_infos(site: Path, tmp_path: Path) -> None:

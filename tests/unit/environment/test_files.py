@@ -20,7 +20,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment im
     build as environment,
     damage,
     lock,
-    read as python_tree,
+    read as environment_read,
     virtualenv,
 )
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
@@ -76,7 +76,7 @@ def test_an_edit_is_seen_and_cured_by_a_repair_that_is_not_deep(
 
 def facts_of(built: environment.Wanted) -> list[str]:
     node = Node(lambda *_arguments: pytest.fail("a program is started"), lambda _name: None)
-    found, findings = python_tree.read_environments(node, str(Path(built.path).parent))
+    found, findings = environment_read.read_environments(node, str(Path(built.path).parent))
     (there,) = found["all"].values()
     names = [finding["name"] for finding in findings if finding["where"].startswith(built.path)]
     return [*there["problems"], *names]
@@ -203,7 +203,7 @@ def test_a_repair_without_a_manifest_believes_no_file(built: environment.Wanted,
         path.unlink()
         assert environment.problems(built) == [], "an environment of before is as it is until it is repaired"
         (Path(built.path) / "pyvenv.cfg").unlink()
-        (Path(built.path) / python_tree.CANN_HOME).unlink()
+        (Path(built.path) / environment_read.CANN_HOME).unlink()
         shutil.rmtree(site_packages(built) / "deepspeed")
     else:
         path.write_text(path.read_text()[:-9] + "\n")
@@ -218,7 +218,7 @@ def test_an_interrupted_repair_leaves_nothing_hidden(built: environment.Wanted) 
     file = site_packages(built) / "torch_npu" / "__init__.py"
     good = file.read_bytes()
     same_size(file)
-    (Path(built.path) / python_tree.RECORD).unlink()
+    (Path(built.path) / environment_read.RECEIPT).unlink()
     environment.build(built, run)
     assert (environment.problems(built), file.read_bytes()) == ([], good)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import read as python_tree
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import read as environment_read
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.python import read as pythons
 from tests import environment_tree as tree
 from tests.contract.tree import NODE_UTILS
@@ -87,9 +87,9 @@ def test_lists_are_bounded_and_counted(place: Path, tmp_path: Path) -> None:
         tree.distribution(site(place), f"extra{number:02}", "1")
         (site(place) / f"~left{number}").mkdir()
     found = one(tmp_path)
-    assert len(found["difference"]["extra"]) == python_tree.SHOWN
+    assert len(found["difference"]["extra"]) == environment_read.SHOWN
     assert (found["difference_count"], found["problem_count"]) == (30, 30)
-    assert len(found["problems"]) == python_tree.SHOWN
+    assert len(found["problems"]) == environment_read.SHOWN
     assert len(json.dumps(read(tmp_path))) < 3500
 
 
@@ -109,7 +109,7 @@ def test_facts_load_nothing_that_builds() -> None:
 
 
 def test_somebody_elses_environments(tmp_path: Path) -> None:
-    """conda: no pyvenv.cfg, no record, the version in conda-meta."""
+    """conda: no pyvenv.cfg, no receipt, the version in conda-meta."""
     place = tmp_path / "opt/ascend/env/mine"
     (place / "conda-meta").mkdir(parents=True)
     (place / "conda-meta/python-3.9.18-h955ad1f_0.json").touch()
@@ -171,9 +171,9 @@ def test_nothing_at_all(tmp_path: Path) -> None:
         (lambda place: (place / "bin/pip").touch(), ""),
         (lambda place: (place / "bin/python3.10").unlink(), "bin/python3.10 cannot be run"),
         (lambda place: (place / "bin/pip3").unlink(), "bin/pip3 cannot be run, which CANN's installer calls"),
-        (lambda place: (place / ".ascend-fleet.json").unlink(), "its record is missing or of another version"),
-        (lambda place: (place / ".ascend-fleet.json").write_text('{"version": "3.9.1"}'), "its record is missing or"),
-        (lambda place: (place / ".ascend-fleet.json").write_text("7"), "its record is missing or of another version"),
+        (lambda place: (place / ".ascend-fleet.json").unlink(), "its receipt is missing or of another version"),
+        (lambda place: (place / ".ascend-fleet.json").write_text('{"version": "3.9.1"}'), "its receipt is missing or"),
+        (lambda place: (place / ".ascend-fleet.json").write_text("7"), "its receipt is missing or of another version"),
         (lambda place: (place / "lib/python3.10").mkdir(parents=True), "lib/python3.10 has lost the standard library"),
     ],
 )

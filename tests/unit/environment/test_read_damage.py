@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import read as python_tree
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import read as environment_read
 from tests import environment_tree as tree
 from tests.unit.environment.environment_facts import Damage, editable, names, one, read, record, site, whole
 
@@ -156,8 +156,8 @@ def test_an_egg_in_place_of_a_wheel(place: Path, tmp_path: Path) -> None:
     remove("fire")(place)
     (site(place) / "fire-0.7.0.egg-info").write_text("Name: fire\nVersion: 0.7.0\n")
     assert one(tmp_path)["problems"] == ["fire was not installed from a wheel: it has no RECORD"]
-    environment = python_tree.inspect(str(place))
-    assert python_tree.foreign_paths(environment) == [str(site(place) / "fire-0.7.0.egg-info")]
+    environment = environment_read.inspect(str(place))
+    assert environment_read.foreign_paths(environment) == [str(site(place) / "fire-0.7.0.egg-info")]
 
 
 def test_a_site_packages_that_cannot_be_listed(place: Path, tmp_path: Path) -> None:

@@ -231,8 +231,8 @@ def test_a_process_that_both_name_is_one(tmp_path: Path) -> None:
 def test_the_short_form_looks_for_no_holders(tmp_path: Path) -> None:
     hold(tmp_path, 77, "/dev/davinci1")
     programs = Programs({"npu-smi info": table("OK", "OK")})
-    assert cards.read_npu(node(tmp_path, programs), 5, holders=False)[0]["processes"] == []
-    facts, _ = cards.read_npu(node(tmp_path, Programs({"npu-smi info": HANGS})), 5, holders=False)
+    assert cards.read_npu(node(tmp_path, programs), 5, file_users=False)[0]["processes"] == []
+    facts, _ = cards.read_npu(node(tmp_path, Programs({"npu-smi info": HANGS})), 5, file_users=False)
     assert facts["process_count"] == 1, "npu-smi said nothing"
 
 

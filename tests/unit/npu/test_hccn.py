@@ -162,7 +162,7 @@ def test_real_answers(name: str) -> None:
 
 
 def test_expected_values_have_their_answers() -> None:
-    samples.hold_names("hccn", EXPECTED)
+    samples.require_names("hccn", EXPECTED)
 
 
 @pytest.mark.parametrize(

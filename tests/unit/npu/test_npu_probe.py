@@ -238,7 +238,7 @@ def test_what_cann_writes_into_its_log_says_why_there_is_no_card(environment: En
     environment.torch(AVAILABLE=False)
     environment.write("torch_npu/__init__.py", log)
     said = environment.refused()
-    assert "held by another" in said["problem"]
+    assert "used by another" in said["problem"]
     assert "drvRetCode=87" in said["found"]
 
 

@@ -56,7 +56,7 @@ def test_real_table(number: str) -> None:
 
 def test_expected_values_have_their_tables() -> None:
     numbers = {path.name.split("-")[0]: path.name for path in samples.kind(KIND)}
-    samples.hold_names(KIND, [numbers.get(number, number) for number in EXPECTED["samples"]])
+    samples.require_names(KIND, [numbers.get(number, number) for number in EXPECTED["samples"]])
 
 
 def test_no_sample_is_silent() -> None:

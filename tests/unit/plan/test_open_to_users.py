@@ -19,7 +19,7 @@ import pytest
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend import facts, rights
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import query
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import lock, read as python_tree
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import lock, read as environment_read
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import Places
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.plan import plan
@@ -143,7 +143,7 @@ def test_an_environment(root: Path, place: Path, umask: int) -> None:
     assert unreadable(place / "opt") == ""
     assert "0.9.1" in as_nobody(f"{current}/bin/llamafactory-cli", "version")
     assert as_nobody(f"{current}/bin/python", "-c", "import torch; print(torch.__version__)").startswith("2.1")
-    assert python_tree.read_environment(str(path)).get("closed") is None
+    assert environment_read.read_environment(str(path)).get("closed") is None
 
 
 def test_a_checkout_that_was_packed_for_one_user(root: Path, place: Path, umask: int) -> None:
@@ -154,7 +154,7 @@ def test_a_checkout_that_was_packed_for_one_user(root: Path, place: Path, umask:
     assert as_nobody(f"{path}/bin/python", "-c", "import llamafactory; print(llamafactory.version)") == "0.9.1\n"
     (path / "src").chmod(0o700)
     (path / "src" / "LLaMA-Factory" / "src").chmod(0o700)
-    closed = python_tree.read_environment(str(path))["closed"]
+    closed = environment_read.read_environment(str(path))["closed"]
     assert closed == "src (0700), src/LLaMA-Factory/src (0700)"
     module(root, "node_rights", umask, trees=[str(path)], state_dir=str(place / "state"))
     assert unreadable(path) == ""
@@ -256,7 +256,7 @@ def test_a_folder_above_ours_is_refused_and_left(root: Path, place: Path) -> Non
 
 
 def test_every_module_that_makes_something_sets_the_umask(root: Path) -> None:
-    modules = [path for path in (root / "library").glob("*.py") if "held.held(" in path.read_text()]
+    modules = [path for path in (root / "library").glob("*.py") if "module_lock.taken(" in path.read_text()]
     modules.append(root / "library" / "depot.py")
     assert len(modules) > 5
     for path in modules:

@@ -16,7 +16,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan i
 ROOT = Path(__file__).resolve().parents[3]
 PROGRAM = str(ROOT / "roles/torch_npu/files/ascend-env")
 SETTINGS = {
-    "root": "/data/ascend/tree",
+    "ascend_root": "/data/ascend/tree",
     "cache_dir": "/data/ascend/cache",
     "state_dir": "/data/ascend/state",
     "tmp_dir": "/data/tmp",
@@ -36,7 +36,7 @@ def test_the_planner_s_names_of_the_places() -> None:
 
 def test_the_defaults_are_places() -> None:
     defaults = yaml.safe_load((ROOT / "roles/ascend/defaults/main.yml").read_text())
-    names = {"root": "ascend_root", "cann_root": "cann_root", "tmp_dir": "ascend_tmp_dir"}
+    names = {"ascend_root": "ascend_root", "cann_root": "cann_root", "tmp_dir": "ascend_tmp_dir"}
     names |= {"cache_dir": "ascend_cache_dir", "state_dir": "ascend_state_dir"}
     assert places.places({name: defaults[variable] for name, variable in names.items()})["tmp"] == "/var/tmp"
 
@@ -44,20 +44,20 @@ def test_the_defaults_are_places() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "variable"),
     [
-        ("root", "opt/ascend", "ascend_root"),
-        ("root", "/opt/../etc", "ascend_root"),
-        ("root", "/opt/a b", "ascend_root"),
-        ("root", "/opt/$(id)", "ascend_root"),
-        ("root", "/opt/ascend\n", "ascend_root"),
-        ("root", "/opt", "ascend_root"),
+        ("ascend_root", "opt/ascend", "ascend_root"),
+        ("ascend_root", "/opt/../etc", "ascend_root"),
+        ("ascend_root", "/opt/a b", "ascend_root"),
+        ("ascend_root", "/opt/$(id)", "ascend_root"),
+        ("ascend_root", "/opt/ascend\n", "ascend_root"),
+        ("ascend_root", "/opt", "ascend_root"),
         ("cache_dir", "/var/cache", "ascend_cache_dir"),
         ("state_dir", "/var/lib", "ascend_state_dir"),
         ("state_dir", "/", "ascend_state_dir"),
         ("state_dir", "/data/ascend/cache", "ascend_"),
         ("tmp_dir", "", "ascend_tmp_dir"),
         ("cache_dir", "/data/ascend/tree/cache", "ascend_cache_dir"),
-        ("root", "/data/ascend/state/tree", "ascend_root"),
-        ("root", "/data/ascend", "ascend_cache_dir"),
+        ("ascend_root", "/data/ascend/state/tree", "ascend_root"),
+        ("ascend_root", "/data/ascend", "ascend_cache_dir"),
         ("tmp_dir", "/data/ascend/state/tmp", "ascend_tmp_dir"),
         ("state_dir", "/usr/local/Ascend/state", "ascend_state_dir"),
         ("cann_root", "/usr/local//Ascend", "cann_root"),

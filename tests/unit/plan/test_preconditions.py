@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import elsewhere as cann_elsewhere
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import CANN_RECORD
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import CANN_INSTALL_RECORD
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.components import Plan
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.plan import plan
 from tests.answers import node, write
@@ -249,10 +249,10 @@ def test_the_record_of_cann_s_place(tmp_path: Path, name: str) -> None:
     for folder in (ROOT, "/data/Ascend"):
         (tmp_path / folder.strip("/")).mkdir(parents=True)
     if content is None:
-        (tmp_path / CANN_RECORD.strip("/")).mkdir(parents=True)
+        (tmp_path / CANN_INSTALL_RECORD.strip("/")).mkdir(parents=True)
     else:
-        write(tmp_path, CANN_RECORD, content)
-    record, findings = cann_elsewhere.read_record(node(tmp_path), ROOT)
+        write(tmp_path, CANN_INSTALL_RECORD, content)
+    record, findings = cann_elsewhere.read_install_record(node(tmp_path), ROOT)
     assert [finding["name"] for finding in findings] == [expected] * bool(expected)
 
     def plan_of(found: dict[str, Any]) -> Plan:
@@ -271,8 +271,8 @@ def test_the_record_of_cann_s_place(tmp_path: Path, name: str) -> None:
 
 
 def test_a_record_of_the_wanted_root_that_is_not_there_yet_stops_nothing(tmp_path: Path) -> None:
-    write(tmp_path, CANN_RECORD, f"Toolkit_InstallPath={ROOT}/\n")
-    record, findings = cann_elsewhere.read_record(node(tmp_path), ROOT)
+    write(tmp_path, CANN_INSTALL_RECORD, f"Toolkit_InstallPath={ROOT}/\n")
+    record, findings = cann_elsewhere.read_install_record(node(tmp_path), ROOT)
     found = bare()
     found["findings"] = findings
     found["cann"].update(root=ROOT, record=record)

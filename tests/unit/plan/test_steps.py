@@ -48,7 +48,7 @@ def test_kernels_follow_the_toolkit() -> None:
     assert "missing runtime/version.info" in plan(found, wanted())["steps"][0]["reason"]
 
 
-UNPROVEN = {"state": "unproven", "problems": ["missing component toolkit"], "problem_count": 1}
+UNPROVEN = {"state": "unproven", "problems": ["missing part toolkit"], "problem_count": 1}
 
 
 @pytest.mark.parametrize("package", ["toolkit", "kernels"])

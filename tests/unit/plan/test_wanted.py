@@ -45,7 +45,7 @@ def settings(depot: Path, **changes: Any) -> dict[str, Any]:
         "depot_dir": str(depot),
         "depot_url": "http://192.0.2.1",
         "cann_root": "/usr/local/Ascend",
-        "root": "/opt/ascend",
+        "ascend_root": "/opt/ascend",
         "cache_dir": "/var/cache/x",
         "state_dir": "/var/lib/ascend-fleet",
         "tmp_dir": "/var/tmp",

@@ -131,7 +131,7 @@ def test_nothing_counts_before_it_is_on_the_disk(tmp_path: Path) -> None:
         if argv[0] != "sync":
             return run(argv, *arguments, **more)
         assert (Path(argv[-1]) / "bin" / "pip3").exists()
-        assert not (Path(argv[-1]) / pythons.RECORD).exists()
+        assert not (Path(argv[-1]) / pythons.RECEIPT).exists()
         return Result(1, "sync: error syncing: Input/output error", False)
 
     file = archive(tmp_path)

@@ -17,7 +17,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan i
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.asked import WantedPython
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.components import Step, names_of, step
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.found import SystemPython
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.system_python import own_python
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.system_python import python_refusals
 from tests import environment_tree as tree
 from tests.unit.plan.planner_nodes import bare
 
@@ -99,7 +99,7 @@ def test_the_distributions_comes_before_one_that_was_built_here(tmp_path: Path, 
 
 
 def test_an_update_of_the_distributions_python_is_no_damage(tmp_path: Path, debian: Path) -> None:
-    """3.11.2 becomes 3.11.5 in its place: the environment still says 3.11.2, and its record, too."""
+    """3.11.2 becomes 3.11.5 in its place: the environment still says 3.11.2, and its receipt, too."""
     place = tree.environment(tmp_path, tree.PINS)
     (place / "bin/python").unlink()
     (place / "bin/python").symlink_to("/usr/bin/python3.11")
@@ -120,7 +120,7 @@ def test_an_update_of_the_distributions_python_is_no_damage(tmp_path: Path, debi
 def refused(pythons: dict[str, Any], source: str, steps: list[Step]) -> list[Refusal]:
     python = WantedPython("", source=source, series="3.11")
     there = {series: documents.read(SystemPython, each) for series, each in pythons.items()}
-    return own_python(there, python, "8.2.RC1", names_of(steps))
+    return python_refusals(there, python, "8.2.RC1", names_of(steps))
 
 
 def found(**pythons: dict[str, Any]) -> dict[str, Any]:
@@ -163,7 +163,10 @@ def resolve(tmp_path: Path) -> Callable[..., dict[str, Any]]:
     """Resolve the Python of release 8.2.RC1 for an aarch64 node with these Pythons, over a depot that has none."""
     root = Path(__file__).resolve().parents[3]
     settings = {
-        **{name: f"/x/{name}" for name in ("cann_root", "root", "cache_dir", "state_dir", "tmp_dir", "ascend_env")},
+        **{
+            name: f"/x/{name}"
+            for name in ("cann_root", "ascend_root", "cache_dir", "state_dir", "tmp_dir", "ascend_env")
+        },
         "depot_url": "/x",
         **dict.fromkeys(("check_mode", "deep", "accept_eula", "allow_downgrade"), False),
         "release": "8.2.RC1",
@@ -202,5 +205,8 @@ def test_the_depots_python_has_its_own_place(resolve: Callable[..., dict[str, An
     index["pythons"] = {"aarch64": {"3.11": {"version": "3.11.7", "file": "python/p"}}}
     (tmp_path / "index.json").write_text(json.dumps(index))
     python = resolve("depot", p11=there)["python"]
-    assert (python["program"], python["bin"]) == ("/x/root/python/3.11.7/bin/python3", "/x/root/python/3.11.7/bin")
+    assert (python["program"], python["bin"]) == (
+        "/x/ascend_root/python/3.11.7/bin/python3",
+        "/x/ascend_root/python/3.11.7/bin",
+    )
     assert (python["source"], python["url"]) == ("depot", "/x/python/p")

@@ -24,7 +24,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import Places
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.record import (
-    make as record,
+    make as capture,
     sources as record_sources,
 )
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.record.pseudonyms import Mask
@@ -135,13 +135,13 @@ class Live:
         (self.root / f"{home}/arm64-linux".lstrip("/")).symlink_to(f"{ARCH}-linux")
         write(self.root, f"{home}/{ARCH}-linux/script/set_env.sh", "export X=1\n")
         write(self.root, f"{ROOT}/ascend-toolkit/set_env.sh", "export X=1\n")
-        for component in (*cann_layout.COMPONENTS, "opp_kernel"):
+        for component in (*cann_layout.PARTS, "opp_kernel"):
             write(self.root, f"{home}/{component}/version.info", f"Version=7.2.0.1.100\nversion_dir={V}\n")
             link = write(self.root, f"{ROOT}/ascend-toolkit/latest/.keep").parent / component
             link.symlink_to(f"../{V}/{component}")
         write(self.root, f"{home}/{record_sources.KERNEL}/config/ascend910b/conv/binary_info_config.json", "{}")
         write(self.root, f"{home}/{record_sources.KERNEL}/ascend910b/conv/a.o", "o")
-        lines = [f"{name}_running_version=[7.2.0.1.100:{V}]\n" for name in cann_layout.COMPONENTS]
+        lines = [f"{name}_running_version=[7.2.0.1.100:{V}]\n" for name in cann_layout.PARTS]
         write(self.root, f"{ROOT}/ascend-toolkit/latest/version.cfg", "# version: 1.0\n" + "".join(lines))
         write(self.root, "/etc/Ascend/ascend_cann_install.info", f"Toolkit_InstallPath={ROOT}\n")
         deep = f"{home}/runtime/deep/er/still"
@@ -149,7 +149,7 @@ class Live:
             write(self.root, f"{deep}/{name}", name * 9)
         where = self.root / home.lstrip("/")
         path = self.root / STATE.lstrip("/") / f"manifests/toolkit-{V}.json"
-        manifest.record(str(where), sorted(entry.name for entry in where.iterdir()), str(path), ())
+        manifest.write(str(where), sorted(entry.name for entry in where.iterdir()), str(path), ())
         path.write_text(self.as_on_the_node(path.read_text()))
         (self.root / deep.lstrip("/") / "lost.so").unlink()
         (self.root / deep.lstrip("/") / "short.so").write_text("s")
@@ -189,7 +189,7 @@ class Live:
         return f"/usr/bin/{name}" if name in known else None
 
     def make(self, **more: Any) -> str:
-        return record.make(Node(self.run, self.find, str(self.root)), PLACES, 5, **more)
+        return capture.make(Node(self.run, self.find, str(self.root)), PLACES, 5, **more)
 
 
 @pytest.fixture
@@ -229,7 +229,7 @@ def test_a_replay_of_the_later_layout(live: Live, tmp_path: Path) -> None:
     home = f"{ROOT}/cann-8.5.0"
     info = f"version=8.5.0\narch={ARCH}\npath={home}/{ARCH}-linux\n"
     write(live.root, f"{home}/{ARCH}-linux/ascend_toolkit_install.info", info)
-    for component in cann_packages.CANN_COMPONENTS:
+    for component in cann_packages.LASTING_PARTS:
         write(live.root, f"{home}/share/info/{component}/version.info", "Version=8.5.0\nversion_dir=cann-8.5.0\n")
     (live.root / f"{ROOT}/cann".lstrip("/")).symlink_to("cann-8.5.0")
     one = replay.replayed(live.make(), tmp_path / "replay")
@@ -242,7 +242,7 @@ def test_it_names_nobody(live: Live, secret: str) -> None:
     files = [path.read_text() for path in live.root.rglob("*") if path.is_file() and "proc/4242/fd" not in str(path)]
     assert secret in "".join([*files, *live.answers.values()]), "the node has no such secret: nothing is tested"
     text = live.make()
-    read = record.parse(text)
+    read = capture.parse(text)
     everything = text + "".join(
         section.title + section.content + json.dumps(section.about) for section in read.sections
     )
@@ -291,8 +291,8 @@ def test_the_ends_of_the_installers_logs_are_in_it(live: Live) -> None:
 
 def test_a_bare_machine_gives_a_record(tmp_path: Path) -> None:
     node = Node(lambda _argv, _timeout_s: Result(127, "no", False), lambda _name: None, str(tmp_path))
-    text = record.make(node, PLACES, 5)
-    assert record.parse(text).problems == ()
+    text = capture.make(node, PLACES, 5)
+    assert capture.parse(text).problems == ()
     assert "npu-smi-missing: npu-smi is missing" in text
 
 
@@ -301,14 +301,14 @@ def test_a_hung_tool_is_not_waited_for_again_and_again(live: Live) -> None:
         live.asked.append(argv)
         return Result(-9, "", True) if argv[0].endswith("npu-smi") else Result(0, "", False)
 
-    text = record.make(Node(hangs, live.find, str(live.root)), PLACES, 5)
-    assert sum(argv[0].endswith("npu-smi") for argv in live.asked) == record.MOST_LIMITS
+    text = capture.make(Node(hangs, live.find, str(live.root)), PLACES, 5)
+    assert sum(argv[0].endswith("npu-smi") for argv in live.asked) == capture.MOST_LIMITS
     assert "(the program did not answer in time before)" in text
     assert re.search(r"late +[0-9.]+ +0  npu-smi info\n", text)
 
 
 def test_the_time_for_all_questions_has_an_end(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(record, "MOST_SECONDS", 0)
+    monkeypatch.setattr(capture, "MOST_SECONDS", 0)
     assert "npu-smi info -t topo   (the time for all questions was up)" in live.make()
 
 
@@ -319,8 +319,8 @@ def test_long_outputs_and_long_records_are_bounded(live: Live, monkeypatch: pyte
     assert len(text) < 500_000
     assert "of 300000 lines]" in text
     assert "| [cut here]" in text
-    monkeypatch.setattr(record, "MOST_BYTES", 20_000)
-    read = record.parse(live.make())
+    monkeypatch.setattr(capture, "MOST_BYTES", 20_000)
+    read = capture.parse(live.make())
     assert read.problems == ()
     assert json.loads(read.sections[-1].content)["schema"]
     assert [section.title for section in read.sections if section.about.get("full")]

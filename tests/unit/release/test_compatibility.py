@@ -226,7 +226,7 @@ def test_the_plan_refuses_what_does_not_fit(tmp_path: Path) -> None:
     told: dict[str, Any] = {
         **dict.fromkeys(asked, ""),
         "cards": {"count": 0, "memory_mb": 0, "out": [], "health_policy": "fail"},
-        **{name: f"/x/{name}" for name in ("cann_root", "root", "cache_dir", "state_dir", "tmp_dir")},
+        **{name: f"/x/{name}" for name in ("cann_root", "ascend_root", "cache_dir", "state_dir", "tmp_dir")},
         "depot_dir": str(tmp_path),
         "driver_policy": "fail",
         "python": "depot",

@@ -116,7 +116,7 @@ class Machine:
         short.symlink_to(f"./{version}")
         if recorded:
             state = self.root / STATE / "manifests" / f"toolkit-{version}.json"
-            manifest.record(str(home), sorted(os.listdir(home)), str(state))
+            manifest.write(str(home), sorted(os.listdir(home)), str(state))
 
     def lead_latest(self, version: str) -> None:
         latest = self.root / TOOLKITS / "latest"

@@ -13,7 +13,7 @@ import pytest
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend import manifest
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import origin
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import checkout_manifest as source_record
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import checkout_manifest
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.remove import apply, in_use, survey
@@ -181,7 +181,7 @@ def test_a_manifest_of_a_cann_that_was_there_before_does_not_make_it_ours(machin
     machine.write_origin({"schema": 1, "absent": [], "cann": {OLD: []}, "toolkits": [OLD, NEW]})
     write(machine.cann(OLD) / "opp_kernel/script" / UNINSTALLER, OLD)
     state = machine.root / STATE / "manifests" / f"kernels-910b-{OLD}.json"
-    manifest.record(str(machine.cann(OLD)), ["opp_kernel"], str(state))
+    manifest.write(str(machine.cann(OLD)), ["opp_kernel"], str(state))
     chosen = machine.selection(Asked(everything=True, force=True))
     assert ("kernels", f"{OLD} 910b") in names(chosen["remove"])
     assert ("CANN", OLD) in names(chosen["keep"])
@@ -192,7 +192,7 @@ def test_a_toolkit_that_somebody_else_installed_later_is_not_ours(machine: Machi
     machine.write_origin({"schema": 1, "absent": ABSENT, "cann": {}, "toolkits": [NEW]})
     write(machine.cann(OLD) / "opp_kernel/script" / UNINSTALLER, OLD)
     state = machine.root / STATE / "manifests" / f"kernels-910b-{OLD}.json"
-    manifest.record(str(machine.cann(OLD)), ["opp_kernel"], str(state))
+    manifest.write(str(machine.cann(OLD)), ["opp_kernel"], str(state))
     chosen = machine.selection(Asked(everything=True, force=True))
     assert ("kernels", f"{OLD} 910b") in names(chosen["remove"])
     assert ("CANN", OLD) in names(chosen["keep"])
@@ -208,8 +208,8 @@ def test_a_toolkit_that_was_removed_is_not_remembered_as_ours(machine: Machine) 
 def test_what_users_edited_is_not_thrown_away(machine: Machine) -> None:
     checkout = machine.env(OLD) / "src/LLaMA-Factory"
     write(checkout / "src/train.py")
-    recorded = source_record.Recorded("a" * 64, None, source_record.taken(str(checkout)))
-    source_record.write(str(machine.env(OLD) / ".ascend-fleet-source-llamafactory.json"), recorded)
+    recorded = checkout_manifest.Manifest("a" * 64, None, checkout_manifest.taken(str(checkout)))
+    checkout_manifest.write(str(machine.env(OLD) / ".ascend-fleet-source-llamafactory.json"), recorded)
     assert machine.selection(Asked(release=OLD))["refusals"] == []
     write(checkout / "saves/week-long/model.bin")
     write(machine.env(OLD) / "edited/20260101T000000Z/src/train.py")
@@ -239,8 +239,8 @@ def test_what_users_edited_is_not_thrown_away(machine: Machine) -> None:
 def test_what_counts_as_users(machine: Machine, change: Callable[[Path], None], found: str) -> None:
     checkout = machine.env(OLD) / "src/LLaMA-Factory"
     write(checkout / "src/train.py")
-    recorded = source_record.Recorded("a" * 64, None, source_record.taken(str(checkout)))
-    source_record.write(str(machine.env(OLD) / ".ascend-fleet-source-llamafactory.json"), recorded)
+    recorded = checkout_manifest.Manifest("a" * 64, None, checkout_manifest.taken(str(checkout)))
+    checkout_manifest.write(str(machine.env(OLD) / ".ascend-fleet-source-llamafactory.json"), recorded)
     change(machine.env(OLD))
     there = survey.read(machine.node, PLACES)
     assert there["environments"][f"{OLD}-{DIGEST[OLD]}"]["belongings"] == ([found] if found else [])

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import fault_points as points
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import fault_points
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import Result
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.remove import apply, survey
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.remove.chosen import Asked
@@ -127,7 +127,7 @@ def test_interrupted_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
             if point == "remove." + words:
                 raise Killed
 
-        monkeypatch.setattr(points, "reached", reached)
+        monkeypatch.setattr(fault_points, "reached", reached)
         with pytest.raises(Killed):
             machine.remove(Asked(release=OLD))
     monkeypatch.undo()

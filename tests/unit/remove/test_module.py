@@ -70,7 +70,7 @@ def call(machine: Machine, held: list[str], monkeypatch: pytest.MonkeyPatch) -> 
         module = type("Module", (FakeModule,), {"given": options, "check_mode": check_mode})
         monkeypatch.setattr(ascend_remove, "AnsibleModule", module)
         monkeypatch.setattr(ascend_remove, "Node", lambda *_arguments: machine.node)
-        monkeypatch.setattr(change_lock, "held", lock)
+        monkeypatch.setattr(change_lock, "taken", lock)
         with pytest.raises(EndError) as ended:
             ascend_remove.main()
         return ended.value

@@ -23,7 +23,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.finding import
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.npu_probe import ProbeError
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.processes import MOST_CHARACTERS, described
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.record import make as record
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.record import make as capture
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.index import Index, source_key
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift import (
     findings as told,
@@ -125,8 +125,8 @@ def test_facts_and_records(plant: tuple[str, str], other: tuple[str, str]) -> No
         live.answers["dmesg"] = f"davinci {other[0]}\n" * 5000
         live.answers["npu-smi info -l"] = f"{text}\n{other[0]}\n"
         found = facts.collect(Node(live.run, live.find, str(live.root)), PLACES, ["all"], 5)
-        made = record.make(Node(live.run, live.find, str(live.root)), PLACES, 5)
-        plain = record.parse(made)
+        made = capture.make(Node(live.run, live.find, str(live.root)), PLACES, 5)
+        plain = capture.parse(made)
         for secret in (plant[1], other[1]):
             assert secret not in json.dumps(found, ensure_ascii=False)
             assert not [section.title for section in plain.sections if secret in section.content]
@@ -212,8 +212,8 @@ def test_the_drift_checks_report_and_notices(plant: tuple[str, str], other: tupl
 
 def test_a_secret_that_is_cut_in_two_is_masked_before() -> None:
     secret = "Zq7xK9m4rkW2Zq7xK9m4rkW2"
-    head = f"{'a' * record.MOST_OUTPUT} --token {secret} "
-    text = head + "b" * (record.MOST_OUTPUT // 2 - len(secret) // 2)
-    section = record._command_section(["npu-smi"], Result(0, text, False), 0.0)
-    assert section.about["cut"] > record.MOST_OUTPUT
+    head = f"{'a' * capture.MOST_OUTPUT} --token {secret} "
+    text = head + "b" * (capture.MOST_OUTPUT // 2 - len(secret) // 2)
+    section = capture._command_section(["npu-smi"], Result(0, text, False), 0.0)
+    assert section.about["cut"] > capture.MOST_OUTPUT
     assert secret[-8:] not in section.content
