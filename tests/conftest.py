@@ -31,17 +31,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 # Side by side (-n) the tests of a folder run one after another, these folders first: they take longest. Those of a row
-# share a depot. The files of tests/unit come last, each for itself, and fill what is left of the time.
-ORDER = (("change", "systems"), ("e2e",), ("contract",))
+# share a depot. The files of tests/contract and tests/unit come last, each for itself, and fill what is left of the time.
+ORDER = (("change", "systems"), ("e2e",), ("molecule",), ("sim",))
 PLACES = {folder: number for number, folders in enumerate(ORDER) for folder in folders}
+ALONE = ("contract", "unit")
 
 
 def place(nodeid: str) -> tuple[int, str]:
     """Where a test's group comes, and its name."""
     path = nodeid.partition("::")[0]
     folder = path.split("/")[1]
-    if folder == "unit":
-        return len(ORDER) + 1, path
+    if folder in ALONE:
+        return len(ORDER) + 1 + ALONE.index(folder), path
     number = PLACES.get(folder, len(ORDER))
     return number, ORDER[number][0] if number < len(ORDER) else folder
 
