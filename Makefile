@@ -3,7 +3,7 @@
 NODES ?= 2
 export PYTHON ?= python3
 
-.PHONY: test-faults demo demo-down test test-aarch64 fuzz releases lint bench system
+.PHONY: demo demo-down test test-fast test-all test-aarch64 fuzz releases lint bench system
 
 demo: .venv/installed system  ## two simulated nodes, from bare to torch.npu.is_available()
 	.venv/bin/python sim/demo.py --nodes $(NODES)
@@ -11,15 +11,18 @@ demo: .venv/installed system  ## two simulated nodes, from bare to torch.npu.is_
 demo-down: .venv/installed  ## remove what demo made, but for packages and the cache
 	.venv/bin/python sim/demo.py down
 
-test: .venv/installed system  ## everything: lint, unit, contract, molecule, end to end; two at a time
+test-fast: .venv/installed  ## what one runs while writing: unit and contract; three minutes
+	.venv/bin/python -m pytest -n 2 --no-loadscope-reorder -m "not slow" tests/unit tests/contract
+
+test: .venv/installed system  ## one of each kind: lint, unit, contract, molecule, end to end; two at a time
 	.venv/bin/python -m pytest -n 2 --no-loadscope-reorder
+
+test-all: .venv/installed system  ## every fault, every ansible-core, long fuzzing; more than an hour
+	.venv/bin/python -m pytest -n 2 --no-loadscope-reorder --whole
 
 test-aarch64: .venv/installed system  ## an emulated aarch64 node with the real aarch64 wheels, end to end; not part of test
 	scripts/emulate-aarch64
 	.venv/bin/python -m pytest -m aarch64 tests/aarch64
-
-test-faults: .venv/installed system  ## every fault of tests/change, with the table of what happened; half an hour
-	.venv/bin/python -m pytest -s --faults=all tests/change
 
 fuzz: .venv/installed  ## a million damaged tool outputs, for every parser; some minutes
 	.venv/bin/python tests/fuzz/parsers.py

@@ -23,30 +23,51 @@ for name in [name for name in os.environ if name.startswith("ANSIBLE_")]:
 os.environ["ANSIBLE_CONFIG"] = str(ROOT / "ansible.cfg")
 
 
+SHORT_S = 60  # a run that takes no longer needs no account of its time
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
-    words = "tests/change: the faults that are tried often, all, or those whose name a regular expression finds"
-    parser.addoption("--faults", default="often", help=words)
+    parser.addoption("--whole", action="store_true", help="every case, also those marked whole: `make test-all`")
 
 
 # Side by side (-n) the tests of a folder run one after another, these folders first: they take longest. Those of a row
-# share a depot. The files of tests/unit come last, each for itself, and fill what is left of the time.
-ORDER = (("change", "systems"), ("e2e",), ("contract",))
+# share a depot. The files of tests/contract and tests/unit come last, each for itself, and fill what is left of the time.
+ORDER = (("change", "systems"), ("e2e",), ("molecule",), ("sim",))
 PLACES = {folder: number for number, folders in enumerate(ORDER) for folder in folders}
+ALONE = ("contract", "unit")
 
 
 def place(nodeid: str) -> tuple[int, str]:
     """Where a test's group comes, and its name."""
     path = nodeid.partition("::")[0]
     folder = path.split("/")[1]
-    if folder == "unit":
-        return len(ORDER) + 1, path
+    if folder in ALONE:
+        return len(ORDER) + 1 + ALONE.index(folder), path
     number = PLACES.get(folder, len(ORDER))
     return number, ORDER[number][0] if number < len(ORDER) else folder
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give the groups their order."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Give the groups their order, and leave out what only the whole of the tests has."""
+    if not config.getoption("--whole"):
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("whole")])
+        items[:] = [item for item in items if not item.get_closest_marker("whole")]
     items.sort(key=lambda item: place(item.nodeid)[0])
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say where the time went: of each folder of tests (of unit each folder below it), longest first."""
+    seconds: dict[str, float] = {}
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                folders = report.nodeid.partition("::")[0].split("/")[1:-1]
+                name = "/".join(folders[: 2 if folders[:1] == ["unit"] else 1])
+                seconds[name] = seconds.get(name, 0) + report.duration
+    if sum(seconds.values()) >= SHORT_S:
+        terminalreporter.write_sep("=", "where the time went")
+        for name, spent in sorted(seconds.items(), key=lambda entry: -entry[1]):
+            terminalreporter.write_line(f"{spent:7.0f} s  tests/{name}")
 
 
 class Groups(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist ships no types of it

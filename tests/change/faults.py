@@ -97,7 +97,7 @@ class Fault:
     host: dict[str, Any] = field(default_factory=dict)
     words: str = ""
     repair: bool = False
-    often: bool = False  # in the version that runs with all other tests
+    often: bool = False  # one of each kind: what `make test` has; `make test-all` has all
 
     @property
     def off(self) -> bool:
@@ -121,9 +121,9 @@ def killed(point: str, often: bool = False, **more: Any) -> Fault:
 MODULE_KILLED = (
     killed("run.taken"),
     killed("file.fetching"),
-    killed("file.fetched", often=True),
+    killed("file.fetched"),
     killed("python.unpacked"),
-    killed("python.moved-away", often=True, arrange="install -d /opt/ascend/python/@PYTHON@/bin"),
+    killed("python.moved-away", arrange="install -d /opt/ascend/python/@PYTHON@/bin"),
     killed("python.in-place"),
     killed("toolkit.ready"),
     killed("toolkit.installer-ended", often=True),
@@ -158,7 +158,7 @@ IN_A_REPAIR = (
     killed("latest.led-back", arrange=BESIDE, host=OLD_RELEASE, repair=True),
 )
 MORE_ENDED = (
-    Fault("run killed while the installer is at work", "toolkit.installer-ended", "run", often=True),
+    Fault("run killed while the installer is at work", "toolkit.installer-ended", "run"),
     Fault("run killed while the environment is filled", "environment.filled", "run"),
     Fault("run killed before the switch", "current.remembered", "run"),
     Fault("run killed after the switch", "current.switched", "run", often=True),
@@ -166,7 +166,7 @@ MORE_ENDED = (
     Fault("node lost power after the installer's end", "toolkit.installer-ended", "node", often=True),
     Fault("node lost power in the switch", "current.prepared", "node"),
     Fault("power cut once Python is in place", "python.in-place", "power"),
-    Fault("power cut once the toolkit's installer ended", "toolkit.installer-ended", "power", often=True),
+    Fault("power cut once the toolkit's installer ended", "toolkit.installer-ended", "power"),
     Fault("power cut once the toolkit is recorded", "toolkit.recorded", "power"),
     Fault("power cut once the kernels' installer ended", "kernels.installer-ended", "power"),
     Fault("power cut once the environment is recorded", "environment.recorded", "power", often=True),
@@ -227,7 +227,7 @@ INSTALLERS = (
     Fault("uv killed", arrange=AMBUSH.format(seen=" pip sync ", whom="program"), words="uv ended with code -9"),
 )
 PACKAGES = (
-    Fault("package with another sha256", depot="sha256", words="not what the control node said", often=True),
+    Fault("package with another sha256", depot="sha256", words="not what the control node said"),
     Fault("package damaged in its middle", depot="damaged", words="SHA256"),
     Fault("package cut off", depot="truncated", words="code 2"),
     Fault("package for another machine", depot="architecture", words="No packages to install"),
@@ -240,7 +240,6 @@ REFUSED = (
         arrange=f"mv {RECORD} /tmp/record && mkdir {RECORD}",
         cure=f"rmdir {RECORD} && mv /tmp/record {RECORD}",
         words=RECORD,
-        often=True,
     ),
     Fault(
         "record in /etc/Ascend names another place",
@@ -257,7 +256,6 @@ REFUSED = (
         arrange=LATE,
         host={"ansible_python_interpreter": "/tmp/late/python"},
         words="clock",
-        often=True,
     ),
     Fault(
         "driver too old",

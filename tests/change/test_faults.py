@@ -99,12 +99,14 @@ def test_every_point_of_the_code_is_in_the_table() -> None:
     assert len(MODULE_KILLED) >= 20
 
 
+CASES = [pytest.param(fault, id=fault.name, marks=[] if fault.often else pytest.mark.whole) for fault in FAULTS]
+
+
 @pytest.fixture(scope="module")
-def fates(base: Fleet, pytestconfig: pytest.Config) -> dict[str, Fate]:
-    """Bring the faults about, and run twice more."""
-    asked = pytestconfig.getoption("--faults")
-    named = "" if asked == "all" else asked
-    chosen = [fault for fault in FAULTS if (fault.often if asked == "often" else re.search(named, fault.name))]
+def fates(base: Fleet, request: pytest.FixtureRequest) -> dict[str, Fate]:
+    """Bring about the faults of the tests that run, and run twice more."""
+    asked = [item.callspec.params.get("fault") for item in request.session.items if hasattr(item, "callspec")]
+    chosen = [fault for fault in FAULTS if fault in asked]
     nodes_of = zip(chosen, base.grow(len(chosen)), strict=True)
     table = {fault.name: Fate(fault, node, []) for fault, node in nodes_of}
     for fate in table.values():
@@ -315,15 +317,9 @@ def lines(fates: list[Fate]) -> list[str]:
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
-def fate_of(fates: dict[str, Fate], fault: Fault) -> Fate:
-    if fault.name not in fates:
-        pytest.skip("one of the others: make test-faults")
-    return fates[fault.name]
-
-
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+@pytest.mark.parametrize("fault", CASES)
 def test_the_node_is_as_before_or_known_as_half_done(fates: dict[str, Fate], fault: Fault) -> None:
-    fate = fate_of(fates, fault)
+    fate = fates[fault.name]
     assert fate.first
     assert fault.words in fate.first.told(fate.node), fate.first.told(fate.node) or fate.first.output[-6000:]
     if not fault.alone and not fault.perhaps:
@@ -343,16 +339,15 @@ def test_the_node_is_as_before_or_known_as_half_done(fates: dict[str, Fate], fau
     assert fate.outside == fate.before
 
 
+@pytest.mark.whole
 def test_some_moments_met_a_module(fates: dict[str, Fate]) -> None:
     moments = [fate for fate in fates.values() if fate.fault.perhaps]
-    if not moments:
-        pytest.skip("none of the others: make test-faults")
     assert [fate.fault.name for fate in moments if fate.first and fate.first.code and fate.first.told(fate.node)]
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+@pytest.mark.parametrize("fault", CASES)
 def test_the_next_run_finishes_it_and_the_one_after_finds_nothing_to_do(fates: dict[str, Fate], fault: Fault) -> None:
-    fate = fate_of(fates, fault)
+    fate = fates[fault.name]
     assert (fate.next_failed, fate.last_changed) == (0, 0), fate.next_told
     assert fate.finally_current.startswith(OLD if fault.repair else NEW)
     assert (fate.left, fate.damaged, fate.unended) == ([], [], None)

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests import stand_in
-from tests.contract.tree import SUPPORTED, ansible_core, passes
+from tests.contract.tree import OLDEST_FIRST, ansible_core, passes
 
 # Where the inventory wants them, and so the modules.
 WANTED = {"cann_root": "/a/cann", "ascend_root": "/a/env", "cache_dir": "/a/cache", "state_dir": "/a/state"}
@@ -44,7 +44,7 @@ STAND_INS = {
 PLAYS = {"provision": 2, "stage": 1, "rollback": 1, "verify": 1, "remove": 1, "record": 1}
 
 
-@pytest.fixture(params=SUPPORTED, scope="module")
+@pytest.fixture(params=OLDEST_FIRST, scope="module")
 def tools(request: pytest.FixtureRequest, cache_dir: Path) -> Path:
     found = ansible_core(request.param, cache_dir)
     return found or pytest.skip(f"ansible-core {request.param}: no Python for it in PATH or pyenv")

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from tests import stand_in
-from tests.contract.tree import ROOT, SUPPORTED, ansible_core
+from tests.contract.tree import ROOT, OLDEST_FIRST, ansible_core
 
 SAID = "batch {{ ansible_play_batch | join(',') }}"
 PLANNED = """\
@@ -41,7 +41,7 @@ STAND_INS = {
 NODES = [f"npu-{number:03}" for number in range(1, 6)]
 
 
-@pytest.fixture(params=SUPPORTED, scope="module")
+@pytest.fixture(params=OLDEST_FIRST, scope="module")
 def tools(request: pytest.FixtureRequest, cache_dir: Path) -> Path:
     found = ansible_core(request.param, cache_dir)
     return found or pytest.skip(f"ansible-core {request.param}: no Python for it in PATH or pyenv")

@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,6 +23,8 @@ CONTROL_MODULES = re.compile(r"(depot|ssh_enroll|controller)")
 NODE_UTILS = ROOT / "module_utils" / "ascend"
 # The oldest and the newest ansible-core -> the Pythons its control node may have, oldest and newest.
 SUPPORTED = {"2.17": ((3, 10), (3, 12)), "2.21": ((3, 12), (3, 14))}
+# For tests that take long: `make test` has the oldest, and its virtual environment another.
+OLDEST_FIRST = ["2.17", pytest.param("2.21", marks=pytest.mark.whole)]
 
 
 def modules() -> list[Path]:
