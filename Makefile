@@ -11,8 +11,8 @@ demo: .venv/installed system  ## two simulated nodes, from bare to torch.npu.is_
 demo-down: .venv/installed  ## remove what demo made, but for packages and the cache
 	.venv/bin/python sim/demo.py down
 
-test-fast: .venv/installed  ## what one runs while writing: unit and contract; three minutes
-	.venv/bin/python -m pytest -n 2 --no-loadscope-reorder -m "not slow" tests/unit tests/contract
+test-fast: .venv/installed  ## what one runs while writing: unit and contract, but for what takes long; three minutes
+	.venv/bin/python -m pytest -n 2 --no-loadscope-reorder -m "not slow and not lint" tests/unit tests/contract
 
 test: .venv/installed system  ## one of each kind: lint, unit, contract, molecule, end to end; two at a time
 	.venv/bin/python -m pytest -n 2 --no-loadscope-reorder

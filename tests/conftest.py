@@ -31,7 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 # Side by side (-n) the tests of a folder run one after another, these folders first: they take longest. Those of a row
-# share a depot. The files of tests/contract and tests/unit come last, each for itself, and fill what is left of the time.
+# share a depot. Files of tests/contract and tests/unit come last, each for itself, and fill what is left of the time.
 ORDER = (("change", "systems"), ("e2e",), ("molecule",), ("sim",))
 PLACES = {folder: number for number, folders in enumerate(ORDER) for folder in folders}
 ALONE = ("contract", "unit")

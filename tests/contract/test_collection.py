@@ -20,6 +20,8 @@ from ansible.release import __version__ as ansible_version
 
 from tests.contract.tree import ROOT, modules
 
+pytestmark = pytest.mark.slow
+
 TOP = Path("ansible_collections", "ascend", "fleet")
 BIN = Path(sys.executable).parent
 # What the tests of ansible-test need stands in environments that it makes itself, some seconds each; these are all.

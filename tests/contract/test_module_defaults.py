@@ -19,6 +19,8 @@ import pytest
 from tests import stand_in
 from tests.contract.tree import OLDEST_FIRST, ansible_core, passes
 
+pytestmark = pytest.mark.slow
+
 # Where the inventory wants them, and so the modules.
 WANTED = {"cann_root": "/a/cann", "ascend_root": "/a/env", "cache_dir": "/a/cache", "state_dir": "/a/state"}
 WANTED["tmp_dir"] = "/a/tmp"

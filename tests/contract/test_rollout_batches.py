@@ -17,7 +17,9 @@ import pytest
 import yaml
 
 from tests import stand_in
-from tests.contract.tree import ROOT, OLDEST_FIRST, ansible_core
+from tests.contract.tree import OLDEST_FIRST, ROOT, ansible_core
+
+pytestmark = pytest.mark.slow
 
 SAID = "batch {{ ansible_play_batch | join(',') }}"
 PLANNED = """\

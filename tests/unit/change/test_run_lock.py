@@ -27,6 +27,8 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import 
 from tests.children import in_child
 from tests.hangs import no_hang
 
+pytestmark = pytest.mark.slow
+
 CHANGE = {"action": "provision", "from": "none", "to": "8.0.RC1-0123456789ab"}
 ROUNDS = 20
 

@@ -36,6 +36,8 @@ from tests.unit.depot.test_fill import package
 from tests.unit.plan.planner_nodes import bare
 from tests.unit.plan.test_wanted import settings
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[3]
 PROD = ROOT / "inventory" / "prod"
 UV = ROOT / "roles" / "depot" / "files" / "uv.txt"

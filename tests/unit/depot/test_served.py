@@ -32,6 +32,8 @@ from tests.standin import build as standin
 from tests.unit.plan.planner_nodes import bare
 from tests.unit.plan.test_wanted import settings
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[3]
 RELEASE = "8.0.RC1"
 PYTHON = str(Path(getattr(sys, "_base_executable", sys.executable)).resolve())

@@ -19,6 +19,8 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift import history
 from tests import fleets
 
+pytestmark = pytest.mark.slow
+
 SCHEMA = json.loads((Path(__file__).parents[3] / "docs" / "fleet.schema.json").read_text())
 # Written before format 2: three reports of npu-1 and npu-2, the second with --limit npu-1.
 FORMAT_1 = Path(__file__).parent / "data" / "drift-history-format-1.sqlite.gz"

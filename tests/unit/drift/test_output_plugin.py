@@ -9,7 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.contract.tree import ROOT
+
+pytestmark = pytest.mark.slow
 
 PLAY = """
 - hosts: {host}

@@ -26,6 +26,8 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment im
 )
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 
+pytestmark = pytest.mark.slow
+
 
 def site_packages(wanted: environment.Wanted) -> Path:
     series = f"python{sys.version_info[0]}.{sys.version_info[1]}"

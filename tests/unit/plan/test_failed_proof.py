@@ -10,9 +10,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.finding import finding
 from tests import stand_in
 from tests.unit.plan.planner_nodes import converged, wanted
+
+pytestmark = pytest.mark.slow
 
 MODULES = ("ascend_facts", "cann_package", "device_users", "node_change", "node_rights", "npu_check", "python_env")
 # WANT_JSON makes Ansible give the arguments in a file.

@@ -18,6 +18,8 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.remove import 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.remove.chosen import Asked
 from tests.unit.remove.removal_machine import NEW, OLD, PLACES, Machine
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
