@@ -42,9 +42,6 @@ options:
   lock:
     description: The lock's text, a requirements file in which every distribution is pinned and hashed.
     type: str
-  lock_digest:
-    description: The lock's digest; kept in the receipt.
-    type: str
   wheelhouse:
     description: The depot's folder of wheels (http, https or file).
     type: str
@@ -103,7 +100,6 @@ EXAMPLES = r"""
     python: /opt/ascend/python/3.10.13/bin/python3
     cann_home: /usr/local/Ascend/ascend-toolkit/8.0.RC1
     lock: "{{ lookup('ansible.builtin.file', 'lock-aarch64.txt') }}"
-    lock_digest: 0123456789ab
     wheelhouse: http://192.0.2.1:8080/wheels/8.0.RC1-aarch64
     uv_url: http://192.0.2.1:8080/uv/uv-aarch64
     uv_sha256: "{{ uv_sha256 }}"
@@ -137,7 +133,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend import rights
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import module_lock
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.depot_file import DepotFile
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import build as environment
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import build as environment, lock
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, AscendError, failure
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import SPEC
 
@@ -149,7 +145,6 @@ ARGUMENT_SPEC = {
     "python": {"type": "path"},
     "cann_home": {"type": "path"},
     "lock": {"type": "str"},
-    "lock_digest": {"type": "str"},
     "wheelhouse": {"type": "str"},
     "uv_url": {"type": "str"},
     "uv_sha256": {"type": "str"},
@@ -163,9 +158,7 @@ ARGUMENT_SPEC = {
     "deep": {"type": "bool", "default": False},
     "timeout_s": {"type": "int", "default": 3600},
 }
-BUILD = (
-    "lock", "lock_digest", "release", "python", "cann_home", "wheelhouse", "uv_url", "uv_sha256", "uv_size_bytes"
-)  # fmt: skip
+BUILD = ("lock", "release", "python", "cann_home", "wheelhouse", "uv_url", "uv_sha256", "uv_size_bytes")
 REQUIRED_TOGETHER = [BUILD, ("source_url", "source_sha256", "source_size_bytes")]
 
 
@@ -226,7 +219,7 @@ def wanted_of(options: Dict[str, Any]) -> environment.Wanted:
         python=options["python"],
         cann_home=options["cann_home"],
         lock=options["lock"],
-        lock_digest=options["lock_digest"],
+        lock_digest=lock.digest(options["lock"]),
         wheelhouse=options["wheelhouse"],
         uv=DepotFile(options["uv_url"], options["uv_sha256"], options["uv_size_bytes"], options["depot_proxy"]),
         source=source,

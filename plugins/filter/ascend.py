@@ -3,6 +3,7 @@
 
 ``places | ascend_places``                 where things lie on a node, as modules name them; refuses what is no place
 ``file | ascend_env_program(ascend_root)`` the program ascend-env for environments below it
+``lock | ascend_environment_name(release, source)``   the name of the environment that is made of a lock, by its text
 ``processes | ascend_busy(count, unclear)``  the refusal of a node whose cards have processes, or may have; None without
 ``reached | ascend_rollout_stops(...)``    why a rollout has to stop after a batch, or nothing
 ``plan.refusals | ascend_refusal``         the message of a stopped node
@@ -20,12 +21,13 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment.lock import digest
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.places import ascend_env, places
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.policies import percent
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.rollout import busy, stops
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.to_prove import to_prove
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.wanted import cards_out
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.wanted import cards_out, environment_name
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.words import (
     installed_lines,
     left_out_lines,
@@ -60,6 +62,7 @@ class FilterModule:
     def filters(self) -> Mapping[str, Callable[..., Any]]:
         return {
             "ascend_env_program": _for_operator(ascend_env),
+            "ascend_environment_name": lambda lock, release, source: environment_name(release, digest(lock), source),
             "ascend_places": _for_operator(_module_places),
             "ascend_busy": busy,
             "ascend_rollout_stops": _for_operator(_stops),

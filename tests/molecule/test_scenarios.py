@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every scenario of molecule/ passes: role tests on a simulated node, over SSH, through site.yml."""
+"""Every scenario of molecule/ passes: on a simulated node, over SSH, through site.yml or by a role alone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SCENARIOS = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
-WANTED = {"default", "converged", "half_installed", "wrong_chip", "driver_missing", "eula"}
+WANTED = {"default", "converged", "half_installed", "wrong_chip", "driver_missing", "eula", "cann", "torch_npu"}
 
 pytestmark = pytest.mark.molecule
 

@@ -108,6 +108,11 @@ def resolve(facts: Document, settings: Document) -> dict[str, Any]:
     return {**wanted, "problems": [*release_problems(settings, [architecture]), *depot.problems, *of_environment]}
 
 
+def environment_name(release: str, lock_digest: str, source: Document) -> str:
+    """Return the name of an environment's folder; ``source`` is the archive of its checkout, or nothing."""
+    return f"{release}-{lock_digest}" + (f"-{source['sha256'][:8]}" if source else "")
+
+
 def cards_out(given: Any) -> list[int]:
     """Return npu-smi's ids of the cards that the inventory takes out; with ``-e`` a list is text, as in "4,6"."""
     words = given.strip("[] ").split(",") if isinstance(given, str) else given
@@ -262,11 +267,10 @@ def _environment(
         return nothing, ""
     distributions, digest = read_lock(str(folder / lock_file))
     file, wheels = _wheels(depot, release.release, architecture, digest) or (str(folder.resolve() / lock_file), "")
-    name = f"{release.release}-{digest}"
-    source = _source(depot, given.llamafactory_source, node, name)
+    source = _source(depot, given.llamafactory_source, node, environment_name(release.release, digest, {}))
+    name = environment_name(release.release, digest, source)
     if source:
         distributions = {**distributions, "llamafactory": source["version"]}
-        name += f"-{source['sha256'][:8]}"
     environment = {
         "name": name,
         "path": f"{given.ascend_root}/env/{name}",

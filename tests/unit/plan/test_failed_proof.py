@@ -3,34 +3,17 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.finding import finding
-from tests import stand_in
 from tests.unit.plan.planner_nodes import converged, wanted
+from tests.unit.plan.role_run import Run
 
 pytestmark = pytest.mark.slow
 
-MODULES = ("ascend_facts", "cann_package", "device_users", "node_change", "node_rights", "npu_check", "python_env")
-# WANT_JSON makes Ansible give the arguments in a file.
-MODULE = """#!{python}
-# WANT_JSON
-import json, sys
-arguments = json.load(open(sys.argv[1]))
-kept = {{key: value for key, value in arguments.items() if not key.startswith("_ansible")}}
-with open("{log}", "a") as log:
-    log.write(json.dumps(["{name}", kept]) + "\\n")
-asked = [json.loads(line)[0] for line in open("{log}")].count("{name}")
-answers = json.load(open("{folder}/{name}.json"))
-print(json.dumps(answers[min(asked, len(answers)) - 1]))
-"""
 PLAY = """
 - hosts: all
   gather_facts: false
@@ -71,53 +54,24 @@ def altered() -> dict[str, Any]:
     return found
 
 
-class Rollout:
-    """Runs roles/rollout/tasks/apply.yml on this machine; ``calls`` are the modules that it asked, with arguments."""
+class Rollout(Run):
+    """Runs roles/rollout/tasks/apply.yml on this machine."""
 
     def __init__(
         self, folder: Path, deep: Any, proofs: list[dict[str, Any]], first: Any = None, begun: Any = BEGUN
     ) -> None:
-        self.folder = folder
-        log = folder / "log"
         looks = deep if isinstance(deep, list) else [deep]
-        answers: dict[str, list[Any]] = {name: [{"changed": True}] for name in MODULES}
         facts = [
             {"changed": False, "ansible_facts": {"ascend": found}} for found in (first or whole(), *looks, whole())
         ]
-        answers.update(ascend_facts=facts, npu_check=proofs, node_change=[begun])
-        modules = stand_in.collection(folder, "plugins/modules") / "plugins" / "modules"
-        for name in MODULES:
-            text = MODULE.format(python=sys.executable, log=log, folder=folder, name=name)
-            (modules / f"{name}.py").write_text(text)
-            (folder / f"{name}.json").write_text(json.dumps(answers[name]))
         (folder / "lock.txt").write_text("torch==2.1.0\n")
         environment = {**wanted()["environment"], "path": "/x", "versions": {}, "wheelhouse": "w"}
         environment["lock_file"] = str(folder / "lock.txt")
         python = {**wanted()["python"], "program": "/python3", "bin": "/", "path": "/python", "replaces": ""}
         uv = {"url": "u", "sha256": "s", "size_bytes": 1}
         of_roles = {"environment": environment, "python": python, "uv": uv, "deep": False, "depot_proxy": ""}
-        variables = {"wanted": {**wanted(), **of_roles}}
-        (folder / "vars.json").write_text(json.dumps(variables))
-        (folder / "play.yml").write_text(PLAY)
-        done = subprocess.run(
-            [
-                *(Path(sys.executable).with_name("ansible-playbook"), "play.yml", "-i", "node,", "-c", "local"),
-                *("-e", "@vars.json", "-e", f"ansible_python_interpreter={sys.executable}"),
-            ],
-            cwd=folder,
-            env={
-                **os.environ,
-                "ANSIBLE_NOCOLOR": "1",
-                "ANSIBLE_COLLECTIONS_PATH": str(folder),
-            },
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        self.code = done.returncode
-        self.output = done.stdout + done.stderr
-        self.calls = [json.loads(line) for line in log.read_text().splitlines()]
+        answers = {"ascend_facts": facts, "npu_check": proofs, "node_change": [begun]}
+        super().__init__(folder, PLAY, {"wanted": {**wanted(), **of_roles}}, answers)
 
     def names(self) -> list[str]:
         """The modules after the first look, in order; of python_env, whether it made something current."""
@@ -125,9 +79,6 @@ class Rollout:
             name if name != "python_env" else "current" if "current" in given else "build" for name, given in self.calls
         ]
         return told[1:]
-
-    def given(self, module: str) -> list[dict[str, Any]]:
-        return [given for name, given in self.calls if name == module]
 
 
 def test_a_proof_that_succeeds_looks_no_deeper(tmp_path: Path) -> None:

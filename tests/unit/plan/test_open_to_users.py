@@ -19,7 +19,7 @@ import pytest
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend import facts, rights
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import query
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import lock, read as environment_read
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import read as environment_read
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import Places
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.plan import plan
@@ -119,7 +119,6 @@ def build(root: Path, place: Path, umask: int, **more: Any) -> Path:
         python=str(PYTHON),
         cann_home="/usr/local/Ascend/ascend-toolkit/8.0.RC1",
         lock=text,
-        lock_digest=lock.digest(text),
         wheelhouse=(depot / "incoming").as_uri(),
         cache_dir=str(place / "cache"),
         state_dir=str(place / "state"),
