@@ -12,10 +12,12 @@ import pytest
 import yaml
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment.lock import digest
-from tests.contract.tree import ROOT, SUPPORTED, ansible_core
+from tests.contract.tree import OLDEST_FIRST, ROOT, ansible_core
 from tests.unit.plan.planner_nodes import wanted
 from tests.unit.plan.role_run import PACKAGES, Run
 from tests.unit.plan.test_failed_proof import BEGUN, GOOD, whole
+
+pytestmark = pytest.mark.slow
 
 Calls = list[tuple[str, dict[str, Any]]]
 
@@ -367,7 +369,7 @@ def test_a_wrong_input_is_refused_before_anything_is_done(
     assert words in " ".join(run.output.split())
 
 
-@pytest.mark.parametrize("core", SUPPORTED)
+@pytest.mark.parametrize("core", OLDEST_FIRST)
 def test_by_the_oldest_and_the_newest_ansible(core: str, tmp_path: Path, cache_dir: Path) -> None:
     """They differ in whose variables a role sees, and in what becomes of a dictionary in a template."""
     tools = ansible_core(core, cache_dir) or pytest.skip(f"ansible-core {core}: no Python for it in PATH or pyenv")
