@@ -34,9 +34,8 @@ lint: .venv/installed  ## ansible-lint, yamllint, ruff, mypy
 	.venv/bin/python -m pytest -m lint tests/contract
 
 bench: .venv/installed  ## what a converged fleet, a node's facts and the drift check cost, on the nodes of demo
-	.venv/bin/python tests/bench/converged.py
 	.venv/bin/python tests/bench/facts.py
-	.venv/bin/python tests/bench/drift.py
+	.venv/bin/python tests/bench/fleet.py
 
 .venv/installed: pyproject.toml scripts/virtualenv
 	scripts/virtualenv
