@@ -42,6 +42,11 @@ options:
   lock:
     description: The lock's text, a requirements file in which every distribution is pinned and hashed.
     type: str
+  lock_digest:
+    description:
+      - What names the lock in the environment's receipt. Without it, the digest of O(lock).
+      - A depot's lock has the hashes of its own wheels alone, so a plan gives the digest of the release's lock.
+    type: str
   wheelhouse:
     description: The depot's folder of wheels (http, https or file).
     type: str
@@ -145,6 +150,7 @@ ARGUMENT_SPEC = {
     "python": {"type": "path"},
     "cann_home": {"type": "path"},
     "lock": {"type": "str"},
+    "lock_digest": {"type": "str"},
     "wheelhouse": {"type": "str"},
     "uv_url": {"type": "str"},
     "uv_sha256": {"type": "str"},
@@ -219,7 +225,7 @@ def wanted_of(options: Dict[str, Any]) -> environment.Wanted:
         python=options["python"],
         cann_home=options["cann_home"],
         lock=options["lock"],
-        lock_digest=lock.digest(options["lock"]),
+        lock_digest=options["lock_digest"] or lock.digest(options["lock"]),
         wheelhouse=options["wheelhouse"],
         uv=DepotFile(options["uv_url"], options["uv_sha256"], options["uv_size_bytes"], options["depot_proxy"]),
         source=source,
