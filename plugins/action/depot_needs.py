@@ -2,7 +2,8 @@
 """Action ``depot_needs``: what the depot lacks of what the inventory's nodes need, each with its own variables.
 
 No node is asked: it goes by the inventory alone, ``--limit`` or not; by this host's variables where there is no node.
-Arguments: ``options``, those of the module ``depot`` that are the same for all; ``served_by_others``.
+Arguments: ``options``, those of the module ``depot`` that are the same for all; ``served_by_others``. Without them no
+depot is looked at: what is needed is told, and where (``folders``).
 Result: ``needs``, ``{"fills", "sources", "problems"}`` as ``ascend_control.depot.needs`` says. A fill has ``parts``,
 those which the module ``depot`` has to take; a depot that holds all has neither fills nor sources here. Where
 others cannot read some of a folder, every part of it has to be taken, which opens that.
@@ -38,11 +39,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         try:
             asked = self._of_all(task_vars, nodes) or [self._variables(task_vars, None)]
             asked = [{**each, "ascend_settings": understood(each["ascend_settings"])} for each in asked]
-            self._served = flag("depot_served_by_others", self._task.args["served_by_others"])
             needed = needs(asked)
+            options = self._task.args.get("options")
+            if options is not None:
+                self._served = flag("depot_served_by_others", self._task.args["served_by_others"])
         except AscendError as error:
             raise AnsibleActionFail(str(error)) from error
-        if not needed["problems"]:
+        if options is not None and not needed["problems"]:
             rights.begin()
             self._closed = {folder for folder in needed["folders"] if is_closed(Path(folder))}
             needed["fills"] = [fill for fill in map(self._lacking, needed["fills"]) if fill["parts"]]

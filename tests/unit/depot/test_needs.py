@@ -234,6 +234,14 @@ def test_what_others_cannot_read_is_opened_by_the_tasks(
     assert Asked(tmp_path, monkeypatch).parts() == {}
 
 
+def test_where_the_depots_are_is_told_without_a_look_at_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for the nightly check, whose inventory has no problem."""
+    asked = Asked(tmp_path, monkeypatch)
+    asked.plugin._task.args.clear()
+    needed = asked.plugin.run(None, {"groups": {}})["needs"]
+    assert (needed["folders"], needed["problems"]) == ([str(tmp_path / "depot")], [])
+
+
 def test_a_value_that_cannot_be_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = Asked(tmp_path, monkeypatch)
     asked.plugin._task.args["served_by_others"] = "nginx"
