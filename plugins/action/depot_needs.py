@@ -39,10 +39,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         try:
             asked = self._of_all(task_vars, nodes) or [self._variables(task_vars, None)]
             asked = [{**each, "ascend_settings": understood(each["ascend_settings"])} for each in asked]
-            needed = needs(asked)
             options = self._task.args.get("options")
             if options is not None:
                 self._served = flag("depot_served_by_others", self._task.args["served_by_others"])
+            needed = needs(asked)
         except AscendError as error:
             raise AnsibleActionFail(str(error)) from error
         if options is not None and not needed["problems"]:

@@ -234,6 +234,7 @@ def test_what_others_cannot_read_is_opened_by_the_tasks(
     assert Asked(tmp_path, monkeypatch).parts() == {}
 
 
+@pytest.mark.usefixtures("mixed")
 def test_where_the_depots_are_is_told_without_a_look_at_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As for the nightly check, whose inventory has no problem."""
     asked = Asked(tmp_path, monkeypatch)
