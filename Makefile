@@ -35,7 +35,7 @@ lint: .venv/installed  ## ansible-lint, yamllint, ruff, mypy
 
 bench: .venv/installed  ## what a converged fleet, a node's facts and the drift check cost, on the nodes of demo
 	.venv/bin/python tests/bench/facts.py
-	.venv/bin/python tests/bench/fleet.py
+	.venv/bin/python tests/bench/fleet_cost.py
 
 .venv/installed: pyproject.toml scripts/virtualenv
 	scripts/virtualenv
