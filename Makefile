@@ -19,6 +19,7 @@ test: .venv/installed system  ## one of each kind: lint, unit, contract, molecul
 
 test-all: .venv/installed system  ## every fault, every ansible-core, long fuzzing; more than an hour
 	.venv/bin/python -m pytest -n 2 --no-loadscope-reorder --whole
+	.venv/bin/python tests/fuzz/parsers.py
 
 test-aarch64: .venv/installed system  ## an emulated aarch64 node with the real aarch64 wheels, end to end; not part of test
 	scripts/emulate-aarch64

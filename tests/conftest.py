@@ -30,10 +30,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--whole", action="store_true", help="every case, also those marked whole: `make test-all`")
 
 
-# Side by side (-n) the tests of a folder run one after another, these folders first: they take longest. Those of a row
-# share a depot. Files of tests/contract and tests/unit come last, each for itself, and fill what is left of the time.
-ORDER = (("change", "systems"), ("e2e",), ("molecule",), ("sim",))
-PLACES = {folder: number for number, folders in enumerate(ORDER) for folder in folders}
+# Side by side (-n) the tests of a folder run one after another, these folders first: they take longest. Files of
+# tests/contract and tests/unit come last, each for itself, and fill what is left of the time.
+ORDER = ("change", "e2e", "systems", "molecule")
 ALONE = ("contract", "unit")
 
 
@@ -43,8 +42,7 @@ def place(nodeid: str) -> tuple[int, str]:
     folder = path.split("/")[1]
     if folder in ALONE:
         return len(ORDER) + 1 + ALONE.index(folder), path
-    number = PLACES.get(folder, len(ORDER))
-    return number, ORDER[number][0] if number < len(ORDER) else folder
+    return ORDER.index(folder) if folder in ORDER else len(ORDER), folder
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -216,7 +216,7 @@ def from_source(base: Fleet, node: str, **words: object) -> tuple[Run, tuple[str
     return site(base, node, *named), named
 
 
-@pytest.mark.parametrize("way", ["archive", "git"])
+@pytest.mark.parametrize("way", [pytest.param("archive", marks=pytest.mark.whole), "git"])
 def test_a_checkout_is_provisioned_the_guides_own_way(base: Fleet, node: str, tmp_path: Path, way: str) -> None:
     files = checkout()
     if way == "git":

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.change.fleet import NEW, OLD, Fleet, job_state, sh, start_job
-from tests.contract.tree import OLDEST_FIRST, ansible_core
+from tests.contract.tree import SUPPORTED, ansible_core
 from tests.playbook_run import Run
 
 pytestmark = pytest.mark.faults
@@ -91,7 +91,8 @@ def test_a_later_batch_may_have_as_many_failures_as_was_said(base: Fleet, nodes:
     sh(nodes[2], "ascend-sim unset installer")
 
 
-@pytest.mark.parametrize("version", OLDEST_FIRST)
+@pytest.mark.whole
+@pytest.mark.parametrize("version", SUPPORTED)
 def test_other_versions_of_ansible_stop_it_as_well(
     base: Fleet, cache_dir: Path, monkeypatch: pytest.MonkeyPatch, version: str
 ) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract.tree import ROOT, SUPPORTED, ansible_core, passes, pythons
+from tests.contract.tree import OLDEST_FIRST, ROOT, SUPPORTED, ansible_core, passes, pythons
 from tests.silent_mount import silent
 
 # ansible-core -> the oldest Python a node may have.
@@ -140,6 +140,7 @@ def left(folder: Path) -> list[str]:
     return [words for words in found if f"{folder}/" in words]
 
 
+@pytest.mark.parametrize("tools", OLDEST_FIRST, indirect=True)
 def test_nodes_that_hang_stop_nobody(tools: Path, tmp_path: Path) -> None:
     """One by a file system that does not answer, which the node says; one that can not even say that."""
     dead = tmp_path / "dead"

@@ -14,7 +14,8 @@ import pytest
 
 from tests.e2e.conftest import Fleet
 
-pytestmark = pytest.mark.e2e
+# tests/change has the same with stand-in wheels.
+pytestmark = [pytest.mark.e2e, pytest.mark.whole]
 
 
 def source(cache_dir: Path, version: str) -> Path:

@@ -11,7 +11,8 @@ import pytest
 
 from tests.e2e.conftest import Fleet
 
-pytestmark = pytest.mark.e2e
+# tests/change has the same with stand-in wheels.
+pytestmark = [pytest.mark.e2e, pytest.mark.whole]
 
 OLD, NEW = "8.0.RC1", "8.2.RC1"
 TO = ("-e", f"ascend_release={NEW}")

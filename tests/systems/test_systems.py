@@ -28,7 +28,7 @@ NODES = (OLDEST, NEWEST, STRICT)
 def fleet(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Iterator[Fleet]:
     """Three bare nodes of three systems."""
     state = tmp_path_factory.mktemp("systems") / "state"
-    fleet = Fleet("ascend-systems", state, cache_dir / "change")
+    fleet = Fleet("ascend-systems", state, cache_dir / "systems")
     fleet.command("down")
     fleet.packages()
     fleet.command("up", "--nodes", "1", "--depot", str(fleet.cache / "depot"), "--system", "debian11")

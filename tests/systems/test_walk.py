@@ -44,7 +44,7 @@ def blocks() -> list[Block]:
 def checkout(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Iterator[Path]:
     """A copy of the checkout whose inventory names two simulated nodes as the page does, and a home that knows them."""
     folder = tmp_path_factory.mktemp("walk")
-    fleet = Fleet("ascend-walk", folder / "state", cache_dir / "change")
+    fleet = Fleet("ascend-walk", folder / "state", cache_dir / "systems")
     fleet.command("down")
     fleet.packages()
     fleet.command("up", "--nodes", "2", "--depot", str(fleet.cache / "depot"))
