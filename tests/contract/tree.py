@@ -60,11 +60,19 @@ def _documentation(file: Path, statements: list[ast.stmt]) -> dict[str, Any]:
 
 
 @cache
+def _listed() -> tuple[Path, ...]:
+    listed = run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]).stdout.split("\0")
+    return tuple(ROOT / name for name in sorted(listed) if name)
+
+
 def committed() -> tuple[Path, ...]:
     """Every file that git tracks or would track, links left out."""
-    listed = run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]).stdout.split("\0")
-    paths = (ROOT / name for name in sorted(listed) if name)
-    return tuple(path for path in paths if path.is_file() and not path.is_symlink())
+    return tuple(path for path in _listed() if path.is_file() and not path.is_symlink())
+
+
+def links() -> tuple[Path, ...]:
+    """Every link that git tracks: those that make the checkout a collection."""
+    return tuple(path for path in _listed() if path.is_symlink())
 
 
 def yaml_files(*folders: str) -> list[Path]:

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from tests.change.fleet import OLD, Fleet
-from tests.contract.tree import committed
+from tests.contract.tree import committed, links
 
 pytestmark = pytest.mark.e2e
 
@@ -49,10 +49,10 @@ def checkout(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Itera
     fleet.packages()
     fleet.command("up", "--nodes", "2", "--depot", str(fleet.cache / "depot"))
     copy = folder / "checkout"
-    for path in committed():
-        there = copy / path.relative_to(ROOT)
-        there.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(path, there)
+    for path in (*committed(), *links()):
+        place = copy / path.relative_to(ROOT)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, place, follow_symlinks=False)
     (copy / ".venv").symlink_to(Path(sys.executable).parents[1])
     known = json.loads(fleet.inventory(OLD).read_text(encoding="utf-8"))["all"]
     hosts = dict(zip(("npu-001", "npu-002"), known["children"]["ascend"]["hosts"].values(), strict=True))
