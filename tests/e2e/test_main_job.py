@@ -138,9 +138,9 @@ def test_damage_is_repaired_alone(fleet: Fleet, node: Any, name: str) -> None:
     ("fault", "words"),
     [
         ("silent", "a complete kernels-910b"),
-        ("hang", "did not end within 5 s"),
-        ("exit:3", "ended with code 3"),
-        ("dies:opp_kernel", "ended with code 137"),
+        pytest.param("hang", "did not end within 5 s", marks=pytest.mark.whole),
+        pytest.param("exit:3", "ended with code 3", marks=pytest.mark.whole),
+        pytest.param("dies:opp_kernel", "ended with code 137", marks=pytest.mark.whole),
     ],
 )
 def test_an_installer_is_judged_by_its_files(fleet: Fleet, node: Any, fault: str, words: str) -> None:
