@@ -45,8 +45,7 @@ NODES = [f"npu-{number:03}" for number in range(1, 6)]
 
 @pytest.fixture(params=OLDEST_FIRST, scope="module")
 def tools(request: pytest.FixtureRequest, cache_dir: Path) -> Path:
-    found = ansible_core(request.param, cache_dir)
-    return found or pytest.skip(f"ansible-core {request.param}: no Python for it in PATH or pyenv")
+    return ansible_core(request.param, cache_dir)
 
 
 def batches(tools: Path, folder: Path, playbook: str, variables: dict[str, Any], *words: str) -> tuple[list[str], str]:

@@ -117,7 +117,7 @@ def test_where_there_is_none(environment: Path, damage: str, words: str) -> None
     assert "next: run site.yml" in done.stderr
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 @pytest.mark.parametrize("closed", ["env", "env/8.0.RC1-x", "cann/8.0.RC1"])
 def test_who_may_not_enter_is_told_which_folder(closed: str) -> None:
     """Not that something is missing, of which the account can know nothing."""

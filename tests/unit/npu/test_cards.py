@@ -374,7 +374,7 @@ def test_many_processes_are_counted_and_not_all_listed(tmp_path: Path) -> None:
 
 def test_an_owner_without_a_name(tmp_path: Path) -> None:
     if os.geteuid() != 0:
-        pytest.skip("gives a file to another user")
+        pytest.skip("only root can give a file to another user")
     place = write(tmp_path, "/proc/4711/cmdline", "x" * 500).parent
     os.chown(place, 54321, 54321)
     facts, _ = cards.read_npu(node(tmp_path, Programs({"npu-smi info": table("OK", "OK", tail=PROCESSES)})), 5)
