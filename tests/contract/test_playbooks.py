@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which nodes a play is of, and in which order."""
+"""Which nodes a play is of, in which order, and what of the inventory reaches it."""
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Iterator
 from itertools import permutations
 from pathlib import Path
@@ -12,7 +14,7 @@ import yaml
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 
-from tests.contract.tree import ROOT, yaml_files
+from tests.contract.tree import ROOT, run, yaml_files
 
 NODES = ["npu-b", "npu-c", "npu-a"]  # as an inventory has them: by rack, not by name
 PROVISION = yaml.safe_load((ROOT / "playbooks" / "provision.yml").read_text())
@@ -46,3 +48,13 @@ def test_lines_are_joined_by_their_end_and_not_by_two_characters() -> None:
         for path in yaml_files("playbooks", "roles")
     }
     assert {name: texts for name, texts in joined.items() if texts} == {}
+
+
+def test_a_flag_that_is_none_is_told_by_the_drift_check(tmp_path: Path) -> None:
+    """The role gives it on as it is: made a boolean on the way, it would be false without a word."""
+    local = {"ansible_connection": "local", "ansible_become": False, "ansible_python_interpreter": sys.executable}
+    variables = {"ascend_deep": "maybe", "ascend_depot_dir": str(tmp_path / "depot"), "drift_dir": str(tmp_path)}
+    (tmp_path / "hosts.json").write_text(json.dumps({"ascend": {"hosts": {"here": local}, "vars": variables}}))
+    done = run(["ansible-playbook", "-i", tmp_path / "hosts.json", "playbooks/drift.yml"])
+    assert done.returncode == 3, done.stdout
+    assert "ascend_deep is neither true nor false: 'maybe'" in done.stdout, done.stdout
