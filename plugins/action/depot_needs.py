@@ -11,7 +11,6 @@ others cannot read some of a folder, every part of it has to be taken, which ope
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +22,10 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.fill import has_to_be_filled, is_closed
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.needs import needs
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.wishes import flag, understood
+from ansible_collections.ascend.fleet.plugins.plugin_utils.alike import signature
+from ansible_collections.ascend.fleet.plugins.plugin_utils.rendered import rendered
 
 ASKED = ("ascend_settings", "depot_architectures")
-OURS = ("ascend_", "cann_", "depot_", "llamafactory_")  # of which these are made
 PARTS = ("cann", "python", "uv", "wheels")
 
 
@@ -37,7 +37,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         del tmp
         nodes = task_vars["groups"].get("ascend", [])
         try:
-            asked = self._of_all(task_vars, nodes) or [self._variables(task_vars, None)]
+            asked = self._of_all(task_vars, nodes) or [self._rendered(task_vars)]
             asked = [{**each, "ascend_settings": understood(each["ascend_settings"])} for each in asked]
             options = self._task.args.get("options")
             if options is not None:
@@ -74,21 +74,19 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         return has_to_be_filled(options, bool(self._task.check_mode))
 
     def _of_all(self, task_vars: Any, nodes: list[str]) -> list[dict[str, Any]]:
-        """Return what is asked of each node's variables, once for all nodes that have the same without a template."""
+        """Return what is asked of each node's variables, once for all nodes of which it comes out alike.
+
+        The roles' defaults are those of this task, which has the roles: ``hostvars`` knows none, and the inventory's
+        variables may be made of these.
+        """
         found: dict[str, dict[str, Any]] = {}
         for name in nodes:
-            own = task_vars["hostvars"].raw_get(name)
-            values = json.dumps({key: own[key] for key in sorted(own) if key.startswith(OURS)}, default=str)
-            key = name if "{{" in values or "{%" in values else values
+            variables = {**task_vars, **task_vars["hostvars"].raw_get(name)}
+            key = signature(variables, ASKED) or name
             if key not in found:
-                found[key] = self._variables(task_vars, name)
+                found[key] = self._rendered(variables)
         return list(found.values())
 
-    def _variables(self, task_vars: Any, node: str | None) -> dict[str, Any]:
-        """Return what is asked of a node's variables; the roles' defaults are those of this task, which has the roles.
-
-        ``hostvars`` knows no defaults of roles, and the inventory's variables may be made of these.
-        """
-        own = task_vars["hostvars"].raw_get(node) if node else {}
-        templar = self._templar.copy_with_new_env(available_variables={**task_vars, **own})
-        return {name: templar.template({**task_vars, **own}.get(name)) for name in ASKED}
+    def _rendered(self, variables: Any) -> dict[str, Any]:
+        templar = self._templar.copy_with_new_env(available_variables=variables)
+        return {name: rendered(templar, variables, variables.get(name)) for name in ASKED}

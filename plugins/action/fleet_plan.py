@@ -30,17 +30,18 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         result: dict[str, Any] = super().run(tmp, task_vars)
         del tmp
         arguments = self._task.args
-        nodes = {name: task_vars["hostvars"][name] for name in task_vars["ansible_play_hosts"]}
-        answers = {name: variables[arguments["answers"]] for name, variables in nodes.items()}
-        plans = {name: answer["plan"] for name, answer in answers.items()}
+        hostvars = task_vars["hostvars"]
+        # Those that were stopped, too: what is to be done once that is cured. An unreachable node has no plan.
+        answers = {name: hostvars[name].get(arguments["answers"], {}) for name in task_vars["ansible_play_hosts_all"]}
+        plans = {name: answer["plan"] for name, answer in answers.items() if "plan" in answer}
         try:
             for way in WAYS:
-                require_one_way(way, [variables.get(way) for variables in nodes.values()])
+                require_one_way(way, [hostvars[name].get(way) for name in task_vars["ansible_play_hosts"]])
             serial = batches(arguments["batches"])
         except AscendError as error:
             raise AnsibleActionFail(str(error)) from error
         if arguments["purpose"] == "rollback":
-            lines = rollback_lines(plans, {name: answer["release"] for name, answer in answers.items()})
+            lines = rollback_lines(plans, {name: answers[name]["release"] for name in plans})
         else:
             lines = fleet_plan(plans)
         groups = [TO_CHANGE, WAITING, BUSY]

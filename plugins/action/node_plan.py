@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Action ``node_plan``: ask a node for its facts, in one remote call, and plan what it needs. Changes nothing.
 
-Arguments: ``settings`` (the planner's, roles/ascend/vars), ``deep``, ``timeout_s`` (for the node's answer; five sixths
-of the task's time limit if it is not said), and ``purpose``, which says what is planned:
+The planner's settings are the play's ``ascend_settings`` (roles/ascend/vars). Arguments: ``deep``, in place of theirs;
+``timeout_s`` for the node's answer, five sixths of the task's time limit if it is not said; and ``purpose``, which says
+what is planned:
 
 ``provision``  to become what the inventory says; with ``busy_policy``, and ``begun``: the result from which a change of
                the node began
@@ -10,8 +11,8 @@ of the task's time limit if it is not said), and ``purpose``, which says what is
 ``drift``      nothing, but what differs; with ``components`` (a list, or names with commas between them; empty for all)
 
 Result of the first two: ``plan``; ``wanted`` and ``components``, the names of the steps, or for a rollback ``release``,
-the inventory's; ``facts``, where they may be needed: of a node that is not in step, or with ``facts: true``. With
-``stop: true`` a node that must not be changed fails here; without it the plan's ``refusals`` say so.
+the inventory's; ``facts``, where they may be needed: of a node not in step, or with ``facts: true``. A node that
+must not be changed fails, with the plan's ``refusals`` in words; after a change began it does not, but has them.
 
 Result of the check for drift: ``node``, as docs/fleet.schema.json says, without its groups but with ``began``, when its
 check began (seconds of the epoch). It never fails: a node that cannot be checked has a finding that says why.
@@ -32,9 +33,10 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.r
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.rollout import CONVERGED, apply_to
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.wanted import resolve
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.wishes import understood
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.words import refusal_text
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.words import stopped_text
 from ansible_collections.ascend.fleet.plugins.plugin_utils import node_facts
 from ansible_collections.ascend.fleet.plugins.plugin_utils.node_drift import Check
+from ansible_collections.ascend.fleet.plugins.plugin_utils.rendered import rendered
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
@@ -44,7 +46,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         result: dict[str, Any] = super().run(tmp, task_vars)
         del tmp
         arguments = self._task.args
-        settings = {**arguments["settings"], "deep": arguments.get("deep", arguments["settings"]["deep"])}
+        settings = rendered(self._templar, task_vars, task_vars["ascend_settings"])
+        settings["deep"] = arguments.get("deep", settings["deep"])
         if arguments["purpose"] == "drift":
             return {**result, "changed": False, **Check(self._task, task_vars, self._execute_module).node(settings)}
         try:
@@ -65,10 +68,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
             planned = {"plan": plan, "release": settings["release"]}
         else:
             planned = _provision(facts, settings, arguments)
+        refusals = planned["plan"]["refusals"]
+        if refusals and not arguments.get("begun"):
+            why = stopped_text(refusals, planned.get("components", []), task_vars["inventory_hostname"])
+            return {**planned, "failed": True, "msg": why}
         if planned["plan"]["group"] != CONVERGED or boolean(arguments.get("facts", False)):
             planned["facts"] = facts
-        if boolean(arguments.get("stop", False)) and planned["plan"]["refusals"]:
-            planned.update(failed=True, msg=refusal_text(planned["plan"]["refusals"], task_vars["inventory_hostname"]))
         return planned
 
 

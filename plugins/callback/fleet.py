@@ -81,6 +81,8 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
         if _is_check(result._task):
             self._progress("unchecked")
         elif not self._ends_the_check(result):
+            if result._task.action == NODE and not self._run_is_verbose(result):
+                self._leave_the_reason(result._result)
             super().v2_runner_on_failed(result, ignore_errors)
             if any(result._result.get(key) for key in ("module_stderr", "module_stdout", "timedout")):
                 self._show_reason(result, reached=True)
@@ -100,6 +102,12 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
         self._display.banner("DRIFT")
         for line in self._report["summary"]:
             self._display.display(line)
+
+    @staticmethod
+    def _leave_the_reason(answer: dict[str, Any]) -> None:
+        """Leave of a stopped node's answer what its message says: the plan is shown for all nodes at once."""
+        for name in ("plan", "wanted", "components", "release"):
+            answer.pop(name, None)
 
     def _show_reason(self, result: Any, reached: bool) -> None:
         """Say why a node is silent, in the drift check's words; a reason that is not known says nothing more."""

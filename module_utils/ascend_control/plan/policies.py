@@ -3,15 +3,13 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ...ascend.errors import AscendError
+from ..release.read import read_document
 from . import packages as plan_packages, system as plan_system
 
 NAMES = Path(__file__).resolve().parents[3] / "roles" / "system" / "vars" / "main.yml"
@@ -125,7 +123,6 @@ def packages(policy: Any) -> dict[str, Any]:
     return {"policy": one_of("ascend_system_packages", policy), "names": _names()}
 
 
-@functools.lru_cache(maxsize=1)
 def _names() -> dict[str, dict[str, str]]:
-    names: dict[str, dict[str, str]] = yaml.safe_load(NAMES.read_text(encoding="utf-8"))["system_packages"]
+    names: dict[str, dict[str, str]] = read_document(NAMES)["system_packages"]
     return names

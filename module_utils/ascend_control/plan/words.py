@@ -52,6 +52,12 @@ def refusal_text(refusals: Sequence[Refusal], node: str = "NODE") -> str:
     return "\n".join(blocks)
 
 
+def stopped_text(refusals: Sequence[Refusal], steps: Sequence[str], node: str) -> str:
+    """Return why a node must not be changed, and the names of the steps that are left when that is cured."""
+    left = f"\nleft to do when that is cured: {', '.join(steps)}" if steps else ""
+    return refusal_text(refusals, node) + left
+
+
 def fleet_plan(plans: dict[str, Applied]) -> list[str]:
     """Return the plans of many nodes (host name -> plan) as lines; nodes with the same plan share a block.
 

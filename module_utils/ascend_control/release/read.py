@@ -41,7 +41,7 @@ def read_release(folder: str) -> dict[str, Any]:
             found=", ".join(known) or "no release at all",
             remedy="set ascend_release to one of those, or add a folder: releases/README.md",
         )
-    return _yaml(str(path), path.stat().st_mtime_ns)
+    return read_document(path)
 
 
 def release_of(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -91,6 +91,11 @@ def read_matrix(releases_dir: str) -> dict[str, Any]:
             for table, rows in _matrix(str(path), path.stat().st_mtime_ns).items():
                 matrix[table] = {**matrix[table], **rows}
     return matrix
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """Return what a YAML file of the project or of a release says; it must not be changed."""
+    return _yaml(str(path), path.stat().st_mtime_ns)
 
 
 @functools.lru_cache(maxsize=32)

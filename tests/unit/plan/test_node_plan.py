@@ -29,7 +29,9 @@ class Asked:
         self.questions: list[dict[str, Any]] = []
         monkeypatch.setattr(ActionBase, "run", lambda *_: {})
         self.plugin = node_plan.ActionModule.__new__(node_plan.ActionModule)
-        arguments = {"settings": {**wishes, "users": []}, "purpose": purpose, "components": [], "rollback_to": ""}
+        self.variables = {**VARIABLES, "ascend_settings": {**wishes, "users": []}}
+        self.plugin._templar = SimpleNamespace(template=lambda value: value)
+        arguments = {"purpose": purpose, "components": [], "rollback_to": ""}
         self.plugin._task = SimpleNamespace(args={**arguments, "busy_policy": "skip"}, timeout=60)
 
         def execute(_name: str, module_args: dict[str, Any], task_vars: Any) -> Any:
@@ -39,7 +41,7 @@ class Asked:
         self.plugin._execute_module = execute
 
     def run(self) -> dict[str, Any]:
-        result: dict[str, Any] = self.plugin.run(None, VARIABLES)
+        result: dict[str, Any] = self.plugin.run(None, self.variables)
         return result
 
     def told(self, purpose: str, name: str) -> str:
@@ -145,3 +147,14 @@ def test_each_purpose_gives_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     json.dumps(told)
     new = Asked({"ansible_facts": {"ascend": bare()}}, "drift", settings(tmp_path), monkeypatch).run()["node"]
     assert (new["state"], new["depot_dir"]) == ("drifted", str(tmp_path))
+
+
+def test_a_node_that_must_not_be_changed_fails_with_what_is_left_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wishes = settings(tmp_path, accept_eula=False)
+    stopped = Asked({"ansible_facts": {"ascend": bare()}}, "provision", wishes, monkeypatch).run()
+    assert stopped["failed"]
+    assert stopped["plan"]["refusals"]
+    assert stopped["msg"].endswith(f"left to do when that is cured: {', '.join(stopped['components'])}")
+    assert "facts" not in stopped

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which hosts have a variable alike, told from its templates without rendering them: a fleet has few kinds of node."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import jinja2
+
+# What a host's variables are looked up in by a name that a template makes up.
+_ANY = "vars"
+# The same for every host, whatever is looked up there.
+_OF_ALL = ("groups", "hostvars")
+_ENVIRONMENT = jinja2.Environment(extensions=["jinja2.ext.do", "jinja2.ext.loopcontrols"])
+
+
+def signature(variables: Mapping[str, Any], names: Iterable[str]) -> str | None:
+    """Return a text that is the same for hosts whose variables ``names`` are: all raw values that their templates use.
+
+    ``variables`` are a host's, not rendered. None where a template does not say what it uses.
+    """
+    values: dict[str, Any] = {}
+    asked = list(names)
+    while asked:
+        name = asked.pop()
+        if name == _ANY:
+            return None
+        if name in values or name in _OF_ALL:
+            continue
+        values[name] = variables.get(name)
+        for text in _texts(values[name]):
+            used = _used(text)
+            if used is None:
+                return None
+            asked += used
+    return json.dumps(values, sort_keys=True, default=str)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield str(value)
+    elif isinstance(value, Mapping):
+        for key, each in value.items():
+            yield from _texts(key)
+            yield from _texts(each)
+    elif isinstance(value, (list, tuple)):
+        for each in value:
+            yield from _texts(each)
+
+
+@functools.lru_cache(maxsize=1024)
+def _used(text: str) -> frozenset[str] | None:
+    """Return the names that a template uses, its own among them; None where they cannot be told."""
+    if "{" not in text:
+        return frozenset()
+    try:
+        names = _ENVIRONMENT.parse(text).find_all(jinja2.nodes.Name)
+    except jinja2.TemplateError:
+        return None
+    return frozenset(name.name for name in names)
