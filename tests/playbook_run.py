@@ -35,8 +35,10 @@ class Run:
 
     @property
     def steps(self) -> list[str]:
-        """The components of the plan, in its order."""
-        return re.findall(r"^ *(?:- ')? *\d+\. ([a-z-]+) ", self.output, re.MULTILINE)
+        """The components of the plan, in its order; of a single node that was stopped, those left to do."""
+        steps = re.findall(r"^ *(?:- ')? *\d+\. ([a-z-]+) ", self.output, re.MULTILINE)
+        left = re.search(r"left to do when that is cured: ([a-z, -]+)", self.output)
+        return steps or (left.group(1).split(", ") if left else [])
 
     def told(self, node: str) -> str:
         """All that was said of the node when tasks of it failed, on one line."""

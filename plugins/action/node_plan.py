@@ -68,10 +68,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
             planned = {"plan": plan, "release": settings["release"]}
         else:
             planned = _provision(facts, settings, arguments)
-        refusals = planned["plan"]["refusals"]
-        if refusals and not arguments.get("begun"):
-            why = stopped_text(refusals, planned.get("components", []), task_vars["inventory_hostname"])
-            return {**planned, "failed": True, "msg": why}
+        if planned["plan"]["refusals"] and not arguments.get("begun"):
+            return {**planned, "failed": True, "msg": stopped_text(planned["plan"], task_vars["inventory_hostname"])}
         if planned["plan"]["group"] != CONVERGED or boolean(arguments.get("facts", False)):
             planned["facts"] = facts
         return planned

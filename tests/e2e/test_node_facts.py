@@ -102,6 +102,13 @@ FAULTS: dict[str, tuple[tuple[str, str], str, list[str]]] = {
 }  # fmt: skip
 
 
+# Told from files, or from what npu-smi prints: tests of the readers have them, too.
+READ = (
+    "-8020", "a library of the driver", "no driver", "half a driver", "a changed library, fast", "set_env.sh",
+    "a stale record", "no current one",
+)  # fmt: skip
+
+
 def test_a_converged_node_has_no_finding_in_either_form(fleet: Fleet) -> None:
     for arguments in ("gather_subset=all", "gather_subset=all deep=true"):
         facts = fleet.facts(arguments)
@@ -110,7 +117,9 @@ def test_a_converged_node_has_no_finding_in_either_form(fleet: Fleet) -> None:
     assert [card["multi_node"] for card in facts["network"]["cards"]] == [True] * 8
 
 
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.whole if name in READ else []) for name in FAULTS]
+)
 def test_a_fault_is_named_alone(fleet: Fleet, node: Any, name: str) -> None:
     (damage, repair), arguments, expected = FAULTS[name]
     node.run_test(damage)

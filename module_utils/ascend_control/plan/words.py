@@ -52,10 +52,12 @@ def refusal_text(refusals: Sequence[Refusal], node: str = "NODE") -> str:
     return "\n".join(blocks)
 
 
-def stopped_text(refusals: Sequence[Refusal], steps: Sequence[str], node: str) -> str:
-    """Return why a node must not be changed, and the names of the steps that are left when that is cured."""
-    left = f"\nleft to do when that is cured: {', '.join(steps)}" if steps else ""
-    return refusal_text(refusals, node) + left
+def stopped_text(plan: Document, node: str) -> str:
+    """Return why a node must not be changed, its warnings, and the names of the steps that are left then."""
+    lines = [refusal_text(plan["refusals"], node), *_lines(plan.get("warnings", []), "warning")]
+    if plan.get("steps"):
+        lines.append(f"left to do when that is cured: {', '.join(step['component'] for step in plan['steps'])}")
+    return "\n".join(lines)
 
 
 def fleet_plan(plans: dict[str, Applied]) -> list[str]:
