@@ -180,7 +180,8 @@ def copied(fleet: Fleet, node: str) -> str:
     """Return an image of what that node has on disk now; a minute or two for a node with an environment."""
     say(f"copying {node}")
     image = f"localhost/{fleet.name}-like:latest"
-    podman("commit", "--quiet", node, image)
+    # The node may be another fleet's: whoever takes this fleet down removes the copy.
+    podman("commit", "--quiet", "--change", f"LABEL {LABEL}={fleet.name}", node, image)
     return image
 
 

@@ -76,6 +76,7 @@ def test_check_of_a_converged_node_lists_nothing(fleet: Fleet) -> None:
     assert (run.changed, run.steps) == (0, [])
 
 
+@pytest.mark.whole  # proves what the first run proved
 @pytest.mark.usefixtures("converged")
 def test_every_card_answers(fleet: Fleet) -> None:
     run = fleet.playbook("playbooks/verify.yml")

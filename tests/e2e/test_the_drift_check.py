@@ -260,8 +260,12 @@ def test_components_can_be_chosen(drift: Drift, node: Any) -> None:
     assert "there is no component kann" in wrong.output
 
 
-def test_the_deep_form_reads_files_and_runs_torch(drift: Drift, node: Any) -> None:
+@pytest.mark.whole  # whatever it would find is looked for below, too
+def test_the_deep_form_of_a_converged_node_finds_nothing(drift: Drift) -> None:
     assert drift.check("-e", "drift_deep=true").code == 0
+
+
+def test_the_deep_form_reads_files_and_runs_torch(drift: Drift, node: Any) -> None:
     done(node, "ascend-sim set device_error.3=507033")
     try:
         fast, deep = drift.check(), drift.check("-e", "drift_deep=true")
