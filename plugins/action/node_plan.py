@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Action ``node_plan``: ask a node for its facts, in one remote call, and plan what it needs. Changes nothing.
 
-The planner's settings are the play's ``ascend_settings`` (roles/ascend/vars). Arguments: ``deep``, in place of theirs;
-``timeout_s`` for the node's answer, five sixths of the task's time limit if it is not said; and ``purpose``, which says
-what is planned:
+The planner's settings are the play's ``ascend_settings`` (roles/ascend/vars). Arguments: ``timeout_s`` for the node's
+answer, five sixths of the task's time limit if it is not said; and ``purpose``, which says what is planned:
 
-``provision``  to become what the inventory says; with ``busy_policy``, and ``begun``: the result from which a change of
-               the node began
+``provision``  to become what the inventory says; with ``busy_policy``; ``deep``, in place of that of the settings; and
+               ``begun``: the result from which a change of the node began
 ``rollback``   to go back to ``rollback_to``
 ``drift``      nothing, but what differs; with ``components`` (a list, or names with commas between them; empty for all)
+               and ``deep``, the check's own
 
 Result of the first two: ``plan``; ``wanted`` and ``components``, the names of the steps, or for a rollback ``release``,
 the inventory's; ``facts``, where they may be needed: of a node not in step, or with ``facts: true``. A node that
@@ -47,9 +47,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         del tmp
         arguments = self._task.args
         settings = rendered(self._templar, task_vars, task_vars["ascend_settings"])
-        settings["deep"] = arguments.get("deep", settings["deep"])
         if arguments["purpose"] == "drift":
             return {**result, "changed": False, **Check(self._task, task_vars, self._execute_module).node(settings)}
+        settings["deep"] = arguments.get("deep", settings["deep"])
         try:
             return {**result, "changed": False, **self._planned(arguments, understood(settings), task_vars)}
         except AscendError as error:

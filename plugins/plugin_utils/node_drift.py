@@ -19,7 +19,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.p
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.policies import users
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.to_prove import to_prove
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.wanted import resolve
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.wishes import understood
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.wishes import flag, understood
 
 from . import node_facts
 from .node_facts import Execute
@@ -45,6 +45,7 @@ class Check:
         inventory = fleet.inventory_options(CLIARGS.get("inventory"))
         try:
             settings = understood({**settings, "check_mode": True})
+            settings["deep"] |= flag("drift_deep", self.task.args["deep"])
             asked = node_facts.questions(settings, "drift")
         except AscendError as error:
             return {"node": fleet.unchecked(name, error, True, settings, components, inventory)}

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SCENARIOS = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
 WANTED = {"default", "converged", "half_installed", "wrong_chip", "driver_missing", "eula", "cann", "torch_npu"}
 
-# Refused like eula, for another reason: tests/unit/plan has them all. A node in step is in tests/e2e, with the real wheels;
+# Refused like eula, for another reason: tests/unit/plan has them all. A node in step is in tests/e2e, with real wheels;
 # one half installed in tests/change, in every way.
 ALIKE = {"driver_missing", "wrong_chip", "converged", "half_installed"}
 

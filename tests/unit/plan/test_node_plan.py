@@ -25,13 +25,20 @@ VARIABLES = {"inventory_hostname": "npu-001", "ansible_facts": {"discovered_inte
 class Asked:
     """One call of the action for a node that answers this; ``questions`` are what the node was asked."""
 
-    def __init__(self, answer: Any, purpose: str, wishes: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(
+        self, answer: Any, purpose: str, wishes: dict[str, Any], monkeypatch: pytest.MonkeyPatch, deep: Any = "no"
+    ) -> None:
         self.questions: list[dict[str, Any]] = []
         monkeypatch.setattr(ActionBase, "run", lambda *_: {})
         self.plugin = node_plan.ActionModule.__new__(node_plan.ActionModule)
         self.variables = {**VARIABLES, "ascend_settings": {**wishes, "users": []}}
         self.plugin._templar = SimpleNamespace(template=lambda value: value)
-        arguments = {"purpose": purpose, "components": [], "rollback_to": ""}
+        arguments = {
+            "purpose": purpose,
+            "components": [],
+            "rollback_to": "",
+            **({"deep": deep} if purpose == "drift" else {}),
+        }
         self.plugin._task = SimpleNamespace(args={**arguments, "busy_policy": "skip"}, timeout=60)
 
         def execute(_name: str, module_args: dict[str, Any], task_vars: Any) -> Any:
@@ -92,6 +99,22 @@ def test_a_value_that_cannot_be_is_told_before_the_node_is_asked(
     assert words.startswith(f"{variable} is ")
     assert whole(words)
     assert f"found: {value!r}; " in words
+    assert asked.questions == []
+
+
+@pytest.mark.parametrize(("deep", "meant"), [("yes", True), (True, True), ("false", False)])
+def test_the_check_has_a_deep_form_of_its_own(
+    deep: Any, meant: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = Asked(facts(), "drift", settings(tmp_path), monkeypatch, deep)
+    asked.run()
+    assert asked.questions[0]["deep"] is meant
+
+
+@pytest.mark.parametrize("deep", ["maybe", None, [True]])
+def test_a_nonsense_drift_deep_is_told(deep: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = Asked(facts(), "drift", settings(tmp_path), monkeypatch, deep)
+    assert asked.told("drift", "inventory").startswith("drift_deep is neither true nor false")
     assert asked.questions == []
 
 
