@@ -14,6 +14,9 @@ import jinja2
 _ANY = "vars"
 # The same for every host, whatever is looked up there.
 _OF_ALL = ("groups", "hostvars")
+_LOOKUPS = ("lookup", "query", "q")
+# Lookup plugins that are given all that they use.
+_ALIKE = ("env", "file", "fileglob", "pipe")
 _ENVIRONMENT = jinja2.Environment(extensions=["jinja2.ext.do", "jinja2.ext.loopcontrols"])
 
 
@@ -57,7 +60,22 @@ def _used(text: str) -> frozenset[str] | None:
     if "{" not in text:
         return frozenset()
     try:
-        names = _ENVIRONMENT.parse(text).find_all(jinja2.nodes.Name)
+        template = _ENVIRONMENT.parse(text)
     except jinja2.TemplateError:
         return None
-    return frozenset(name.name for name in names)
+    calls = [call for call in template.find_all(jinja2.nodes.Call) if _named(call.node) in _LOOKUPS]
+    names = [name.name for name in template.find_all(jinja2.nodes.Name)]
+    # Passed on as a value, or one that looks at variables of its own: what it uses is not seen.
+    if len(calls) != sum(name in _LOOKUPS for name in names) or any(_plugin(call) not in _ALIKE for call in calls):
+        return None
+    return frozenset(names)
+
+
+def _named(node: jinja2.nodes.Expr) -> str:
+    return node.name if isinstance(node, jinja2.nodes.Name) else ""
+
+
+def _plugin(call: jinja2.nodes.Call) -> str:
+    """Return the lookup plugin that is called, "" where a template makes up its name."""
+    first = call.args[0] if call.args else None
+    return str(first.value).removeprefix("ansible.builtin.") if isinstance(first, jinja2.nodes.Const) else ""

@@ -140,7 +140,7 @@ MODULE_KILLED = (
     killed("environment.ready"),
     killed("environment.recorded"),
     killed("current.prepared"),
-    killed("current.remembered", often=True),
+    killed("current.remembered"),
     killed("current.switched"),
     killed("run.journalled"),
 )
@@ -208,7 +208,7 @@ DISK_FULL = (
 INSTALLERS = (
     Fault("installer killed in runtime", settings=("installer=dies:runtime",), words="half-installed"),
     Fault("installer killed in compiler", settings=("installer=dies:compiler",), words="half-installed"),
-    Fault("installer killed in opp", settings=("installer=dies:opp",), words="half-installed", often=True),
+    Fault("installer killed in opp", settings=("installer=dies:opp",), words="half-installed"),
     Fault("installer killed in pyACL", settings=("installer=dies:pyACL",), words="half-installed"),
     Fault("installer of the kernels killed", settings=("installer=dies:opp_kernel",), words="kernels-910b"),
     Fault(
@@ -231,7 +231,7 @@ PACKAGES = (
     Fault("package damaged in its middle", depot="damaged", words="SHA256"),
     Fault("package cut off", depot="truncated", words="code 2"),
     Fault("package for another machine", depot="architecture", words="No packages to install"),
-    Fault("kernels for another chip", depot="chip", words="another chip", often=True),
+    Fault("kernels for another chip", depot="chip", words="another chip"),
     Fault("Python without pip3", depot="pip3", words="pip3"),
 )
 REFUSED = (

@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 
-from tests.contract.tree import OLDEST_FIRST, ROOT, SUPPORTED, ansible_core, passes, pythons
+from tests.contract.tree import OLDEST_FIRST, ROOT, ansible_core, passes, pythons
 from tests.silent_mount import silent
 
 # ansible-core -> the oldest Python a node may have.
 NODES = {"2.17": (3, 7), "2.21": (3, 9)}
 
 
-@pytest.fixture(params=SUPPORTED, scope="module")
+@pytest.fixture(params=OLDEST_FIRST, scope="module")
 def tools(request: pytest.FixtureRequest, cache_dir: Path) -> Path:
     """The bin folder of a virtual environment with that ansible-core; kept in the cache."""
     return ansible_core(request.param, cache_dir)

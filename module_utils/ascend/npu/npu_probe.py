@@ -70,14 +70,14 @@ def prove(run: Run, proof: Proof, prover: Prover) -> Dict[str, Any]:
         if proof.devices and len(proof.devices) < proof.expected_devices:
             env["ASCEND_RT_VISIBLE_DEVICES"] = ",".join(str(index) for index in proof.devices)
         program = _Program(run, proof, prover, home, env)
-        result, noise = program.probe()
+        result, ended = program.probe()
         cards = [_explained(card, proof.devices, program) for card in result["cards"]]
         if proof.devices is None or proof.devices:
-            _require_cards(result, cards, noise, program)
+            _require_cards(result, cards, program.noise(ended), program)
         _require_versions(result["versions"], proof)
         if "llamafactory" in proof.versions:
             _require_training(result["training"], program)
-            program.command()
+            _require_command(result["command"], ended, program)
     account = {"name": prover.name, "why": prover.why}
     return {
         "cards": cards,
@@ -97,8 +97,8 @@ class _Program:
         self._home = home
         self._env = env
 
-    def probe(self) -> Tuple[Dict[str, Any], str]:
-        """Return what the probe told, and what else was said: CANN says there, or in its log, why it sees no card."""
+    def probe(self) -> Tuple[Dict[str, Any], Result]:
+        """Return what the probe told, and how it ended."""
         cards = "import" if self.proof.devices is not None and not self.proof.devices else "cards"
         training = "training" if "llamafactory" in self.proof.versions else ""
         with tempfile.TemporaryFile() as answer:
@@ -106,16 +106,13 @@ class _Program:
             result = self.run(["python", "-c", PROBE, *words], keep=answer.fileno())
             answer.seek(0)
             answered = parse(answer.read(MOST_ANSWER).decode("utf-8", "replace"))
-        noise = result.printed + self._logs()
         if not answered["done"]:
-            raise self.failure("the environment fails at: %s" % answered["at"], result, noise)
-        return answered, noise
+            raise self.failure("the environment fails at: %s" % answered["at"], result)
+        return answered, result
 
-    def command(self) -> None:
-        """Run what users type. That it starts is what is asked: its words are not matched."""
-        result = self.run(["llamafactory-cli", "version"])
-        if result.code != 0:
-            raise self.failure("llamafactory-cli does not run", result, result.printed)
+    def noise(self, result: Result) -> str:
+        """Return what else was said: CANN says there, or in its log, why it sees no card."""
+        return result.printed + self._logs()
 
     def run(self, words: List[str], **options: Any) -> Result:
         """Run a command through ascend-env."""
@@ -124,13 +121,13 @@ class _Program:
             argv, self.proof.timeout_s, env=self._env, cwd=self._home, account=self.prover.account, **options
         )
 
-    def failure(self, what: str, result: Result, text: str) -> ProbeError:
+    def failure(self, what: str, result: Result) -> ProbeError:
         """Return the error for a program that did not come to a good end."""
         where = self.proof.environment
         if result.timed_out:
             wanted = "an answer within %d s" % self.proof.timeout_s
             return ProbeError(what, wanted=wanted, found="none", where=where, remedy=self.again())
-        known = recognise(text)[:1]
+        known = recognise(self.noise(result))[:1]
         return ProbeError(
             "%s: %s" % (what, known[0].what if known else "exit code %d" % result.code),
             symptom=known[0].name if known else None,
@@ -140,10 +137,10 @@ class _Program:
             remedy=self.as_remedy(known[0].remedy) if known else self.again(),
         )
 
-    def again(self) -> str:
+    def again(self, *command: str) -> str:
         """Return a command that tries it by hand, as root: with nothing current, and for an account without a shell."""
-        words = ["ASCEND_FLEET_ENVIRONMENT=%s" % self.proof.environment, self.proof.ascend_env, "python", "-c"]
-        call = " ".join(shlex.quote(word) for word in [*words, "import torch_npu"])
+        words = ["ASCEND_FLEET_ENVIRONMENT=%s" % self.proof.environment, self.proof.ascend_env]
+        call = " ".join(shlex.quote(word) for word in [*words, *(command or ("python", "-c", "import torch_npu"))])
         if self.prover.account is None:
             return call
         return "cd /tmp && runuser -u %s -- env HOME=/tmp %s" % (shlex.quote(self.prover.name), call)
@@ -232,6 +229,20 @@ def _require_training(training: Dict[str, Any], program: _Program) -> None:
         remedy = "run site.yml: it restores the lock"
         raise ProbeError(
             "LLaMA-Factory is another version", wanted=wanted, found=found, where=proof.environment, remedy=remedy
+        )
+
+
+def _require_command(command: Dict[str, Any], ended: Result, program: _Program) -> None:
+    """What users type has to start: its words are not matched."""
+    if command["error"]:
+        known = recognise("%s\n%s" % (command["error"], ended.printed))[:1]
+        raise ProbeError(
+            "llamafactory-cli does not run: %s" % (known[0].what if known else command["error"]),
+            symptom=known[0].name if known else None,
+            wanted="llamafactory-cli version with code 0, as %s" % program.prover.name,
+            found="%s\n%s" % (command["error"], ended.last_lines(3)),
+            where=program.proof.environment,
+            remedy=program.as_remedy(known[0].remedy) if known else program.again("llamafactory-cli", "version"),
         )
 
 

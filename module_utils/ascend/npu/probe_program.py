@@ -11,9 +11,10 @@ import json
 from typing import Any, Dict, List
 
 # argv: number of the descriptor; names of distributions (JSON); "cards" or "import"; "training" or "".
-# One process: importing torch takes longer than all cards together. A card's failure does not hide the next card's.
+# One process: importing torch and LLaMA-Factory takes longer than all cards together, and what users type would import
+# them anew. A card's failure does not hide the next card's.
 PROBE = """
-import importlib.metadata, json, os, sys
+import importlib.metadata, json, os, runpy, shutil, sys
 answer = os.fdopen(int(sys.argv[1]), "w")
 def tell(**what):
     answer.write(json.dumps(what) + "\\n")
@@ -57,12 +58,31 @@ if sys.argv[4] == "training":
         tell(training={"version": VERSION, "error": None})
     except (Exception, SystemExit) as error:
         tell(training={"version": None, "error": words(error)})
+    tell(at="llamafactory-cli version")
+    failed = None
+    program = shutil.which("llamafactory-cli")
+    with open(program or os.devnull, "rb") as file:
+        first = (file.readline().split() or [b""])[0].decode()
+    if not program:
+        failed = "it is not there, or this account may not run it"
+    elif not (first.startswith("#!") and os.access(first[2:], os.X_OK)):
+        failed = "its first line names no program: %s" % first
+    else:
+        sys.argv = [program, "version"]
+        try:
+            runpy.run_path(program, run_name="__main__")
+        except SystemExit as end:
+            failed = None if end.code in (None, 0) else "exit code %s" % end.code
+        except Exception as error:
+            failed = words(error)
+    tell(command={"error": failed})
 tell(done=True)
 """
 
 
 def parse(text: str) -> Dict[str, Any]:
-    """Return what the program told: ``{"available", "count", "cards", "versions", "training", "at", "done"}``.
+    """Return what the program told: ``{"available", "count", "cards", "versions", "training", "command",
+    "at", "done"}``.
 
     ``done`` is False where it did not come to its end; ``at`` is then what it was at. What is no line of it is skipped:
     a killed program may have left half of one.
@@ -72,6 +92,7 @@ def parse(text: str) -> Dict[str, Any]:
         "count": 0,
         "versions": {},
         "training": {"version": None, "error": None},
+        "command": {"error": None},
         "at": "ascend-env",
         "done": False,
     }

@@ -54,8 +54,8 @@ ENV = 'VERSION = "0.9.1"\n'
 # ascend-env, as far as the proof asks it: the environment's programs, and what becomes of the descriptors.
 ASCEND_ENV = """#!/bin/sh
 PYTHONPATH=$ASCEND_FLEET_ENVIRONMENT; export PYTHONPATH
-if [ "$1" = python ]; then shift; exec {python} -u "$@"; fi
-exec "$ASCEND_FLEET_ENVIRONMENT/$@"
+PATH=$ASCEND_FLEET_ENVIRONMENT:$PATH; export PATH
+shift; exec {python} -u "$@"
 """
 # What libraries were seen to print: SciPy, gradio, and a line without an end.
 NOISE = """
@@ -89,7 +89,7 @@ class Environment:
             self.write(f"{package}/__init__.py", "")
         self.write("llamafactory/extras/env.py", ENV)
         self.write("llamafactory/train/tuner.py", "")
-        self.write("llamafactory-cli", "#!/bin/sh\necho no version is matched here\n").chmod(0o755)
+        self.command("print('no version is matched here')")
         for name, version in {"torch": "2.1.0", "torch-npu": "2.1.0.post3", "llamafactory": "0.9.1"}.items():
             metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
             self.write(f"{name.replace('-', '_')}-{version}.dist-info/METADATA", metadata)
@@ -102,6 +102,10 @@ class Environment:
         for folder in path.relative_to(self.path).parents:
             (self.path / folder).chmod(0o755)
         return path
+
+    def command(self, line: str, mode: int = 0o755, first: str = "#!/bin/sh") -> None:
+        """What users type: as pip and uv write it, a line for the kernel and a program for Python."""
+        self.write("llamafactory-cli", f"{first}\n{line}\n").chmod(mode)
 
     def torch(self, **changes: Any) -> None:
         self.write("torch/__init__.py", TORCH + "".join(f"{name} = {value!r}\n" for name, value in changes.items()))
@@ -292,9 +296,30 @@ def test_versions_are_those_of_the_lock(environment: Environment, name: str, fou
         environment.prove(None, 60, **{name: "2.2.0"})
 
 
-def test_what_users_type_has_to_start(environment: Environment) -> None:
-    environment.write("llamafactory-cli", "#!/bin/sh\necho version 0.9.1; exit 1\n").chmod(0o755)
-    assert environment.refused()["problem"] == "llamafactory-cli does not run: exit code 1"
+@pytest.mark.parametrize(
+    ("line", "mode", "first", "words"),
+    [
+        ("import sys; print('version 0.9.1'); sys.exit(1)", 0o755, "#!/bin/sh", "exit code 1"),
+        ("import sys; sys.exit('no such command')", 0o755, "#!/bin/sh", "exit code no such command"),
+        ("import gradio_is_gone", 0o755, "#!/bin/sh", "has no such module"),
+        ("raise TypeError('x')", 0o755, "#!/bin/sh", "TypeError: x"),
+        ("", 0o644, "#!/bin/sh", "it is not there, or this account may not run it"),
+        ("", 0o755, "#!/opt/gone/bin/python", "its first line names no program: #!/opt/gone/bin/python"),
+        ("", 0o755, "", "its first line names no program"),
+    ],
+)
+def test_what_users_type_has_to_start(environment: Environment, line: str, mode: int, first: str, words: str) -> None:
+    environment.command(line, mode, first)
+    said = environment.refused()
+    assert said["problem"].startswith("llamafactory-cli does not run: ")
+    assert words in said["problem"]
+    assert "llamafactory-cli version" in said["remedy"] or said["symptom"]
+
+
+@pytest.mark.parametrize("line", ["", "import sys; sys.exit(0)", "raise SystemExit"])
+def test_what_users_type_may_end_in_any_good_way(environment: Environment, line: str) -> None:
+    environment.command(line)
+    assert environment.prove()["llamafactory"] == "0.9.1"
 
 
 @pytest.mark.parametrize(

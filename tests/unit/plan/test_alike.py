@@ -45,12 +45,27 @@ def test_hosts_are_alike_where_all_that_is_used_is(first: dict[str, Any], second
         ("{{ ascend_locks }}", {}, {}, True),  # Ansible refuses it afterwards
         ({"{{ arch }}": "/l"}, {"arch": "a"}, {"arch": "b"}, False),
         (["{{ arch }}"], {"arch": "a"}, {"arch": "b"}, False),
+        ("{{ lookup('env', 'HOME') }}/{{ q('ansible.builtin.file', '/l')[0] }}", {"a": 1}, {}, True),
+        ("{{ lookup('file', path) }}", {"path": "a"}, {"path": "b"}, False),
     ],
 )
 def test_what_templates_use(locks: Any, first: dict[str, Any], second: dict[str, Any], alike: bool) -> None:
     assert same({"ascend_locks": locks, **first}, {"ascend_locks": locks, **second}) is alike
 
 
-@pytest.mark.parametrize("text", ["{{ vars['ascend_' ~ kind] }}", "{{ not closed", "{% if %}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ vars['ascend_' ~ kind] }}",
+        "{{ lookup('vars', 'ascend_' ~ kind) }}",
+        "{{ query('ansible.builtin.varnames', '^x') }}",
+        "{{ lookup('template', 'x.j2') }}",
+        "{{ lookup(plugin, 'x') }}",
+        "{{ ['a'] | map('call', lookup) }}",
+        "{{ lookup() }}",
+        "{{ not closed",
+        "{% if %}",
+    ],
+)
 def test_what_a_template_does_not_tell_is_not_taken_for_alike(text: str) -> None:
     assert signature({**FLEET, "ascend_release": "8.0", "lock_dir": text}, ["ascend_locks"]) is None
