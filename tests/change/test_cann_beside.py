@@ -53,7 +53,7 @@ def test_it_is_a_remark_and_no_drift(base: Fleet, node: str, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("lost", "point"),
     [
-        (LOST, ""),
+        pytest.param(LOST, "", marks=pytest.mark.whole),
         pytest.param(LOST, "toolkit.installer-ended", marks=pytest.mark.whole),
         pytest.param(LOST, "toolkit.recorded", marks=pytest.mark.whole),
         (LOST, "latest.led-back"),

@@ -50,7 +50,13 @@ def interrupted(monkeypatch: pytest.MonkeyPatch, at: int) -> Callable[[], int]:
 
 
 @pytest.mark.parametrize(
-    "asked", [Asked(release=OLD), Asked(keep=0), Asked(release=NEW, force=True), Asked(everything=True, force=True)]
+    "asked",
+    [
+        pytest.param(Asked(release=OLD), marks=pytest.mark.whole),
+        pytest.param(Asked(keep=0), marks=pytest.mark.whole),
+        Asked(release=NEW, force=True),
+        Asked(everything=True, force=True),
+    ],
 )
 def test_interrupted_at_every_call_and_run_again(asked: Asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = Machine(tmp_path / "whole")
