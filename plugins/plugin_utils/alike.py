@@ -39,7 +39,7 @@ def signature(variables: Mapping[str, Any], names: Iterable[str]) -> str | None:
             if used is None:
                 return None
             asked += used
-    return json.dumps(values, sort_keys=True, default=str)
+    return json.dumps(values, default=str)  # not sorted: a mapping may have keys of several kinds
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -45,6 +45,7 @@ def test_hosts_are_alike_where_all_that_is_used_is(first: dict[str, Any], second
         ("{{ ascend_locks }}", {}, {}, True),  # Ansible refuses it afterwards
         ({"{{ arch }}": "/l"}, {"arch": "a"}, {"arch": "b"}, False),
         (["{{ arch }}"], {"arch": "a"}, {"arch": "b"}, False),
+        ("{{ by_port[8080] }}", {"by_port": {8080: 1, "x": 2, None: 3}}, {"by_port": {8080: 1, "x": 2, None: 3}}, True),
         ("{{ lookup('env', 'HOME') }}/{{ q('ansible.builtin.file', '/l')[0] }}", {"a": 1}, {}, True),
         ("{{ lookup('file', path) }}", {"path": "a"}, {"path": "b"}, False),
     ],
