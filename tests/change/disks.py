@@ -18,6 +18,14 @@ MAKE = {"ext4": ("mkfs.ext4", "-q", "-m", "0"), "xfs": ("mkfs.xfs", "-q")}
 CUT = """import fcntl, os, struct
 fcntl.ioctl(os.open("/mnt", os.O_RDONLY), 0x8004587D, struct.pack("I", 2))"""
 
+FILLER = """import sys, time
+with open(sys.argv[1], "ab", 0) as file:
+    while True:
+        try:
+            file.write(bytes(512))
+        except OSError:
+            time.sleep(0.002)"""
+
 
 def mounted(node: str, *argv: str) -> None:
     of_the_node(node, "--mount", "--pid", "mount", *argv)
@@ -34,8 +42,10 @@ def fill(node: str, place: str) -> None:
     """Take the room that there is, and whatever is freed."""
     used = int(sh(node, f"df --output=used -B1 {place} | tail -n 1"))
     mounted(node, "-o", f"remount,size={used}", place)
-    write = f"while :; do dd if=/dev/zero bs=512 of={place}/filler oflag=append conv=notrunc; done"
-    sh(node, f"setsid sh -c '{write}' >/dev/null 2>&1 </dev/null & echo $! >/tmp/filler; sleep 0.2")
+    sh(
+        node,
+        f"setsid python3 -c '{FILLER}' {place}/filler >/dev/null 2>&1 </dev/null & echo $! >/tmp/filler; sleep 0.5",
+    )
 
 
 def make_room(node: str, place: str) -> None:

@@ -25,7 +25,7 @@ while True:
         if seen in words and "ambush" not in words:
             os.kill(parent if whom == "module" else int(folder[6:]), signal.SIGKILL)
             sys.exit()
-    time.sleep(0.01)
+    time.sleep(0.05)
 END
 setsid python3 /tmp/ambush.py '{seen}' {whom} >/dev/null 2>&1 </dev/null &"""
 # Waits until the programs of a run, once it has the lock, have been at work for a while, and ends all at once: every

@@ -199,6 +199,11 @@ def sh(node: str, script: str, check: bool = True) -> str:
     return done.stdout
 
 
+def appears(node: str, path: str) -> bool:
+    """Whether a file is there, or comes within five seconds: the node waits, for a call of podman is not cheap."""
+    return bool(sh(node, f"for _ in $(seq 50); do ls {path} && break; sleep 0.1; done 2>/dev/null", check=False))
+
+
 def of_the_node(node: str, *argv: str) -> None:
     """Run a program in some of the node's name spaces, with the rights that a container has not."""
     pid = image.podman("inspect", "--format", "{{.State.Pid}}", node).strip()

@@ -20,7 +20,19 @@ import pytest
 
 from tests.change import depots, disks
 from tests.change.faults import FAULTS, MODULE_KILLED, STOP, Fault
-from tests.change.fleet import NEW, OLD, Fleet, Started, job_state, leftovers, of_the_node, outside, sh, start_job
+from tests.change.fleet import (
+    NEW,
+    OLD,
+    Fleet,
+    Started,
+    appears,
+    job_state,
+    leftovers,
+    of_the_node,
+    outside,
+    sh,
+    start_job,
+)
 from tests.playbook_run import Run
 
 pytestmark = pytest.mark.faults
@@ -219,7 +231,7 @@ def wait_for(fate: Fate, process: Started) -> None:
     """Wait until the module stands at the point, or until the moment."""
     until = time.monotonic() + WAIT_S
     sign = "/var/lib/ascend-fleet/" + ("stopped-at" if fate.fault.point else "run")
-    while not sh(fate.node, f"ls {sign}", check=False):
+    while not appears(fate.node, sign):
         assert process.poll() is None, process.log.read_text()[-4000:]
         assert time.monotonic() < until, fate.node
         time.sleep(0.2)

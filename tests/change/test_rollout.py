@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.change.fleet import NEW, OLD, Fleet, job_state, sh, start_job
+from tests.change.fleet import NEW, OLD, Fleet, appears, job_state, sh, start_job
 from tests.contract.tree import SUPPORTED, ansible_core
 from tests.playbook_run import Run
 
@@ -182,7 +182,7 @@ def test_a_second_run_is_told_who_has_the_node(base: Fleet, nodes: list[str]) ->
     sh(node, "echo environment.begun wait >/var/lib/ascend-fleet/stop-at")
     first = base.start("site.yml", *limited(node))
     until = time.monotonic() + 300
-    while not sh(node, "cat /var/lib/ascend-fleet/stopped-at", check=False):
+    while not appears(node, "/var/lib/ascend-fleet/stopped-at"):
         assert first.poll() is None, first.log.read_text()[-4000:]
         assert time.monotonic() < until
         time.sleep(0.2)
