@@ -31,14 +31,20 @@ PLANNED = """\
     - ansible.builtin.import_role: {name: ascend.fleet.rollout, tasks_from: groups}
       vars: {rollout_purpose: provision}
 """
+PREFLIGHT = """\
+- ansible.builtin.set_fact:
+    preflight_node:
+      release: x
+      plan:
+        {group: "{{ 'ascend_refused' if refused | default(false) else 'ascend_to_change' }}", from: a, steps: [],
+         refusals: [], warnings: [], remarks: [], busy: ,
+         target: {name: b, switch: true, lead_latest: true, cann_version: c, release: x}}
+- ansible.builtin.fail: {msg: must not be changed}
+  when: refused | default(false)
+"""
 STAND_INS = {
     "rollout": f'- ansible.builtin.debug: {{msg: "{SAID}"}}\n  run_once: true\n',
-    "preflight": "- ansible.builtin.set_fact:\n"
-    "    preflight_node:\n"
-    "      release: x\n"
-    "      plan:\n"
-    "        {group: ascend_to_change, from: a, steps: [], refusals: [], warnings: [], remarks: [], busy: ,\n"
-    "         target: {name: b, switch: true, lead_latest: true, cann_version: c, release: x}}\n",
+    "preflight": PREFLIGHT,
 }
 NODES = [f"npu-{number:03}" for number in range(1, 6)]
 
@@ -107,6 +113,13 @@ def test_the_inventorys_batches(
     found, said = batches(tools, tmp_path, playbook, variables, *words)
     assert sizes(found) == expected, said
     assert found[0].startswith(NODES[0]), "the order is the inventory's"
+
+
+def test_a_node_that_must_not_be_changed_is_in_the_plan_and_in_no_batch(tools: Path, tmp_path: Path) -> None:
+    found, said = batches(tools, tmp_path, "provision", {"some": {"refused": True}})
+    shown = said.partition("Show what the nodes need")[2].partition("TASK")[0]
+    assert all(node in shown for node in NODES), said
+    assert found == NODES[3:]
 
 
 def test_groups_that_differ_are_refused(tools: Path, tmp_path: Path) -> None:

@@ -71,6 +71,7 @@ DAMAGE: dict[str, tuple[tuple[str, str], set[str]]] = {
     ),
     "a profile sets PYTHONPATH": (put("/etc/profile.d/x.sh", "export PYTHONPATH=/opt/x"), {"env"}),
 }  # fmt: skip
+# Damages of one place: together they could not be undone.
 EXCLUSIVE = [
     {"a silent driver", "an old driver"},
     {"no Python", "the link leads elsewhere"},
@@ -90,7 +91,7 @@ def side_by_side() -> list[list[str]]:
 
 
 def at_random(seed: int) -> list[str]:
-    """Three damages, of one component too, but not of one place: together these could not be undone."""
+    """Three damages, of one component too, but not of one place."""
     names = random.Random(seed).sample(sorted(DAMAGE), 3)
     for pair in EXCLUSIVE:
         names = [name for name in names if name not in pair or name == min(pair & set(names))]

@@ -176,8 +176,12 @@ def test_a_node_that_must_not_be_changed_fails_with_what_is_left_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wishes = settings(tmp_path, accept_eula=False)
-    stopped = Asked({"ansible_facts": {"ascend": bare()}}, "provision", wishes, monkeypatch).run()
+    node = {**bare(), "schema": SCHEMA}
+    node["system"] = {**node["system"], "time_synchronised": False}
+    stopped = Asked({"ansible_facts": {"ascend": node}}, "provision", wishes, monkeypatch).run()
     assert stopped["failed"]
     assert stopped["plan"]["refusals"]
+    (warning, *_) = stopped["plan"]["warnings"]
+    assert f"warning: {warning['problem']}" in stopped["msg"]
     assert stopped["msg"].endswith(f"left to do when that is cured: {', '.join(stopped['components'])}")
     assert "facts" not in stopped
