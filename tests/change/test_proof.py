@@ -83,7 +83,9 @@ def test_accounts_that_train_are_let_in_and_the_first_proves(base: Fleet, node: 
     shown = site(base, node, "--check", *users)
     assert (shown.code, shown.steps, shown.changed) == (0, ["users"], 1), shown.output[-4000:]
     assert "alice" not in sh(node, "getent group HwHiAiUser")
-    drift = base.playbook("playbooks/drift.yml", "--limit", node, *users, release=OLD)
+    drift = base.playbook(
+        "playbooks/drift.yml", "--limit", node, *users, "-e", f"drift_dir={base.state}/reports", release=OLD
+    )
     assert drift.code == 2, drift.output[-2000:]
     assert "alice is not in the group HwHiAiUser" in words(drift.output)
     run = site(base, node, *users)
