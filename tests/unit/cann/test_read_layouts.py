@@ -47,6 +47,7 @@ def test_nothing_at_all(tmp_path: Path) -> None:
         "root": ROOT,
         "latest": None,
         "latest_state": "absent",
+        "latest_beside": None,
         "repairing": None,
         "versions": {},
         "elsewhere": [],
@@ -64,6 +65,7 @@ def test_a_complete_version(cann: Cann, deep: bool) -> None:
         V: {
             "path": f"{ROOT}/ascend-toolkit/{V}",
             "layout": "ascend-toolkit",
+            "ours": False,
             "version": V,
             "inner_version": "V100R001C17SPC001B240",
             "arch": MACHINE,
