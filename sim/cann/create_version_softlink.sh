@@ -3,6 +3,7 @@
 toolkit=@ROOT@/ascend-toolkit
 latest=$toolkit/latest
 home=$toolkit/@VERSION@
+[ ! -L "$latest" ] || rm -f "$latest" # of the layout cann
 install -d -m 0755 "$latest" "$latest/@ARCH@-linux" "$latest/python/site-packages" "$latest/var"
 for component in runtime compiler hccl opp toolkit aoe ncs mindstudio-toolkit pyACL opp_kernel; do
   rm -f "$latest/$component"
