@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 import stubs
-from parts import CHIP, HERE, KERNEL, content, install_info, installer, te_wheel
+from parts import CHIP, HERE, KERNEL, content, install_info, installer, pyacl, te_wheel
 
 SECOND = "ops"
 # In the order in which the toolkit installs them. Huawei's has more; these are seen in installed trees.
@@ -23,6 +23,7 @@ TOOLKIT = (
     "opbase",
     "tbe-tik",
     "aoe",
+    "mstx",
     "pyACL",
 )
 OPS = ("ops_legacy", "ops_math", "ops_nn", "ops_cv", "ops_transformer")
@@ -30,11 +31,17 @@ OPS = ("ops_legacy", "ops_math", "ops_nn", "ops_cv", "ops_transformer")
 LIBRARIES = {
     "libacl_op_compiler.so": "ge-compiler",
     "libacl_tdt_channel.so": "runtime",
+    "libaoe_tuning.so": "aoe",
+    "libascend_protobuf.so": "metadef",
     "libascendcl.so": "runtime",
+    "libfmk_parser.so": "ge-compiler",
     "libge_runner.so": "ge-compiler",
     "libgraph.so": "metadef",
     "libhccl.so": "hccl",
+    "libms_tools_ext.so": "mstx",
     "libopapi.so": "opbase",
+    "libprofapi.so": "runtime",
+    "libruntime.so": "runtime",
 }
 # The groups of operators in which ops keeps its kernels.
 OPERATORS = {
@@ -67,6 +74,7 @@ def toolkit(payload: Path, version: str, arch: str, names: list[str]) -> None:
     (runtime / "include" / "acl.h").write_text("/* Simulated: there is nothing to compile against. */\n")
     (runtime / "bin" / "atc").write_text("#!/bin/sh\necho 'ATC is simulated: it compiles nothing.' >&2\nexit 1\n")
     (runtime / "bin" / "atc").chmod(0o755)
+    pyacl(payload / "components" / "pyACL" / "python" / "site-packages")
     (payload / "install.info").write_text(INFO.format(name="toolkit", version=version, arch=arch))
     te_wheel(payload / "wheels")
 

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 import stubs
-from parts import HERE, KERNEL, content, install_info, installer, te_wheel
+from parts import HERE, KERNEL, content, install_info, installer, pyacl, te_wheel
 
 SECOND = "kernels"
 # As 8.0.RC1's component number is not published, that of the nearest seen version (8.0.RC2).
@@ -17,12 +17,17 @@ COMPONENTS = ("runtime", "compiler", "hccl", "opp", "test-ops", "toolkit", "aoe"
 LIBRARIES = {
     "libacl_op_compiler.so": "compiler",
     "libacl_tdt_channel.so": "runtime",
+    "libaoe_tuning.so": "aoe",
+    "libascend_protobuf.so": "compiler",
     "libascendcl.so": "runtime",
+    "libfmk_parser.so": "compiler",
     "libge_runner.so": "compiler",
     "libgraph.so": "compiler",
     "libhccl.so": "hccl",
     # Opened, not linked: torch-npu 2.6 does so when it is imported.
     "libopapi.so": "opp",
+    "libprofapi.so": "runtime",
+    "libruntime.so": "runtime",
 }
 OPERATORS = ("abs", "add", "cast", "gelu", "layer_norm", "mat_mul", "ones_like", "softmax_v2", "strided_slice", "tile")
 TOOLKIT_INFO = """package_name=Ascend-cann-toolkit
@@ -75,6 +80,11 @@ def toolkit(payload: Path, version: str, arch: str, names: list[str]) -> None:
     libraries.rmdir()
     for link in ("bin", "include", "lib64"):
         (payload / "components" / "arch" / link).symlink_to(f"{arch}-linux/{link}")
+    python = Path("python", "site-packages")
+    pyacl(payload / "components" / "pyACL" / "pyACL" / python)
+    common = payload / "components" / "pyACL" / python
+    common.mkdir(parents=True)
+    (common / "acl").symlink_to(Path("..", "..", "pyACL", python, "acl"))
     te_wheel(payload / "wheels")
 
 

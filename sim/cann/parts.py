@@ -39,6 +39,11 @@ def install_info(path: Path, part: str) -> None:
     path.chmod(0o600)
 
 
+def pyacl(site_packages: Path) -> None:
+    """Put pyACL, a package of Python, into a folder."""
+    shutil.copytree(HERE / "acl", site_packages / "acl", ignore=shutil.ignore_patterns("__pycache__"))
+
+
 def te_wheel(folder: Path) -> None:
     """The wheel that the compiler's installer gives to pip3."""
     folder.mkdir()

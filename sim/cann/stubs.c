@@ -3,6 +3,7 @@
  * everything is done at once. All other functions are generated (stubs.py) and return 0. Hardware: node.conf. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -96,6 +97,13 @@ static int hand_out(void **result) {
 }
 
 static int take(void **result, size_t size) { return posix_memalign(result, 512, size ? size : 1) ? 207001 : 0; }
+
+int aclInit(const char *config) {
+  (void)config;
+  return 0;
+}
+int aclFinalize(void) { return 0; }
+int aclrtResetDevice(int32_t device) { return device < 0 || device >= visible_cards() ? INVALID_DEVICE : 0; }
 
 int aclrtGetDeviceCount(uint32_t *count) {
   *count = 0;
@@ -200,3 +208,14 @@ int aclGetCompileopt(int option, char *value, size_t room) {
   return 0;
 }
 const char *aclGetRecentErrMsg(void) { return ""; }
+
+/* Of the library of secure functions that CANN's own libraries bring. */
+int strcpy_s(char *to, size_t room, const char *from) {
+  if (!to || !from || strlen(from) >= room) return ERANGE;
+  strcpy(to, from);
+  return 0;
+}
+int vsnprintf_s(char *to, size_t room, size_t most, const char *format, va_list words) {
+  int length = vsnprintf(to, most < room ? most + 1 : room, format, words);
+  return length < 0 || (size_t)length > most || (size_t)length >= room ? -1 : length;
+}

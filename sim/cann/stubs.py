@@ -15,8 +15,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 BODIES = Path(__file__).with_name("stubs.c")
-_LINKED = re.compile(r"(acl|Hccl|ge[A-Z]|_ZNK?2ge|_ZN[KT]?[VSI]?2ge)\w*")
-_LOOKED_UP = re.compile(rb"\0((?:acl|Hccl)[A-Za-z0-9]+)(?=\0)")
+_LINKED = re.compile(r"(acl|Hccl|Msprof|rt[A-Z]|ge[A-Z]|_ZNK?2ge|_ZN[KT]?[VSI]?2ge)\w*")
+_LOOKED_UP = re.compile(rb"\0((?:acl|Hccl|Msprof|mstx|rt[A-Z])[A-Za-z0-9]+)(?=\0)")
 
 
 def tool(name: str, arch: str) -> str:
