@@ -19,14 +19,13 @@ TOOLKIT = (
     "asc-devkit",
     "ge-compiler",
     "hcomm",
-    "hccl",
     "opbase",
     "tbe-tik",
     "aoe",
     "mstx",
     "pyACL",
 )
-OPS = ("ops_legacy", "ops_math", "ops_nn", "ops_cv", "ops_transformer")
+OPS = ("ops_legacy", "ops_math", "ops_nn", "ops_cv", "ops_transformer", "hccl")
 # Which part brings a library. torch-npu links some, and opens others by name when it is imported or when it needs one.
 LIBRARIES = {
     "libacl_op_compiler.so": "ge-compiler",
@@ -39,10 +38,11 @@ LIBRARIES = {
     "libgraph.so": "metadef",
     "libhccl.so": "hccl",
     "libms_tools_ext.so": "mstx",
-    "libopapi.so": "opbase",
+    "libopapi.so": "ops_legacy",
     "libprofapi.so": "runtime",
     "libruntime.so": "runtime",
 }
+# Not the toolkit, but ops brings what torch-npu links as libhccl.so: with the toolkit alone it cannot be imported.
 # The groups of operators in which ops keeps its kernels.
 OPERATORS = {
     "ops_legacy": ("cast", "gelu", "strided_slice", "tile"),
@@ -108,7 +108,7 @@ def _parts(payload: Path, parts: tuple[str, ...], version: str, arch: str, names
         tree = payload / "components" / part
         info = tree / "share" / "info" / part
         content(info / "content", part)
-        text = f"Version={version}\nversion_dir=cann-{version}\ntimestamp=20260401_000000000\n"
+        text = f"Version={version}\nversion_dir=cann\ntimestamp=20260401_000000000\n"
         (info / "version.info").write_text(text)
         (info / "scene.info").write_text(f"os=linux\nos_version=\narch={arch}\n")
         install_info(info / "ascend_install.info", part)

@@ -34,7 +34,7 @@ install_all() {
   cp set_env.sh "$home/set_env.sh"
   sed "s|@HOME@|$home|g" install.info >"$home/$arch-linux/ascend_toolkit_install.info"
   sed "s|@HOME@|$home|g; s|@ROOT@|$root|g; s|@ARCH@|$arch|g" uninstall.sh >"$home/$arch-linux/script/uninstall.sh"
-  other_layout "$home" runtime hccl
+  other_layout "$home" hcomm runtime
   links
   write_record
 }
