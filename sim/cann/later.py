@@ -49,8 +49,8 @@ OPERATORS = {
     "ops_math": ("abs", "add", "ones_like"),
     "ops_nn": ("layer_norm", "mat_mul", "softmax_v2"),
 }
-# Parts whose version.info is also where older releases had it.
-ALSO = {"ge-compiler": "compiler", "opbase": "opp"}
+# Parts whose version.info is also where older releases had it: torch-npu wants the first two folders.
+ALSO = {"runtime": "runtime", "ge-compiler": "compiler", "opbase": "opp"}
 INFO = "package_name=Ascend-cann-{name}\nversion={version}\narch={arch}\npath=@HOME@\n"
 FOLDERS = ("bin", "include", "lib64")
 

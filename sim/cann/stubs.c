@@ -15,21 +15,26 @@
 #define CONF "/etc/ascend-sim/node.conf"
 #define INVALID_DEVICE 107001
 #define DRIVER_ERROR 507899
+#define INVALID_FILE 100003
+#define VERSION_ROOM 128
 
-static const char *setting(const char *key, const char *otherwise) {
-  static _Thread_local char line[256];
+/* Take the value of a key from a file of key=value lines; return 1 where it is there. */
+static int value_of(const char *path, const char *key, char *value, size_t room) {
+  char line[256];
   size_t length = strlen(key);
-  FILE *file = fopen(CONF, "r");
-  const char *value = otherwise;
-  while (file && fgets(line, sizeof line, file)) {
-    if (strncmp(line, key, length) == 0 && line[length] == '=') {
-      line[strcspn(line, "\n")] = 0;
-      value = line + length + 1;
-      break;
-    }
+  FILE *file = fopen(path, "r");
+  int found = 0;
+  while (file && !found && fgets(line, sizeof line, file)) {
+    found = strncmp(line, key, length) == 0 && line[length] == '=';
+    if (found) snprintf(value, room, "%.*s", (int)strcspn(line + length + 1, "\n"), line + length + 1);
   }
   if (file) fclose(file);
-  return value;
+  return found;
+}
+
+static const char *setting(const char *key, const char *otherwise) {
+  static _Thread_local char value[256];
+  return value_of(CONF, key, value, sizeof value) ? value : otherwise;
 }
 
 /* CANN tells of trouble in a log of the process, not on its output. */
@@ -197,6 +202,27 @@ int aclrtQueryEventStatus(void *event, int *status) {
   *status = 1;
   return 0;
 }
+
+/* What version.info says of a part, in the place of either layout: the folder's name where that is a version. */
+static int version_of(const char *part, char *version) {
+  const char *home = getenv("ASCEND_HOME_PATH");
+  const char *places[] = {"%s/share/info/%s/version.info", "%s/%s/version.info"};
+  for (int place = 0; home && part && place < 2; place++) {
+    char path[4096];
+    snprintf(path, sizeof path, places[place], home, part);
+    if (value_of(path, "version_dir", version, VERSION_ROOM) && strpbrk(version, "0123456789")) return 0;
+    if (value_of(path, "Version", version, VERSION_ROOM)) return 0;
+  }
+  return INVALID_FILE;
+}
+
+/* The numbers that the version is made of stand behind its text: nobody asks for them. */
+int aclsysGetCANNVersion(int package, char *version) {
+  const char *parts[] = {"runtime", "runtime", "compiler", "hccl", "toolkit", "opp", "opp_kernel", NULL};
+  memset(version, 0, 2 * VERSION_ROOM + 4 * 64);
+  return package < 0 || package > 7 ? INVALID_FILE : version_of(parts[package], version);
+}
+int aclsysGetVersionStr(char *part, char *version) { return version_of(part, version); }
 
 size_t aclGetCompileoptSize(int option) {
   (void)option;
