@@ -17,6 +17,7 @@
 #define DRIVER_ERROR 507899
 #define INVALID_FILE 100003
 #define VERSION_ROOM 128
+#define TOTAL_GLOBAL_MEM_SIZE 301
 
 /* Take the value of a key from a file of key=value lines; return 1 where it is there. */
 static int value_of(const char *path, const char *key, char *value, size_t room) {
@@ -138,10 +139,19 @@ int aclrtGetDevice(int32_t *device) {
   return 0;
 }
 
+static size_t total_memory(void) { return (size_t)atol(setting("hbm_total_mb", "65536")) << 20; }
+
 int aclrtGetMemInfo(int kind, size_t *available, size_t *total) {
   (void)kind;
-  *total = (size_t)atol(setting("hbm_total_mb", "65536")) << 20;
+  *total = total_memory();
   *available = *total - ((size_t)3300 << 20);
+  return 0;
+}
+
+/* From 8.5 on torch-npu asks so for the memory of a card; of its cores nothing is known. */
+int aclrtGetDeviceInfo(uint32_t device, int what, int64_t *value) {
+  if ((int64_t)device >= visible_cards()) return INVALID_DEVICE;
+  *value = what == TOTAL_GLOBAL_MEM_SIZE ? (int64_t)total_memory() : 0;
   return 0;
 }
 
