@@ -20,8 +20,6 @@ from ..text import listed
 from . import files as cann_files
 from .layouts import LATER, OLDER, PARTS, Place, place_of
 
-# What torch-npu loads, relative to the version's folder.
-LIBRARIES = ("libascendcl.so", "libhccl.so", "libge_runner.so", "libgraph.so", "libacl_op_compiler.so")
 INFO = "ascend_toolkit_install.info"
 SHOWN = 5
 MACHINES = {"arm64": "aarch64", "amd64": "x86_64", "x86-64": "x86_64"}

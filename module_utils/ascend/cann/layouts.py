@@ -14,14 +14,17 @@ from ..places import BESIDE
 # Without these no program of the toolkit runs; the others (aoe, ncs, test-ops ...) may be left out by --whitelist.
 PARTS = ("runtime", "compiler", "hccl", "opp", "toolkit")
 
+# What torch-npu loads, relative to <arch>-linux/lib64.
+LIBRARIES = ("libascendcl.so", "libhccl.so", "libge_runner.so", "libgraph.so", "libacl_op_compiler.so")
+
 
 class Layout(NamedTuple):
     """Paths are relative to the place (``folder``, ``link``, ``shared``) or to a version's folder.
 
     ``folder`` is before a version's name; ``link`` leads to the latest one; ``shared`` is what sessions come through.
-    ``parts`` have a ``version.info`` each, ``kernels_part`` is that of the kernels ("" for none), ``kernels_record``
-    what is written of their package in ``<arch>-linux`` ("" for nothing). ``kernels`` and ``kernels_log`` name the
-    package of a chip and its log.
+    ``parts`` have a ``version.info`` each, and ``libraries`` are the toolkit's own of LIBRARIES. ``kernels_part`` is
+    that of the kernels ("" for none), ``kernels_record`` what is written of their package in ``<arch>-linux`` ("" for
+    nothing). ``kernels`` and ``kernels_log`` name the package of a chip and its log.
     ``uninstall`` and ``uninstall_kernels`` are scripts, where ``{arch}`` is the folder ``<arch>-linux``.
     ``apart``: Huawei has every CANN of another layout uninstalled before one of this is installed into the same place.
     ``sources``: the kernels' installer finds its toolkit by the variables of the toolkit's set_env.sh.
@@ -33,6 +36,7 @@ class Layout(NamedTuple):
     link: str
     shared: Tuple[str, ...]
     parts: Tuple[str, ...]
+    libraries: Tuple[str, ...]
     kernels: str
     kernels_log: str
     kernels_part: str
@@ -56,6 +60,7 @@ OLDER = Layout(
         "ascend-toolkit/latest/version.cfg",
     ),
     parts=PARTS,
+    libraries=LIBRARIES,
     kernels="kernels-%s",
     kernels_log="ascend_kernels_%s_install.log",
     kernels_part="opp_kernel",
@@ -72,7 +77,8 @@ LATER = Layout(
     folder="cann-",
     link="cann",
     shared=("ascend-toolkit", "ascend-toolkit/set_env.sh"),
-    parts=("runtime", "hccl"),  # those of the older ones that still have their name
+    parts=("runtime",),  # that of the older ones which still has its name
+    libraries=tuple(name for name in LIBRARIES if name != "libhccl.so"),  # seen in 9.x: it comes with the ops
     kernels="%s-ops",
     kernels_log="ascend_ops_%s_install.log",
     kernels_part="",

@@ -11,8 +11,8 @@ from ..errors import AscendError
 from ..text import listed
 from ..versions import compare_cann
 from . import files as cann_files, latest as cann_latest, receipts as cann_receipts
-from .layout import INFO, KERNEL, KERNELS, LIBRARIES, MACHINES, SHOWN, Tree, manifest_path, recorded_chips, this_machine
-from .layouts import OLDER, PARTS
+from .layout import INFO, KERNEL, KERNELS, MACHINES, SHOWN, Tree, manifest_path, recorded_chips, this_machine
+from .layouts import LATER, LIBRARIES, OLDER, PARTS
 
 if TYPE_CHECKING:
     from ..shapes import Package
@@ -160,7 +160,7 @@ def _arch_problems(tree: Tree, version: str) -> List[Problem]:
     if not os.path.lexists(arch):
         return [_unread(_short(tree, version, arch), "missing")]
     problems = _info_problems(tree, version)
-    for name in LIBRARIES:
+    for name in tree.place(version).layout.libraries:
         problems += file_problems(tree, version, os.path.join(arch, "lib64", name), HALF)
     return problems + file_problems(tree, version, tree.set_env(version), SET_ENV)
 
@@ -199,7 +199,10 @@ def _part(tree: Tree, version: str, part: str, kind: str) -> Tuple[cann_files.Ve
         return info, [_unread(name, problem)]
     problems = [Problem(HALF, "%s: %s" % (name, words), name) for words in info.problems]
     found = info.version_dir or version
-    if not same(found, version) and found != "cann-" + version:
+    # From 8.5 on it is the folder's name, or that of the link.
+    if found == LATER.link:
+        found = info.version or version
+    if not same(found, version) and found != LATER.folder + version:
         problems.append(Problem(kind, "%s says version %s" % (name, found), name))
     return info, problems
 

@@ -46,7 +46,7 @@ class Cann:
         place = f"/{home.relative_to(self.root)}/{arch}-linux"
         info = f"package_name=Ascend-cann-toolkit\nversion={version}\ninnerversion=V100R001C17SPC001B240\narch={arch}\n"
         write(home, f"{arch}-linux/ascend_toolkit_install.info", f"{info}os=linux\npath={place}\n")
-        for library in cann_layout.LIBRARIES:
+        for library in cann_layouts.LIBRARIES:
             write(home, f"{arch}-linux/lib64/{library}", f"{library} of {version}")
         for part in (*cann_layouts.PARTS, "aoe"):
             inside = f"share/info/{part}" if shared else part

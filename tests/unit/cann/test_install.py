@@ -76,7 +76,7 @@ class Node:
         )
         for component in cann_layouts.PARTS:
             write(self.home / component / "version.info", f"Version=7.3\nversion_dir={VERSION}\n")
-        for library in cann_layout.LIBRARIES:
+        for library in cann_layouts.LIBRARIES:
             write(self.home / ARCH / "lib64" / library)
         write(self.home / ARCH / "script" / "set_env.sh")
         write(self.root / "ascend-toolkit" / "set_env.sh")

@@ -148,7 +148,7 @@ def test_problems_are_bounded(cann: Cann) -> None:
 EVERY_FILE = sorted(
     [f"{component}/content/part.bin" for component in (*cann_layouts.PARTS, "aoe")]
     + [f"{component}/version.info" for component in (*cann_layouts.PARTS, "aoe", "opp_kernel")]
-    + [f"{MACHINE}-linux/lib64/{library}" for library in cann_layout.LIBRARIES]
+    + [f"{MACHINE}-linux/lib64/{library}" for library in cann_layouts.LIBRARIES]
     + [f"{MACHINE}-linux/script/set_env.sh", f"{KERNEL}/ascend910b/add.o"]
 )
 

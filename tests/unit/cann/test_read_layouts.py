@@ -203,7 +203,7 @@ def test_both_layouts_side_by_side(cann: Cann) -> None:
         (lose("../cann"), V, ["cann-latest-absent"]),
         (lead("../cann", "cann-9.9.9"), V, ["cann-latest-dangling"]),
         (lose("../cann-8.5.0/set_env.sh"), "8.5.0", ["cann-set-env-missing"]),
-        (lose("../cann-8.5.0/share/info/hccl"), "8.5.0", ["cann-half-installed"]),
+        (lose("../cann-8.5.0/share/info/runtime"), "8.5.0", ["cann-half-installed"]),
         (lose(f"../cann-8.5.0/{KERNEL}/ascend910b"), "8.5.0", ["cann-half-installed"]),
         (lose(f"../cann-8.5.0/{KERNEL}"), "8.5.0", ["cann-kernels-version"]),
         (lose("../cann", "../cann-8.5.0"), V, []),

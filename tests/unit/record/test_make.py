@@ -15,10 +15,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend import manifest
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import (
-    layout as cann_layout,
-    layouts as cann_layouts,
-)
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import layouts as cann_layouts
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import Result
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
@@ -124,7 +121,7 @@ class Live:
         home = f"{ROOT}/ascend-toolkit/{V}"
         info = f"package_name=Ascend-cann-toolkit\nversion={V}\narch={ARCH}\nos=linux\npath={home}/{ARCH}-linux\n"
         write(self.root, f"{home}/{ARCH}-linux/ascend_toolkit_install.info", info)
-        for library in cann_layout.LIBRARIES:
+        for library in cann_layouts.LIBRARIES:
             # Deeper than folders are listed.
             write(self.root, f"{home}/runtime/lib64/{library}", "library")
             link = self.root / f"{home}/{ARCH}-linux/lib64/{library}".lstrip("/")
