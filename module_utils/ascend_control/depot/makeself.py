@@ -31,10 +31,12 @@ _STARTS = (
     (b"\0", "a file of zeros, as an interrupted download leaves"),
 )
 _VARIABLE = re.compile(rb'^(skip|filesizes|SHA|MD5)="([0-9a-fA-F ]*)"\s*$', re.MULTILINE)
-# Parts of a package as they are named in it: CANN-runtime-7.3-linux.aarch64.run, Ascend910B-opp_kernel-7.3.run; and the
-# folders of what they hold.
+# Parts of a package as they are named in it: CANN-runtime-7.3-linux.aarch64.run, Ascend910B-opp_kernel-7.3.run, and
+# from CANN 8.5 on cann-910b-ops-math_9.0.0_linux-aarch64.run; and the folders of what they hold.
 _ARCHITECTURE = re.compile(r"linux[._-](aarch64|x86_64)\.run$|(?:^|/)(aarch64|x86_64)-linux(?:/|$)")
-_CHIP = re.compile(r"(?:^|/)ascend(\d{3}[a-z]?(?:_\d+)?)(?=-opp_kernel|/)", re.IGNORECASE)
+_CHIP = re.compile(
+    r"(?:^|/)(?:ascend(\d{3}[a-z]?(?:_\d+)?)(?=-opp_kernel|/)|cann-([a-z0-9_]+)-ops-[^/]*\.run$)", re.IGNORECASE
+)
 
 
 class Header(NamedTuple):
@@ -129,8 +131,8 @@ def _require_names(path: Path, stream: BinaryIO, header: Header, architecture: s
     chips: set[str] = set()
     try:
         for name in _names(stream, header):
-            architectures.update(found for match in _ARCHITECTURE.finditer(name) for found in match.groups() if found)
-            chips.update(found.lower() for found in _CHIP.findall(name))
+            for found, pattern in ((architectures, _ARCHITECTURE), (chips, _CHIP)):
+                found.update(told.lower() for match in pattern.finditer(name) for told in match.groups() if told)
             if architecture in architectures and (not chip or chip.lower() in chips):
                 return []
     except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
