@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann.layouts import LAYOUTS
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.release.compatibility import problems_of
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.release.read import read_matrix, read_release
 from tests.contract.tree import ROOT
@@ -65,7 +66,7 @@ def named(lock: Path) -> str:
 
 
 def test_there_are_the_releases() -> None:
-    assert set(NAMES) >= {"8.0.RC1", "8.0.0", "8.2.RC1"}
+    assert set(NAMES) >= {"8.0.RC1", "8.0.0", "8.2.RC1", "8.3.RC1", "9.0.0"}
 
 
 @pytest.mark.parametrize("path", [*RELEASES, MATRIX], ids=[*NAMES, "matrix"])
@@ -155,8 +156,11 @@ def test_lock_holds_what_the_release_promises(lock: Path) -> None:
 
 @pytest.mark.parametrize("lock", [*LOCKS, *SIMULATED], ids=named)
 def test_torch_is_the_build_that_torch_npu_asks_for(lock: Path) -> None:
-    version, _ = requirements(lock)["torch"]
-    assert Version(version).local == ("cpu" if lock.stem == "lock-x86_64" else None)
+    locked = requirements(lock)
+    local = "cpu" if lock.stem == "lock-x86_64" else None
+    built = {name: Version(locked[name][0]).local for name in ("torch", "torchvision", "torchaudio") if name in locked}
+    assert built == dict.fromkeys(built, local)
+    assert "torch" in built
 
 
 @pytest.mark.parametrize("lock", [*LOCKS, *SIMULATED], ids=named)
@@ -171,6 +175,27 @@ def test_every_row_of_the_matrix_stands_on_the_others() -> None:
         assert version.startswith(row["torch"]), version
     wanted = {version for row in matrix["llamafactory"].values() for version in row["torch-npu"]}
     assert wanted <= set(matrix["torch-npu"])
+
+
+def test_every_row_of_a_cann_says_its_layout_and_names_its_kernels_so() -> None:
+    for version, row in read_matrix(str(ROOT / "releases"))["cann"].items():
+        assert f"-{LAYOUTS[row['layout']].kernels % '{chip}'}_" in row["kernels"], version
+
+
+@pytest.mark.parametrize("path", RELEASES, ids=NAMES)
+def test_release_says_its_layout(path: Path) -> None:
+    assert yaml.safe_load(path.read_text())["cann"]["layout"] in LAYOUTS
+
+
+def test_firmware_is_that_of_the_driver_beside_it() -> None:
+    """The oldest driver of a CANN, and of a release, stands with the firmware of its own Ascend HDK."""
+    matrix = read_matrix(str(ROOT / "releases"))
+    own = {driver: row["firmware"] for driver, row in matrix["driver"].items()}
+    pairs = {f"CANN {version}": (row["driver"], row["firmware"]) for version, row in matrix["cann"].items()}
+    for path in RELEASES:
+        driver = read_release(str(path.parent))["driver"]
+        pairs[f"release {path.parent.name}"] = (driver["minimum"], driver["firmware"])
+    assert {name: (driver, own.get(driver)) for name, (driver, _) in pairs.items()} == pairs
 
 
 @pytest.mark.parametrize("path", RELEASES, ids=NAMES)

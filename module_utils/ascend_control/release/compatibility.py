@@ -17,7 +17,7 @@ from packaging.version import InvalidVersion, Version
 from ...ascend.errors import AscendError
 from ...ascend.finding import Refusal, refusal
 from ...ascend.versions import compare_cann, compare_driver
-from .read import MATRIX, folder_of, lock_of, read_lock, read_matrix, read_release, release_of
+from .read import MATRIX, folder_of, layout_of, lock_of, read_lock, read_matrix, read_release, release_of
 
 Refusals = list[Refusal]
 Pins = dict[str, str]
@@ -74,6 +74,11 @@ def _cann(release: dict[str, Any], cann: str, row: dict[str, Any], public: Pins)
             what = f"CANN {cann} needs a newer {part} than the release asks for"
             remedy = f'set driver in release.yml to {{firmware: "{row["firmware"]}", minimum: "{row["driver"]}"}}'
             found.append(_refusal(part, what, f"{row[part]} or newer", minimum, remedy))
+    layout = layout_of(release)
+    if row.get("layout", layout) != layout:
+        what = f"CANN {cann} lies on a node in another way than the release says"
+        remedy = f"set cann.layout in release.yml to {row['layout']}"
+        found.append(_refusal("layout", what, f"layout {row['layout']}", layout, remedy))
     torch_npu = public.get("torch-npu", "")
     if torch_npu and torch_npu not in row["torch-npu"]:
         what = f"torch-npu {torch_npu} was not made for CANN {cann}"

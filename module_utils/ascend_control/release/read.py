@@ -16,16 +16,20 @@ from typing import Any
 import yaml
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
+from ...ascend.cann.layouts import LAYOUTS, OLDER
 from ...ascend.environment.lock import digest, parse
 from ...ascend.errors import AscendError
 
 MATRIX = "compatibility.yml"
 # What a row of each of its tables says, and in which form.
 ROWS: dict[str, dict[str, type]] = {
+    "driver": {"firmware": str},
     "cann": {"driver": str, "firmware": str, "kernels": str, "torch-npu": list},
     "torch-npu": {"torch": str, "python": list},
     "llamafactory": {"python": str, "torch-npu": list, "deepspeed": dict},
 }
+# What a row may say besides, in one of these words.
+MAY_SAY: dict[str, dict[str, tuple[str, ...]]] = {"cann": {"layout": tuple(LAYOUTS)}}
 # libyaml's is ten times as fast, and every worker of a fleet's check reads the release.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -41,7 +45,14 @@ def read_release(folder: str) -> dict[str, Any]:
             found=", ".join(known) or "no release at all",
             remedy="set ascend_release to one of those, or add a folder: releases/README.md",
         )
-    return read_document(path)
+    release = read_document(path)
+    _require_cann(release, path)
+    return release
+
+
+def layout_of(release: Mapping[str, Any]) -> str:
+    """Return the layout of a release's CANN. Releases of before CANN 8.5 need not say it."""
+    return str(release["cann"].get("layout", OLDER.name))
 
 
 def release_of(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -98,6 +109,19 @@ def read_document(path: Path) -> dict[str, Any]:
     return _yaml(str(path), path.stat().st_mtime_ns)
 
 
+def _require_cann(release: Any, path: Path) -> None:
+    cann = release.get("cann") if isinstance(release, dict) else None
+    if isinstance(cann, dict) and isinstance(cann.get("version"), str) and cann.get("layout", OLDER.name) in [*LAYOUTS]:
+        return
+    raise AscendError(
+        "release.yml does not say which CANN the release has",
+        wanted=f"cann with a quoted version and a layout, {' or '.join(LAYOUTS)}",
+        found=repr(cann),
+        where=str(path),
+        remedy="see cann.version and cann.layout in releases/README.md",
+    )
+
+
 @functools.lru_cache(maxsize=32)
 def _yaml(path: str, _changed_ns: int) -> dict[str, Any]:
     with Path(path).open(encoding="utf-8") as file:
@@ -111,7 +135,8 @@ def _matrix(path: str, changed_ns: int) -> dict[str, Any]:
     wrong = [f"a table {table}" for table in tables if table not in ROWS]
     for table in ROWS.keys() & tables.keys():
         for version, row in tables[table].items():
-            wrong += [f"{table} {version!r}: {problem}" for problem in _wrong(version, row, ROWS[table])]
+            problems = _wrong(version, row, ROWS[table], MAY_SAY.get(table, {}))
+            wrong += [f"{table} {version!r}: {problem}" for problem in problems]
     if wrong:
         raise AscendError(
             "the compatibility matrix is not in its form",
@@ -123,11 +148,12 @@ def _matrix(path: str, changed_ns: int) -> dict[str, Any]:
     return tables
 
 
-def _wrong(version: Any, row: Any, keys: dict[str, type]) -> list[str]:
+def _wrong(version: Any, row: Any, keys: dict[str, type], may_say: dict[str, tuple[str, ...]]) -> list[str]:
     if not isinstance(version, str):
         return ["its version is not quoted"]
     given = row if isinstance(row, dict) else {}
     wrong = [f"no {key}" for key, kind in keys.items() if not isinstance(given.get(key), kind)]
+    wrong += [f"{key}: {given[key]!r}" for key, words in may_say.items() if given.get(key, words[0]) not in words]
     limits = given.get("deepspeed")
     if isinstance(limits, dict) and set(limits) != {"minimum", "maximum"}:
         wrong.append("deepspeed: minimum and maximum are asked for")

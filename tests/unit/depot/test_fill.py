@@ -308,6 +308,20 @@ def test_a_package_that_cannot_be_the_right_one_is_not_taken(depot: Index, tmp_p
     assert not list(depot.folder.rglob("*.run*"))
 
 
+@pytest.mark.parametrize("name", sorted(path.parent.name for path in RELEASES.glob("*/release.yml")))
+def test_the_packages_of_each_release(name: str, depot: Index, tmp_path: Path) -> None:
+    """The section of the second package is the same for both layouts, whatever its file is called."""
+    release = read_release(str(RELEASES / name))
+    packages = release["packages"]
+    files = [packages["toolkit"]["aarch64"]["file"], packages["kernels"]["910b"]["aarch64"]["file"]]
+    for file in files:
+        package(tmp_path / file)
+    assert depot_cann.fill(depot, release, "aarch64", tmp_path, {}, False)[0] == files
+    version = release["cann"]["version"]
+    toolkit, kernels = (f"cann/{version}/{file}" for file in files)
+    assert depot["cann"] == {version: {"toolkit": {"aarch64": toolkit}, "kernels": {"910b": {"aarch64": kernels}}}}
+
+
 @pytest.mark.parametrize("version", ["0.7.1", "0.9.2", "1.0", "main"])
 def test_llamafactory_outside_of_what_was_tested(version: str) -> None:
     requirements = read_release(str(RELEASES / "8.0.RC1"))["requirements"]

@@ -24,7 +24,11 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.releas
     problems_of,
     release_problems,
 )
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.release.read import read_matrix, read_release
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.release.read import (
+    layout_of,
+    read_matrix,
+    read_release,
+)
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.release.table import lines
 from tests.unit.plan.planner_nodes import bare
 
@@ -64,7 +68,8 @@ def test_what_goes_together(release: dict[str, Any], matrix: dict[str, Any]) -> 
     [
         ({"torch": "2.5.1"}, ["torch", "requirements torch"]),
         ({"torch-npu": "2.5.1.post1"}, ["torch", "llamafactory", "requirements torch-npu"]),
-        ({"torch-npu": "2.6.0.post3"}, ["cann", "torch-npu", "llamafactory", "requirements torch-npu"]),
+        ({"torch-npu": "2.6.0.post3"}, ["cann", "llamafactory", "requirements torch-npu"]),
+        ({"torch-npu": "2.6.0.post9"}, ["cann", "torch-npu", "llamafactory", "requirements torch-npu"]),
         ({"llamafactory": "0.9.2"}, ["llamafactory", "deepspeed", "requirements llamafactory"]),
         ({"llamafactory": "0.9.9"}, ["llamafactory", "requirements llamafactory"]),
         ({"deepspeed": "0.17.0"}, ["deepspeed", "requirements deepspeed"]),
@@ -94,6 +99,7 @@ def test_a_lock_that_does_not_fit(
         (["python", "series"], "3.12", ["python"]),
         (["python", "series"], "3.8", ["python", "llamafactory python"]),
         (["cann", "version"], "8.9.RC1", ["cann", "requirements cann"]),
+        (["cann", "layout"], "cann", ["layout"]),
         (
             ["packages", "kernels", "910b", "aarch64", "file"],
             "Ascend-cann-kernels-910b_8.2.RC1_linux.run",
@@ -117,6 +123,19 @@ def test_a_refusal_says_which_versions_fit(release: dict[str, Any], matrix: dict
     assert found["cann"]["problem"] == "torch-npu 2.4.0.post2 was not made for CANN 8.2.RC1"
     assert found["cann"]["wanted"] == "one of 2.1.0.post13, 2.5.1.post1, 2.6.0"
     assert (found["torch"]["wanted"], found["torch"]["found"]) == ("2.4.0", "2.6.0")
+
+
+def test_a_release_has_the_layout_of_its_cann(release: dict[str, Any], matrix: dict[str, Any]) -> None:
+    """A release of before there were two layouts names none: right for its CANN, and refused for a later one."""
+    del release["cann"]["layout"]
+    assert problems(release, PINS, matrix) == []
+    matrix["cann"]["8.2.RC1"]["layout"] = "cann"
+    (refused,) = problems(release, PINS, matrix)
+    told = (refused["subject"], refused["wanted"], refused["found"])
+    assert told == ("layout", "layout cann", "ascend-toolkit")
+    assert refused["remedy"] == "set cann.layout in release.yml to cann"
+    del matrix["cann"]["8.2.RC1"]["layout"]
+    assert problems(release, PINS, matrix) == [], "a row that says no layout allows both"
 
 
 def test_cann_has_an_order_of_its_own(release: dict[str, Any], matrix: dict[str, Any]) -> None:
@@ -166,6 +185,11 @@ def test_a_release_of_ones_own_brings_its_row(tmp_path: Path) -> None:
         ('torch-npu: {"2.6.0": {torch: "2.6.0"}}', "torch-npu '2.6.0': no python"),
         ('torch-npu: {"2.6.0": {torch: "2.6.0", python: [3.10]}}', "3.1 is not quoted"),
         ('torch-npu: {"2.6.0": }', "torch-npu '2.6.0': no torch"),
+        ('driver: {"25.2.3": {firmwares: "7.7.0.10.220"}}', "driver '25.2.3': no firmware"),
+        ("driver: {25.2: {firmware: '7.7.0.10.220'}}", "driver 25.2: its version is not quoted"),
+        ("drivers: {}", "a table drivers"),
+        ('cann: {"9.9.0": {layout: cann-toolkit}}', "cann '9.9.0': layout: 'cann-toolkit'"),
+        ('cann: {"9.9.0": {layout: [cann]}}', "cann '9.9.0': layout: ['cann']"),
         ('llamafactory: {"1": {python: "3.9", torch-npu: [], deepspeed: {minimum: "1"}}}', "minimum and maximum"),
     ],
 )
@@ -175,6 +199,45 @@ def test_rows_that_are_not_in_their_form(text: str, told: str, tmp_path: Path) -
         read_matrix(str(tmp_path))
     assert told in raised.value.found
     assert raised.value.where == str(tmp_path / "compatibility.yml")
+
+
+def test_a_driver_of_ones_own_is_added(tmp_path: Path) -> None:
+    (tmp_path / "compatibility.yml").write_text('driver: {"99.0.1": {firmware: "9.9.0.1.100"}}')
+    drivers = read_matrix(str(tmp_path))["driver"]
+    assert drivers["99.0.1"] == {"firmware": "9.9.0.1.100"}
+    assert drivers["25.2.3"] == {"firmware": "7.7.0.10.220"}
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ('cann: {version: "9.9.0", layout: later}', "{'version': '9.9.0', 'layout': 'later'}"),
+        ('cann: {version: "9.9.0", layout: [cann]}', "{'version': '9.9.0', 'layout': ['cann']}"),
+        ('cann: {version: "9.9.0", layout: }', "{'version': '9.9.0', 'layout': None}"),
+        ("cann: {version: 9.9, layout: cann}", "{'version': 9.9, 'layout': 'cann'}"),
+        ("cann: {layout: cann}", "{'layout': 'cann'}"),
+        ('cann: "9.9.0"', "'9.9.0'"),
+        ("release: mine", "None"),
+        ("", "None"),
+    ],
+)
+def test_a_release_that_does_not_say_its_cann(said: str, found: str, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "release.yml").write_text(said)
+    with pytest.raises(AscendError, match="which CANN the release has") as raised:
+        read_release(str(tmp_path / "mine"))
+    told = raised.value
+    assert told.wanted == "cann with a quoted version and a layout, ascend-toolkit or cann"
+    assert (told.found, told.where) == (found, str(tmp_path / "mine" / "release.yml"))
+    assert "cann.layout" in str(told.remedy)
+    assert "`cann.layout`" in (RELEASES / "README.md").read_text()
+
+
+def test_a_release_of_before_the_layouts_is_read(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "release.yml").write_text('cann: {version: "8.0.RC2"}')
+    assert layout_of(read_release(str(tmp_path / "mine"))) == "ascend-toolkit"
+    assert layout_of(read_release(str(RELEASES / "9.0.0"))) == "cann"
 
 
 def test_a_fleet_is_held_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,9 +317,10 @@ def test_the_matrix_fits_the_terminal(width: int) -> None:
     assert together
     assert max(map(len, shown)) <= width
     text = "\n".join(shown)
-    for name in ("8.0.RC1 (default)", "8.0.0", "8.2.RC1", "2.1.0.post3", "25.0.rc1", "0.16.9"):
+    for name in ("8.0.RC1 (default)", "8.0.0", "8.2.RC1", "8.3.RC1", "9.0.0", "2.1.0.post3", "25.0.rc1", "0.16.9"):
         assert text.count(name) >= 1, name
-    assert text.index("8.0.RC1") < text.index("8.0.0") < text.index("8.2.RC1")
+    order = [text.index(name) for name in ("8.0.RC1", "8.0.0", "8.2.RC1", "8.3.RC1", "9.0.0")]
+    assert order == sorted(order)
 
 
 def test_the_matrix_in_one_block() -> None:
