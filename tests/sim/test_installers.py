@@ -12,7 +12,10 @@ from pathlib import Path
 import image
 import pytest
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann.read import read_cann
+from tests.answers import names, node
 from tests.conftest import ROOT
+from tests.unit.cann.on_disk import COMPLETE
 
 pytestmark = pytest.mark.slow
 
@@ -136,6 +139,21 @@ def test_the_layout_cann(kept: str, with_toolkit: Machine) -> None:
     )
     logs = machine.run("cd /var/log/ascend_seclog; stat -c '%a %n' *")
     assert logs == "640 ascend_ops_910b_install.log\n640 ascend_toolkit_install.log\n"
+
+
+@pytest.mark.parametrize(("kind", "chips"), [("toolkit", {}), ("both", {"910b": COMPLETE})])
+def test_our_reader_takes_it_for_complete(
+    kept: str, machine: Machine, tmp_path: Path, kind: str, chips: object
+) -> None:
+    machine.run(GIVE.format(kind))
+    for folder in ("usr/local", "etc"):
+        (tmp_path / folder).mkdir(parents=True)
+        image.podman("cp", f"{machine.name}:/{folder}/Ascend", str(tmp_path / folder))
+    facts, findings = read_cann(node(tmp_path), PLACE, "/var/lib/ascend-fleet")
+    version = facts["versions"][NEW]
+    assert (version["layout"], version["toolkit"], version["kernels"]) == ("cann", COMPLETE, chips)
+    assert (facts["latest"], facts["record"]) == (NEW, PLACE)
+    assert names(findings) == ([] if chips else ["cann-kernels-absent"])
 
 
 def test_what_torch_npu_links_comes_with_ops(with_toolkit: Machine) -> None:
