@@ -32,21 +32,23 @@ HELP = """Options of the package, after those of the archive:
 def build(output: Path, version: str, arch: str, names: list[str], layout: str) -> list[Path]:
     """Build the toolkit and the second package (kernels or ops of the 910b) of one version; return their paths."""
     output.mkdir(parents=True, exist_ok=True)
-    packages = []
-    kind = LAYOUTS[layout]
-    for fill, file in (
-        (kind.toolkit, f"Ascend-cann-toolkit_{version}_linux-{arch}.run"),
-        (kind.second, kind.second_name(version, arch)),
-    ):
+    kind, targets = LAYOUTS[layout], targets_in(output, version, arch, layout)
+    for fill, target in zip((kind.toolkit, kind.second), targets, strict=True):
         with tempfile.TemporaryDirectory() as folder:
             payload = Path(folder) / "payload"
             payload.mkdir()
             fill(payload, version, arch, names)
-            packages.append(pack(payload, output / file))
-    return packages
+            pack(payload, target)
+    return targets
 
 
-def pack(payload: Path, target: Path) -> Path:
+def targets_in(output: Path, version: str, arch: str, layout: str) -> list[Path]:
+    """Return where the packages go, under Huawei's names."""
+    names = (f"Ascend-cann-toolkit_{version}_linux-{arch}.run", LAYOUTS[layout].second_name(version, arch))
+    return [output / name for name in names]
+
+
+def pack(payload: Path, target: Path) -> None:
     """Make the archive with the distribution's makeself and the adapted header."""
     header, help_header = payload.parent / "header.sh", payload.parent / "help.txt"
     header.write_text(adapted(), encoding="utf-8")
@@ -58,7 +60,6 @@ def pack(payload: Path, target: Path) -> Path:
     if done.returncode:
         sys.exit(f"makeself: {target.name}: {done.stdout[-400:]}{done.stderr[-400:]}")
     partial.replace(target)
-    return target
 
 
 def digest_of_inputs(*words: str) -> str:
@@ -91,7 +92,8 @@ def main() -> None:
     version, arch, layout, wheels = arguments.version, arguments.arch, arguments.layout, arguments.torch_npu_wheel
     note = arguments.output / f".built-{version}-{arch}"
     inputs = digest_of_inputs(version, arch, layout, *sorted(wheel.name for wheel in wheels))
-    if note.is_file() and note.read_text(encoding="utf-8") == inputs:
+    built = all(target.is_file() for target in targets_in(arguments.output, version, arch, layout))
+    if built and note.is_file() and note.read_text(encoding="utf-8") == inputs:
         print(f"    the packages of {version} are there")
         return
     names: set[str] = set()

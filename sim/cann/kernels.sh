@@ -15,7 +15,8 @@ open_log "kernels_$chip"
 # The place is two levels above ASCEND_OPP_PATH where set_env.sh was sourced, else the default.
 toolkit=$root/ascend-toolkit
 [[ -z ${ASCEND_OPP_PATH-} ]] || toolkit=$(dirname "$(dirname "$(readlink -m "$ASCEND_OPP_PATH")")")
-home=$toolkit/$version
+root=${toolkit%/*} home=$toolkit/$version
+check_record
 if [[ $action == uninstall ]]; then
   [[ ! -e $home/opp_kernel/script/uninstall.sh ]] || bash "$home/opp_kernel/script/uninstall.sh"
   exit 0

@@ -41,7 +41,7 @@ def install_info(path: Path, part: str) -> None:
 
 def pyacl(site_packages: Path) -> None:
     """Put pyACL, a package of Python, into a folder."""
-    shutil.copytree(HERE / "acl", site_packages / "acl", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(HERE / "pyacl", site_packages / "acl", ignore=shutil.ignore_patterns("__pycache__"))
 
 
 def te_wheel(folder: Path) -> None:

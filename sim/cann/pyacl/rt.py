@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import ctypes
 
-from acl._library import call
+from ._library import call
 
 
 def get_device_count() -> tuple[int, int]:

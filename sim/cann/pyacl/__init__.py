@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import ctypes
 
-from acl import rt as rt
-from acl._library import call, library
+from . import rt as rt
+from ._library import call, library
 
 library.aclrtGetSocName.restype = ctypes.c_char_p
 
