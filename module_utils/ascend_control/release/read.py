@@ -26,6 +26,8 @@ ROWS: dict[str, dict[str, type]] = {
     "torch-npu": {"torch": str, "python": list},
     "llamafactory": {"python": str, "torch-npu": list, "deepspeed": dict},
 }
+# What a row may say besides, in one of these words.
+MAY_SAY: dict[str, dict[str, tuple[str, ...]]] = {"cann": {"mixed_drivers": ("hang",)}}
 # libyaml's is ten times as fast, and every worker of a fleet's check reads the release.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -111,7 +113,8 @@ def _matrix(path: str, changed_ns: int) -> dict[str, Any]:
     wrong = [f"a table {table}" for table in tables if table not in ROWS]
     for table in ROWS.keys() & tables.keys():
         for version, row in tables[table].items():
-            wrong += [f"{table} {version!r}: {problem}" for problem in _wrong(version, row, ROWS[table])]
+            problems = _wrong(version, row, ROWS[table], MAY_SAY.get(table, {}))
+            wrong += [f"{table} {version!r}: {problem}" for problem in problems]
     if wrong:
         raise AscendError(
             "the compatibility matrix is not in its form",
@@ -123,11 +126,12 @@ def _matrix(path: str, changed_ns: int) -> dict[str, Any]:
     return tables
 
 
-def _wrong(version: Any, row: Any, keys: dict[str, type]) -> list[str]:
+def _wrong(version: Any, row: Any, keys: dict[str, type], may_say: dict[str, tuple[str, ...]]) -> list[str]:
     if not isinstance(version, str):
         return ["its version is not quoted"]
     given = row if isinstance(row, dict) else {}
     wrong = [f"no {key}" for key, kind in keys.items() if not isinstance(given.get(key), kind)]
+    wrong += [f"{key}: {given[key]!r}" for key, words in may_say.items() if given.get(key, words[0]) not in words]
     limits = given.get("deepspeed")
     if isinstance(limits, dict) and set(limits) != {"minimum", "maximum"}:
         wrong.append("deepspeed: minimum and maximum are asked for")
