@@ -34,7 +34,7 @@ def test_what_is_known_of_a_release(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert drivers_of(str(tmp_path), "8.0.RC1")["mixed"] == "", "a row of yours replaces the project's"
     assert drivers_of(str(tmp_path), "8.0.9")["mixed"] == "hang"
     matrix = {"cann": {}, "driver": {"25.2.3": {"firmware": "7.7.0.10.220"}}}
-    monkeypatch.setattr(drivers, "read_matrix", lambda releases_dir: matrix)
+    monkeypatch.setattr(drivers, "read_matrix", lambda _: matrix)
     assert drivers_of(RELEASES, "8.0.RC1")["firmwares"] == {"25.2.3": "7.7.0.10.220"}
 
 
