@@ -103,7 +103,7 @@ def kernel(in_kernel: Dict[str, Optional[str]], ours: Kernel, wanted: Dict[str, 
         if not fulfils(have, str(want)):
             mine = values.get(name)
             # Where what we had set runs, or was lost, what was before us is known already.
-            if mine is None or not _holds(mine, have):
+            if mine is None or not _covers(mine, have):
                 was[name], mine = have, have
             values[name] = merged(mine, str(want))
         elif name in values and not fulfils(values[name], str(want)):
@@ -142,7 +142,7 @@ def fulfils(have: str, want: str) -> bool:
     return have.split() == want.split()
 
 
-def _holds(mine: str, have: str) -> bool:
+def _covers(mine: str, have: str) -> bool:
     """Whether what runs is no more than what our file says: then something took ours away, and nothing was added."""
     return _numbers(have) <= _numbers(mine) if _ranges(have, mine) else fulfils(mine, have)
 

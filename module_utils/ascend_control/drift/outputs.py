@@ -85,7 +85,7 @@ def _between(top: ElementTree.Element, fleet: Fleet) -> Counter[str]:
     if not found["findings"] and found["compared"] < 2:
         ElementTree.SubElement(case, "skipped", message="no two nodes were compared")
         counts_as = "skipped"
-    _told(case, found["remarks"])
+    _remarked(case, found["remarks"])
     results = Counter({"tests": 1, counts_as: 1})
     _count(suite, results)
     suite.set("timestamp", fleet["made"].rstrip("Z"))
@@ -96,11 +96,11 @@ def _result(case: ElementTree.Element, node: dict[str, Any], component: str) -> 
     """Put the result of a component of a node into its case; return what it counts as."""
     remarks = [remark for remark in node["remarks"] if remark["component"] == component]
     counts_as = _judged(case, node, component)
-    _told(case, remarks)
+    _remarked(case, remarks)
     return counts_as
 
 
-def _told(case: ElementTree.Element, remarks: list[dict[str, str]]) -> None:
+def _remarked(case: ElementTree.Element, remarks: list[dict[str, str]]) -> None:
     if remarks:
         text = "\n".join(_words({**remark, "level": "remark"}) for remark in remarks)
         ElementTree.SubElement(case, "system-out").text = _xml(text)

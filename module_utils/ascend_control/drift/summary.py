@@ -38,7 +38,7 @@ def lines(fleet: Fleet, folder: str, width: int = 100) -> list[str]:
     silent, found = _kinds(fleet, unchecked=True), _kinds(fleet, unchecked=False)
     remarks = _remarks(fleet)
     least = len(head) + len(since) + len(table) + len(remarks) + min(REASONS, len(silent)) + 1
-    head += [*(_depot(fleet, width) + _between(fleet, width))[: LINES - least], *since]
+    head += [*_of_no_node(fleet, width, LINES - least), *since]
     spare = LINES - len(head) - len(table) - len(remarks) - 5 - min(COMMON, len(found))
     reasons = _reasons(silent, max(REASONS, spare))
     last = [_ending(f"Report: {one_line(folder)}/index.html", width, "Report: ")]
@@ -81,6 +81,13 @@ def _scope(fleet: Fleet) -> list[str]:
         words.append(compared_words(between_of(fleet)["compared"]))
     words += [f"looked at {', '.join(fleet['components']) or 'nothing'}"] if left_out else []
     return [f"Partial: {'; '.join(words)}."]
+
+
+def _of_no_node(fleet: Fleet, width: int, room: int) -> list[str]:
+    """Return the depot's trouble and what differs between nodes; where there is no room for all, something of both."""
+    depot, between = _depot(fleet, width), _between(fleet, width)
+    kept = depot[: max(0, room - min(len(between), room // 2))]
+    return kept + between[: max(0, room - len(kept))]
 
 
 def _depot(fleet: Fleet, width: int) -> list[str]:

@@ -57,17 +57,17 @@ def between(peers: dict[str, Peer], asked: int, limit: str | None, look: str) ->
 
     ``look`` is the command that shows which node has which driver.
     """
-    told = {host: peer for host, peer in sorted(peers.items()) if peer["driver"]}
+    known = {host: peer for host, peer in sorted(peers.items()) if peer["driver"]}
     warnings, remarks = [], []
-    for cann in sorted({peer["cann"] for peer in told.values()}):
-        alike = {host: peer for host, peer in told.items() if peer["cann"] == cann}
+    for cann in sorted({peer["cann"] for peer in known.values()}):
+        alike = {host: peer for host, peer in known.items() if peer["cann"] == cann}
         groups = _groups((host, peer["driver"]) for host, peer in alike.items())
         if len(groups) < 2:
             continue
         hangs = any(peer["mixed"] == _HANG for peer in alike.values())
-        where = _where(len(alike), asked - len(told), limit)
+        where = _where(len(alike), asked - len(known), limit)
         (warnings if hangs else remarks).append(_differ(cann, groups, hangs, where, look))
-    return {"compared": len(told), "warnings": warnings, "remarks": remarks}
+    return {"compared": len(known), "warnings": warnings, "remarks": remarks}
 
 
 def _groups(drivers: Iterable[tuple[str, str]]) -> list[tuple[str, list[str]]]:
