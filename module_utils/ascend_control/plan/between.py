@@ -58,7 +58,8 @@ def between(peers: dict[str, Peer], asked: int, limit: str | None, look: str) ->
     ``look`` is the command that shows which node has which driver.
     """
     known = {host: peer for host, peer in sorted(peers.items()) if peer["driver"]}
-    warnings, remarks = [], []
+    warnings: list[Refusal] = []
+    remarks: list[Refusal] = []
     for cann in sorted({peer["cann"] for peer in known.values()}):
         alike = {host: peer for host, peer in known.items() if peer["cann"] == cann}
         groups = _groups((host, peer["driver"]) for host, peer in alike.items())
@@ -74,7 +75,7 @@ def _groups(drivers: Iterable[tuple[str, str]]) -> list[tuple[str, list[str]]]:
     """Return the drivers with their nodes, that of most nodes first; what one order calls equal is one driver."""
     groups: dict[str, list[str]] = {}
     for host, driver in drivers:
-        name = next((known for known in groups if _same(known, driver)), driver)
+        name = driver if driver in groups else next((known for known in groups if _same(known, driver)), driver)
         groups.setdefault(name, []).append(host)
     return sorted(groups.items(), key=lambda group: (-len(group[1]), group[0]))
 

@@ -19,7 +19,7 @@ def node(found: dict[str, Any], driver: str | None, firmware: str | None = None)
     return found
 
 
-def told(found: dict[str, Any], **driver: str) -> dict[str, list[str]]:
+def told(found: dict[str, Any], **driver: Any) -> dict[str, list[str]]:
     answer = plan(found, wanted(driver={**wanted()["driver"], **driver}))
     return {level: [each["check"] for each in answer[level]] for level in ("refusals", "warnings", "remarks")}
 
