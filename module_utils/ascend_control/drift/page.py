@@ -19,7 +19,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from ...ascend.times import UTC
-from ..notice.message import between_of
+from ..plan.between import compared_words
 from . import summary
 from .findings import LEVELS, start
 
@@ -51,7 +51,7 @@ def render(fleet: Fleet, templates: Path) -> str:
             chart=_chart(fleet["trend"]),
             kinds=kinds,
             remarks=_remarks(fleet),
-            between=between_of(fleet),
+            scope=compared_words(fleet["between"]["compared"]),
             nodes=nodes,
             groups=_counted(group for node in fleet["nodes"] for group in node["groups"]),
             data=_data(fleet, nodes, kinds),
