@@ -13,6 +13,7 @@ description:
   - Writes C(/etc/sysctl.d/60-ascend-fleet.conf) and C(/etc/security/limits.d/60-ascend-fleet.conf), and sets the
     running kernel. Nobody else's file is touched, and what is as it should be already is in neither file.
   - What others have set is kept. Port ranges are united with those that the kernel has; a number is never lowered.
+  - What was asked for before is kept, too. A smaller wish, such as that of an older release, changes nothing.
   - The kernel's values of before stand in comments of the file, by which C(ascend_remove) sets them back.
   - Limits apply to sessions that begin afterwards.
 author:

@@ -156,6 +156,7 @@ def report(nodes: list[dict[str, Any]]) -> dict[str, Any]:
         "components": list(COMPONENTS),
         "counts": counts,
         "nodes": nodes,
+        "between": {"compared": len(nodes) - counts["unchecked"], "findings": [], "remarks": []},
         "changes": {"since": "2026-03-01T01:30:00Z", "new": new, "gone": gone, "still": len(findings) - len(new)},
         "trend": [*past, now],
         "history": None,

@@ -54,7 +54,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
             raise AnsibleActionFail(str(error)) from error
         result.update(
             changed=False,
-            exit_code=fleet.exit_code(report["counts"], accepts, report["depot"]),
+            exit_code=fleet.exit_code(report["counts"], accepts, report["depot"] + report["between"]["findings"]),
             folder=str(made),
             counts=report["counts"],
             summary=summary.lines(report, str(folder / "latest")),
@@ -78,10 +78,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
             "deep": flag("drift_deep", arguments["deep"]),
             "components": components,
         }
+        peers = {node["name"]: node.pop("peer") for node in nodes if "peer" in node}
+        between = fleet.between_nodes(peers, len(nodes), run["limit"], components, str(arguments["folder"]))
         depots = {node.pop("depot_dir") for node in nodes if "depot_dir" in node}
         options = " ".join(f"-i {shlex.quote(path)}" for path in run["inventory"])
         troubles = [trouble(folder, options) for folder in sorted(depots)]
-        return fleet.fleet(nodes, run, fleet.of_the_depot(found for found in troubles if found))
+        return fleet.fleet(nodes, run, fleet.of_the_depot(found for found in troubles if found), between)
 
 
 def _node(name: str, answer: Any, variables: Any, components: tuple[str, ...]) -> dict[str, Any]:

@@ -3,19 +3,26 @@
 
 Arguments: ``answers`` (the variable in which ``node_plan`` was registered), ``purpose`` (its own) and ``batches``.
 
-Result: ``lines`` to show; ``nodes``, ``[{"name", "group"}]``, of which something is to be done;
-``groups``, all that there may be; ``batches``, those of the rollout. Fails where the nodes do not have one way to be
-rolled out.
+Result: ``lines`` to show, with what differs between the nodes; ``nodes``, ``[{"name", "group"}]``, of which something
+is to be done; ``groups``, all that there may be; ``batches``, those of the rollout. Fails where the nodes do not have
+one way to be rolled out.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from ansible.context import CLIARGS
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift.fleet import inventory_options
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.between import (
+    between,
+    between_lines,
+    compared_words,
+)
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.policies import batches, require_one_way
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.rollout import BUSY, TO_CHANGE, WAITING
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.words import fleet_plan, rollback_lines
@@ -43,7 +50,18 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         if arguments["purpose"] == "rollback":
             lines = rollback_lines(plans, {name: answers[name]["release"] for name in plans})
         else:
-            lines = fleet_plan(plans)
+            lines = fleet_plan(plans) + _between(answers)
         groups = [TO_CHANGE, WAITING, BUSY]
         chosen = [{"name": name, "group": plan["group"]} for name, plan in plans.items() if plan["group"] in groups]
         return {**result, "changed": False, "lines": lines, "nodes": chosen, "groups": groups, "batches": serial}
+
+
+def _between(answers: dict[str, Any]) -> list[str]:
+    """Return what differs between the nodes that answered, also those that must not be changed."""
+    limit = CLIARGS.get("subset")
+    peers = {name: answer["peer"] for name, answer in answers.items() if "peer" in answer}
+    options = inventory_options(CLIARGS.get("inventory"))
+    look = f"ansible-playbook playbooks/drift.yml{options and ' ' + options}"
+    found = between(peers, len(answers), limit, look)
+    scope = [] if limit is None else [f"--limit {limit}: {compared_words(found['compared'])}"]
+    return between_lines(found) + scope

@@ -10,12 +10,14 @@ answer, five sixths of the task's time limit if it is not said; and ``purpose``,
 ``drift``      nothing, but what differs; with ``components`` (a list, or names with commas between them; empty for all)
                and ``deep``, the check's own
 
-Result of the first two: ``plan``; ``wanted`` and ``components``, the names of the steps, or for a rollback ``release``,
-the inventory's; ``facts``, where they may be needed: of a node not in step, or with ``facts: true``. A node that
-must not be changed fails, with the plan's ``refusals`` in words; after a change began it does not, but has them.
+Result of the first two: ``plan``; ``wanted``, ``components``, the names of the steps, and before a change ``peer``, by
+what the node is compared with others, or for a rollback ``release``, the inventory's; ``facts``, where they may be
+needed: of a node not in step, or with ``facts: true``. A node that must not be changed fails, with the plan's
+``refusals`` in words; after a change began it does not, but has them.
 
 Result of the check for drift: ``node``, as docs/fleet.schema.json says, without its groups but with ``began``, when its
-check began (seconds of the epoch). It never fails: a node that cannot be checked has a finding that says why.
+check began (seconds of the epoch), and ``peer``. It never fails: a node that cannot be checked has a finding that says
+why.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.between import peer_of
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.found import OtherVersionError
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.policies import one_of
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.rollback import rollback
@@ -84,4 +87,5 @@ def _provision(facts: dict[str, Any], settings: dict[str, Any], arguments: Any) 
         # What was taken away already comes back when it is verified.
         sets_aside = begun["plan"]["sets_aside"] or plan["sets_aside"]
         plan.update({"from": begun["plan"]["from"], "sets_aside": sets_aside})
-    return {"plan": plan, "wanted": wanted, "components": [step["component"] for step in plan["steps"]]}
+    planned = {"plan": plan, "wanted": wanted, "components": [step["component"] for step in plan["steps"]]}
+    return planned if begun else {**planned, "peer": peer_of(facts, wanted)}

@@ -106,7 +106,7 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
     @staticmethod
     def _leave_the_reason(answer: dict[str, Any]) -> None:
         """Leave of a stopped node's answer what its message says: the plan is shown for all nodes at once."""
-        for name in ("plan", "wanted", "components", "release"):
+        for name in ("plan", "wanted", "components", "peer", "release"):
             answer.pop(name, None)
 
     def _show_reason(self, result: Any, reached: bool) -> None:

@@ -15,6 +15,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.finding import Refusal
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift import fleet
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift.silence import said_by
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.between import peer_of
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.plan import plan as plan_of
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.policies import users
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.to_prove import to_prove
@@ -83,7 +84,8 @@ class Check:
             plan = plan_of(facts, wanted)
             if settings["deep"] and "env" in components:
                 plan["refusals"] += self._unproven(facts, wanted, plan, users(settings["users"]))
-            return fleet.checked(name, facts, wanted, plan, components, repair)
+            node = fleet.checked(name, facts, wanted, plan, components, repair)
+            return {**node, "peer": peer_of(facts, wanted)}
         except (AscendError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             reason = error if isinstance(error, AscendError) else f"{type(error).__name__}: {error}"
             return fleet.unchecked(name, reason, True, settings, components, inventory)

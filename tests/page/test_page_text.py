@@ -19,6 +19,8 @@ from tests.page.browsing import TEMPLATES, rendered
 NOT_SHOWN = {("schema",), ("nodes", "seconds"), ("changes", "new", "name"), ("changes", "gone", "name")}
 NOT_SHOWN |= {("changes", kind, key) for kind in ("new", "gone") for key in ("subject", "first_seen", "last_seen")}
 NOT_SHOWN |= {("changes", "gone", "id"), ("trend", "nodes")}
+NOT_SHOWN |= {("between", "findings", key) for key in ("component", "level", "name", "subject", "first_seen", "status")}
+NOT_SHOWN |= {("between", "remarks", key) for key in ("component", "name", "subject", "wanted")}
 
 
 def fields(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -50,6 +52,8 @@ def full() -> dict[str, Any]:
     fleet = fleets.fleet(3, 3)
     for node in fleet["nodes"]:
         node["remarks"] = [fleets.remark("cann", "cann-layout-unknown", "CANN lies otherwise than documented")]
+    fleet["between"]["findings"] = [fleets.finding("the fleet", fleets.FAULTS[0])]
+    fleet["between"]["remarks"] = [fleets.remark("driver", "drivers-not-alike", "drivers differ")]
     return fleet
 
 

@@ -92,7 +92,8 @@ def _limit_word(name: str, value: int) -> str:
 def kernel(in_kernel: Dict[str, Optional[str]], ours: Kernel, wanted: Dict[str, Any]) -> Kernel:
     """Return what our file shall say, for the values that run; what the kernel does not have is left out.
 
-    A setting that is as it should be without us is not ours. One that our file has stays there.
+    A setting that is as it should be without us is not ours. One that our file has stays there: what an earlier release
+    asked for serves a later, smaller wish, too, and the same node may have both releases.
     """
     values, was = dict(ours.values), dict(ours.was)
     for name, want in wanted.items():
@@ -100,10 +101,11 @@ def kernel(in_kernel: Dict[str, Optional[str]], ours: Kernel, wanted: Dict[str, 
         if have is None:
             continue
         if not fulfils(have, str(want)):
-            # Where what we had set runs, what was before us is known already.
-            if name not in values or have != values[name]:
-                was[name] = have
-            values[name] = merged(have, str(want))
+            mine = values.get(name)
+            # Where what we had set runs, or was lost, what was before us is known already.
+            if mine is None or not _covers(mine, have):
+                was[name], mine = have, have
+            values[name] = merged(mine, str(want))
         elif name in values and not fulfils(values[name], str(want)):
             values[name] = merged(values[name], str(want))
     return Kernel(values, was)
@@ -138,6 +140,11 @@ def fulfils(have: str, want: str) -> bool:
     if _ranges(have, want):
         return _numbers(want) <= _numbers(have)
     return have.split() == want.split()
+
+
+def _covers(mine: str, have: str) -> bool:
+    """Whether what runs is no more than what our file says: then something took ours away, and nothing was added."""
+    return _numbers(have) <= _numbers(mine) if _ranges(have, mine) else fulfils(mine, have)
 
 
 def merged(have: str, want: str) -> str:

@@ -18,7 +18,6 @@ from ..plan.components import COMPONENTS, NOT_KNOWN, STEPS, Plan, Step
 from ..plan.words import of_node
 
 Finding = dict[str, str]
-CONTROL = "control node"  # whose findings the depot's are
 # Worst first: a component's state is that of its worst finding.
 LEVELS = ("unchecked", "refusal", "change", "warning")
 # What a refusal, a warning and a remark say in the same words as the finding.

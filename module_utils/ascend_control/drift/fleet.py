@@ -10,6 +10,8 @@ from typing import Any
 
 from ...ascend.errors import AscendError
 from ...ascend.finding import Refusal, refusal
+from ..notice.message import CONTROL, FLEET, NOTHING_BETWEEN
+from ..plan.between import Peer, between as compare
 from ..plan.components import COMPONENTS, Plan
 from ..plan.words import installed
 from . import findings
@@ -98,13 +100,36 @@ def of_the_depot(troubles: Iterable[AscendError]) -> list[findings.Finding]:
     """Return what is wrong with depots as findings of the control node: once, however many nodes take from them."""
     refusals = [refusal("system", "depot", **trouble.as_dict(), subject=trouble.where) for trouble in troubles]
     plan: Plan = {"steps": [], "refusals": [], "warnings": refusals, "remarks": []}
-    return findings.findings(findings.CONTROL, plan, "")
+    return findings.findings(CONTROL, plan, "")
 
 
-def fleet(nodes: list[Node], run: dict[str, Any], depot: Iterable[findings.Finding] = ()) -> dict[str, Any]:
+def between_nodes(
+    peers: dict[str, Peer], asked: int, limit: str | None, components: Iterable[str], folder: str
+) -> dict[str, Any]:
+    """Return what differs between nodes (plan/between.py), as findings and remarks of the fleet as a whole.
+
+    ``peers``: host name -> by what it is compared, of those that told, among ``asked`` ones; ``folder`` is that of all
+    reports.
+    """
+    if "driver" not in components:
+        return dict(NOTHING_BETWEEN)
+    report = shlex.quote(f"{folder}/latest/fleet.json")
+    found = compare(peers, asked, limit, f"jq -r '.nodes[] | [.installed.driver, .name] | @tsv' {report} | sort")
+    plan: Plan = {"steps": [], "refusals": [], "warnings": found["warnings"], "remarks": found["remarks"]}
+    of_fleet = findings.findings(FLEET, plan, "")
+    return {"compared": found["compared"], "findings": of_fleet, "remarks": findings.remarks(plan, FLEET)}
+
+
+def fleet(
+    nodes: list[Node],
+    run: dict[str, Any],
+    depot: Iterable[findings.Finding] = (),
+    between: dict[str, Any] | None = None,
+) -> dict[str, Any]:
     """Return the report of these nodes, as it is before the history; ``run`` says when and how they were checked.
 
-    ``run``: ``{"made", "seconds", "inventory", "limit", "deep", "components"}``; ``depot``: what ``of_the_depot`` says.
+    ``run``: ``{"made", "seconds", "inventory", "limit", "deep", "components"}``; ``depot``: what ``of_the_depot`` says;
+    ``between``: what ``between_nodes`` says.
     """
     components = list(run["components"])
     every = [finding for node in nodes for finding in node["findings"]]
@@ -122,6 +147,7 @@ def fleet(nodes: list[Node], run: dict[str, Any], depot: Iterable[findings.Findi
         },
         "nodes": sorted(nodes, key=lambda node: str(node["name"])),
         "depot": list(depot),
+        "between": between or dict(NOTHING_BETWEEN),
     }
 
 
@@ -138,11 +164,11 @@ def inventory_options(inventories: Iterable[Any] | None) -> str:
     return " ".join(f"-i {shlex.quote(shown(path))}" for path in inventories or ())
 
 
-def exit_code(counts: dict[str, Any], accept_unchecked: bool, depot: Iterable[findings.Finding] = ()) -> int:
+def exit_code(counts: dict[str, Any], accept_unchecked: bool, of_no_node: Iterable[findings.Finding] = ()) -> int:
     """Return 0 when every node was checked and none drifted, 3 when one could not be checked, 2 for drift alone.
 
-    A depot that cannot give what it holds is drift, too: the next repair would fail.
+    A depot that cannot give what it holds is drift, too: the next repair would fail. So is what differs between nodes.
     """
     if counts["unchecked"] and not accept_unchecked:
         return 3
-    return 2 if counts["drifted"] or depot else 0
+    return 2 if counts["drifted"] or of_no_node else 0

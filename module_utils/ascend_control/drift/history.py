@@ -15,7 +15,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .findings import CONTROL
+from ..notice.message import CONTROL, FLEET, between_of
 
 Fleet = dict[str, Any]
 
@@ -214,7 +214,9 @@ def _gone(fleet: Fleet, known: dict[str, dict[str, str]], found: dict[str, dict[
         node, component = nodes.get(mention["node"]), mention["component"]
         if key in found:
             continue
-        if node is None:
+        if mention["node"] == FLEET:
+            checked = _all_compared(fleet)
+        elif node is None:
             # The whole inventory was checked, and the node is no longer in it.
             checked = fleet["limit"] is None
         else:
@@ -223,6 +225,11 @@ def _gone(fleet: Fleet, known: dict[str, dict[str, str]], found: dict[str, dict[
             checked = checked and (node["state"] != "unchecked" or component == "access")
         if checked:
             yield key
+
+
+def _all_compared(fleet: Fleet) -> bool:
+    """Whether what was not found differs no more: a node that was not asked, or is silent, may be it."""
+    return fleet["limit"] is None and between_of(fleet)["compared"] == len(fleet["nodes"])
 
 
 def _store(
@@ -263,6 +270,8 @@ def _move_aside(path: Path, made: str) -> Path:
 def _findings(fleet: Fleet) -> Iterator[tuple[str, dict[str, str]]]:
     for finding in fleet.get("depot", []):
         yield CONTROL, finding
+    for finding in between_of(fleet)["findings"]:
+        yield FLEET, finding
     for node in fleet["nodes"]:
         for finding in node["findings"]:
             yield node["name"], finding

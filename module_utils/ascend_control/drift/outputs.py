@@ -11,7 +11,8 @@ from typing import Any
 from xml.etree import ElementTree
 
 from ...ascend.times import UTC
-from .findings import CONTROL, LEVELS
+from ..notice.message import CONTROL, FLEET, between_of
+from .findings import LEVELS
 
 Fleet = dict[str, Any]
 
@@ -40,7 +41,7 @@ def _line(value: Any) -> str:
 
 
 def junit(fleet: Fleet) -> str:
-    """Return the report as JUnit XML: a suite a component, in it a case a node; and one for the depot.
+    """Return the report as JUnit XML: a suite a component, in it a case a node; one for the depot, one for the fleet.
 
     The class is the component and the name is the node: Jenkins cuts a class at its dots, which the names of nodes
     have. A case has one result, since Jenkins and GitLab show just one: of the worst finding, with the text of all.
@@ -58,7 +59,7 @@ def junit(fleet: Fleet) -> str:
         # The schema of JUnit has no time zone here.
         suite.set("timestamp", fleet["made"].rstrip("Z"))
         total += results
-    total += _depot(top, fleet)
+    total += _depot(top, fleet) + _between(top, fleet)
     _count(top, total)
     top.set("time", str(fleet["seconds"]))
     ElementTree.indent(top)
@@ -75,14 +76,34 @@ def _depot(top: ElementTree.Element, fleet: Fleet) -> Counter[str]:
     return results
 
 
+def _between(top: ElementTree.Element, fleet: Fleet) -> Counter[str]:
+    """Add the suite of what differs between nodes: a case of the fleet as a whole."""
+    found = between_of(fleet)
+    suite = ElementTree.SubElement(top, "testsuite", name="fleet")
+    case = ElementTree.SubElement(suite, "testcase", classname="fleet", name=FLEET)
+    counts_as = _found(case, found["findings"])
+    if not found["findings"] and found["compared"] < 2:
+        ElementTree.SubElement(case, "skipped", message="no two nodes were compared")
+        counts_as = "skipped"
+    _remarked(case, found["remarks"])
+    results = Counter({"tests": 1, counts_as: 1})
+    _count(suite, results)
+    suite.set("timestamp", fleet["made"].rstrip("Z"))
+    return results
+
+
 def _result(case: ElementTree.Element, node: dict[str, Any], component: str) -> str:
     """Put the result of a component of a node into its case; return what it counts as."""
     remarks = [remark for remark in node["remarks"] if remark["component"] == component]
     counts_as = _judged(case, node, component)
+    _remarked(case, remarks)
+    return counts_as
+
+
+def _remarked(case: ElementTree.Element, remarks: list[dict[str, str]]) -> None:
     if remarks:
         text = "\n".join(_words({**remark, "level": "remark"}) for remark in remarks)
         ElementTree.SubElement(case, "system-out").text = _xml(text)
-    return counts_as
 
 
 def _judged(case: ElementTree.Element, node: dict[str, Any], component: str) -> str:
@@ -150,6 +171,16 @@ def prometheus(fleet: Fleet) -> str:
             "depot_troubles",
             "What is wrong with the depot itself, on the control node.",
             {"": len(fleet.get("depot", []))},
+        ),
+        (
+            "findings_between_nodes",
+            "What the last drift check found to differ between nodes.",
+            {"": len(between_of(fleet)["findings"])},
+        ),
+        (
+            "nodes_compared",
+            "Nodes that the last drift check compared with each other.",
+            {"": between_of(fleet)["compared"]},
         ),
         ("check_timestamp_seconds", "When the last drift check began.", {"": int(made.timestamp())}),
         ("check_duration_seconds", "How long the last drift check took.", {"": fleet["seconds"]}),

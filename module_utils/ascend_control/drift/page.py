@@ -19,6 +19,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from ...ascend.times import UTC
+from ..plan.between import compared_words
 from . import summary
 from .findings import LEVELS, start
 
@@ -50,6 +51,7 @@ def render(fleet: Fleet, templates: Path) -> str:
             chart=_chart(fleet["trend"]),
             kinds=kinds,
             remarks=_remarks(fleet),
+            scope=compared_words(fleet["between"]["compared"]),
             nodes=nodes,
             groups=_counted(group for node in fleet["nodes"] for group in node["groups"]),
             data=_data(fleet, nodes, kinds),

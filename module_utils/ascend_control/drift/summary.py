@@ -8,6 +8,8 @@ from collections import Counter
 from typing import Any, NamedTuple
 
 from ...ascend.text import cut, one_line
+from ..notice.message import FLEET, between_of
+from ..plan.between import compared_words
 from ..plan.components import COMPONENTS
 from .findings import LEVELS, start
 
@@ -31,10 +33,12 @@ class _Kind(NamedTuple):
 
 def lines(fleet: Fleet, folder: str, width: int = 100) -> list[str]:
     """Return the report's lines, at most 22 of at most ``width`` characters; ``folder`` holds its index.html."""
-    head = [_headline(fleet["counts"], fleet["limit"]), *_scope(fleet), *_depot(fleet, width), *_since(fleet, width)]
+    head, since = [_headline(fleet["counts"], fleet["limit"]), *_scope(fleet)], _since(fleet, width)
     table = _table(fleet)
     silent, found = _kinds(fleet, unchecked=True), _kinds(fleet, unchecked=False)
     remarks = _remarks(fleet)
+    least = len(head) + len(since) + len(table) + len(remarks) + min(REASONS, len(silent)) + 1
+    head += [*_of_no_node(fleet, width, LINES - least), *since]
     spare = LINES - len(head) - len(table) - len(remarks) - 5 - min(COMMON, len(found))
     reasons = _reasons(silent, max(REASONS, spare))
     last = [_ending(f"Report: {one_line(folder)}/index.html", width, "Report: ")]
@@ -73,8 +77,17 @@ def _scope(fleet: Fleet) -> list[str]:
         return []
     left_out = set(COMPONENTS) - set(fleet["components"])
     words = [f"--limit {one_line(fleet['limit'])}"] if fleet["limit"] is not None else []
+    if fleet["limit"] is not None and "driver" in fleet["components"]:
+        words.append(compared_words(between_of(fleet)["compared"]))
     words += [f"looked at {', '.join(fleet['components']) or 'nothing'}"] if left_out else []
     return [f"Partial: {'; '.join(words)}."]
+
+
+def _of_no_node(fleet: Fleet, width: int, room: int) -> list[str]:
+    """Return the depot's trouble and what differs between nodes; where there is no room for all, something of both."""
+    depot, between = _depot(fleet, width), _between(fleet, width)
+    kept = depot[: max(0, room - min(len(between), room // 2))]
+    return kept + between[: max(0, room - len(kept))]
 
 
 def _depot(fleet: Fleet, width: int) -> list[str]:
@@ -83,6 +96,15 @@ def _depot(fleet: Fleet, width: int) -> list[str]:
     for finding in fleet.get("depot", [])[:2]:
         line = f"Control node: {finding['problem']}: {finding['where']} ({finding['found']}); next: {finding['remedy']}"
         text += textwrap.wrap(one_line(line), width, max_lines=2, placeholder=" ...")
+    return text
+
+
+def _between(fleet: Fleet, width: int) -> list[str]:
+    """What differs between nodes: in three lines each, of the first two."""
+    text: list[str] = []
+    for each in between_of(fleet)["findings"][:2]:
+        line = f"The fleet: {each['problem']}: {each['found']} ({each['where']}); next: {each['remedy']}"
+        text += textwrap.wrap(one_line(line), width, max_lines=3, placeholder=" ...")
     return text
 
 
@@ -153,6 +175,8 @@ def _remarks(fleet: Fleet) -> list[str]:
     for node in fleet["nodes"]:
         for remark in node["remarks"]:
             alike.setdefault(one_line(remark["problem"]), []).append(node["name"])
+    for remark in between_of(fleet)["remarks"]:
+        alike.setdefault(one_line(remark["problem"]), []).append(FLEET)
     kinds = sorted(alike.items(), key=lambda kind: (-len(kind[1]), kind[0]))
     text = [f"Remark, no drift: {_names(sorted(set(names)))}: {problem}" for problem, names in kinds[:REMARKS]]
     left = len(kinds) - REMARKS

@@ -12,8 +12,17 @@ from ...ascend.text import cut, one_line
 Fleet = dict[str, Any]
 Message = dict[str, Any]
 
+CONTROL = "control node"  # whose findings the depot's are
+FLEET = "the fleet"  # whose findings those between nodes are
+NOTHING_BETWEEN: Fleet = {"compared": 0, "findings": [], "remarks": []}
 SHOWN = 10  # findings of a kind in a text
 LISTED = 50  # and in the JSON of form json
+
+
+def between_of(fleet: Fleet) -> dict[str, Any]:
+    """Return what differs between the nodes of a report; reports of earlier versions do not say."""
+    between: dict[str, Any] = fleet.get("between", NOTHING_BETWEEN)
+    return between
 
 
 def is_due(fleet: Fleet, test: bool) -> bool:
@@ -23,7 +32,7 @@ def is_due(fleet: Fleet, test: bool) -> bool:
     if fleet["partial"]:
         return False
     if fleet["history"] is not None:
-        return bool(fleet["counts"]["findings"])
+        return bool(fleet["counts"]["findings"]) or any(each["findings"] for each in _of_no_node(fleet))
     return bool(_new_findings(fleet) or fleet["changes"]["gone"]) or _state(fleet["counts"]) != _earlier_state(fleet)
 
 
@@ -98,7 +107,7 @@ def _new_findings(fleet: Fleet) -> list[dict[str, str]]:
     keys = ("id", "component", "level", "name", "subject", "problem", "first_seen")
     seen_since = [
         {"node": node["name"], **{key: finding[key] for key in keys}, "last_seen": fleet["made"]}
-        for node in fleet["nodes"]
+        for node in [*fleet["nodes"], *_of_no_node(fleet)]
         for finding in node["findings"]
         if before and finding["status"] == "still" and finding["first_seen"] > before[-1]
     ]
@@ -111,8 +120,18 @@ def _headline(fleet: Fleet, new: list[dict[str, str]], test: bool) -> str:
     was = f" (was {before})" if now != before and fleet["history"] is None else ""
     parts = [f"{counts['clean']:,} of {counts['nodes']:,} nodes clean"]
     parts += [f"{counts[name]:,} {name}" for name in ("drifted", "unchecked") if counts[name]]
+    of_no_node = sum(len(each["findings"]) for each in _of_no_node(fleet))
+    parts += [f"{of_no_node:,} finding{'' if of_no_node == 1 else 's'} of the fleet as a whole"] if of_no_node else []
     start = "ascend-fleet: this is a test:" if test else "ascend-fleet:"
     return f"{start} {now}{was}: {len(new):,} new, {len(changes['gone']):,} gone; {', '.join(parts)}"
+
+
+def _of_no_node(fleet: Fleet) -> list[dict[str, Any]]:
+    """Return what the check ends with 2 for though all nodes are clean, in the form of nodes."""
+    return [
+        {"name": CONTROL, "findings": fleet.get("depot", [])},
+        {"name": FLEET, "findings": between_of(fleet)["findings"]},
+    ]
 
 
 def _mention(finding: Mapping[str, str]) -> str:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ...ascend.cann.layouts import OLDER
@@ -76,9 +76,12 @@ class Chip:
 
 @dataclass(frozen=True)
 class WantedDriver:
+    """``firmwares``: driver -> the firmware of its Ascend HDK."""
+
     minimum: str
     firmware: str
     policy: str
+    firmwares: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

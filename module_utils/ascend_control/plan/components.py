@@ -66,6 +66,8 @@ REMARKS = (
     "cann-layout-unknown",
     "device-user-unread",
     "driver-unordered",
+    "drivers-not-alike",
+    "firmware-of-another-driver",
     "firmware-unordered",
     "latest-other",
     "limit-of-session",

@@ -8,6 +8,7 @@ from collections import Counter
 from ...ascend.errors import AscendError
 from ...ascend.finding import Refusal, refusal
 from ...ascend.npu.chips import chip_family
+from ...ascend.text import listed
 from ...ascend.versions import compare_driver, same_branch
 from .asked import Wanted
 from .components import Step, as_refusal
@@ -15,6 +16,7 @@ from .found import Device, Found
 
 Devices = list[Device]
 _TABLE = "npu-smi info"
+_SAYS_MORE = ("firmware-incompatible", "driver-reboot-pending")
 _MOST_CARD = 15  # the highest id of a 910B server, which has eight cards or sixteen
 
 
@@ -195,14 +197,16 @@ def _firmware(found: Found, driver: str, wanted: Wanted, changes: bool) -> tuple
     driver's own files say (npu/driver.py). Firmware that no file names is not judged: a container sees none.
     """
     version, minimum = str(found.driver.firmware_version or ""), wanted.driver.firmware
-    if not version or not same_branch(driver, wanted.driver.minimum):
+    if not version:
         return [], []
+    if not same_branch(driver, wanted.driver.minimum):
+        return [], _of_another_driver(found, driver, version, wanted)
     try:
         newer = compare_driver(version, minimum) >= 0
     except AscendError:
         return [], [_order_unknown("firmware", version, minimum, wanted, changes)]
     if newer:
-        return [], []
+        return [], _of_another_driver(found, driver, version, wanted)
     old = refusal(
         "driver",
         "firmware",
@@ -214,6 +218,51 @@ def _firmware(found: Found, driver: str, wanted: Wanted, changes: bool) -> tuple
         "firmware/version.info",
     )
     return [old], []
+
+
+def _of_another_driver(found: Found, driver: str, version: str, wanted: Wanted) -> list[Refusal]:
+    """A remark where the table knows the driver's firmware and this is an older one, or that of another driver.
+
+    An upgrade may have stopped half-way: it takes both. Where the driver's own file says that they do not run together,
+    or the driver waits for a reboot, that finding is enough.
+    """
+    own = _firmware_of(driver, wanted)
+    others = [other for other, firmware in wanted.driver.firmwares.items() if _same(firmware, version)]
+    if not own or _same(own, version) or any(each["name"] in _SAYS_MORE for each in found.findings):
+        return []
+    if not others and not _older(version, own):
+        return []
+    whose = f", that of driver {listed(others)}" if others else ""
+    return [
+        refusal(
+            "driver",
+            "firmware-of-another-driver",
+            "the firmware is not the one that comes with the driver",
+            f"firmware {own}, as in Ascend HDK {driver}",
+            f"{version}{whose}",
+            f"install driver and firmware of one Ascend HDK, such as the firmware of {driver}, and reboot",
+            "firmware/version.info",
+        )
+    ]
+
+
+def _firmware_of(driver: str, wanted: Wanted) -> str:
+    """Return the firmware of a driver's own Ascend HDK; "" where the table has no row for just this driver."""
+    return next((firmware for other, firmware in wanted.driver.firmwares.items() if _same(other, driver)), "")
+
+
+def _same(one: str, other: str) -> bool:
+    try:
+        return compare_driver(one, other) == 0
+    except AscendError:
+        return False
+
+
+def _older(one: str, other: str) -> bool:
+    try:
+        return compare_driver(one, other) < 0
+    except AscendError:
+        return False
 
 
 def _order_unknown(what: str, version: str, minimum: str, wanted: Wanted, changes: bool) -> Refusal:

@@ -58,8 +58,11 @@ def _kernel_causes(found: Found, wanted: Wanted) -> list[Cause]:
         want = wanted.system.kernel_settings.get(name)
         if want is None or have is None or (ours.values.get(name) == value and drop_ins.fulfils(have, str(want))):
             continue
-        words = f"{name} is {have or 'empty'}, not {value}"
-        causes.append(cause("kernel-setting", words, value, have or "empty", name))
+        # Somebody may have set the kernel beside our file, which is what the next start goes by.
+        runs = not drop_ins.fulfils(have, str(want))
+        found_as, where = (have or "empty", "") if runs else (ours.values[name], f" in {drop_ins.SYSCTL}")
+        words = f"{name} is {found_as}{where}, not {value}"
+        causes.append(cause("kernel-setting", words, value, found_as, name))
     return causes
 
 

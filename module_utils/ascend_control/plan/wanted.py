@@ -26,6 +26,7 @@ from ...ascend.npu.chips import chip_family
 from ..depot.index import PAGE, SECTIONS, python_of, source_of
 from ..depot.trouble import FILL, read_index
 from ..release.compatibility import release_problems
+from ..release.drivers import drivers_of
 from ..release.read import accepts_python, folder_of, lock_of, read_lock, release_of
 from .asked import CardSettings, Release, Settings
 from .crossing import place_for
@@ -91,7 +92,11 @@ def resolve(facts: Document, settings: Document) -> dict[str, Any]:
         "now_s": int(time.time()),
         "architecture": architecture,
         "chips": yml["chips"],
-        "driver": {**release.driver, "policy": one_of("ascend_driver_policy", given.driver_policy)},
+        "driver": {
+            **release.driver,
+            "policy": one_of("ascend_driver_policy", given.driver_policy),
+            **drivers_of(given.releases_dir, release.cann.version),
+        },
         "cards": _cards(given.cards),
         "system": {**release.system, "policy": one_of("ascend_system_settings", given.system_settings)},
         "packages": packages(given.system_packages),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...ascend.cann.layouts import version_of
 from ...ascend.environment.distributions import DECIDING
+from ...ascend.text import listed
 from .documents import Document, read
 from .found import Cann, Driver, Environment, Environments, Npu
 
@@ -211,7 +212,11 @@ def rollout_lines(groups: dict[str, list[str]], failed: list[str]) -> list[str]:
     return [f"{fate}: {_nodes(sorted(hosts))}" for fate, hosts in fates.items() if hosts]
 
 
+def nodes_text(count: int, hosts: Sequence[str] = ()) -> str:
+    """Return "3 nodes", with the first of their names where these are given: "3 nodes (a, b, c)"."""
+    text = f"{count} node{'' if count == 1 else 's'}"
+    return f"{text} ({listed(list(hosts), count, SHOWN_NODES)})" if hosts else text
+
+
 def _nodes(hosts: list[str]) -> str:
-    names = ", ".join(hosts[:SHOWN_NODES])
-    more = f" and {len(hosts) - SHOWN_NODES} more" if len(hosts) > SHOWN_NODES else ""
-    return f"{len(hosts)} node{'s' if len(hosts) > 1 else ''} ({names}{more})"
+    return nodes_text(len(hosts), hosts)

@@ -29,7 +29,7 @@ ROWS: dict[str, dict[str, type]] = {
     "llamafactory": {"python": str, "torch-npu": list, "deepspeed": dict},
 }
 # What a row may say besides, in one of these words.
-MAY_SAY: dict[str, dict[str, tuple[str, ...]]] = {"cann": {"layout": tuple(LAYOUTS)}}
+MAY_SAY: dict[str, dict[str, tuple[str, ...]]] = {"cann": {"layout": tuple(LAYOUTS), "mixed_drivers": ("hang",)}}
 # libyaml's is ten times as fast, and every worker of a fleet's check reads the release.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 

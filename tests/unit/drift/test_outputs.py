@@ -89,11 +89,11 @@ def cases(fleet: dict[str, Any]) -> dict[tuple[str, str], ElementTree.Element | 
 
 def test_junit_has_a_case_a_node_and_component() -> None:
     top = read_junit(FLEET)
-    assert [suite.attrib["name"] for suite in top] == [*fleets.COMPONENTS, "depot"]
+    assert [suite.attrib["name"] for suite in top] == [*fleets.COMPONENTS, "depot", "fleet"]
     assert {suite.attrib["timestamp"] for suite in top} == {"2026-03-02T01:30:00"}
     assert top.attrib["time"] == "74.2"
     found = cases(FLEET)
-    assert len(found) == 64 * 9 + 1
+    assert len(found) == 64 * 9 + 2
     for node in FLEET["nodes"]:
         for component, state in node["components"].items():
             result = found[component, node["name"]]
@@ -143,7 +143,7 @@ def test_junit_skips_what_was_not_looked_at() -> None:
 
 def test_junit_loses_no_finding_of_a_part_that_was_not_asked_for() -> None:
     fleet = {**one(fleets.FAULTS[-1]), "components": ["cann"]}
-    assert [suite.attrib["name"] for suite in read_junit(fleet)] == ["cann", "access", "depot"]
+    assert [suite.attrib["name"] for suite in read_junit(fleet)] == ["cann", "access", "depot", "fleet"]
 
 
 def test_the_depots_trouble_is_a_case_that_fails_and_a_gauge() -> None:
@@ -225,6 +225,8 @@ def test_the_metrics_are_the_counts() -> None:
         ("ascend_fleet_check_duration_seconds",): 74.2,
         ("ascend_fleet_check_partial",): 0,
         ("ascend_fleet_depot_troubles",): 0,
+        ("ascend_fleet_findings_between_nodes",): 0,
+        ("ascend_fleet_nodes_compared",): FLEET["counts"]["nodes"] - FLEET["counts"]["unchecked"],
     }
 
 

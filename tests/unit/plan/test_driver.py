@@ -19,7 +19,7 @@ def node(found: dict[str, Any], driver: str | None, firmware: str | None = None)
     return found
 
 
-def told(found: dict[str, Any], **driver: str) -> dict[str, list[str]]:
+def told(found: dict[str, Any], **driver: Any) -> dict[str, list[str]]:
     answer = plan(found, wanted(driver={**wanted()["driver"], **driver}))
     return {level: [each["check"] for each in answer[level]] for level in ("refusals", "warnings", "remarks")}
 
@@ -107,3 +107,69 @@ def test_the_firmware_advised_is_the_drivers_own() -> None:
     assert "firmware of Ascend HDK 25.0.rc1.2" in refusal["remedy"]
     assert told(found, **{**OF_8_2, "policy": "warn"}) == {**NOTHING, "warnings": ["firmware"]}
     assert told(node(bare(), "25.2.3", "7.7.0.1.100"), **OF_8_2) == NOTHING
+
+
+# As releases/compatibility.yml has them: driver -> the firmware of its Ascend HDK.
+FIRMWARES = {
+    "24.1.rc1": "7.1.0.6.220",
+    "25.0.rc1": "7.7.0.1.231",
+    "25.0.rc1.1": "7.7.0.1.231",
+    "25.2.3": "7.7.0.10.220",
+    "25.5.0": "7.8.0.5.216",
+    "25.5.2": "7.8.0.7.220",
+}
+ANOTHERS = {**NOTHING, "remarks": ["firmware-of-another-driver"]}
+
+
+@pytest.mark.parametrize(
+    ("driver", "firmware", "expected"),
+    [
+        ("25.5.2", "7.8.0.7.220", NOTHING),
+        ("25.5.2", "7.7.0.1.231", ANOTHERS),
+        ("25.5.2", "7.8.0.5.216", ANOTHERS),
+        # Of no driver that the table knows: older is told, newer may be a patch.
+        ("25.5.2", "7.7.0.9", ANOTHERS),
+        ("25.5.2", "7.8.0.8.220", NOTHING),
+        # 7.7.0.10 is newer than 7.7.0.9, whatever their text says.
+        ("25.2.3", "7.7.0.9.220", ANOTHERS),
+        # Its upgrade begins with the firmware, and the driver was forgotten.
+        ("25.2.3", "7.8.0.7.220", ANOTHERS),
+        # Two drivers with one firmware.
+        ("25.0.rc1", "7.7.0.1.231", NOTHING),
+        ("25.0.RC1.1", "7.7.0.1.231", NOTHING),
+        # Drivers without a row: as before.
+        ("25.5.1", "7.7.0.1.231", NOTHING),
+        ("25.5.2.b010", "7.7.0.1.231", NOTHING),
+        ("25.5.2-custom", "7.7.0.1.231", NOTHING),
+        ("25.5.2", "unreadable", NOTHING),
+        ("25.5.2", None, NOTHING),
+        # One reason at a time: what the release needs, then what belongs together.
+        ("24.1.rc1", "7.1.0.5.220", {**NOTHING, "refusals": ["firmware"]}),
+        ("24.1.rc1", "7.7.0.1.231", ANOTHERS),
+        ("23.0.7", "7.7.0.1.231", {**NOTHING, "refusals": ["driver"]}),
+    ],
+)
+def test_firmware_of_another_driver_is_a_remark(driver: str, firmware: str | None, expected: Any) -> None:
+    """Each line of drivers numbers its firmware, so the release's minimum says nothing of most nodes."""
+    for found in (bare(), converged()):
+        assert told(node(found, driver, firmware), firmwares=FIRMWARES) == expected
+        assert told(node(found, driver, firmware), firmwares=FIRMWARES, policy="warn")["remarks"] == expected["remarks"]
+
+
+def test_it_says_whose_firmware_it_is_and_which_it_should_be() -> None:
+    changes = {"driver": {**wanted()["driver"], "firmwares": FIRMWARES}}
+    (remark,) = plan(node(bare(), "25.5.2", "7.7.0.1.231"), wanted(**changes))["remarks"]
+    assert remark["wanted"] == "firmware 7.8.0.7.220, as in Ascend HDK 25.5.2"
+    assert remark["found"] == "7.7.0.1.231, that of driver 25.0.rc1, 25.0.rc1.1"
+    assert "the firmware of 25.5.2" in remark["remedy"]
+    (remark,) = plan(node(bare(), "25.5.2", "7.7.0.9"), wanted(**changes))["remarks"]
+    assert remark["found"] == "7.7.0.9"
+
+
+@pytest.mark.parametrize("name", ["firmware-incompatible", "driver-reboot-pending"])
+def test_what_the_drivers_own_files_say_is_enough(name: str) -> None:
+    """A warning of the facts; the table would say the same once more."""
+    found = node(converged(), "25.5.2", "7.7.0.1.231")
+    words = {"problem": "p", "wanted": "w", "found": "f", "where": "x", "remedy": "r"}
+    found["findings"] = [{"subset": "driver", "name": name, **words}]
+    assert told(found, firmwares=FIRMWARES) == {**NOTHING, "warnings": [name]}

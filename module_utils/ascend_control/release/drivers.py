@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What ``releases/compatibility.yml`` says of drivers: their firmware, and whether several of them go together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .read import read_matrix
+
+
+def drivers_of(releases_dir: str, cann: str) -> dict[str, Any]:
+    """Return ``firmwares``, driver -> the firmware of its Ascend HDK, and ``mixed``, what becomes of a job over nodes
+    with different drivers: "hang", or "" where nothing is known against it.
+    """
+    matrix = read_matrix(releases_dir)
+    row = matrix["cann"].get(cann, {})
+    firmwares = {driver: drivers["firmware"] for driver, drivers in matrix.get("driver", {}).items()}
+    return {"firmwares": firmwares, "mixed": row.get("mixed_drivers", "")}
