@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Other people's readers on the node that test_main_job.py left converged: they say of it what our facts say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import NODE, Fleet
+from tests.readers.reading import GUIDE, READERS, Readers, ascend_variant_provider, cann_cann, installed
+
+pytestmark = pytest.mark.e2e
+
+SUBSETS = "gather_subset=npu,network,cann,python,system"
+# Another node than the usual one in every respect that a reader tells of; {job} is a process of it.
+OTHER = (
+    "chip_name=910B4 hbm_total_mb=32768 card_count=5 driver_version=25.2.0 health.1=Warning health.4=Critical"
+    " process.2={job}:sleep:1200 net_address.3=10.20.77.4 net_gateway.3=10.20.77.254"
+)
+
+
+@pytest.fixture(scope="module")
+def readers(fleet: Fleet, cache_dir: Path) -> Iterator[Readers]:
+    run = fleet.site()
+    assert run.code == 0, run.output
+    in_node = Readers(NODE)
+    in_node.put(installed(cache_dir))
+    yield in_node
+    in_node.remove()
+
+
+@pytest.fixture(scope="module", params=["usual", "other"])
+def facts(request: pytest.FixtureRequest, readers: Readers, fleet: Fleet, node: Any) -> Iterator[dict[str, Any]]:
+    """The facts of a node, while it is as they say."""
+    if request.param == "usual":
+        yield fleet.facts(SUBSETS)
+        return
+    before = node.check_output("ascend-sim show")
+    job = node.check_output("sleep 600 >/dev/null 2>&1 & echo $!")
+    settings = OTHER.format(job=job)
+    node.run_test(f"ascend-sim set {settings}")
+    yield fleet.facts(SUBSETS)
+    keys = " ".join(word.partition("=")[0] for word in settings.split())
+    node.run_test(f"kill {job}; ascend-sim unset {keys}; ascend-sim set {' '.join(before.splitlines())}")
+    assert node.check_output("ascend-sim show") == before
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_it_says_what_our_facts_say(readers: Readers, facts: dict[str, Any], name: str) -> None:
+    says, of = READERS[name]
+    assert says(readers) == of(facts)
+
+
+def test_by_the_guides_way_they_find_latest(readers: Readers, facts: dict[str, Any]) -> None:
+    by_guide = readers.started(GUIDE)
+    latest = facts["cann"]["latest"]
+    assert cann_cann(by_guide)["cann-version"] == latest
+    assert ascend_variant_provider(by_guide)["cann_version"] == [latest.lower()]
