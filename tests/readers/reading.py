@@ -21,9 +21,7 @@ import image
 
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 THERE = "/tmp/readers"  # where they lie in a node
-# By the current environment's Python; or by the node's own with the variables of CANN's file, as CANN's guide says.
-ENVIRONMENT = ("ascend-env", "python")
-GUIDE = ("sh", "-c", '. /usr/local/Ascend/ascend-toolkit/set_env.sh && exec python3 "$@"', "sh")
+ENVIRONMENT = ("ascend-env", "python")  # that of the current environment
 Values = dict[str, Any]
 Facts = dict[str, Any]
 # The command that the wheel installs, ascend_variant_print, starts a function that the wheel (0.0.2) does not have.
@@ -53,6 +51,11 @@ def installed(cache: Path) -> Path:
             if not folder.is_dir():  # another run may have been faster
                 shutil.move(target, folder)
     return folder
+
+
+def sourced(set_env: str) -> tuple[str, ...]:
+    """Return how the node's own Python is started as CANN's guide says: after its file of variables."""
+    return ("bash", "-c", f'. {set_env} && exec python3 "$@"', "bash")
 
 
 class Readers:
