@@ -144,11 +144,17 @@ def ascend_variant_provider_of(facts: Facts) -> Values:
 
 
 def cann_of(facts: Facts) -> Values:
-    """The CANN for which the current environment was made."""
+    """Return the session's CANN: the current environment's or, where the facts have no environments, ``latest``."""
+    cann = facts["cann"]
+    if "environments" not in facts:
+        latest = dict(cann["versions"][cann["latest"]])
+        if latest["layout"] == "ascend-toolkit":  # a folder of links there
+            latest["path"] = f"{cann['root']}/ascend-toolkit/latest"
+        return latest
     environments = facts["environments"]
     home = environments["all"][environments["current"]]["cann_home"]
-    (cann,) = (each for each in facts["cann"]["versions"].values() if each["path"] == home)
-    return dict(cann)
+    (own,) = (each for each in cann["versions"].values() if each["path"] == home)
+    return dict(own)
 
 
 def cann_cann(readers: Readers) -> Values:
@@ -163,13 +169,14 @@ def cann_cann_of(facts: Facts) -> Values:
 
 
 def gpustack_runtime(readers: Readers) -> Values:
-    """Asks the driver's libdcmi.so, which the driver's folder of libraries has; never npu-smi or hccn_tool."""
+    """Asks the driver's libdcmi.so, never npu-smi or hccn_tool; and reads a version.info of ASCEND_TOOLKIT_HOME."""
     said = json.loads(readers.python("-c", GPUSTACK, settings=GPUSTACK_SETTINGS))
     return {
         each["index"]: {
             "name": each["name"],
             "soc": each["appendix"]["arch_family"],
             "driver": each["driver_version"],
+            "cann": each["runtime_version_original"],
             "bus_id": each["appendix"]["bdf"].upper(),
             "hbm_mb": (each["memory_used"], each["memory"]),
             "power_w": each["power_used"],
@@ -183,11 +190,15 @@ def gpustack_runtime(readers: Readers) -> Values:
 
 def gpustack_runtime_of(facts: Facts) -> Values:
     networks = {card["npu_id"]: card for card in facts["network"]["cards"]}
+    cann = cann_of(facts)
     return {
         card["npu_id"]: {
             "name": card["name"],
             "soc": f"Ascend{card['name']}",
             "driver": facts["npu"]["driver_version"],
+            "cann": None
+            if cann["layout"] == "ascend-toolkit"
+            else cann["version"],  # it looks where only the other has it
             "bus_id": card["bus_id"],
             "hbm_mb": (card["hbm_used_mb"], card["hbm_total_mb"]),
             "power_w": card["power_w"],
