@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import NODE, Fleet
-from tests.readers.reading import READERS, Readers, installed, sourced
+from tests.readers.reading import READERS, Readers, gpustack_runtime, installed, sourced
 
 pytestmark = pytest.mark.e2e
 
@@ -59,3 +59,12 @@ def test_by_the_guides_way_they_find_latest(readers: Readers, facts: dict[str, A
     says, of = READERS[name]
     session = {key: value for key, value in facts.items() if key != "environments"}
     assert says(readers.started(sourced("/usr/local/Ascend/ascend-toolkit/set_env.sh"))) == of(session)
+
+
+def test_a_driver_that_does_not_answer_has_no_cards(readers: Readers, fleet: Fleet, node: Any) -> None:
+    node.run_test("ascend-sim set 'npu_smi=fail:dcmi module initialize failed. ret is -8005'")
+    try:
+        assert gpustack_runtime(readers) == {}
+        assert fleet.facts("gather_subset=npu")["npu"]["devices"] == []
+    finally:
+        node.run_test("ascend-sim unset npu_smi")
