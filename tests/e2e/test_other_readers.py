@@ -41,10 +41,10 @@ def facts(request: pytest.FixtureRequest, readers: Readers, fleet: Fleet, node: 
     before = node.check_output("ascend-sim show")
     job = node.check_output("sleep 600 >/dev/null 2>&1 & echo $!")
     settings = OTHER.format(job=job)
-    node.run_test(f"ascend-sim set {settings}")
+    node.check_output(f"ascend-sim set {settings}")
     yield fleet.facts(SUBSETS)
     keys = " ".join(word.partition("=")[0] for word in settings.split())
-    node.run_test(f"kill {job}; ascend-sim unset {keys}; ascend-sim set {' '.join(before.splitlines())}")
+    node.check_output(f"kill {job}; ascend-sim unset {keys}; ascend-sim set {' '.join(before.splitlines())}")
     assert node.check_output("ascend-sim show") == before
 
 
@@ -62,9 +62,9 @@ def test_by_the_guides_way_they_find_latest(readers: Readers, facts: dict[str, A
 
 
 def test_a_driver_that_does_not_answer_has_no_cards(readers: Readers, fleet: Fleet, node: Any) -> None:
-    node.run_test("ascend-sim set 'npu_smi=fail:dcmi module initialize failed. ret is -8005'")
+    node.check_output("ascend-sim set 'npu_smi=fail:dcmi module initialize failed. ret is -8005'")
     try:
         assert gpustack_runtime(readers) == {}
         assert fleet.facts("gather_subset=npu")["npu"]["devices"] == []
     finally:
-        node.run_test("ascend-sim unset npu_smi")
+        node.check_output("ascend-sim unset npu_smi")
