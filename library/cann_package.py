@@ -28,12 +28,26 @@ options:
     choices: [kernels, toolkit]
     required: true
   version:
-    description: Its version, which is also the name of its folder.
+    description: Its version, which is also in the name of its folder.
     type: str
     required: true
   chip:
     description: The chip family of the kernels.
     type: str
+  layout:
+    description:
+      - How its installer lays it out, where it is not there yet. V(ascend-toolkit) is that of CANN up to 8.3, with a
+        folder C(ascend-toolkit/<version>); V(cann) that of CANN from 8.5 on, with a folder C(cann-<version>) and
+        kernels that are called ops.
+    type: str
+    choices: [ascend-toolkit, cann]
+    default: ascend-toolkit
+  beside:
+    description:
+      - Install it into C(beside/) of O(cann_root), where it takes no link of what lies in O(cann_root) itself.
+      - One that is there already stays where it is.
+    type: bool
+    default: false
   state:
     description:
       - Whether it shall be installed. V(cached) only takes it into the cache, which disturbs nobody.
@@ -124,6 +138,7 @@ package:
   sample: {state: complete, problems: [], problem_count: 0}
 """
 
+import shutil
 from typing import TYPE_CHECKING, Any, Dict, List, Optional
 
 from ansible.module_utils.basic import AnsibleModule
@@ -134,10 +149,12 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import (
     latest as cann_latest,
     proof as cann_proof,
 )
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import module_lock
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import module_lock, origin
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import query
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.depot_file import DepotFile, is_cached, take
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, failure
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import SPEC
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import SPEC, Places
 
 if TYPE_CHECKING:
     from ansible_collections.ascend.fleet.plugins.module_utils.ascend.shapes import Package
@@ -147,6 +164,8 @@ ARGUMENT_SPEC = {
     "package": {"type": "str", "choices": ["kernels", "toolkit"], "required": True},
     "version": {"type": "str", "required": True},
     "chip": {"type": "str"},
+    "layout": {"type": "str", "choices": ["ascend-toolkit", "cann"], "default": "ascend-toolkit"},
+    "beside": {"type": "bool", "default": False},
     "state": {
         "type": "str",
         "choices": ["absent", "cached", "doubted", "led-back", "present", "proven", "running"],
@@ -193,6 +212,8 @@ def main() -> None:
         tmp_dir=options["tmp_dir"],
         python_bin=options["python_bin"],
         timeout_s=options["timeout_s"],
+        layout=options["layout"],
+        beside=options["beside"],
     )
     file = (
         DepotFile(options["url"], options["sha256"], options["size_bytes"], options["depot_proxy"])
@@ -206,7 +227,7 @@ def main() -> None:
         if changed and options["state"] == "present":
             allowed = options["allow_downgrade"] or options["repair"]
             cann_install.require_allowed(package, options["accept_eula"], allowed, module.check_mode)
-        if changed and options["state"] == "running" and not cann_install.relink_script(package):
+        if changed and options["state"] == "running" and not cann_install.can_lead_latest(package):
             # No failure: ascend-env goes by the environment, and not by this link.
             changed = False
             module.warn(
@@ -260,16 +281,30 @@ def change(package: cann_install.Package, file: Optional[DepotFile], options: Di
                 cann_latest.forget(package.tree)
         elif asked == "led-back":
             warnings = cann_install.lead_back(package, run)
+        elif asked == "absent" and package.kind == "toolkit" and package.version in origin.ours(package.state_dir):
+            warnings = uninstall_ours(options, run)
         elif asked == "doubted":
             cann_proof.doubt(package.tree, package.version)
         elif asked == "proven":
             cann_proof.prove(package.tree, package.version)
         elif asked == "running":
-            cann_install.make_latest(package, str(cann_install.relink_script(package)), run)
+            cann_install.make_latest(package, run)
             cann_latest.forget(package.tree)
         else:
             cann_install.uninstall(package, run)
     return warnings
+
+
+def uninstall_ours(options: Dict[str, Any], run: cann_install.Run) -> List[str]:
+    """Remove a version of ours, also where its uninstaller was interrupted, and lead the links to what remains."""
+    from ansible_collections.ascend.fleet.plugins.module_utils.ascend.remove.cann import Uninstallers
+
+    node, version = Node(query, shutil.which), options["version"]
+    uninstallers = Uninstallers(node, Places.of(options), options["python_bin"] or "", run, options["timeout_s"])
+    uninstallers.remove(version, uninstallers.tree.home(version))
+    uninstallers.drop_links([version])
+    uninstallers.lead_latest(None)
+    return uninstallers.notes
 
 
 if __name__ == "__main__":

@@ -135,6 +135,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend import rights
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import (
+    install_record as cann_install_record,
     layout as cann_layout,
     packages as cann_packages,
 )
@@ -211,6 +212,7 @@ def begin(options: Dict[str, Any], node: Node) -> Dict[str, Any]:
         return {"begun": False, **kept, "taken_by": holder}
     with module_lock.taken(state_dir, "clearing away what dead runs left"):
         clean(Places.of(options))
+        cann_install_record.restore(tree)
         origin.keep(state_dir, tree.versions())
         if options["set_aside"]:
             set_aside(os.path.join(root, "env", "current"))

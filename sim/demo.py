@@ -86,15 +86,21 @@ def default_release() -> str:
 def packages(release: str = "", architecture: str = ARCHITECTURE) -> int:
     """Build a release's CANN packages into the depot's incoming folder; ``release`` is the default one when empty.
 
-    The stub libraries define what the release's torch-npu asks CANN for: that very wheel of the simulated nodes' lock.
+    The stub libraries define what torch-npu asks CANN for: the very wheels of the simulated nodes' locks, of all
+    releases with that CANN, so that the packages are the same whichever of these releases is asked for.
     """
-    name = release or default_release()
-    code, wheel = torch_npu(name, architecture)
-    if code:
-        return code
-    argv = [sys.executable, str(ROOT / "sim" / "cann" / "build.py"), "--version", described(name)["cann"]["version"]]
-    argv += ["--arch", architecture]
-    return call([*argv, "--output", str(CACHE / "incoming"), "--torch-npu-wheel", str(wheel)])
+    cann = described(release or default_release())["cann"]
+    argv = [sys.executable, str(ROOT / "sim" / "cann" / "build.py"), "--version", cann["version"]]
+    argv += ["--layout", cann.get("layout", "ascend-toolkit"), "--arch", architecture]
+    for folder in sorted((ROOT / "releases").glob("*/release.yml")):
+        name = folder.parent.name
+        if described(name)["cann"]["version"] != cann["version"]:
+            continue
+        code, wheel = torch_npu(name, architecture)
+        if code:
+            return code
+        argv += ["--torch-npu-wheel", str(wheel)]
+    return call([*argv, "--output", str(CACHE / "incoming")])
 
 
 def described(release: str) -> dict[str, Any]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write a file so that after an interruption the old content is there, whole, or the new one is; remove a path."""
+"""Write a file or a link so that after an interruption the old one is there, whole, or the new one; remove a path."""
 
 from __future__ import annotations
 
@@ -34,6 +34,16 @@ def write(path: str, text: str) -> None:
         if os.path.exists(partial):
             os.unlink(partial)
         raise
+
+
+def link(path: str, target: str, prepared: Callable[[], None] = lambda: None) -> None:
+    """Have a link lead to ``target``, from one moment to the next; ``prepared`` is called before. Raises OSError."""
+    partial = path + PARTIAL
+    if os.path.lexists(partial):
+        os.unlink(partial)
+    os.symlink(target, partial)
+    prepared()
+    os.replace(partial, path)
 
 
 def settle(folder: str, run: Callable[..., Result]) -> None:

@@ -11,6 +11,7 @@ ASCEND_ENV = "/usr/local/bin/ascend-env"
 ETC = "/etc/Ascend"  # where CANN's installer writes
 CANN_INSTALL_RECORD = ETC + "/ascend_cann_install.info"
 INSTALLERS_LOGS = "/var/log/ascend_seclog"
+BESIDE = "beside"  # within CANN's root: a CANN of another line, with links and environment files of its own
 
 # Of every module that reads or changes a node; plugins/doc_fragments/places.py says the same.
 SPEC = {

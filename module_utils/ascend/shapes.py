@@ -173,8 +173,11 @@ if TYPE_CHECKING:
         closed: NotRequired[str]
 
     class CannVersion(TypedDict):
+        """``ours``: whether this project installed it."""
+
         path: str
         layout: str
+        ours: bool
         version: Optional[str]
         inner_version: Optional[str]
         arch: Optional[str]
@@ -194,6 +197,7 @@ if TYPE_CHECKING:
         root: str
         latest: Optional[str]
         latest_state: str
+        latest_beside: Optional[str]
         repairing: Optional[Repairing]
         versions: Dict[str, CannVersion]
         elsewhere: List[Elsewhere]

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# What both installers share: options, log, EULA, checks of the place. Sets: action quiet for_all root label log.
+# What both installers share: options, log, EULA, checks of the place. Sets: action mode quiet for_all root label log.
 # The first two arguments are the package's name and the caller's folder, from the archive's header.
 
 conf() { [[ ! -r /etc/ascend-sim/node.conf ]] || sed -n "s/^$1=//p" /etc/ascend-sim/node.conf | tail -n 1; }
@@ -18,11 +18,12 @@ die() {
 
 read_options() {
   shift 2
-  action='' quiet=n for_all=n root=/usr/local/Ascend
+  action='' mode=run quiet=n for_all=n root=/usr/local/Ascend
   local option
   for option in "$@"; do
     case $option in
-      --install | --full | --devel | --run) action=install ;;
+      --install | --devel | --run) action=install ;;
+      --full) action=install mode=full ;;
       --upgrade) action=upgrade ;;
       --uninstall) action=uninstall ;;
       --check) exit 0 ;;
@@ -86,31 +87,51 @@ check_record() {
   local record=/etc/Ascend/ascend_cann_install.info recorded
   [[ -r $record ]] || return 0
   recorded=$(sed -n 's/^Toolkit_InstallPath=//p' "$record")
-  [[ -z $recorded || $recorded == "$root" ]] ||
+  [[ -z $recorded || $recorded == "$root" ]] && return
+  [[ $(conf record) == overwrite ]] ||
     die "the install path $root is different from $recorded in $record."
+  mv "$record" "$record.$(date +%Y%m%d%H%M%S)"
+}
+
+write_record() {
+  install -d -m 0755 /etc/Ascend
+  echo "Toolkit_InstallPath=$root" >/etc/Ascend/ascend_cann_install.info
+}
+
+driver() { [[ -e /usr/local/Ascend/driver/version.info ]]; }
+
+summary() { # summary WHAT PACKAGE SET_ENV
+  local state='Not installed.' width=$((${#1} + 3))
+  ! driver || state='Installed in /usr/local/Ascend/driver.'
+  printf '===========\n= Summary =\n===========\n\n'
+  printf '%-*s%s\n' "$width" Driver: "$state" "$width" "$1:" "$2 $action success, installed in $root."
+  cat <<SUMMARY
+
+Please make sure that the environment variables have been configured.
+-  To take effect for all users, you can add "source $3" to /etc/profile.
+-  To take effect for current user, you can exec command below: source $3 or add "source $3" to ~/.bashrc.
+SUMMARY
 }
 
 # What node.conf's layout=other does to a package: the layout of no version that is known. A component's folder has another
 # name, another component has no version.info of its own, and the kernels' configuration lies beside their folder.
-other_layout() { # other_layout toolkit|kernels HOME
+other_layout() { # other_layout HOME COMPONENT [COMPONENT]: one for the name and one for the version.info, or the kernels
   [[ $(conf layout) == other ]] || return 0
-  case $1 in
-    toolkit)
-      mv "$2/toolkit" "$2/devkit"
-      mv "$2/hccl/version.info" "$2/hccl/hccl.info"
-      ;;
-    kernels)
-      mkdir "$2/opp/built-in/op_impl/ai_core/tbe/config"
-      mv "$2/opp/built-in/op_impl/ai_core/tbe/kernel/config/ascend$chip" "$2/opp/built-in/op_impl/ai_core/tbe/config/"
-      ;;
-  esac
+  local kernel=$1/opp/built-in/op_impl/ai_core/tbe/kernel
+  if [[ $2 == kernels ]]; then
+    mkdir "${kernel%/*}/config"
+    mv "$kernel/config/ascend$chip" "${kernel%/*}/config/"
+  else
+    mv "$1/${info-}$2" "$1/${info-}other-$2"
+    mv "$1/${info-}$3/version.info" "$1/${info-}$3/$3.info"
+  fi
 }
 
 # A component that node.conf names kills the installer in its middle: a half-installed tree, as power cuts leave.
-copy_component() { # copy_component NAME TARGET
+copy_component() { # copy_component NAME TARGET; info is the folder of what is known of components, "" is the target itself
   if [[ $(conf installer) == "dies:$1" ]]; then
-    install -d -m 0755 "$2/$1"
-    : >"$2/$1/version.info"
+    install -d -m 0755 "$2/${info-}$1"
+    : >"$2/${info-}$1/version.info"
     kill -KILL $$
   fi
   cp -a "components/$1/." "$2/"

@@ -27,7 +27,7 @@ say INFO "The installation path is $toolkit."
 say INFO "install package Ascend${chip^^}-opp_kernel-$inner.run start"
 rm -rf "$home/opp_kernel"
 copy_component opp_kernel "$home"
-other_layout kernels "$home"
+other_layout "$home" kernels
 ln -sfn "../$version/opp_kernel" "$toolkit/latest/opp_kernel"
 install -d -m 0755 "$home/opp_kernel/script"
 sed "s|@HOME@|$home|g; s|@TOOLKIT@|$toolkit|g" uninstall-kernels.sh >"$home/opp_kernel/script/uninstall.sh"

@@ -3,6 +3,7 @@
  * everything is done at once. All other functions are generated (stubs.py) and return 0. Hardware: node.conf. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -14,21 +15,27 @@
 #define CONF "/etc/ascend-sim/node.conf"
 #define INVALID_DEVICE 107001
 #define DRIVER_ERROR 507899
+#define INVALID_FILE 100003
+#define VERSION_ROOM 128
+#define TOTAL_GLOBAL_MEM_SIZE 301
 
-static const char *setting(const char *key, const char *otherwise) {
-  static _Thread_local char line[256];
+/* Take the value of a key from a file of key=value lines; return 1 where it is there. */
+static int value_of(const char *path, const char *key, char *value, size_t room) {
+  char line[256];
   size_t length = strlen(key);
-  FILE *file = fopen(CONF, "r");
-  const char *value = otherwise;
-  while (file && fgets(line, sizeof line, file)) {
-    if (strncmp(line, key, length) == 0 && line[length] == '=') {
-      line[strcspn(line, "\n")] = 0;
-      value = line + length + 1;
-      break;
-    }
+  FILE *file = fopen(path, "r");
+  int found = 0;
+  while (file && !found && fgets(line, sizeof line, file)) {
+    found = strncmp(line, key, length) == 0 && line[length] == '=';
+    if (found) snprintf(value, room, "%.*s", (int)strcspn(line + length + 1, "\n"), line + length + 1);
   }
   if (file) fclose(file);
-  return value;
+  return found;
+}
+
+static const char *setting(const char *key, const char *otherwise) {
+  static _Thread_local char value[256];
+  return value_of(CONF, key, value, sizeof value) ? value : otherwise;
 }
 
 /* CANN tells of trouble in a log of the process, not on its output. */
@@ -97,6 +104,13 @@ static int hand_out(void **result) {
 
 static int take(void **result, size_t size) { return posix_memalign(result, 512, size ? size : 1) ? 207001 : 0; }
 
+int aclInit(const char *config) {
+  (void)config;
+  return 0;
+}
+int aclFinalize(void) { return 0; }
+int aclrtResetDevice(int32_t device) { return device < 0 || device >= visible_cards() ? INVALID_DEVICE : 0; }
+
 int aclrtGetDeviceCount(uint32_t *count) {
   *count = 0;
   if (!opened("/dev/davinci_manager")) return DRIVER_ERROR;
@@ -125,10 +139,19 @@ int aclrtGetDevice(int32_t *device) {
   return 0;
 }
 
+static size_t total_memory(void) { return (size_t)atol(setting("hbm_total_mb", "65536")) << 20; }
+
 int aclrtGetMemInfo(int kind, size_t *available, size_t *total) {
   (void)kind;
-  *total = (size_t)atol(setting("hbm_total_mb", "65536")) << 20;
+  *total = total_memory();
   *available = *total - ((size_t)3300 << 20);
+  return 0;
+}
+
+/* From 8.5 on torch-npu asks so for the memory of a card; of its cores nothing is known. */
+int aclrtGetDeviceInfo(uint32_t device, int what, int64_t *value) {
+  if ((int64_t)device >= visible_cards()) return INVALID_DEVICE;
+  *value = what == TOTAL_GLOBAL_MEM_SIZE ? (int64_t)total_memory() : 0;
   return 0;
 }
 
@@ -190,6 +213,27 @@ int aclrtQueryEventStatus(void *event, int *status) {
   return 0;
 }
 
+/* What version.info says of a part, in the place of either layout: the folder's name where that is a version. */
+static int version_of(const char *part, char *version) {
+  const char *home = getenv("ASCEND_HOME_PATH");
+  const char *places[] = {"%s/share/info/%s/version.info", "%s/%s/version.info"};
+  for (int place = 0; home && part && place < 2; place++) {
+    char path[4096];
+    snprintf(path, sizeof path, places[place], home, part);
+    if (value_of(path, "version_dir", version, VERSION_ROOM) && strpbrk(version, "0123456789")) return 0;
+    if (value_of(path, "Version", version, VERSION_ROOM)) return 0;
+  }
+  return INVALID_FILE;
+}
+
+/* The numbers that the version is made of stand behind its text: nobody asks for them. */
+int aclsysGetCANNVersion(int package, char *version) {
+  const char *parts[] = {"runtime", "runtime", "compiler", "hccl", "toolkit", "opp", "opp_kernel", NULL};
+  memset(version, 0, 2 * VERSION_ROOM + 4 * 64);
+  return package < 0 || package > 7 ? INVALID_FILE : version_of(parts[package], version);
+}
+int aclsysGetVersionStr(char *part, char *version) { return version_of(part, version); }
+
 size_t aclGetCompileoptSize(int option) {
   (void)option;
   return 8;
@@ -200,3 +244,14 @@ int aclGetCompileopt(int option, char *value, size_t room) {
   return 0;
 }
 const char *aclGetRecentErrMsg(void) { return ""; }
+
+/* Of the library of secure functions that CANN's own libraries bring. */
+int strcpy_s(char *to, size_t room, const char *from) {
+  if (!to || !from || strlen(from) >= room) return ERANGE;
+  strcpy(to, from);
+  return 0;
+}
+int vsnprintf_s(char *to, size_t room, size_t most, const char *format, va_list words) {
+  int length = vsnprintf(to, most < room ? most + 1 : room, format, words);
+  return length < 0 || (size_t)length > most || (size_t)length >= room ? -1 : length;
+}

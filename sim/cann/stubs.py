@@ -11,21 +11,12 @@ import re
 import subprocess
 import tempfile
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 
-LIBRARIES = {
-    "libacl_op_compiler.so": "compiler",
-    "libacl_tdt_channel.so": "runtime",
-    "libascendcl.so": "runtime",
-    "libge_runner.so": "compiler",
-    "libgraph.so": "compiler",
-    "libhccl.so": "hccl",
-    # Opened, not linked: torch-npu 2.6 does so when it is imported.
-    "libopapi.so": "opp",
-}
 BODIES = Path(__file__).with_name("stubs.c")
-_LINKED = re.compile(r"(acl|Hccl|ge[A-Z]|_ZNK?2ge|_ZN[KT]?[VSI]?2ge)\w*")
-_LOOKED_UP = re.compile(rb"\0((?:acl|Hccl)[A-Za-z0-9]+)(?=\0)")
+_LINKED = re.compile(r"(acl|Hccl|Msprof|rt[A-Z]|ge[A-Z]|_ZNK?2ge|_ZN[KT]?[VSI]?2ge)\w*")
+_LOOKED_UP = re.compile(rb"\0((?:acl|Hccl|Msprof|mstx|rt[A-Z])[A-Za-z0-9]+)(?=\0)")
 
 
 def tool(name: str, arch: str) -> str:
@@ -50,7 +41,7 @@ def names_in(wheel: Path, arch: str) -> list[str]:
     return sorted(names)
 
 
-def build(names: list[str], output: Path, arch: str) -> None:
+def build(names: list[str], output: Path, arch: str, libraries: Iterable[str]) -> None:
     """Compile the libraries into ``output``."""
     bodies = BODIES.read_text(encoding="utf-8")
     lines = []
@@ -64,6 +55,6 @@ def build(names: list[str], output: Path, arch: str) -> None:
         thing = Path(folder) / "stubs.o"
         gcc = tool("gcc", arch)
         subprocess.run([gcc, "-O1", "-fPIC", "-c", "-o", str(thing), str(source)], check=True)
-        for library in LIBRARIES:
+        for library in libraries:
             target = output / library
             subprocess.run([gcc, "-shared", f"-Wl,-soname,{library}", "-o", str(target), str(thing)], check=True)

@@ -49,14 +49,14 @@ install_all() {
     say INFO "CANN-$component-$version-linux.$arch.run --full --quiet --nox11 --install-for-all install success"
   done
   cp -a components/arch/. "$home/"
-  other_layout toolkit "$home"
+  other_layout "$home" toolkit hccl
+  rm -f "$root/ascend-toolkit/set_env.sh" # of the layout cann it is a link
   sed "s|@HOME@|$root/ascend-toolkit/latest|g" set_env.sh >"$root/ascend-toolkit/set_env.sh"
   sed "s|@HOME@|$home|g" set_env.sh >"$home/$arch-linux/script/set_env.sh"
   sed "s|@HOME@|$home|g; s|@ROOT@|$root|g; s|@VERSION@|$version|g" uninstall.sh >"$home/$arch-linux/script/uninstall.sh"
   sed -i "s|@HOME@|$home|g; s|@ROOT@|$root|g" "$home/$arch-linux/ascend_toolkit_install.info" "$home/$arch-linux/install.conf"
   links
-  install -d -m 0755 /etc/Ascend
-  echo "Toolkit_InstallPath=$root" >/etc/Ascend/ascend_cann_install.info
+  write_record
 }
 
 read_options "$@"
@@ -78,7 +78,7 @@ if [[ $action == uninstall ]]; then
 fi
 say INFO 'install start'
 say INFO "The installation path is $root."
-[[ -e /usr/local/Ascend/driver/version.info ]] || say WARNING 'driver package maybe not installed'
+driver || say WARNING 'driver package maybe not installed'
 if [[ $action == upgrade ]]; then
   running=$(readlink "$root/ascend-toolkit/latest/runtime") ||
     die 'Can not find softlink for this package in latest directory, upgrade failed'
@@ -87,17 +87,4 @@ if [[ $action == upgrade ]]; then
 fi
 remove
 install_all
-driver='Not installed.'
-[[ ! -e /usr/local/Ascend/driver/version.info ]] || driver='Installed in /usr/local/Ascend/driver.'
-cat <<SUMMARY
-===========
-= Summary =
-===========
-
-Driver:   $driver
-Toolkit:  Ascend-cann-toolkit_${version}_linux-$arch $action success, installed in $root.
-
-Please make sure that the environment variables have been configured.
--  To take effect for all users, you can add "source $root/ascend-toolkit/set_env.sh" to /etc/profile.
--  To take effect for current user, you can exec command below: source $root/ascend-toolkit/set_env.sh or add "source $root/ascend-toolkit/set_env.sh" to ~/.bashrc.
-SUMMARY
+summary Toolkit "Ascend-cann-toolkit_${version}_linux-$arch" "$root/ascend-toolkit/set_env.sh"

@@ -15,7 +15,9 @@ from typing import Any
 from unittest import mock
 
 import build
+import older
 import stubs
+from parts import KERNEL
 
 from tests.change.fleet import NEW, Fleet
 
@@ -70,8 +72,8 @@ def _architecture(folder: Path) -> None:
     with tempfile.TemporaryDirectory() as place, mock.patch.object(stubs, "tool", lambda name, _arch: name):
         payload = Path(place) / "payload"
         payload.mkdir()
-        build.toolkit_payload(payload, NEW, "aarch64", [])
-        _replace(folder, TOOLKIT, build.pack(payload, "toolkit", Path(place) / "package.run").read_bytes(), told=True)
+        older.toolkit(payload, NEW, "aarch64", [])
+        _replace(folder, TOOLKIT, build.pack(payload, Path(place) / "package.run").read_bytes(), told=True)
 
 
 def _chip(folder: Path) -> None:
@@ -79,13 +81,13 @@ def _chip(folder: Path) -> None:
     with tempfile.TemporaryDirectory() as place:
         payload = Path(place) / "payload"
         payload.mkdir()
-        build.kernels_payload(payload, NEW, "x86_64", [])
+        older.second(payload, NEW, "x86_64", [])
         facts = (payload / "package.env").read_text(encoding="utf-8").replace("chip=910b", "chip=310p")
         (payload / "package.env").write_text(facts, encoding="utf-8")
-        kernel = payload / "components" / "opp_kernel" / build.KERNEL
+        kernel = payload / "components" / "opp_kernel" / KERNEL
         for part in (kernel, kernel / "config"):
             (part / "ascend910b").rename(part / "ascend310p")
-        _replace(folder, KERNELS, build.pack(payload, "kernels", Path(place) / "package.run").read_bytes(), told=True)
+        _replace(folder, KERNELS, build.pack(payload, Path(place) / "package.run").read_bytes(), told=True)
 
 
 def _pip3(folder: Path) -> None:

@@ -10,10 +10,11 @@ from .. import files
 from ..finding import Finding, finding
 from ..homes import CANN_NAME, Homes, each
 from ..node import Node
-from ..places import CANN_INSTALL_RECORD
+from ..places import BESIDE, CANN_INSTALL_RECORD
 from ..text import listed
 from . import files as cann_files, profiles
 from .layout import INFO, VERSION_NAME, Tree
+from .layouts import version_of
 
 if TYPE_CHECKING:
     from ..shapes import Elsewhere
@@ -42,7 +43,8 @@ def read_install_record(node: Node, cann_root: str) -> Tuple[Optional[str], List
     if not path:
         # Without problems it is a record of other products.
         return None, [_unreadable(", ".join(info.problems))] if info.problems else []
-    if os.path.isdir(node.path(path)) and _real(node, path) == _real(node, cann_root):
+    ours = [_real(node, place) for place in (cann_root, os.path.join(cann_root, BESIDE))]
+    if os.path.isdir(node.path(path)) and _real(node, path) in ours:
         return path, []
     gone = "" if os.path.isdir(node.path(path)) else ", which is not there"
     return path, [_stale(cann_root, path + gone)]
@@ -105,7 +107,7 @@ def _installations(node: Node, place: str, why: str, own: str) -> List[Tuple[str
             return []
         other = Tree(above, "", node.root)
         homes = [other.home(version) for version in other.versions() if files.names(other.home(version))]
-        found = [_installation(home, os.path.join(other.arch(_version_of(home)), INFO), why) for home in homes]
+        found = [_installation(home, os.path.join(other.arch(version_of(home)), INFO), why) for home in homes]
         found += _products(above)
         if found:
             return [(os.path.realpath(str(item["path"])), item) for item in found]
@@ -122,11 +124,6 @@ def _and_above(path: str, top: str) -> List[str]:
         found.append(path)
         path = os.path.dirname(path)
     return found
-
-
-def _version_of(home: str) -> str:
-    name = os.path.basename(home)
-    return name[len("cann-") if name.startswith("cann-") else 0 :]
 
 
 def _products(root: str) -> List[Elsewhere]:
@@ -147,7 +144,7 @@ def _products(root: str) -> List[Elsewhere]:
 
 def _installation(home: str, info: str, why: str) -> Elsewhere:
     version = cann_files.parse_product_info(cann_files.read(info)[0]).version
-    return {"path": home, "version": version or _version_of(home), "why": why}
+    return {"path": home, "version": version or version_of(home), "why": why}
 
 
 def elsewhere_findings(elsewhere: List[Elsewhere]) -> List[Finding]:

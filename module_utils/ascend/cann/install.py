@@ -26,6 +26,7 @@ from ..errors import AscendError, disk_remedy
 from ..places import INSTALLER_TMP, INSTALLERS_LOGS
 from ..versions import compare_cann
 from . import (
+    install_record,
     installer_needs,
     latest as cann_latest,
     layout as cann_layout,
@@ -33,17 +34,19 @@ from . import (
     proof as cann_proof,
     receipts as cann_receipts,
 )
+from .layouts import OLDER, Place
 
 if TYPE_CHECKING:
     from ..shapes import Package as PackageFact
 
+TOOLKIT_LOG = "ascend_toolkit_install.log"
 MOST_LOG = 4 * 1024 * 1024
 DEFAULT_ROOT = "/usr/local/Ascend"
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 RELINK = "create_version_softlink.sh"  # in a version's folder (seen in 8.1.RC1)
 
 GOOD = ("complete", "unproven")  # states of a package that its installer was seen to end
-# "Ascend-cann-toolkit_8.0.RC1_linux-aarch64 install success, installed in ..."
+# "Ascend-cann-toolkit_8.0.RC1_linux-aarch64 install success, installed in ...", "Ascend-cann-910b-ops_9.0.0_..."
 SUCCESS = r"Ascend-cann-%s_\S+_linux\S* (?:install|upgrade) success"
 
 Run = Callable[..., Result]
@@ -62,10 +65,27 @@ class Package:
     tmp_dir: str
     python_bin: Optional[str]
     timeout_s: int
+    layout: str = OLDER.name
+    beside: bool = False
 
     @property
     def name(self) -> str:
+        """By which we know it, in manifests and receipts."""
         return "toolkit" if self.kind == "toolkit" else "kernels-%s" % self.chip
+
+    @property
+    def product(self) -> str:
+        """What its installer calls it, after ``Ascend-cann-``."""
+        return "toolkit" if self.kind == "toolkit" else self.place.layout.kernels % self.chip
+
+    @property
+    def place(self) -> Place:
+        """Where its version lies, or will."""
+        return self.tree.place(self.version)
+
+    @property
+    def home(self) -> str:
+        return self.place.home(self.version)
 
     @property
     def manifest(self) -> str:
@@ -73,11 +93,12 @@ class Package:
 
     @property
     def tree(self) -> cann_layout.Tree:
-        return cann_layout.Tree(self.root, self.state_dir)
+        return cann_layout.Tree(self.root, self.state_dir, layout=self.layout, beside=self.beside)
 
     @property
     def log(self) -> str:
-        return os.path.join(INSTALLERS_LOGS, "ascend_%s_install.log" % self.name.replace("-", "_"))
+        name = TOOLKIT_LOG if self.kind == "toolkit" else self.place.layout.kernels_log % self.chip
+        return os.path.join(INSTALLERS_LOGS, name)
 
 
 def observe(package: Package, deep: bool = False) -> PackageFact:
@@ -100,7 +121,8 @@ def require_allowed(package: Package, accept_eula: bool, allow_downgrade: bool, 
             found="false",
             remedy="read the licence, then set cann_accept_eula: true; the installer accepts it silently",
         )
-    latest = cann_layout.read_latest(package.root)
+    beside = package.place.base != package.root
+    latest = latest_version(package) if beside else cann_layout.read_latest(package.root)
     if latest and not allow_downgrade and _is_newer(latest, package.version):
         raise AscendError(
             "a newer CANN is installed",
@@ -110,13 +132,13 @@ def require_allowed(package: Package, accept_eula: bool, allow_downgrade: bool, 
             remedy="ask for the older one: -e cann_allow_downgrade=true",
         )
     if package.kind == "kernels" and not check_mode:
-        toolkit = cann_packages.read_toolkit(package.root, package.state_dir, package.version)
+        toolkit = cann_packages.as_package(cann_packages.toolkit_problems(package.tree, package.version, False))
         if toolkit["state"] not in GOOD:
             raise AscendError(
                 "kernels need the toolkit of their version",
                 wanted="toolkit %s, complete" % package.version,
                 found="toolkit %s" % toolkit["state"],
-                where=package.root,
+                where=package.home,
                 remedy="install package: toolkit of that version first",
             )
 
@@ -136,17 +158,19 @@ def install(package: Package, file: DepotFile, run: Run, deep: bool = False) -> 
     path = unpacked_run(take(file, package.cache_dir))
     installer_needs.require(package.kind, package.root, _environment(package, package.tmp_dir), run)
     # The installers make their folder, and refuse where the one above it is missing.
-    os.makedirs(os.path.dirname(package.root), mode=0o755, exist_ok=True)
+    place = package.place
+    os.makedirs(os.path.dirname(place.base), mode=0o755, exist_ok=True)
     cann_proof.note_repair(package.tree, package.version, _with_it(package), deep)
     for stale in _stale_manifests(package):
         os.unlink(stale)
     if package.kind == "toolkit":
         origin.installs(package.state_dir, package.version)
-    home = cann_layout.toolkit_dir(package.root, package.version)
+    home = package.home
     manifest.begin(home, package.manifest)
     log_bytes = os.path.getsize(package.log) if os.path.exists(package.log) else 0
     fault_points.reached(package.kind + ".ready")
-    with _private_tmp(package.tmp_dir) as tmp:
+    with _private_tmp(package.tmp_dir) as tmp, install_record.naming(package.tree, place.base):
+        _require_whole(package, path, run, tmp)
         result = run(_argv(package, path), package.timeout_s, env=_environment(package, tmp))
         fault_points.reached(package.kind + ".installer-ended")
     if os.path.isdir(home):
@@ -155,7 +179,7 @@ def install(package: Package, file: DepotFile, run: Run, deep: bool = False) -> 
     _judge(package, path, result, log_bytes)
     _write_manifests(package)
     if observe(package).get("closed"):  # --install-for-all should have done it
-        shared = rights.own(os.path.realpath(path) for path in cann_layout.shared(package.root))
+        shared = rights.own(os.path.realpath(path) for path in place.shared)
         rights.open_to_all([*rights.closed_below(home), *shared])
     fault_points.reached(package.kind + ".recorded")
 
@@ -175,7 +199,7 @@ def _judge(package: Package, path: str, result: Result, log_bytes: int) -> None:
 
 def _write_manifests(package: Package) -> None:
     """Remember the installed files. The kernels' installer may touch the toolkit's, so both are recorded after it."""
-    folder = cann_layout.toolkit_dir(package.root, package.version)
+    folder = package.home
     # var/ is the installers' own journal, which later ones write to.
     tops = [name for name in sorted(os.listdir(folder)) if name != "var"]
     toolkit = cann_layout.manifest_path(package.state_dir, "toolkit", package.version)
@@ -213,21 +237,35 @@ def latest_version(package: Package) -> Optional[str]:
 
 def relink_script(package: Package) -> Optional[str]:
     """Return the script that leads ``latest`` to the version; None where its installer left none."""
-    script = os.path.join(cann_layout.toolkit_dir(package.root, package.version), RELINK)
+    script = os.path.join(package.home, RELINK)
     return script if os.path.isfile(script) else None
 
 
-def make_latest(package: Package, script: str, run: Run) -> None:
-    """Lead ``latest`` to the version, by the script that its installer left for that. Raises AscendError."""
-    with _private_tmp(package.tmp_dir) as tmp:
-        result = run(["bash", script], package.timeout_s, env=_environment(package, tmp))
+def can_lead_latest(package: Package) -> bool:
+    """Whether ``latest`` can be led to the version: by the script for it, or where it is one link."""
+    return bool(relink_script(package)) or os.path.islink(package.place.link)
+
+
+def make_latest(package: Package, run: Run) -> None:
+    """Lead ``latest`` to the version, by the script that its installer left for that, or the one link that it is.
+
+    Raises AscendError.
+    """
+    script, link = relink_script(package), package.place.link
+    said = ""
+    if script:
+        with _private_tmp(package.tmp_dir) as tmp:
+            result = run(["bash", script], package.timeout_s, env=_environment(package, tmp))
+        said = "; the script ended with code %d: %s" % (result.code, result.last_lines(5))
+    elif os.path.islink(link):
+        atomic.link(link, os.path.relpath(package.home, os.path.dirname(link)))
     latest = latest_version(package)
     if latest != package.version:
         raise AscendError(
             "CANN's `latest` was not led to %s" % package.version,
             wanted=package.version,
-            found="%s; the script ended with code %d: %s" % (latest, result.code, result.last_lines(5)),
-            where=script,
+            found="%s%s" % (latest, said),
+            where=script or link,
         )
 
 
@@ -259,10 +297,9 @@ def lead_back(package: Package, run: Run) -> List[str]:
 
 def _led_back(package: Package, version: str, run: Run) -> str:
     other = replace(package, kind="toolkit", version=version, chip=None)
-    script = relink_script(other)
     try:
-        if script:
-            make_latest(other, script, run)
+        if can_lead_latest(other):
+            make_latest(other, run)
     except AscendError as error:
         return str(error)
     leads = latest_version(package)
@@ -276,14 +313,13 @@ def _led_back(package: Package, version: str, run: Run) -> str:
 
 def uninstall(package: Package, run: Run) -> None:
     """Run the installed package's own uninstaller. Raises AscendError when something of the package is left."""
-    folder = cann_layout.toolkit_dir(package.root, package.version)
-    if package.kind == "toolkit":
-        script = os.path.join(cann_layout.arch_dir(package.root, package.version), "script", "uninstall.sh")
-    else:
-        script = os.path.join(folder, "opp_kernel", "script", "uninstall.sh")
+    place = package.place
+    layout = place.layout
+    name = layout.uninstall if package.kind == "toolkit" else layout.uninstall_kernels
+    script = package.tree.script(package.version, name)
     if not os.path.isfile(script):
-        raise AscendError("the package has no uninstaller", wanted=script, found="no such file", where=folder)
-    with _private_tmp(package.tmp_dir) as tmp:
+        raise AscendError("the package has no uninstaller", wanted=script, found="no such file", where=package.home)
+    with _private_tmp(package.tmp_dir) as tmp, install_record.naming(package.tree, place.base):
         result = run(["bash", script], package.timeout_s, env=_environment(package, tmp))
     for stale in _stale_manifests(package):
         os.unlink(stale)
@@ -306,16 +342,32 @@ def _stale_manifests(package: Package) -> List[str]:
     return [path for path in paths if os.path.exists(path)]
 
 
+def _require_whole(package: Package, path: str, run: Run, tmp: str) -> None:
+    """Have a package look at itself, where its layout's do; its sum was right when it was taken."""
+    if not package.place.layout.checks:
+        return
+    result = run(["bash", path, "--nox11", "--check"], package.timeout_s, env=_environment(package, tmp))
+    if result.code != 0 or result.timed_out:
+        raise AscendError(
+            "the package does not pass its own check",
+            wanted="bash %s --check, with code 0" % os.path.basename(path),
+            found="no end within %d s" % package.timeout_s if result.timed_out else "code %d" % result.code,
+            where="%s; it said: %s" % (path, result.last_lines(3) or "nothing"),
+            remedy="bash %s --nox11 --check; sha256sum %s  # on the node; then run site.yml again" % (path, path),
+        )
+
+
 def _argv(package: Package, path: str) -> List[str]:
     # --nox11: with DISPLAY set the archive would start itself again in a terminal window and wait there for ever.
     installer = ["bash", path, "--nox11", "--install", "--quiet", "--install-for-all"]
-    if package.root != DEFAULT_ROOT:
-        installer.append("--install-path=" + package.root)
-    if package.kind == "toolkit":
+    place = package.place
+    if place.base != DEFAULT_ROOT:
+        installer.append("--install-path=" + place.base)
+    if package.kind == "toolkit" or not place.layout.sources:
         return installer
     # The kernels find their toolkit by ASCEND_OPP_PATH, which the toolkit's set_env.sh sets. That may end with a test
     # that fails, or shift its caller's arguments; where it cannot be read, bash says so, and nothing is installed.
-    set_env = cann_layout.set_env(package.root, package.version)
+    set_env = package.tree.set_env(package.version)
     sourced = 'a=("$@"); { source "$1" || [ -r "${a[0]}" ]; } && exec "${a[@]:1}"'
     return ["bash", "-c", sourced, "ascend-fleet", set_env, *installer]
 
@@ -362,15 +414,14 @@ def _left(package: Package, found: PackageFact) -> str:
     """Return what is wrong with the files, and what else may be the cause of it."""
     words = [", ".join(found["problems"]) or "nothing of it"]
     if package.kind == "kernels":
-        tree = cann_layout.Tree(package.root, package.state_dir)
-        others = [chip for chip in cann_packages.chips_of(tree, package.version) if chip != package.chip]
+        others = [chip for chip in cann_packages.chips_of(package.tree, package.version) if chip != package.chip]
         words += ["there are kernels for another chip: %s" % ", ".join(others)] if others else []
     lacking = installer_needs.lacking(_environment(package, package.tmp_dir))
     return "; ".join(words + ([lacking] if lacking else []))
 
 
 def _remedy(package: Package, path: str, output: str) -> str:
-    disk = disk_remedy(output, package.tmp_dir if package.tmp_dir in output else package.root)
+    disk = disk_remedy(output, package.tmp_dir if package.tmp_dir in output else package.place.base)
     if disk:
         return disk
     if "No packages to install" in output:
@@ -386,7 +437,7 @@ def _ended_well(package: Package, result: Result, log_bytes: int) -> bool:
     with suppress(OSError), open(package.log, encoding="utf-8", errors="replace") as stream:
         stream.seek(log_bytes)  # the log is of all runs
         output += "\n" + stream.read(MOST_LOG)
-    success = re.search(SUCCESS % re.escape(package.name), output)
+    success = re.search(SUCCESS % re.escape(package.product), output)
     return result.code == 0 and not result.timed_out and bool(success) and not _last_error(output)
 
 

@@ -16,7 +16,7 @@ from .. import files
 from ..command import Result
 from ..errors import AscendError
 from ..node import Node
-from ..places import CANN_INSTALL_RECORD
+from ..places import BESIDE, CANN_INSTALL_RECORD
 from . import elsewhere as cann_elsewhere
 
 PIP_S = 120  # pip3 from a cold disk
@@ -82,7 +82,7 @@ def _require_install_record(root: str, node_root: str) -> None:
     node = Node(_never, _nowhere, node_root)
     path = node.path(CANN_INSTALL_RECORD)
     toolkit_path, findings = cann_elsewhere.read_install_record(node, root)
-    if not findings or (toolkit_path and os.path.normpath(toolkit_path) == os.path.normpath(root)):
+    if not findings or (toolkit_path and os.path.normpath(toolkit_path) in (root, os.path.join(root, BESIDE))):
         return
     if os.path.isfile(path) and not (files.text(path) or "\0").strip(cann_elsewhere.NOTHING):
         with suppress(FileNotFoundError):

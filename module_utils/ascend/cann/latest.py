@@ -69,9 +69,9 @@ def forget(tree: Tree, repaired: str = "") -> None:
 def leads_to(tree: Tree, version: str) -> Optional[str]:
     """Return the version to which the links lead that the installer of ``version`` changes, or None.
 
-    From 8.5 on those are others than before: a CANN of the later layout does not keep ``latest`` from being taken.
+    Those of its place: a CANN of another layout, or beside, does not keep ``latest`` from being taken.
     """
-    return tree.latest(tree.is_later(version)).version
+    return tree.latest(tree.place(version)).version
 
 
 def _path(tree: Tree) -> str:

@@ -4,7 +4,8 @@
 ``ascend-toolkit/<version>/`` (5.1 to 8.3): a folder a part, each with a ``version.info``, and
 ``ascend-toolkit/latest``, a folder of links to one of them (or itself a link to it). ``cann-<version>/`` (from
 8.5 on): ``share/info/<part>/version.info``, and the link ``cann``. Both have ``<arch>-linux/
-ascend_toolkit_install.info``. The folder's name is the full version, also of alpha builds.
+ascend_toolkit_install.info``. The folder's name is the full version, also of alpha builds. A version of the later
+layout lies in the root, or below ``beside/`` in it, where it takes no link of the others (layouts.py).
 """
 
 from __future__ import annotations
@@ -17,11 +18,8 @@ from typing import Dict, List, NamedTuple, Optional, Set, Tuple
 from .. import files
 from ..text import listed
 from . import files as cann_files
+from .layouts import LATER, OLDER, PARTS, Place, place_of
 
-# Without these no program of the toolkit runs; the others (aoe, ncs, test-ops ...) may be left out by --whitelist.
-PARTS = ("runtime", "compiler", "hccl", "opp", "toolkit")
-# What torch-npu loads, relative to the version's folder.
-LIBRARIES = ("libascendcl.so", "libhccl.so", "libge_runner.so", "libgraph.so", "libacl_op_compiler.so")
 INFO = "ascend_toolkit_install.info"
 SHOWN = 5
 MACHINES = {"arm64": "aarch64", "amd64": "x86_64", "x86-64": "x86_64"}
@@ -55,11 +53,16 @@ class Latest(NamedTuple):
 
 
 class Tree(NamedTuple):
-    """Where CANN lies: ``root`` as a path of this machine, ``below`` the folder that is "/" for absolute links."""
+    """Where CANN lies: ``root`` as a path of this machine, ``below`` the folder that is "/" for absolute links.
+
+    ``layout`` and ``beside`` say where a version would be that is not there yet.
+    """
 
     root: str
     state_dir: str
     below: str = "/"
+    layout: str = OLDER.name
+    beside: bool = False
 
     @property
     def top_set_env(self) -> str:
@@ -75,14 +78,19 @@ class Tree(NamedTuple):
         """Return a path of this machine as the node's own."""
         return path[len(self.below.rstrip("/")) :] if files.is_in(path, self.below) else path
 
-    def home(self, version: str) -> str:
-        """Return the folder of a version, in the later layout where it is there."""
-        later = os.path.join(self.root, "cann-" + version)
-        return later if os.path.isdir(later) else os.path.join(self.root, "ascend-toolkit", version)
+    def places(self) -> List[Place]:
+        """Return where versions may lie; of one that lies in several, the first is meant."""
+        return [place_of(self.root, *each) for each in ((LATER.name, True), (LATER.name, False), (OLDER.name, False))]
 
-    def is_later(self, version: str) -> bool:
-        """Whether a version lies in the later layout, ``cann-<version>/``."""
-        return os.path.basename(self.home(version)).startswith("cann-")
+    def place(self, version: str) -> Place:
+        """Return the place of a version; of one that is not there, where it would be."""
+        homes = [(place, place.home(version)) for place in self.places()]
+        there = [place for place, home in homes if os.path.isdir(home) and not os.path.islink(home)]
+        return there[0] if there else place_of(self.root, self.layout, self.beside)
+
+    def home(self, version: str) -> str:
+        """Return the folder of a version."""
+        return self.place(version).home(version)
 
     def arch(self, version: str) -> str:
         """Return the ``<arch>-linux`` folder of a version: the one with its record, this machine's before others."""
@@ -95,25 +103,31 @@ class Tree(NamedTuple):
                 return os.path.join(home, own if own in choice else choice[0])
         return os.path.join(home, own)
 
+    def script(self, version: str, name: str) -> str:
+        """Return the path of a script of a version, by its name in ``Layout``."""
+        return os.path.join(self.home(version), name.format(arch=os.path.basename(self.arch(version))))
+
     def set_env(self, version: str) -> str:
         """Return the environment file that leads to this version, whatever ``latest`` says."""
         beside = os.path.join(self.home(version), "set_env.sh")
         own = os.path.join(self.arch(version), "script", "set_env.sh")
-        return beside if self.is_later(version) or (os.path.isfile(beside) and not os.path.exists(own)) else own
+        of_later = self.place(version).layout is LATER
+        return beside if of_later or (os.path.isfile(beside) and not os.path.exists(own)) else own
 
-    def versions(self) -> List[str]:
-        """Return the names of the version folders of both layouts; links are other names of them."""
+    def versions(self, place: Optional[Place] = None) -> List[str]:
+        """Return the names of the version folders, of all places or of one; links are other names of them."""
         names: Set[str] = set()
-        for folder, prefix in ((os.path.join(self.root, "ascend-toolkit"), ""), (self.root, "cann-")):
+        for each in [place] if place else self.places():
+            folder, prefix = os.path.split(os.path.join(each.base, each.layout.folder))
             for name in files.names(folder):
                 path = os.path.join(folder, name)
                 if name.startswith(prefix) and VERSION_NAME.fullmatch(name[len(prefix) :]) and not os.path.islink(path):
                     names.add(name[len(prefix) :])
         return sorted(names)
 
-    def latest(self, later: bool) -> Latest:
-        """Return where the link (or folder of links) of a layout leads."""
-        path = os.path.join(self.root, "cann") if later else os.path.join(self.root, "ascend-toolkit", "latest")
+    def latest(self, place: Place) -> Latest:
+        """Return where the link (or folder of links) of a place leads."""
+        path = place.link
         if os.path.islink(path):
             target = self._followed(path)
             leads = {_version_in(target) or self.shown(target): [os.path.basename(path)]}
@@ -123,8 +137,8 @@ class Tree(NamedTuple):
         return self._folder_of_links(path) if os.path.isdir(path) else Latest(path, "absent", None, {})
 
     def deciding_latest(self) -> Latest:
-        """Return the one that decides: ``cann`` where it leads to a version, else ``latest``."""
-        later, older = self.latest(later=True), self.latest(later=False)
+        """Return what decides for sessions: the root's ``cann`` where it leads to a version, else ``latest``."""
+        _beside, later, older = [self.latest(place) for place in self.places()]
         layouts = [latest for latest in (later, older) if latest.version]
         return layouts[0] if layouts else older if later.state == "absent" else later
 
@@ -178,28 +192,6 @@ class Tree(NamedTuple):
                 return path
             path = self._step(path)
         return path
-
-
-def toolkit_dir(root: str, version: str) -> str:
-    """Return the folder of one CANN version."""
-    return Tree(root, "").home(version)
-
-
-def shared(root: str) -> List[str]:
-    """Return the folders and files that the versions of the older layout share, and sessions come through."""
-    tree = Tree(root, "")
-    latest = os.path.dirname(tree.version_cfg)
-    return [os.path.dirname(latest), tree.top_set_env, latest, tree.version_cfg]
-
-
-def arch_dir(root: str, version: str) -> str:
-    """Return the folder of a version that is named by the machine, e.g. ``.../8.0.RC1/aarch64-linux``."""
-    return Tree(root, "").arch(version)
-
-
-def set_env(root: str, version: str) -> str:
-    """Return the environment file of one version."""
-    return Tree(root, "").set_env(version)
 
 
 def manifest_path(state_dir: str, package: str, version: str) -> str:

@@ -11,25 +11,12 @@ from ..errors import AscendError
 from ..text import listed
 from ..versions import compare_cann
 from . import files as cann_files, latest as cann_latest, receipts as cann_receipts
-from .layout import (
-    INFO,
-    KERNEL,
-    KERNELS,
-    LIBRARIES,
-    MACHINES,
-    PARTS,
-    SHOWN,
-    Tree,
-    manifest_path,
-    recorded_chips,
-    shared,
-    this_machine,
-)
+from .layout import INFO, KERNEL, KERNELS, MACHINES, SHOWN, Tree, manifest_path, recorded_chips, this_machine
+from .layouts import LATER, LIBRARIES, OLDER, PARTS
 
 if TYPE_CHECKING:
     from ..shapes import Package
 
-LASTING_PARTS = ("runtime", "hccl")  # those of them that 8.5 and later still have under the same name
 # Kinds of a problem. The first ones decide a package's state, the last ones accuse nothing.
 HALF, VERSION, KERNELS_VERSION, SET_ENV, ARCHITECTURE, UNREADABLE, LATEST = (
     "half-installed", "version-mismatch", "kernels-version", "set-env-missing", "architecture", "unreadable", "latest",
@@ -88,11 +75,12 @@ def toolkit_problems(tree: Tree, version: str, deep: bool) -> Optional[List[Prob
         return [Problem(UNREADABLE, "%s cannot be read: %s" % (tree.shown(home), error.strerror))]
     problems = _arch_problems(tree, version)
     numbers = {}
-    for part in LASTING_PARTS if tree.is_later(version) else PARTS:
+    layout = tree.place(version).layout
+    for part in layout.parts:
         info, found = _part(tree, version, part, VERSION)
         problems += found
         numbers[part] = info.version
-    if not tree.is_later(version):
+    if layout is OLDER:
         problems += file_problems(tree, version, tree.top_set_env, LATEST)
     problems += _latest_problems(tree, version, numbers) + _closed(tree, version, _toolkit_deciding(tree, version))
     return _judged(tree, version, "toolkit", deep, problems)
@@ -104,7 +92,7 @@ def _toolkit_deciding(tree: Tree, version: str) -> List[str]:
     paths = [home, arch, os.path.join(arch, "lib64"), tree.set_env(version)]
     paths += [os.path.join(arch, "lib64", name) for name in LIBRARIES]
     paths += [os.path.join(home, name) for name in (*PARTS, "opp/built-in", "python", "python/site-packages")]
-    return paths if tree.is_later(version) else shared(tree.root) + paths
+    return [*tree.place(version).shared, *paths]
 
 
 def _closed(tree: Tree, version: str, paths: List[str]) -> List[Problem]:
@@ -124,9 +112,14 @@ def kernels_problems(
     if not os.path.isdir(config) and not _elsewhere(tree, version, chip, installed):
         return None
     problems = []
-    if not tree.is_later(version):  # from 8.5 on there is no such part
-        problems += _part(tree, version, "opp_kernel", KERNELS_VERSION)[1]
+    layout = tree.place(version).layout
+    if layout.kernels_part:
+        problems += _part(tree, version, layout.kernels_part, KERNELS_VERSION)[1]
         problems += _linked_kernels(tree, version)
+    record = os.path.join(tree.arch(version), layout.kernels_record)
+    # No page says that every version has it: where one that was there is lost, the manifest tells.
+    if layout.kernels_record and os.path.lexists(record):
+        problems += _info_problems(tree, version, layout.kernels_record, KERNELS_VERSION)
     # Newer packages have an index a group of operators, one folder below.
     folders = [config] + [os.path.join(config, name) for name in files.names(config)]
     indexes = [os.path.join(folder, "binary_info_config.json") for folder in folders]
@@ -151,7 +144,7 @@ def _elsewhere(tree: Tree, version: str, chip: str, installed: bool) -> bool:
 
 def _linked_kernels(tree: Tree, version: str) -> List[Problem]:
     """Return that the latest version has kernels, and its links lead to those of another one."""
-    latest = tree.latest(later=False)
+    latest = tree.latest(tree.place(version))
     if latest.version != version or not latest.is_folder:
         return []
     problems = _part_problems(tree, version, ("opp_kernel",), KERNELS_VERSION)
@@ -167,13 +160,14 @@ def _arch_problems(tree: Tree, version: str) -> List[Problem]:
     if not os.path.lexists(arch):
         return [_unread(_short(tree, version, arch), "missing")]
     problems = _info_problems(tree, version)
-    for name in LIBRARIES:
+    for name in tree.place(version).layout.libraries:
         problems += file_problems(tree, version, os.path.join(arch, "lib64", name), HALF)
     return problems + file_problems(tree, version, tree.set_env(version), SET_ENV)
 
 
-def _info_problems(tree: Tree, version: str) -> List[Problem]:
-    path = os.path.join(tree.arch(version), INFO)
+def _info_problems(tree: Tree, version: str, record: str = INFO, kind: str = VERSION) -> List[Problem]:
+    """Return what is wrong with what an installer wrote of its package; ``kind`` is that of another version."""
+    path = os.path.join(tree.arch(version), record)
     name = _short(tree, version, path)
     text, problem = cann_files.read(path)
     if problem:
@@ -181,7 +175,7 @@ def _info_problems(tree: Tree, version: str) -> List[Problem]:
     info = cann_files.parse_product_info(text)
     problems = [Problem(HALF, "%s: %s" % (name, words), name) for words in info.problems]
     if not info.version or not same(info.version, version):
-        problems.append(Problem(VERSION, "%s says version %s" % (name, info.version or "nothing"), name))
+        problems.append(Problem(kind, "%s says version %s" % (name, info.version or "nothing"), name))
     folder = os.path.basename(tree.arch(version))[: -len("-linux")]
     machines = {"it": folder, name: info.arch or folder}
     for who, machine in machines.items():
@@ -205,14 +199,17 @@ def _part(tree: Tree, version: str, part: str, kind: str) -> Tuple[cann_files.Ve
         return info, [_unread(name, problem)]
     problems = [Problem(HALF, "%s: %s" % (name, words), name) for words in info.problems]
     found = info.version_dir or version
-    if not same(found, version) and found != "cann-" + version:
+    # From 8.5 on it is the folder's name, or that of the link.
+    if found == LATER.link:
+        found = info.version or version
+    if not same(found, version) and found != LATER.folder + version:
         problems.append(Problem(kind, "%s says version %s" % (name, found), name))
     return info, problems
 
 
 def _latest_problems(tree: Tree, version: str, numbers: Dict[str, Optional[str]]) -> List[Problem]:
     """Return what of the latest version's links is wrong for this one. ``numbers`` are its parts' own."""
-    latest = tree.latest(tree.is_later(version))
+    latest = tree.latest(tree.place(version))
     name = os.path.relpath(latest.path, tree.root)
     if latest.state == "absent":
         return [Problem(LATEST, "missing %s" % name, name)]

@@ -41,7 +41,7 @@ def differing(tree: Tree, version: str, problems: List[Problem]) -> List[str]:
 
 def differing_latest(tree: Tree, version: str) -> List[str]:
     """Return where the links of the latest version lead, as a receipt knows it, where that is not one version."""
-    latest = tree.latest(tree.is_later(version))
+    latest = tree.latest(tree.place(version))
     return [latest.words()] if latest.state in ("mixed", "dangling") else []
 
 

@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING, Dict, List, Optional, Set, Tuple
 
 from .. import rights
+from ..change import origin
 from ..finding import Finding, finding
 from ..homes import Homes, look
 from ..node import Node
@@ -14,6 +15,7 @@ from ..text import listed
 from . import files as cann_files, latest as cann_latest, receipts as cann_receipts
 from .elsewhere import elsewhere_findings, read_elsewhere, read_install_record
 from .layout import INFO, SHOWN, Latest, Tree
+from .layouts import OLDER
 from .packages import (
     ALTERED,
     ARCHITECTURE,
@@ -44,13 +46,14 @@ if TYPE_CHECKING:
 def read_cann(
     node: Node, cann_root: str, state_dir: str, deep: bool = False, others: Optional[Homes] = None
 ) -> Tuple[Cann, List[Finding]]:
-    """Return ``{"root", "latest", "latest_state", "repairing", "versions", "elsewhere", "elsewhere_count", "record"}``
-    and findings.
+    """Return ``{"root", "latest", "latest_state", "latest_beside", "repairing", "versions", "elsewhere",
+    "elsewhere_count", "record"}`` and findings.
 
-    ``versions`` maps a version to ``{"path", "layout": "ascend-toolkit" | "cann", "version", "inner_version", "arch",
-    "toolkit": package, "kernels": {chip: package}}``; a package is ``{"state": "complete" | "half-installed" |
-    "altered" | "unproven" | "absent", "problems": [at most SHOWN], "problem_count"}``, with ``closed``, what others
-    cannot use, in words, where there is something. ``repairing`` is what cann_latest.read returns, ``elsewhere`` are
+    ``versions`` maps a version to ``{"path", "layout": "ascend-toolkit" | "cann", "ours", "version",
+    "inner_version", "arch", "toolkit": package, "kernels": {chip: package}}``; a package is ``{"state": "complete" |
+    "half-installed" | "altered" | "unproven" | "absent", "problems": [at most SHOWN], "problem_count"}``, with
+    ``closed``, what others cannot use, in words, where there is something. ``latest`` is where the links in the root
+    lead, ``latest_beside`` that in beside/. ``repairing`` is what cann_latest.read returns, ``elsewhere`` are
     other installations, ``record`` is the path in RECORD. ``deep`` reads every file that a manifest names. ``others``
     are the homes, where they were looked at before.
     """
@@ -62,17 +65,21 @@ def read_cann(
         findings += found
     latest_link = tree.deciding_latest()
     installed = [name for name, version in versions.items() if version["toolkit"]["state"] != "absent"]
-    older = [version for version in installed if not tree.is_later(version)]
-    findings += _latest_findings(tree, tree.latest(later=False), older)
-    findings += _top_set_env_findings(tree, older)
-    findings += _latest_findings(tree, tree.latest(later=True), [name for name in installed if name not in older])
-    findings += _without_kernels(versions, latest_link.version)
+    for place in tree.places():
+        here = [version for version in installed if tree.place(version) == place]
+        findings += _latest_findings(tree, tree.latest(place), here)
+        if place.layout is OLDER:
+            findings += _top_set_env_findings(tree, here)
+    latest_beside = tree.latest(tree.places()[0]).version
+    for latest in (latest_link.version, latest_beside):
+        findings += _without_kernels(versions, latest)
     install_record, found = read_install_record(node, cann_root)
     elsewhere = read_elsewhere(node, tree, others or look(node))
     facts: Cann = {
         "root": cann_root,
         "latest": latest_link.version,
         "latest_state": latest_link.state,
+        "latest_beside": latest_beside,
         "repairing": cann_latest.read(tree),
         "versions": versions,
         "elsewhere": elsewhere[:SHOWN],
@@ -97,7 +104,8 @@ def _read_version(tree: Tree, cann_root: str, version: str, deep: bool) -> Tuple
             findings += _findings("kernels-%s %s" % (chip, version), found, path)
     facts: CannVersion = {
         "path": path,
-        "layout": "cann" if tree.is_later(version) else "ascend-toolkit",
+        "layout": tree.place(version).layout.name,
+        "ours": version in origin.ours(tree.state_dir),
         "version": info.version,
         "inner_version": info.inner_version,
         "arch": info.arch,

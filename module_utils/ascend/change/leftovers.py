@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Iterator, List, Tuple
 
 from .. import atomic, files
-from ..places import ASCEND_ENV, INSTALLER_TMP, Places
+from ..places import ASCEND_ENV, BESIDE, CANN_INSTALL_RECORD, ETC, INSTALLER_TMP, Places
 from ..settings import drop_ins
 
 _PARTIAL = r".+\.part"
@@ -51,8 +51,9 @@ def _patterns(places: Places) -> Iterator[Tuple[str, str]]:
             yield os.path.join(places.cache_dir, name), _PARTIAL
     yield os.path.join(places.ascend_root, "env"), r"\.(?:building|removing)-.+|(?:current|previous)\.part"
     yield os.path.join(places.ascend_root, "python"), r"\.(?:partial|removing|replaced)-.+"
-    for folder in (places.cann_root, os.path.join(places.cann_root, "ascend-toolkit")):
-        yield folder, r"\.removing-.+"
+    for name in ("", "ascend-toolkit", BESIDE):
+        yield os.path.join(places.cann_root, name), r"\.removing-.+|cann\.part"
+    yield ETC, re.escape(os.path.basename(CANN_INSTALL_RECORD) + atomic.PARTIAL)
     yield places.state_dir, _PARTIAL
     yield os.path.join(places.state_dir, "manifests"), _PARTIAL
     for path in (drop_ins.SYSCTL, drop_ins.LIMITS):

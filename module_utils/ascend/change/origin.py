@@ -25,6 +25,12 @@ def read(state_dir: str) -> Dict[str, Any]:
     return {key: content[key] if isinstance(content.get(key), kind) else kind() for key, kind in kinds.items()}
 
 
+def ours(state_dir: str) -> List[str]:
+    """Return the CANN versions that this project installed: others came by somebody else's hand."""
+    remembered = read(state_dir)
+    return [version for version in remembered["toolkits"] if version not in remembered["cann"]]
+
+
 def parents(place: str) -> List[str]:
     """Return the folders above a place, the inner ones first."""
     found = []

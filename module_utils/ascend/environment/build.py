@@ -202,12 +202,7 @@ def set_aside(link: str) -> None:
 
 
 def _lead(link: str, name: str) -> None:
-    partial = link + ".part"
-    if os.path.lexists(partial):
-        os.unlink(partial)
-    os.symlink(name, partial)
-    fault_points.reached("current.prepared")
-    os.replace(partial, link)
+    atomic.link(link, name, lambda: fault_points.reached("current.prepared"))
 
 
 def remove(path: str) -> None:

@@ -8,10 +8,12 @@ import functools
 import os
 import re
 import shutil
+from contextlib import suppress
 from typing import Any, Callable, List, Optional
 
 from .. import atomic, files
 from ..cann import install as cann_install, layout as cann_layout, receipts as cann_receipts
+from ..cann.layouts import Place
 from ..change import fault_points, origin
 from ..command import Result
 from ..errors import AscendError
@@ -65,18 +67,35 @@ class Uninstallers:
         cann_install.uninstall(self._package("kernels", version, chip), self.run)
 
     def lead_latest(self, wanted_home: Optional[str]) -> None:
-        """Lead ``latest`` to a version that remains, where it leads to none: that of ``wanted_home``, or the newest."""
-        versions = [version for version in self.tree.versions() if files.names(self.tree.home(version))]
-        if not versions or self.tree.deciding_latest().version in versions:
-            return
+        """Lead ``latest`` to a version that remains, where it leads to none: that of ``wanted_home``, or the newest.
+
+        Each place has its own; what lies beside goes with its last version.
+        """
+        for place in self.tree.places():
+            versions = [version for version in self.tree.versions(place) if files.names(place.home(version))]
+            if versions and self.tree.latest(place).version not in versions:
+                self._lead(versions, wanted_home)
+            if not versions and place.base != self.root:
+                self._clear(place)
+
+    def _clear(self, place: Place) -> None:
+        """Take away what installers left beside for their sessions, and no file of others."""
+        with atomic.removing(self.tree.shown(place.base), "what CANN's uninstaller left cannot be removed"):
+            for path in (place.link, os.path.join(place.base, "ascend-toolkit", "latest"), *place.shared):
+                if os.path.islink(path) or os.path.isfile(path):
+                    os.unlink(path)
+            for path in (os.path.join(place.base, "ascend-toolkit"), place.base):
+                with suppress(OSError):  # absent, or others have something in it
+                    os.rmdir(path)
+
+    def _lead(self, versions: List[str], wanted_home: Optional[str]) -> None:
         known = [version for version in versions if self.tree.shown(self.tree.home(version)) == wanted_home]
         version = known[0] if known else sorted(versions, key=functools.cmp_to_key(_compare))[-1]
         package = self._package("toolkit", version)
-        script = cann_install.relink_script(package)
         words = "CANN %s has no %s" % (version, cann_install.RELINK)
         try:
-            if script:
-                cann_install.make_latest(package, script, self.run)
+            if cann_install.can_lead_latest(package):
+                cann_install.make_latest(package, self.run)
                 self.notes.append("CANN's latest leads to %s now" % version)
                 return
         except AscendError as error:

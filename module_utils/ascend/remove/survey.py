@@ -12,7 +12,7 @@ from ..cann import layout as cann_layout
 from ..change import fault_points, leftovers, module_lock, origin, run_lock
 from ..environment import build as environment, checkout_manifest, read as environment_read
 from ..node import Node
-from ..places import ASCEND_ENV, CANN_INSTALL_RECORD, ETC, INSTALLERS_LOGS, Places
+from ..places import ASCEND_ENV, BESIDE, CANN_INSTALL_RECORD, ETC, INSTALLERS_LOGS, Places
 from ..settings import drop_ins
 from . import belongings, in_use
 
@@ -24,9 +24,9 @@ INTENT = "removing.json"  # in the state folder while a removal is at work
 # Of a change that is at work, not of what was put on the node.
 AT_WORK = (module_lock.FILE, run_lock.FILE, origin.FILE, INTENT, fault_points.FILE, fault_points.WAITING)
 _NAME = re.compile(r"(.+?)-[0-9a-f]{12}(?:-[0-9a-f]{8})?")  # <release>-<lock digest>[-<sources>]
-_PACKAGE = re.compile(r"Ascend-cann-(?:toolkit|kernels-.+?)_(.+?)_linux.*")
+_PACKAGE = re.compile(r"Ascend-cann-(?:toolkit|kernels-.+?|.+?-ops)_(.+?)_linux.*")
 _CACHED = re.compile(r"[0-9a-f]{16}")  # a folder of the cache: depot_file.py
-_LOG = re.compile(r"ascend_(?:toolkit|kernels_.+)_install(?:_bak)?\.log")
+_LOG = re.compile(r"ascend_(?:toolkit|kernels_.+|ops_.+)_install(?:_bak)?\.log")
 
 Surveyed = Dict[str, Any]
 
@@ -99,11 +99,11 @@ def _cann(node: Node, places: Places) -> Surveyed:
     state_dir = node.path(places.state_dir)
     tree = cann_layout.Tree(node.path(places.cann_root), state_dir, node.root)
     remembered = origin.read(state_dir)
-    before = remembered["cann"]
+    before, installed = remembered["cann"], origin.ours(state_dir)
     found = {}
     for version in tree.versions():
         home = tree.home(version)
-        ours = version in remembered["toolkits"] and version not in before
+        ours = version in installed
         if not ours and not files.names(home):
             continue  # an empty folder is what some uninstallers leave
         chips = cann_layout.recorded_chips(state_dir, version)
@@ -147,9 +147,9 @@ def _leftovers(node: Node, places: Places) -> List[str]:
     tree = cann_layout.Tree(node.path(places.cann_root), node.path(places.state_dir), node.root)
     on_node = Places(*(node.path(place) for place in places_of(places)))
     found = [tree.shown(path) for path in leftovers.leftovers(on_node)]
-    toolkits = os.path.join(places.cann_root, "ascend-toolkit")
+    toolkits, beside = (os.path.join(places.cann_root, name) for name in ("ascend-toolkit", BESIDE))
     env, python = (os.path.join(places.ascend_root, name) for name in ("env", "python"))
-    for folder in (env, python, toolkits, places.cann_root):
+    for folder in (env, python, toolkits, beside, places.cann_root):
         found += [os.path.join(folder, name) for name in files.names(node.path(folder)) if name.startswith(REMOVING)]
     manifests = os.path.join(places.state_dir, "manifests")
     gone = re.compile(r"(?:toolkit|kernels-[^-]+)-(.+)\.json")
@@ -180,6 +180,8 @@ def parts(node: Node, places: Places) -> List[Surveyed]:
     toolkits = os.path.join(places.cann_root, "ascend-toolkit")
     ours = toolkits in absent
     found += [("CANN", os.path.join(toolkits, name), ours) for name in ("latest", "set_env.sh")]
+    if os.path.islink(node.path(os.path.join(places.cann_root, "cann"))):
+        found.append(("CANN", os.path.join(places.cann_root, "cann"), places.cann_root in absent or ours))
     for name in files.names(node.path(toolkits)):
         if re.fullmatch(r"\d+\.\d+", name) and os.path.islink(node.path(os.path.join(toolkits, name))):
             found.append(("CANN", os.path.join(toolkits, name), ours))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ...ascend.cann.layouts import OLDER
 from ...ascend.finding import Refusal, refusal
 from .documents import Document, read
 
@@ -31,6 +32,7 @@ class Settings:
     allow_downgrade: Any
     llamafactory_source: dict[str, str]
     cann_root: str
+    cann_cross: str
     ascend_root: str
     ascend_env: str
     ascend_env_file: str
@@ -48,6 +50,7 @@ class CardSettings:
 @dataclass(frozen=True)
 class CannRelease:
     version: str
+    layout: str = OLDER.name
 
 
 @dataclass(frozen=True)
@@ -114,9 +117,11 @@ class Places:
 
 @dataclass(frozen=True)
 class Installer:
-    """A package of CANN in the depot."""
+    """A package of CANN in the depot, and how it comes to lie (ascend/cann/layouts.py)."""
 
     version: str = ""
+    layout: str = OLDER.name
+    beside: bool = False
     url: str = ""
     size_bytes: int = 0
     chip: str = ""
@@ -147,8 +152,11 @@ class WantedEnvironment:
 
 @dataclass(frozen=True)
 class WantedProgram:
+    """``also`` are the sums of earlier ones that do as well."""
+
     path: str
     sha256: str
+    also: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -186,6 +194,7 @@ class Wanted:
     places: Places
     accept_eula: bool
     allow_downgrade: bool
+    cann_cross: str
     toolkit: Installer
     kernels: Installer
     python: WantedPython

@@ -42,6 +42,7 @@ STEPS = {
     "packages": "system",
     "system": "system",
     "python": "python",
+    "cross": "cann",
     "toolkit": "cann",
     "kernels": "cann",
     "latest": "cann",

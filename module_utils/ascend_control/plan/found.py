@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from ...ascend import files
+from ...ascend.cann.layouts import LATER, OLDER
 from ...ascend.errors import AscendError
 from ...ascend.facts import SCHEMA
+from ...ascend.places import BESIDE
 from ...ascend.shapes import Checkout, Difference, Finding
 from .documents import Document, read
 
@@ -140,6 +144,8 @@ class Package:
 @dataclass(frozen=True)
 class CannVersion:
     path: str = ""
+    layout: str = OLDER.name
+    ours: bool = False
     toolkit: Package = field(default_factory=Package)
     kernels: dict[str, Package] = field(default_factory=dict)
 
@@ -159,12 +165,32 @@ class Cann:
     latest: str | None
     versions: dict[str, CannVersion]
     root: str = ""
+    latest_beside: str | None = None
     repairing: Repairing | None = None
     record: str | None = None
 
     def of(self, version: str) -> CannVersion:
         """Return a version; where it is not there, all of it is absent."""
         return self.versions.get(version, CannVersion())
+
+    def is_beside(self, path: str) -> bool:
+        """Whether what lies there takes no link of what lies in the root itself."""
+        return files.is_in(path, os.path.join(self.root, BESIDE))
+
+    def others_in_place(self, path: str) -> dict[str, CannVersion]:
+        """Return the versions of another layout where a version's folder is or will be, whose links it would take."""
+        later = os.path.basename(path).startswith(LATER.folder)
+        return {
+            name: version
+            for name, version in sorted(self.versions.items())
+            if version.toolkit.state != "absent"
+            and (version.layout == LATER.name) != later
+            and self.is_beside(version.path) == self.is_beside(path)
+        }
+
+    def latest_of(self, path: str) -> str | None:
+        """Return the version to which the links lead that a version's installer takes, of a folder or to be."""
+        return self.latest_beside if self.is_beside(path) else self.latest
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from ...ascend.errors import AscendError
 from ..release.read import read_document
-from . import packages as plan_packages, system as plan_system
+from . import crossing, packages as plan_packages, system as plan_system
 
 NAMES = Path(__file__).resolve().parents[3] / "roles" / "system" / "vars" / "main.yml"
 _VALUES = {
@@ -20,6 +20,7 @@ _VALUES = {
     "ascend_python": ("depot", "system"),
     "ascend_system_settings": (plan_system.APPLY, plan_system.CHECK, plan_system.IGNORE),
     "ascend_system_packages": (plan_packages.CHECK, plan_packages.INSTALL),
+    "cann_cross": (crossing.BESIDE, crossing.REPLACE),
 }
 
 

@@ -4,17 +4,18 @@
 from __future__ import annotations
 
 import os
-import posixpath
 import re
 import time
 
 from ...ascend import rights
+from ...ascend.cann.layouts import version_of
 from ...ascend.errors import AscendError
 from ...ascend.finding import Refusal, refusal
 from ...ascend.times import UTC
 from ...ascend.versions import compare_cann
 from .asked import Wanted
 from .components import Step, names_of
+from .crossing import cross_refusals
 from .disks import disks
 from .found import Found
 from .packages import packages_refusals
@@ -32,6 +33,7 @@ def preconditions(found: Found, wanted: Wanted, steps: list[Step]) -> list[Refus
         + _clock(found, wanted)
         + _supply(wanted, steps)
         + _downgrade(found, wanted, steps)
+        + cross_refusals(found, wanted, steps)
         + _directories(found)
         + _closed(found)
         + install_record_in_the_way(found, steps)
@@ -121,9 +123,9 @@ def _downgrade(found: Found, wanted: Wanted, steps: list[Step]) -> list[Refusal]
     if wanted.allow_downgrade:
         return []
     version, todo = wanted.toolkit.version, names_of(steps)
-    environments, latest = found.environments, found.cann.latest
+    environments, latest = found.environments, found.cann.latest_of(wanted.environment.cann_home)
     current = environments.all.get(environments.current or "")
-    current_version = posixpath.basename(current.cann_home or "") if current else ""
+    current_version = version_of(current.cann_home or "") if current else ""
     if "current" in todo and current_version and _newer(current_version, version):
         problem, have = "a newer release is current", f"{environments.current}, of CANN {current_version}"
         other = current_version

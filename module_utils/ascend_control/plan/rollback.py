@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypedDict
 
+from ...ascend.cann.layouts import version_of
 from ...ascend.environment.distributions import DECIDING
 from ...ascend.finding import Refusal, refusal
 from ...ascend.npu.chips import kernels_families
@@ -65,7 +66,7 @@ def rollback(facts: Document, to: str, ascend_root: str = "/opt/ascend") -> Roll
             "cann_version": version,
             "versions": {key: environment.versions[key] for key in DECIDING if key in environment.versions},
             "switch": current != name,
-            "lead_latest": node.cann.latest != version,
+            "lead_latest": node.cann.latest_of(environment.cann_home or "") != version,
         }
     todo = target and (target["switch"] or target["lead_latest"])
     group = REFUSED if refusals else TO_CHANGE if todo else CONVERGED
@@ -97,7 +98,7 @@ def _keeps_from(node: _Node, name: str) -> list[Refusal]:
 
 
 def _cann_version(environment: Environment) -> str:
-    return posixpath.basename(environment.cann_home or "")
+    return version_of(environment.cann_home or "")
 
 
 def _nothing(problem: str, wanted: str, names: Iterable[str], ascend_root: str) -> Refusal:
@@ -131,6 +132,8 @@ def _without_cann(node: _Node, name: str, environment: Environment) -> list[Refu
     problem = f"the CANN of environment {name} is not whole"
     release = environment.release or "RELEASE"
     remedy = f"ansible-playbook site.yml -e ascend_release={release} -e cann_allow_downgrade=true"
+    if version and node.cann.others_in_place(environment.cann_home or ""):
+        remedy += " -e cann_cross=replace  # installs it again"
     wanted, where = f"CANN {version or '?'}, complete", environment.cann_home or environment.path
     return [refusal("cann", "rollback", problem, wanted, "; ".join(missing), remedy, where)]
 

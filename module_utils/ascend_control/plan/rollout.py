@@ -14,6 +14,7 @@ from ...ascend.finding import Refusal, refusal
 from ...ascend.text import listed
 from .asked import Wanted, wanted_of
 from .components import Step, names_of
+from .crossing import replaced_by
 from .documents import Document, read
 from .found import Found, Npu, Process, found_of
 from .plan import decide
@@ -153,7 +154,9 @@ def under_current(found: Found, wanted: Wanted, todo: set[str]) -> bool:
     itself = name == wanted.environment.name
     cann = current is not None and current.cann_home == wanted.environment.cann_home
     python = current is not None and current.python == wanted.python.version
+    replaced = current is not None and current.cann_home in [each.path for each in replaced_by(found, wanted).values()]
     stands_on = {"environment": itself, "source": itself, "python": python, "toolkit": cann, "kernels": cann}
+    stands_on["cross"] = replaced
     return any(stands_on.get(name, False) for name in todo)
 
 

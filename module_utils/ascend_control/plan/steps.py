@@ -8,6 +8,7 @@ from ...ascend.finding import Cause, cause
 from ...ascend.text import listed
 from .asked import Wanted, WantedPython
 from .components import Step, step
+from .crossing import beside_words, cross_step
 from .found import Found, Package, Python
 from .packages import packages_step
 from .system import settings_step
@@ -18,7 +19,7 @@ def steps(found: Found, wanted: Wanted) -> list[Step]:
     """Return the steps that make the node what is wanted; none for a converged node."""
     todo = packages_step(found, wanted) + settings_step(found, wanted) + _python(found, wanted)
     toolkit = _toolkit(found, wanted)
-    cann = toolkit + _kernels(found, wanted, toolkit)
+    cann = cross_step(found, wanted, toolkit) + toolkit + _kernels(found, wanted, toolkit)
     todo += cann or _latest(found)
     todo += _environment(found, wanted) + _checkout(found, wanted)
     todo += _ascend_env(found, wanted) + _rights(found, wanted) + users_step(found)
@@ -39,7 +40,8 @@ def _python(found: Found, wanted: Wanted) -> list[Step]:
 
 def _toolkit(found: Found, wanted: Wanted) -> list[Step]:
     version = wanted.toolkit.version
-    return _package("toolkit", f"toolkit {version}", found.cann.of(version).toolkit, wanted)
+    steps = _package("toolkit", f"toolkit {version}", found.cann.of(version).toolkit, wanted)
+    return [{**each, "reason": each["reason"] + beside_words(found, wanted)} for each in steps]
 
 
 def _kernels(found: Found, wanted: Wanted, toolkit: list[Step]) -> list[Step]:
@@ -132,7 +134,7 @@ def _checkout(found: Found, wanted: Wanted) -> list[Step]:
 
 def _ascend_env(found: Found, wanted: Wanted) -> list[Step]:
     have, want = found.ascend_env.sha256, wanted.ascend_env.sha256
-    if have == want:
+    if have == want or have in wanted.ascend_env.also:
         return []
     action, state = ("repair", "altered") if have else ("install", "absent")
     path = wanted.ascend_env.path

@@ -28,9 +28,10 @@ from ..depot.trouble import FILL, read_index
 from ..release.compatibility import release_problems
 from ..release.read import accepts_python, folder_of, lock_of, read_lock, release_of
 from .asked import CardSettings, Release, Settings
+from .crossing import place_for
 from .documents import Document, read
-from .found import Environment, Environments, Python, SystemPython, part_of
-from .places import ascend_env, places
+from .found import Cann, Environment, Environments, Python, SystemPython, part_of
+from .places import ascend_env, earlier_ascend_env, places
 from .policies import number, one_of, packages
 
 # The steps that need a file of the depot, by what it is.
@@ -45,6 +46,7 @@ class _Node:
 
     system: _System
     npu: _Npu
+    cann: Cann
     environments: Environments
     pythons: dict[str, Python]
     system_pythons: dict[str, SystemPython]
@@ -79,8 +81,10 @@ def resolve(facts: Document, settings: Document) -> dict[str, Any]:
     release = read(Release, yml)
     folder, architecture, chip = folder_of(settings), node.system.architecture, _chip(node, release)
     depot = _Depot(given.depot_dir, given.depot_url, release.release, boolean(given.check_mode))
+    place = place_for(node.cann, release.cann, given.cann_root, one_of("cann_cross", given.cann_cross))
+    lies = {"layout": place.layout.name, "beside": place.base != given.cann_root}
     # Which environment it shall be decides which Python stays; what it lacks of the depot is told last.
-    environment, name = _environment(depot, folder, release, node, given)
+    environment, name = _environment(depot, folder, release, node, given, place.home(release.cann.version))
     of_environment, depot.problems = depot.problems, []
     wanted = {
         "release": release.release,
@@ -97,12 +101,14 @@ def resolve(facts: Document, settings: Document) -> dict[str, Any]:
         "deep": boolean(given.deep),
         "accept_eula": boolean(given.accept_eula),
         "allow_downgrade": boolean(given.allow_downgrade),
-        "toolkit": _package(depot, release, "toolkit", None, architecture),
-        "kernels": {"chip": chip, **(_package(depot, release, "kernels", chip, architecture) if chip else {})},
+        "cann_cross": one_of("cann_cross", given.cann_cross),
+        "toolkit": {**_package(depot, release, "toolkit", None, architecture), **lies},
+        "kernels": {"chip": chip, **(_package(depot, release, "kernels", chip, architecture) if chip else {}), **lies},
+        "cann_shared": list(place.shared),
         "python": _python(depot, release, node, given, name),
         "uv": depot.described(depot.section("uv").get(architecture), "uv", architecture, BUILDERS),
         "environment": environment,
-        "ascend_env": {"path": given.ascend_env, "sha256": _program(given.ascend_env_file, given.ascend_root)},
+        "ascend_env": {"path": given.ascend_env, **_program(given, place.layout.apart)},
         "devices": [device.name for device in node.npu.devices],
     }
     return {**wanted, "problems": [*release_problems(settings, [architecture]), *depot.problems, *of_environment]}
@@ -254,10 +260,9 @@ def _python_there(node: _Node, accepted: dict[str, str]) -> str:
 
 
 def _environment(
-    depot: _Depot, folder: Path, release: Release, node: _Node, given: Settings
+    depot: _Depot, folder: Path, release: Release, node: _Node, given: Settings, cann_home: str
 ) -> tuple[dict[str, Any], str]:
     """Return the environment that it should have, and its name; "" where there is no lock to make one of."""
-    cann_home = f"{given.cann_root}/ascend-toolkit/{release.cann.version}"
     nothing: dict[str, Any] = {"name": "", "path": "", "lock_digest": "", "distributions": {}, "versions": {}}
     nothing |= {"cann_home": cann_home, "source": {}}
     architecture = node.system.architecture
@@ -321,5 +326,7 @@ def _no_lock(release: Release, architecture: str) -> Refusal:
     )
 
 
-def _program(file: str, ascend_root: str) -> str:
-    return hashlib.sha256(ascend_env(file, ascend_root).encode()).hexdigest()
+def _program(given: Settings, for_later: bool) -> dict[str, Any]:
+    program = ascend_env(given.ascend_env_file, given.ascend_root)
+    sums = [hashlib.sha256(text.encode()).hexdigest() for text in (program, earlier_ascend_env(program))]
+    return {"sha256": sums[0], "also": [] if for_later else sums[1:]}

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 
 from ...ascend import files, rights
+from ...ascend.cann.layouts import LATER
 from ...ascend.finding import Refusal, refusal
 from ...ascend.places import RUN
 from .asked import Wanted
@@ -75,10 +76,14 @@ def _of_another(where: str, found: Found, wanted: Wanted) -> bool:
 
 def _latest(found: Found, wanted: Wanted, steps: list[Step]) -> list[Refusal]:
     """Another CANN beside ours, or a way back: nothing of ours goes by this link; sessions of users may mean to."""
-    latest, version = found.cann.latest, wanted.toolkit.version
+    version = wanted.toolkit.version
+    latest = found.cann.latest_of(wanted.environment.cann_home)
     if not latest or latest == version or any(name in ("toolkit", "latest") for name in names_of(steps)):
         return []
-    home = wanted.environment.cann_home
+    folder, name = os.path.split(wanted.environment.cann_home)
+    remedy = f"bash {folder}/{name}/create_version_softlink.sh  # CANN's own; ascend-env has the right one anyway"
+    if wanted.toolkit.layout == LATER.name:
+        remedy = f"ln -sfn {name} {folder}/{LATER.link}  # ascend-env has the right one anyway"
     return [
         refusal(
             "cann",
@@ -86,7 +91,7 @@ def _latest(found: Found, wanted: Wanted, steps: list[Step]) -> list[Refusal]:
             f"CANN's `latest` leads to {latest}, so sessions that source its set_env.sh get another CANN",
             version,
             latest,
-            f"bash {home}/create_version_softlink.sh  # CANN's own; ascend-env has the right one anyway",
+            remedy,
             found.cann.root,
         )
     ]

@@ -7,6 +7,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ...ascend.cann.layouts import version_of
 from ...ascend.environment.distributions import DECIDING
 from .documents import Document, read
 from .found import Cann, Driver, Environment, Environments, Npu
@@ -123,7 +124,7 @@ def installed(facts: Document) -> dict[str, str]:
     kinds = sorted({f"{device.name} {device.hbm_total_mb or 0} MB" for device in npu.devices})
     current = environments.all.get(environments.current or "", Environment())
     # That of the environment; where there is none, the one that sessions find.
-    version = (current.cann_home or cann.latest or "").rpartition("/")[2]
+    version = version_of(current.cann_home or cann.latest or "")
     installed_cann = cann.of(version)
     packages = [f"kernels-{chip} {package.state}" for chip, package in sorted(installed_cann.kernels.items())]
     return {

@@ -12,7 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend import manifest
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import layout as cann_layout, read as cann_read
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import (
+    layout as cann_layout,
+    layouts as cann_layouts,
+    read as cann_read,
+)
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.finding import Finding
 from tests.answers import node, write
 
@@ -42,9 +46,9 @@ class Cann:
         place = f"/{home.relative_to(self.root)}/{arch}-linux"
         info = f"package_name=Ascend-cann-toolkit\nversion={version}\ninnerversion=V100R001C17SPC001B240\narch={arch}\n"
         write(home, f"{arch}-linux/ascend_toolkit_install.info", f"{info}os=linux\npath={place}\n")
-        for library in cann_layout.LIBRARIES:
+        for library in cann_layouts.LIBRARIES:
             write(home, f"{arch}-linux/lib64/{library}", f"{library} of {version}")
-        for part in (*cann_layout.PARTS, "aoe"):
+        for part in (*cann_layouts.PARTS, "aoe"):
             inside = f"share/info/{part}" if shared else part
             text = f"Version={NUMBER.get(version, version)}\nversion_dir={version}\n"
             write(home, f"{inside}/version.info", text)
@@ -63,14 +67,14 @@ class Cann:
         shutil.rmtree(self.latest, ignore_errors=True)
         (self.latest / f"{arch}-linux").mkdir(parents=True)
         (self.latest / "tools").mkdir()
-        for part in (*cann_layout.PARTS, "aoe"):
+        for part in (*cann_layouts.PARTS, "aoe"):
             (self.latest / part).symlink_to(f"../{version}/{part}")
         (self.latest / "ops").symlink_to(f"../{version}/opp")
         (self.latest / "lib64").symlink_to(f"{arch}-linux/lib64")
         (self.latest / f"{arch}-linux/lib64").symlink_to(f"../../{version}/{arch}-linux/lib64")
         # The installers make some of them absolute.
         (self.latest / "tools/aoe").symlink_to(f"{ROOT}/ascend-toolkit/{version}/aoe")
-        self.put_cfg(dict.fromkeys((*cann_layout.PARTS, "aoe"), version))
+        self.put_cfg(dict.fromkeys((*cann_layouts.PARTS, "aoe"), version))
 
     def put_cfg(self, running: dict[str, str]) -> None:
         lines = [

@@ -20,6 +20,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import (
     install as cann_install,
     installer_needs,
     layout as cann_layout,
+    layouts as cann_layouts,
 )
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import origin
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import Result
@@ -73,18 +74,18 @@ class Node:
         write(
             self.home / ARCH / "ascend_toolkit_install.info", f"package_name=Ascend-cann-toolkit\nversion={VERSION}\n"
         )
-        for component in cann_layout.PARTS:
+        for component in cann_layouts.PARTS:
             write(self.home / component / "version.info", f"Version=7.3\nversion_dir={VERSION}\n")
-        for library in cann_layout.LIBRARIES:
+        for library in cann_layouts.LIBRARIES:
             write(self.home / ARCH / "lib64" / library)
         write(self.home / ARCH / "script" / "set_env.sh")
         write(self.root / "ascend-toolkit" / "set_env.sh")
         latest = self.root / "ascend-toolkit" / "latest"
         latest.mkdir(exist_ok=True)
-        for component in cann_layout.PARTS:
+        for component in cann_layouts.PARTS:
             if not (latest / component).is_symlink():
                 (latest / component).symlink_to(f"../{VERSION}/{component}")
-        running = [f"{component}_running_version=[7.3:{VERSION}]\n" for component in cann_layout.PARTS]
+        running = [f"{component}_running_version=[7.3:{VERSION}]\n" for component in cann_layouts.PARTS]
         write(latest / "version.cfg", "".join(running))
 
     def put_kernels(self) -> None:
@@ -397,7 +398,7 @@ def beside(node: Node, version: str = "8.2.RC1", script: bool = True) -> Path:
     home = node.root / "ascend-toolkit" / version
     latest = node.root / "ascend-toolkit" / "latest"
     latest.mkdir(parents=True)
-    for component in cann_layout.PARTS:
+    for component in cann_layouts.PARTS:
         write(home / component / "version.info", f"Version=7.7\nversion_dir={version}\n")
         (latest / component).symlink_to(f"../{version}/{component}")
     if script:
@@ -406,7 +407,7 @@ def beside(node: Node, version: str = "8.2.RC1", script: bool = True) -> Path:
 
 
 def lead(latest: Path, version: str) -> None:
-    for component in cann_layout.PARTS:
+    for component in cann_layouts.PARTS:
         (latest / component).unlink()
         (latest / component).symlink_to(f"../{version}/{component}")
 

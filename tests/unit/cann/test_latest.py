@@ -16,6 +16,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import (
     installer_needs,
     latest as cann_latest,
     layout as cann_layout,
+    layouts as cann_layouts,
     read as cann_read,
 )
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import fault_points
@@ -67,7 +68,7 @@ class Installers:
     def relink(self, version: str) -> None:
         if self.fails == "script":
             return
-        for component in cann_layout.PARTS[::-1]:  # the runtime, by which a version is known, last
+        for component in cann_layouts.PARTS[::-1]:  # the runtime, by which a version is known, last
             (self.latest / component).unlink()
             (self.latest / component).symlink_to(f"../{version}/{component}")
             self.at(f"in CANN's script, after {component}")

@@ -209,7 +209,7 @@ def test_the_environment_file_may_lie_beside(node: Node) -> None:
     install(node, "toolkit", put={"toolkit": put})
     prove(node)
     assert state(node)[0] == "complete"
-    assert cann_layout.set_env(str(node.root), VERSION) == str(node.home / "set_env.sh")
+    assert cann_layout.Tree(str(node.root), "").set_env(VERSION) == str(node.home / "set_env.sh")
 
 
 @pytest.mark.parametrize(

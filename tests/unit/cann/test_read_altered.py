@@ -14,6 +14,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend import manifes
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import (
     install as cann_install,
     layout as cann_layout,
+    layouts as cann_layouts,
 )
 from tests.answers import names, write
 from tests.unit.cann.on_disk import (
@@ -145,9 +146,9 @@ def test_problems_are_bounded(cann: Cann) -> None:
 
 
 EVERY_FILE = sorted(
-    [f"{component}/content/part.bin" for component in (*cann_layout.PARTS, "aoe")]
-    + [f"{component}/version.info" for component in (*cann_layout.PARTS, "aoe", "opp_kernel")]
-    + [f"{MACHINE}-linux/lib64/{library}" for library in cann_layout.LIBRARIES]
+    [f"{component}/content/part.bin" for component in (*cann_layouts.PARTS, "aoe")]
+    + [f"{component}/version.info" for component in (*cann_layouts.PARTS, "aoe", "opp_kernel")]
+    + [f"{MACHINE}-linux/lib64/{library}" for library in cann_layouts.LIBRARIES]
     + [f"{MACHINE}-linux/script/set_env.sh", f"{KERNEL}/ascend910b/add.o"]
 )
 

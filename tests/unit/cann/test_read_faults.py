@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import (
-    layout as cann_layout,
+    layouts as cann_layouts,
     packages as cann_packages,
 )
 from tests.answers import names, write
@@ -45,7 +45,7 @@ def cann(tmp_path: Path) -> Cann:
 
 ARCH = f"{V}/{MACHINE}-linux"
 INFO = f"{ARCH}/ascend_toolkit_install.info"
-MANY = dict.fromkeys(cann_layout.PARTS, V)
+MANY = dict.fromkeys(cann_layouts.PARTS, V)
 
 
 def cfg(**changes: str) -> Fault:

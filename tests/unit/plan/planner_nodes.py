@@ -31,6 +31,7 @@ def wanted(**changes: Any) -> dict[str, Any]:
         "places": places,
         "accept_eula": True,
         "allow_downgrade": False,
+        "cann_cross": "beside",
         "toolkit": {"version": "8.0.RC1"},
         "kernels": {"version": "8.0.RC1", "chip": "910b"},
         "python": {"version": "3.10.13"},

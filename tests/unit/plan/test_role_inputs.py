@@ -94,20 +94,22 @@ def planned(folder: Path) -> dict[str, Any]:
         "source": file("source", 4, mtime_ns=1),
     }
     packages = {"component": "packages", "causes": [{"wanted": "tar"}, {"wanted": "g++"}, {"wanted": "tar"}]}
+    cross = {"component": "cross", "causes": [{"subject": "6.0"}]}
     return {
         "facts": whole(),
         "wanted": {
             **wanted(),
-            "toolkit": file("toolkit", 7, mtime_ns=1),
-            "kernels": file("kernels", 8, mtime_ns=1, chip="910b"),
+            "toolkit": file("toolkit", 7, mtime_ns=1, **LIES),
+            "kernels": file("kernels", 8, mtime_ns=1, chip="910b", **LIES),
             "python": file("python", 9, mtime_ns=1, **python),
+            "cann_shared": ["/usr/local/Ascend/ascend-toolkit"],
             "uv": file("uv", 3, mtime_ns=1),
             "environment": environment,
             "system": {"kernel_settings": {"net.a": "1-2"}, "limits": {"nofile": 8192}, "policy": "apply"},
             "deep": True,
         },
         "plan": {
-            "steps": [{"component": "system", "causes": [{"wanted": "x"}]}, packages],
+            "steps": [{"component": "system", "causes": [{"wanted": "x"}]}, packages, cross],
             "refusals": [],
             "from": "old",
             "sets_aside": False,
@@ -119,23 +121,24 @@ def planned(folder: Path) -> dict[str, Any]:
     }
 
 
+INSTALLER = {"python_bin": "/p/9.0/bin", "timeout_s": 11, **PLACES}
+LIES = {"layout": "cann", "beside": True}
 INSTALLED = {
     "depot_proxy": PROXY,
     "accept_eula": True,
     "allow_downgrade": False,
     "repair": True,
     "deep": True,
-    "python_bin": "/p/9.0/bin",
-    "timeout_s": 11,
-    **PLACES,
+    **INSTALLER,
 }
 # Component of a plan -> the module that is called for it, with all that it is given.
 CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "packages": (PACKAGES, {"name": ["tar", "g++"], "state": "present", "update_cache": True}),
     "system": ("system_settings", {"kernel_settings": {"net.a": "1-2"}, "limits": {"nofile": 8192}, **PLACES}),
     "python": ("python_runtime", {**taken("python", 9), "depot_proxy": PROXY, "deep": True, **PLACES}),
-    "toolkit": ("cann_package", {"package": "toolkit", **taken("toolkit", 7), **INSTALLED}),
-    "kernels": ("cann_package", {"package": "kernels", "chip": "910b", **taken("kernels", 8), **INSTALLED}),
+    "cross": ("cann_package", {"package": "toolkit", "state": "absent", "version": "6.0", **INSTALLER}),
+    "toolkit": ("cann_package", {"package": "toolkit", **taken("toolkit", 7), **LIES, **INSTALLED}),
+    "kernels": ("cann_package", {"package": "kernels", "chip": "910b", **taken("kernels", 8), **LIES, **INSTALLED}),
     "latest": (
         "cann_package",
         {"package": "toolkit", "state": "led-back", "version": "7.0", "python_bin": "/p/9.0/bin", **PLACES},
@@ -163,12 +166,8 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
         "node_rights",
         {
             "paths": [
-                *("/opt/ascend", "/opt/ascend/env", "/opt/ascend/python", "/usr/local/Ascend/ascend-toolkit"),
-                *(
-                    f"/usr/local/Ascend/ascend-toolkit/{name}"
-                    for name in ("set_env.sh", "latest", "latest/version.cfg")
-                ),
-                "/usr/local/bin/ascend-env",
+                *("/opt/ascend", "/opt/ascend/env", "/opt/ascend/python", "/usr/local/bin/ascend-env"),
+                "/usr/local/Ascend/ascend-toolkit",
             ],
             "trees": ["/p/9.0", "/c/7", "/e/new"],
             **PLACES,
@@ -176,6 +175,10 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "users": ("device_users", {"users": ["ml"]}),
 }
+
+
+def without(options: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if name not in names}
 
 
 def proof(environment: str, torch: str) -> tuple[str, dict[str, Any]]:
@@ -288,15 +291,13 @@ def test_python_alone(tmp_path: Path) -> None:
 def test_cann_alone(tmp_path: Path) -> None:
     packages = {"cann_toolkit": file("toolkit", 7), "cann_kernels": file("kernels", 8, chip="910b")}
     run = alone(tmp_path, "cann", {**packages, "cann_python_bin": "/p/9.0/bin"})
-    defaults = {"repair": False, "deep": False}
-    assert run.calls == [("cann_package", {**CALLS[name][1], **defaults}) for name in ("toolkit", "kernels")], (
-        run.output
-    )
+    expected = [{**CALLS[name][1], "repair": False, "deep": False} for name in ("toolkit", "kernels")]
+    assert run.calls == [("cann_package", without(each, *LIES)) for each in expected], run.output
 
 
 def test_the_kernels_alone_with_the_systems_python(tmp_path: Path) -> None:
     run = alone(tmp_path, "cann", {"cann_kernels": file("kernels", 8, chip="910b"), "ascend_deep": True})
-    expected = {name: value for name, value in CALLS["kernels"][1].items() if name != "python_bin"}
+    expected = without(CALLS["kernels"][1], "python_bin", *LIES)
     assert run.calls == [("cann_package", {**expected, "repair": False})], run.output
 
 

@@ -15,10 +15,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend import manifest
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import (
-    layout as cann_layout,
-    packages as cann_packages,
-)
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import layouts as cann_layouts
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import Result
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
@@ -124,7 +121,7 @@ class Live:
         home = f"{ROOT}/ascend-toolkit/{V}"
         info = f"package_name=Ascend-cann-toolkit\nversion={V}\narch={ARCH}\nos=linux\npath={home}/{ARCH}-linux\n"
         write(self.root, f"{home}/{ARCH}-linux/ascend_toolkit_install.info", info)
-        for library in cann_layout.LIBRARIES:
+        for library in cann_layouts.LIBRARIES:
             # Deeper than folders are listed.
             write(self.root, f"{home}/runtime/lib64/{library}", "library")
             link = self.root / f"{home}/{ARCH}-linux/lib64/{library}".lstrip("/")
@@ -135,13 +132,13 @@ class Live:
         (self.root / f"{home}/arm64-linux".lstrip("/")).symlink_to(f"{ARCH}-linux")
         write(self.root, f"{home}/{ARCH}-linux/script/set_env.sh", "export X=1\n")
         write(self.root, f"{ROOT}/ascend-toolkit/set_env.sh", "export X=1\n")
-        for component in (*cann_layout.PARTS, "opp_kernel"):
+        for component in (*cann_layouts.PARTS, "opp_kernel"):
             write(self.root, f"{home}/{component}/version.info", f"Version=7.2.0.1.100\nversion_dir={V}\n")
             link = write(self.root, f"{ROOT}/ascend-toolkit/latest/.keep").parent / component
             link.symlink_to(f"../{V}/{component}")
         write(self.root, f"{home}/{record_sources.KERNEL}/config/ascend910b/conv/binary_info_config.json", "{}")
         write(self.root, f"{home}/{record_sources.KERNEL}/ascend910b/conv/a.o", "o")
-        lines = [f"{name}_running_version=[7.2.0.1.100:{V}]\n" for name in cann_layout.PARTS]
+        lines = [f"{name}_running_version=[7.2.0.1.100:{V}]\n" for name in cann_layouts.PARTS]
         write(self.root, f"{ROOT}/ascend-toolkit/latest/version.cfg", "# version: 1.0\n" + "".join(lines))
         write(self.root, "/etc/Ascend/ascend_cann_install.info", f"Toolkit_InstallPath={ROOT}\n")
         deep = f"{home}/runtime/deep/er/still"
@@ -229,7 +226,7 @@ def test_a_replay_of_the_later_layout(live: Live, tmp_path: Path) -> None:
     home = f"{ROOT}/cann-8.5.0"
     info = f"version=8.5.0\narch={ARCH}\npath={home}/{ARCH}-linux\n"
     write(live.root, f"{home}/{ARCH}-linux/ascend_toolkit_install.info", info)
-    for component in cann_packages.LASTING_PARTS:
+    for component in cann_layouts.LATER.parts:
         write(live.root, f"{home}/share/info/{component}/version.info", "Version=8.5.0\nversion_dir=cann-8.5.0\n")
     (live.root / f"{ROOT}/cann".lstrip("/")).symlink_to("cann-8.5.0")
     one = replay.replayed(live.make(), tmp_path / "replay")

@@ -232,6 +232,7 @@ def test_the_plan_refuses_what_does_not_fit(tmp_path: Path) -> None:
         "python": "depot",
         "system_settings": "apply",
         "system_packages": "check",
+        "cann_cross": "beside",
         "ascend_env_file": __file__,
     }
     told |= {"check_mode": False, "deep": False, "accept_eula": False, "allow_downgrade": False}

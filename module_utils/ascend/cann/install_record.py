@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The record of the toolkit's path, on which every installer of CANN insists: there is one for all of a node.
+
+Where CANN lies in several places, the installers of only one of them would run. So the record names the place of the
+package whose installer or uninstaller is at work, and before and after that what it named before. What it said is kept
+in ``cann-record.json``: ``{"schema": 1, "text": what it said, "base": what it names meanwhile}``, so that the next
+change gives it back after a kill. A place with no CANN left in it is named no longer.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from contextlib import contextmanager, suppress
+from typing import Iterator, List, Optional
+
+from .. import atomic, files
+from ..change import fault_points
+from ..errors import AscendError
+from ..places import CANN_INSTALL_RECORD
+from . import files as cann_files
+from .layout import Tree
+
+FILE = "cann-record.json"
+_LINE = re.compile(r"^([ \t]*toolkit_?install_?path(?:_param|_val)?[ \t]*=).*$", re.MULTILINE | re.IGNORECASE)
+
+
+@contextmanager
+def naming(tree: Tree, base: str) -> Iterator[None]:
+    """Have the record name ``base`` while an installer of a package there, or its uninstaller, is at work.
+
+    Raises AscendError where that cannot be written down. Without a record there is nothing to change: the installer
+    writes one.
+    """
+    restore(tree)
+    before, base = _text(tree), os.path.normpath(tree.shown(base))
+    if before and _path_in(before) not in (None, base):
+        _write(_kept(tree), json.dumps({"schema": 1, "text": before, "base": base}) + "\n")
+        fault_points.reached("record.kept")
+        _write(_record(tree), _naming(before, base))
+        fault_points.reached("record.named")
+    try:
+        yield
+    finally:
+        _settle(tree, before, base)
+
+
+def restore(tree: Tree) -> None:
+    """Give the record back what it said before a change that was interrupted. Raises AscendError."""
+    kept = files.mapping(_kept(tree))
+    text, base = kept.get("text"), kept.get("base")
+    if isinstance(text, str) and isinstance(base, str):
+        _settle(tree, text, base)
+
+
+def _settle(tree: Tree, before: Optional[str], base: str) -> None:
+    """Have the record say what it said ``before``, as far as that is still so, and forget the change.
+
+    Who changed it meanwhile to another place keeps that.
+    """
+    now, recorded = _path_in(_text(tree)), _path_in(before)
+    if before and recorded and now in (None, base) and now != recorded:
+        left = [place for place in _bases(tree) if _has_cann(tree, place)]
+        if recorded in left or recorded not in _bases(tree):
+            _write(_record(tree), before)
+        elif left and now not in left:
+            _write(_record(tree), _naming(before, left[0]))
+    fault_points.reached("record.settled")
+    with suppress(FileNotFoundError):
+        os.unlink(_kept(tree))
+
+
+def _bases(tree: Tree) -> List[str]:
+    """Return the places, as the node's own paths, the root before what lies beside."""
+    return sorted({tree.shown(place.base) for place in tree.places()})
+
+
+def _has_cann(tree: Tree, base: str) -> bool:
+    places = [place for place in tree.places() if tree.shown(place.base) == base]
+    return any(files.names(place.home(version)) for place in places for version in tree.versions(place))
+
+
+def _naming(text: str, base: str) -> str:
+    named = _LINE.sub(lambda match: match.group(1) + base, text)
+    return named if _path_in(named) == base else "Toolkit_InstallPath=%s\n" % base
+
+
+def _path_in(text: Optional[str]) -> Optional[str]:
+    path = cann_files.parse_install_info(text or "").packages.get("toolkit", {}).get("path")
+    return os.path.normpath(path) if path else None
+
+
+def _text(tree: Tree) -> Optional[str]:
+    return files.text(_record(tree))
+
+
+def _write(path: str, text: str) -> None:
+    if files.text(path) == text:
+        return
+    try:
+        os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+        atomic.write(path, text)
+    except OSError as error:
+        raise AscendError(
+            "CANN's install record cannot be led to the place of a package",
+            wanted="a file that can be written",
+            found=str(error),
+            where=path,
+            remedy="df -h %s; findmnt -T %s  # then run site.yml again" % (path, path),
+        ) from error
+
+
+def _record(tree: Tree) -> str:
+    return tree.below.rstrip("/") + CANN_INSTALL_RECORD
+
+
+def _kept(tree: Tree) -> str:
+    return os.path.join(tree.state_dir, FILE)

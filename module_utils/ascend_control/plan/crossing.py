@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A release's CANN on a node that has one of another layout: beside it, or in its place (``cann_cross``).
+
+Huawei has every CANN before 8.5 uninstalled before 8.5 or a later one is installed, and the other way round: they have
+links and environment files of the same name. Below ``beside/`` in CANN's root each has its own, and a rollback needs no
+installation.
+"""
+
+from __future__ import annotations
+
+from ...ascend.cann.layouts import LAYOUTS, Place, place_of
+from ...ascend.finding import Refusal, cause, refusal
+from ...ascend.text import listed
+from .asked import CannRelease, Wanted
+from .components import Step, names_of, step
+from .found import Cann, CannVersion, Found
+
+BESIDE, REPLACE = "beside", "replace"
+
+
+def place_for(cann: Cann, release: CannRelease, root: str, policy: str) -> Place:
+    """Return where the CANN of a release shall lie: one that is on the node already stays where it is."""
+    there = cann.of(release.version)
+    if there.toolkit.state != "absent":
+        return place_of(root, there.layout, cann.is_beside(there.path))
+    return place_of(root, release.layout, LAYOUTS[release.layout].apart and policy == BESIDE)
+
+
+def replaced_by(found: Found, wanted: Wanted) -> dict[str, CannVersion]:
+    """Return the versions that are uninstalled before the wanted one is installed."""
+    return found.cann.others_in_place(wanted.environment.cann_home) if wanted.cann_cross == REPLACE else {}
+
+
+def cross_step(found: Found, wanted: Wanted, toolkit: list[Step]) -> list[Step]:
+    """Return the step that uninstalls what the toolkit's installation must not meet, where that was asked for."""
+    replaced = replaced_by(found, wanted) if toolkit else {}
+    if not replaced:
+        return []
+    version, names = wanted.toolkit.version, listed(list(replaced))
+    causes = [
+        cause("cann-replaced", f"CANN {name} is uninstalled", f"no CANN in {each.path}", "", name)
+        for name, each in replaced.items()
+    ]
+    reason = f"CANN {version} replaces {names} (cann_cross: replace); a rollback to it has to install it again"
+    return [step("cross", "uninstall", reason, names, version, wanted.places.cann, causes)]
+
+
+def beside_words(found: Found, wanted: Wanted) -> str:
+    """Return, for the plan's reason, that a CANN goes beside others; "" where there are none, or it goes to them."""
+    others = [name for name, each in found.cann.versions.items() if each.layout != wanted.toolkit.layout]
+    if not others or not wanted.toolkit.beside:
+        return ""
+    return f"; it goes beside {listed(sorted(others))}, to {wanted.environment.cann_home}"
+
+
+def cross_refusals(found: Found, wanted: Wanted, steps: list[Step]) -> list[Refusal]:
+    """Return why a CANN must not be installed into a place with another layout."""
+    if "toolkit" not in names_of(steps):
+        return []
+    version, root = wanted.toolkit.version, wanted.places.cann
+    others = found.cann.others_in_place(wanted.environment.cann_home)
+    if others and wanted.cann_cross != REPLACE:
+        return [
+            refusal(
+                "cann",
+                "cann-cross",
+                f"CANN {version} would take the links and environment files of the CANN that is there",
+                f"no CANN of another layout in {root}",
+                f"CANN {listed(list(others))}",
+                "-e cann_cross=replace  # uninstalls it first; a rollback to it then has to install it again",
+                root,
+            )
+        ]
+    foreign = {name: each for name, each in others.items() if not each.ours}
+    if not foreign:
+        return []
+    first = next(iter(foreign.values()))
+    return [
+        refusal(
+            "cann",
+            "cann-cross-foreign",
+            f"CANN {listed(list(foreign))} was installed by somebody else, and is to be replaced",
+            "a CANN that this project installed",
+            listed([each.path for each in foreign.values()]),
+            f"ask whose it is; then bash {first.path}/*-linux/script/uninstall.sh on the node, or cann_cross: beside",
+            first.path,
+        )
+    ]
