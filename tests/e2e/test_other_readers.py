@@ -3,18 +3,23 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import image
 import pytest
 
-from tests.e2e.conftest import NODE, Fleet
+from tests.e2e.conftest import NODE, ROOT, Fleet
 from tests.readers.reading import READERS, Readers, gpustack_runtime, installed, sourced
 
 pytestmark = pytest.mark.e2e
 
 SUBSETS = "gather_subset=npu,network,cann,python,system"
+LATER, PLACE = "9.0.0", "/opt/later"
+RECORD = "/etc/Ascend/ascend_cann_install.info"
 # Another node than the usual one in every respect that a reader tells of; {job} is a process of it.
 OTHER = (
     "chip_name=910B4 hbm_total_mb=32768 card_count=5 driver_version=25.2.0 health.1=Warning health.4=Critical"
@@ -68,3 +73,30 @@ def test_a_driver_that_does_not_answer_has_no_cards(readers: Readers, fleet: Fle
         assert fleet.facts("gather_subset=npu")["npu"]["devices"] == []
     finally:
         node.check_output("ascend-sim unset npu_smi")
+
+
+@pytest.fixture(scope="module")
+def later(readers: Readers, node: Any, cache_dir: Path) -> Iterator[Readers]:
+    """An administrator's CANN of the later layout, put into a place of its own by its own installers."""
+    packages = cache_dir / "later"
+    argv = [sys.executable, "sim/cann/build.py", "--output", str(packages), "--version", LATER, "--layout", "cann"]
+    subprocess.run(argv, cwd=ROOT, check=True, timeout=120)
+    image.podman("cp", str(packages), f"{NODE}:/tmp/later")
+    node.check_output(f"mv {RECORD} {RECORD}.away")  # both layouts' installers insist on the place that it names
+    for kind in ("toolkit", "ops"):
+        options = f"--quiet --install --install-for-all --install-path={PLACE}"
+        node.check_output(f"PATH=$(echo /opt/ascend/python/*/bin):$PATH bash /tmp/later/*-{kind}_{LATER}_* {options}")
+    yield readers.started(sourced(f"{PLACE}/cann/set_env.sh"))
+    node.check_output(f"rm -rf {PLACE} /tmp/later; mv {RECORD}.away {RECORD}")
+
+
+@pytest.fixture(scope="module")
+def facts_of_later(later: Readers, fleet: Fleet) -> dict[str, Any]:
+    return fleet.facts(f"{SUBSETS.replace('python,', '')} cann_root={PLACE}")
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_of_the_later_layout_they_say_so_too(later: Readers, facts_of_later: dict[str, Any], name: str) -> None:
+    says, of = READERS[name]
+    assert facts_of_later["cann"]["versions"][LATER]["layout"] == "cann"
+    assert says(later) == of(facts_of_later)

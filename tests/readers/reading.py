@@ -158,14 +158,19 @@ def cann_of(facts: Facts) -> Values:
 
 
 def cann_cann(readers: Readers) -> Values:
-    """Reads ASCEND_HOME_PATH, ``<arch>-linux/ascend_toolkit_install.info`` below it, and os-release."""
-    queries = ("cann-version", "ascend-home", "host-arch")
+    """Reads ASCEND_HOME_PATH and ``<arch>-linux/ascend_toolkit_install.info`` below it; asks pyACL for the SoC."""
+    queries = ("cann-version", "ascend-home", "host-arch", "npu-name")
     return {query: readers.python("-m", "cann_cann.cli", query).rstrip("\n") for query in queries}
 
 
 def cann_cann_of(facts: Facts) -> Values:
     cann = cann_of(facts)
-    return {"cann-version": cann["version"], "ascend-home": cann["path"], "host-arch": facts["system"]["architecture"]}
+    return {
+        "cann-version": cann["version"],
+        "ascend-home": cann["path"],
+        "host-arch": facts["system"]["architecture"],
+        "npu-name": f"Ascend{facts['npu']['devices'][0]['name']}",
+    }
 
 
 def gpustack_runtime(readers: Readers) -> Values:
