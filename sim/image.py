@@ -82,9 +82,11 @@ def ensure_image(architecture: str = "", system: str = SYSTEM) -> str:
     say(f"building the node image from the packages of {suite} ({expected}, kept afterwards)")
     with tempfile.TemporaryDirectory() as folder:
         archive = Path(folder) / "rootfs.tar"
+        library = _compiled(Path(folder), architecture)
         argv = [*as_root(), "mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(packages)}"]
         argv += [f"--architectures={DEBIAN[architecture]}"] if architecture else []
         argv += [f"--customize-hook=copy-in {NODE / 'bin'} /opt", "--customize-hook=mv $1/opt/bin $1/opt/ascend-sim"]
+        argv += [f"--customize-hook=copy-in {library} /opt/ascend-sim"]
         argv += ["--customize-hook=chroot $1 /opt/ascend-sim/prepare-image", suite, str(archive)]
         done = subprocess.run(argv, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
         if done.returncode:
@@ -95,6 +97,15 @@ def ensure_image(architecture: str = "", system: str = SYSTEM) -> str:
         if older != name:
             run_podman("rmi", older)  # one that a node still runs on is refused, and stays
     return name
+
+
+def _compiled(folder: Path, architecture: str) -> Path:
+    """Compile the driver's library of a node; another architecture's compiler is Debian's cross compiler."""
+    target = folder / "libdcmi.so"
+    gcc = "gcc" if architecture in ("", platform.machine()) else f"{architecture}-linux-gnu-gcc"
+    argv = [gcc, "-O1", "-fPIC", "-shared", f"-Wl,-soname,{target.name}", "-o", str(target), str(NODE / "dcmi.c")]
+    subprocess.run(argv, check=True)
+    return target
 
 
 def platform_option(architecture: str) -> list[str]:
@@ -125,6 +136,6 @@ def _packages(name: str) -> list[str]:
 def _digest(suite: str, packages: list[str]) -> str:
     """Return a name for all that goes into the image, so that a change of it makes another one."""
     digest = hashlib.sha256(f"{suite} {packages}".encode())
-    for path in [*sorted((NODE / "bin").iterdir()), Path(__file__)]:
+    for path in [*sorted((NODE / "bin").iterdir()), NODE / "dcmi.c", Path(__file__)]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:12]

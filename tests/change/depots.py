@@ -67,13 +67,19 @@ def _truncated(folder: Path) -> None:
     _replace(folder, TOOLKIT, content[: len(content) * 3 // 4], told=True)
 
 
+def _packed(payload: Path) -> bytes:
+    package = payload.with_name("package.run")
+    build.pack(payload, package)
+    return package.read_bytes()
+
+
 def _architecture(folder: Path) -> None:
     """An aarch64 package under the name of an x86_64 one; its libraries are never looked at."""
     with tempfile.TemporaryDirectory() as place, mock.patch.object(stubs, "tool", lambda name, _arch: name):
         payload = Path(place) / "payload"
         payload.mkdir()
         older.toolkit(payload, NEW, "aarch64", [])
-        _replace(folder, TOOLKIT, build.pack(payload, Path(place) / "package.run").read_bytes(), told=True)
+        _replace(folder, TOOLKIT, _packed(payload), told=True)
 
 
 def _chip(folder: Path) -> None:
@@ -87,7 +93,7 @@ def _chip(folder: Path) -> None:
         kernel = payload / "components" / "opp_kernel" / KERNEL
         for part in (kernel, kernel / "config"):
             (part / "ascend910b").rename(part / "ascend310p")
-        _replace(folder, KERNELS, build.pack(payload, Path(place) / "package.run").read_bytes(), told=True)
+        _replace(folder, KERNELS, _packed(payload), told=True)
 
 
 def _pip3(folder: Path) -> None:

@@ -16,14 +16,18 @@ from typing import Any
 
 import image
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.release.read import read_release
 from tests.playbook_run import Run
 
 ROOT = Path(__file__).resolve().parents[2]
 OLD, NEW = "8.0.RC1", "8.2.RC1"
+LATER = "9.0.0"  # whose CANN has the other layout
+RELEASES = (OLD, NEW, LATER)
 # Where a change may write: what else differs afterwards, it had no business with.
 OWN = (
     "/opt/ascend",
     "/usr/local/Ascend/ascend-toolkit",
+    "/usr/local/Ascend/beside",
     "/usr/local/bin/ascend-env",
     "/var/cache/ascend-fleet",
     "/var/lib/ascend-fleet",
@@ -102,7 +106,7 @@ class Fleet:
         return [self.node(number) for number in range(there + 1, there + count + 1)]
 
     def packages(self) -> None:
-        """Make the stand-in wheels and the simulated CANN packages of both releases.
+        """Make the stand-in wheels and the simulated CANN packages of all three releases.
 
         A depot that an earlier version of them filled is made anew: it would tell that it is not what it was.
         """
@@ -111,10 +115,11 @@ class Fleet:
         if not made_of.is_file() or made_of.read_text() != _sources():
             shutil.rmtree(self.cache / "depot", ignore_errors=True)
             shutil.rmtree(standin, ignore_errors=True)
-        subprocess.run([sys.executable, "tests/standin/build.py", str(standin), OLD, NEW], cwd=ROOT, check=True)
-        for release in (OLD, NEW):
+        subprocess.run([sys.executable, "tests/standin/build.py", str(standin), *RELEASES], cwd=ROOT, check=True)
+        for release in RELEASES:
             argv = [sys.executable, "sim/cann/build.py", "--output", str(standin / "incoming"), "--version", release]
-            subprocess.run(argv, cwd=ROOT, check=True)
+            layout = read_release(str(ROOT / "releases" / release))["cann"]["layout"]
+            subprocess.run([*argv, "--layout", layout], cwd=ROOT, check=True)
         (self.cache / "depot").mkdir(parents=True, exist_ok=True)
         made_of.write_text(_sources())
 

@@ -33,7 +33,11 @@ class Rack:
         top = stand_in.collection(folder, "plugins/modules")
         (top / "plugins" / "modules" / "ascend_facts.sh").write_text(MODULE)
         hosts = {name: self._node(folder / name, driver) for name, driver in drivers.items()}
-        local = {"ansible_connection": "local", "ansible_user": "root", "ansible_python_interpreter": sys.executable}
+        local: dict[str, Any] = {
+            "ansible_connection": "local",
+            "ansible_user": "root",
+            "ansible_python_interpreter": sys.executable,
+        }
         local |= {"cann_accept_eula": True}
         inventory = {"ascend": {"hosts": hosts, "vars": {**local, "ascend_depot_dir": str(folder)}}}
         (folder / "hosts.json").write_text(json.dumps(inventory))
@@ -47,7 +51,7 @@ class Rack:
 
     def playbook(self, name: str, *options: str) -> subprocess.CompletedProcess[str]:
         program = Path(sys.executable).with_name("ansible-playbook")
-        argv = [program, "-i", self.folder / "hosts.json", ROOT / "playbooks" / name, *options]
+        argv = [str(program), "-i", f"{self.folder}/hosts.json", f"{ROOT}/playbooks/{name}", *options]
         return subprocess.run(
             [*argv, "-e", f"drift_dir={self.folder}/reports"],
             cwd=ROOT,

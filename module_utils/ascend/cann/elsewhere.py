@@ -44,7 +44,9 @@ def read_install_record(node: Node, cann_root: str) -> Tuple[Optional[str], List
         # Without problems it is a record of other products.
         return None, [_unreadable(", ".join(info.problems))] if info.problems else []
     ours = [_real(node, place) for place in (cann_root, os.path.join(cann_root, BESIDE))]
-    if os.path.isdir(node.path(path)) and _real(node, path) in ours:
+    # A change that was interrupted may have named a place in which nothing is yet.
+    is_named = os.path.normpath(path) == os.path.join(cann_root, BESIDE)
+    if is_named or (os.path.isdir(node.path(path)) and _real(node, path) in ours):
         return path, []
     gone = "" if os.path.isdir(node.path(path)) else ", which is not there"
     return path, [_stale(cann_root, path + gone)]
