@@ -202,19 +202,9 @@ def main() -> None:
     rights.begin()
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, required_if=REQUIRED_IF, supports_check_mode=True)
     options = module.params
-    package = cann_install.Package(
-        kind=options["package"],
-        version=options["version"],
-        chip=options["chip"],
-        root=options["cann_root"],
-        cache_dir=options["cache_dir"],
-        state_dir=options["state_dir"],
-        tmp_dir=options["tmp_dir"],
-        python_bin=options["python_bin"],
-        timeout_s=options["timeout_s"],
-        layout=options["layout"],
-        beside=options["beside"],
-    )
+    same = ("version", "chip", "cache_dir", "state_dir", "tmp_dir", "python_bin", "timeout_s", "layout", "beside")
+    more = {name: options[name] for name in same}
+    package = cann_install.Package(kind=options["package"], root=options["cann_root"], **more)
     file = (
         DepotFile(options["url"], options["sha256"], options["size_bytes"], options["depot_proxy"])
         if options["url"]

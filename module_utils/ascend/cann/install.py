@@ -252,11 +252,11 @@ def make_latest(package: Package, run: Run) -> None:
     Raises AscendError.
     """
     script, link = relink_script(package), package.place.link
-    said = ""
+    words = ""
     if script:
         with _private_tmp(package.tmp_dir) as tmp:
             result = run(["bash", script], package.timeout_s, env=_environment(package, tmp))
-        said = "; the script ended with code %d: %s" % (result.code, result.last_lines(5))
+        words = "; the script ended with code %d: %s" % (result.code, result.last_lines(5))
     elif os.path.islink(link):
         atomic.link(link, os.path.relpath(package.home, os.path.dirname(link)))
     latest = latest_version(package)
@@ -264,7 +264,7 @@ def make_latest(package: Package, run: Run) -> None:
         raise AscendError(
             "CANN's `latest` was not led to %s" % package.version,
             wanted=package.version,
-            found="%s%s" % (latest, said),
+            found="%s%s" % (latest, words),
             where=script or link,
         )
 

@@ -38,7 +38,7 @@ def naming(tree: Tree, base: str) -> Iterator[None]:
     if before and _path_in(before) not in (None, base):
         _write(_kept(tree), json.dumps({"schema": 1, "text": before, "base": base}) + "\n")
         fault_points.reached("record.kept")
-        _write(_record(tree), _naming(before, base))
+        _write(_file(tree), _naming(before, base))
         fault_points.reached("record.named")
     try:
         yield
@@ -59,13 +59,13 @@ def _settle(tree: Tree, before: Optional[str], base: str) -> None:
 
     Who changed it meanwhile to another place keeps that.
     """
-    now, recorded = _path_in(_text(tree)), _path_in(before)
-    if before and recorded and now in (None, base) and now != recorded:
+    now, named = _path_in(_text(tree)), _path_in(before)
+    if before and named and now in (None, base) and now != named:
         left = [place for place in _bases(tree) if _has_cann(tree, place)]
-        if recorded in left or recorded not in _bases(tree):
-            _write(_record(tree), before)
+        if named in left or named not in _bases(tree):
+            _write(_file(tree), before)
         elif left and now not in left:
-            _write(_record(tree), _naming(before, left[0]))
+            _write(_file(tree), _naming(before, left[0]))
     fault_points.reached("record.settled")
     with suppress(FileNotFoundError):
         os.unlink(_kept(tree))
@@ -92,7 +92,7 @@ def _path_in(text: Optional[str]) -> Optional[str]:
 
 
 def _text(tree: Tree) -> Optional[str]:
-    return files.text(_record(tree))
+    return files.text(_file(tree))
 
 
 def _write(path: str, text: str) -> None:
@@ -111,7 +111,7 @@ def _write(path: str, text: str) -> None:
         ) from error
 
 
-def _record(tree: Tree) -> str:
+def _file(tree: Tree) -> str:
     return tree.below.rstrip("/") + CANN_INSTALL_RECORD
 
 

@@ -85,8 +85,8 @@ class Tree(NamedTuple):
     def place(self, version: str) -> Place:
         """Return the place of a version; of one that is not there, where it would be."""
         homes = [(place, place.home(version)) for place in self.places()]
-        there = [place for place, home in homes if os.path.isdir(home) and not os.path.islink(home)]
-        return there[0] if there else place_of(self.root, self.layout, self.beside)
+        found = [place for place, home in homes if os.path.isdir(home) and not os.path.islink(home)]
+        return found[0] if found else place_of(self.root, self.layout, self.beside)
 
     def home(self, version: str) -> str:
         """Return the folder of a version."""

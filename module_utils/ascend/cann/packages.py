@@ -51,11 +51,6 @@ class Problem(NamedTuple):
         return self.path or self.words
 
 
-def read_toolkit(root: str, state_dir: str, version: str, deep: bool = False) -> Package:
-    """Return the toolkit package of one version (see ``read_cann``)."""
-    return as_package(toolkit_problems(Tree(root, state_dir), version, deep))
-
-
 def chips_of(tree: Tree, version: str) -> List[str]:
     """Return the chip families whose kernels a version has, or had when they were recorded."""
     folder = os.path.join(tree.home(version), KERNEL, "config")
@@ -116,9 +111,9 @@ def kernels_problems(
     if layout.kernels_part:
         problems += _part(tree, version, layout.kernels_part, KERNELS_VERSION)[1]
         problems += _linked_kernels(tree, version)
-    record = os.path.join(tree.arch(version), layout.kernels_record)
+    info = os.path.join(tree.arch(version), layout.kernels_record)
     # No page says that every version has it: where one that was there is lost, the manifest tells.
-    if layout.kernels_record and os.path.lexists(record):
+    if layout.kernels_record and os.path.lexists(info):
         problems += _info_problems(tree, version, layout.kernels_record, KERNELS_VERSION)
     # Newer packages have an index a group of operators, one folder below.
     folders = [config] + [os.path.join(config, name) for name in files.names(config)]
@@ -165,9 +160,9 @@ def _arch_problems(tree: Tree, version: str) -> List[Problem]:
     return problems + file_problems(tree, version, tree.set_env(version), SET_ENV)
 
 
-def _info_problems(tree: Tree, version: str, record: str = INFO, kind: str = VERSION) -> List[Problem]:
+def _info_problems(tree: Tree, version: str, file: str = INFO, kind: str = VERSION) -> List[Problem]:
     """Return what is wrong with what an installer wrote of its package; ``kind`` is that of another version."""
-    path = os.path.join(tree.arch(version), record)
+    path = os.path.join(tree.arch(version), file)
     name = _short(tree, version, path)
     text, problem = cann_files.read(path)
     if problem:

@@ -132,7 +132,7 @@ def _require_names(path: Path, stream: BinaryIO, header: Header, architecture: s
     try:
         for name in _names(stream, header):
             for found, pattern in ((architectures, _ARCHITECTURE), (chips, _CHIP)):
-                found.update(told.lower() for match in pattern.finditer(name) for told in match.groups() if told)
+                found.update(word.lower() for match in pattern.finditer(name) for word in match.groups() if word)
             if architecture in architectures and (not chip or chip.lower() in chips):
                 return []
     except (tarfile.TarError, zlib.error, EOFError, OSError) as error:

@@ -20,9 +20,9 @@ BESIDE, REPLACE = "beside", "replace"
 
 def place_for(cann: Cann, release: CannRelease, root: str, policy: str) -> Place:
     """Return where the CANN of a release shall lie: one that is on the node already stays where it is."""
-    there = cann.of(release.version)
-    if there.toolkit.state != "absent":
-        return place_of(root, there.layout, cann.is_beside(there.path))
+    installed = cann.of(release.version)
+    if installed.toolkit.state != "absent":
+        return place_of(root, installed.layout, cann.is_beside(installed.path))
     return place_of(root, release.layout, LAYOUTS[release.layout].apart and policy == BESIDE)
 
 

@@ -15,6 +15,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend import manifes
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import (
     layout as cann_layout,
     layouts as cann_layouts,
+    packages as cann_packages,
     read as cann_read,
 )
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.finding import Finding
@@ -120,6 +121,11 @@ class Cann:
             assert finding["remedy"], finding
             assert str(self.root) not in json.dumps(finding), "the path is the test's, not the node's"
         return facts, findings
+
+
+def read_toolkit(root: str, state: str, version: str) -> Any:
+    """The toolkit's package, on this machine's own disk."""
+    return cann_packages.as_package(cann_packages.toolkit_problems(cann_layout.Tree(root, state), version, False))
 
 
 def remembered(root: Path) -> Cann:

@@ -8,10 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import (
-    layouts as cann_layouts,
-    packages as cann_packages,
-)
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import layouts as cann_layouts
 from tests.answers import names, write
 from tests.unit.cann.on_disk import (
     ALTERED,
@@ -33,6 +30,7 @@ from tests.unit.cann.on_disk import (
     lead,
     lose,
     put,
+    read_toolkit,
     remembered,
     rewrite,
 )
@@ -205,7 +203,7 @@ def test_a_fault_is_seen_as_what_it_is(cann: Cann, name: str) -> None:
     assert (toolkit["state"], names(findings)) == (state, expected), (toolkit, findings)
     assert any(words in problem for problem in toolkit["problems"]) or not words, toolkit["problems"]
     assert toolkit["problem_count"] >= len(toolkit["problems"])
-    real = cann_packages.read_toolkit(str(cann.root / ROOT.strip("/")), str(cann.root / STATE.strip("/")), V)
+    real = read_toolkit(str(cann.root / ROOT.strip("/")), str(cann.root / STATE.strip("/")), V)
     # One way to read: what the module cann_package sees is what the facts say.
     assert real["state"] == state or "latest" in name
 

@@ -30,6 +30,7 @@ from tests.unit.cann.on_disk import (
     V,
     lead,
     lose,
+    read_toolkit,
     remembered,
     remove,
 )
@@ -74,9 +75,9 @@ def test_a_complete_version(cann: Cann, deep: bool) -> None:
         }
     }
     root, state = (str(cann.root / path.strip("/")) for path in (ROOT, STATE))
-    assert cann_packages.read_toolkit(root, state, V) == COMPLETE
+    assert read_toolkit(root, state, V) == COMPLETE
     assert cann_layout.read_latest(root) == V
-    assert cann_packages.read_toolkit(root, state, NEW)["state"] == "absent"
+    assert read_toolkit(root, state, NEW)["state"] == "absent"
     assert cann_packages.kernels_problems(cann_layout.Tree(root, state), V, "310p", deep) is None
 
 
