@@ -28,6 +28,8 @@ OWN = (
     "/opt/ascend",
     "/usr/local/Ascend/ascend-toolkit",
     "/usr/local/Ascend/beside",
+    "/usr/local/Ascend/cann",
+    f"/usr/local/Ascend/cann-{LATER}",
     "/usr/local/bin/ascend-env",
     "/var/cache/ascend-fleet",
     "/var/lib/ascend-fleet",
