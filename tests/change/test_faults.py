@@ -104,8 +104,8 @@ def test_every_point_of_the_code_is_in_the_table() -> None:
         for what in re.findall(r'reached\(package\.kind \+ "\.([a-z-]+)"\)', code)
         for kind in ("toolkit", "kernels")
     }
-    # A removal has its own, which tests/unit/remove/test_interrupted.py goes through; the record is changed where CANN lies
-    # in two places alone: test_crossing.py, tests/unit/cann/test_install_record.py.
+    # A removal has its own, which tests/unit/remove/test_interrupted.py goes through. The record is changed where CANN
+    # lies in two places: test_crossing.py, tests/unit/cann/test_install_record.py.
     points = {point for point in points if not point.startswith(("remove.", "record."))}
     assert points == {fault.point for fault in FAULTS if fault.point}
     assert len({fault.name for fault in FAULTS}) == len(FAULTS) >= 40

@@ -177,6 +177,7 @@ def resolve(tmp_path: Path) -> Callable[..., dict[str, Any]]:
         "driver_policy": "fail",
         "system_settings": "apply",
         "system_packages": "check",
+        "cann_cross": "beside",
         "llamafactory_source": {},
         "ascend_env_file": __file__,
     }

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""To CANN 9.0.0 with the real wheels, whose layout is another: beside 8.0.RC1, proven, and back. The order counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import demo
+import pytest
+
+from tests.e2e.conftest import Fleet
+
+pytestmark = pytest.mark.e2e
+
+OLD, LATER = "8.0.RC1", "9.0.0"
+TO = ("-e", f"ascend_release={LATER}")
+HOME = f"/usr/local/Ascend/beside/cann-{LATER}"
+OLDER_SET_ENV = "/usr/local/Ascend/ascend-toolkit/set_env.sh"
+
+
+@pytest.fixture(scope="module")
+def node_of_8(fleet: Fleet, node: Any) -> Iterator[Any]:
+    """The node with the default release, and a driver that 9.0.0 takes."""
+    assert demo.packages(LATER) == 0
+    run = fleet.site()
+    assert run.code == 0, run.output
+    node.check_output("ascend-sim set driver_version=25.2.3 firmware_version=7.7.0.10.220")
+    yield node
+    fleet.playbook("playbooks/rollback.yml", "-e", f"rollback_to={OLD}")
+    fleet.playbook("playbooks/remove.yml", "-e", f"remove_release={LATER}")
+
+
+def test_it_is_installed_beside_the_older_one_and_proven(fleet: Fleet, node_of_8: Any) -> None:
+    run = fleet.site(*TO)
+    assert run.code == 0, run.output
+    assert run.steps == ["system", "python", "toolkit", "kernels", "environment", "current"]
+    assert f"it goes beside {OLD}, to {HOME}" in run.output
+    said = node_of_8.check_output("ascend-env llamafactory-cli env")
+    for words in ("(NPU)", "Ascend910B", f"CANN version: {LATER}", "0.9.5", "PyTorch version: 2.7.1", "0.18.4"):
+        assert words in said, said
+    again = fleet.site(*TO)
+    assert (again.code, again.changed) == (0, 0), again.output
+
+
+def test_a_session_of_the_older_one_does_not_reach_into_it(node_of_8: Any) -> None:
+    """Users' profiles source the common file of the older layout, which the later one's does not take back."""
+    show = "import os; print(os.environ['LD_LIBRARY_PATH'], os.environ['PYTHONPATH'], os.environ['ASCEND_HOME_PATH'])"
+    paths = node_of_8.check_output(f"bash -c 'source {OLDER_SET_ENV}; ascend-env python -c \"{show}\"'")
+    assert OLD not in paths
+    assert "ascend-toolkit" not in paths
+    assert f"{HOME}/lib64" in paths
+    loads = "import torch, torch_npu; print(torch.arange(3).npu().device)"
+    device = node_of_8.check_output(f"bash -c 'source {OLDER_SET_ENV}; ascend-env python -c \"{loads}\"'")
+    assert device == "npu:0"
+
+
+def test_the_way_back_takes_seconds_and_no_installation(fleet: Fleet, node_of_8: Any) -> None:
+    back = fleet.playbook("playbooks/rollback.yml")
+    assert back.code == 0, back.output
+    assert node_of_8.check_output("ascend-env python -c 'import torch; print(torch.__version__)'") == "2.1.0+cu121"
+    held = fleet.site()
+    assert (held.code, held.changed) == (0, 0), held.output
+    facts = fleet.facts("gather_subset=cann")
+    assert {name: each["toolkit"]["state"] for name, each in facts["cann"]["versions"].items()} == {
+        OLD: "complete",
+        LATER: "complete",
+    }
+    assert facts["cann"]["record"] == "/usr/local/Ascend"
