@@ -215,7 +215,7 @@ def begin(options: Dict[str, Any], node: Node) -> Dict[str, Any]:
         cann_install_record.restore(tree)
         origin.keep(state_dir, tree.versions())
         if options["set_aside"]:
-            set_aside(os.path.join(root, "env", "current"))
+            set_aside(os.path.join(root, "env", "current"), options["target"])
     return {"begun": True, **kept, "taken_by": {}}
 
 

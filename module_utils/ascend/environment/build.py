@@ -194,9 +194,15 @@ def make_current(path: str, link: str) -> None:
     fault_points.reached("current.switched")
 
 
-def set_aside(link: str) -> None:
-    """Take the link away while that to which it leads is repaired; nothing where there is none."""
+def set_aside(link: str, target: str) -> None:
+    """Take the link away while that to which it leads is repaired, or what it stands on goes; nothing without one.
+
+    Where another environment, ``target``, is to be current afterwards, it is what was current before: the way back.
+    """
     if os.path.islink(link):
+        name = os.path.basename(os.path.normpath(os.readlink(link)))
+        if target and name != target:
+            _lead(os.path.join(os.path.dirname(link), environment_read.PREVIOUS), name)
         os.unlink(link)
     fault_points.reached("current.set-aside")
 

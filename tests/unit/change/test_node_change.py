@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from ansible.errors import AnsibleActionFail
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import install_record
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import (
     journal,
     leftovers,
@@ -139,7 +140,30 @@ def test_the_link_is_taken_away_when_asked(options: dict[str, Any], tmp_path: Pa
     assert begin(options, tmp_path, set_aside=True)["begun"]
     assert not link.is_symlink()
     assert (link.parent / "old").is_dir()
+    assert os.readlink(link.parent / "previous") == "old", "another is to be current: this is the way back"
     assert begin(options, tmp_path, set_aside=True)["begun"], "nor is it missed"
+    assert os.readlink(link.parent / "previous") == "old"
+
+
+def test_what_is_repaired_itself_is_not_its_own_way_back(options: dict[str, Any], tmp_path: Path) -> None:
+    link = current(options)
+    assert begin(options, tmp_path, set_aside=True, target="old")["begun"]
+    assert not link.is_symlink()
+    assert not (link.parent / "previous").is_symlink()
+
+
+def test_what_cann_s_record_said_is_given_back(
+    options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that was killed while an installer of another place was at work (cann/install_record.py)."""
+    state, record = Path(options["state_dir"]), tmp_path / "etc" / "install.info"
+    monkeypatch.setattr(install_record, "CANN_INSTALL_RECORD", str(record))
+    state.mkdir()
+    kept = {"schema": 1, "text": "Toolkit_InstallPath=/usr/local/Ascend\n", "base": "/usr/local/Ascend/beside"}
+    (state / "cann-record.json").write_text(json.dumps(kept))
+    assert begin(options, tmp_path)["begun"]
+    assert record.read_text() == kept["text"]
+    assert not (state / "cann-record.json").exists()
 
 
 def test_a_folder_in_the_links_place_stays(options: dict[str, Any], tmp_path: Path) -> None:
