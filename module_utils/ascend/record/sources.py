@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Dict, Iterable, Iterator, List, Optional, Set, Tuple
 
 from .. import files, homes, manifest
+from ..cann.layout import Tree
 from ..node import Node
 from ..npu import ports, processes, tools
 from ..places import CANN_INSTALL_RECORD, INSTALLERS_LOGS, Places
@@ -284,7 +285,7 @@ class Trees:
     def _deeper(self, top: str) -> Iterator[str]:
         """Give the folders further down that are looked into, by their own names: none that a link leads to."""
         real = os.path.realpath(self._node.path(top))
-        for home in (os.path.join(top, "ascend-toolkit", "*"), os.path.join(top, "cann-*")):
+        for home in [each.home("*") for each in Tree(top, "").places()]:
             for place in DEEPER:
                 for path in sorted(glob.glob(os.path.join(self._node.path(home), place)))[:MOST_IN_FOLDER]:
                     below = os.path.relpath(path, self._node.path(top))

@@ -222,16 +222,17 @@ def test_a_replay_gives_the_same_facts(live: Live, tmp_path: Path) -> None:
     )
 
 
-def test_a_replay_of_the_later_layout(live: Live, tmp_path: Path) -> None:
-    home = f"{ROOT}/cann-8.5.0"
+@pytest.mark.parametrize(("place", "leads"), [(ROOT, "latest"), (f"{ROOT}/beside", "latest_beside")])
+def test_a_replay_of_the_later_layout(live: Live, tmp_path: Path, place: str, leads: str) -> None:
+    home = f"{place}/cann-8.5.0"
     info = f"version=8.5.0\narch={ARCH}\npath={home}/{ARCH}-linux\n"
     write(live.root, f"{home}/{ARCH}-linux/ascend_toolkit_install.info", info)
     for component in cann_layouts.LATER.parts:
         write(live.root, f"{home}/share/info/{component}/version.info", "Version=8.5.0\nversion_dir=cann-8.5.0\n")
-    (live.root / f"{ROOT}/cann".lstrip("/")).symlink_to("cann-8.5.0")
+    (live.root / f"{place}/cann".lstrip("/")).symlink_to("cann-8.5.0")
     one = replay.replayed(live.make(), tmp_path / "replay")
     assert one.collect(["cann"])["cann"] == one.recorded["cann"]
-    assert one.recorded["cann"]["latest"] == "8.5.0"
+    assert one.recorded["cann"][leads] == "8.5.0"
 
 
 @pytest.mark.parametrize("secret", SECRETS)
