@@ -12,7 +12,7 @@ pytestmark = pytest.mark.aarch64
 
 # The node's own Python is nothing to install.
 ALL_STEPS = ["system", "toolkit", "kernels", "environment", "ascend-env", "current"]
-TOOLKIT = f"/usr/local/Ascend/ascend-toolkit/{RELEASE}"
+TOOLKIT = f"/usr/local/Ascend/beside/cann-{RELEASE}"
 LIBRARY = "03 00 b7 00"  # e_type and e_machine of an ELF file: a shared library for aarch64
 
 
@@ -50,7 +50,7 @@ def test_the_environment_is_made_with_the_nodes_own_python(fleet: Fleet) -> None
 @pytest.mark.usefixtures("converged")
 def test_what_was_installed_is_of_the_architecture(fleet: Fleet) -> None:
     torch = "/opt/ascend/env/current/lib/python3.11/site-packages/torch/lib/libtorch_cpu.so"
-    for path in (f"{TOOLKIT}/runtime/lib64/libascendcl.so", torch):
+    for path in (f"{TOOLKIT}/aarch64-linux/lib64/libascendcl.so", torch):
         assert fleet.run(f"od -An -tx1 -j16 -N4 {path}").strip() == LIBRARY, path
 
 
@@ -65,7 +65,7 @@ def test_every_card_answers(fleet: Fleet) -> None:
 @pytest.mark.usefixtures("converged")
 def test_users_run_the_real_thing(fleet: Fleet) -> None:
     said = fleet.run("env -i /usr/local/bin/ascend-env llamafactory-cli env")
-    for words in ("`llamafactory` version: 0.9.3", "aarch64", "Python version: 3.11", "2.6.0", "NPU type: Ascend910B3"):
+    for words in ("`llamafactory` version: 0.9.5", "aarch64", "Python version: 3.11", "2.7.1", "NPU type: Ascend910B3"):
         assert words in said
 
 
