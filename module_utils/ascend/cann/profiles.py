@@ -19,7 +19,7 @@ from ..masking import masked
 from ..node import Node
 from ..places import CANN_INSTALL_RECORD
 from ..text import listed
-from .layout import VERSION_NAME, read_latest
+from .layout import VERSION_NAME, Tree
 
 MOST_SETTINGS = 10
 MOST_VALUE = 4000  # characters of a variable
@@ -73,7 +73,7 @@ class _Sourced(NamedTuple):
 def settings(node: Node, sessions: Homes, cann_root: str = CANN_ROOT) -> List[Finding]:
     """Return where profiles, the system's and users', set what reaches into every session's environment."""
     roots = _roots(node, cann_root)
-    latest = read_latest(node.path(cann_root))
+    latest = _latest(node, cann_root)
     found: List[Finding] = []
     read = _files(node, sessions)
     others: Dict[str, str] = {}
@@ -89,6 +89,13 @@ def settings(node: Node, sessions: Homes, cann_root: str = CANN_ROOT) -> List[Fi
         found += [judged for line in lines for judged in _judged(line, roots)]
         found += [judged for script in scripts if script.is_cann for judged in _other_cann(script, roots, latest)]
     return hung + found[:MOST_SETTINGS]
+
+
+def _latest(node: Node, cann_root: str) -> Dict[str, Optional[str]]:
+    """Return the version to which the links in a place lead, the inner place first."""
+    tree = Tree(node.path(cann_root), "", node.root)
+    beside = tree.places()[0]
+    return {tree.shown(beside.base): tree.latest(beside).version, cann_root: tree.deciding_latest().version}
 
 
 def _is_file(path: str) -> bool:
@@ -180,8 +187,9 @@ def _judged(line: _Line, roots: List[str]) -> List[Finding]:
     return []
 
 
-def _other_cann(script: _Sourced, roots: List[str], latest: Optional[str]) -> List[Finding]:
-    """Return a finding of an environment file of another root, or of a version that is not the latest one."""
+def _other_cann(script: _Sourced, roots: List[str], places: Dict[str, Optional[str]]) -> List[Finding]:
+    """Return a finding of an environment file of another root, or of a version that is not its place's latest one."""
+    latest = next((version for base, version in places.items() if _within(script.script, [base])), None)
     if not _within(script.script, roots):
         return [_other(script.text, script.where, "sessions take another CANN: %s" % _shown(script.script))]
     match = _VERSION_FOLDER.search(script.script)

@@ -195,6 +195,26 @@ def test_what_sessions_begin_with(path: str, text: str, wanted: list[tuple[int, 
     assert "SECRET" not in str(found)
 
 
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        ("beside/cann/set_env.sh", []),
+        ("beside/cann-9.0.0/set_env.sh", []),
+        ("ascend-toolkit/8.0.RC1/x86_64-linux/script/set_env.sh", []),
+        ("beside/cann-9.1.0/set_env.sh", ["sessions take CANN 9.1.0, not 9.0.0, which runs"]),
+        ("ascend-toolkit/8.2.RC1/set_env.sh", ["sessions take CANN 8.2.RC1, not 8.0.RC1, which runs"]),
+    ],
+)
+def test_a_cann_beside_another_has_its_own_latest(script: str, told: list[str], tmp_path: Path) -> None:
+    root = tmp_path / "usr/local/Ascend"
+    for place, link, version in (("ascend-toolkit", "latest", "8.0.RC1"), ("beside", "cann", "cann-9.0.0")):
+        (root / place / version).mkdir(parents=True)
+        (root / place / link).symlink_to(version)
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root/.bashrc").write_text(f"source /usr/local/Ascend/{script}\n")
+    assert [one["problem"] for one in settings(tree.node(tmp_path))] == told
+
+
 def test_each_setting_is_a_warning_of_the_plan(tmp_path: Path) -> None:
     (tmp_path / "root").mkdir()
     text = "export LD_PRELOAD=/a.so LD_LIBRARY_PATH=/b PYTHONPATH=/c PYTHONHOME=/d ASCEND_RT_VISIBLE_DEVICES=0\n"
