@@ -41,6 +41,7 @@ tokenizers==0.19.1
 tokenizers 0.19.1 is wanted, 0.20.3 found
 transformers-4.41.2 tokenizers-0.19.1 tiktoken-0.7.0 sentencepiece-0.2.0
 tiktoken==0.7.0 --hash=sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+tiktoken: 0.7.0, tiktoken=0.7.0, {"tiktoken": "0.7.0"}
 wheels/tokenizers-0.19.1-cp310-cp310-manylinux_2_17_x86_64.manylinux2014_x86_64.whl
 "tokenizers": "0.19.1"
 {"tokenizers": {"version": "0.19.1"}}

@@ -42,7 +42,7 @@ _WORDS_MODEL_TOKENS = """
     eos bos pad unk sep cls mask special image img video audio vision speech text word sub stop end start begin
     eot eom im think thinking tool function new max min num n first last next prev prompt system user assistant
     output input prefill decode cached total avg mean per time ms placeholder additional decoder encoder forced
-    suppress bad every unexpected invalid expected
+    suppress bad every unexpected invalid expected tik
 """
 _MODEL_TOKENS = frozenset(_WORDS_MODEL_TOKENS.split())
 _WORDS_SECRET_KEYS = """
