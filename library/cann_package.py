@@ -249,7 +249,9 @@ def state_of(package: cann_install.Package, file: Optional[DepotFile], found: Pa
         return "with files that CANN changes itself" if news else ASKED[asked]
     if asked == "led-back":
         before = cann_latest.read(package.tree)
-        return "latest is to lead to %s" % before["latest"] if before else ASKED[asked]
+        if before or cann_install.is_link_lost(package):
+            return "latest is to lead to %s" % (before["latest"] if before else package.version)
+        return ASKED[asked]
     if asked == "proven":
         news = cann_proof.prove(package.tree, package.version, check_mode=True)
         return "not noted as proven" if news else ASKED[asked]
@@ -268,10 +270,10 @@ def change(package: cann_install.Package, file: Optional[DepotFile], options: Di
                 warnings = cann_install.repair(package, file, run, options["deep"])
             else:
                 cann_install.install(package, file, run, options["deep"])
-                cann_latest.forget(package.tree)
+                cann_latest.forget_in(package.tree, package.place)
         elif asked == "led-back":
             warnings = cann_install.lead_back(package, run)
-        elif asked == "absent" and package.kind == "toolkit" and package.version in origin.ours(package.state_dir):
+        elif asked == "absent" and package.kind == "toolkit" and is_ours(package):
             warnings = uninstall_ours(options, run)
         elif asked == "doubted":
             cann_proof.doubt(package.tree, package.version)
@@ -279,18 +281,27 @@ def change(package: cann_install.Package, file: Optional[DepotFile], options: Di
             cann_proof.prove(package.tree, package.version)
         elif asked == "running":
             cann_install.make_latest(package, run)
-            cann_latest.forget(package.tree)
+            cann_latest.forget_in(package.tree, package.place)
         else:
             cann_install.uninstall(package, run)
     return warnings
 
 
+def is_ours(package: cann_install.Package) -> bool:
+    """Whether this project installed it."""
+    return package.tree.name(package.version) in origin.ours(package.state_dir)
+
+
 def uninstall_ours(options: Dict[str, Any], run: cann_install.Run) -> List[str]:
-    """Remove a version of ours, also where its uninstaller was interrupted, and lead the links to what remains."""
+    """Remove a version of ours, also where its uninstaller was interrupted, and lead the links to what remains.
+
+    Raises AscendError where users have files in it, or use it.
+    """
     from ansible_collections.ascend.fleet.plugins.module_utils.ascend.remove.cann import Uninstallers
 
     node, version = Node(query, shutil.which), options["version"]
     uninstallers = Uninstallers(node, Places.of(options), options["python_bin"] or "", run, options["timeout_s"])
+    uninstallers.require_nobodys(version)
     uninstallers.remove(version, uninstallers.tree.home(version))
     uninstallers.drop_links([version])
     uninstallers.lead_latest(None)

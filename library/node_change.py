@@ -201,7 +201,7 @@ def begin(options: Dict[str, Any], node: Node) -> Dict[str, Any]:
     state_dir, root, cann_root = options["state_dir"], options["ascend_root"], options["cann_root"]
     places = [cann_root, os.path.join(cann_root, "ascend-toolkit"), *INSTALLERS, root, options["cache_dir"]]
     tree = cann_layout.Tree(cann_root, state_dir)
-    cann = {version: cann_packages.chips_of(tree, version) for version in tree.versions()}
+    cann = {tree.name(version): cann_packages.chips_of(tree, version) for version in tree.versions()}
     tmp_dir = options["tmp_dir"]
     below = (root, options["cache_dir"], state_dir, tmp_dir, cann_root)
     parents = [each for place in below for each in origin.parents(place)]
@@ -213,7 +213,7 @@ def begin(options: Dict[str, Any], node: Node) -> Dict[str, Any]:
     with module_lock.taken(state_dir, "clearing away what dead runs left"):
         clean(Places.of(options))
         cann_install_record.restore(tree)
-        origin.keep(state_dir, tree.versions())
+        origin.keep(state_dir, tree.names())
         if options["set_aside"]:
             set_aside(os.path.join(root, "env", "current"), options["target"])
     return {"begun": True, **kept, "taken_by": {}}
@@ -227,6 +227,7 @@ def end(options: Dict[str, Any]) -> Dict[str, Any]:
         with module_lock.taken(state_dir, "giving the lock back"):
             run_lock.release(state_dir, run, options["result"], options["problem"])
             clean(Places.of(options))
+            cann_install_record.restore(cann_layout.Tree(options["cann_root"], state_dir))
     return {}
 
 

@@ -164,7 +164,7 @@ def install(package: Package, file: DepotFile, run: Run, deep: bool = False) -> 
     for stale in _stale_manifests(package):
         os.unlink(stale)
     if package.kind == "toolkit":
-        origin.installs(package.state_dir, package.version)
+        origin.installs(package.state_dir, package.tree.name(package.version))
     home = package.home
     manifest.begin(home, package.manifest)
     log_bytes = os.path.getsize(package.log) if os.path.exists(package.log) else 0
@@ -243,7 +243,13 @@ def relink_script(package: Package) -> Optional[str]:
 
 def can_lead_latest(package: Package) -> bool:
     """Whether ``latest`` can be led to the version: by the script for it, or where it is one link."""
-    return bool(relink_script(package)) or os.path.islink(package.place.link)
+    return bool(relink_script(package)) or _is_one_link(package)
+
+
+def _is_one_link(package: Package) -> bool:
+    """Whether it is one, or shall be and is lost; a folder of links is CANN's own."""
+    link = package.place.link
+    return os.path.islink(link) or (package.place.layout.one_link and not os.path.lexists(link))
 
 
 def make_latest(package: Package, run: Run) -> None:
@@ -257,7 +263,7 @@ def make_latest(package: Package, run: Run) -> None:
         with _private_tmp(package.tmp_dir) as tmp:
             result = run(["bash", script], package.timeout_s, env=_environment(package, tmp))
         words = "; the script ended with code %d: %s" % (result.code, result.last_lines(5))
-    elif os.path.islink(link):
+    elif _is_one_link(package):
         atomic.link(link, os.path.relpath(package.home, os.path.dirname(link)))
     latest = latest_version(package)
     if latest != package.version:
@@ -286,9 +292,19 @@ def repair(package: Package, file: DepotFile, run: Run, deep: bool = False) -> L
     return lead_back(package, run)
 
 
+def is_link_lost(package: Package) -> bool:
+    """Whether ``latest`` is one link that leads to no version."""
+    return package.place.layout.one_link and not latest_version(package) and can_lead_latest(package)
+
+
 def lead_back(package: Package, run: Run) -> List[str]:
-    """Lead ``latest`` where it led before the repair of this version; return why it does not, which is told once."""
+    """Lead ``latest`` where it led before the repair of this version; return why it does not, which is told once.
+
+    Where nothing was repaired, a lost link is made anew.
+    """
     kept = cann_latest.read(package.tree)
+    if not kept and is_link_lost(package):
+        make_latest(package, run)
     problem = _led_back(package, kept["latest"], run) if kept else ""
     fault_points.reached("latest.led-back")
     cann_latest.forget(package.tree)
@@ -302,7 +318,7 @@ def _led_back(package: Package, version: str, run: Run) -> str:
             make_latest(other, run)
     except AscendError as error:
         return str(error)
-    leads = latest_version(package)
+    leads = latest_version(other)
     if leads == version:
         return ""
     return (
@@ -428,7 +444,8 @@ def _remedy(package: Package, path: str, output: str) -> str:
         return "uname -m; bash %s --list | head -n 20  # for another machine: put the right one into the depot" % path
     if os.path.exists(package.log):
         return "less %s  # on the node; then run site.yml again" % package.log
-    return "bash %s --nox11 --check; ls -la %s  # on the node; then run site.yml again" % (path, INSTALLERS_LOGS)
+    look = "bash %s --nox11 --check; " % path if path.endswith(".run") else ""
+    return "%sls -la %s  # on the node; then run site.yml again" % (look, INSTALLERS_LOGS)
 
 
 def _ended_well(package: Package, result: Result, log_bytes: int) -> bool:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Optional
 from .. import atomic, files
 from ..errors import AscendError
 from .layout import Tree
+from .layouts import Place
 
 if TYPE_CHECKING:
     from ..shapes import Repairing
@@ -64,6 +65,13 @@ def forget(tree: Tree, repaired: str = "") -> None:
         return
     with suppress(FileNotFoundError):
         os.unlink(_path(tree))
+
+
+def forget_in(tree: Tree, place: Place) -> None:
+    """``latest`` of a place leads where it shall; what is remembered of another place stays. Raises OSError."""
+    kept = read(tree)
+    if not kept or tree.place(kept["latest"]) == place:
+        forget(tree)
 
 
 def leads_to(tree: Tree, version: str) -> Optional[str]:

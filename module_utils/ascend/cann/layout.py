@@ -16,6 +16,7 @@ import re
 from typing import Dict, List, NamedTuple, Optional, Set, Tuple
 
 from .. import files
+from ..places import BESIDE
 from ..text import listed
 from . import files as cann_files
 from .layouts import LATER, OLDER, PARTS, Place, place_of
@@ -84,9 +85,16 @@ class Tree(NamedTuple):
 
     def place(self, version: str) -> Place:
         """Return the place of a version; of one that is not there, where it would be."""
-        homes = [(place, place.home(version)) for place in self.places()]
-        found = [place for place, home in homes if os.path.isdir(home) and not os.path.islink(home)]
+        found = [place for place in self.places() if _is_home(place.home(version))]
         return found[0] if found else place_of(self.root, self.layout, self.beside)
+
+    def name(self, version: str) -> str:
+        """Return by which name origin.json knows a version: the same one may lie in the root and beside."""
+        return _name(self.root, self.place(version), version)
+
+    def names(self) -> List[str]:
+        """Return these names of all that is there."""
+        return [_name(self.root, place, version) for place in self.places() for version in self.versions(place)]
 
     def home(self, version: str) -> str:
         """Return the folder of a version."""
@@ -192,6 +200,20 @@ class Tree(NamedTuple):
                 return path
             path = self._step(path)
         return path
+
+
+def _is_home(path: str) -> bool:
+    """Whether a version is there; an empty folder is what some uninstallers leave."""
+    try:
+        return not os.path.islink(path) and bool(os.listdir(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True  # nobody may look into it
+
+
+def _name(root: str, place: Place, version: str) -> str:
+    return version if place.base == root else "%s/%s" % (BESIDE, version)
 
 
 def manifest_path(state_dir: str, package: str, version: str) -> str:

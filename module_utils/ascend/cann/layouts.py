@@ -26,6 +26,7 @@ class Layout(NamedTuple):
     that of the kernels ("" for none), ``kernels_record`` what is written of their package in ``<arch>-linux`` ("" for
     nothing). ``kernels`` and ``kernels_log`` name the package of a chip and its log.
     ``uninstall`` and ``uninstall_kernels`` are scripts, where ``{arch}`` is the folder ``<arch>-linux``.
+    ``one_link``: ``link`` is one link, which anybody can make anew; otherwise it is a folder of CANN's own making.
     ``apart``: Huawei has every CANN of another layout uninstalled before one of this is installed into the same place.
     ``sources``: the kernels' installer finds its toolkit by the variables of the toolkit's set_env.sh.
     ``checks``: a package looks at itself before its installation (``--check``).
@@ -43,6 +44,7 @@ class Layout(NamedTuple):
     kernels_record: str
     uninstall: str
     uninstall_kernels: str
+    one_link: bool
     apart: bool
     sources: bool
     checks: bool
@@ -67,6 +69,7 @@ OLDER = Layout(
     kernels_record="",
     uninstall="{arch}/script/uninstall.sh",
     uninstall_kernels="opp_kernel/script/uninstall.sh",
+    one_link=False,
     apart=False,
     sources=True,
     checks=False,
@@ -85,6 +88,7 @@ LATER = Layout(
     kernels_record="ascend_ops_install.info",
     uninstall="{arch}/script/uninstall.sh",
     uninstall_kernels="{arch}/script/ops_uninstall.sh",
+    one_link=True,
     apart=True,
     sources=False,
     checks=True,

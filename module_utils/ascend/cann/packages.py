@@ -204,8 +204,15 @@ def _part(tree: Tree, version: str, part: str, kind: str) -> Tuple[cann_files.Ve
 
 def _latest_problems(tree: Tree, version: str, numbers: Dict[str, Optional[str]]) -> List[Problem]:
     """Return what of the latest version's links is wrong for this one. ``numbers`` are its parts' own."""
-    latest = tree.latest(tree.place(version))
+    place = tree.place(version)
+    latest = tree.latest(place)
     name = os.path.relpath(latest.path, tree.root)
+    if (
+        place.layout.one_link
+        and not latest.version
+        and os.path.exists(manifest_path(tree.state_dir, "toolkit", version))
+    ):
+        return []  # it is made anew, by a step of its own
     if latest.state == "absent":
         return [Problem(LATEST, "missing %s" % name, name)]
     # What was installed whole is not installed again for links that another version took, or that are led back to it.

@@ -105,7 +105,7 @@ def _read_version(tree: Tree, cann_root: str, version: str, deep: bool) -> Tuple
     facts: CannVersion = {
         "path": path,
         "layout": tree.place(version).layout.name,
-        "ours": version in origin.ours(tree.state_dir),
+        "ours": tree.name(version) in origin.ours(tree.state_dir),
         "version": info.version,
         "inner_version": info.inner_version,
         "arch": info.arch,
@@ -236,7 +236,7 @@ def _moved(tree: Tree, version: str, stated: Optional[str], where: str) -> List[
 def _denied(tree: Tree) -> List[Finding]:
     """Return that the folders cannot be listed: then nothing below them is known."""
     found = []
-    for path in (tree.root, os.path.join(tree.root, "ascend-toolkit")):
+    for path in (tree.root, os.path.join(tree.root, "ascend-toolkit"), tree.places()[0].base):
         try:
             os.listdir(path)
         except (FileNotFoundError, NotADirectoryError):

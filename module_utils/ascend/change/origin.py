@@ -4,6 +4,7 @@
 ``origin.json``: ``{"schema": 1, "absent": [path], "cann": {version: [chip]}, "toolkits": [version]}``. ``absent`` and
 ``cann`` are of the time before: places that did not exist, and CANN versions that did, with kernels of which chips.
 ``toolkits`` are those whose installer this project has started: others came by somebody else's hand, also later.
+Versions are named as ``cann.layout.Tree.name`` does: "beside/9.0.0" is another one than "9.0.0".
 """
 
 from __future__ import annotations

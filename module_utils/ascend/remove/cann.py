@@ -11,7 +11,7 @@ import shutil
 from contextlib import suppress
 from typing import Any, Callable, List, Optional
 
-from .. import atomic, files
+from .. import atomic, files, mounts
 from ..cann import install as cann_install, layout as cann_layout, receipts as cann_receipts
 from ..cann.layouts import Place
 from ..change import fault_points, origin
@@ -19,8 +19,9 @@ from ..command import Result
 from ..errors import AscendError
 from ..node import Node
 from ..places import Places
+from ..text import listed
 from ..versions import compare_cann
-from . import survey
+from . import belongings, in_use, survey
 
 Run = Callable[..., Result]
 
@@ -29,6 +30,7 @@ class Uninstallers:
     """The uninstallers of one node; ``notes`` are what they left to tell."""
 
     def __init__(self, node: Node, places: Places, python_bin: str, run: Run, timeout_s: int) -> None:
+        self.node = node
         self.root = node.path(places.cann_root)
         self.state_dir = node.path(places.state_dir)
         self.tree = cann_layout.Tree(self.root, self.state_dir, node.root)
@@ -38,6 +40,27 @@ class Uninstallers:
         self.run = run
         self.timeout_s = timeout_s
         self.notes: List[str] = []
+
+    def require_nobodys(self, version: str) -> None:
+        """Raise AscendError where users have files in a version, or use it: nobody was asked about these."""
+        home = self.tree.home(version)
+        path = self.tree.shown(home)
+        found = belongings.of_cann(self.state_dir, home, version) if files.names(home) else []
+        words = "files of users: %s" % listed(found) if found else ""
+        mounted = mounts.within(mounts.read(self.node.path("/proc/self/mountinfo")), os.path.realpath(home))
+        words = words or ("mounted there: %s" % listed(mounted) if mounted else "")
+        users = in_use.users(self.node, [path]).get(path, [])
+        words = words or (
+            "pid %d of %s: %s" % (users[0]["pid"], users[0]["user"], users[0]["command"]) if users else ""
+        )
+        if words:
+            raise AscendError(
+                "CANN %s is to be replaced, and holds or does what is not ours" % version,
+                wanted="no files of users in it, no process that uses it",
+                found=words,
+                where=path,
+                remedy="move them away, or wait for its end, then run it again; or set cann_cross: beside",
+            )
 
     def remove(self, version: str, path: str) -> None:
         """Remove a toolkit and its kernels. Raises AscendError.
@@ -60,7 +83,7 @@ class Uninstallers:
                 atomic.remove(aside)
                 shutil.rmtree(_renamed(home, aside))
             self._drop_manifests(version)
-            origin.keep(self.state_dir, self.tree.versions())
+            origin.keep(self.state_dir, self.tree.names())
 
     def remove_kernels(self, version: str, chip: str) -> None:
         """Remove the kernels that were put beside somebody else's toolkit. Raises AscendError."""
@@ -77,11 +100,15 @@ class Uninstallers:
                 self._lead(versions, wanted_home)
             if not versions and place.base != self.root:
                 self._clear(place)
+            if not versions and place.layout.one_link and os.path.islink(place.link) and not os.path.exists(place.link):
+                os.unlink(place.link)
 
     def _clear(self, place: Place) -> None:
         """Take away what installers left beside for their sessions, and no file of others."""
         with atomic.removing(self.tree.shown(place.base), "what CANN's uninstaller left cannot be removed"):
             for path in (place.link, os.path.join(place.base, "ascend-toolkit", "latest"), *place.shared):
+                if path == place.base:
+                    continue  # somebody may have led it to a disk of its own
                 if os.path.islink(path) or os.path.isfile(path):
                     os.unlink(path)
             for path in (os.path.join(place.base, "ascend-toolkit"), place.base):

@@ -103,7 +103,7 @@ def _cann(node: Node, places: Places) -> Surveyed:
     found = {}
     for version in tree.versions():
         home = tree.home(version)
-        ours = version in installed
+        ours = tree.name(version) in installed
         if not ours and not files.names(home):
             continue  # an empty folder is what some uninstallers leave
         chips = cann_layout.recorded_chips(state_dir, version)
@@ -111,7 +111,7 @@ def _cann(node: Node, places: Places) -> Surveyed:
             "path": tree.shown(home),
             "ours": ours,
             # Kernels that this project put beside somebody else's toolkit.
-            "kernels": chips if not ours and not before.get(version) else [],
+            "kernels": chips if not ours and not before.get(tree.name(version)) else [],
             "belongings": belongings.of_cann(state_dir, home, version) if ours else [],
         }
     return found

@@ -11,6 +11,7 @@ from ...ascend import rights
 from ...ascend.cann.layouts import version_of
 from ...ascend.errors import AscendError
 from ...ascend.finding import Refusal, refusal
+from ...ascend.places import BESIDE
 from ...ascend.times import UTC
 from ...ascend.versions import compare_cann
 from .asked import Wanted
@@ -234,7 +235,8 @@ def install_record_in_the_way(found: Found, steps: list[Step]) -> list[Refusal]:
         name, have, remedy = finding["name"], finding["found"], finding["remedy"]
         if name == "cann-record-unreadable" or (name == "cann-record-stale" and other):
             if have == install_path:  # it is there
-                remedy = f"set cann_root: {install_path} in the inventory, or else: {remedy}"
+                place = str(install_path).removesuffix(f"/{BESIDE}")
+                remedy = f"set cann_root: {place} in the inventory, or else: {remedy}"
             problem, want, where = finding["problem"], finding["wanted"], finding["where"]
             refusals.append(refusal("cann", "cann-record", problem, want, have, remedy, where))
     return refusals

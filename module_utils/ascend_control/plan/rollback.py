@@ -17,7 +17,7 @@ from ...ascend.finding import Refusal, refusal
 from ...ascend.npu.chips import kernels_families
 from ...ascend.text import listed
 from .documents import Document
-from .found import Cann, Environment, Environments, Npu, part_of
+from .found import Cann, CannVersion, Environment, Environments, Npu, part_of
 from .rollout import CONVERGED, REFUSED, TO_CHANGE
 
 
@@ -124,9 +124,9 @@ def _incomplete(name: str, environment: Environment) -> list[Refusal]:
 
 def _without_cann(node: _Node, name: str, environment: Environment) -> list[Refusal]:
     version = _cann_version(environment)
-    missing = (
-        _missing_of_cann(version, node) if version else ["no word in the environment of which CANN it was built for"]
-    )
+    missing = ["no word in the environment of which CANN it was built for"]
+    if version:
+        missing = _missing_of_cann(version, node, environment.cann_home or "")
     if not missing:
         return []
     problem = f"the CANN of environment {name} is not whole"
@@ -138,8 +138,11 @@ def _without_cann(node: _Node, name: str, environment: Environment) -> list[Refu
     return [refusal("cann", "rollback", problem, wanted, "; ".join(missing), remedy, where)]
 
 
-def _missing_of_cann(version: str, node: _Node) -> list[str]:
+def _missing_of_cann(version: str, node: _Node, home: str) -> list[str]:
+    """Return which packages lack; the same version elsewhere is not the one that the environment was made for."""
     installed = node.cann.of(version)
+    if installed.path not in ("", home):
+        installed = CannVersion()
     packages = {f"toolkit {version}": installed.toolkit}
     for chip in kernels_families(device.name for device in node.npu.devices):
         packages[f"kernels-{chip} {version}"] = installed.of_chip(chip)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from ...ascend.cann.layouts import LAYOUTS
 from ...ascend.environment.differences import Built, checkout_differences, environment_differences
 from ...ascend.finding import Cause, cause
 from ...ascend.text import listed
@@ -20,7 +21,7 @@ def steps(found: Found, wanted: Wanted) -> list[Step]:
     todo = packages_step(found, wanted) + settings_step(found, wanted) + _python(found, wanted)
     toolkit = _toolkit(found, wanted)
     cann = cross_step(found, wanted, toolkit) + toolkit + _kernels(found, wanted, toolkit)
-    todo += cann or _latest(found)
+    todo += cann or _latest(found, wanted)
     todo += _environment(found, wanted) + _checkout(found, wanted)
     todo += _ascend_env(found, wanted) + _rights(found, wanted) + users_step(found)
     return todo + _current(found, wanted)
@@ -57,13 +58,23 @@ def _kernels(found: Found, wanted: Wanted, toolkit: list[Step]) -> list[Step]:
     return _package("kernels", name, found.cann.of(version).of_chip(chip), wanted)
 
 
-def _latest(found: Found) -> list[Step]:
+def _latest(found: Found, wanted: Wanted) -> list[Step]:
     """CANN's ``latest`` led to another one before a repair that was interrupted; a repair leads it back itself."""
     before = found.cann.repairing
     if not before:
-        return []
+        return _lost_link(found, wanted)
     reason = f"a repair of CANN {before.repaired} was interrupted before `latest` led to {before.latest} again"
     return [step("latest", "lead back", reason, found.cann.latest or "no version", before.latest, found.cann.root)]
+
+
+def _lost_link(found: Found, wanted: Wanted) -> list[Step]:
+    """Where ``latest`` is one link, that is made anew; of the older layout it is a folder, and the installer's."""
+    version, home = wanted.toolkit.version, wanted.environment.cann_home
+    one_link = LAYOUTS[wanted.toolkit.layout].one_link
+    if not one_link or found.cann.of(version).toolkit.state == "absent" or found.cann.latest_of(home):
+        return []
+    reason = "CANN's link `cann` leads to no version: sessions that source its set_env.sh find none"
+    return [step("latest", "lead", reason, "no version", version, home.rpartition("/")[0])]
 
 
 def _package(step_name: str, name: str, package: Package, wanted: Wanted) -> list[Step]:

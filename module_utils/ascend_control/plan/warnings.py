@@ -6,9 +6,9 @@ from __future__ import annotations
 import os
 
 from ...ascend import files, rights
-from ...ascend.cann.layouts import LATER
+from ...ascend.cann.layouts import LATER, OLDER
 from ...ascend.finding import Refusal, refusal
-from ...ascend.places import RUN
+from ...ascend.places import BESIDE, RUN
 from .asked import Wanted
 from .components import STEPS, Step, as_refusal, component_of, names_of
 from .disks import nearly_full
@@ -71,7 +71,15 @@ def _of_another(where: str, found: Found, wanted: Wanted) -> bool:
     paths = [version.path for name, version in found.cann.versions.items() if name != wanted.toolkit.version]
     paths += [python.path for name, python in found.pythons.items() if name != wanted.python.version]
     paths += [each.path for name, each in found.environments.all.items() if name != wanted.environment.name]
-    return any(path and files.is_in(where, path) for path in paths)
+    return any(path and files.is_in(where, path) for path in paths) or _of_other_links(where, found, wanted)
+
+
+def _of_other_links(where: str, found: Found, wanted: Wanted) -> bool:
+    """Whether it speaks of the links of a place in which the wanted CANN does not lie."""
+    cann = found.cann
+    names = [LATER.link, *OLDER.shared, *(os.path.join(BESIDE, name) for name in (LATER.link, *LATER.shared))]
+    is_link = bool(cann.root) and where in [os.path.join(cann.root, name) for name in names]
+    return is_link and cann.is_beside(where) != cann.is_beside(wanted.environment.cann_home)
 
 
 def _latest(found: Found, wanted: Wanted, steps: list[Step]) -> list[Refusal]:

@@ -142,3 +142,55 @@ def test_no_command() -> None:
     done = ascend_env(Path("/"))
     assert done.returncode == 127
     assert "usage: ascend-env COMMAND" in done.stderr
+
+
+def other_cann(home: Path) -> Path:
+    """Another CANN, as its installer's record says."""
+    record = home / f"{platform.machine()}-linux" / "ascend_toolkit_install.info"
+    record.parent.mkdir(parents=True)
+    record.write_text("package_name=Ascend-cann-toolkit\n")
+    (home / "lib64").mkdir()
+    return home
+
+
+def test_the_later_layouts_own_file_is_taken(tmp_path: Path) -> None:
+    place = made(tmp_path)
+    home = tmp_path / "beside" / "cann-9.0.0"
+    home.mkdir(parents=True)
+    (home / "set_env.sh").write_text("export ASCEND_HOME_PATH=$(cat /dev/null)later PYTHONPATH=/later:$PYTHONPATH\n")
+    (place / ".cann_home").write_text(f"{home}\n")
+    found = variables_of(ascend_env(place, "env"))
+    assert (found["ASCEND_HOME_PATH"], found["PYTHONPATH"]) == ("later", "/later")
+
+
+def test_folders_of_another_cann_are_left_out_and_users_own_are_not(environment: Path, tmp_path: Path) -> None:
+    older = other_cann(tmp_path / "Ascend" / "ascend-toolkit" / "8.2.RC1")
+    (older.parent / "latest").symlink_to("8.2.RC1")
+    later = other_cann(tmp_path / "Ascend" / "beside" / "cann-9.0.0")
+    (later.parent / "cann").symlink_to("cann-9.0.0")
+    others = [older, older.parent / "latest", later, later.parent / "cann"]
+    mine = [
+        tmp_path / "ascend/work/cann/python",
+        tmp_path / "u/cann-9-tests/lib",
+        tmp_path / "src/ascend-toolkit/py",
+        tmp_path / "with space/lib",
+    ]
+    paths = ":".join([f"{each}/lib64" for each in others] + [str(each) for each in mine])
+    operators = f"{older}/opp/vendors/ours:/home/u/operators"
+    found = variables_of(
+        ascend_env(environment, "env", LD_LIBRARY_PATH=paths, PYTHONPATH=paths, ASCEND_CUSTOM_OPP_PATH=operators)
+    )
+    for name in ("LD_LIBRARY_PATH", "PYTHONPATH"):
+        assert [each for each in others if f"{each}/" in found[name]] == [], name
+        assert [each for each in mine if str(each) not in found[name].split(":")] == [], name
+    assert found["ASCEND_CUSTOM_OPP_PATH"] == "/home/u/operators"
+
+
+def test_what_a_session_has_of_its_own_cann_is_kept(environment: Path, tmp_path: Path) -> None:
+    home = other_cann(tmp_path / "Ascend" / "ascend-toolkit" / "8.0.RC1")
+    (home / "set_env.sh").write_text("true\n")
+    (home.parent / "latest").symlink_to("8.0.RC1")
+    (environment / ".cann_home").write_text(f"{home}\n")
+    vendors = f"{home.parent}/latest/opp/vendors/ours/op_api/lib"
+    found = variables_of(ascend_env(environment, "env", LD_LIBRARY_PATH=vendors))
+    assert vendors in found["LD_LIBRARY_PATH"].split(":")

@@ -168,3 +168,34 @@ def test_an_earlier_program_does_for_an_earlier_cann() -> None:
     assert steps(found(OLD), wanted(ascend_env=program)) == {}
     assert list(steps(found(OLD), wanted(ascend_env={**program, "also": []}))) == ["ascend-env"]
     assert wanted_of(wanted()).ascend_env.also == ()
+
+
+def test_a_lost_link_beside_is_a_step_of_its_own() -> None:
+    node = found(OLD, NEW_APART)
+    node["cann"]["latest_beside"] = None
+    assert steps(node, wanted()) == {}  # 8.0.RC1 does not use it
+    assert "latest" in steps(node, later())
+    node["cann"]["latest_beside"] = "9.1.0"
+    assert "latest" not in steps(node, later())
+
+
+def test_links_that_the_wanted_cann_does_not_use_are_no_drift() -> None:
+    def told(node: dict[str, Any], asked: dict[str, Any]) -> list[str]:
+        return [each["check"] for each in plan(node, asked)["warnings"]]
+
+    node = found(OLD, NEW_APART)
+    broken = {"subset": "cann", "name": "cann-latest-mixed", "problem": "p", "wanted": "w", "found": "f", "remedy": "r"}
+    for where, of_old in ((f"{ROOT}/ascend-toolkit/latest", True), (f"{ROOT}/beside/cann", False)):
+        node["findings"] = [{**broken, "where": where}]
+        assert told(node, wanted()) == (["cann-latest-mixed"] if of_old else [])
+        node["environments"]["current"] = None
+        assert ("cann-latest-mixed" in told(node, later())) is not of_old
+        node["environments"]["current"] = NAME
+
+
+def test_no_way_back_to_the_same_version_in_another_place() -> None:
+    node = found(OLD, NEW_APART)
+    made_for_root = {**node["environments"]["all"][NAME], "cann_home": IN_ROOT, "release": "9.0.0"}
+    node["environments"]["all"]["9.0.0-a"] = made_for_root
+    (refusal,) = rollback(node, "9.0.0-a")["refusals"]
+    assert "toolkit 9.0.0: absent" in refusal["found"]

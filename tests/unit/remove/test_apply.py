@@ -17,6 +17,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment im
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.remove import apply, in_use, survey
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.remove.cann import Uninstallers
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.remove.chosen import Asked
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.settings import drop_ins
 from tests.unit.remove.removal_machine import (
@@ -350,3 +351,38 @@ def test_what_cannot_be_removed_is_said(
     assert "Device or resource busy" in error.found
     assert str(machine.root) not in error.where, "a node's own name for it"
     assert error.remedy.startswith(f"ls -la {error.where}; ")
+
+
+def test_what_is_replaced_must_be_nobodys(machine: Machine) -> None:
+    """A crossing asks nobody about users' files: it stops at them."""
+    uninstallers = Uninstallers(machine.node, PLACES, "", machine.run, 7)
+    uninstallers.require_nobodys(OLD)
+    mine = machine.cann(OLD) / "opp/vendors/mine/op.so"
+    write(mine)
+    with pytest.raises(AscendError, match="files of users"):
+        uninstallers.require_nobodys(OLD)
+    assert mine.is_file()
+
+
+def test_the_last_9_that_stays_beside_another_gets_the_link(machine: Machine) -> None:
+    place = machine.root / "usr/local/Ascend/beside"
+    for version in ("9.0.0", "9.1.0"):
+        write(place / f"cann-{version}" / "set_env.sh")
+    uninstallers = Uninstallers(machine.node, PLACES, "", machine.run, 7)
+    uninstallers.lead_latest("/usr/local/Ascend/beside/cann-9.0.0")
+    assert (place / "cann").readlink() == Path("cann-9.0.0")
+    shutil.rmtree(place / "cann-9.0.0")
+    uninstallers.lead_latest(None)
+    assert (place / "cann").readlink() == Path("cann-9.1.0")
+    shutil.rmtree(place / "cann-9.1.0")
+    uninstallers.lead_latest(None)
+    assert not place.exists()
+
+
+def test_a_place_beside_that_is_a_link_stays(machine: Machine) -> None:
+    disk = machine.root / "disk"
+    disk.mkdir()
+    place = machine.root / "usr/local/Ascend/beside"
+    place.symlink_to(disk)
+    Uninstallers(machine.node, PLACES, "", machine.run, 7).lead_latest(None)
+    assert place.is_symlink()
