@@ -36,7 +36,10 @@ def nodes(base: Fleet, request: pytest.FixtureRequest) -> list[str]:
         KILLED.extend(MORE)
     run = base.playbook("playbooks/depot.yml", release=LATER)
     assert run.code == 0, run.output[-4000:]
-    return base.grow(len(KILLED))
+    nodes = base.grow(len(KILLED))
+    # From 8.2 on some installers write another path into the record, where older ones stop.
+    sh(nodes[2], "ascend-sim set record=overwrite")
+    return nodes
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +75,6 @@ def test_killed_on_the_way_and_run_again(base: Fleet, nodes: list[str], before: 
     for node, (policy, point) in zip(nodes, KILLED, strict=True):
         base.hosts[node] = {"cann_cross": policy}
         sh(node, f"echo {point} kill >/var/lib/ascend-fleet/stop-at")
-    # From 8.2 on some installers write another path into the record, where older ones stop.
-    sh(nodes[2], "ascend-sim set record=overwrite")
     run = base.site("--limit", ",".join(nodes), *ALL_AT_ONCE, release=LATER)
     assert run.code == 2, run.output[-4000:]
     assert f"toolkit {LATER} is absent; it goes beside {OLD}, to {BESIDE}" in run.output
