@@ -68,7 +68,7 @@ def test_it_converges_and_the_layout_is_a_remark(base: Fleet, node: str, tmp_pat
 
 
 def test_a_lost_file_of_it_is_drift_and_repaired(base: Fleet, node: str, tmp_path: Path) -> None:
-    sh(node, f"rm {HOME}/devkit/content/part3.bin")
+    sh(node, f"rm {HOME}/other-toolkit/content/part3.bin")
     code, findings, _remarks = drift(base, node, tmp_path)
     assert (code, findings) == (2, ["toolkit", "kernels"])
     run = base.site("--limit", node)

@@ -57,7 +57,8 @@ def lay(node: str, state: str, folder: Path) -> None:
     """Put a state in the place of what the node has; tar alone keeps its times to the nanosecond."""
     states.lay_node(state, folder / "node")
     argv = ["tar", "--create", "--format=pax", "--owner=0", "--group=0", f"--directory={folder / 'node'}"]
-    subprocess.run([*argv, f"--file={folder / 'node.tar'}", *(place[1:] for place in LAID)], check=True)
+    had = [place[1:] for place in LAID if (folder / "node" / place[1:]).exists()]
+    subprocess.run([*argv, f"--file={folder / 'node.tar'}", *had], check=True)
     image.podman("cp", str(folder / "node.tar"), f"{node}:/node.tar")
     sh(node, f"rm -rf {' '.join(LAID)} && tar -xpf /node.tar -C / && rm /node.tar")
 

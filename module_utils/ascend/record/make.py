@@ -23,6 +23,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Set,
 
 from .. import facts as ascend_facts, files, times
 from ..cann import receipts as cann_receipts
+from ..change import origin
 from ..command import Result
 from ..errors import AscendError
 from ..masking import masked
@@ -187,7 +188,8 @@ def _sections(
     paths += [os.path.join(root, part, "version.info") for root in roots for part in ("driver", "firmware")]
     read = [record_sources.file_section(node, path) for path in paths]
     read += [record_sources.file_section(node, path, pattern) for path, pattern in record_sources.FILTERED]
-    read.append(record_sources.file_section(node, os.path.join(places.state_dir, cann_receipts.FILE)))
+    for name in (cann_receipts.FILE, origin.FILE):
+        read.append(record_sources.file_section(node, os.path.join(places.state_dir, name)))
     found += [section for section in read if section]
     missing = [path for path, section in zip(paths, read) if section is None]
     if missing:

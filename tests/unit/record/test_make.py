@@ -230,9 +230,12 @@ def test_a_replay_of_the_later_layout(live: Live, tmp_path: Path, place: str, le
     for component in cann_layouts.LATER.parts:
         write(live.root, f"{home}/share/info/{component}/version.info", "Version=8.5.0\nversion_dir=cann-8.5.0\n")
     (live.root / f"{place}/cann".lstrip("/")).symlink_to("cann-8.5.0")
+    name = "8.5.0" if place == ROOT else "beside/8.5.0"
+    write(live.root, "/var/lib/ascend-fleet/origin.json", json.dumps({"schema": 1, "toolkits": [name]}))
     one = replay.replayed(live.make(), tmp_path / "replay")
     assert one.collect(["cann"])["cann"] == one.recorded["cann"]
     assert one.recorded["cann"][leads] == "8.5.0"
+    assert one.recorded["cann"]["versions"]["8.5.0"]["ours"]
 
 
 @pytest.mark.parametrize("secret", SECRETS)
