@@ -108,6 +108,7 @@ def test_back_and_forward_without_an_installation(base: Fleet, nodes: list[str],
     assert sh(node, f"find {ROOT}/beside -printf '%p %y %m %s %T@ (%l)\\n' | sort") == newer
 
 
+@pytest.mark.whole  # the record: tests/unit/cann/test_install_record.py; a repair beside another: test_cann_beside.py
 def test_each_is_repaired_where_it_lies(base: Fleet, nodes: list[str], before: dict[str, Any]) -> None:
     node = nodes[1]
     lost = f"{BESIDE}/share/info/runtime/content/part1.bin"

@@ -135,14 +135,15 @@ def test_damage_is_repaired_alone(fleet: Fleet, node: Any, names: list[str]) -> 
     assert fleet.site("--check").changed == 0
 
 
+@pytest.mark.whole  # tests/change has it with stand-in wheels
 @pytest.mark.usefixtures("converged")
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
         ("silent", "a complete kernels-910b"),
-        pytest.param("hang", "did not end within 5 s", marks=pytest.mark.whole),
-        pytest.param("exit:3", "ended with code 3", marks=pytest.mark.whole),
-        pytest.param("dies:opp_kernel", "ended with code 137", marks=pytest.mark.whole),
+        ("hang", "did not end within 5 s"),
+        ("exit:3", "ended with code 3"),
+        ("dies:opp_kernel", "ended with code 137"),
     ],
 )
 def test_an_installer_is_judged_by_its_files(fleet: Fleet, node: Any, fault: str, words: str) -> None:
@@ -154,6 +155,7 @@ def test_an_installer_is_judged_by_its_files(fleet: Fleet, node: Any, fault: str
     assert node.run("ls -A /var/tmp").stdout == "", "an installer's folder is left"
 
 
+@pytest.mark.whole  # tests/change/test_proof.py has it with stand-in wheels
 @pytest.mark.usefixtures("converged")
 def test_an_environment_that_fails_on_a_card_does_not_become_current(fleet: Fleet, node: Any) -> None:
     # The run repairs what the installers above left behind, and proves it.

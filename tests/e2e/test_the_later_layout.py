@@ -59,6 +59,7 @@ def test_a_session_of_the_older_one_does_not_reach_into_it(node_of_8: Any) -> No
     assert device == "npu:0"
 
 
+@pytest.mark.whole  # tests/change/test_crossing.py has it with stand-in wheels
 def test_the_way_back_takes_seconds_and_no_installation(fleet: Fleet, node_of_8: Any) -> None:
     back = fleet.playbook("playbooks/rollback.yml", *TWO)
     assert back.code == 0, back.output
