@@ -176,14 +176,14 @@ def test_folders_of_another_cann_are_left_out_and_users_own_are_not(environment:
         tmp_path / "with space/lib",
     ]
     paths = ":".join([f"{each}/lib64" for each in others] + [str(each) for each in mine])
-    operators = f"{older}/opp/vendors/ours:/home/u/operators"
+    operators = f"{older}/opp/vendors/ours:/srv/operators"
     found = variables_of(
         ascend_env(environment, "env", LD_LIBRARY_PATH=paths, PYTHONPATH=paths, ASCEND_CUSTOM_OPP_PATH=operators)
     )
     for name in ("LD_LIBRARY_PATH", "PYTHONPATH"):
         assert [each for each in others if f"{each}/" in found[name]] == [], name
         assert [each for each in mine if str(each) not in found[name].split(":")] == [], name
-    assert found["ASCEND_CUSTOM_OPP_PATH"] == "/home/u/operators"
+    assert found["ASCEND_CUSTOM_OPP_PATH"] == "/srv/operators"
 
 
 def test_what_a_session_has_of_its_own_cann_is_kept(environment: Path, tmp_path: Path) -> None:
