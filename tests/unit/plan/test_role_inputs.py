@@ -181,6 +181,17 @@ def without(options: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name not in names}
 
 
+def calls_of(component: str) -> list[tuple[str, dict[str, Any]]]:
+    """What is called for a component; packages are in the cache before what they replace is uninstalled."""
+    taken_first = ("toolkit", "kernels") if component == "cross" else ()
+    return [*(cached(name) for name in taken_first), CALLS[component]]
+
+
+def cached(package: str) -> tuple[str, dict[str, Any]]:
+    installing = ("layout", "beside", "accept_eula", "allow_downgrade", "repair", "deep", "python_bin", "timeout_s")
+    return "cann_package", {**without(CALLS[package][1], *installing), "state": "cached"}
+
+
 def proof(environment: str, torch: str) -> tuple[str, dict[str, Any]]:
     asked = {"environment": environment, "ascend_env": "/usr/local/bin/ascend-env", "expected_devices": 8}
     asked |= {"devices": [0, 1, 2, 4, 5, 6, 7], "expected_versions": {"torch": torch}, "users": ["ml"], "timeout_s": 13}
@@ -205,7 +216,7 @@ def of_plan(folder: Path, node: dict[str, Any], *tasks: tuple[str, str]) -> Run:
 
 def test_a_rollout_gives_the_modules_what_the_plan_says(tmp_path: Path) -> None:
     run = of_plan(tmp_path, planned(tmp_path), ("rollout", "steps"))
-    assert run.calls == list(CALLS.values())
+    assert run.calls == [call for name in CALLS for call in calls_of(name)]
 
 
 def test_each_component_alone_is_what_the_plan_names(tmp_path: Path) -> None:
@@ -214,7 +225,7 @@ def test_each_component_alone_is_what_the_plan_names(tmp_path: Path) -> None:
     tasks = "".join(CHOSEN % [name] + INCLUDED % ("rollout", "steps") for name in names)
     run = played(tmp_path, PLANNED + tasks, {"node": planned(tmp_path)})
     assert run.code == 0, run.output
-    assert run.calls == [CALLS["environment" if name == "source" else name] for name in names]
+    assert run.calls == [call for name in names for call in calls_of("environment" if name == "source" else name)]
 
 
 def test_the_proof_the_note_and_the_switch(tmp_path: Path) -> None:
@@ -384,9 +395,9 @@ def test_by_the_oldest_and_the_newest_ansible(core: str, tmp_path: Path, cache_d
     for folder in (plan, role):
         folder.mkdir()
     run = played(plan, PLANNED + INCLUDED % ("rollout", "steps"), {"node": planned(plan)}, tools=tools)
-    assert [name for name, _ in run.calls] == [name for name, _ in CALLS.values()], run.output
+    assert [name for name, _ in run.calls] == [name for each in CALLS for name, _ in calls_of(each)], run.output
     assert [given["sha256"] for _, given in run.calls if "sha256" in given] == [
-        f"sum of {name}" for name in ("python", "toolkit", "kernels")
+        f"sum of {name}" for name in ("python", "toolkit", "kernels", "toolkit", "kernels")
     ]
     (role / "lock.txt").write_text(LOCK)
     inputs = {"torch_npu_lock": str(role / "lock.txt"), "torch_npu_python": "/p", "torch_npu_wheelhouse": "http://w"}
