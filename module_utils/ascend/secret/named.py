@@ -38,7 +38,7 @@ _PARAMETERS = re.compile(
     r"[\w-]{1,32}=(?:\"[^\"\n]*\"|[^\s,\"'\0]+)(?:,[ \t]?[\w-]{1,32}=(?:\"[^\"\n]*\"|[^\s,\"'\0]+))+"
 )
 # What parts a name from its value, and an account from nothing: no blank or quote stands in an address.
-_VALUE_BEHIND = re.compile(r"[ \t]{0,16}\+?=|[ \t]{1,16}:|:[\s\"']")
+_VALUE_BEHIND = re.compile(r"[ \t]{0,16}(?:\+?=|->|\uff1a|\u662f)|[ \t]{1,16}(?::|for\b)|:[\s\"']")
 _USER = re.compile(r"[\w.@-]{1,64}:(?=[^\s:/]{4})")
 _HEADERS = ("authorization", "cookie")
 
