@@ -11,23 +11,23 @@ no error) and left another layout has installed a package that is ``unproven`` u
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import tempfile
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Callable, Dict, Iterator, List, Optional
 
-from .. import atomic, files, manifest, rights
+from .. import atomic, manifest, rights
 from ..change import fault_points, origin
 from ..command import Result
 from ..depot_file import DepotFile, take, unpacked_run
-from ..errors import AscendError, disk_remedy
+from ..errors import AscendError
 from ..places import INSTALLER_TMP, INSTALLERS_LOGS
 from ..versions import compare_cann
 from . import (
     install_record,
     installer_needs,
+    installer_words,
     latest as cann_latest,
     layout as cann_layout,
     packages as cann_packages,
@@ -40,15 +40,11 @@ if TYPE_CHECKING:
     from ..shapes import Package as PackageFact
 
 TOOLKIT_LOG = "ascend_toolkit_install.log"
-MOST_LOG = 4 * 1024 * 1024
 DEFAULT_ROOT = "/usr/local/Ascend"
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 RELINK = "create_version_softlink.sh"  # in a version's folder (seen in 8.1.RC1)
 
 GOOD = ("complete", "unproven")  # states of a package that its installer was seen to end
-# "Ascend-cann-toolkit_8.0.RC1_linux-aarch64 install success, installed in ...", "Ascend-cann-910b-ops_9.0.0_..."
-SUCCESS = r"Ascend-cann-%s_\S+_linux\S* (?:install|upgrade) success"
-
 Run = Callable[..., Result]
 
 
@@ -186,7 +182,7 @@ def install(package: Package, file: DepotFile, run: Run, deep: bool = False) -> 
 
 def _judge(package: Package, path: str, result: Result, log_bytes: int) -> None:
     """Keep how what is there differs from the documented layout. Raises AscendError where it is no installation."""
-    ended_well = _ended_well(package, result, log_bytes)
+    ended_well = installer_words.ended_well(package, result, log_bytes)
     problems = _problems(package, installed=ended_well)
     found = cann_packages.as_package(problems)
     differs = cann_proof.differing(package.tree, package.version, problems or []) if ended_well else []
@@ -407,57 +403,5 @@ def _private_tmp(tmp_dir: str) -> Iterator[str]:
 
 
 def _failure(package: Package, path: str, result: Result, found: PackageFact, wanted: str) -> AscendError:
-    what = "ended with code %d" % result.code
-    if result.timed_out:
-        what = "did not end within %d s" % package.timeout_s
-    elif result.code == 0 and found["state"] == "absent":
-        what = "ended with code 0 and installed nothing"
-    reason = _last_error(result.output) or result.last_lines(8)
-    if not reason:
-        # The log is of all runs: what stands last in it may be an older one's.
-        error = _last_error(files.text(package.log) or "")
-        reason = "nothing; the last error in its log is: %s" % error if error else "nothing"
-    return AscendError(
-        "the installer of %s %s %s" % (package.name, package.version, what),
-        wanted=wanted,
-        found="%s: %s" % (found["state"], _left(package, found)),
-        where="%s; it said: %s" % (path, reason),
-        remedy=_remedy(package, path, result.output),
-    )
-
-
-def _left(package: Package, found: PackageFact) -> str:
-    """Return what is wrong with the files, and what else may be the cause of it."""
-    words = [", ".join(found["problems"]) or "nothing of it"]
-    if package.kind == "kernels":
-        others = [chip for chip in cann_packages.chips_of(package.tree, package.version) if chip != package.chip]
-        words += ["there are kernels for another chip: %s" % ", ".join(others)] if others else []
     lacking = installer_needs.lacking(_environment(package, package.tmp_dir))
-    return "; ".join(words + ([lacking] if lacking else []))
-
-
-def _remedy(package: Package, path: str, output: str) -> str:
-    disk = disk_remedy(output, package.tmp_dir if package.tmp_dir in output else package.place.base)
-    if disk:
-        return disk
-    if "No packages to install" in output:
-        return "uname -m; bash %s --list | head -n 20  # for another machine: put the right one into the depot" % path
-    if os.path.exists(package.log):
-        return "less %s  # on the node; then run site.yml again" % package.log
-    look = "bash %s --nox11 --check; " % path if path.endswith(".run") else ""
-    return "%sls -la %s  # on the node; then run site.yml again" % (look, INSTALLERS_LOGS)
-
-
-def _ended_well(package: Package, result: Result, log_bytes: int) -> bool:
-    """Whether the installer says so in every way it has: code 0, its line of success, no error in what it said."""
-    output = result.output
-    with suppress(OSError), open(package.log, encoding="utf-8", errors="replace") as stream:
-        stream.seek(log_bytes)  # the log is of all runs
-        output += "\n" + stream.read(MOST_LOG)
-    success = re.search(SUCCESS % re.escape(package.product), output)
-    return result.code == 0 and not result.timed_out and bool(success) and not _last_error(output)
-
-
-def _last_error(text: str) -> str:
-    errors = [line.strip() for line in text.splitlines() if "[ERROR]" in line]
-    return errors[-1] if errors else ""
+    return installer_words.failure(package, path, result, found, wanted, lacking)

@@ -205,7 +205,8 @@ class Tree(NamedTuple):
 def _is_home(path: str) -> bool:
     """Whether a version is there; an empty folder is what some uninstallers leave."""
     try:
-        return not os.path.islink(path) and bool(os.listdir(path))
+        with os.scandir(path) as entries:
+            return next(entries, None) is not None and not os.path.islink(path)
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError:

@@ -170,7 +170,7 @@ def test_folders_of_another_cann_are_left_out_and_users_own_are_not(environment:
     (later.parent / "cann").symlink_to("cann-9.0.0")
     others = [older, older.parent / "latest", later, later.parent / "cann"]
     mine = [
-        tmp_path / "ascend/work/cann/python",
+        tmp_path / "ascend/models/cann/python",
         tmp_path / "u/cann-9-tests/lib",
         tmp_path / "src/ascend-toolkit/py",
         tmp_path / "with space/lib",
