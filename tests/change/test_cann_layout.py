@@ -76,7 +76,7 @@ def test_a_lost_file_of_it_is_drift_and_repaired(base: Fleet, node: str, tmp_pat
     assert drift(base, node, tmp_path) == (0, [], ["cann-layout-unknown", "cann-layout-unknown"])
 
 
-@pytest.mark.whole  # tests/unit/cann/test_proof.py has it without a node
+@pytest.mark.whole  # tests/unit/cann/test_changes_itself.py has it without a node
 def test_a_file_that_changes_again_is_repaired_once_and_told(base: Fleet, node: str, tmp_path: Path) -> None:
     for code in (2, 0):
         sh(node, f"echo a cache >>{HOME}/aoe/content/part0.bin; echo >>{HOME}/opp_kernel/content/part1.bin")

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CANN of a layout that nobody documented: installed once, proven, complete; and files that CANN itself changes."""
+"""CANN of a layout that nobody documented: installed once, proven, complete."""
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +17,14 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import (
     install as cann_install,
     installer_needs,
     layout as cann_layout,
-    proof as cann_proof,
-    read as cann_read,
     receipts as cann_receipts,
 )
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import origin
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.finding import Finding
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.components import REMARKS
-from tests.answers import names, node as machine
+from tests.answers import names
+from tests.unit.cann.other_layout import OTHER_CONFIG, WELL, install, prove, put_other_toolkit, state, told
 from tests.unit.cann.test_install import ARCH, KERNELS, VERSION, Calls, Node, done, write
-
-WELL = {
-    "toolkit": f"Driver: x\nToolkit:  Ascend-cann-toolkit_{VERSION}_linux-aarch64 install success, installed in /x.",
-    "kernels": f"[kernels_910b] [ts] [INFO] Ascend-cann-kernels-910b_{VERSION}_linux install success. The path is /x.",
-}
-OTHER_CONFIG = "opp/built-in/op_impl/ai_core/tbe/config/ascend910b"
 
 
 @pytest.fixture(autouse=True)
@@ -44,47 +35,6 @@ def _needs(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def node(tmp_path: Path) -> Node:
     return Node(tmp_path)
-
-
-def put_other_toolkit(node: Node) -> None:
-    """No folder of one component, no version.info of another; the rest as documented, and a file of its own."""
-    shutil.rmtree(node.home, ignore_errors=True)
-    node.put_toolkit()
-    (node.home / "toolkit").rename(node.home / "devkit")
-    (node.home / "hccl" / "version.info").rename(node.home / "hccl" / "hccl.info")
-    write(node.home / "aoe" / "bin" / "aoe", "a program\n")
-
-
-def put_other_kernels(node: Node) -> None:
-    for folder in ("opp_kernel", KERNELS, OTHER_CONFIG):
-        shutil.rmtree(node.home / folder, ignore_errors=True)
-    node.put_kernels()
-    write(node.home / KERNELS / "ascend910b1" / "mul.o")
-    (node.home / OTHER_CONFIG).parent.mkdir(exist_ok=True)
-    (node.home / KERNELS / "config" / "ascend910b").rename(node.home / OTHER_CONFIG)
-
-
-PUT: dict[str, Callable[[Node], None]] = {"toolkit": put_other_toolkit, "kernels": put_other_kernels}
-
-
-def install(node: Node, *kinds: str, put: Mapping[str, Callable[[Node], None]] = PUT, deep: bool = False) -> None:
-    for kind in kinds:
-        run = Calls((partial(put[kind], node), done(0, WELL[kind])))
-        cann_install.install(node.package(kind), node.file, run, deep)
-
-
-def prove(node: Node) -> bool:
-    return cann_proof.prove(node.package("toolkit").tree, VERSION)
-
-
-def state(node: Node, kind: str = "toolkit", deep: bool = False) -> tuple[str, list[str]]:
-    found = cann_install.observe(node.package(kind), deep)
-    return found["state"], found["problems"]
-
-
-def told(node: Node, deep: bool = False) -> tuple[Any, list[Finding]]:
-    facts, findings = cann_read.read_cann(machine(Path("/")), str(node.root), str(node.state), deep)
-    return facts["versions"][VERSION], [each for each in findings if each["name"] != "cann-elsewhere"]
 
 
 @pytest.fixture
@@ -313,125 +263,6 @@ def test_links_that_led_elsewhere_from_the_beginning_are_a_remark(node: Node) ->
     assert names(told(node)[1]) == ["cann-latest-mixed"]
 
 
-# ---- files that CANN changes ----
-
-VOLATILE = "aoe/bin/aoe"
-
-
-def test_a_failed_proof_doubts_what_changed_again(proven: Node) -> None:
-    """It is altered then, and repaired once more; what the receipt says else stays."""
-    tree = proven.package("toolkit").tree
-    assert not cann_proof.doubt(tree, VERSION)
-    write(proven.home / VOLATILE, "longer than it was\n")
-    install(proven, "toolkit", "kernels")
-    prove(proven)
-    assert not cann_proof.doubt(tree, VERSION)
-    write(proven.home / VOLATILE, "again another\n")
-    assert state(proven) == ("complete", [])
-    before = cann_receipts.read(tree.state_dir, VERSION, "toolkit")
-    assert cann_proof.doubt(tree, VERSION, check_mode=True)
-    assert state(proven) == ("complete", [])
-    assert cann_proof.doubt(tree, VERSION)
-    assert state(proven)[0] == "altered"
-    assert cann_receipts.read(tree.state_dir, VERSION, "toolkit") == before._replace(repaired=())
-    install(proven, "toolkit", "kernels")
-    prove(proven)
-    write(proven.home / VOLATILE, "and again\n")
-    assert state(proven) == ("complete", [])
-
-
-def test_a_file_that_changes_again_after_its_repair_is_told_and_left(proven: Node) -> None:
-    for text in ("longer than it was\n", "again another\n"):
-        write(proven.home / VOLATILE, text)
-        found = state(proven)
-        if text.startswith("longer"):
-            assert found[0] == "altered"
-            install(proven, "toolkit", "kernels")
-            prove(proven)
-            assert state(proven)[0] == "complete"
-    assert found == ("complete", [])
-    _version, findings = told(proven)
-    (itself,) = [each for each in findings if each["name"] == "cann-changes-itself"]
-    assert itself["found"] == f"{VOLATILE} has 14 bytes, not 10"
-    assert itself["name"] in REMARKS
-    write(proven.home / VOLATILE, "and a third time\n")
-    assert state(proven) == ("complete", [])
-
-
-@pytest.mark.parametrize("how", ["lost", "emptied", "a link to nothing"])
-def test_a_file_that_is_lost_after_its_repair_stays_drift(proven: Node, how: str) -> None:
-    place = proven.home / VOLATILE
-    for _time in range(3):
-        write(place, "longer than it was\n")
-        install(proven, "toolkit", "kernels")
-        prove(proven)
-        place.unlink()
-        if how == "emptied":
-            place.touch()
-        elif how != "lost":
-            place.symlink_to("nowhere")
-        assert state(proven)[0] == "altered"
-        place.unlink(missing_ok=True)
-
-
-def test_another_file_that_changes_beside_it_is_repaired(proven: Node) -> None:
-    write(proven.home / VOLATILE, "longer than it was\n")
-    install(proven, "toolkit", "kernels")
-    prove(proven)
-    write(proven.home / VOLATILE, "longer than it was\n")
-    write(proven.home / "devkit" / "version.info", "short\n")
-    assert state(proven) == ("altered", ["devkit/version.info has 6 bytes, not 32"])
-
-
-def test_kernels_that_change_themselves(proven: Node) -> None:
-    kernel = proven.home / KERNELS / "ascend910b" / "add.o"
-    write(kernel, "longer than it was\n")
-    assert state(proven, "kernels")[0] == "altered"
-    install(proven, "kernels")
-    prove(proven)
-    write(kernel, "longer than it was\n")
-    assert state(proven, "kernels") == ("complete", [])
-    kernel.unlink()
-    assert state(proven, "kernels")[0] == "altered"
-
-
-def test_what_the_proof_itself_changes_is_no_drift(node: Node) -> None:
-    """The plan left no difference: whatever differs at the end of the proof was changed by running CANN."""
-    install(node, "toolkit", "kernels")
-    write(node.home / VOLATILE, "a cache that the first operator wrote\n")
-    assert state(node)[0] == "altered"
-    prove(node)
-    assert state(node)[0] == "complete"
-    assert "cann-changes-itself" in names(told(node)[1])
-
-
-def test_what_only_the_deep_form_sees_is_remembered_as_well(proven: Node) -> None:
-    place = proven.home / VOLATILE
-
-    def rewrite() -> None:
-        status = place.stat()
-        place.write_text("b program\n")
-        os.utime(place, ns=(status.st_atime_ns, status.st_mtime_ns))
-
-    rewrite()
-    assert state(proven)[0] == "complete"
-    assert state(proven, deep=True)[0] == "altered"
-    install(proven, "toolkit", "kernels", deep=True)
-    rewrite()
-    prove(proven)
-    assert state(proven, deep=True)[0] == "complete"
-
-
-def test_a_tree_that_changed_as_a_whole_is_no_cache(proven: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cann_receipts, "MOST_REPAIRED", 1)
-    for _time in range(2):
-        write(proven.home / VOLATILE, "longer than it was\n")
-        write(proven.home / "devkit" / "version.info", "short\n")
-        assert state(proven)[0] == "altered"
-        install(proven, "toolkit", "kernels")
-        prove(proven)
-
-
 # ---- the receipts ----
 
 
@@ -460,7 +291,7 @@ def test_receipts_that_cannot_be_written_stop_before_anything_is_changed(
     def fails(*_arguments: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    write(proven.home / VOLATILE, "longer than it was\n")
+    write(proven.home / "aoe/bin/aoe", "longer than it was\n")
     monkeypatch.setattr(atomic, "write", fails)
     with pytest.raises(AscendError, match=r"cannot be remembered.*No space left.*df -h"):
         cann_install.install(proven.package("toolkit"), proven.file, Calls())
