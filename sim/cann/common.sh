@@ -93,6 +93,18 @@ check_record() {
   mv "$record" "$record.$(date +%Y%m%d%H%M%S)"
 }
 
+begin() { # begin LOG: what an installer looks at before it touches its place
+  misbehave
+  accept_eula
+  open_log "$1"
+  if [[ $(uname -m) != "$arch" ]]; then
+    say INFO "The current OS is $(uname -m)"
+    die 'No packages to install !'
+  fi
+  check_place
+  check_record
+}
+
 write_record() {
   install -d -m 0755 /etc/Ascend
   echo "Toolkit_InstallPath=$root" >/etc/Ascend/ascend_cann_install.info

@@ -61,15 +61,7 @@ install_all() {
 
 read_options "$@"
 home=$root/ascend-toolkit/$version
-misbehave
-accept_eula
-open_log toolkit
-if [[ $(uname -m) != "$arch" ]]; then
-  say INFO "The current OS is $(uname -m)"
-  die 'No packages to install !'
-fi
-check_place
-check_record
+begin toolkit
 if [[ $action == uninstall ]]; then
   remove
   rm -f /etc/Ascend/ascend_cann_install.info

@@ -14,15 +14,7 @@ for option in "$@"; do
   [[ $option != --full ]] || { echo 'Usage: --install | --devel | --upgrade | --uninstall  and their options' && exit 0; }
 done
 read_options "$@"
-misbehave
-accept_eula
-open_log "ops_$chip"
-if [[ $(uname -m) != "$arch" ]]; then
-  say INFO "The current OS is $(uname -m)"
-  die 'No packages to install !'
-fi
-check_place
-check_record
+begin "ops_$chip"
 home=$root/cann-$version
 if [[ $action == uninstall ]]; then
   [[ -e $home/$arch-linux/script/ops_uninstall.sh ]] || die "there is no ops in $home."

@@ -50,15 +50,7 @@ links() { # this version becomes the running one, also for those who come by the
 
 read_options "$@"
 home=$root/cann-$version
-misbehave
-accept_eula
-open_log toolkit
-if [[ $(uname -m) != "$arch" ]]; then
-  say INFO "The current OS is $(uname -m)"
-  die 'No packages to install !'
-fi
-check_place
-check_record
+begin toolkit
 if [[ $action == uninstall ]]; then
   [[ -e $home/$arch-linux/script/uninstall.sh ]] || die "there is no toolkit in $home."
   bash "$home/$arch-linux/script/uninstall.sh"
