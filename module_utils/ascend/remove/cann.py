@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 from contextlib import suppress
-from typing import Any, Callable, List, Optional
+from typing import Any, Callable, Iterator, List, Optional
 
 from .. import atomic, files, mounts
 from ..cann import install as cann_install, layout as cann_layout, receipts as cann_receipts
@@ -45,14 +45,7 @@ class Uninstallers:
         """Raise AscendError where users have files in a version, or use it: nobody was asked about these."""
         home = self.tree.home(version)
         path = self.tree.shown(home)
-        found = belongings.of_cann(self.state_dir, home, version) if files.names(home) else []
-        words = "files of users: %s" % listed(found) if found else ""
-        mounted = mounts.within(mounts.read(self.node.path("/proc/self/mountinfo")), os.path.realpath(home))
-        words = words or ("mounted there: %s" % listed(mounted) if mounted else "")
-        users = in_use.users(self.node, [path]).get(path, [])
-        words = words or (
-            "pid %d of %s: %s" % (users[0]["pid"], users[0]["user"], users[0]["command"]) if users else ""
-        )
+        words = next(self._not_ours(version, home, path), "")
         if words:
             raise AscendError(
                 "CANN %s is to be replaced, and holds or does what is not ours" % version,
@@ -61,6 +54,16 @@ class Uninstallers:
                 where=path,
                 remedy="move them away, or wait for its end, then run it again; or set cann_cross: beside",
             )
+
+    def _not_ours(self, version: str, home: str, path: str) -> Iterator[str]:
+        found = belongings.of_cann(self.state_dir, home, version) if files.names(home) else []
+        if found:
+            yield "files of users: %s" % listed(found)
+        mounted = mounts.within(mounts.read(self.node.path("/proc/self/mountinfo")), os.path.realpath(home))
+        if mounted:
+            yield "mounted there: %s" % listed(mounted)
+        for user in in_use.users(self.node, [path]).get(path, []):
+            yield "pid %(pid)d of %(user)s: %(command)s" % user
 
     def remove(self, version: str, path: str) -> None:
         """Remove a toolkit and its kernels. Raises AscendError.

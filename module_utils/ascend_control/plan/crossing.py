@@ -47,7 +47,11 @@ def cross_step(found: Found, wanted: Wanted, toolkit: list[Step]) -> list[Step]:
 
 def beside_words(found: Found, wanted: Wanted) -> str:
     """Return, for the plan's reason, that a CANN goes beside others; "" where there are none, or it goes to them."""
-    others = [name for name, each in found.cann.versions.items() if each.layout != wanted.toolkit.layout]
+    others = [
+        name
+        for name, each in found.cann.versions.items()
+        if each.layout != wanted.toolkit.layout and each.toolkit.state != "absent"
+    ]
     if not others or not wanted.toolkit.beside:
         return ""
     return f"; it goes beside {listed(sorted(others))}, to {wanted.environment.cann_home}"
