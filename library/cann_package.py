@@ -297,11 +297,11 @@ def uninstall_ours(options: Dict[str, Any], run: cann_install.Run) -> List[str]:
 
     Raises AscendError where users have files in it, or use it.
     """
-    from ansible_collections.ascend.fleet.plugins.module_utils.ascend.remove.cann import Uninstallers
+    from ansible_collections.ascend.fleet.plugins.module_utils.ascend.remove import cann, replaced
 
     node, version = Node(query, shutil.which), options["version"]
-    uninstallers = Uninstallers(node, Places.of(options), options["python_bin"] or "", run, options["timeout_s"])
-    uninstallers.require_nobodys(version)
+    uninstallers = cann.Uninstallers(node, Places.of(options), options["python_bin"] or "", run, options["timeout_s"])
+    replaced.require_nobodys(node, uninstallers.tree, version)
     uninstallers.remove(version, uninstallers.tree.home(version))
     uninstallers.drop_links([version])
     uninstallers.lead_latest(None)

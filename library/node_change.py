@@ -61,6 +61,13 @@ options:
         that it never leads to half of one.
     type: bool
     default: false
+  replaces:
+    description:
+      - Versions of CANN that the change uninstalls. It does not begin, and C(current) stays, where users have files in
+        one of them, or use it.
+    type: list
+    elements: str
+    default: []
   result:
     description: How the change ended.
     type: str
@@ -129,6 +136,7 @@ taken_by:
 """
 
 import os
+import shutil
 from typing import Any, Dict
 
 from ansible.module_utils.basic import AnsibleModule
@@ -167,6 +175,7 @@ ARGUMENT_SPEC = {
     "cards_out": {"type": "list", "elements": "int", "default": []},
     "wait_s": {"type": "int", "default": 0},
     "set_aside": {"type": "bool", "default": False},
+    "replaces": {"type": "list", "elements": "str", "default": []},
     "result": {"type": "str", "choices": ["done", "failed"], "default": "done"},
     "problem": {"type": "str", "default": ""},
     "holder": {"type": "dict", "default": {}},
@@ -180,10 +189,11 @@ def main() -> None:
     options = module.params
     if "run" not in options["holder"]:
         module.fail_json(msg="node_change is called through its action plugin: ascend.fleet.node_change")
-    if module.check_mode:
-        module.exit_json(changed=False, begun=True, processes=[], unclear=[], taken_by={})
     try:
         begins = options["state"] == "begun"
+        if module.check_mode:
+            require_nobodys(options)
+            module.exit_json(changed=False, begun=True, processes=[], unclear=[], taken_by={})
         result = begin(options, Node(query, module.get_bin_path)) if begins else end(options)
     except REPORTED as error:
         module.fail_json(**failure(error, options["state_dir"]))
@@ -207,6 +217,7 @@ def begin(options: Dict[str, Any], node: Node) -> Dict[str, Any]:
     parents = [each for place in below for each in origin.parents(place)]
     origin.remember(state_dir, [*places, state_dir, tmp_dir, ASCEND_ENV, *parents], cann)
     change = {"action": options["action"], "from": options["source"], "to": options["target"]}
+    require_nobodys(options)
     holder = run_lock.take(state_dir, options["holder"], change, options["dead"])
     if holder:
         return {"begun": False, **kept, "taken_by": holder}
@@ -217,6 +228,16 @@ def begin(options: Dict[str, Any], node: Node) -> Dict[str, Any]:
         if options["set_aside"]:
             set_aside(os.path.join(root, "env", "current"), options["target"])
     return {"begun": True, **kept, "taken_by": {}}
+
+
+def require_nobodys(options: Dict[str, Any]) -> None:
+    """Raise AscendError where users have files in a CANN that is to be replaced, or use it."""
+    if options["replaces"]:
+        from ansible_collections.ascend.fleet.plugins.module_utils.ascend.remove import replaced
+
+        tree = cann_layout.Tree(options["cann_root"], options["state_dir"])
+        for version in options["replaces"]:
+            replaced.require_nobodys(Node(query, shutil.which), tree, version)
 
 
 def end(options: Dict[str, Any]) -> Dict[str, Any]:

@@ -11,7 +11,7 @@ from . import files, rights
 from .finding import Finding, bounded
 from .masking import masked_values
 from .node import Node
-from .places import ASCEND_ENV, ETC, RUN, Places
+from .places import ASCEND_ENV, BESIDE, ETC, RUN, Places
 
 if TYPE_CHECKING:
     from .shapes import Changes, Facts
@@ -51,9 +51,10 @@ def collect(
         from . import system
 
         node.at("the operating system")
-        disks = [places.cann_root, places.tmp_dir, places.ascend_root, places.cache_dir]
+        beside = os.path.join(places.cann_root, BESIDE)
+        disks = [places.cann_root, beside, places.tmp_dir, places.ascend_root, places.cache_dir]
         disks += [places.state_dir, ETC, os.path.dirname(ASCEND_ENV), *WRITTEN_BY_TRAINING]
-        facts["system"] = system.read_system(node, places.cann_root, disks, timeout_s, kernel_settings)
+        facts["system"] = system.read_system(node, beside, disks, timeout_s, kernel_settings)
         node.at(places.state_dir, system.DISK_S)
         facts["changes"] = _changes(node, places)
     if {"npu", "cards", "network", "links"}.intersection(chosen):

@@ -52,9 +52,11 @@ _SYNCHRONISED = {"yes": True, "no": False}  # what systemd prints, since 239
 
 
 def read_system(
-    node: Node, cann_root: str, places: List[str], timeout_s: float, kernel_settings: Sequence[str] = ()
+    node: Node, installed_to: str, places: List[str], timeout_s: float, kernel_settings: Sequence[str] = ()
 ) -> System:
     """Return the facts of the subset ``system``; ``places`` are the paths whose free space is wanted.
+
+    ``installed_to`` is the innermost folder that CANN's installers may be given: they look at it and its parents.
 
     ``kernel_settings`` are names as sysctl has them; raises AscendError when one is none.
     """
@@ -68,7 +70,7 @@ def read_system(
         "distribution_version": release.get("VERSION_ID"),
         "container": _container(node),
         "disk": {place: _disk(node, place) for place in places},
-        "paths": [_path(node, path) for path in _and_parents(cann_root)],
+        "paths": [_path(node, path) for path in _and_parents(installed_to)],
         "limits": limits(),
         "kernel_settings": {name: _kernel_setting(node, name) for name in kernel_settings},
         **node_settings.read(node),

@@ -35,7 +35,12 @@ def observed_again(folder: Path, found: dict[str, Any]) -> subprocess.CompletedP
     play = {
         "hosts": "localhost",
         "gather_facts": False,
-        "vars": {"preflight_node": {"wanted": planner_nodes.wanted(), "plan": {"from": "none", "sets_aside": False}}},
+        "vars": {
+            "preflight_node": {
+                "wanted": planner_nodes.wanted(),
+                "plan": {"from": "none", "sets_aside": False, "replaces": []},
+            }
+        },
         "tasks": [
             {"ansible.builtin.import_role": {"name": "ascend.fleet.ascend"}},
             {"ansible.builtin.include_role": role},

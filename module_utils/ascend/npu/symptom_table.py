@@ -260,7 +260,7 @@ TABLE = (
         modules=("decorator", "attr", "attrs", "cloudpickle", "tornado", "absl", "pathlib2", "synr")),
     Row("cann-environment-not-set",  # Ascend/pytorch#29; [acl]
         "CANN's variables are not set in this session: set_env.sh was not sourced",
-        "/usr/local/bin/ascend-env COMMAND  # or source /usr/local/Ascend/ascend-toolkit/set_env.sh, also in "
+        "/usr/local/bin/ascend-env COMMAND  # or source the set_env.sh of your CANN, also in "
         "cron, systemd, sudo",
         phrases=("KeyError: ASCEND_HOME_PATH", "_PATH environment variable is not set",
                  "check that the cann package is installed", "ASCEND_OPP_PATH is not set",

@@ -9,9 +9,9 @@ import os
 import re
 import shutil
 from contextlib import suppress
-from typing import Any, Callable, Iterator, List, Optional
+from typing import Any, Callable, List, Optional
 
-from .. import atomic, files, mounts
+from .. import atomic, files
 from ..cann import install as cann_install, layout as cann_layout, receipts as cann_receipts
 from ..cann.layouts import Place
 from ..change import fault_points, origin
@@ -19,9 +19,8 @@ from ..command import Result
 from ..errors import AscendError
 from ..node import Node
 from ..places import Places
-from ..text import listed
 from ..versions import compare_cann
-from . import belongings, in_use, survey
+from . import survey
 
 Run = Callable[..., Result]
 
@@ -40,30 +39,6 @@ class Uninstallers:
         self.run = run
         self.timeout_s = timeout_s
         self.notes: List[str] = []
-
-    def require_nobodys(self, version: str) -> None:
-        """Raise AscendError where users have files in a version, or use it: nobody was asked about these."""
-        home = self.tree.home(version)
-        path = self.tree.shown(home)
-        words = next(self._not_ours(version, home, path), "")
-        if words:
-            raise AscendError(
-                "CANN %s is to be replaced, and holds or does what is not ours" % version,
-                wanted="no files of users in it, no process that uses it",
-                found=words,
-                where=path,
-                remedy="move them away, or wait for its end, then run it again; or set cann_cross: beside",
-            )
-
-    def _not_ours(self, version: str, home: str, path: str) -> Iterator[str]:
-        found = belongings.of_cann(self.state_dir, home, version) if files.names(home) else []
-        if found:
-            yield "files of users: %s" % listed(found)
-        mounted = mounts.within(mounts.read(self.node.path("/proc/self/mountinfo")), os.path.realpath(home))
-        if mounted:
-            yield "mounted there: %s" % listed(mounted)
-        for user in in_use.users(self.node, [path]).get(path, []):
-            yield "pid %(pid)d of %(user)s: %(command)s" % user
 
     def remove(self, version: str, path: str) -> None:
         """Remove a toolkit and its kernels. Raises AscendError.

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ...ascend.cann.layouts import OLDER
 from ...ascend.finding import Refusal, refusal
+from ...ascend.places import BESIDE
 from .documents import Document, read
 
 
@@ -205,6 +207,11 @@ class Wanted:
     ascend_env: WantedProgram
     problems: list[Lack]
     now_s: int | None = None
+
+    @property
+    def cann_base(self) -> str:
+        """What CANN's installers are given: CANN's root, or the folder of what lies beside, maybe a disk of its own."""
+        return os.path.join(self.places.cann, BESIDE) if self.toolkit.beside else self.places.cann
 
 
 def wanted_of(document: Document) -> Wanted:

@@ -132,7 +132,7 @@ def _file_systems(found: Found, wanted: Wanted, places: Iterable[str], option: s
     without it there.
     """
     program = os.path.dirname(wanted.ascend_env.path)
-    where = {"record": ETC, "program": program, **_TRAINING, **asdict(wanted.places)}
+    where = {"record": ETC, "program": program, **_TRAINING, **asdict(wanted.places), "cann": wanted.cann_base}
     together: dict[Any, FileSystem] = {}
     for place in sorted(set(places)):
         disk = found.system.disk.get(where[place]) if place in where else None

@@ -7,7 +7,7 @@ import os
 import re
 import time
 
-from ...ascend import rights
+from ...ascend import files, rights
 from ...ascend.cann.layouts import version_of
 from ...ascend.errors import AscendError
 from ...ascend.finding import Refusal, refusal
@@ -35,7 +35,7 @@ def preconditions(found: Found, wanted: Wanted, steps: list[Step]) -> list[Refus
         + _supply(wanted, steps)
         + _downgrade(found, wanted, steps)
         + cross_refusals(found, wanted, steps)
-        + _directories(found)
+        + _directories(found, wanted)
         + _closed(found)
         + install_record_in_the_way(found, steps)
         + packages_refusals(found, wanted, steps)
@@ -175,13 +175,13 @@ def _newer(one: str, other: str) -> bool:
         return True  # a version nobody knows the order of is not replaced without being asked
 
 
-def _directories(found: Found) -> list[Refusal]:
-    """CANN's own folder comes first in ``paths``, then its parents."""
+def _directories(found: Found, wanted: Wanted) -> list[Refusal]:
+    """The folder that the installers are given, and its parents."""
     refusals = []
-    for position, path in enumerate(found.system.paths):
-        if not path.exists:
+    for path in found.system.paths:
+        if not path.exists or not files.is_in(wanted.cann_base, path.path):
             continue
-        owned, wide = path.uid == 0, _wide_enough(path.mode, parent=position > 0)
+        owned, wide = path.uid == 0, _wide_enough(path.mode, parent=path.path != wanted.cann_base)
         if owned and wide:
             continue
         cures = ["" if owned else "chown root:root", "" if wide else "chmod 0755"]

@@ -38,6 +38,7 @@ Applied = TypedDict(
         "busy": Refusal | None,
         "stage": list[str],
         "sets_aside": bool,
+        "replaces": list[str],
         "repairs_cann": bool,
         "from": str,
     },
@@ -56,9 +57,9 @@ def apply_to(facts: Document, resolved: Document, policy: str) -> Applied:
     away.
 
     Besides what ``plan`` returns: ``group`` (of the playbook's plays), ``busy`` (a refusal or None),
-    ``stage`` (what may be done now on a busy node), ``sets_aside`` (see ``under_current``), ``repairs_cann`` (so that a
-    newer one beside it stays the latest one) and ``from``, what is current. ``policy`` is what to do with a busy node:
-    skip, wait or ignore.
+    ``stage`` (what may be done now on a busy node), ``sets_aside`` (see ``under_current``), ``replaces`` (the versions
+    of CANN that are uninstalled), ``repairs_cann`` (so that a newer one beside it stays the latest one) and ``from``,
+    what is current. ``policy`` is what to do with a busy node: skip, wait or ignore.
     """
     found, wanted = found_of(facts), wanted_of(resolved)
     plan = decide(found, wanted)
@@ -72,6 +73,7 @@ def apply_to(facts: Document, resolved: Document, policy: str) -> Applied:
         "busy": busy,
         "stage": stageable(found, wanted, steps),
         "sets_aside": under_current(found, wanted, names_of(steps)),
+        "replaces": list(replaced_by(found, wanted)) if "cross" in names_of(steps) else [],
         "repairs_cann": repairs_cann(found, wanted, steps),
         "from": found.environments.current or "none",
     }

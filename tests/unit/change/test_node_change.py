@@ -161,6 +161,19 @@ def test_what_cann_s_record_said_is_given_back(
     assert not (state / "cann-record.json").exists()
 
 
+def test_a_cann_with_files_of_users_is_not_replaced(options: dict[str, Any], tmp_path: Path) -> None:
+    """It does not begin, so the environment that stands on it stays current."""
+    link, cann = current(options), Path(options["cann_root"], "ascend-toolkit/8.0.RC1")
+    (cann / "opp/vendors/mine").mkdir(parents=True)
+    (cann / "opp/vendors/mine/op.so").touch()
+    options["replaces"] = ["8.0.RC1"]
+    with pytest.raises(AscendError, match="is to be replaced") as raised:
+        begin(options, tmp_path, set_aside=True)
+    assert raised.value.where == str(cann)
+    assert link.is_symlink()
+    assert not run_lock.read(options["state_dir"])
+
+
 def test_a_folder_in_the_links_place_stays(options: dict[str, Any], tmp_path: Path) -> None:
     place = Path(options["ascend_root"], "env/current/file")
     place.parent.mkdir(parents=True)

@@ -97,9 +97,24 @@ def test_replaced_is_what_lies_in_its_place_and_current_is_taken_away_before() -
     (cross,) = [step for step in plan(node, asked)["steps"] if step["component"] == "cross"]
     assert [each["subject"] for each in cross["causes"]] == ["8.0.RC1"]
     assert refused(node, asked) == []
+    assert apply_to(node, asked, "skip")["replaces"] == ["8.0.RC1"]
+    assert apply_to(node, later(), "skip")["replaces"] == []
     assert apply_to(node, asked, "skip")["sets_aside"]
     node["environments"]["all"][NAME]["cann_home"] = "/elsewhere"
     assert not apply_to(node, asked, "skip")["sets_aside"]
+
+
+def test_what_lies_beside_may_have_a_disk_of_its_own() -> None:
+    node, folder = found(OLD), f"{ROOT}/beside"
+    node["system"]["paths"].insert(0, {"path": folder, "exists": True, "uid": 0, "mode": "0700"})
+    for place in (ROOT, folder):
+        node["system"]["disk"][place] = {"device": 1, "free_mb": 10**6}
+    node["system"]["disk"][folder] = {"device": 2, "free_mb": 3}
+    assert sorted((each["check"], each["where"]) for each in plan(node, later())["refusals"]) == [
+        ("directory", folder),
+        ("disk", folder),
+    ]
+    assert refused(node, later("replace", IN_ROOT)) == []  # it does not lie there
 
 
 def test_what_somebody_else_installed_is_not_replaced() -> None:

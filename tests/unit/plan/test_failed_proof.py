@@ -26,7 +26,7 @@ PLAY = """
       ansible.builtin.set_fact:
         preflight_node:
           wanted: "{{ wanted }}"
-          plan: {steps: [], refusals: [], from: old, sets_aside: false}
+          plan: {steps: [], refusals: [], from: old, sets_aside: false, replaces: []}
           components: [current]
           facts: "{{ looked.ansible_facts.ascend }}"
     - ansible.builtin.include_role:

@@ -94,7 +94,6 @@ def planned(folder: Path) -> dict[str, Any]:
         "source": file("source", 4, mtime_ns=1),
     }
     packages = {"component": "packages", "causes": [{"wanted": "tar"}, {"wanted": "g++"}, {"wanted": "tar"}]}
-    cross = {"component": "cross", "causes": [{"subject": "6.0"}]}
     return {
         "facts": whole(),
         "wanted": {
@@ -109,10 +108,11 @@ def planned(folder: Path) -> dict[str, Any]:
             "deep": True,
         },
         "plan": {
-            "steps": [{"component": "system", "causes": [{"wanted": "x"}]}, packages, cross],
+            "steps": [{"component": "system", "causes": [{"wanted": "x"}]}, packages],
             "refusals": [],
             "from": "old",
             "sets_aside": False,
+            "replaces": ["6.0"],
             "repairs_cann": True,
             "stage": ["python", "cache", "environment", "rights"],
             "target": {"name": "old", "path": "/e/old", "versions": {"torch": "2.0.0"}, "cann_version": "6.0"},

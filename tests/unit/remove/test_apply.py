@@ -19,6 +19,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import No
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.remove import apply, in_use, survey
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.remove.cann import Uninstallers
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.remove.chosen import Asked
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.remove.replaced import require_nobodys
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.settings import drop_ins
 from tests.unit.remove.removal_machine import (
     ABSENT,
@@ -355,12 +356,12 @@ def test_what_cannot_be_removed_is_said(
 
 def test_what_is_replaced_must_be_nobodys(machine: Machine) -> None:
     """A crossing asks nobody about users' files: it stops at them."""
-    uninstallers = Uninstallers(machine.node, PLACES, "", machine.run, 7)
-    uninstallers.require_nobodys(OLD)
+    tree = Uninstallers(machine.node, PLACES, "", machine.run, 7).tree
+    require_nobodys(machine.node, tree, OLD)
     mine = machine.cann(OLD) / "opp/vendors/mine/op.so"
     write(mine)
     with pytest.raises(AscendError, match="files of users"):
-        uninstallers.require_nobodys(OLD)
+        require_nobodys(machine.node, tree, OLD)
     assert mine.is_file()
 
 
