@@ -51,7 +51,7 @@ def main() -> int:
 
 def steps_of(release: str, nodes: int, chosen: list[str]) -> list[tuple[str, Callable[[], int]]]:
     """Return what the demo does, in order; ``release`` is empty for the inventory's."""
-    up = [*FLEET, "up", "--nodes", str(nodes), "--depot", depot()]
+    up = [*FLEET, "up", "--nodes", str(nodes)]
     first: list[tuple[str, Callable[[], int]]] = [
         ("Making the simulated CANN packages", lambda: packages(release)),
         ("Starting the simulated nodes", lambda: call(up)),
@@ -69,12 +69,6 @@ def driver(release: str, nodes: int) -> int:
     settings = [f"driver_version={wanted['minimum']}", f"firmware_version={wanted['firmware']}"]
     names = [f"ascend-sim-{number}" for number in range(1, nodes + 1)]
     return max(call([*FLEET, "exec", name, "ascend-sim", "set", *settings]) for name in names)
-
-
-def depot() -> str:
-    folder = CACHE / "depot"
-    folder.mkdir(parents=True, exist_ok=True)
-    return str(folder)
 
 
 def default_release() -> str:

@@ -17,6 +17,7 @@ from .errors import AscendError
 
 BLOCK = 1024 * 1024
 LOCAL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+SENT = "ssh:"  # the address of a file that the control node sends: incoming.py
 STALL_S = 60  # a connection that gives nothing for so long is given up
 
 
@@ -43,6 +44,8 @@ def take(file: DepotFile, cache_dir: str) -> str:
     path = _place(file, cache_dir)
     if is_cached(file, cache_dir):
         return path
+    if file.url.startswith(SENT):
+        raise _not_sent(file, path)
     folder = os.path.dirname(path)
     os.makedirs(folder, mode=0o755, exist_ok=True)
     _require_room(folder, file)
@@ -114,6 +117,16 @@ def _fetch(file: DepotFile, partial: str) -> "tuple[str, int]":
             % depot_way.command(file.url, file.proxy),
         ) from error
     return digest.hexdigest(), size
+
+
+def _not_sent(file: DepotFile, path: str) -> AscendError:
+    return AscendError(
+        "a file of the depot was not sent to the node, or was removed from its cache since",
+        wanted="%d bytes, sha256 %s" % (file.size_bytes, file.sha256),
+        found="no such file",
+        where=path,
+        remedy="run site.yml again: it sends what is missing",
+    )
 
 
 def _require_same(file: DepotFile, digest: str, size: int) -> None:

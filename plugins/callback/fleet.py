@@ -39,11 +39,14 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift.
 )
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.rollout import BUSY, TO_CHANGE, WAITING
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.words import rollout_lines
+from ansible_collections.ascend.fleet.plugins.plugin_utils.sending import share
 
 NODE = "ascend.fleet.node_plan"
 REPORT = "ascend.fleet.drift_report"
+SEND = "ascend.fleet.depot_files"
 # The fleet, and the groups in which roles/rollout puts its nodes.
 GROUPS = ("ascend", TO_CHANGE, WAITING, BUSY, "ascend_reached", "ascend_done")
+CLEARED = "\r\x1b[K"
 EVERY = 100  # nodes between two lines of progress, where the output is no terminal
 
 
@@ -54,18 +57,22 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
 
     def __init__(self) -> None:
         super().__init__()
-        _mask(self._display)
+        _show(self._display)
         self._checked = self._bad = self._total = 0
         self._report: dict[str, Any] = {}
 
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
         super().v2_playbook_on_task_start(task, is_conditional)
+        if task.action == SEND:
+            share(self._hosts(task))
         if task.action == NODE:
-            variables = task.get_variable_manager().get_vars(play=self._play)
-            self._total = len(variables["ansible_play_hosts_all"])
+            self._total = self._hosts(task)
             # Workers are forked from here: what no garbage collector touches, they share instead of copying it.
             gc.collect()
             gc.freeze()
+
+    def _hosts(self, task: Any) -> int:
+        return len(task.get_variable_manager().get_vars(play=self._play)["ansible_play_hosts_all"])
 
     def v2_runner_on_ok(self, result: Any) -> None:
         answer = result._result
@@ -149,9 +156,23 @@ def _is_check(task: Any) -> bool:
     return bool(task.action == NODE and task.args.get("purpose") == "drift")
 
 
-def _mask(display: Any) -> None:
-    """Mask all that is printed or logged: Ansible's own errors and warnings, and -vvv, go the same way as results."""
+def _show(display: Any) -> None:
+    """Mask all that is printed or logged, and clear a line that is drawn again and again before another comes.
+
+    Ansible's own errors and warnings, and -vvv, go the same way as results.
+    """
     if hasattr(display, "unmasked"):
         return
     display.unmasked = display.display
-    display.display = lambda text, *arguments, **named: display.unmasked(masked(str(text)), *arguments, **named)
+    drawn = False
+
+    def shown(text: Any, *arguments: Any, **named: Any) -> None:
+        nonlocal drawn
+        text = masked(str(text))
+        draws = text.startswith("\r")
+        if drawn and not draws:
+            display.unmasked(CLEARED, screen_only=True, newline=False)
+        drawn = draws
+        display.unmasked(text, *arguments, **named)
+
+    display.display = shown

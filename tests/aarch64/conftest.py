@@ -76,7 +76,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     state = tmp_path_factory.mktemp("aarch64") / "state"
     assert demo.packages(RELEASE, ARCHITECTURE) == 0
     fleet_command(state, "down")
-    fleet_command(state, "up", "--nodes", "1", "--arch", ARCHITECTURE, "--depot", demo.depot())
+    fleet_command(state, "up", "--nodes", "1", "--arch", ARCHITECTURE)
     fleet = Fleet(state)
     # The simulated driver is older than what the release asks for, unless it is told.
     driver = yaml.safe_load((ROOT / "releases" / RELEASE / "release.yml").read_text(encoding="utf-8"))["driver"]

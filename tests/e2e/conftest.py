@@ -84,7 +84,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     state = tmp_path_factory.mktemp("e2e") / "state"
     assert demo.packages() == 0
     fleet_command(state, "down")
-    fleet_command(state, "up", "--nodes", "1", "--depot", demo.depot())
+    fleet_command(state, "up", "--nodes", "1")
     yield Fleet(state)
     fleet_command(state, "down")
 

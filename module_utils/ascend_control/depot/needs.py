@@ -8,6 +8,7 @@ from typing import Any
 from ...ascend.errors import AscendError
 from ...ascend.finding import Refusal
 from ..release.compatibility import release_problems
+from .transport import HTTP
 
 Need = dict[str, Any]
 
@@ -29,7 +30,7 @@ def needs(nodes: list[dict[str, Any]]) -> dict[str, list[Any]]:
         settings, architectures = node["ascend_settings"], list(node["depot_architectures"] or ())
         where: Need = {name: str(settings[name]) for name in ("release", "releases_dir", "depot_dir")}
         # Over a mount nodes read the files as root; a web server's account is another.
-        where["served"] = not str(settings["depot_url"]).startswith("file:")
+        where["served"] = settings["depot_transport"] == HTTP
         own = [
             {
                 **where,

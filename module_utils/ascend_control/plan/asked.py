@@ -22,6 +22,7 @@ class Settings:
     releases_dir: str
     locks: dict[str, str]
     depot_dir: str
+    depot_transport: str
     depot_url: str
     python: str
     system_settings: str
@@ -36,6 +37,7 @@ class Settings:
     cann_root: str
     cann_cross: str
     ascend_root: str
+    cache_dir: str
     ascend_env: str
     ascend_env_file: str
     depot_proxy: str = ""
@@ -153,6 +155,7 @@ class WantedEnvironment:
     lock_digest: str = ""
     path: str = ""
     source: Source | None = None
+    wheels_bytes: int = 0  # of those that are sent to the node
 
 
 @dataclass(frozen=True)

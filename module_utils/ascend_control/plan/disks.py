@@ -19,7 +19,7 @@ from .components import Step, names_of
 from .found import Disk, Found
 
 # Which places a step fills, by the names that release.yml gives their needs (disk_mb).
-_FILLED = {"toolkit": ("cann", "tmp", "cache"), "kernels": ("cann", "tmp", "cache"), "environment": ("env",)}
+_FILLED = {"toolkit": ("cann", "tmp", "cache"), "kernels": ("cann", "tmp", "cache"), "environment": ("env", "wheels")}
 # Which places a step writes to. Every change keeps its lock and its journal in "state".
 _WRITTEN = {
     "python": ("env", "cache", "state"),
@@ -52,13 +52,14 @@ _VARIABLES = {
     "state": "ascend_state_dir",
 }
 # How many files there will be, at least: a toolkit with its kernels has 25,000, and so has an environment.
-_FILES = {"cann": 25000, "tmp": 2000, "cache": 100, "env": 25000}
+_FILES = {"cann": 25000, "tmp": 2000, "cache": 100, "env": 25000, "wheels": 200}
 # Where training writes, beside the users' own folders.
 _TRAINING = {"/tmp": "/tmp", "/var/tmp": "/var/tmp", "/dev/shm": "/dev/shm"}
 # A file system is nearly full with less than this, or than a tenth of it where it is small: one in memory for /tmp.
 LOW_MB = 1024
 LOW_PART = 10
 LOW_FILES = 1000
+MB = 1024 * 1024
 UNREAD = -1  # the device of a file system that answers with an error (system.py)
 
 FileSystem = tuple[Disk, list[str], list[str]]  # facts, places, their paths
@@ -133,6 +134,7 @@ def _file_systems(found: Found, wanted: Wanted, places: Iterable[str], option: s
     """
     program = os.path.dirname(wanted.ascend_env.path)
     where = {"record": ETC, "program": program, **_TRAINING, **asdict(wanted.places), "cann": wanted.cann_base}
+    where |= {"wheels": wanted.places.cache} if _are_sent(found, wanted) else {}
     together: dict[Any, FileSystem] = {}
     for place in sorted(set(places)):
         disk = found.system.disk.get(where[place]) if place in where else None
@@ -193,6 +195,8 @@ def _need_mb(wanted: Wanted, place: str, steps: list[Step]) -> int:
 
     A bundle (.zip) is unpacked beside itself there.
     """
+    if place == "wheels":
+        return -(-wanted.environment.wheels_bytes // MB)
     need = int(wanted.disk_mb[place])
     if place != "cache":
         return need
@@ -201,7 +205,12 @@ def _need_mb(wanted: Wanted, place: str, steps: list[Step]) -> int:
     for name, file in (("toolkit", wanted.toolkit), ("kernels", wanted.kernels)):
         if name in todo:
             size += file.size_bytes * (2 if file.url.endswith(".zip") else 1)
-    return max(need, -(-size // (1024 * 1024)))
+    return max(need, -(-size // MB))
+
+
+def _are_sent(found: Found, wanted: Wanted) -> bool:
+    """Whether wheels are sent to the node. For a repair they may lie there: sending them looks for room itself."""
+    return bool(wanted.environment.wheels_bytes) and wanted.environment.name not in found.environments.all
 
 
 def _inodes(disk: Disk, need: int, paths: list[str]) -> list[Refusal]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...ascend.errors import AscendError
+from ..depot.transport import TRANSPORTS
 from ..release.read import read_document
 from . import crossing, packages as plan_packages, system as plan_system
 
@@ -20,6 +21,7 @@ _VALUES = {
     "ascend_python": ("depot", "system"),
     "ascend_system_settings": (plan_system.APPLY, plan_system.CHECK, plan_system.IGNORE),
     "ascend_system_packages": (plan_packages.CHECK, plan_packages.INSTALL),
+    "depot_transport": TRANSPORTS,
     "cann_cross": (crossing.BESIDE, crossing.REPLACE),
 }
 

@@ -23,7 +23,9 @@ from ...ascend.environment.distributions import DECIDING
 from ...ascend.errors import AscendError
 from ...ascend.finding import Refusal, refusal
 from ...ascend.npu.chips import chip_family
+from ..depot import sending
 from ..depot.index import PAGE, SECTIONS, python_of, source_of
+from ..depot.transport import SSH, address
 from ..depot.trouble import FILL, read_index
 from ..release.compatibility import release_problems
 from ..release.drivers import drivers_of
@@ -81,11 +83,19 @@ def resolve(facts: Document, settings: Document) -> dict[str, Any]:
     given, node, yml = read(Settings, settings), part_of(_Node, facts), release_of(settings)
     release = read(Release, yml)
     folder, architecture, chip = folder_of(settings), node.system.architecture, _chip(node, release)
-    depot = _Depot(given.depot_dir, given.depot_url, release.release, boolean(given.check_mode))
+    transport = one_of("depot_transport", given.depot_transport)
+    depot = _Depot(
+        given.depot_dir,
+        address(transport, given.depot_url, given.depot_dir),
+        release.release,
+        boolean(given.check_mode),
+    )
     place = place_for(node.cann, release.cann, given.cann_root, one_of("cann_cross", given.cann_cross))
     lies = {"layout": place.layout.name, "beside": place.base != given.cann_root}
     # Which environment it shall be decides which Python stays; what it lacks of the depot is told last.
     environment, name = _environment(depot, folder, release, node, given, place.home(release.cann.version))
+    if transport == SSH:
+        environment |= _sent(depot, environment, given.cache_dir)
     of_environment, depot.problems = depot.problems, []
     wanted = {
         "release": release.release,
@@ -102,6 +112,7 @@ def resolve(facts: Document, settings: Document) -> dict[str, Any]:
         "packages": packages(given.system_packages),
         "disk_mb": release.disk_mb,
         "places": places(settings),
+        "depot": {"transport": transport, "folder": given.depot_dir},
         "depot_proxy": str(given.depot_proxy or ""),
         "deep": boolean(given.deep),
         "accept_eula": boolean(given.accept_eula),
@@ -163,7 +174,7 @@ class _Depot:
         except AscendError as error:
             self.index, self.unread = {name: {} for name in SECTIONS}, f"{error.problem}: {error.where}"
         self.folder = folder
-        self.url = url.rstrip("/")
+        self.url = url
         self.problems: list[dict[str, Any]] = []
 
     def section(self, name: str) -> dict[str, Any]:
@@ -269,7 +280,7 @@ def _environment(
 ) -> tuple[dict[str, Any], str]:
     """Return the environment that it should have, and its name; "" where there is no lock to make one of."""
     nothing: dict[str, Any] = {"name": "", "path": "", "lock_digest": "", "distributions": {}, "versions": {}}
-    nothing |= {"cann_home": cann_home, "source": {}}
+    nothing |= {"cann_home": cann_home, "source": {}, "wheels": ""}
     architecture = node.system.architecture
     lock_file = lock_of(given.locks, release.locks, architecture)
     if not lock_file:
@@ -286,6 +297,7 @@ def _environment(
         "path": f"{given.ascend_root}/env/{name}",
         "lock_digest": digest,
         "lock_file": str(Path(given.depot_dir) / file),
+        "wheels": wheels,
         "wheelhouse": depot.wheels(wheels),
         "distributions": distributions,
         "versions": {key: distributions[key] for key in DECIDING if key in distributions},
@@ -293,6 +305,13 @@ def _environment(
         "source": source,
     }
     return environment, name
+
+
+def _sent(depot: _Depot, environment: dict[str, Any], cache_dir: str) -> dict[str, Any]:
+    """Return where the wheels lie on the node that are sent to it, and how many bytes these are."""
+    wheels = environment["wheels"]
+    files = sending.wheels(depot.folder, wheels, environment["lock_file"]) if wheels else []
+    return {"wheelhouse": f"file://{cache_dir}/{wheels}", "wheels_bytes": sum(file.size_bytes for file in files)}
 
 
 def _wheels(depot: _Depot, release: str, architecture: str, digest: str) -> tuple[str, str] | None:

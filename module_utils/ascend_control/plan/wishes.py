@@ -19,7 +19,6 @@ _TEXTS = {
     "release": "ascend_release",
     "releases_dir": "ascend_releases_dir",
     "depot_dir": "ascend_depot_dir",
-    "depot_url": "ascend_depot_url",
     "cann_root": "cann_root",
     "ascend_root": "ascend_root",
     "cache_dir": "ascend_cache_dir",
@@ -38,6 +37,8 @@ def understood(settings: Mapping[str, Any]) -> dict[str, Any]:
         value = settings[name]
         if not isinstance(value, str) or not value:
             raise _wrong(variable, "is no text", 'text, in quotes where it looks like a number ("8.0")', value)
+    if not isinstance(settings["depot_url"], str):
+        raise _wrong("ascend_depot_url", "is no text", 'an address, or nothing: ""', settings["depot_url"])
     for name, (variable, form) in _MAPPINGS.items():
         if not isinstance(settings[name], Mapping):
             raise _wrong(variable, "is no mapping", f"{form}; {{}} for none", settings[name])

@@ -43,6 +43,7 @@ def settings(depot: Path, **changes: Any) -> dict[str, Any]:
         "releases_dir": str(ROOT / "releases"),
         "locks": {},
         "depot_dir": str(depot),
+        "depot_transport": "path" if str(changes.get("depot_url")).startswith("file:") else "http",
         "depot_url": "http://192.0.2.1",
         "cann_root": "/usr/local/Ascend",
         "ascend_root": "/opt/ascend",

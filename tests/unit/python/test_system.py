@@ -167,7 +167,8 @@ def resolve(tmp_path: Path) -> Callable[..., dict[str, Any]]:
             name: f"/x/{name}"
             for name in ("cann_root", "ascend_root", "cache_dir", "state_dir", "tmp_dir", "ascend_env")
         },
-        "depot_url": "/x",
+        "depot_transport": "ssh",
+        "depot_url": "",
         **dict.fromkeys(("check_mode", "deep", "accept_eula", "allow_downgrade"), False),
         "release": "8.2.RC1",
         "releases_dir": str(root / "releases"),

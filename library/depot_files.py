@@ -1,0 +1,143 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: Apache-2.0
+"""Ansible module: files of the depot that come through the connection. The action plugin of this name sends them."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: depot_files
+short_description: Send files of the depot into the node's cache
+version_added: "0.2.0"
+description:
+  - Sends what a node lacks of the files through the connection by which Ansible works on it (SSH, for example). No
+    server, no mount and no other port is needed, and no rights but those of the account that logs in.
+  - What came before a connection broke is not sent again. Size and sha256 of each file are checked before it gets its
+    name. A file that is there is not sent.
+  - The module looks at the cache and gives the files that arrived their names. Its action plugin does the sending; the
+    options that it gives the module are C(state), C(uid) and C(files).
+author:
+  - The ascend-fleet authors (@ascend-fleet)
+extends_documentation_fragment:
+  - ascend.fleet.places
+options:
+  wanted:
+    description: What the node should be, as C(node_plan) returns it; for the action plugin.
+    type: dict
+    default: {}
+  steps:
+    description: The steps whose files are sent (toolkit, kernels, python, environment, source); for the action plugin.
+    type: list
+    elements: str
+    default: []
+  state:
+    description: Tell which files the cache lacks, or give those that were sent their names; given by the action plugin.
+    type: str
+    choices: [arrived, lacking]
+    default: lacking
+  uid:
+    description: The account that logs in, as a number; given by the action plugin.
+    type: int
+    default: 0
+  files:
+    description: The files; given by the action plugin.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Its place in the cache.
+        type: str
+        required: true
+      sha256:
+        description: Its sha256, in hexadecimal.
+        type: str
+        required: true
+      size_bytes:
+        description: Its size in bytes.
+        type: int
+        required: true
+attributes:
+  check_mode:
+    description: Says what it would send, and writes nothing.
+    support: full
+  diff_mode:
+    description: Names the files that it sends.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Send what the toolkit and the environment need
+  depot_files:
+    wanted: "{{ preflight_node.wanted }}"
+    steps: [toolkit, environment]
+"""
+
+RETURN = r"""
+sent_bytes:
+  description: How much was sent.
+  returned: success
+  type: int
+  sample: 3221225472
+"""
+
+import os
+import sys
+from typing import Any, Dict, List
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import incoming, rights
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import module_lock
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, failure
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.incoming import Incoming
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import SPEC
+
+FILE = {
+    "path": {"type": "str", "required": True},
+    "sha256": {"type": "str", "required": True},
+    "size_bytes": {"type": "int", "required": True},
+}
+ARGUMENT_SPEC = {
+    **SPEC,
+    "wanted": {"type": "dict", "default": {}},
+    "steps": {"type": "list", "elements": "str", "default": []},
+    "state": {"type": "str", "choices": ["arrived", "lacking"], "default": "lacking"},
+    "uid": {"type": "int", "default": 0},
+    "files": {"type": "list", "elements": "dict", "default": [], "options": FILE},
+}
+
+
+def main() -> None:
+    rights.begin()
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    options = module.params
+    wanted = [Incoming(**each) for each in options["files"]]
+    try:
+        if options["state"] == "arrived":
+            result = arrived(wanted, options)
+        else:
+            result = lacking(wanted, options, module.check_mode)
+    except REPORTED as error:
+        module.fail_json(**failure(error, os.path.join(options["cache_dir"], incoming.FOLDER)))
+    module.exit_json(**result)
+
+
+def lacking(wanted: List[Incoming], options: Dict[str, Any], check_mode: bool) -> Dict[str, Any]:
+    """Return the files that the cache lacks, the folder for them, and the Python with which an account writes there."""
+    lacks = incoming.lacking(wanted, options["cache_dir"])
+    folder = ""
+    if lacks and not check_mode:
+        with module_lock.taken(options["state_dir"], "making room for files of the depot"):
+            folder = incoming.prepare(lacks, options["cache_dir"], options["uid"])
+    return {"changed": bool(lacks), "lacks": lacks, "folder": folder, "python": sys.executable}
+
+
+def arrived(sent: List[Incoming], options: Dict[str, Any]) -> Dict[str, Any]:
+    """Return which of the files that were sent are others."""
+    with module_lock.taken(options["state_dir"], "taking in files of the depot"):
+        return {"changed": True, "wrong": incoming.arrive(sent, options["cache_dir"])}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files of the depot that the control node sends through the connection by which it works on the node.
+
+They arrive in ``incoming`` of the cache, each under its sha256, as the account that logs in: what it writes there
+needs no rights of root, and no terminal of sudo's. What came of a file stays when the connection breaks, and the next
+run sends the rest. A file gets its name when it is whole and its sum is right.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import Any, Dict, List, NamedTuple, Tuple
+
+from . import atomic, files
+from .change import fault_points
+from .errors import AscendError
+
+FOLDER = "incoming"
+MB = 1024 * 1024
+# What writes the pieces of one block, each at its place, so that a piece that comes twice does no harm. Its first line
+# is [[name, offset, length], ...], then follow the bytes.
+RECEIVER = """
+import json, os, sys
+stream = sys.stdin.buffer
+for name, at, left in json.loads(stream.readline().decode()):
+    place = os.open(os.path.join(sys.argv[1], name), os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    os.lseek(place, at, 0)
+    while left:
+        data = stream.read(min(left, 1048576))
+        if not data:
+            sys.exit("the connection gave less than was sent")
+        left -= len(data)
+        while data:
+            data = data[os.write(place, data):]
+    os.close(place)
+"""
+
+
+class Incoming(NamedTuple):
+    """A file that the cache shall hold: its path in there, the sum that it must have, and its size in bytes."""
+
+    path: str
+    sha256: str
+    size_bytes: int
+
+
+def lacking(wanted: List[Incoming], cache_dir: str) -> List[Dict[str, Any]]:
+    """Return the files that the cache lacks, or has with another sum, as dictionaries with ``have_bytes`` besides.
+
+    So many came already. Every file of the cache is read. Raises OSError.
+    """
+    found = []
+    for file in wanted:
+        if not _is_cached(file, cache_dir):
+            have = min(_size(_part(file, cache_dir)), file.size_bytes)
+            found.append({**file._asdict(), "have_bytes": have})
+    return found
+
+
+def prepare(lacks: List[Dict[str, Any]], cache_dir: str, uid: int) -> str:
+    """Make the folder in which an account may write, and return it. Other files than these go from it.
+
+    Raises AscendError where the cache's disk has no room for them.
+    """
+    folder = os.path.join(cache_dir, FOLDER)
+    os.makedirs(cache_dir, mode=0o755, exist_ok=True)
+    if os.path.islink(folder) or not os.path.isdir(folder):
+        atomic.remove(folder)
+        os.mkdir(folder, 0o700)
+    os.chown(folder, uid, -1)
+    os.chmod(folder, 0o700)
+    names = [each["sha256"] for each in lacks]
+    for name in files.names(folder):
+        path = os.path.join(folder, name)
+        status = os.lstat(path)
+        if name not in names or not stat.S_ISREG(status.st_mode):
+            atomic.remove(path)
+        elif status.st_uid != uid:
+            os.chown(path, uid, -1)  # another account logged in, or the file had arrived already
+    _require_room(folder, sum(each["size_bytes"] - each["have_bytes"] for each in lacks))
+    return folder
+
+
+def arrive(sent: List[Incoming], cache_dir: str) -> List[Dict[str, str]]:
+    """Give the files that were sent their names; return ``path`` and what was ``found`` of each that is another one.
+
+    Such a one goes: a power cut may have left a file whose end was never written, and it has to be sent anew.
+    """
+    wrong = []
+    for file in sent:
+        part, place = _part(file, cache_dir), os.path.join(cache_dir, file.path)
+        if not os.path.lexists(part) and _is_cached(file, cache_dir):
+            continue
+        found = _taken_over(part)
+        if found != (file.sha256, file.size_bytes):
+            os.unlink(part)
+            wrong.append({"path": file.path, "found": "%d bytes, sha256 %s" % (found[1], found[0])})
+            continue
+        fault_points.reached("file.arrived")
+        os.makedirs(os.path.dirname(place), mode=0o755, exist_ok=True)
+        os.replace(part, place)
+    folder = os.path.join(cache_dir, FOLDER)
+    if not files.names(folder):
+        atomic.remove(folder)
+    return wrong
+
+
+def _taken_over(part: str) -> Tuple[str, int]:
+    """Return sum and size of what came. From now on it is root's, and on the disk."""
+    handle = os.open(part, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        os.fchown(handle, os.geteuid(), os.getegid())
+        os.fchmod(handle, 0o644)
+        os.fsync(handle)
+        size = os.fstat(handle).st_size
+    finally:
+        os.close(handle)
+    return files.sha256(part), size
+
+
+def _is_cached(file: Incoming, cache_dir: str) -> bool:
+    place = os.path.join(cache_dir, file.path)
+    return os.path.isfile(place) and os.path.getsize(place) == file.size_bytes and files.sha256(place) == file.sha256
+
+
+def _part(file: Incoming, cache_dir: str) -> str:
+    return os.path.join(cache_dir, FOLDER, file.sha256)
+
+
+def _size(path: str) -> int:
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return 0
+    return status.st_size if stat.S_ISREG(status.st_mode) else 0
+
+
+def _require_room(folder: str, need: int) -> None:
+    room = os.statvfs(folder)
+    free = room.f_bavail * room.f_frsize
+    if free < need:
+        raise AscendError(
+            "too little room in the cache",
+            wanted="%d MB" % (need // MB + 1),
+            found="%d MB" % (free // MB),
+            where=folder,
+            remedy="df -h %s" % folder,
+        )

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which files of the depot a node's steps need, and where in the node's cache they go: what is sent through SSH."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .transport import SSH
+from .trouble import read_index
+
+# Step, or what is staged -> what of the wanted node it takes from the depot.
+_TAKES = {
+    "python": ("python",),
+    "cache": ("toolkit", "kernels"),
+    "cross": ("toolkit", "kernels"),
+    "toolkit": ("toolkit",),
+    "kernels": ("kernels",),
+    "environment": ("uv", "source", "wheels"),
+    "source": ("uv", "source", "wheels"),
+}
+_SHA256 = re.compile(r"sha256:([0-9a-f]{64})")
+
+
+class Sent(NamedTuple):
+    """A file: where it lies on the control node, its path in the node's cache, its sum, its size in bytes."""
+
+    source: str
+    path: str
+    sha256: str
+    size_bytes: int
+
+
+def needed(steps: Collection[str], wanted: Mapping[str, Any]) -> list[Sent]:
+    """Return the files that the steps need, each once; ``wanted`` is what ``wanted.resolve`` made.
+
+    Large ones come first. Raises AscendError where the depot cannot be read.
+    """
+    takes = {kind for step in steps for kind in _TAKES.get(step, ())}
+    folder = wanted["depot"]["folder"]
+    files = [_single(folder, entry) for kind, entry in _entries(wanted) if kind in takes and entry.get("sha256")]
+    if "wheels" in takes:
+        files += wheels(folder, wanted["environment"]["wheels"], wanted["environment"]["lock_file"])
+    return sorted(dict.fromkeys(files), key=lambda file: (-file.size_bytes, file.path))
+
+
+def _entries(wanted: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for kind in ("toolkit", "kernels", "python", "uv"):
+        yield kind, wanted[kind]
+    yield "source", wanted["environment"]["source"]
+
+
+def _single(folder: str, entry: Mapping[str, Any]) -> Sent:
+    """A file by itself lies where the modules take it from: depot_file.py."""
+    relative = str(entry["url"]).removeprefix(f"{SSH}:/")
+    path = os.path.join(entry["sha256"][:16], os.path.basename(relative))
+    return Sent(os.path.join(folder, relative), path, entry["sha256"], entry["size_bytes"])
+
+
+def wheels(folder: str, relative: str, lock_file: str) -> list[Sent]:
+    """Return the wheels of a lock; ``relative`` is their folder in the depot, and in the cache."""
+    sums = set(_SHA256.findall(Path(lock_file).read_text(encoding="utf-8")))
+    entries = read_index(folder)["files"]
+    return [
+        Sent(os.path.join(folder, name), name, entry["sha256"], entry["size_bytes"])
+        for name, entry in entries.items()
+        if os.path.dirname(name) == relative and name.endswith(".whl") and entry["sha256"] in sums
+    ]

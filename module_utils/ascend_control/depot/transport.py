@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""By which way nodes get the files of the depot: ``depot_transport``."""
+
+from __future__ import annotations
+
+import re
+
+from ...ascend.errors import AscendError
+
+# Through the connection by which Ansible works on a node; from a mount; from a web server.
+SSH, PATH, HTTP = "ssh", "path", "http"
+TRANSPORTS = (SSH, PATH, HTTP)
+_ADDRESSES = {PATH: re.compile(r"file:///.+"), HTTP: re.compile(r"https?://[^/]+.*")}
+_WANTED = {PATH: "file:///the/mount as the nodes see it", HTTP: "http://host:port or https://host of your web server"}
+
+
+def address(transport: str, url: str, folder: str) -> str:
+    """Return what stands before the path of a file in the depot, as nodes ask for it.
+
+    ``url`` is ``ascend_depot_url``; a mount without one lies where the depot's ``folder`` does. Raises AscendError.
+    """
+    if transport == SSH:
+        return f"{SSH}:"
+    if transport == PATH and not url:
+        return f"file://{folder}"
+    if not _ADDRESSES[transport].fullmatch(url):
+        raise AscendError(
+            f"ascend_depot_url is no address for depot_transport: {transport}",
+            wanted=_WANTED[transport],
+            found=repr(url),
+            where="the inventory, or -e",
+            remedy="mend ascend_depot_url, or leave it out: then the files go through SSH",
+        )
+    return url.rstrip("/")

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Action ``depot_files``: the module of that name, and what it lacks sent from the depot through the connection.
+
+Arguments: ``wanted`` and ``steps``. The account that logs in writes the files into a folder that the module made for
+it, so sudo needs neither a terminal nor an input for them; root takes them in.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, AscendError
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.sending import Sent, needed
+from ansible_collections.ascend.fleet.plugins.plugin_utils import sending
+from ansible_collections.ascend.fleet.plugins.plugin_utils.sender import Outgoing, Sender, to_send
+
+MODULE = "ascend.fleet.depot_files"
+TIMES = 2  # what arrived as another file is sent once more, from its first byte
+
+Answer = dict[str, Any]
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
+    def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        del tmp
+        arguments = self._task.args
+        try:
+            files = needed(arguments["steps"], arguments["wanted"])
+            sent = self._send(files, task_vars) if files else 0
+        except _UnsentError as unsent:
+            return {**result, **unsent.answer}
+        except REPORTED as error:
+            raise AnsibleActionFail(str(error)) from error
+        return {**result, "changed": bool(sent), "sent_bytes": sent, "diff": _diff(files if sent else [])}
+
+    def _send(self, files: list[Sent], task_vars: Any) -> int:
+        """Return how many bytes were sent, or in check mode would be."""
+        sent, uid = 0, None
+        for _ in range(TIMES):
+            if uid is None and not self._task.check_mode:
+                uid = self._uid()
+            lacks = self._module("lacking", files, uid or 0, task_vars)
+            by_path = {file.path: file for file in files}
+            files = [by_path[each["path"]] for each in lacks["lacks"]]
+            out = [_outgoing(by_path[each["path"]], each["have_bytes"]) for each in lacks["lacks"]]
+            sent += to_send(out)
+            if not files or self._task.check_mode:
+                return sent
+            sender = Sender(self._connection, self._low_level_execute_command, lacks["folder"], lacks["python"])
+            _Progress(task_vars, to_send(out)).follow(sender, out)
+            wrong = self._module("arrived", files, uid or 0, task_vars)["wrong"]
+            if not wrong:
+                return sent
+        raise _changed(by_path[wrong[0]["path"]], wrong[0]["found"])
+
+    def _module(self, state: str, files: list[Sent], uid: int, task_vars: Any) -> Answer:
+        given = [{"path": file.path, "sha256": file.sha256, "size_bytes": file.size_bytes} for file in files]
+        arguments = {**self._places(), "state": state, "uid": uid, "files": given}
+        answer: Answer = self._execute_module(MODULE, module_args=arguments, task_vars=task_vars)
+        if answer.get("failed"):
+            raise _UnsentError(answer)
+        return answer
+
+    def _places(self) -> dict[str, Any]:
+        return {name: value for name, value in self._task.args.items() if name not in ("wanted", "steps")}
+
+    def _uid(self) -> int:
+        answer = self._low_level_execute_command("id -u", sudoable=False)
+        words = (answer.get("stdout") or "").split()
+        if answer["rc"] or not words or not words[-1].isdigit():
+            raise AscendError(
+                "the account that logs in is not known",
+                wanted="a number, from: id -u",
+                found=(answer.get("stdout", "") + answer.get("stderr", "")).strip(),
+                remedy="ansible -m raw -a 'id -u' NODE  # prints what it says",
+            )
+        return int(words[-1])
+
+
+class _UnsentError(Exception):
+    """The module failed; its answer says why."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.get("msg", ""))
+        self.answer = answer
+
+
+class _Progress:
+    """Shows how far it is: of all nodes, or of this one where no board is shared."""
+
+    def __init__(self, task_vars: Any, total: int) -> None:
+        self.name = task_vars["inventory_hostname"]
+        hosts = list(task_vars["ansible_play_hosts_all"])
+        shared = sending.shared()
+        self.number = hosts.index(self.name) if shared and self.name in hosts else 0
+        self.board = shared if shared and self.number < shared.nodes else sending.Board(1)
+        self.alone = self.board is not shared
+        self.total, self.sent, self.began = total, 0, sending.now()
+        self.display = Display()
+
+    def follow(self, sender: Sender, files: list[Outgoing]) -> None:
+        self._tell(0)
+        sender.send(files, self._tell)
+        took = max(sending.now() - self.began, 0.001)
+        words = f"{sending.megabytes(self.total)} sent in {sending.seconds(took)}, {sending.speed(self.total / took)}"
+        self.display.display(f"{self.name}: {words}")
+
+    def _tell(self, size: int) -> None:
+        self.sent += size
+        self.board.set(self.number, self.total, self.sent, self.began)
+        line = self.board.line(sending.now())
+        if not line:
+            return
+        line = f"{self.name}: {line}" if self.alone else line
+        if self.board.terminal:
+            self.display.display(f"\r{line}\x1b[K", screen_only=True, newline=False)
+        else:
+            self.display.display(line)
+
+
+def _outgoing(file: Sent, have_bytes: int) -> Outgoing:
+    return Outgoing(file.source, file.sha256, file.size_bytes, have_bytes)
+
+
+def _changed(file: Sent, found: str) -> AscendError:
+    return AscendError(
+        "a file of the depot arrived as another one, twice",
+        wanted=f"{file.size_bytes} bytes, sha256 {file.sha256}",
+        found=found,
+        where=file.source,
+        remedy="ansible-playbook playbooks/depot.yml -e ascend_deep=true  # names what changed in the depot",
+    )
+
+
+def _diff(files: list[Sent]) -> dict[str, str]:
+    return {"before": "", "after": "".join(f"{file.path}\n" for file in files)}

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is sent to a node, block by block, and how far that is: over real pipes, with the receiver of nodes."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
+from ansible_collections.ascend.fleet.plugins.plugin_utils import sender, sending
+from ansible_collections.ascend.fleet.plugins.plugin_utils.sender import ALIGNED, Outgoing, Sender, blocks, to_send
+
+MB = 1024 * 1024
+
+
+class Connection:
+    """Runs commands here, as Ansible's connection to a node does; breaks off after ``whole`` commands."""
+
+    def __init__(self, whole: int = 1000, has_pipelining: bool = True) -> None:
+        self.has_pipelining = has_pipelining
+        self.whole = whole
+        self.commands: list[int] = []
+
+    def run(self, command: str, sudoable: bool, in_data: bytes | None = None) -> dict[str, Any]:
+        assert not sudoable
+        if len(self.commands) == self.whole:
+            in_data = (in_data or b"")[: len(in_data or b"") // 2]
+        done = subprocess.run(["/bin/sh", "-c", command], input=in_data, capture_output=True, check=False)
+        self.commands.append(len(in_data or b""))
+        return {"rc": done.returncode, "stdout": done.stdout.decode(), "stderr": done.stderr.decode()}
+
+    def put_file(self, here: str, target: str) -> None:
+        Path(target).write_bytes(Path(here).read_bytes())
+
+
+def made(folder: Path, **contents: bytes) -> list[Outgoing]:
+    files = []
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+        files.append(Outgoing(str(folder / name), name, len(content), 0))
+    return files
+
+
+@pytest.fixture
+def there(tmp_path: Path) -> Path:
+    folder = tmp_path / "there"
+    folder.mkdir()
+    return folder
+
+
+SIZES = st.lists(st.tuples(st.integers(0, 5 * MB), st.integers(0, 5 * MB)), max_size=8)
+
+
+@given(SIZES, st.integers(MB // 8, 3 * MB))
+def test_every_missing_byte_is_sent_once_and_little_of_what_is_there(sizes: list[tuple[int, int]], block: int) -> None:
+    files = [Outgoing("", str(number), size, min(have, size)) for number, (size, have) in enumerate(sizes)]
+    sent = list(blocks(files, block))
+    assert all(sum(piece.length for piece in each) <= block for each in sent)
+    assert all(piece.length for each in sent for piece in each)
+    assert sum(piece.length for each in sent for piece in each) == to_send(files)
+    for file in files:
+        spans = [(piece.offset, piece.length) for each in sent for piece in each if piece.file is file]
+        at = spans[0][0] if spans else file.size_bytes
+        assert 0 <= file.have_bytes - at < ALIGNED or at == file.have_bytes
+        for offset, length in spans:
+            assert offset == at
+            at += length
+        assert at == file.size_bytes
+
+
+@pytest.mark.parametrize("has_pipelining", [True, False])
+def test_files_arrive_whole(tmp_path: Path, there: Path, monkeypatch: pytest.MonkeyPatch, has_pipelining: bool) -> None:
+    """``has_pipelining`` is whether a command of the connection has an input: that of paramiko has none."""
+    monkeypatch.setattr(sender, "BLOCK", MB)
+    files = made(tmp_path, big=bytes(range(256)) * 10000, small=b"'\"\\$`\n!", empty=b"")
+    heard: list[int] = []
+    connection = Connection(has_pipelining=has_pipelining)
+    Sender(connection, connection.run, str(there), "python3").send(files, heard.append)
+    assert [(there / file.name).read_bytes() for file in files[:2]] == [
+        (tmp_path / file.name).read_bytes() for file in files[:2]
+    ]
+    assert sorted(path.name for path in there.iterdir()) == ["big", "small"], "an empty file is nothing to send"
+    assert sum(heard) == to_send(files) == 2560007
+
+
+def test_what_broke_off_goes_on_where_it_was(tmp_path: Path, there: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sender, "BLOCK", 2 * MB)
+    (file,) = made(tmp_path, big=b"0123456789abcdef" * (MB // 2))
+    breaks = Connection(whole=2)
+    with pytest.raises(AscendError, match="the connection gave less than was sent"):
+        Sender(breaks, breaks.run, str(there), "python3").send([file], lambda _: None)
+    have = (there / "big").stat().st_size
+    assert 4 * MB < have < 6 * MB
+    again = Connection()
+    Sender(again, again.run, str(there), "python3").send([file._replace(have_bytes=have)], lambda _: None)
+    assert (there / "big").read_bytes() == (tmp_path / "big").read_bytes()
+    assert sum(again.commands) < 8 * MB - have + 2 * MB
+
+
+def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:
+    files = made(tmp_path, file=b"x")
+    connection = Connection()
+    with pytest.raises(AscendError, match="cannot be written on the node") as raised:
+        Sender(connection, connection.run, str(tmp_path / "absent"), "python3").send(files, lambda _: None)
+    assert "No such file or directory" in raised.value.found
+    assert raised.value.remedy == f"ls -lad {tmp_path}/absent {tmp_path}"
+
+
+def test_a_file_that_changed_in_the_depot_is_named(tmp_path: Path, there: Path) -> None:
+    (file,) = made(tmp_path, file=b"long enough")
+    connection = Connection()
+    for left in ("short", ""):
+        (tmp_path / "file").write_text(left) if left else (tmp_path / "file").unlink()
+        with pytest.raises(AscendError, match="a file of the depot cannot be read") as raised:
+            Sender(connection, connection.run, str(there), "python3").send([file], lambda _: None)
+        assert raised.value.where == str(tmp_path / "file")
+
+
+def test_the_board_tells_of_all_nodes_that_began() -> None:
+    board = sending.Board(100)
+    board.set(7, 4_000_000_000, 1_000_000_000, 100.0)
+    board.set(99, 4_000_000_000, 4_000_000_000, 90.0)
+    board.set(0, 2_000_000_000, 0, 95.0)
+    assert board.text(110.0) == "sent to 1 of 3 nodes: 5.0 GB of 10.0 GB, 250 MB/s, 20 s left"
+
+
+def test_a_log_has_a_line_every_ten_seconds_and_none_at_once() -> None:
+    board = sending.Board(1)
+    board.set(0, 100_000_000, 0, 50.0)
+    lines = []
+    for at in range(50, 90):
+        board.set(0, 100_000_000, (at - 50) * 1_000_000, 50.0)
+        lines.append(board.line(float(at)))
+    assert [at for at, line in enumerate(lines) if line] == [10, 20, 30]
+    assert lines[20] == "sent to 0 of 1 nodes: 20 MB of 100 MB, 1.0 MB/s, 80 s left"
+
+
+def test_a_terminal_is_drawn_twice_a_second() -> None:
+    board = sending.Board(1, terminal=True)
+    board.set(0, 100, 0, 5.0)
+    assert [bool(board.line(5 + tenth / 10)) for tenth in range(11)] == [True, *[False] * 4, True, *[False] * 4, True]
+
+
+@pytest.mark.parametrize(
+    ("time_s", "words"), [(0.4, "0 s"), (119, "119 s"), (121, "2 min"), (7199, "119 min"), (7300, "2 h 1 min")]
+)
+def test_times_in_words(time_s: float, words: str) -> None:
+    assert sending.seconds(time_s) == words

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which files a node's steps need, and the action that sends them: a real play over a connection of this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.depot_file import DepotFile, take
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.index import Index
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.sending import needed
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.transport import address
+from tests.contract.tree import ROOT
+
+WHEELS = "wheels/8.0.RC1-0123456789ab-x86_64"
+SINGLE = {"toolkit": "cann/8.0.RC1/toolkit.run", "kernels": "cann/8.0.RC1/kernels.run", "python": "python/py.tar.gz"}
+OTHERS = {"uv": "uv/uv-1", "source": "sources/LLaMA-Factory.tar.gz"}
+
+
+@pytest.fixture
+def wanted(tmp_path: Path) -> dict[str, Any]:
+    """What a node should be, over a depot with a file of each kind and three wheels, of which the lock has two."""
+    folder = tmp_path / "depot"
+    index = Index(folder)
+    wheels = [f"{WHEELS}/{name}-1-py3-none-any.whl" for name in ("one", "two", "stale")]
+    for number, relative in enumerate([*SINGLE.values(), *OTHERS.values(), *wheels, f"{WHEELS}/index.html"]):
+        (folder / relative).parent.mkdir(parents=True, exist_ok=True)
+        (folder / relative).write_bytes(bytes([number]) * (number + 1) * 100_000)
+        index.enter(relative)
+    index.save()
+    entries = index["files"]
+    lock = tmp_path / "lock.txt"
+    lock.write_text("".join(f"x=={name} --hash=sha256:{entries[name]['sha256']}\n" for name in wheels[:2]))
+
+    def entry(relative: str) -> dict[str, Any]:
+        return {"version": "1", "url": f"ssh:/{relative}", **entries[relative]}
+
+    environment = {"wheels": WHEELS, "lock_file": str(lock), "source": entry(OTHERS["source"])}
+    parts = {kind: entry(relative) for kind, relative in SINGLE.items()}
+    ways = {"transport": "ssh", "folder": str(folder)}
+    return {**parts, "uv": entry(OTHERS["uv"]), "environment": environment, "depot": ways}
+
+
+@pytest.mark.parametrize(
+    ("steps", "names"),
+    [
+        (["system", "current", "ascend-env", "rights"], []),
+        (["toolkit"], ["toolkit.run"]),
+        (["python", "kernels"], ["kernels.run", "py.tar.gz"]),
+        (["cache"], ["kernels.run", "toolkit.run"]),
+        (["cross", "toolkit"], ["kernels.run", "toolkit.run"]),
+        (
+            ["environment"],
+            ["LLaMA-Factory.tar.gz", "one-1-py3-none-any.whl", "two-1-py3-none-any.whl", "uv-1"],
+        ),
+    ],
+)
+def test_steps_need_these_files(wanted: dict[str, Any], steps: list[str], names: list[str]) -> None:
+    files = needed(steps, wanted)
+    assert sorted(os.path.basename(file.source) for file in files) == names
+    assert [file.size_bytes for file in files] == sorted((file.size_bytes for file in files), reverse=True)
+    for file in files:
+        assert hashlib.sha256(Path(file.source).read_bytes()).hexdigest() == file.sha256
+        assert file.path.startswith(WHEELS if file.path.endswith(".whl") else file.sha256[:16])
+
+
+def test_what_there_is_none_of_is_not_sent(wanted: dict[str, Any]) -> None:
+    """A Python that stays has no file, nor has an environment without a checkout."""
+    nothing = {"version": "3.10.13", "url": "", "sha256": "", "size_bytes": 0}
+    wanted.update(python=nothing)
+    wanted["environment"].update(source={})
+    assert len(needed(["python", "environment"], wanted)) == 3
+
+
+def test_a_module_says_what_was_not_sent(wanted: dict[str, Any], tmp_path: Path) -> None:
+    toolkit = wanted["toolkit"]
+    with pytest.raises(AscendError, match="was not sent to the node"):
+        take(DepotFile(toolkit["url"], toolkit["sha256"], toolkit["size_bytes"]), str(tmp_path / "cache"))
+
+
+@pytest.mark.parametrize(
+    ("transport", "url", "expected"),
+    [
+        ("ssh", "", "ssh:"),
+        ("ssh", "http://192.0.2.1", "ssh:"),
+        ("path", "", "file:///srv/depot"),
+        ("path", "file:///mnt/depot/", "file:///mnt/depot"),
+        ("path", "http://192.0.2.1", ""),
+        ("http", "https://depot.test:8443/a/", "https://depot.test:8443/a"),
+        ("http", "", ""),
+        ("http", "file:///mnt", ""),
+    ],
+)
+def test_the_address_of_each_way(transport: str, url: str, expected: str) -> None:
+    if expected:
+        assert address(transport, url, "/srv/depot") == expected
+    else:
+        with pytest.raises(AscendError, match="ascend_depot_url is no address"):
+            address(transport, url, "/srv/depot")
+
+
+class Play:
+    """A play that sends these steps' files to this machine."""
+
+    def __init__(self, folder: Path, wanted: dict[str, Any], steps: list[str]) -> None:
+        self.folder = folder
+        places = {
+            name: str(folder / name) for name in ("cann_root", "ascend_root", "cache_dir", "state_dir", "tmp_dir")
+        }
+        task = {"ascend.fleet.depot_files": {"wanted": wanted, "steps": steps, **places}}
+        play = {"hosts": "all", "gather_facts": False, "tasks": [{"name": "Send", **task}]}
+        (folder / "play.yml").write_text(json.dumps([play]))
+        program = str(Path(sys.executable).with_name("ansible-playbook"))
+        self.argv = [program, "play.yml", "-i", "node,", "-c", "local"]
+        self.argv += ["-e", f"ansible_python_interpreter={sys.executable}"]
+        config = {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections")}
+        self.environment = {**os.environ, **config, "ANSIBLE_NOCOLOR": "1"}
+        self.cache = folder / "cache_dir"
+
+    def run(self, *more: str) -> str:
+        done = subprocess.run(
+            [*self.argv, *more], cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def on_a_terminal(self) -> str:
+        """Return what it writes to a terminal, byte for byte."""
+        ours, its = pty.openpty()
+        process = subprocess.Popen(
+            self.argv, cwd=self.folder, env=self.environment, stdin=its, stdout=its, stderr=its, start_new_session=True
+        )
+        os.close(its)
+        output = b""
+        while True:
+            try:
+                data = os.read(ours, 65536)
+            except OSError:  # the last one that had it open is gone
+                break
+            output += data
+        os.close(ours)
+        assert process.wait() == 0, output.decode()
+        return output.decode()
+
+    def files(self) -> list[str]:
+        return sorted(str(path.relative_to(self.cache)) for path in self.cache.rglob("*") if path.is_file())
+
+
+@pytest.mark.slow
+def test_files_are_sent_once_and_a_log_says_how_much(wanted: dict[str, Any], tmp_path: Path) -> None:
+    play = Play(tmp_path, wanted, ["toolkit", "kernels", "environment"])
+    checked = play.run("--check", "--diff")
+    assert "changed: [node]" in checked
+    assert f"+{WHEELS}/one-1-py3-none-any.whl" in checked
+    assert not play.cache.exists()
+    output = play.run()
+    assert re.search(r"^node: 2 MB sent in \d+ s, [\d.]+ MB/s$", output, re.MULTILINE), output
+    assert "\r" not in output
+    assert "\x1b" not in output
+    expected = [file.path for file in needed(["toolkit", "kernels", "environment"], wanted)]
+    assert play.files() == sorted(expected)
+    # The modules find the files where they look for them.
+    toolkit = wanted["toolkit"]
+    assert take(DepotFile(toolkit["url"], toolkit["sha256"], toolkit["size_bytes"]), str(play.cache))
+    again = play.run()
+    assert "ok: [node]" in again
+    assert "sent in" not in again
+
+
+@pytest.mark.slow
+def test_what_changed_in_the_depot_is_sent_twice_and_then_named(wanted: dict[str, Any], tmp_path: Path) -> None:
+    play = Play(tmp_path, wanted, ["toolkit"])
+    toolkit = Path(wanted["depot"]["folder"], SINGLE["toolkit"])
+    toolkit.write_bytes(b"x" * toolkit.stat().st_size)
+    done = subprocess.run(play.argv, cwd=tmp_path, env=play.environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "arrived as another one, twice" in done.stdout
+    assert str(toolkit) in done.stdout
+    assert done.stdout.count("node: 0 MB sent") == 2
+    assert play.files() == []
+
+
+@pytest.mark.slow
+def test_a_terminal_sees_one_line_that_is_cleared(wanted: dict[str, Any], tmp_path: Path) -> None:
+    output = Play(tmp_path, wanted, ["toolkit", "kernels", "environment"]).on_a_terminal()
+    drawn = re.findall(r"\r(sent to 0 of 1 nodes: 0 MB of 2 MB, [\d.]+ MB/s[^\r]*)\x1b\[K", output)
+    assert drawn, output
+    # What comes after it stands on a line of its own.
+    assert re.search(r"\x1b\[K\r\x1b\[Knode: 2 MB sent in \d+ s, [\d.]+ MB/s\r\n", output), output
+    assert "\r\x1b[Kchanged: [node]" not in output
