@@ -125,12 +125,12 @@ def main() -> None:
 
 def lacking(wanted: List[Incoming], options: Dict[str, Any], check_mode: bool) -> Dict[str, Any]:
     """Return the files that the cache lacks, the folder for them, and the Python with which an account writes there."""
-    lacks = incoming.lacking(wanted, options["cache_dir"])
+    missing = incoming.lacking(wanted, options["cache_dir"])
     folder = ""
-    if lacks and not check_mode:
+    if missing and not check_mode:
         with module_lock.taken(options["state_dir"], "making room for files of the depot"):
-            folder = incoming.prepare(lacks, options["cache_dir"], options["uid"])
-    return {"changed": bool(lacks), "lacks": lacks, "folder": folder, "python": sys.executable}
+            folder = incoming.prepare(missing, options["cache_dir"], options["uid"])
+    return {"changed": bool(missing), "missing": missing, "folder": folder, "python": sys.executable}
 
 
 def arrived(sent: List[Incoming], options: Dict[str, Any]) -> Dict[str, Any]:

@@ -58,7 +58,7 @@ def lacking(wanted: List[Incoming], cache_dir: str) -> List[Dict[str, Any]]:
     return found
 
 
-def prepare(lacks: List[Dict[str, Any]], cache_dir: str, uid: int) -> str:
+def prepare(missing: List[Dict[str, Any]], cache_dir: str, uid: int) -> str:
     """Make the folder in which an account may write, and return it. Other files than these go from it.
 
     Raises AscendError where the cache's disk has no room for them.
@@ -70,7 +70,7 @@ def prepare(lacks: List[Dict[str, Any]], cache_dir: str, uid: int) -> str:
         os.mkdir(folder, 0o700)
     os.chown(folder, uid, -1)
     os.chmod(folder, 0o700)
-    names = [each["sha256"] for each in lacks]
+    names = [each["sha256"] for each in missing]
     for name in files.names(folder):
         path = os.path.join(folder, name)
         status = os.lstat(path)
@@ -78,7 +78,7 @@ def prepare(lacks: List[Dict[str, Any]], cache_dir: str, uid: int) -> str:
             atomic.remove(path)
         elif status.st_uid != uid:
             os.chown(path, uid, -1)  # another account logged in, or the file had arrived already
-    _require_room(folder, sum(each["size_bytes"] - each["have_bytes"] for each in lacks))
+    _require_room(folder, sum(each["size_bytes"] - each["have_bytes"] for each in missing))
     return folder
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Action ``depot_files``: the module of that name, and what it lacks sent from the depot through the connection.
+"""Action ``depot_files``: the module of that name, and what is missing sent from the depot through the connection.
 
 Arguments: ``wanted`` and ``steps``. The account that logs in writes the files into a folder that the module made for
 it, so sudo needs neither a terminal nor an input for them; root takes them in.
@@ -31,31 +31,31 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         arguments = self._task.args
         try:
             files = needed(arguments["steps"], arguments["wanted"])
-            sent = self._send(files, task_vars) if files else 0
+            missing, sent = self._send(files, task_vars) if files else ([], 0)
         except _UnsentError as unsent:
             return {**result, **unsent.answer}
         except REPORTED as error:
             raise AnsibleActionFail(str(error)) from error
-        return {**result, "changed": bool(sent), "sent_bytes": sent, "diff": _diff(files if sent else [])}
+        return {**result, "changed": bool(missing), "sent_bytes": sent, "diff": _diff(missing)}
 
-    def _send(self, files: list[Sent], task_vars: Any) -> int:
-        """Return how many bytes were sent, or in check mode would be."""
-        sent, uid = 0, None
+    def _send(self, files: list[Sent], task_vars: Any) -> tuple[list[Sent], int]:
+        """Return the files that were missing, and how many bytes were sent; in check mode, what would be."""
+        by_path = {file.path: file for file in files}
+        uid = 0 if self._task.check_mode else self._uid()
+        missing: list[Sent] = []
+        sent = 0
         for _ in range(TIMES):
-            if uid is None and not self._task.check_mode:
-                uid = self._uid()
-            lacks = self._module("lacking", files, uid or 0, task_vars)
-            by_path = {file.path: file for file in files}
-            files = [by_path[each["path"]] for each in lacks["lacks"]]
-            out = [_outgoing(by_path[each["path"]], each["have_bytes"]) for each in lacks["lacks"]]
-            sent += to_send(out)
+            answer = self._module("lacking", files, uid, task_vars)
+            files = [by_path[each["path"]] for each in answer["missing"]]
+            out = [_outgoing(by_path[each["path"]], each["have_bytes"]) for each in answer["missing"]]
+            missing, sent = missing or files, sent + to_send(out)
             if not files or self._task.check_mode:
-                return sent
-            sender = Sender(self._connection, self._low_level_execute_command, lacks["folder"], lacks["python"])
+                return missing, sent
+            sender = Sender(self._connection, self._low_level_execute_command, answer["folder"], answer["python"])
             _Progress(task_vars, to_send(out)).follow(sender, out)
-            wrong = self._module("arrived", files, uid or 0, task_vars)["wrong"]
+            wrong = self._module("arrived", files, uid, task_vars)["wrong"]
             if not wrong:
-                return sent
+                return missing, sent
         raise _changed(by_path[wrong[0]["path"]], wrong[0]["found"])
 
     def _module(self, state: str, files: list[Sent], uid: int, task_vars: Any) -> Answer:

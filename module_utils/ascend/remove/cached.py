@@ -31,7 +31,7 @@ def _cached(chosen: Chosen, each: Row) -> Tuple[bool, str]:
     if asked.mode == EVERYTHING:
         return False, "taken from the depot by this project"
     if not each["files"]:
-        return False, "empty, left by an interrupted run"
+        return False, "left by an interrupted run"
     owner, stays = _owner(chosen, each)
     if stays:
         return True, "for repairs of " + owner
@@ -49,6 +49,11 @@ def _owner(chosen: Chosen, each: Row) -> Tuple[str, bool]:
     for version in each["cann"]:
         stays = version in surveyed["cann"] and version not in chosen.removed("CANN")
         return "CANN " + version, stays
+    of = each.get("environment")
+    if of:
+        names = [name for name in sorted(surveyed["environments"]) if name == of or name.startswith(of + "-")]
+        staying = [name for name in names if name not in chosen.removed("environment")]
+        return (staying or names or [of])[0], bool(staying)
     for version, python in sorted(surveyed["pythons"].items()):
         if python["archive"][:16] == each["name"]:
             return "Python " + version, version not in chosen.removed("Python")

@@ -7,7 +7,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 
-from .. import files, mounts
+from .. import files, incoming, mounts
 from ..cann import layout as cann_layout
 from ..change import fault_points, leftovers, module_lock, origin, run_lock
 from ..environment import build as environment, checkout_manifest, read as environment_read
@@ -26,6 +26,8 @@ AT_WORK = (module_lock.FILE, run_lock.FILE, origin.FILE, INTENT, fault_points.FI
 _NAME = re.compile(r"(.+?)-[0-9a-f]{12}(?:-[0-9a-f]{8})?")  # <release>-<lock digest>[-<sources>]
 _PACKAGE = re.compile(r"Ascend-cann-(?:toolkit|kernels-.+?|.+?-ops)_(.+?)_linux.*")
 _CACHED = re.compile(r"[0-9a-f]{16}")  # a folder of the cache: depot_file.py
+WHEELS = "wheels"  # of the cache: those that were sent, a folder for each lock
+_WHEELS = re.compile(r"(.+-[0-9a-f]{12})-\w+")
 _LOG = re.compile(r"ascend_(?:toolkit|kernels_.+|ops_.+)_install(?:_bak)?\.log")
 
 Surveyed = Dict[str, Any]
@@ -135,11 +137,25 @@ def _cache(node: Node, places: Places) -> List[Surveyed]:
     found = []
     for name in files.names(node.path(places.cache_dir)):
         path = os.path.join(places.cache_dir, name)
-        cached_files = files.names(node.path(path))
-        packages = [match.group(1) for match in map(_PACKAGE.fullmatch, cached_files) if match]
-        ours = bool(_CACHED.fullmatch(name)) and not os.path.islink(node.path(path))
-        found.append({"name": name, "path": path, "files": cached_files, "cann": packages[:1], "ours": ours})
+        inside = files.names(node.path(path))
+        if name == WHEELS:
+            found += [_wheels(node, os.path.join(path, each)) for each in inside]
+            continue
+        packages = [match.group(1) for match in map(_PACKAGE.fullmatch, inside) if match]
+        ours = name == incoming.FOLDER or bool(_CACHED.fullmatch(name))
+        ours = ours and not os.path.islink(node.path(path))
+        sent = name == incoming.FOLDER
+        found.append({"name": name, "path": path, "files": [] if sent else inside, "cann": packages[:1], "ours": ours})
     return found
+
+
+def _wheels(node: Node, path: str) -> Surveyed:
+    """The wheels of one lock, which were sent to the node: the environments that they are for are named like it."""
+    name = os.path.basename(path)
+    match = _WHEELS.fullmatch(name)
+    ours = bool(match) and not os.path.islink(node.path(path))
+    of = match.group(1) if match else ""
+    return {"name": name, "path": path, "files": ["wheels of " + name], "cann": [], "ours": ours, "environment": of}
 
 
 def _leftovers(node: Node, places: Places) -> List[str]:
@@ -213,4 +229,4 @@ def folders(node: Node, places: Places) -> List[str]:
             existing.append(path)
     ours = (places.ascend_root, places.cache_dir, places.tmp_dir, places.cann_root)
     above = [places.tmp_dir, *(parent for place in ours for parent in origin.parents(place))]
-    return [*existing, places.cache_dir, *(folder for folder in above if folder in absent)]
+    return [*existing, os.path.join(places.cache_dir, WHEELS), places.cache_dir, *(folder for folder in above if folder in absent)]

@@ -31,6 +31,7 @@ OTHERS = (
     "opt/ascend/env/notes/todo.txt",
     "opt/ascend/python/my-build/bin/python3",
     "var/cache/ascend-fleet/movies/one.mkv",
+    "var/cache/ascend-fleet/wheels/of-mine/torch-1-py3-none-any.whl",
     "var/tmp/ascend-fleet-x/file",
     "var/tmp/selfgz12/install.sh",
     "usr/local/Ascend/driver/version.info",
@@ -90,6 +91,8 @@ class Machine:
         write(self.root / "var/cache/ascend-fleet" / (python.replace(".", "") * 16)[:16] / f"cpython-{python}.tar.gz")
         run_file = f"Ascend-cann-toolkit_{release}_linux-aarch64.run"
         write(self.root / "var/cache/ascend-fleet" / (DIGEST[release] + "0000") / run_file)
+        wheels = self.root / "var/cache/ascend-fleet/wheels" / f"{release}-{DIGEST[release]}-aarch64"
+        write(wheels / "torch-1-py3-none-any.whl")
         env = self.env(release)
         (env / "bin").mkdir(parents=True)
         (env / "bin/python").symlink_to(f"/opt/ascend/python/{python}/bin/python{python.rpartition('.')[0]}")

@@ -65,6 +65,7 @@ def test_a_release_goes_and_nothing_else(machine: Machine) -> None:
         f"{STATE}/manifests/toolkit-{OLD}.json",
         f"var/cache/ascend-fleet/{DIGEST[OLD]}0000",
         f"var/cache/ascend-fleet/{(PYTHON[OLD].replace('.', '') * 16)[:16]}",
+        f"var/cache/ascend-fleet/wheels/{OLD}-{DIGEST[OLD]}-aarch64",
     )
     assert machine.uninstalled == [OLD]
     assert machine.selection(Asked(release=OLD))["remove"] == []
@@ -117,6 +118,7 @@ def test_pruning_keeps_by_number(machine: Machine) -> None:
 
 
 def test_everything_goes_and_others_stay(machine: Machine) -> None:
+    write(machine.root / "var/cache/ascend-fleet/incoming" / ("0" * 64))
     before = machine.tree()
     machine.remove(Asked(everything=True, force=True))
     after = machine.tree()
@@ -130,7 +132,8 @@ def test_everything_goes_and_others_stay(machine: Machine) -> None:
 def test_everything_of_a_node_of_ours_alone(machine: Machine) -> None:
     for path in ("opt/ascend/ml-team", "opt/ascend/env/notes", "opt/ascend/python/my-build"):
         shutil.rmtree(machine.root / path)
-    shutil.rmtree(machine.root / "var/cache/ascend-fleet/movies")
+    for name in ("movies", "wheels/of-mine"):
+        shutil.rmtree(machine.root / "var/cache/ascend-fleet" / name)
     machine.remove(Asked(everything=True, force=True))
     assert not (machine.root / "opt/ascend").exists()
     assert not (machine.root / "var/cache/ascend-fleet").exists()

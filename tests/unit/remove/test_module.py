@@ -85,7 +85,7 @@ def test_check_mode_tells_and_changes_nothing(machine: Machine, call: Call, held
     assert said.result["changed"]
     assert ("environment", f"{OLD}-{DIGEST[OLD]}") in names(said.result["remove"])
     assert said.result["freed_mb"] > 0
-    assert said.result["lines"][-1].startswith("5 to remove")
+    assert said.result["lines"][-1].startswith("6 to remove")
     refused = call(check_mode=True, release=NEW)
     assert not refused.failed
     assert [each["check"] for each in refused.result["refusals"]] == ["current"]

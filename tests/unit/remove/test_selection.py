@@ -213,7 +213,7 @@ def test_the_cache() -> None:
         "1": "nothing that stays needs it",
         "d": "nothing that stays needs it",
         "5": "nothing that stays needs it",
-        "6": "empty, left by an interrupted run",
+        "6": "left by an interrupted run",
     }
     reasons = {row["path"][-1]: row["reason"] for row in select(found, Asked())["keep"] if row["kind"] == "cache"}
     assert reasons == {
@@ -228,6 +228,23 @@ def test_the_cache() -> None:
     release = [row["path"][-1] for row in select(found, Asked(release="c"))["remove"] if row["kind"] == "cache"]
     assert release == ["d", "6"]
     assert len(removed(found, Asked(everything=True, force=True), "cache")) == len(found["cache"])
+
+
+def test_wheels_that_were_sent_stay_with_their_environments() -> None:
+    digests = {name: f"{name}-0123456789ab" for name in "abcd"}
+    found = there(cache=[{**cached(f"{of}-x86_64", "wheels"), "environment": of} for of in [*digests.values(), "e-1"]])
+    found["environments"] = {digests[name]: each for name, each in found["environments"].items()}
+    found.update(current=digests["b"], previous=digests["a"])
+    found["environments"][digests["b"] + "-abcdef01"] = found["environments"].pop(digests["b"])
+    found["current"] = digests["b"] + "-abcdef01"  # with a checkout
+    rows = select(found, Asked())
+    gone = {row["path"]: row["reason"] for row in rows["remove"] if row["kind"] == "cache"}
+    folder = "/var/cache/ascend-fleet/"
+    assert gone == {
+        f"{folder}{digests['c']}-x86_64": "nothing that stays needs it",
+        f"{folder}e-1-x86_64": "nothing that stays needs it",
+    }
+    assert removed(found, Asked(release="d"), "cache") == ["wheels"]
 
 
 def test_canns_own_files_stay_with_any_cann() -> None:
