@@ -9,17 +9,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, AscendError
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.sending import Sent, needed
 from ansible_collections.ascend.fleet.plugins.plugin_utils import sending
-from ansible_collections.ascend.fleet.plugins.plugin_utils.sender import Outgoing, Sender, to_send
+from ansible_collections.ascend.fleet.plugins.plugin_utils.sender import BrokenError, Outgoing, Sender, to_send
 
 MODULE = "ascend.fleet.depot_files"
-TIMES = 2  # what arrived as another file is sent once more, from its first byte
+TIMES = 3  # a connection that breaks goes on where it was; what arrived as another file is sent anew
 
 Answer = dict[str, Any]
 
@@ -43,20 +43,35 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         by_path = {file.path: file for file in files}
         uid = 0 if self._task.check_mode else self._uid()
         missing: list[Sent] = []
-        sent = 0
+        sent, problem = 0, Exception()
         for _ in range(TIMES):
             answer = self._module("lacking", files, uid, task_vars)
             files = [by_path[each["path"]] for each in answer["missing"]]
             out = [_outgoing(by_path[each["path"]], each["have_bytes"]) for each in answer["missing"]]
-            missing, sent = missing or files, sent + to_send(out)
+            missing = missing or files
             if not files or self._task.check_mode:
-                return missing, sent
-            sender = Sender(self._connection, self._low_level_execute_command, answer["folder"], answer["python"])
-            _Progress(task_vars, to_send(out)).follow(sender, out)
+                return missing, sent + to_send(out)
+            progress = _Progress(task_vars, to_send(out))
+            try:
+                progress.follow(Sender(self._connection, self._command, answer["folder"], answer["python"]), out)
+            except BrokenError as error:
+                problem = AnsibleConnectionFailure(f"the connection broke while files were sent: {error}")
+                progress.broke(error)
+                continue
+            finally:
+                sent += progress.sent
             wrong = self._module("arrived", files, uid, task_vars)["wrong"]
             if not wrong:
                 return missing, sent
-        raise _changed(by_path[wrong[0]["path"]], wrong[0]["found"])
+            twice = isinstance(problem, AscendError)
+            problem = _changed(by_path[wrong[0]["path"]], wrong[0]["found"])
+            if twice:
+                break
+        raise problem
+
+    def _command(self, command: str, **how: Any) -> Answer:
+        answer: Answer = self._low_level_execute_command(command, **how)
+        return answer
 
     def _module(self, state: str, files: list[Sent], uid: int, task_vars: Any) -> Answer:
         given = [{"path": file.path, "sha256": file.sha256, "size_bytes": file.size_bytes} for file in files]
@@ -109,6 +124,10 @@ class _Progress:
         took = max(sending.now() - self.began, 0.001)
         words = f"{sending.megabytes(self.total)} sent in {sending.seconds(took)}, {sending.speed(self.total / took)}"
         self.display.display(f"{self.name}: {words}")
+
+    def broke(self, error: BrokenError) -> None:
+        far = f"{sending.megabytes(self.sent)} of {sending.megabytes(self.total)}"
+        self.display.display(f"{self.name}: the connection broke after {far} ({error}); it goes on from there")
 
     def _tell(self, size: int) -> None:
         self.sent += size

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Send files through a connection, block by block: each block is the standard input of one command on the node."""
+"""Send files through a connection: they are the standard input of a command on the node.
+
+Through OpenSSH all of them are the input of one command. A connection of another kind, or one that asks for a password,
+is given them block by block, by Ansible's own means.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +11,18 @@ import base64
 import json
 import os
 import shlex
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError, disk_remedy
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.incoming import RECEIVER
 
-# Of what is sent again at most, when a connection breaks; and what a worker has in memory, twice.
+# What a worker has in memory, twice, where files go block by block.
 BLOCK = 32 * 1024 * 1024
+BROKEN = 255  # ssh(1): an error of its own, and none of the command
 # What came is looked at in whole ones of these: a file system may have a longer file than it has written.
 ALIGNED = 1024 * 1024
 
@@ -64,10 +71,20 @@ def _begin(file: Outgoing) -> int:
     return file.size_bytes if file.have_bytes >= file.size_bytes else file.have_bytes // ALIGNED * ALIGNED
 
 
+def head(pieces: Sequence[Piece]) -> bytes:
+    """Return what the node's receiver reads first."""
+    return json.dumps([[piece.file.name, piece.offset, piece.length] for piece in pieces]).encode() + b"\n"
+
+
 def read(block: Sequence[Piece]) -> bytes:
     """Return a block as the node's receiver takes it. Raises AscendError for a file that is not what it was."""
-    head = [[piece.file.name, piece.offset, piece.length] for piece in block]
-    return b"".join([json.dumps(head).encode() + b"\n", *(_read(piece) for piece in block)])
+    return b"".join([head(block), *(_read(piece) for piece in block)])
+
+
+def parts(piece: Piece) -> Iterator[Piece]:
+    """Yield a piece in parts of a megabyte."""
+    for at in range(0, piece.length, ALIGNED):
+        yield Piece(piece.file, piece.offset + at, min(ALIGNED, piece.length - at))
 
 
 def _read(piece: Piece) -> bytes:
@@ -92,6 +109,10 @@ def _unreadable(piece: Piece, found: str) -> AscendError:
     )
 
 
+class BrokenError(Exception):
+    """The connection broke off; what came is kept on the node."""
+
+
 class Sender:
     """Sends to one node. ``run`` is Ansible's way to run a command there as the account that logs in."""
 
@@ -104,21 +125,37 @@ class Sender:
         self.command = " ".join(shlex.quote(word) for word in (python, "-c", program, folder))
 
     def send(self, files: Sequence[Outgoing], sent: Callable[[int], None]) -> None:
-        """Send what is missing of the files; ``sent`` hears of the bytes of each block. Raises AscendError."""
+        """Send what is missing of the files; ``sent`` hears of bytes that went. Raises AscendError, BrokenError."""
+        openssh = _openssh(self.connection, self.command)
+        if openssh:
+            self._stream(openssh, files, sent)
+            return
         for block in blocks(files, BLOCK):
             data = read(block)
             answer = self._through_input(data) if self.connection.has_pipelining else self._through_a_file(data)
-            if answer["rc"]:
-                words = (answer.get("stderr") or answer.get("stdout") or "").strip().splitlines()
-                found = words[-1] if words else f"exit code {answer['rc']}"
-                raise AscendError(
-                    "a file cannot be written on the node",
-                    wanted="the account that logs in writes into a folder made for it",
-                    found=found,
-                    where=self.folder,
-                    remedy=disk_remedy(found, self.folder) or f"ls -lad {self.folder} {os.path.dirname(self.folder)}",
-                )
+            self._require(answer["rc"], (answer.get("stderr") or answer.get("stdout") or "").strip())
             sent(sum(piece.length for piece in block))
+
+    def _stream(self, argv: list[Any], files: Sequence[Outgoing], sent: Callable[[int], None]) -> None:
+        pieces = [Piece(file, _begin(file), file.size_bytes - _begin(file)) for file in files]
+        pieces = [piece for piece in pieces if piece.length]
+        process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        assert process.stdin
+        assert process.stdout
+        try:
+            with suppress(BrokenPipeError), process.stdin as stream:
+                stream.write(head(pieces))
+                for part in (part for piece in pieces for part in parts(piece)):
+                    stream.write(_read(part))
+                    sent(part.length)
+            words = process.stdout.read().decode(errors="replace").strip()
+            code = process.wait()
+        finally:
+            process.kill()  # the task's time is over, or a file of the depot cannot be read
+            process.wait()
+        if code == BROKEN:
+            raise BrokenError(words)
+        self._require(code, words)
 
     def _through_input(self, data: bytes) -> dict[str, Any]:
         return self.run(self.command, sudoable=False, in_data=data)
@@ -131,3 +168,28 @@ class Sender:
             file.flush()
             self.connection.put_file(file.name, block)
         return self.run(f"{self.command} <{shlex.quote(block)} && rm {shlex.quote(block)}", sudoable=False)
+
+    def _require(self, code: int, words: str) -> None:
+        """Raise AscendError where the command on the node failed."""
+        if not code:
+            return
+        found = words.splitlines()[-1] if words else f"exit code {code}"
+        raise AscendError(
+            "a file cannot be written on the node",
+            wanted="the account that logs in writes into a folder made for it",
+            found=found,
+            where=self.folder,
+            remedy=disk_remedy(found, self.folder) or f"ls -lad {self.folder} {os.path.dirname(self.folder)}",
+        )
+
+
+def _openssh(connection: Any, command: str) -> list[Any]:
+    """Return how OpenSSH runs a command on the node, through the connection that is open; [] where it cannot.
+
+    Ansible itself would take all of the input into memory. Who logs in by a password needs it to type that.
+    """
+    if getattr(connection, "transport", "") != "ssh" or connection.get_option("password"):
+        return []
+    shell = " ".join(["/bin/sh", "-c", shlex.quote(command)])
+    argv: list[Any] = connection._build_command(connection.get_option("ssh_executable"), "ssh", connection.host, shell)
+    return argv

@@ -229,4 +229,9 @@ def folders(node: Node, places: Places) -> List[str]:
             existing.append(path)
     ours = (places.ascend_root, places.cache_dir, places.tmp_dir, places.cann_root)
     above = [places.tmp_dir, *(parent for place in ours for parent in origin.parents(place))]
-    return [*existing, os.path.join(places.cache_dir, WHEELS), places.cache_dir, *(folder for folder in above if folder in absent)]
+    return [
+        *existing,
+        os.path.join(places.cache_dir, WHEELS),
+        places.cache_dir,
+        *(folder for folder in above if folder in absent),
+    ]

@@ -178,7 +178,7 @@ def test_files_are_sent_once_and_a_log_says_how_much(wanted: dict[str, Any], tmp
 
 
 @pytest.mark.slow
-def test_what_changed_in_the_depot_is_sent_twice_and_then_named(wanted: dict[str, Any], tmp_path: Path) -> None:
+def test_what_changed_in_the_depot_is_sent_anew_and_then_named(wanted: dict[str, Any], tmp_path: Path) -> None:
     play = Play(tmp_path, wanted, ["toolkit"])
     toolkit = Path(wanted["depot"]["folder"], SINGLE["toolkit"])
     toolkit.write_bytes(b"x" * toolkit.stat().st_size)
