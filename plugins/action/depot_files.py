@@ -16,6 +16,7 @@ from ansible.utils.display import Display
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, AscendError
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.sending import Sent, needed
 from ansible_collections.ascend.fleet.plugins.plugin_utils import sending
+from ansible_collections.ascend.fleet.plugins.plugin_utils.playbook import has_ended
 from ansible_collections.ascend.fleet.plugins.plugin_utils.sender import BrokenError, Outgoing, Sender, to_send
 
 MODULE = "ascend.fleet.depot_files"
@@ -130,6 +131,8 @@ class _Progress:
         self.display.display(f"{self.name}: the connection broke after {far} ({error}); it goes on from there")
 
     def _tell(self, size: int) -> None:
+        if has_ended():
+            raise AnsibleActionFail("the run of this playbook has ended; the next one sends the rest")
         self.sent += size
         self.board.set(self.number, self.total, self.sent, self.began)
         line = self.board.line(sending.now())

@@ -7,7 +7,6 @@ Arguments: those of the module but ``holder`` and ``dead``. Fails when another r
 from __future__ import annotations
 
 import getpass
-import multiprocessing
 import os
 import socket
 import time
@@ -18,6 +17,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend import files
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import process, run_lock
+from ansible_collections.ascend.fleet.plugins.plugin_utils.playbook import has_ended, playbook
 
 LOOK_S = 30.0  # between two looks at cards that are used
 
@@ -26,14 +26,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         del tmp
-        if os.getppid() != playbook():
+        if has_ended():
             raise AnsibleActionFail("the run of this playbook has ended; the node is left as it is")
         arguments = {**self._task.args, "holder": holder()}
         until = time.monotonic() + int(arguments.get("wait_s", 0))
         answer = self._execute_module(module_args=arguments, task_vars=task_vars)
         while (answer.get("processes") or answer.get("unclear")) and time.monotonic() < until:
             time.sleep(min(LOOK_S, max(0.0, until - time.monotonic())))
-            if os.getppid() != playbook():
+            if has_ended():
                 break  # the run was ended meanwhile
             answer = self._execute_module(module_args=arguments, task_vars=task_vars)
         other = answer.get("taken_by")
@@ -61,12 +61,6 @@ def holder() -> dict[str, Any]:
         "pid": pid,
         "started": started,
     }
-
-
-def playbook() -> int:
-    """Return the process of the playbook, also where that was killed, and its actions belong to another one now."""
-    parent = multiprocessing.parent_process()
-    return parent.pid if parent and parent.pid else os.getppid()
 
 
 def machine() -> str:

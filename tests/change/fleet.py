@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -215,6 +216,16 @@ def of_the_node(node: str, *argv: str) -> None:
     """Run a program in some of the node's name spaces, with the rights that a container has not."""
     pid = image.podman("inspect", "--format", "{{.State.Pid}}", node).strip()
     subprocess.run([*image.as_root(), "nsenter", "--target", pid, *argv], check=True)
+
+
+def slow(node: str, rate: str) -> None:
+    """Let no more come to the node than that, "40mbit"; "" takes the limit away."""
+    number = sh(node, "cat /sys/class/net/eth0/iflink").strip()
+    links = subprocess.run(["ip", "-o", "link"], check=True, capture_output=True, text=True).stdout
+    link = re.findall(rf"^{number}: ([^@:]+)", links, re.MULTILINE)[0]
+    shaped = ["add", "dev", link, "root", "tbf", "rate", rate, "burst", "64kb", "latency", "200ms"]
+    asked = shaped if rate else ["del", "dev", link, "root"]
+    subprocess.run([*image.as_root(), "tc", "qdisc", *asked], check=True)
 
 
 def start_job(node: str) -> None:

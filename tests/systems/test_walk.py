@@ -47,7 +47,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Itera
     fleet = Fleet("ascend-walk", folder / "state", cache_dir / "systems")
     fleet.command("down")
     fleet.packages()
-    fleet.command("up", "--nodes", "2", "--depot", str(fleet.cache / "depot"))
+    fleet.command("up", "--nodes", "2")
     copy = folder / "checkout"
     for path in (*committed(), *links()):
         place = copy / path.relative_to(ROOT)
@@ -58,7 +58,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Itera
     hosts = dict(zip(("npu-001", "npu-002"), known["children"]["ascend"]["hosts"].values(), strict=True))
     content = {"ascend": {"hosts": hosts}}
     (copy / "inventory" / "prod" / "hosts.yml").write_text(yaml.safe_dump(content), encoding="utf-8")
-    variables = {**known["vars"], "drift_dir": str(folder / "reports")}
+    variables = {**known["vars"], "ascend_depot_url": "", "drift_dir": str(folder / "reports")}
     (copy / "inventory" / "prod" / "group_vars" / "all.yml").write_text(yaml.safe_dump(variables), encoding="utf-8")
     (folder / "home" / ".ssh").mkdir(parents=True)
     (folder / "home" / ".ssh" / "known_hosts").write_text("192.0.2.12 ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMq\n")

@@ -155,8 +155,8 @@ def test_an_action_whose_playbook_was_killed_changes_nothing(
     action: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = Action(action, [])
-    monkeypatch.setattr(action.os, "getppid", lambda: 1)
-    monkeypatch.setattr(action.multiprocessing, "parent_process", lambda: SimpleNamespace(pid=4711))
+    monkeypatch.setattr(os, "getppid", lambda: 1)
+    monkeypatch.setattr(multiprocessing, "parent_process", lambda: SimpleNamespace(pid=4711))
     with pytest.raises(AnsibleActionFail, match="has ended"):
         asked.run(action, monkeypatch)
     assert asked.given == []
@@ -191,9 +191,8 @@ def test_a_run_that_dies_while_it_waits_begins_nothing(action: ModuleType, monke
     Clock(action, monkeypatch)
     asked = Action(action, [IN_USE, BEGUN])
     asked.plugin._task.args["wait_s"] = 70
-    parents = iter([4711, 1])
-    monkeypatch.setattr(action.os, "getppid", lambda: next(parents))
-    monkeypatch.setattr(action, "playbook", lambda: 4711)
+    ended = iter([False, True])
+    monkeypatch.setattr(action, "has_ended", lambda: next(ended))
     monkeypatch.setattr(action, "holder", lambda: dict(HOLDER))
     assert asked.run(action, monkeypatch)["begun"] is False
     assert len(asked.given) == 1
