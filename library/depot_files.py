@@ -30,6 +30,16 @@ options:
     type: list
     elements: str
     default: []
+  mirror:
+    description:
+      - This host is a mirror. It is sent what the steps of those nodes need that name it in C(depot_mirror), each file
+        under its sha256; for the action plugin.
+    type: bool
+    default: false
+  source:
+    description: The address of the node's mirror, which is asked first; given by the action plugin.
+    type: str
+    default: ""
   state:
     description: Tell which files the cache lacks, or give those that were sent their names; given by the action plugin.
     type: str
@@ -83,11 +93,11 @@ sent_bytes:
 
 import os
 import sys
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend import incoming, rights
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import incoming, mirror, rights
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import module_lock
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, failure
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.incoming import Incoming
@@ -102,6 +112,8 @@ ARGUMENT_SPEC = {
     **SPEC,
     "wanted": {"type": "dict", "default": {}},
     "steps": {"type": "list", "elements": "str", "default": []},
+    "mirror": {"type": "bool", "default": False},
+    "source": {"type": "str", "default": ""},
     "state": {"type": "str", "choices": ["arrived", "lacking"], "default": "lacking"},
     "uid": {"type": "int", "default": 0},
     "files": {"type": "list", "elements": "dict", "default": [], "options": FILE},
@@ -124,13 +136,36 @@ def main() -> None:
 
 
 def lacking(wanted: List[Incoming], options: Dict[str, Any], check_mode: bool) -> Dict[str, Any]:
-    """Return the files that the cache lacks, the folder for them, and the Python with which an account writes there."""
-    missing = incoming.lacking(wanted, options["cache_dir"])
-    folder = ""
+    """Return the files that the cache lacks, the folder for them, and the Python with which an account writes there.
+
+    ``changed`` is whether it lacked some before the mirror was asked, and ``problem`` why that did not give all.
+    """
+    cache_dir = options["cache_dir"]
+    missing = incoming.lacking(wanted, cache_dir)
+    answer: Dict[str, Any] = {"changed": bool(missing), "folder": "", "problem": "", "python": sys.executable}
     if missing and not check_mode:
         with module_lock.taken(options["state_dir"], "making room for files of the depot"):
-            folder = incoming.prepare(missing, options["cache_dir"], options["uid"])
-    return {"changed": bool(missing), "missing": missing, "folder": folder, "python": sys.executable}
+            answer["folder"] = incoming.prepare(missing, cache_dir, options["uid"])
+            if options["source"]:
+                missing, answer["problem"] = from_mirror(missing, options)
+    return {**answer, "missing": missing}
+
+
+def from_mirror(missing: List[Dict[str, Any]], options: Dict[str, Any]) -> Tuple[List[Dict[str, Any]], str]:
+    """Take what the mirror has; return what is missing then, and why."""
+    cache_dir = options["cache_dir"]
+    folder = os.path.join(cache_dir, incoming.FOLDER)
+    problem = mirror.fetch(missing, folder, options["source"])
+    asked = [Incoming(each["path"], each["sha256"], each["size_bytes"]) for each in missing]
+    came = [each for each in asked if os.path.exists(os.path.join(folder, each.sha256))]
+    whole = [each for each in came if os.path.getsize(os.path.join(folder, each.sha256)) == each.size_bytes]
+    wrong = incoming.arrive(whole, cache_dir)
+    if wrong and not problem:
+        problem = "%s: %s is another file: %s" % (options["source"], wrong[0]["path"], wrong[0]["found"])
+    missing = incoming.lacking(asked, cache_dir)
+    if missing:
+        incoming.prepare(missing, cache_dir, options["uid"])
+    return missing, problem
 
 
 def arrived(sent: List[Incoming], options: Dict[str, Any]) -> Dict[str, Any]:

@@ -17,13 +17,17 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from .errors import AscendError
 
 
-def opened(url: str, proxy: str, timeout_s: float) -> Any:
-    """Return the open answer of an address. A name and a password in an address are sent as such.
+def opened(url: str, proxy: str, timeout_s: float, offset: int = 0) -> Any:
+    """Return the open answer of an address, from byte ``offset`` on where the server knows ranges (status 206).
+
+    A name and a password in an address are sent as such.
 
     Raises OSError, ValueError or http.client.HTTPException, and AscendError for a proxy that is none.
     """
     bare, account = _without_account(url)
     request = urllib.request.Request(bare, headers={"Authorization": account} if account else {})
+    if offset:
+        request.add_header("Range", "bytes=%d-" % offset)
     if proxy and request.type in ("http", "https"):
         place, account = _without_account(proxy)
         parts = urlsplit(place)
@@ -54,6 +58,11 @@ def command(url: str, proxy: str) -> str:
 
 def words(proxy: str) -> str:
     return "asked through the proxy %s (ascend_depot_proxy)" % proxy if proxy else "asked directly, through no proxy"
+
+
+def is_missing(error: Exception) -> bool:
+    """Whether a server answered that it does not hold a file: it may hold the others."""
+    return isinstance(error, urllib.error.HTTPError) and error.code in (403, 404, 410)
 
 
 def error_text(error: Exception) -> str:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Action ``depot_files``: the module of that name, and what is missing sent from the depot through the connection.
 
-Arguments: ``wanted`` and ``steps``. The account that logs in writes the files into a folder that the module made for
-it, so sudo needs neither a terminal nor an input for them; root takes them in.
+Arguments: ``wanted`` and ``steps``, or ``mirror``. A node's mirror is asked first. The account that logs in writes the
+files into a folder that the module made for it, so sudo needs neither a terminal nor an input for them; root takes
+them in.
 """
 
 from __future__ import annotations
@@ -31,13 +32,25 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         del tmp
         arguments = self._task.args
         try:
-            files = needed(arguments["steps"], arguments["wanted"])
+            files = self._mirrored(task_vars) if arguments.get("mirror") else needed(*self._asked())
             missing, sent = self._send(files, task_vars) if files else ([], 0)
         except _UnsentError as unsent:
             return {**result, **unsent.answer}
         except REPORTED as error:
             raise AnsibleActionFail(str(error)) from error
         return {**result, "changed": bool(missing), "sent_bytes": sent, "diff": _diff(missing)}
+
+    def _asked(self) -> tuple[list[str], dict[str, Any]]:
+        return self._task.args["steps"], self._task.args["wanted"]
+
+    @staticmethod
+    def _mirrored(task_vars: Any) -> list[Sent]:
+        """Return what the nodes of a mirror need, each file under its sum."""
+        hosts, mirror = task_vars["hostvars"], task_vars["inventory_hostname"]
+        answers = [hosts[name].get("preflight_node") or {} for name in task_vars["groups"].get("ascend", [])]
+        nodes = [each for each in answers if each.get("wanted", {}).get("depot", {}).get("mirror") == mirror]
+        files = [file for node in nodes for file in needed(node["components"], node["wanted"])]
+        return list({file.sha256: file._replace(path=file.sha256) for file in files}.values())
 
     def _send(self, files: list[Sent], task_vars: Any) -> tuple[list[Sent], int]:
         """Return the files that were missing, and how many bytes were sent; in check mode, what would be."""
@@ -47,9 +60,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         sent, problem = 0, Exception()
         for _ in range(TIMES):
             answer = self._module("lacking", files, uid, task_vars)
+            if answer["changed"]:
+                missing = missing or files
+            if answer["problem"]:
+                self._warn_of_the_mirror(answer["problem"])
             files = [by_path[each["path"]] for each in answer["missing"]]
             out = [_outgoing(by_path[each["path"]], each["have_bytes"]) for each in answer["missing"]]
-            missing = missing or files
             if not files or self._task.check_mode:
                 return missing, sent + to_send(out)
             progress = _Progress(task_vars, to_send(out))
@@ -83,7 +99,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         return answer
 
     def _places(self) -> dict[str, Any]:
-        return {name: value for name, value in self._task.args.items() if name not in ("wanted", "steps")}
+        places = {name: value for name, value in self._task.args.items() if name not in ("wanted", "steps", "mirror")}
+        return {**places, "source": self._task.args.get("wanted", {}).get("depot", {}).get("mirror_url", "")}
+
+    def _warn_of_the_mirror(self, problem: str) -> None:
+        name = self._task.args["wanted"]["depot"]["mirror"]
+        Display().warning(f"The mirror {name} does not give all, so the depot sends the rest. Found: {problem}")
 
     def _uid(self) -> int:
         answer = self._low_level_execute_command("id -u", sudoable=False)

@@ -26,6 +26,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.b
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.policies import batches, require_one_way
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.rollout import BUSY, TO_CHANGE, WAITING
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.words import fleet_plan, rollback_lines
+from ansible_collections.ascend.fleet.plugins.plugin_utils.mirrors import GROUP as MIRRORS
 
 WAYS = ("rollout_batches", "rollout_max_fail_percentage")
 
@@ -53,7 +54,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
             lines = fleet_plan(plans) + _between(answers)
         groups = [TO_CHANGE, WAITING, BUSY]
         chosen = [{"name": name, "group": plan["group"]} for name, plan in plans.items() if plan["group"] in groups]
-        return {**result, "changed": False, "lines": lines, "nodes": chosen, "groups": groups, "batches": serial}
+        return {
+            **result,
+            "changed": False,
+            "lines": lines,
+            "nodes": chosen,
+            "groups": [*groups, MIRRORS],
+            "batches": serial,
+        }
 
 
 def _between(answers: dict[str, Any]) -> list[str]:

@@ -38,6 +38,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.w
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.wishes import understood
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.words import stopped_text
 from ansible_collections.ascend.fleet.plugins.plugin_utils import node_facts
+from ansible_collections.ascend.fleet.plugins.plugin_utils.mirrors import mirror_url
 from ansible_collections.ascend.fleet.plugins.plugin_utils.node_drift import Check
 from ansible_collections.ascend.fleet.plugins.plugin_utils.rendered import rendered
 
@@ -53,6 +54,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         if arguments["purpose"] == "drift":
             return {**result, "changed": False, **Check(self._task, task_vars, self._execute_module).node(settings)}
         settings["deep"] = arguments.get("deep", settings["deep"])
+        settings["depot_mirror_url"] = mirror_url(settings["depot_mirror"], task_vars)
         try:
             return {**result, "changed": False, **self._planned(arguments, understood(settings), task_vars)}
         except AscendError as error:

@@ -92,11 +92,17 @@ class Fleet:
         self.state = state
         self.cache = cache
         self.hosts: dict[str, dict[str, Any]] = {}
+        self.beside: dict[str, list[str]] = {}  # other groups, whose hosts are no nodes of the fleet
         self.tools = Path(sys.executable).parent  # whose ansible-playbook is run
         self.bare: list[str] = []  # what the first node had before the first change
 
     def node(self, number: int) -> str:
         return f"{self.name}-{number}"
+
+    def address(self, name: str) -> str:
+        """The address of a node."""
+        nodes = json.loads((self.state / "fleet.json").read_text(encoding="utf-8"))["nodes"]
+        return str(nodes[name]["address"])
 
     def command(self, *arguments: str) -> None:
         argv = [sys.executable, "sim/fleet.py", "--name", self.name, "--state", str(self.state), *arguments]
@@ -139,7 +145,10 @@ class Fleet:
         }
         local = {"depot_incoming": str(self.cache / "standin" / "incoming"), "depot_architectures": ["x86_64"]}
         hosts = {name: {**node["vars"], **self.hosts.get(name, {})} for name, node in fleet["nodes"].items()}
-        content = {"all": {"vars": {**common, **local}, "children": {"ascend": {"hosts": hosts}}}}
+        others = {name for names in self.beside.values() for name in names}
+        groups = {"ascend": [name for name in hosts if name not in others], **self.beside}
+        children = {group: {"hosts": {name: hosts[name] for name in names}} for group, names in groups.items()}
+        content = {"all": {"vars": {**common, **local}, "children": children}}
         path = self.state / "inventory.json"
         written = self.state / f"inventory-{threading.get_ident()}.part"  # runs may begin side by side
         written.write_text(json.dumps(content, indent=1), encoding="utf-8")

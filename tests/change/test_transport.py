@@ -47,3 +47,38 @@ def test_what_is_ended_in_the_middle_goes_on_there(base: Fleet) -> None:
     assert leftovers(node) == []
     third = base.site("--limit", node, *STAGE)
     assert (third.code, "sent in" in third.output) == (0, False), third.output[-3000:]
+
+
+def test_a_mirror_is_filled_once_and_a_dead_one_is_replaced_by_the_depot(base: Fleet) -> None:
+    """The mirror is a host beside the fleet, with the distribution's nginx; its nodes name it."""
+    base.hosts.clear()
+    mirror, one, two = base.grow(3)
+    base.beside = {"depot_mirrors": [mirror]}
+    for node in (one, two):
+        base.hosts[node] = {"depot_mirror": mirror}
+        sh(node, "rm -rf /var/cache/ascend-fleet/*")
+    try:
+        run = base.site("--limit", f"{one},{two},{mirror},localhost", *STAGE)
+        assert run.code == 0, run.output[-6000:]
+        assert re.search(rf"^{mirror}: \d+ MB sent in", run.output, re.MULTILINE), run.output[-6000:]
+        assert not re.search(rf"^(?:{one}|{two}): .* sent in", run.output, re.MULTILINE), "the mirror has all"
+        served = sh(mirror, "ls /srv/ascend-mirror | sort").split()
+        cache = "find /var/cache/ascend-fleet -type f -printf '%f\\n' | sort"
+        assert len(served) == len(sh(one, cache).split()) == len(sh(two, cache).split())
+        # It answers with files alone, in ranges; and a second run starts nothing anew.
+        ask = "curl -s -o /dev/null -w '%{http_code} '"
+        place = f"http://{base.address(mirror)}:8080"
+        codes = f"{ask} {place}/; {ask} {place}/{served[0]}; {ask} -r 1-2 {place}/{served[0]}; {ask} -X PUT {place}/x"
+        assert sh(one, codes).split() == ["403", "200", "206", "403"]
+        began = sh(mirror, "stat -c %Y /run/ascend-fleet-depot/nginx.pid")
+        again = base.site("--limit", f"{one},{two},{mirror},localhost", *STAGE)
+        assert (again.code, again.recap[mirror]["changed"]) == (0, 0), again.output[-4000:]
+        assert sh(mirror, "stat -c %Y /run/ascend-fleet-depot/nginx.pid") == began
+        sh(mirror, "kill $(cat /run/ascend-fleet-depot/nginx.pid)")
+        sh(two, "rm -rf /var/cache/ascend-fleet/*")
+        alone = base.site("--limit", two, *STAGE)
+        assert alone.code == 0, alone.output[-4000:]
+        assert f"The mirror {mirror} does not give all, so the depot sends the rest" in alone.output.replace("\n", " ")
+        assert re.search(rf"^{two}: \d+ MB sent in", alone.output, re.MULTILINE)
+    finally:
+        base.beside = {}

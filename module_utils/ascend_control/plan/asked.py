@@ -41,6 +41,8 @@ class Settings:
     ascend_env: str
     ascend_env_file: str
     depot_proxy: str = ""
+    depot_mirror: str = ""
+    depot_mirror_url: str = ""
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,8 @@ def resolve(facts: Document, settings: Document) -> dict[str, Any]:
     given, node, yml = read(Settings, settings), part_of(_Node, facts), release_of(settings)
     release = read(Release, yml)
     folder, architecture, chip = folder_of(settings), node.system.architecture, _chip(node, release)
-    transport = one_of("depot_transport", given.depot_transport)
+    # What a mirror does not give is sent.
+    transport = SSH if given.depot_mirror else one_of("depot_transport", given.depot_transport)
     depot = _Depot(
         given.depot_dir,
         address(transport, given.depot_url, given.depot_dir),
@@ -112,7 +113,12 @@ def resolve(facts: Document, settings: Document) -> dict[str, Any]:
         "packages": packages(given.system_packages),
         "disk_mb": release.disk_mb,
         "places": places(settings),
-        "depot": {"transport": transport, "folder": given.depot_dir},
+        "depot": {
+            "transport": transport,
+            "folder": given.depot_dir,
+            "mirror": given.depot_mirror,
+            "mirror_url": given.depot_mirror_url,
+        },
         "depot_proxy": str(given.depot_proxy or ""),
         "deep": boolean(given.deep),
         "accept_eula": boolean(given.accept_eula),

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files from a mirror of the depot: real servers on this machine, good ones and all kinds of bad ones."""
+
+from __future__ import annotations
+
+import hashlib
+import http.server
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import incoming, mirror
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.incoming import Incoming
+from ansible_collections.ascend.fleet.plugins.modules import depot_files
+
+CONTENTS = [bytes([number]) * 50_000 for number in range(3)]
+FILES = [
+    Incoming(f"wheels/x/{number}.whl", hashlib.sha256(content).hexdigest(), len(content))
+    for number, content in enumerate(CONTENTS)
+]
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Gives the contents by their sums; ``server.how`` says what is wrong with it."""
+
+    def do_GET(self) -> None:
+        how, asked = self.server.how, self.server.asked  # type: ignore[attr-defined]
+        begin = int((self.headers.get("Range") or "bytes=0-")[6:-1])
+        asked.append((self.path, begin))
+        contents = {f"/{hashlib.sha256(content).hexdigest()}": content for content in CONTENTS}
+        content = contents.get(self.path, b"")
+        if how == "fails" or (how == "lacks one" and self.path == f"/{FILES[1].sha256}"):
+            self.send_error(500 if how == "fails" else 404)
+            return
+        ranges = how != "no ranges" and begin > 0
+        content = content[begin:] if ranges else content
+        self.send_response(206 if ranges else 200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if how == "breaks off":
+            content = content[:20_000]
+        if how == "another file":
+            content = b"x" * len(content)
+        self.wfile.write(content)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@contextmanager
+def served(how: str = "") -> Iterator[tuple[str, list[tuple[str, int]]]]:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.how, server.asked = how, []  # type: ignore[attr-defined]
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}", server.asked  # type: ignore[attr-defined]
+    server.shutdown()
+    server.server_close()
+
+
+class Node:
+    """A node's cache, and what its module says after it asked the mirror."""
+
+    def __init__(self, folder: Path) -> None:
+        self.cache = folder / "cache"
+        (folder / "state").mkdir()
+        self.options = {"cache_dir": str(self.cache), "state_dir": str(folder / "state"), "uid": 0}
+
+    def ask(self, url: str) -> tuple[list[str], str]:
+        """Return the files that are missing afterwards, and why."""
+        answer = depot_files.lacking(FILES, {**self.options, "source": url}, False)
+        return [each["path"] for each in answer["missing"]], answer["problem"]
+
+    def came(self, number: int) -> int:
+        path = self.cache / incoming.FOLDER / FILES[number].sha256
+        return path.stat().st_size if path.exists() else 0
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Node:
+    return Node(tmp_path)
+
+
+def test_a_mirror_gives_all(node: Node) -> None:
+    with served() as (url, asked):
+        assert node.ask(f"{url}/") == ([], "")
+        assert len(asked) == 3
+        assert node.ask(url) == ([], "")
+        assert len(asked) == 3, "what is there is not asked for"
+    assert [(node.cache / file.path).read_bytes() for file in FILES] == CONTENTS
+
+
+@pytest.mark.parametrize(("how", "begin"), [("", 30_000), ("no ranges", 30_000)])
+def test_what_came_is_gone_on_with_where_the_server_can(node: Node, how: str, begin: int) -> None:
+    part = node.cache / incoming.FOLDER / FILES[0].sha256
+    part.parent.mkdir(parents=True)
+    part.write_bytes(CONTENTS[0][:begin])
+    with served(how) as (url, asked):
+        assert node.ask(url) == ([], "")
+    assert (f"/{FILES[0].sha256}", begin) in asked
+    assert (node.cache / FILES[0].path).read_bytes() == CONTENTS[0]
+
+
+def test_what_it_does_not_hold_is_left_and_said(node: Node) -> None:
+    with served("lacks one") as (url, _):
+        missing, problem = node.ask(url)
+    assert missing == [FILES[1].path]
+    assert problem == f"{url}/{FILES[1].sha256}: HTTP 404 Not Found"
+
+
+def test_a_mirror_that_breaks_off_leaves_a_beginning(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mirror, "AT_ONCE", 1)
+    with served("breaks off") as (url, asked):
+        missing, problem = node.ask(url)
+    assert len(missing) == 3
+    assert "30000 bytes are missing at its end" in problem
+    assert (len(asked), node.came(0)) == (1, 20_000), "after the first failure nothing else is asked for"
+    with served() as (url, asked):
+        assert node.ask(url) == ([], "")
+    assert asked[0] == (f"/{FILES[0].sha256}", 20_000)
+
+
+def test_another_file_is_not_taken(node: Node) -> None:
+    with served("another file") as (url, _):
+        missing, problem = node.ask(url)
+    assert len(missing) == 3
+    assert "is another file" in problem
+    assert [node.came(number) for number in range(3)] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("how", ["fails", "refuses", "is silent"])
+def test_a_dead_mirror_costs_little(node: Node, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    monkeypatch.setattr(mirror, "STALL_S", 0.2)
+    if how == "fails":
+        with served(how) as (url, _):
+            missing, problem = node.ask(url)
+        assert "HTTP 500" in problem
+    else:
+        listener = socket.create_server(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        if how == "refuses":
+            listener.close()
+        missing, problem = node.ask(url)
+        listener.close()
+        assert ("refused" if how == "refuses" else "timed out") in problem
+    assert len(missing) == 3
