@@ -12,7 +12,7 @@ name: fleet
 type: stdout
 short_description: Ansible's default output, with a drift check's progress and summary in place of a line a node
 description:
-  - The output of C(ansible.builtin.default) for all but the actions of the playbook C(drift).
+  - The output of C(ansible.builtin.default) for all but the actions of the playbooks C(drift) and C(merge).
   - A drift check shows how many nodes were checked, and ends with the report's summary instead of a line a node.
   - What every other playbook says of a silent node is followed by the reason, where it is known, and the next command.
   - Secrets in what is printed or logged are masked.
@@ -41,7 +41,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.r
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.words import rollout_lines
 
 NODE = "ascend.fleet.node_plan"
-REPORT = "ascend.fleet.drift_report"
+REPORTS = ("ascend.fleet.drift_report", "ascend.fleet.drift_merge")
 # The fleet, and the groups in which roles/rollout puts its nodes.
 GROUPS = ("ascend", TO_CHANGE, WAITING, BUSY, "ascend_reached", "ascend_done")
 EVERY = 100  # nodes between two lines of progress, where the output is no terminal
@@ -69,7 +69,7 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
 
     def v2_runner_on_ok(self, result: Any) -> None:
         answer = result._result
-        check, report = _is_check(result._task), result._task.action == REPORT
+        check, report = _is_check(result._task), result._task.action in REPORTS
         if check:
             self._progress(answer.get("node", {}).get("state", "unchecked"))
         elif report and "summary" in answer:
