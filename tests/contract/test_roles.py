@@ -171,7 +171,7 @@ def _remote(tasks: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         if (
             "block" not in task
             and not OF_THE_CONTROL_NODE.intersection(task)
-            and "ascend.fleet.drift_report" not in task
+            and not {"ascend.fleet.drift_report", "ascend.fleet.drift_merge"}.intersection(task)
         ):
             yield task
 

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import ansible_runner
+import image
 import pytest
 import yaml
 
-from sim import image
 from tests.contract.tree import ROOT, passes
 
 if sys.version_info >= (3, 11):

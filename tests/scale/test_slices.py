@@ -95,7 +95,7 @@ def test_host_keys_are_checked_where_a_controller_switches_that_off(tmp_path: Pa
     """AWX and ansible-runner set ANSIBLE_HOST_KEY_CHECKING=False, whatever ansible.cfg says."""
     gone = {"ansible_host": "127.0.0.1", "ansible_port": 1}
     (tmp_path / "hosts.json").write_text(json.dumps({"ascend": {"hosts": {"gone": gone}}}))
-    argv = ["ansible-playbook", "-i", tmp_path / "hosts.json", f"playbooks/{playbook}", "-vvv"]
+    argv = ["ansible-playbook", "-i", f"{tmp_path}/hosts.json", f"playbooks/{playbook}", "-vvv"]
     done = run([*argv, "-e", f"drift_dir={tmp_path}"], env={"ANSIBLE_HOST_KEY_CHECKING": "False"})
     assert "EXEC ssh" in done.stdout, done.stdout[-3000:]
     assert "StrictHostKeyChecking=no" not in done.stdout

@@ -20,6 +20,7 @@ import shlex
 import shutil
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,7 @@ _TOP = Path(__file__).resolve().parents[3]
 _CONTROLLERS = ("awx", "tower")
 
 
+@cache
 def code() -> str:
     """Return a digest of all that decides about a node: slices of different ones are not one check."""
     digest = hashlib.sha256()

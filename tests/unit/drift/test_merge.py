@@ -133,6 +133,12 @@ def test_the_report_is_that_of_one_run(control: Control, tmp_path: Path, monkeyp
     assert "2 slices" in (merged.made / "index.html").read_text()
 
 
+def test_it_takes_as_long_as_from_the_first_slices_begin_to_the_last_ones_end(control: Control) -> None:
+    control.edit(control.check(["npu-1"]), seconds=50.0)
+    control.edit(control.check(["npu-2"]), seconds=100)
+    assert control.merge(["npu-1", "npu-2"]).fleet["seconds"] == 160
+
+
 def test_a_slice_is_no_report_and_says_what_comes_next(control: Control) -> None:
     run = control.check(["npu-1", "npu-2"])
     assert (run.whole, run.exit_code) == (False, 2)
@@ -290,7 +296,7 @@ def test_old_checks_go_and_what_is_not_ours_stays(control: Control) -> None:
         run = control.check(["npu-1"], check=check)
         run.made.rename(run.made.with_name(f"20200101T000000Z-{'0' * 16}.json"))
         (control.slices / check / f"20200101T000000Z-{'1' * 16}.partial").touch()
-    (control.slices / "mixed" / "notes.txt").touch()
+    (control.slices / "mixed" / "0-notes.txt").touch()
     control.check(["npu-1"])
     control.merge(["npu-1"], keep_days=90)
     assert sorted(path.name for path in control.slices.iterdir()) == ["mixed", "monday"]
