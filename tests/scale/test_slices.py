@@ -48,10 +48,11 @@ def job(rack: Rack, number: int, count: int, playbook: str, **variables: Any) ->
 
 
 def test_slices_of_ansible_runner_make_one_report_of_the_fleet(rack: Rack) -> None:
+    (rack.folder / "npu-4" / "answer.json").unlink()  # it gives no facts
     shared = {"drift_slices_dir": f"{rack.folder}/slices", "drift_dir": f"{rack.folder}/reports"}
     for number in (1, 2):
         done, output = job(rack, number, 2, "ascend.fleet.drift", **SLICED, **shared)
-        assert (done.status, done.rc) == ("failed", 2), output[-3000:]
+        assert (done.status, done.rc) == ("failed", 1 + number), output[-3000:]
         assert "A slice of the check 4711, and no report" in output
         # Events are AWX's job page: one of each node's look, and no host is lost.
         looks = [event["event_data"] for event in done.events if "Compare the node" in str(event.get("event_data"))]
@@ -59,7 +60,7 @@ def test_slices_of_ansible_runner_make_one_report_of_the_fleet(rack: Rack) -> No
     assert not (rack.folder / "reports").exists()
     # The job after them in the workflow, over the whole inventory.
     merged = rack.playbook("merge.yml", "-e", json.dumps({**OF_A_WORKFLOW, **shared}))
-    assert merged.returncode == 2, merged.stdout[-3000:] + merged.stderr
+    assert merged.returncode == 3, merged.stdout[-3000:] + merged.stderr
     report = rack.report()
     assert [node["name"] for node in report["nodes"]] == sorted(DRIVERS)
     assert (report["merged"]["check"], report["merged"]["missing"], len(report["merged"]["slices"])) == ("4711", 0, 2)
@@ -90,12 +91,12 @@ def test_a_rollout_is_never_sliced(tmp_path: Path, playbook: str) -> None:
         assert (done.returncode, "never sliced" in done.stdout) == (0, False), done.stdout[-3000:]
 
 
-@pytest.mark.parametrize("playbook", ["drift.yml", "plan.yml"])
+@pytest.mark.parametrize("playbook", ["drift.yml", pytest.param("plan.yml", marks=pytest.mark.whole)])
 def test_host_keys_are_checked_where_a_controller_switches_that_off(tmp_path: Path, playbook: str) -> None:
-    """AWX and ansible-runner set ANSIBLE_HOST_KEY_CHECKING=False, whatever ansible.cfg says."""
+    """AWX and ansible-runner do so by a variable, whatever ansible.cfg says."""
     gone = {"ansible_host": "127.0.0.1", "ansible_port": 1}
     (tmp_path / "hosts.json").write_text(json.dumps({"ascend": {"hosts": {"gone": gone}}}))
     argv = ["ansible-playbook", "-i", f"{tmp_path}/hosts.json", f"playbooks/{playbook}", "-vvv"]
     done = run([*argv, "-e", f"drift_dir={tmp_path}"], env={"ANSIBLE_HOST_KEY_CHECKING": "False"})
     assert "EXEC ssh" in done.stdout, done.stdout[-3000:]
-    assert "StrictHostKeyChecking=no" not in done.stdout
+    assert "StrictHostKeyChecking" not in done.stdout, "Ansible gives it to ssh where keys are not checked"
