@@ -2,8 +2,11 @@
 """Action ``drift_report``: make the report of what every node's ``node_plan`` gave. Runs once, on the control node.
 
 Arguments: ``folder`` (of all reports), ``templates`` (of the page), ``keep_days``, ``keep_reports``,
-``accept_unchecked``, ``deep``, ``components``, ``answers`` (the name under which the nodes' results are registered).
-Result: ``exit_code`` (0, 2, 3), ``folder`` (of this report), ``summary`` (lines), ``counts``, ``seconds``.
+``accept_unchecked``, ``deep``, ``components``, ``answers`` (the name under which the nodes' results are registered);
+``slices`` (a folder, in which this run leaves its slice of a check instead of a report; empty for a whole check) and
+``check`` (its name).
+Result: ``exit_code`` (0, 2, 3), ``whole`` (whether there is a report), ``folder`` (of this report, or the file of the
+slice), ``summary`` (lines), ``counts``, ``seconds``.
 """
 
 from __future__ import annotations
@@ -14,8 +17,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from ansible import constants
-from ansible.context import CLIARGS
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
@@ -23,15 +24,10 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.masking import masked_values
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.times import UTC
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.trouble import trouble
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift import (
-    fleet,
-    history,
-    page,
-    report_folder as reports,
-    summary,
-)
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift import fleet, slices, summary
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift.silence import said_by
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.wishes import flag
+from ansible_collections.ascend.fleet.plugins.plugin_utils.drift_reports import options, reported, run_of
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
@@ -43,47 +39,32 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         begin = time.monotonic()
         arguments = self._task.args
         try:
-            accepts = flag("drift_accept_unchecked", arguments["accept_unchecked"])
-            report = self._report(arguments, task_vars)
-            folder = Path(arguments["folder"])
-            history.update(folder / "history.sqlite", report)
-            # Also what earlier versions wrote into the history.
-            report = masked_values(report)
-            made = _written(report, folder, arguments)
+            flag("drift_accept_unchecked", arguments["accept_unchecked"])
+            if arguments.get("slices"):
+                result.update(_sliced(_checked(arguments, task_vars), arguments, task_vars))
+            else:
+                _require_whole(task_vars)
+                result.update(reported(_report(_checked(arguments, task_vars), arguments), arguments))
         except AscendError as error:
             raise AnsibleActionFail(str(error)) from error
-        result.update(
-            changed=False,
-            exit_code=fleet.exit_code(report["counts"], accepts, report["depot"] + report["between"]["findings"]),
-            folder=str(made),
-            counts=report["counts"],
-            summary=summary.lines(report, str(folder / "latest")),
-            seconds=round(time.monotonic() - begin, 2),
-        )
-        return result
+        return {**result, "seconds": round(time.monotonic() - begin, 2)}
 
-    def _report(self, arguments: dict[str, Any], task_vars: Any) -> dict[str, Any]:
-        """Return the fleet's report: every node of the play, also one whose result was lost."""
-        components = fleet.chosen(arguments["components"])
-        nodes = []
-        for name in task_vars["ansible_play_hosts_all"]:
-            variables = task_vars["hostvars"][name]
-            nodes.append(_node(name, variables.get(arguments["answers"]), variables, components))
-        began = min((node.pop("began") for node in nodes if "began" in node), default=time.time())
-        run = {
-            "made": datetime.fromtimestamp(began, timezone.utc).strftime(UTC),
-            "seconds": round(max(0.0, time.time() - began), 1),
-            "inventory": [fleet.shown(path) for path in CLIARGS.get("inventory") or constants.DEFAULT_HOST_LIST],
-            "limit": CLIARGS.get("subset"),
-            "deep": flag("drift_deep", arguments["deep"]),
-            "components": components,
-        }
-        peers = {node["name"]: node.pop("peer") for node in nodes if "peer" in node}
-        between = fleet.between_nodes(peers, len(nodes), run["limit"], components, str(arguments["folder"]))
-        depots = {node.pop("depot_dir") for node in nodes if "depot_dir" in node}
-        options = " ".join(f"-i {shlex.quote(path)}" for path in run["inventory"])
-        troubles = [trouble(folder, options) for folder in sorted(depots)]
-        return fleet.fleet(nodes, run, fleet.of_the_depot(found for found in troubles if found), between)
+
+def _checked(arguments: dict[str, Any], task_vars: Any) -> dict[str, Any]:
+    """Return what was found: every node of the play, also one whose result was lost; with how it was run."""
+    components = fleet.chosen(arguments["components"])
+    nodes = []
+    for name in task_vars["ansible_play_hosts_all"]:
+        variables = task_vars["hostvars"][name]
+        nodes.append(_node(name, variables.get(arguments["answers"]), variables, components))
+    began = min((node.pop("began") for node in nodes if "began" in node), default=time.time())
+    made = datetime.fromtimestamp(began, timezone.utc).strftime(UTC)
+    run = run_of(made, round(max(0.0, time.time() - began), 1), flag("drift_deep", arguments["deep"]), components)
+    peers = {node["name"]: node.pop("peer") for node in nodes if "peer" in node}
+    depots = {node.pop("depot_dir") for node in nodes if "depot_dir" in node}
+    troubles = [trouble(folder, options(run)) for folder in sorted(depots)]
+    depot = fleet.of_the_depot(found for found in troubles if found)
+    return {"nodes": nodes, "peers": peers, "depot": depot, "run": run}
 
 
 def _node(name: str, answer: Any, variables: Any, components: tuple[str, ...]) -> dict[str, Any]:
@@ -95,7 +76,52 @@ def _node(name: str, answer: Any, variables: Any, components: tuple[str, ...]) -
     return {**fleet.unchecked(name, reason, True, {}, components, ""), "groups": groups, "seconds": None}
 
 
-def _written(report: dict[str, Any], folder: Path, arguments: dict[str, Any]) -> Path:
-    made = reports.write(folder, report, page.render(report, Path(arguments["templates"])))
-    reports.prune(folder, int(arguments["keep_days"]), int(arguments["keep_reports"]), datetime.now(timezone.utc))
-    return made
+def _report(found: dict[str, Any], arguments: dict[str, Any]) -> dict[str, Any]:
+    run = found["run"]
+    between = fleet.between_nodes(
+        found["peers"], len(found["nodes"]), run["limit"], run["components"], str(arguments["folder"])
+    )
+    return fleet.fleet(found["nodes"], run, found["depot"], between)
+
+
+def _require_whole(variables: Any) -> None:
+    """A slice of the inventory looks like a fleet: nodes of other slices would count as gone."""
+    slice_of = slices.slice_of(variables)
+    if slice_of:
+        raise AscendError(
+            "a slice alone makes no report of the fleet",
+            wanted="a folder for the slices, from which playbooks/merge.yml makes one report",
+            found=f"{slice_of}, and no folder",
+            where="drift_slices_dir",
+            remedy="-e drift_slices_dir=/shared/slices  # docs/scale.md; a workflow, no slice: do not name it like its"
+            " job template",
+        )
+
+
+def _sliced(found: dict[str, Any], arguments: dict[str, Any], variables: Any) -> dict[str, Any]:
+    """Leave the slice to playbooks/merge.yml; it has neither a history nor notices, and its own exit code."""
+    run = found["run"]
+    check = slices.check_of(arguments["check"], variables)
+    kept = ("made", "seconds", "deep", "components")
+    of_slice = {"form": slices.FORM, "code": slices.code(), "check": check, **{key: run[key] for key in kept}}
+    of_slice |= {key: found[key] for key in ("nodes", "peers", "depot")}
+    of_slice["components"] = list(run["components"])
+    file = slices.write(Path(arguments["slices"]), masked_values(of_slice))
+    counts = fleet.fleet(found["nodes"], run)["counts"]
+    merge = (
+        f"ansible-playbook playbooks/merge.yml {options(run)} -e drift_slices_dir={shlex.quote(arguments['slices'])}"
+    )
+    return {
+        "changed": False,
+        "exit_code": fleet.exit_code(
+            counts, flag("drift_accept_unchecked", arguments["accept_unchecked"]), found["depot"]
+        ),
+        "folder": str(file),
+        "whole": False,
+        "counts": counts,
+        "summary": [
+            f"A slice of the check {check}, and no report: {summary.headline(counts, run['limit'])}",
+            f"Slice: {file}",
+            f"When all slices are done, over the whole inventory: {merge} -e drift_check={check}",
+        ],
+    }

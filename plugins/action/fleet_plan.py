@@ -5,7 +5,7 @@ Arguments: ``answers`` (the variable in which ``node_plan`` was registered), ``p
 
 Result: ``lines`` to show, with what differs between the nodes; ``nodes``, ``[{"name", "group"}]``, of which something
 is to be done; ``groups``, all that there may be; ``batches``, those of the rollout. Fails where the nodes do not have
-one way to be rolled out.
+one way to be rolled out, and where the run is a slice of AWX's.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift import slices
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift.fleet import inventory_options
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.between import (
     between,
@@ -43,6 +44,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         answers = {name: hostvars[name].get(arguments["answers"], {}) for name in task_vars["ansible_play_hosts_all"]}
         plans = {name: answer["plan"] for name, answer in answers.items() if "plan" in answer}
         try:
+            _require_whole(task_vars)
             for way in WAYS:
                 require_one_way(way, [hostvars[name].get(way) for name in task_vars["ansible_play_hosts"]])
             serial = batches(arguments["batches"])
@@ -62,6 +64,20 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
             "groups": [*groups, MIRRORS],
             "batches": serial,
         }
+
+
+def _require_whole(variables: Any) -> None:
+    """The slices of a rollout would have a canary each, and go on when that of another fails."""
+    slice_of = slices.slice_of(variables)
+    if slice_of:
+        raise AscendError(
+            "a rollout is never sliced: each slice would begin with a canary of its own, and none would know that"
+            " another's failed",
+            wanted="one job over the whole inventory; nothing was changed on a node",
+            found=slice_of,
+            where="the job template",
+            remedy="set its job slicing to 1; a workflow, no slice: do not name it like its job template",
+        )
 
 
 def _between(answers: dict[str, Any]) -> list[str]:

@@ -12,7 +12,7 @@ name: fleet
 type: stdout
 short_description: Ansible's default output, with a drift check's progress and summary in place of a line a node
 description:
-  - The output of C(ansible.builtin.default) for all but the actions of the playbook C(drift).
+  - The output of C(ansible.builtin.default) for all but the actions of the playbooks C(drift) and C(merge).
   - A drift check shows how many nodes were checked, and ends with the report's summary instead of a line a node.
   - What every other playbook says of a silent node is followed by the reason, where it is known, and the next command.
   - Secrets in what is printed or logged are masked.
@@ -42,7 +42,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.w
 from ansible_collections.ascend.fleet.plugins.plugin_utils.sending import share
 
 NODE = "ascend.fleet.node_plan"
-REPORT = "ascend.fleet.drift_report"
+REPORTS = ("ascend.fleet.drift_report", "ascend.fleet.drift_merge")
 SEND = "ascend.fleet.depot_files"
 # The fleet, and the groups in which roles/rollout puts its nodes.
 GROUPS = ("ascend", TO_CHANGE, WAITING, BUSY, "ascend_reached", "ascend_done")
@@ -76,7 +76,7 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
 
     def v2_runner_on_ok(self, result: Any) -> None:
         answer = result._result
-        check, report = _is_check(result._task), result._task.action == REPORT
+        check, report = _is_check(result._task), result._task.action in REPORTS
         if check:
             self._progress(answer.get("node", {}).get("state", "unchecked"))
         elif report and "summary" in answer:

@@ -84,11 +84,16 @@ def unchecked(
     reason = (
         unusable(name, cause, inventory) if isinstance(cause, AscendError) else silence(name, cause, reached, inventory)
     )
+    return unheard(name, reason, components, settings.get("release"))
+
+
+def unheard(name: str, reason: findings.Finding, components: tuple[str, ...], release: str | None = None) -> Node:
+    """Return a node of which nothing is known but the ``reason``, a finding without its id."""
     found = findings.identified(name, [reason])
     return {
         "name": name,
         "state": "unchecked",
-        "release": settings.get("release"),
+        "release": release,
         "components": findings.states(found, components, components[1:]),
         "installed": {},
         "findings": found,
@@ -125,11 +130,12 @@ def fleet(
     run: dict[str, Any],
     depot: Iterable[findings.Finding] = (),
     between: dict[str, Any] | None = None,
+    merge: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the report of these nodes, as it is before the history; ``run`` says when and how they were checked.
 
     ``run``: ``{"made", "seconds", "inventory", "limit", "deep", "components"}``; ``depot``: what ``of_the_depot`` says;
-    ``between``: what ``between_nodes`` says.
+    ``between``: what ``between_nodes`` says; ``merge``: of which slices the report was made (merge.py), if it was.
     """
     components = list(run["components"])
     every = [finding for node in nodes for finding in node["findings"]]
@@ -148,6 +154,7 @@ def fleet(
         "nodes": sorted(nodes, key=lambda node: str(node["name"])),
         "depot": list(depot),
         "between": between or dict(NOTHING_BETWEEN),
+        **({"merged": merge} if merge else {}),
     }
 
 

@@ -22,6 +22,7 @@ from ...ascend.times import UTC
 from ..plan.between import compared_words
 from . import summary
 from .findings import LEVELS, start
+from .merge import merge_words
 
 Fleet = dict[str, Any]
 View = dict[str, Any]
@@ -52,6 +53,7 @@ def render(fleet: Fleet, templates: Path) -> str:
             kinds=kinds,
             remarks=_remarks(fleet),
             scope=compared_words(fleet["between"]["compared"]),
+            merge=merge_words(fleet["merged"]) if "merged" in fleet else "",
             nodes=nodes,
             groups=_counted(group for node in fleet["nodes"] for group in node["groups"]),
             data=_data(fleet, nodes, kinds),

@@ -48,7 +48,7 @@ def write(directory: Path, fleet: dict[str, Any], page: str) -> Path:
         "fleet.prom": outputs.prometheus(fleet),
     }
     name = datetime.strptime(fleet["made"], UTC).strftime(TIME)
-    with _failing_as(directory, "the drift report cannot be written"):
+    with failing_as(directory, "the drift report cannot be written"):
         if not directory.is_dir():
             directory.mkdir(parents=True)
             directory.chmod(0o755)
@@ -72,7 +72,7 @@ def prune(directory: Path, keep_days: int, keep_reports: int, now: datetime) -> 
     is. What an interrupted run left half written goes after a day. Raises AscendError when something cannot be removed.
     """
     removed: list[str] = []
-    with _failing_as(directory, "old drift reports cannot be removed"):
+    with failing_as(directory, "old drift reports cannot be removed"):
         if not directory.is_dir():
             return []
         reports = sorted(_reports(directory))
@@ -170,7 +170,7 @@ def _sync(folder: Path) -> None:
 
 
 @contextmanager
-def _failing_as(directory: Path, problem: str) -> Iterator[None]:
+def failing_as(directory: Path, problem: str) -> Iterator[None]:
     """Say an OSError in the operator's words."""
     try:
         yield

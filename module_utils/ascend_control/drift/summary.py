@@ -12,6 +12,7 @@ from ..notice.message import FLEET, between_of
 from ..plan.between import compared_words
 from ..plan.components import COMPONENTS
 from .findings import LEVELS, start
+from .merge import merge_words
 
 Fleet = dict[str, Any]
 
@@ -33,7 +34,8 @@ class _Kind(NamedTuple):
 
 def lines(fleet: Fleet, folder: str, width: int = 100) -> list[str]:
     """Return the report's lines, at most 22 of at most ``width`` characters; ``folder`` holds its index.html."""
-    head, since = [_headline(fleet["counts"], fleet["limit"]), *_scope(fleet)], _since(fleet, width)
+    head = [headline(fleet["counts"], fleet["limit"]), *_scope(fleet), *_merged(fleet, width)]
+    since = _since(fleet, width)
     table = _table(fleet)
     silent, found = _kinds(fleet, unchecked=True), _kinds(fleet, unchecked=False)
     remarks = _remarks(fleet)
@@ -53,7 +55,8 @@ def lines(fleet: Fleet, folder: str, width: int = 100) -> list[str]:
     return [cut(line, width) for line in text]
 
 
-def _headline(counts: dict[str, int], limit: str | None) -> str:
+def headline(counts: dict[str, int], limit: str | None) -> str:
+    """Return how many nodes are in which state, as a sentence."""
     total, drifted, unchecked = counts["nodes"], counts["drifted"], counts["unchecked"]
     nodes = _number(total, "node")
     if not total:
@@ -81,6 +84,14 @@ def _scope(fleet: Fleet) -> list[str]:
         words.append(compared_words(between_of(fleet)["compared"]))
     words += [f"looked at {', '.join(fleet['components']) or 'nothing'}"] if left_out else []
     return [f"Partial: {'; '.join(words)}."]
+
+
+def _merged(fleet: Fleet, width: int) -> list[str]:
+    """Of which slices the report was made, and what is wrong with that: in three lines."""
+    if "merged" not in fleet:
+        return []
+    words = merge_words(fleet["merged"])
+    return textwrap.wrap(one_line(f"M{words[1:]}."), width, max_lines=3, placeholder=" ...")
 
 
 def _of_no_node(fleet: Fleet, width: int, room: int) -> list[str]:

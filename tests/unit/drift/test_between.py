@@ -16,6 +16,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.ascend.fleet.plugins.action import drift_report
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift import outputs, summary
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.notice.message import compose, is_due
+from ansible_collections.ascend.fleet.plugins.plugin_utils import drift_reports
 from tests.fleets import COMPONENTS, FAULTS, finding, node
 from tests.unit.drift.test_outputs import cases, metrics
 
@@ -40,7 +41,7 @@ class Nights:
 
     def report(self, drivers: dict[str, str | None], limit: str | None = None, **changes: Any) -> Any:
         self.clock += 60
-        self.monkeypatch.setattr(drift_report, "CLIARGS", {"inventory": ["inventory/prod"], "subset": limit})
+        self.monkeypatch.setattr(drift_reports, "CLIARGS", {"inventory": ["inventory/prod"], "subset": limit})
         mixed, cann = changes.pop("mixed", "hang"), changes.pop("cann", "8.0.RC1")
         arguments = {"answers": "answer", "folder": str(self.folder), "templates": str(TEMPLATES), "keep_days": 9999}
         arguments |= {"keep_reports": 9, "accept_unchecked": False, "deep": False, "components": [], **changes}
