@@ -25,11 +25,22 @@ FILES = [
 ]
 
 
+class Server(http.server.ThreadingHTTPServer):
+    """``how`` says what is wrong with it; ``asked`` are paths, each with the byte from which on it was asked for."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.how = how
+        self.asked: list[tuple[str, int]] = []
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
-    """Gives the contents by their sums; ``server.how`` says what is wrong with it."""
+    """Gives the contents by their sums."""
+
+    server: Server
 
     def do_GET(self) -> None:
-        how, asked = self.server.how, self.server.asked  # type: ignore[attr-defined]
+        how, asked = self.server.how, self.server.asked
         begin = int((self.headers.get("Range") or "bytes=0-")[6:-1])
         asked.append((self.path, begin))
         contents = {f"/{hashlib.sha256(content).hexdigest()}": content for content in CONTENTS}
@@ -54,10 +65,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 @contextmanager
 def served(how: str = "") -> Iterator[tuple[str, list[tuple[str, int]]]]:
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.how, server.asked = how, []  # type: ignore[attr-defined]
+    server = Server(how)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}", server.asked  # type: ignore[attr-defined]
+    yield f"http://127.0.0.1:{server.server_port}", server.asked
     server.shutdown()
     server.server_close()
 
