@@ -247,7 +247,7 @@ REFUSED = (
         cure=f"mv /tmp/record {RECORD}",
         words="/data/Ascend",
     ),
-    Fault("CANN's place is read-only", mount=("ro", "/usr/local/Ascend"), words="read-only", often=True),
+    Fault("CANN's place is read-only", mount=("ro", "/usr/local/Ascend"), words="read-only"),
     Fault("the state folder is read-only", mount=("ro", "/var/lib/ascend-fleet"), words="read-only"),
     Fault("the cache's disk is full", mount=("size=10m", "/var/cache/ascend-fleet"), words="too little room"),
     Fault("the disk to unpack on has no inodes", mount=("nr_inodes=50,size=9g", "/var/tmp"), words="inodes"),

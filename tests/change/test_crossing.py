@@ -21,9 +21,9 @@ KILLED = [
     ("beside", "toolkit.installer-ended"),
     ("beside", "kernels.installer-ended"),
     ("replace", "remove.uninstalled"),
-    ("replace", "toolkit.ready"),
 ]
 MORE = [
+    ("replace", "toolkit.ready"),
     *(("beside", point) for point in ("record.kept", "record.settled", "toolkit.recorded", "kernels.ready")),
     *(("replace", point) for point in ("toolkit.installer-ended", "kernels.recorded", "current.prepared")),
 ]
