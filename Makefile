@@ -34,9 +34,10 @@ releases: .venv/installed  ## what each release holds, and whether its parts go 
 lint: .venv/installed  ## ansible-lint, yamllint, ruff, mypy
 	.venv/bin/python -m pytest -m lint tests/contract
 
-bench: .venv/installed  ## what a converged fleet, a node's facts and the drift check cost, on the nodes of demo
+bench: .venv/installed  ## what a converged fleet, a node's facts and the drift check cost, and a transfer, on the nodes of demo
 	.venv/bin/python tests/bench/facts.py
 	.venv/bin/python tests/bench/fleet_cost.py
+	.venv/bin/python tests/bench/transport.py
 
 .venv/installed: pyproject.toml scripts/virtualenv
 	scripts/virtualenv
