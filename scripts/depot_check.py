@@ -46,7 +46,6 @@ def _checked(options: argparse.Namespace) -> int:
         _say(f"    {shlex.join(again)} /the/folder/of/the/parts")
         return 1
     argv = ["ansible-playbook", "playbooks/depot.yml", "-i", options.inventory]
-    argv += ["-e", f"ascend_depot_dir={options.depot}"]
     _say(f"==> fetching it again: {shlex.join(argv)}")
     program = str(Path(sys.executable).parent / argv[0])
     if subprocess.run([program, *argv[1:]], cwd=ROOT, check=False).returncode:

@@ -27,13 +27,14 @@ def main() -> int:
     parser.add_argument("--architecture", nargs="+", default=depot["depot_architectures"])
     parser.add_argument("--releases-dir", type=Path, default=ROOT / "releases")
     parser.add_argument("--extra-index", default=depot["depot_extra_index"], help="has torch's +cpu builds")
+    parser.add_argument("--uv", type=Path, default=UV, help="pins the program uv")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     found: list[listing.Listed] = []
     try:
         for release in options.release:
             folder = options.releases_dir / release
-            found += listing.listing(folder, options.architecture, UV, options.extra_index, {})
+            found += listing.listing(folder, options.architecture, options.uv, options.extra_index, {})
     except REPORTED as error:
         sys.exit(f"depot-list: {error}")
     found = list({(each.name, each.sha256): each for each in reversed(found)}.values())[::-1]

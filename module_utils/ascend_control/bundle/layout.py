@@ -12,8 +12,9 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 BLOCK = tarfile.BLOCKSIZE
-# What ends an archive, as tarfile writes it: two empty blocks, filled up to a whole record.
-END = tarfile.RECORDSIZE
+# Two empty blocks end an archive, which is filled up to a whole record, as tarfile writes it.
+END = 2 * BLOCK
+RECORD = tarfile.RECORDSIZE
 LEAST_BYTES = 1_000_000
 
 
@@ -42,19 +43,20 @@ def parts(sizes: Mapping[str, int], most_bytes: int) -> list[list[Piece]]:
     """Return the pieces of each part; ``sizes`` are the files' bytes, ``most_bytes`` those that a part may have."""
     found: list[list[Piece]] = [[]]
     used = 0
+    most = most_bytes // RECORD * RECORD - END
     for file, size in sorted(sizes.items()):
         offset = 0
         while True:
             begun = Piece(file, offset, size - offset, whole=offset == 0)
-            room = most_bytes - END - used - _header_bytes(begun)
+            room = most - used - _header_bytes(begun)
             if begun.size > room and begun.whole:
                 # A piece has a longer name, which may take another block.
-                room = most_bytes - END - used - _header_bytes(begun._replace(whole=False))
+                room = most - used - _header_bytes(begun._replace(whole=False))
             if room < min(BLOCK, begun.size):
                 found.append([])
                 used = 0
                 continue
-            taken = min(begun.size, room // BLOCK * BLOCK) if begun.size > room else begun.size
+            taken = min(begun.size, room)
             piece = begun._replace(size=taken, whole=taken == size)
             found[-1].append(piece)
             used += _header_bytes(piece) + _padded(taken)
@@ -66,8 +68,8 @@ def parts(sizes: Mapping[str, int], most_bytes: int) -> list[list[Piece]]:
 
 def part_bytes(part: Iterable[Piece]) -> int:
     """Return the size of a part's archive."""
-    used = sum(_header_bytes(piece) + _padded(piece.size) for piece in part) + 2 * BLOCK
-    return -(-used // END) * END
+    used = sum(_header_bytes(piece) + _padded(piece.size) for piece in part) + END
+    return -(-used // RECORD) * RECORD
 
 
 def _header_bytes(piece: Piece) -> int:

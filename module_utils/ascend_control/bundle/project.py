@@ -13,7 +13,7 @@ from typing import Any
 
 # What tools and runs leave in a checkout, and what an unbundled one has of its own; as .gitignore says.
 LEFT_OUT = re.compile(
-    r"\.git|\.venv|\.wheels|\.cpython|\.bundle|\.molecule|\.sim|\.ansible|\.cache|\.hypothesis|\.\w+_cache|records|reports"
+    r"\.git|\.venv|\.wheels|\.cpython|\.bundle|\.molecule|\.sim|\.ansible|\.cache|\.hypothesis|\.\w+_cache|bundle|records|reports"
     r"|.*\.egg-info|ascend-fleet-.*\.tar\.gz"
 )
 ANYWHERE = re.compile(r"__pycache__|.*\.retry|.*\.pyc")

@@ -107,8 +107,13 @@ def _last(url: str) -> str:
 
 def _with_sizes(found: list[Listed]) -> list[Listed]:
     """Ask the servers for the sizes that nobody else says; one that does not answer soon says none."""
+
+    def size(each: Listed) -> int | None:
+        # Without a sum the address is that of a page.
+        return each.size_bytes if each.size_bytes is not None or each.sha256 is None else _size(each.url)
+
     with ThreadPoolExecutor(8) as pool:
-        sizes = pool.map(lambda each: each.size_bytes if each.size_bytes is not None else _size(each.url), found)
+        sizes = pool.map(size, found)
         return [each._replace(size_bytes=size) for each, size in zip(found, sizes, strict=True)]
 
 
