@@ -8,6 +8,7 @@ compiled once, in a Debian 11, as the archives of python-build-standalone cannot
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -32,7 +33,6 @@ RELEASE = "8.0.RC1"
 # Debian 11 has Python 3.9, as openEuler 22.03 has; Debian 12's smallest form has none.
 SYSTEMS = {"bullseye": ("python3-minimal",), "bookworm": ()}
 BUILDERS = "gcc,libc6-dev,make,zlib1g-dev,libssl-dev,libffi-dev,libbz2-dev,liblzma-dev,libsqlite3-dev"
-MIRROR = "http://deb.debian.org/debian"
 STEP_S = 0.05
 
 
@@ -43,8 +43,8 @@ def run(*argv: str | Path) -> str:
     return done.stdout
 
 
-def debian(suite: str, target: Path | str, *options: str, sources: tuple[str, ...] = ()) -> None:
-    run(*image.as_root(), "mmdebstrap", "--quiet", "--variant=minbase", *options, suite, target, *sources)
+def debian(suite: str, target: Path | str, *options: str) -> None:
+    run(*image.as_root(), "mmdebstrap", "--quiet", "--variant=minbase", *options, suite, target)
 
 
 @pytest.fixture(scope="module")
@@ -54,12 +54,19 @@ def cpython(cache_dir: Path) -> Path:
     kept = cache_dir / "airgap" / "cpython-3.11.2-linux-x86_64.tar.gz"
     if not kept.is_file() or kept.stat().st_mtime < script.stat().st_mtime:
         kept.parent.mkdir(exist_ok=True)
-        # apt checks the source package against Debian's signatures.
-        fetch = "cd $1/src && APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get source --quiet=2 --download-only python3.11"
-        hooks = ["mkdir $1/src", fetch, f"copy-in {script} /", "chroot $1 sh /build-cpython >/dev/null 2>&1"]
+        # Debian 12's sources beside Debian 11's packages; apt checks both against Debian's signatures.
+        sources = "sed -n '/^deb .* bullseye main/{s/^deb/deb-src/;s/ bullseye / bookworm /;p}' $1/etc/apt/sources.list"
+        apt = "APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get --quiet=2"
+        fetch = f"mkdir $1/src && cd $1/src && {apt} update && {apt} source --download-only python3.11"
+        hooks = [
+            f"{sources} >$1/etc/apt/sources.list.d/sources.list",
+            fetch,
+            f"copy-in {script} /",
+            "chroot $1 sh /build-cpython >/dev/null 2>&1",
+        ]
         hooks.append(f"copy-out /cpython.tar.gz {kept.parent}")
         options = [f"--include={BUILDERS}", "--format=null", *(f"--customize-hook={hook}" for hook in hooks)]
-        debian("bullseye", "-", *options, sources=(f"deb {MIRROR} bullseye main", f"deb-src {MIRROR} bookworm main"))
+        debian("bullseye", "-", *options)
         (kept.parent / "cpython.tar.gz").replace(kept)
     return kept
 
@@ -104,11 +111,17 @@ def inventory(folder: Path, depot: Path | str, lock: Path | str, incoming: str) 
 @pytest.fixture(scope="module")
 def bundle(site: Path, cpython: Path) -> Path:
     out = site / "bundle"
-    argv = [sys.executable, ROOT / "scripts/bundle.py", "--depot", site / "depot", "--out", out, "--part-mb", "20"]
-    words = run(*argv, "--control", "x86_64", "--control-python", cpython)
+    script = ROOT / "scripts/bundle.py"
+    options = ("--part-mb", "20", "--control", "x86_64", "--control-python", cpython)
+    words = run(sys.executable, script, "--depot", site / "depot", "--out", out, *options)
     assert "ansible-core" in words
     assert "paramiko" not in words, "it is the tests' alone"
     assert len(list(out.glob("depot-*.tar"))) >= 3
+    named = {path.name for path in out.iterdir()}
+    # FAT32 knows no two names that differ in case alone, and a browser or Windows may have carried them.
+    assert len({name.lower() for name in named}) == len(named)
+    assert all(re.fullmatch(r"[\w-]+(\.[\w-]+)*", name) for name in named), named
+    run("sh", "-c", f"cd {out} && sha256sum -c SHA256SUMS")
     gpg(out, site / "keys")
     return out
 

@@ -67,8 +67,8 @@ def warning(python: Interpreter) -> str:
     if Version(python.glibc) <= NEWEST_GLIBC:
         return ""
     return (
-        f"{python.archive.name} needs glibc {python.glibc}, and libraries as on the machine where it was made. Compare: ldd"
-        " --version on the other side (Debian 11 has 2.31, openEuler 22.03 2.34). An install_only archive of"
+        f"{python.archive.name} needs glibc {python.glibc}, and libraries as on the machine where it was made. Compare:"
+        " ldd --version on the other side (Debian 11 has 2.31, openEuler 22.03 2.34). An install_only archive of"
         " python-build-standalone runs on all: make bundle CONTROL_PYTHON=/path/to/it"
     )
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 BLOCK = tarfile.BLOCKSIZE
 # Two empty blocks end an archive, which is filled up to a whole record, as tarfile writes it.
 END = 2 * BLOCK
-RECORD = tarfile.RECORDSIZE
+UNIT = tarfile.RECORDSIZE
 LEAST_BYTES = 1_000_000
 
 
@@ -43,7 +43,7 @@ def parts(sizes: Mapping[str, int], most_bytes: int) -> list[list[Piece]]:
     """Return the pieces of each part; ``sizes`` are the files' bytes, ``most_bytes`` those that a part may have."""
     found: list[list[Piece]] = [[]]
     used = 0
-    most = most_bytes // RECORD * RECORD - END
+    most = most_bytes // UNIT * UNIT - END
     for file, size in sorted(sizes.items()):
         offset = 0
         while True:
@@ -69,7 +69,7 @@ def parts(sizes: Mapping[str, int], most_bytes: int) -> list[list[Piece]]:
 def part_bytes(part: Iterable[Piece]) -> int:
     """Return the size of a part's archive."""
     used = sum(_header_bytes(piece) + _padded(piece.size) for piece in part) + END
-    return -(-used // RECORD) * RECORD
+    return -(-used // UNIT) * UNIT
 
 
 def _header_bytes(piece: Piece) -> int:

@@ -113,15 +113,15 @@ def begin(out: Path, planned: dict[str, Any]) -> Sums:
     """Clear away what another plan, or a bundle of before, has left in ``out``; return the sums of what stays."""
     text = json.dumps(planned, indent=1, sort_keys=True) + "\n"
     path, sums = out / PLAN, Sums(out)
+    # What says that a bundle is whole, and its signatures, are never those of one before.
+    for old in [each for each in out.glob(f"{SUMS}*") if each.name != f"{SUMS}.part"]:
+        old.unlink()
     if path.is_file() and path.read_text(encoding="utf-8") == text:
         sums.resume()
     else:
-        for old in [*out.glob(f"{SUMS}*"), *out.glob("depot-*.tar*")]:
+        for old in [*out.glob(f"{SUMS}.part"), *out.glob("depot-*.tar*")]:
             old.unlink()
         write(path, lambda stream: stream.write(text.encode()))
-    for old in out.glob(f"{SUMS}*"):
-        if old.name != f"{SUMS}.part":
-            old.unlink()
     return sums
 
 

@@ -77,10 +77,10 @@ def _alone(depot: Path) -> Iterator[None]:
 
 
 def _lacking(depot: Path, carried: Mapping[str, Any], part: list[Piece]) -> list[Piece]:
-    return [piece for piece in part if not (_has(depot, carried, piece.file) or _done(depot, piece).exists())]
+    return [piece for piece in part if not (_is_in(depot, carried, piece.file) or _done(depot, piece).exists())]
 
 
-def _has(depot: Path, carried: Mapping[str, Any], file: str) -> bool:
+def _is_in(depot: Path, carried: Mapping[str, Any], file: str) -> bool:
     """Whether the depot has the file: one that was verified here has the time stamp that its index knows."""
     try:
         status = (depot / file).stat()
@@ -195,7 +195,7 @@ def _join(planned: Mapping[str, Any], depot: Path) -> None:
     carried = planned["files"]
     pieces = [Piece(*piece) for part in planned["parts"].values() for piece in part]
     split = {piece.file for piece in pieces if not piece.whole}
-    for file in sorted(file for file in split if not _has(depot, carried, file)):
+    for file in sorted(file for file in split if not _is_in(depot, carried, file)):
         found = files.sha256(_partial(depot, file))
         if found != carried[file]["sha256"]:
             _forget(depot, file)

@@ -22,10 +22,6 @@ class Damage(NamedTuple):
     wanted: str
     found: str
 
-    @property
-    def is_missing(self) -> bool:
-        return self.found == "no such file"
-
 
 def check(folder: Path, progress: Callable[[int], object]) -> tuple[int, list[Damage]]:
     """Return (how many files were read, which are damaged). ``progress`` is called with the bytes of each file read.

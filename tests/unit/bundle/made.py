@@ -52,11 +52,11 @@ def made(out: Path, work: Path) -> None:
     sums.add(pack.PLAN, files.sha256(out / pack.PLAN))
     reader = pack.Reader(work / "depot", planned["files"])
     for name, pieces in planned["parts"].items():
-        sums.add(name, pack.write(out / name, _part(reader, pieces)))
+        sums.add(name, pack.write(out / name, part_of(reader, pieces)))
     sums.close()
 
 
-def _part(reader: pack.Reader, pieces: list[layout.Piece]) -> pack.Content:
+def part_of(reader: pack.Reader, pieces: list[layout.Piece]) -> pack.Content:
     return lambda sink: reader.part(pieces, sink)
 
 
