@@ -34,7 +34,7 @@ def main() -> int:
     try:
         for release in options.release:
             folder = options.releases_dir / release
-            found += listing.listing(folder, options.architecture, options.uv, options.extra_index, {})
+            found += listing.listing(folder, options.architecture, options.uv, options.extra_index)
     except REPORTED as error:
         sys.exit(f"depot-list: {error}")
     found = list({(each.name, each.sha256): each for each in reversed(found)}.values())[::-1]

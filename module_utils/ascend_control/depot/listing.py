@@ -9,14 +9,15 @@ from __future__ import annotations
 import re
 import tempfile
 import urllib.request
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from ...ascend.environment import lock as locks
-from ..release.read import lock_of, read_release
+from ...ascend.errors import AscendError
+from ..release.read import read_release
 from . import addresses
 
 ANSWER_S = 10
@@ -40,18 +41,24 @@ class Listed(NamedTuple):
     sha256: str | None
 
 
-def listing(
-    folder: Path, architectures: Iterable[str], requirements: Path, extra_index: str, own_locks: Mapping[str, str]
-) -> list[Listed]:
+def listing(folder: Path, architectures: Iterable[str], requirements: Path, extra_index: str) -> list[Listed]:
     """Return the files of one release, each once, for these architectures.
 
-    ``folder`` is the release's, ``requirements`` pins uv, ``extra_index`` has torch's +cpu builds, ``own_locks`` are
-    the operator's by architecture. The package index is asked for addresses. Raises AscendError.
+    ``folder`` is the release's, ``requirements`` pins uv, ``extra_index`` has torch's +cpu builds. The package index is
+    asked for addresses. Raises AscendError.
     """
     release = read_release(str(folder))
     found: dict[tuple[str, str | None], Listed] = {}
     for architecture in architectures:
-        lock = folder / lock_of(own_locks, release["locks"], architecture)
+        if architecture not in release["locks"]:
+            raise AscendError(
+                f"release {release['release']} has no lock for {architecture}",
+                wanted=", ".join(sorted(release["locks"])),
+                found=architecture,
+                where=str(folder),
+                remedy="make depot-list ARCHITECTURES=...",
+            )
+        lock = folder / release["locks"][architecture]
         for each in _of(release, architecture, lock, requirements, extra_index):
             found.setdefault((each.name, each.sha256), each)
     return _with_sizes(list(found.values()))

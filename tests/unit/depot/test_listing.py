@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot import listing
 from tests.standin import build as standin
 
@@ -103,7 +104,7 @@ def index(served: tuple[Path, str]) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def found(release: Path, requirements: Path) -> list[listing.Listed]:
-    return listing.listing(release, [ARCHITECTURE], requirements, "", {})
+    return listing.listing(release, [ARCHITECTURE], requirements, "")
 
 
 def test_every_file_has_its_address_size_and_sum(served: tuple[Path, str], found: list[listing.Listed]) -> None:
@@ -155,3 +156,8 @@ def test_what_the_index_lacks_is_said(release: Path) -> None:
     assert done.returncode == 1, "the pinned uv is not in the index here"
     assert "depot-list: " in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_an_architecture_without_a_lock_is_said(release: Path) -> None:
+    with pytest.raises(AscendError, match=r"release 9\.0\.0 has no lock for riscv64.*aarch64, x86_64"):
+        listing.listing(release, ["riscv64"], release / "uv.txt", "")
