@@ -107,7 +107,7 @@ def _write(options: argparse.Namespace, planned: dict[str, Any], beside: Files) 
     out: Path = options.out
     parts = planned["parts"]
     wanted = pack.require_room(planned, out, sum(_size(content) for content in beside.values()))
-    _say(f"==> {len(parts)} parts go into {out}: {_gb(wanted)}")
+    _say(f"==> {_gb(wanted)} go into {out}; parts: {len(parts)}")
     sums = pack.begin(out, planned)
     for name, content in sorted(beside.items()):
         sums.add(name, pack.write(out / name, content))

@@ -56,7 +56,7 @@ def take(planned: Mapping[str, Any], sums: Mapping[str, str], depot: Path, folde
             errors = list(_from_one_of(found, sums[name], depot, left, planned["files"]))
             damaged += errors[-1:] if len(errors) == len(found) else []
             if len(errors) < len(found):
-                say(f"{name}: {sum(piece.size for piece in left)} bytes of {len(left)} files, verified")
+                say(f"{name}: {sum(piece.size for piece in left) / 1e9:.2f} GB of {len(left)} files, verified")
         if not missing and not damaged:
             _join(planned, depot)
     return Taken(len(ahead), missing, damaged)
