@@ -158,6 +158,7 @@ def test_what_is_not_the_project_is_left_alone(machine: Machine) -> None:
     assert done.returncode == 1
     assert "something else lies where the project goes" in done.stderr
     assert [path.name for path in machine.to.iterdir()] == ["letters"]
+    assert not machine.depot.exists(), "that is said before anything is unpacked"
 
 
 @pytest.mark.whole
