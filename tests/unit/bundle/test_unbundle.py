@@ -186,6 +186,16 @@ def test_it_may_be_killed_anywhere(machine: Machine, tmp_path: Path, program: st
     machine.require_own()
 
 
+@pytest.mark.whole
+def test_an_inventory_that_the_old_project_alone_has_is_kept(machine: Machine) -> None:
+    """As it is after a run that was killed between the two moves, where another bundle came then."""
+    machine.older()
+    machine.to.rename(machine.to.with_name("fleet.old"))
+    done = machine.run()
+    assert done.returncode == 0, done.stdout + done.stderr
+    machine.require_own()
+
+
 def minisign(disk: Path, folder: Path) -> Path:
     folder.mkdir()
     subprocess.run(["minisign", "-GWp", folder / "key.pub", "-s", folder / "key"], check=True, capture_output=True)
