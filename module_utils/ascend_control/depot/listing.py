@@ -127,7 +127,7 @@ def _with_sizes(found: list[Listed]) -> list[Listed]:
 def _size(url: str) -> int | None:
     try:
         request = urllib.request.Request(url, method="HEAD", headers=REFERER)
-        with urllib.request.urlopen(request, timeout=ANSWER_S) as answer:
+        with urllib.request.build_opener().open(request, timeout=ANSWER_S) as answer:
             length = answer.headers.get("Content-Length", "")
             return int(length) if re.fullmatch(r"\d+", length) else None
     except OSError:

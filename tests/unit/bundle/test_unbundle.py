@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -220,10 +221,10 @@ def gpg(disk: Path, folder: Path) -> Path:
 
 @pytest.mark.parametrize(("signed", "suffix"), [(minisign, "minisig"), (gpg, "asc")], ids=["minisign", "gpg"])
 def test_with_a_key_only_what_it_signed_is_unpacked(
-    machine: Machine, tmp_path: Path, signed: object, suffix: str
+    machine: Machine, tmp_path: Path, signed: Callable[[Path, Path], Path], suffix: str
 ) -> None:
-    key = signed(machine.disk, tmp_path / "keys")  # type: ignore[operator]
-    other = signed(shutil.copytree(machine.disk, tmp_path / "other"), tmp_path / "other keys")  # type: ignore[operator]
+    key = signed(machine.disk, tmp_path / "keys")
+    other = signed(shutil.copytree(machine.disk, tmp_path / "other"), tmp_path / "other keys")
     assert "SHA256SUMS is not signed by the key" in machine.stopped("--key", other)
     sums = machine.disk / "SHA256SUMS"
     text = sums.read_text()
