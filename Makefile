@@ -1,9 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-# PYTHON chooses the interpreter of .venv (3.10 or newer), NODES how many nodes the demo has.
+# PYTHON chooses the interpreter of .venv (3.10 or newer), NODES how many nodes the demo has. Of the depot and of a bundle
+# (docs/airgap.md): where they lie, RELEASES and ARCHITECTURES of the list, CONTROL the control node's architectures.
 NODES ?= 2
+DEPOT ?= /srv/ascend-depot
+INVENTORY ?= inventory/prod
+OUT ?= bundle
+PART_MB ?= 4000
+CONTROL ?= $(shell uname -m)
 export PYTHON ?= python3
 
-.PHONY: demo demo-down test test-fast test-all test-aarch64 fuzz releases lint bench system
+.PHONY: demo demo-down test test-fast test-all test-aarch64 fuzz releases lint bench system depot-list depot-check bundle
 
 demo: .venv/installed system  ## two simulated nodes, from bare to torch.npu.is_available()
 	.venv/bin/python sim/demo.py --nodes $(NODES)
@@ -34,7 +40,23 @@ releases: .venv/installed  ## what each release holds, and whether its parts go 
 lint: .venv/installed  ## ansible-lint, yamllint, ruff, mypy
 	.venv/bin/python -m pytest -m lint tests/contract
 
-bench: .venv/installed  ## what a converged fleet, a node's facts and the drift check cost, and a transfer, on the nodes of demo
+depot-list: .venv/installed  ## every file that the depot needs, with address, size and sha256: RELEASES= ARCHITECTURES= JSON=1
+	@.venv/bin/python scripts/depot_list.py $(if $(RELEASES),--release $(RELEASES)) \
+	  $(if $(ARCHITECTURES),--architecture $(ARCHITECTURES)) $(if $(JSON),--json)
+
+depot-check: .venv/installed  ## read every file of the depot, name what is damaged, fetch it again
+	.venv/bin/python scripts/depot_check.py --depot $(DEPOT) --inventory $(INVENTORY)
+
+bundle: .venv/installed  ## depot, project and a control node's Python and Ansible, in parts for disks: docs/airgap.md
+	.venv/bin/python scripts/bundle.py --depot $(DEPOT) --out $(OUT) --part-mb $(PART_MB) --control $(CONTROL) \
+	  $(if $(CONTROL_PYTHON),--control-python $(CONTROL_PYTHON)) $(if $(ANSIBLE_CORE),--ansible-core '$(ANSIBLE_CORE)') \
+	  $(if $(INCOMING),--incoming $(INCOMING))
+
+execution-environment: .venv/installed  ## an image for AWX and ansible-runner: docs/scale.md
+	.venv/bin/ansible-galaxy collection build --force
+	.venv/bin/ansible-builder build --tag ascend-fleet-ee
+
+bench: .venv/installed  ## what a converged fleet, a node's facts, the drift check and a transfer cost, on the nodes of demo
 	.venv/bin/python tests/bench/facts.py
 	.venv/bin/python tests/bench/fleet_cost.py
 	.venv/bin/python tests/bench/transport.py

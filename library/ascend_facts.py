@@ -136,7 +136,8 @@ ansible_facts:
               C(path_measured) (the nearest folder that exists), C(total_mb), C(read_only), C(noexec) and C(free_inodes)
               (files that can still be made; -1 where they are not counted). With an error of the file system 0 MB, the
               device -1 and null. Beside the places of the options these are places where training writes.
-            - C(paths) is C(beside) in O(cann_root), that and its parents with C(exists), C(uid), C(mode).
+            - C(paths) is O(cann_root) and its parents, before them C(beside) in it where that is there, with C(exists),
+              C(uid), C(mode).
             - C(limits) maps C(nofile), C(nproc), C(memlock) and C(stack) to the soft and the hard limit of the module's
               own session (a number; bytes of the last two; -1 for unlimited).
             - C(kernel_settings) maps the names of O(kernel_settings) to their values as text; null when absent.

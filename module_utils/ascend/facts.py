@@ -51,10 +51,12 @@ def collect(
         from . import system
 
         node.at("the operating system")
+        # It may be a disk of its own; where it is not there yet, it will lie on the root's.
         beside = os.path.join(places.cann_root, BESIDE)
-        disks = [places.cann_root, beside, places.tmp_dir, places.ascend_root, places.cache_dir]
+        installed_to = beside if os.path.isdir(node.path(beside)) else places.cann_root
+        disks = [places.cann_root, installed_to, places.tmp_dir, places.ascend_root, places.cache_dir]
         disks += [places.state_dir, ETC, os.path.dirname(ASCEND_ENV), *WRITTEN_BY_TRAINING]
-        facts["system"] = system.read_system(node, beside, disks, timeout_s, kernel_settings)
+        facts["system"] = system.read_system(node, installed_to, disks, timeout_s, kernel_settings)
         node.at(places.state_dir, system.DISK_S)
         facts["changes"] = _changes(node, places)
     if {"npu", "cards", "network", "links"}.intersection(chosen):

@@ -133,7 +133,13 @@ def _file_systems(found: Found, wanted: Wanted, places: Iterable[str], option: s
     without it there.
     """
     program = os.path.dirname(wanted.ascend_env.path)
-    where = {"record": ETC, "program": program, **_TRAINING, **asdict(wanted.places), "cann": wanted.cann_base}
+    where = {
+        "record": ETC,
+        "program": program,
+        **_TRAINING,
+        **asdict(wanted.places),
+        "cann": _cann_place(found, wanted),
+    }
     where |= {"wheels": wanted.places.cache} if _are_sent(found, wanted) else {}
     together: dict[Any, FileSystem] = {}
     for place in sorted(set(places)):
@@ -145,6 +151,11 @@ def _file_systems(found: Found, wanted: Wanted, places: Iterable[str], option: s
             names.append(place)
             paths.append(where[place])
     return [(disk, names, sorted(set(paths))) for disk, names, paths in together.values()]
+
+
+def _cann_place(found: Found, wanted: Wanted) -> str:
+    """Return the place whose disk CANN will lie on: what is beside has one of its own, or the root's."""
+    return wanted.cann_base if wanted.cann_base in found.system.disk else wanted.places.cann
 
 
 def _noexec(name: str, disk: Disk, places: list[str], paths: list[str]) -> Refusal:

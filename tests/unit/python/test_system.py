@@ -211,4 +211,4 @@ def test_the_depots_python_has_its_own_place(resolve: Callable[..., dict[str, An
         "/x/ascend_root/python/3.11.7/bin/python3",
         "/x/ascend_root/python/3.11.7/bin",
     )
-    assert (python["source"], python["url"]) == ("depot", "/x/python/p")
+    assert (python["source"], python["url"]) == ("depot", "ssh:/python/p")

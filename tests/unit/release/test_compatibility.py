@@ -293,6 +293,7 @@ def test_the_plan_refuses_what_does_not_fit(tmp_path: Path) -> None:
         "depot_dir": str(tmp_path),
         "driver_policy": "fail",
         "python": "depot",
+        "depot_transport": "ssh",
         "system_settings": "apply",
         "system_packages": "check",
         "cann_cross": "beside",
