@@ -13,8 +13,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SCENARIOS = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
 WANTED = {"default", "converged", "half_installed", "wrong_chip", "driver_missing", "eula", "cann", "torch_npu"}
 
-# The two roles alone. tests/change and tests/e2e provision whole nodes, tests/unit/plan and tests/e2e have refused ones,
-# tests/e2e one in step, tests/change one half installed, in every way.
+# The two roles alone. tests/change and tests/e2e provision whole nodes, tests/unit/plan and tests/e2e have refused
+# ones, tests/e2e one in step, tests/change one half installed, in every way.
 USUAL = {"cann", "torch_npu"}
 
 pytestmark = pytest.mark.molecule
