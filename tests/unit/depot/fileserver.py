@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A web server of one folder of bytes that breaks off, knows no ranges, leads elsewhere or answers with a status."""
+
+from __future__ import annotations
+
+import re
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@dataclass
+class Files:
+    """What is served (path -> content), how, and what was asked for: (path, Range, Referer)."""
+
+    contents: dict[str, bytes]
+    ranges: bool = True
+    # How many bytes each answer gives before the line breaks, one after the other; then they are whole.
+    breaks: list[int] = field(default_factory=list)
+    status: dict[str, int] = field(default_factory=dict)
+    leads: dict[str, str] = field(default_factory=dict)
+    # Waits here after so many bytes of an answer: the client is ended meanwhile.
+    holds_after: int = 0
+    release: threading.Event = field(default_factory=threading.Event)
+    # Called before a status is answered.
+    gate: Callable[[], None] = lambda: None
+    asked: list[tuple[str, str, str]] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    address: str = ""
+
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+        ranged = handler.headers.get("Range", "")
+        self.asked.append((handler.path, ranged, handler.headers.get("Referer", "")))
+        self.headers.append({name.lower(): value for name, value in handler.headers.items()})
+        content = self.contents.get(handler.path)
+        status = self.status.get(handler.path, 404 if content is None else 200)
+        if handler.path in self.leads:
+            handler.send_response(302)
+            handler.send_header("Location", self.leads[handler.path])
+            status, content = 302, b""
+        elif status != 200:
+            self.gate()
+            handler.send_response(status)
+        else:
+            content = self._begin(handler, content or b"", ranged)
+        handler.send_header("Content-Length", str(len(content or b"")))
+        handler.end_headers()
+        self._send(handler, content or b"")
+
+    def _begin(self, handler: BaseHTTPRequestHandler, content: bytes, ranged: str) -> bytes:
+        match = re.fullmatch(r"bytes=(\d+)-", ranged) if self.ranges else None
+        if not match:
+            handler.send_response(200)
+            return content
+        begin = int(match[1])
+        if begin >= len(content):
+            handler.send_response(416)
+            handler.send_header("Content-Range", f"bytes */{len(content)}")
+            return b""
+        handler.send_response(206)
+        handler.send_header("Content-Range", f"bytes {begin}-{len(content) - 1}/{len(content)}")
+        return content[begin:]
+
+    def _send(self, handler: BaseHTTPRequestHandler, content: bytes) -> None:
+        limit = self.breaks.pop(0) if self.breaks and content else len(content)
+        with suppress(OSError):
+            if self.holds_after and len(content) > self.holds_after:
+                handler.wfile.write(content[: self.holds_after])
+                handler.wfile.flush()
+                self.release.wait(30)
+            else:
+                handler.wfile.write(content[:limit])
+        if limit < len(content):
+            handler.close_connection = True
+            with suppress(OSError):
+                handler.connection.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def serving(files: Files, context: Any = None) -> Iterator[Files]:
+    """Serve on 127.0.0.1; ``context`` makes it https."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            files.answer(self)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the name of the base class)
+            """Says nothing."""
+
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            """A client that went away is what these tests are about."""
+
+    server = Server(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    server.block_on_close = False
+    if context:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    files.address = f"http{'s' if context else ''}://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        yield files
+    finally:
+        files.release.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@contextmanager
+def black_hole(answers_connections: bool) -> Iterator[str]:
+    """An address of which nothing comes back: its queue of connections is full, or it takes them and says nothing."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(128 if answers_connections else 0)
+        others = [] if answers_connections else [socket.socket() for _ in range(4)]
+        for other in others:
+            other.setblocking(False)
+            with suppress(BlockingIOError):
+                other.connect(listening.getsockname())
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            for other in others:
+                other.close()
