@@ -105,7 +105,8 @@ def _resolve(
         lock.write_text("\n".join(entries) + "\n", encoding="utf-8")
         argv = [_uv(), "pip", "compile", str(lock), "--no-deps", "--generate-hashes", "--quiet", "--no-progress"]
         argv += ["--format", "pylock.toml", "--output-file", str(answer), "--python-version", series]
-        argv += ["--python-platform", f"{architecture}-manylinux_2_{NEWEST_GLIBC}"]
+        # No Python is needed; without one named, uv starts each that it finds on this machine, which takes seconds.
+        argv += ["--python", sys.executable, "--python-platform", f"{architecture}-manylinux_2_{NEWEST_GLIBC}"]
         argv += ["--extra-index-url", extra_index] if own else []
         done = subprocess.run(
             argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, env=environment(found)

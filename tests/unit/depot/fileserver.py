@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 import socket
 import threading
@@ -10,7 +12,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 
 @dataclass
@@ -22,6 +26,7 @@ class Files:
     # How many bytes each answer gives before the line breaks, one after the other; then they are whole.
     breaks: list[int] = field(default_factory=list)
     status: dict[str, int] = field(default_factory=dict)
+    account: str = ""  # "user:password", without which nothing is given
     leads: dict[str, str] = field(default_factory=dict)
     # Waits here after so many bytes of an answer: the client is ended meanwhile.
     holds_after: int = 0
@@ -38,6 +43,9 @@ class Files:
         self.headers.append({name.lower(): value for name, value in handler.headers.items()})
         content = self.contents.get(handler.path)
         status = self.status.get(handler.path, 404 if content is None else 200)
+        given = base64.b64decode((handler.headers.get("Authorization") or "").partition(" ")[2]).decode()
+        if self.account and given != self.account:
+            status = 401
         if handler.path in self.leads:
             handler.send_response(302)
             handler.send_header("Location", self.leads[handler.path])
@@ -47,6 +55,8 @@ class Files:
             handler.send_response(status)
         else:
             content = self._begin(handler, content or b"", ranged)
+        if handler.path.endswith("/"):
+            handler.send_header("Content-Type", "text/html")
         handler.send_header("Content-Length", str(len(content or b"")))
         handler.end_headers()
         self._send(handler, content or b"")
@@ -78,6 +88,17 @@ class Files:
             handler.close_connection = True
             with suppress(OSError):
                 handler.connection.shutdown(socket.SHUT_RDWR)
+
+
+def index_of(wheels: list[Path]) -> dict[str, bytes]:
+    """The contents of a package index that has these wheels: a page a distribution, with links (PEP 503)."""
+    contents = {f"/files/{quote(wheel.name)}": wheel.read_bytes() for wheel in wheels}
+    for wheel in wheels:
+        page = f"/simple/{wheel.name.split('-')[0].replace('_', '-').lower()}/"
+        digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+        link = f'<a href="/files/{quote(wheel.name)}#sha256={digest}">{wheel.name}</a>\n'
+        contents[page] = contents.get(page, b"<!DOCTYPE html>\n") + link.encode()
+    return contents
 
 
 @contextmanager
