@@ -22,7 +22,9 @@ extends_documentation_fragment:
   - result_format_callback
 """
 
+import functools
 import gc
+import os
 import sys
 from typing import Any
 
@@ -41,6 +43,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.r
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.words import rollout_lines
 
 NODE = "ascend.fleet.node_plan"
+DEPOT = "ascend.fleet.depot"
 REPORT = "ascend.fleet.drift_report"
 # The fleet, and the groups in which roles/rollout puts its nodes.
 GROUPS = ("ascend", TO_CHANGE, WAITING, BUSY, "ascend_reached", "ascend_done")
@@ -60,12 +63,18 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
 
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
         super().v2_playbook_on_task_start(task, is_conditional)
+        # What the task itself shows while it works comes below its name, which Ansible prints with the first result.
+        self._display.ahead = functools.partial(self._print_task_banner, task) if task.action == DEPOT else None
         if task.action == NODE:
             variables = task.get_variable_manager().get_vars(play=self._play)
             self._total = len(variables["ansible_play_hosts_all"])
             # Workers are forked from here: what no garbage collector touches, they share instead of copying it.
             gc.collect()
             gc.freeze()
+
+    def _print_task_banner(self, task: Any) -> None:
+        self._display.ahead = None
+        super()._print_task_banner(task)
 
     def v2_runner_on_ok(self, result: Any) -> None:
         answer = result._result
@@ -153,5 +162,13 @@ def _mask(display: Any) -> None:
     """Mask all that is printed or logged: Ansible's own errors and warnings, and -vvv, go the same way as results."""
     if hasattr(display, "unmasked"):
         return
-    display.unmasked = display.display
-    display.display = lambda text, *arguments, **named: display.unmasked(masked(str(text)), *arguments, **named)
+    display.unmasked, display.ahead = display.display, None
+    process = os.getpid()
+
+    def shown(text: Any, *arguments: Any, **named: Any) -> None:
+        ahead, display.ahead = display.ahead, None
+        if ahead and os.getpid() == process:  # what a worker shows comes here from it
+            ahead()
+        display.unmasked(masked(str(text)), *arguments, **named)
+
+    display.display = shown

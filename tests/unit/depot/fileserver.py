@@ -28,8 +28,9 @@ class Files:
     status: dict[str, int] = field(default_factory=dict)
     account: str = ""  # "user:password", without which nothing is given
     leads: dict[str, str] = field(default_factory=dict)
-    # Waits here after so many bytes of an answer: the client is ended meanwhile.
+    # Waits after so many bytes of a file until it is released.
     holds_after: int = 0
+    goes_on: bool = False  # with the rest, when it is released
     release: threading.Event = field(default_factory=threading.Event)
     # Called before a status is answered.
     gate: Callable[[], None] = lambda: None
@@ -78,10 +79,11 @@ class Files:
     def _send(self, handler: BaseHTTPRequestHandler, content: bytes) -> None:
         limit = self.breaks.pop(0) if self.breaks and content else len(content)
         with suppress(OSError):
-            if self.holds_after and len(content) > self.holds_after:
+            if len(content) > self.holds_after > 0 and not handler.path.endswith("/"):
                 handler.wfile.write(content[: self.holds_after])
                 handler.wfile.flush()
                 self.release.wait(30)
+                handler.wfile.write(content[self.holds_after :] if self.goes_on else b"")
             else:
                 handler.wfile.write(content[:limit])
         if limit < len(content):

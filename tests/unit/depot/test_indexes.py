@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which package index is asked: uv's variables, pip's, pip's files, in this order. Real servers, the real uv and pip."""
+"""Which package index is asked: uv's variables, pip's, pip's files, in this order. Real servers, uv and pip."""
 
 from __future__ import annotations
 
