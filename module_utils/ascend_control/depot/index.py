@@ -11,6 +11,7 @@ are (``deep``).
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -99,7 +100,7 @@ class Index:
         if same and (not self.deep or str(path) in self._read):
             return {**entry, **stamp}
         self._read.add(str(path))
-        return {"sha256": files.sha256(path), **stamp}
+        return {"sha256": files.sha256(path) if self.deep else _sum(str(path), *stamp.values()), **stamp}
 
     def save(self) -> None:
         """Write the table, atomically, last of all: it names no file that is not there yet, or not any more."""
@@ -114,6 +115,12 @@ class Index:
             os.fsync(stream.fileno())
         partial.replace(self._path)
         self._before = text
+
+
+@functools.lru_cache(maxsize=4096)
+def _sum(path: str, *_stamp: int) -> str:
+    """Return the sum of a file; the look at a depot that changes nothing, and the one that enters it, read it once."""
+    return files.sha256(path)
 
 
 def _stamp(path: Path) -> dict[str, int]:
