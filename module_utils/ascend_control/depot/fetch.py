@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -24,7 +25,7 @@ from .index import place
 from .indexes import Indexes, environment, indexes
 from .progress import Progress
 from .proxies import all_ways
-from .web import Sources, Web, accounts_of
+from .web import Sources, Web, accounts_of, without_account
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -32,11 +33,7 @@ else:
     import tomli as tomllib
 
 NEWEST_GLIBC = 28  # of the oldest system that is supported
-PYPI = "https://pypi.org/simple"
-REMEDY = (
-    "curl -fLI --max-time 20 {}  # an index that is reachable: export PIP_INDEX_URL=https://...; air-gapped: put the"
-    " files into depot_incoming"
-)
+REMEDY = "export PIP_INDEX_URL=https://...  # an index that is reachable; air-gapped: put the files into depot_incoming"
 
 
 def fetch(
@@ -124,7 +121,8 @@ def _unresolved(entries: list[str], words: str, extra_index: str, found: Indexes
     """Return what the operator must know of an index that uv did not get the files' addresses from."""
     asked = re.search(r"https?://[^\s`'\")]+", words)
     names = [entry.split()[0].partition("==")[0] for entry in entries]
-    remedy = REMEDY.format(asked[0] if asked else found.default or PYPI)
+    address = asked[0] if asked else found.default
+    remedy = f"curl -fLI --max-time 20 {shlex.quote(without_account(address))}; {REMEDY}" if address else REMEDY
     if extra_index and extra_index.rstrip("/") in words:
         remedy = f"put torch's +cpu wheels into depot_incoming, or set depot_extra_index to a mirror of {extra_index}"
     if "certificate" in words.lower():
@@ -133,7 +131,7 @@ def _unresolved(entries: list[str], words: str, extra_index: str, found: Indexes
         "the package index does not say where the lock's files are",
         wanted=f"{len(names)} files: {listed(names)}",
         found=words.strip()[-600:],
-        where=(asked[0] if asked else found.default or PYPI) + all_ways(),
+        where=(address or "the index that uv asks") + all_ways(),
         remedy=remedy,
     )
 

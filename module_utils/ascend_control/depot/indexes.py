@@ -72,18 +72,18 @@ def _is_there(place: str) -> bool:
 
 def environment(found: Indexes) -> dict[str, str]:
     """Return the environment of uv, pip and git: the same indexes, authorities and time limits for all of them."""
-    told = {STALL: f"{STALL_S:g}", "UV_HTTP_CONNECT_TIMEOUT": f"{CONNECT_S:g}", "UV_HTTP_RETRIES": "1"}
-    told |= {"PIP_DEFAULT_TIMEOUT": f"{STALL_S:g}", "PIP_RETRIES": "1", "GIT_TERMINAL_PROMPT": "0"}
-    told["UV_INDEX_STRATEGY"] = "unsafe-best-match"  # as pip does it; the lock's sums say which files are right
+    given = {STALL: f"{STALL_S:g}", "UV_HTTP_CONNECT_TIMEOUT": f"{CONNECT_S:g}", "UV_HTTP_RETRIES": "1"}
+    given |= {"PIP_DEFAULT_TIMEOUT": f"{STALL_S:g}", "PIP_RETRIES": "1", "GIT_TERMINAL_PROMPT": "0"}
+    given["UV_INDEX_STRATEGY"] = "unsafe-best-match"  # as pip does it; the lock's sums say which files are right
     trusted = authorities()
     if trusted:
-        told |= dict.fromkeys(("SSL_CERT_FILE", "PIP_CERT", "GIT_SSL_CAINFO"), trusted)
+        given |= dict.fromkeys(("SSL_CERT_FILE", "PIP_CERT", "GIT_SSL_CAINFO"), trusted)
     else:
         # The system's authorities, as the downloads trust them: else uv has a list of its own.
-        told |= {"UV_SYSTEM_CERTS": "true", "UV_NATIVE_TLS": "true"}
+        given |= {"UV_SYSTEM_CERTS": "true", "UV_NATIVE_TLS": "true"}
     # One of the two tools has its own variables; the other is given the same.
     others = " ".join(found.others)
     same = {"PIP_INDEX_URL": found.default, "PIP_EXTRA_INDEX_URL": others}
     if not found.of_uv:
         same = {"UV_DEFAULT_INDEX": found.default, "UV_INDEX": others, "UV_FIND_LINKS": ",".join(found.folders)}
-    return {**told, **os.environ, **{name: value for name, value in same.items() if value}}
+    return {**given, **os.environ, **{name: value for name, value in same.items() if value}}

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import netrc
 import os
+import shlex
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -76,13 +77,12 @@ class Web:
             if not location:
                 return answer
             answer.drain_conn()
-            there = urljoin(url, location)
-            if url.startswith("https:") and not there.startswith("https:"):
-                raise AscendError(
-                    "a server leads from https to http", wanted=url, found=there, remedy="ask its operator"
-                )
-            url = there
-        raise AscendError("a server leads round in circles", wanted=url, remedy=f"curl -ILv {url}")
+            target = urljoin(url, location)
+            if url.startswith("https:") and not target.startswith("https:"):
+                words = "a server leads from https to http"
+                raise AscendError(words, wanted=url, found=target, remedy=f"curl -ILv {shlex.quote(url)}")
+            url = target
+        raise AscendError("a server leads round in circles", wanted=url, remedy=f"curl -ILv {shlex.quote(url)}")
 
     def _manager(self, url: str) -> urllib3.PoolManager:
         proxy = proxies.proxy_of(url)

@@ -126,8 +126,8 @@ def _build(index: Index, wheels: Path, incoming: Path | None, progress: Progress
 
 def _pip(arguments: list[str]) -> None:
     argv = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments]
-    told = environment(indexes())
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, env=told)
+    same = environment(indexes())
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, env=same)
     if done.returncode:
         output = (done.stdout + done.stderr).splitlines()
         errors = [line.strip() for line in output if re.match(r"\s*(ERROR|error|\w*Error)\b", line)]

@@ -23,8 +23,8 @@ class Files:
 
     contents: dict[str, bytes]
     ranges: bool = True
-    # How many bytes each answer gives before the line breaks, one after the other; then they are whole.
-    breaks: list[int] = field(default_factory=list)
+    # How many bytes each answer for a path gives before the line breaks, one after the other; then they are whole.
+    breaks_at: dict[str, list[int]] = field(default_factory=dict)
     status: dict[str, int] = field(default_factory=dict)
     account: str = ""  # "user:password", without which nothing is given
     leads: dict[str, str] = field(default_factory=dict)
@@ -77,7 +77,8 @@ class Files:
         return content[begin:]
 
     def _send(self, handler: BaseHTTPRequestHandler, content: bytes) -> None:
-        limit = self.breaks.pop(0) if self.breaks and content else len(content)
+        breaks = self.breaks_at.get(handler.path)
+        limit = breaks.pop(0) if breaks else len(content)
         with suppress(OSError):
             if len(content) > self.holds_after > 0 and not handler.path.endswith("/"):
                 handler.wfile.write(content[: self.holds_after])

@@ -229,14 +229,7 @@ def test_an_index_that_breaks_off_in_the_middle_is_gone_on_with(
     own: Path, server: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PIP_INDEX_URL", f"{server.address}/simple")
-    really = server._send
-    monkeypatch.setattr(
-        server,
-        "_send",
-        lambda handler, content: (
-            setattr(server, "breaks", [100] if "/files/" in handler.path and len(content) > 500 else [])
-            or really(handler, content)
-        ),
-    )
+    (torch,) = (path for path in server.contents if path.startswith("/files/torch-2"))
+    server.breaks_at = {torch: [100, 400]}
     assert filled(own, tmp_path / "depot") == names(own)
-    assert "bytes=100-" in {ranged for _, ranged, _ in server.asked}
+    assert [ranged for path, ranged, _ in server.asked if path == torch] == ["", "bytes=100-", "bytes=500-"]
