@@ -24,7 +24,7 @@ import urllib3
 from ...ascend.errors import AscendError
 from . import proxies
 from .progress import Progress
-from .web import Web, reason, without_account
+from .web import REFERER, Web, of_huawei, reason, without_account
 
 AT_ONCE = 8
 FRUITLESS = 2  # tries in a row that bring no byte: a server is given up
@@ -220,7 +220,8 @@ class _Download:
         )
 
     def _by_hand(self) -> str:
-        command = f"curl -fLI --max-time 20 {shlex.quote(without_account(self._url))}"
+        from_pages = f" -e {REFERER}" if of_huawei(self._url) else ""
+        command = f"curl -fLI --max-time 20{from_pages} {shlex.quote(without_account(self._url))}"
         return f"{command}  # the same run again goes on where it stopped; or {self._file.instead}"
 
 

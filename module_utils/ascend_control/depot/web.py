@@ -99,7 +99,7 @@ class Web:
         account = account_of(url) or self._accounts.get(_server(url)) or _from_netrc(host)
         if account:
             headers |= urllib3.make_headers(basic_auth=account)
-        if host.endswith(HUAWEIS):
+        if of_huawei(url):
             headers["Referer"] = REFERER
         return headers
 
@@ -128,6 +128,11 @@ def authorities() -> str:
             remedy=f"unset {name}  # or put the certificates there",
         )
     return path
+
+
+def of_huawei(url: str) -> bool:
+    """Whether an address is of Huawei's store, which asks from where one comes."""
+    return (urlsplit(url).hostname or "").endswith(HUAWEIS)
 
 
 def account_of(url: str) -> str:
