@@ -3,8 +3,8 @@
 """What filling an empty depot costs beside the download alone, and what a look at a complete one does.
 
 The files are those of the demo's depot (``make demo``), served by nginx on 127.0.0.1: as a package index, as Huawei's
-store and as python-build-standalone. The download alone is curl, eight files at once, on the disk at the end. ``--mbit``
-limits each of the server's connections, as a real line would; without it both run at the speed of the disk.
+store and as python-build-standalone. The download alone is curl, eight files at once, on the disk at the end.
+``--mbit`` limits each of the server's connections, as a real line would; without it both run at the speed of the disk.
 """
 
 from __future__ import annotations

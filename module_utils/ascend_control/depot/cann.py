@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shlex
 import zipfile
 from collections.abc import Iterator
@@ -189,8 +188,6 @@ def _unpack(bundle: Path, package: dict[str, Any], target: Path) -> str:
                 for block in iter(lambda: source.read(BLOCK), b""):
                     digest.update(block)
                     sink.write(block)
-                sink.flush()
-                os.fsync(sink.fileno())
         # Its sum is the published one, so what could not be looked at is no news.
         makeself.inspect(partial, package["architecture"], package["chip"])
         partial.replace(target)

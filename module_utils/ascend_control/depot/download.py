@@ -271,7 +271,6 @@ class _Partial:
         self._path.unlink()
 
     def keep(self) -> None:
-        """Give the file its name. It is on the disk by then: a power cut leaves no name without a content."""
-        os.fsync(self._stream.fileno())
+        """Give the file its name; that it is on the disk is seen to before the table of contents names it."""
         os.chmod(self._path, 0o644)
         self._path.replace(self._target)

@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from ...ascend import files
+from ...ascend.atomic import settle
+from ...ascend.command import run
 from ...ascend.errors import AscendError
 from ...ascend.masking import masked
 
@@ -40,6 +42,7 @@ class Index:
         self.folder = folder
         self.deep = deep
         self._read: set[str] = set()
+        self._taken = False  # whether a file is another than the table on the disk says
         self._path = folder / "index.json"
         self._before = self._path.read_bytes() if self._path.is_file() else b""
         self.content = {"schema": 1, **parsed(self._before or b"{}", self._path)}
@@ -77,11 +80,13 @@ class Index:
         ``sha256`` is the sum of one that was read when it came.
         """
         path = self.folder / relative
+        before = self["files"].get(relative)
         if sha256:
             self["files"][relative] = {"sha256": sha256, **_stamp(path)}
             self._read.add(str(path))
         else:
             self["files"][relative] = self._seen(relative)
+        self._taken |= self["files"][relative] != before
         return str(self["files"][relative]["sha256"])
 
     def sum_of(self, path: Path) -> str:
@@ -108,6 +113,8 @@ class Index:
         text = (json.dumps(self.content, indent=1, sort_keys=True) + "\n").encode()
         if text == self._before:
             return
+        if self._taken:
+            settle(str(self.folder), run)  # a power cut leaves no file that is named here and empty
         partial = self._path.with_suffix(".part")
         with partial.open("wb") as stream:
             stream.write(text)

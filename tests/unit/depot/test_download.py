@@ -284,10 +284,15 @@ def test_a_mirror_stands_for_the_beginning_of_an_address(server: Files, tmp_path
     assert (tmp_path / "t/a.whl").read_bytes() == CONTENT
 
 
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
+    return authority(tmp_path_factory.mktemp("authority"), "127.0.0.1")
+
+
 @pytest.fixture
-def secure(tmp_path: Path) -> Iterator[tuple[Files, Path]]:
+def secure(certificates: tuple[Path, Path, Path]) -> Iterator[tuple[Files, Path]]:
     """A server whose certificate is of an authority of its own."""
-    trusted, certificate, key = authority(tmp_path, "127.0.0.1")
+    trusted, certificate, key = certificates
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     with serving(Files({"/a.whl": CONTENT}), context) as files:

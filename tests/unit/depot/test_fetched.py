@@ -376,3 +376,16 @@ def test_a_depot_of_before_is_not_read_for_its_inodes(
 def test_what_was_downloaded_is_not_read_again(index: Index, server: Files, release: Any, read: list[str]) -> None:
     take(index, release, Sources(mirrors={STORE: f"{server.address}/"}))
     assert read == []
+
+
+def test_files_are_on_the_disk_before_the_table_names_them(
+    index: Index, server: Files, release: Any, settled: list[tuple[str, bool]]
+) -> None:
+    take(index, release, Sources(mirrors={STORE: f"{server.address}/"}))
+    index.save()
+    assert settled == [(str(index.folder), False)]
+    again = Index(index.folder)
+    assert take(again, release, Sources()) == []
+    again["cann"]["other"] = {}
+    again.save()
+    assert len(settled) == 1, "nothing was taken"

@@ -132,7 +132,18 @@ def test_all_three_programs_trust_the_same(tmp_path: Path, monkeypatch: pytest.M
 # --- and real ones --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["PIP_INDEX_URL", "UV_INDEX_URL", "UV_DEFAULT_INDEX", "pip.conf"])
+WHOLE = pytest.mark.whole
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("PIP_INDEX_URL", marks=WHOLE),
+        "UV_INDEX_URL",
+        pytest.param("UV_DEFAULT_INDEX", marks=WHOLE),
+        "pip.conf",
+    ],
+)
 def test_the_wheels_come_from_the_index_that_is_named(
     own: Path, server: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -208,7 +219,7 @@ def test_a_cpu_build_of_the_operators_asks_no_index_for_it(
     assert caught.value.where.startswith(nobody)
 
 
-@pytest.mark.parametrize("answers", [False, True])
+@pytest.mark.parametrize("answers", [False, pytest.param(True, marks=WHOLE)])
 def test_an_index_of_which_nothing_comes_back_is_one_wait(
     own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answers: bool
 ) -> None:

@@ -104,6 +104,7 @@ def test_in_a_log_there_are_plain_lines(server: Files, tmp_path: Path) -> None:
     assert LAST.search(text)
 
 
+@pytest.mark.whole
 def test_in_a_log_there_is_one_line_at_the_end_of_a_short_fill(server: Files, tmp_path: Path) -> None:
     server.release.set()
     text, code = shown([str(PLAYBOOK), str(play(tmp_path))], server, tmp_path, False, LAST)
@@ -113,6 +114,7 @@ def test_in_a_log_there_is_one_line_at_the_end_of_a_short_fill(server: Files, tm
     assert text.index("TASK [Take every wheel]") < text.index(WHAT) < text.index("changed: [localhost]")
 
 
+@pytest.mark.whole
 def test_nothing_is_shown_of_a_depot_that_is_whole(server: Files, tmp_path: Path) -> None:
     server.release.set()
     argv = [str(PLAYBOOK), str(play(tmp_path))]
@@ -133,6 +135,7 @@ def test_a_failure_on_a_terminal_begins_in_a_line_of_its_own(server: Files, tmp_
     assert "torch-2.1.0+standin-py3-none-any.whl cannot be fetched; wanted: http://127.0.0.1:" in " ".join(text.split())
 
 
+@pytest.mark.whole
 def test_options_are_held_to_their_forms(server: Files, tmp_path: Path) -> None:
     text, code = shown([str(PLAYBOOK), str(play(tmp_path, part="wheel"))], server, tmp_path, False, LAST)
     assert code == 2
