@@ -23,6 +23,7 @@ class Files:
 
     contents: dict[str, bytes]
     ranges: bool = True
+    ranges_from: int = -1  # where a part begins whatever was asked for; -1: where it was
     # How many bytes each answer for a path gives before the line breaks, one after the other; then they are whole.
     breaks_at: dict[str, list[int]] = field(default_factory=dict)
     status: dict[str, int] = field(default_factory=dict)
@@ -67,7 +68,7 @@ class Files:
         if not match:
             handler.send_response(200)
             return content
-        begin = int(match[1])
+        begin = int(match[1]) if self.ranges_from < 0 else self.ranges_from
         if begin >= len(content):
             handler.send_response(416)
             handler.send_header("Content-Range", f"bytes */{len(content)}")

@@ -98,6 +98,13 @@ def test_a_server_without_ranges_begins_anew(server: Files, tmp_path: Path) -> N
     assert len(server.asked) == 2
 
 
+def test_a_server_that_gives_another_part_is_asked_for_the_whole(server: Files, tmp_path: Path) -> None:
+    server.ranges_from, server.breaks_at = 7, {"/a.whl": [100_000]}
+    assert fetched(tmp_path / "t", file(server)) == ["a.whl"]
+    assert (tmp_path / "t/a.whl").read_bytes() == CONTENT
+    assert [ranged for _, ranged, _ in server.asked] == ["", "bytes=100000-", ""]
+
+
 def test_a_server_that_always_breaks_at_the_same_place_is_given_up(server: Files, tmp_path: Path) -> None:
     server.ranges, server.breaks_at = False, {"/a.whl": [100_000] * 20}
     with pytest.raises(AscendError, match=r"a\.whl cannot be fetched.*IncompleteRead"):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import os
@@ -137,6 +138,7 @@ def test_a_store_out_of_reach_is_told_with_both_names(index: Index, release: dic
 # --- CPython --------------------------------------------------------------------------------------------------------
 
 
+@functools.cache  # gzip writes the time
 def archive() -> bytes:
     """A stand-in for an install_only archive for aarch64."""
     buffer = io.BytesIO()
@@ -237,6 +239,13 @@ def test_a_python_of_this_machine_is_made_where_that_is_allowed_and_named_as_not
     assert f"{relative} is not pinned" in warning
     assert sha256 in warning
     assert "HTTP 404" in warning, "and why"
+
+
+def test_none_is_made_where_nobody_allowed_it(index: Index, here: str) -> None:
+    asked = depot_python.Asked({"series": "3.11"}, here)
+    with pytest.raises(AscendError, match=r"no CPython 3\.11 for .* can be had"):
+        depot_python.fill(index, asked, Sources(), silent(), False)
+    assert depot_python.fill(index, asked._replace(make=True), Sources(), silent(), False)[0]
 
 
 def test_a_release_without_an_archive_says_so(index: Index) -> None:
