@@ -17,6 +17,9 @@ from .web import CONNECT_S, STALL, STALL_S, accounts_of, authorities
 OF_UV = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_NO_INDEX")
 
 
+OF_PIP = ("index-url", "extra-index-url", "find-links")
+
+
 class Indexes(NamedTuple):
     """The index that takes the place of PyPI ("" for what uv's own files say), others, and folders of wheels."""
 
@@ -53,15 +56,19 @@ def _address(index: str) -> str:
 
 
 def _of_pip() -> dict[str, str]:
-    """Return pip's configuration, as it holds for a download: a variable comes before a file."""
+    """Return pip's configuration, as it holds for a download: a variable comes before a file.
+
+    The variables are read here: they hold as well where this Python has no pip, which alone knows its files.
+    """
     done = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False, cwd="/"
     )
     found = {}
-    for section in ("global", "download", ":env:"):
-        for name, value in re.findall(rf"^{re.escape(section)}\.([a-z-]+)='(.*)'$", done.stdout, re.MULTILINE):
+    for section in ("global", "download"):
+        for name, value in re.findall(rf"^{section}\.([a-z-]+)='(.*)'$", done.stdout, re.MULTILINE):
             found[name] = value.replace("\\n", " ")
-    return found
+    variables = {name: os.environ.get(f"PIP_{name}".upper().replace("-", "_"), "") for name in OF_PIP}
+    return {**found, **{name: value for name, value in variables.items() if value}}
 
 
 def _is_there(place: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import ssl
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -106,6 +107,14 @@ def test_pips_variable_comes_before_its_file(tmp_path: Path, monkeypatch: pytest
     assert indexes().default == "https://d.test/s"
     monkeypatch.setenv("PIP_INDEX_URL", "https://v.test/s")
     assert indexes().default == "https://v.test/s"
+
+
+def test_a_python_without_pip(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As uv makes environments."""
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    monkeypatch.setenv("PIP_INDEX_URL", "https://v.test/s")
+    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "https://a.test/s https://b.test/s")
+    assert indexes() == Indexes("https://v.test/s", ("https://a.test/s", "https://b.test/s"))
 
 
 @pytest.mark.parametrize("name", ["UV_DEFAULT_INDEX", "UV_INDEX_URL"])
