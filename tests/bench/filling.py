@@ -10,7 +10,6 @@ store and as python-build-standalone. The download alone is curl, eight files at
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import shlex
@@ -28,7 +27,7 @@ from timing import INVENTORY, ROOT, Timed, in_turn
 sys.path.append(str(ROOT))
 sys.path.insert(0, str(ROOT / "collections"))
 
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import lock as locks
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import files
 from tests import served
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ascend-fleet"
@@ -38,12 +37,9 @@ BLOCK = """server {
     root /srv/ascend-depot;
 }
 """
-LIMIT = "root /srv/ascend-depot;\n    limit_rate {}k;"
-
-
-def sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+ROOT_OF = "root /srv/ascend-depot;"
+LIMIT = ROOT_OF + " limit_rate {}k;"
+STORE = "https://store.example.com/"
 
 
 def served_wheels(depot: Path, index: dict[str, dict[str, dict[str, dict[str, str]]]], release: str, www: Path) -> None:
@@ -57,7 +53,7 @@ def served_wheels(depot: Path, index: dict[str, dict[str, dict[str, dict[str, st
         folder = www / "simple" / wheel.name.split("-")[0].replace("_", "-").replace(".", "-").lower()
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / "index.html").open("a", encoding="utf-8") as page:
-            page.write(f'<a href="/files/{quote(wheel.name)}#sha256={sha256(wheel)}">{wheel.name}</a>\n')
+            page.write(f'<a href="/files/{quote(wheel.name)}#sha256={files.sha256(str(wheel))}">{wheel.name}</a>\n')
 
 
 def linked(source: Path, target: Path) -> None:
@@ -94,13 +90,16 @@ def served_release(depot: Path, release: str, www: Path, folder: Path) -> None:
         if not bundle.is_file():
             with zipfile.ZipFile(bundle, "w") as archive:
                 archive.write(depot / "cann" / version / package[ARCHITECTURE]["file"], package[ARCHITECTURE]["file"])
-        package[ARCHITECTURE] |= {"url": f"https://store.example.com/{bundle.name}", "zip_sha256": sha256(bundle)}
+        package[ARCHITECTURE] |= {
+            "url": f"{STORE}{bundle.name}",
+            "zip_sha256": files.sha256(str(bundle)),
+        }
     index = json.loads((depot / "index.json").read_text(encoding="utf-8"))
     made = index["pythons"][ARCHITECTURE][python["series"]]
-    archive = www / "python.tar.gz"
-    linked(depot / made["file"], archive)
+    python_archive = www / "python.tar.gz"
+    linked(depot / made["file"], python_archive)
     python["depot"] = made["version"]
-    python["archives"] = {ARCHITECTURE: {"url": "https://store.example.com/python.tar.gz", "sha256": sha256(archive)}}
+    python["archives"] = {ARCHITECTURE: {"url": f"{STORE}python.tar.gz", "sha256": files.sha256(str(python_archive))}}
     shutil.copytree(ROOT / "releases", folder)
     (folder / release / "release.yml").write_text(yaml.safe_dump(described), encoding="utf-8")
 
@@ -125,15 +124,11 @@ def measured(arguments: argparse.Namespace, place: Path) -> None:
     served_release(depot, arguments.release, www, place / "releases")
     # The depot's own lock: each distribution by the wheel that is there, so that none has to be built.
     own_lock = depot / index["locks"][arguments.release][ARCHITECTURE]["file"]
-    assert locks.parse(own_lock.read_text(encoding="utf-8"))
-    files = [path for path in www.rglob("*") if path.is_file() and path.name != "index.html"]
+    served_files = [path for path in www.rglob("*") if path.is_file() and path.name != "index.html"]
     for folder in (place, www):
         folder.chmod(0o755)
-    replaced = {r"root /srv/ascend-depot;": LIMIT.format(arguments.mbit * 125)} if arguments.mbit else {}
-    block = BLOCK
-    for words, other in replaced.items():
-        block = block.replace(words, other)
-    with served.nginx(www, block, {}) as address:
+    limit = LIMIT.format(arguments.mbit * 125) if arguments.mbit else ROOT_OF
+    with served.nginx(www, BLOCK.replace(ROOT_OF, limit), {}) as address:
         variables = {
             "ascend_depot_dir": str(target),
             "ascend_releases_dir": str(place / "releases"),
@@ -142,14 +137,14 @@ def measured(arguments: argparse.Namespace, place: Path) -> None:
             "depot_incoming": "",
             "depot_extra_index": "",
             "depot_make_python": False,
-            "depot_mirrors": {"https://store.example.com/": f"http://{address}/"},
+            "depot_mirrors": {STORE: f"http://{address}/"},
         }
         (place / "variables.json").write_text(json.dumps(variables), encoding="utf-8")
         fill = ("ansible-playbook", "playbooks/depot.yml", *INVENTORY, "-e", f"@{place}/variables.json")
         environment = {"PIP_INDEX_URL": f"http://{address}/simple", "PIP_EXTRA_INDEX_URL": "", "no_proxy": "127.0.0.1"}
         environment |= {"PIP_CONFIG_FILE": os.devnull, "PIP_FIND_LINKS": ""}
         (place / "addresses").write_text(
-            "".join(f'url = "http://{address}/{quote(str(path.relative_to(www)))}"\n' for path in files)
+            "".join(f'url = "http://{address}/{quote(str(path.relative_to(www)))}"\n' for path in served_files)
         )
         alone = f"curl --fail --silent --parallel --parallel-max 8 --remote-name-all --config {place}/addresses"
         again = f"rm -rf {shlex.quote(str(target))} && "
@@ -158,11 +153,11 @@ def measured(arguments: argparse.Namespace, place: Path) -> None:
         in_turn(arguments.rounds, download, full)
         look = Timed(fill, environment)
         in_turn(arguments.rounds, look)
-    size = sum(path.stat().st_size for path in files)
+    size = sum(path.stat().st_size for path in served_files)
     print("\n".join(line for line in full.output.splitlines() if " in 0:" in line))
     print(
-        f"{len(files)} files, {size / 1e9:.2f} GB: download alone {download.median:.1f} s, an empty depot filled in "
-        f"{full.median:.1f} s: {full.median / download.median:.2f} times (limit 1.2)"
+        f"{len(served_files)} files, {size / 1e9:.2f} GB: download alone {download.median:.1f} s, an empty depot filled "
+        f"in {full.median:.1f} s: {full.median / download.median:.2f} times (limit 1.2)"
     )
     print(f"the playbook on the complete depot: {look.median:.2f} s")
 
