@@ -156,8 +156,8 @@ def measured(arguments: argparse.Namespace, place: Path) -> None:
     size = sum(path.stat().st_size for path in served_files)
     print("\n".join(line for line in full.output.splitlines() if " in 0:" in line))
     print(
-        f"{len(served_files)} files, {size / 1e9:.2f} GB: download alone {download.median:.1f} s, an empty depot filled "
-        f"in {full.median:.1f} s: {full.median / download.median:.2f} times (limit 1.2)"
+        f"{len(served_files)} files, {size / 1e9:.2f} GB: download alone {download.median:.1f} s, an empty depot "
+        f"filled in {full.median:.1f} s: {full.median / download.median:.2f} times (limit 1.2)"
     )
     print(f"the playbook on the complete depot: {look.median:.2f} s")
 
