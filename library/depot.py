@@ -13,7 +13,7 @@ description:
   - Brings the files of a release into the depot, verified, and enters them into its C(index.json). What is there and
     unchanged is not fetched again. What changed since it was taken is refused, unless a lock tells its sum; then it is
     fetched again.
-  - Runs on the control node, with the Python that runs Ansible (3.10 or newer).
+  - Runs on the control node, as an action within Ansible's own process, so that it can show how far it is.
 author:
   - The ascend-fleet authors (@ascend-fleet)
 options:
@@ -53,6 +53,12 @@ options:
   python:
     description: An interpreter of yours to make the archive from, for O(part=python).
     type: path
+  make_python:
+    description:
+      - For O(part=python), whether an interpreter of this machine may do where the release's archive cannot be fetched.
+        It is warned of as not pinned.
+    type: bool
+    default: false
   requirements:
     description: The requirements file with the hashes of uv, for O(part=uv).
     type: path
@@ -63,6 +69,10 @@ options:
   extra_index:
     description: The package index with torch's +cpu builds, used where a lock names one.
     type: str
+  addresses:
+    description: Beginnings of addresses, and what is asked in their place.
+    type: dict
+    default: {}
   source:
     description: Either C(url) and C(version) of a git repository, or C(archive). For O(part=source).
     type: dict
@@ -94,13 +104,6 @@ taken:
   sample: ["Ascend-cann-toolkit_8.0.RC1_linux-aarch64.run"]
 """
 
-from ansible.module_utils.basic import AnsibleModule
-
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend import rights
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.fill import fill
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.trouble import of_depot
-
 ARGUMENT_SPEC = {
     "part": {"type": "str", "choices": ["cann", "python", "source", "uv", "wheels"], "required": True},
     "folder": {"type": "path", "required": True},
@@ -111,9 +114,11 @@ ARGUMENT_SPEC = {
     "incoming": {"type": "path"},
     "cann_sha256": {"type": "dict", "default": {}},
     "python": {"type": "path"},
+    "make_python": {"type": "bool", "default": False},
     "requirements": {"type": "path"},
     "deep": {"type": "bool", "default": False},
     "extra_index": {"type": "str"},
+    "addresses": {"type": "dict", "default": {}},
     "source": {"type": "dict", "default": {}},
 }
 REQUIRED_IF = [
@@ -123,22 +128,3 @@ REQUIRED_IF = [
     ("part", "wheels", ["architecture"]),
     ("part", "source", ["source"]),
 ]
-
-
-def main() -> None:
-    rights.begin()
-    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, required_if=REQUIRED_IF, supports_check_mode=True)
-    options = module.params
-    try:
-        taken, warnings = fill(options, module.check_mode)
-    except REPORTED as error:
-        refusal = of_depot(error, options["folder"])
-        module.fail_json(msg=str(refusal), **refusal.as_dict())
-    for warning in warnings:
-        module.warn(warning)
-    diff = {"before": "", "after": "".join(name + "\n" for name in taken)}
-    module.exit_json(changed=bool(taken), taken=taken, diff=diff)
-
-
-if __name__ == "__main__":
-    main()

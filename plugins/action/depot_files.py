@@ -15,6 +15,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, AscendError
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.progress import size_text, time_text
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.sending import Sent, needed
 from ansible_collections.ascend.fleet.plugins.plugin_utils import sending
 from ansible_collections.ascend.fleet.plugins.plugin_utils.playbook import has_ended
@@ -144,11 +145,11 @@ class _Progress:
         self._tell(0)
         sender.send(files, self._tell)
         took = max(sending.now() - self.began, 0.001)
-        words = f"{sending.megabytes(self.total)} sent in {sending.seconds(took)}, {sending.speed(self.total / took)}"
-        self.display.display(f"{self.name}: {words}")
+        rate = f" ({size_text(self.total / took)}/s)" if took >= 1 else ""
+        self.display.display(f"{self.name}: {size_text(self.total)} sent in {time_text(took)}{rate}")
 
     def broke(self, error: BrokenError) -> None:
-        far = f"{sending.megabytes(self.sent)} of {sending.megabytes(self.total)}"
+        far = f"{size_text(self.sent)} of {size_text(self.total)}"
         self.display.display(f"{self.name}: the connection broke after {far} ({error}); it goes on from there")
 
     def _tell(self, size: int) -> None:

@@ -22,7 +22,9 @@ extends_documentation_fragment:
   - result_format_callback
 """
 
+import functools
 import gc
+import os
 import sys
 from typing import Any
 
@@ -43,7 +45,7 @@ from ansible_collections.ascend.fleet.plugins.plugin_utils.sending import share
 
 NODE = "ascend.fleet.node_plan"
 REPORTS = ("ascend.fleet.drift_report", "ascend.fleet.drift_merge")
-SEND = "ascend.fleet.depot_files"
+DEPOT, SEND = "ascend.fleet.depot", "ascend.fleet.depot_files"
 # The fleet, and the groups in which roles/rollout puts its nodes.
 GROUPS = ("ascend", TO_CHANGE, WAITING, BUSY, "ascend_reached", "ascend_done")
 CLEARED = "\r\x1b[K"
@@ -63,6 +65,9 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
 
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
         super().v2_playbook_on_task_start(task, is_conditional)
+        # What these tasks show while they work comes below their name, which Ansible prints with the first result.
+        shows = task.action in (DEPOT, SEND)
+        self._display.ahead = functools.partial(self._print_task_banner, task) if shows else None
         if task.action == SEND:
             share(self._hosts(task))
         if task.action == NODE:
@@ -73,6 +78,10 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
 
     def _hosts(self, task: Any) -> int:
         return len(task.get_variable_manager().get_vars(play=self._play)["ansible_play_hosts_all"])
+
+    def _print_task_banner(self, task: Any) -> None:
+        self._display.ahead = None
+        super()._print_task_banner(task)
 
     def v2_runner_on_ok(self, result: Any) -> None:
         answer = result._result
@@ -163,16 +172,19 @@ def _show(display: Any) -> None:
     """
     if hasattr(display, "unmasked"):
         return
-    display.unmasked = display.display
+    display.unmasked, display.ahead = display.display, None
+    process = os.getpid()
     drawn = False
 
     def shown(text: Any, *arguments: Any, **named: Any) -> None:
         nonlocal drawn
         text = masked(str(text))
-        draws = text.startswith("\r")
-        if drawn and not draws:
+        ahead, display.ahead = display.ahead, None
+        if ahead and os.getpid() == process:  # what a worker shows comes here from it
+            ahead()
+        if drawn and not text.startswith("\r"):
             display.unmasked(CLEARED, screen_only=True, newline=False)
-        drawn = draws
+        drawn = text.startswith("\r") and not named.get("newline", True)
         display.unmasked(text, *arguments, **named)
 
     display.display = shown

@@ -13,6 +13,8 @@ import sys
 import time
 from typing import NamedTuple
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.progress import size_text, time_text
+
 TERMINAL_S, LOG_S = 0.5, 10.0  # between two lines
 _CLOCK = struct.Struct("=d")  # when the last line was shown
 _NODE = struct.Struct("=QQd")  # bytes to send, bytes sent, when that began
@@ -53,8 +55,10 @@ class Board:
         total, sent = sum(node.total for node in begun), sum(node.sent for node in begun)
         done = len([node for node in begun if node.sent == node.total])
         rate = sent / max(now - min((node.began for node in begun), default=now), 0.001)
-        left = f", {seconds((total - sent) / rate)} left" if rate else ""
-        return f"sent to {done} of {len(begun)} nodes: {megabytes(sent)} of {megabytes(total)}, {speed(rate)}{left}"
+        left = f", {time_text((total - sent) / rate)} left" if rate else ""
+        return (
+            f"sent to {done} of {len(begun)} nodes: {size_text(sent)} of {size_text(total)}, {size_text(rate)}/s{left}"
+        )
 
 
 _shared: list[Board] = []
@@ -73,20 +77,3 @@ def shared() -> Board | None:
 def now() -> float:
     """Return the time, the same in all processes."""
     return time.monotonic()
-
-
-def megabytes(size: float) -> str:
-    """Return a size in words."""
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
-
-
-def speed(rate: float) -> str:
-    return f"{rate / 1e6:.0f} MB/s" if rate >= 1e7 else f"{rate / 1e6:.1f} MB/s"
-
-
-def seconds(time_s: float) -> str:
-    """Return a time in words."""
-    whole = round(time_s)
-    if whole < 120:
-        return f"{whole} s"
-    return f"{whole // 60} min" if whole < 7200 else f"{whole // 3600} h {whole % 3600 // 60} min"

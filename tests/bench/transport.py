@@ -50,7 +50,7 @@ def main() -> None:
                 clear()
                 in_turn(1, each, warm_up=False)
             if number:
-                sent.append(size / float(re.findall(r"sent in \d+ s, ([\d.]+) MB/s", ours.output)[0]) / 1e6)
+                sent.append(size / float(re.findall(r"sent in [\d:]+ \(([\d.]+) MB/s\)", ours.output)[0]) / 1e6)
             else:
                 for each in (ours, *others.values()):
                     each.seconds.clear()

@@ -143,7 +143,8 @@ class Fleet:
             "cann_accept_eula": True,
             "ascend_release": release,
         }
-        local = {"depot_incoming": str(self.cache / "standin" / "incoming"), "depot_architectures": ["x86_64"]}
+        local: dict[str, Any] = {"depot_architectures": ["x86_64"], "depot_make_python": True}
+        local["depot_incoming"] = str(self.cache / "standin" / "incoming")
         hosts = {name: {**node["vars"], **self.hosts.get(name, {})} for name, node in fleet["nodes"].items()}
         others = {name for names in self.beside.values() for name in names}
         groups = {"ascend": [name for name in hosts if name not in others], **self.beside}

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.contract.tree import documentation, modules, passes
+from tests.contract.tree import ROOT, documentation, modules, passes
 
 MODULES = modules()
 NAMES = [path.stem for path in MODULES]
@@ -63,7 +63,17 @@ def test_documentation_names_the_module(module: Path) -> None:
     assert documentation(module)["module"] == module.stem
 
 
-@pytest.mark.parametrize("module", MODULES, ids=NAMES)
+DOCUMENTED = [path for path in MODULES if "def main(" not in path.read_text(encoding="utf-8")]
+
+
+@pytest.mark.parametrize("module", DOCUMENTED, ids=lambda path: path.stem)
+def test_a_module_that_runs_nothing_is_an_actions_documentation_and_options(module: Path) -> None:
+    body = ast.parse(module.read_text(encoding="utf-8")).body
+    assert {type(node) for node in body} <= {ast.Expr, ast.ImportFrom, ast.Assign}
+    assert (ROOT / "plugins" / "action" / module.name).is_file()
+
+
+@pytest.mark.parametrize("module", [path for path in MODULES if path not in DOCUMENTED], ids=lambda path: path.stem)
 def test_one_except_of_what_can_be_reported(module: Path) -> None:
     """What goes wrong is caught in one place; a module with several states has a function for each, and no more."""
     tree = ast.parse(module.read_text(encoding="utf-8"))

@@ -143,11 +143,11 @@ def ansible_core(version: str, cache_dir: Path) -> Path:
         pytest.skip(f"ansible-core {version}: no Python for it in PATH or pyenv")
     target = cache_dir / f"ansible-{version}"
     done = target / "installed"
-    wanted = f"ansible-core=={version}.* {pythons()[usable[0]]}"
+    wanted = f"ansible-core=={version}.* urllib3 {pythons()[usable[0]]}"
     if not done.is_file() or done.read_text() != wanted:
         uv = shutil.which("uv")
         assert uv
         passes([uv, "venv", "--quiet", "--clear", "--python", pythons()[usable[0]], target])
-        passes([uv, "pip", "install", "--quiet", "--python", target / "bin" / "python", wanted.split()[0]])
+        passes([uv, "pip", "install", "--quiet", "--python", target / "bin" / "python", *wanted.split()[:2]])
         done.write_text(wanted)
     return target / "bin"

@@ -21,6 +21,7 @@ import pytest
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import journal, leftovers, origin, run_lock
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.settings import drop_ins
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.fill import fill
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.progress import silent
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift import fleet, history, report_folder
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.rollback import rollback
 from tests.field import states
@@ -213,8 +214,8 @@ def untaken(control: Path, part: str, release: str) -> list[str]:
     options: dict[str, Any] = dict.fromkeys(("lock", "incoming", "python", "extra_index"))
     options |= {"part": part, "folder": str(control / "depot"), "release": str(control / "releases" / release)}
     options |= {"architecture": "x86_64", "requirements": str(states.ROOT / "roles" / "depot" / "files" / "uv.txt")}
-    options |= {"served": False, "deep": False, "cann_sha256": {}, "source": {}}
-    taken, _warnings = fill(options, check=True)
+    options |= {"served": False, "deep": False, "cann_sha256": {}, "source": {}, "mirrors": {}, "make_python": False}
+    taken, _warnings = fill(options, True, silent())
     return taken
 
 

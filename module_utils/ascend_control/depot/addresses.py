@@ -10,6 +10,9 @@ from typing import Any, NamedTuple
 from ...ascend.errors import AscendError
 from ...ascend.masking import masked
 from . import fetch
+from .indexes import environment, indexes
+from .progress import silent
+from .web import Sources
 
 
 class Address(NamedTuple):
@@ -24,7 +27,7 @@ class Address(NamedTuple):
 def of_lock(entries: list[str], architecture: str, series: str, extra_index: str) -> list[Address]:
     """Return a file for each lock entry: its best wheel, or the source archive of what has none. Raises AscendError."""
     extra_index = extra_index if any("+cpu" in entry for entry in entries) else ""
-    packages = fetch._resolve(entries, architecture, series, extra_index)
+    packages = fetch._resolve(entries, architecture, series, extra_index, indexes())
     return [_address(fetch._best(package, architecture, series)) for package in packages]
 
 
@@ -35,7 +38,9 @@ def _address(file: dict[str, Any]) -> Address:
 
 def fetched(entries: list[str], folder: Path, architecture: str, series: str, incoming: Path | None) -> None:
     """Bring one file for each lock entry into ``folder``, each checked by its sum. Raises AscendError."""
-    fetch.fetch(entries, folder, architecture, series, incoming, "")
+    fetch.fetch(
+        entries, folder, architecture, series, Sources(incoming=incoming), silent(), "wheels of the control node"
+    )
 
 
 def pinned(requirements: list[str], architecture: str, series: str) -> str:
@@ -44,9 +49,10 @@ def pinned(requirements: list[str], architecture: str, series: str) -> str:
     if not uv:
         raise AscendError("uv is missing on the control node", remedy="make .venv/installed  # it is in pyproject.toml")
     argv = [uv, "pip", "compile", *requirements, "--generate-hashes", "--no-header", "--no-annotate", "--no-progress"]
-    argv += ["--quiet", "--python-version", series, *fetch._index()]
+    argv += ["--quiet", "--python-version", series]
     argv += ["--python-platform", f"{architecture}-manylinux_2_{fetch.NEWEST_GLIBC}"]
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    variables = environment(indexes())
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, env=variables)
     if done.returncode:
         raise AscendError(
             "uv cannot choose distributions",

@@ -3,25 +3,31 @@
 
 from __future__ import annotations
 
+import hashlib
 import shlex
-import shutil
-import urllib.request
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from ...ascend import files
 from ...ascend.errors import AscendError
 from . import makeself
+from .download import BLOCK, File, download
 from .index import Index, place
-from .proxies import way
-
-STALL_S = 60
+from .progress import Progress
+from .web import Sources, Web
 
 
 def fill(
-    index: Index, release: dict[str, Any], architecture: str, incoming: Path | None, sums: dict[str, str], check: bool
+    index: Index,
+    release: dict[str, Any],
+    architecture: str,
+    sums: dict[str, str],
+    sources: Sources,
+    progress: Progress,
+    check: bool,
 ) -> tuple[list[str], list[str]]:
     """Bring the release's packages for one architecture into the depot; return (what was taken, warnings).
 
@@ -29,14 +35,15 @@ def fill(
     """
     taken: list[str] = []
     warnings: list[str] = []
+    bundles = Bundles(index, sources, progress)
+    if not check:
+        bundles.download([package for _, package in _packages(release, architecture)], release)
     for keys, described in _packages(release, architecture):
         # What it has to hold: kernels are a chip's.
         package = {**described, "architecture": architecture, "chip": keys[1] if len(keys) > 1 else None}
         relative = f"cann/{release['cann']['version']}/{package['file']}"
-        if _take(index, relative, package, incoming, sums, check, warnings):
+        if _take(index, relative, package, bundles, sums, check, warnings):
             taken.append(package["file"])
-            if not check:
-                index.enter(relative)
         if not check:
             section = index["cann"].setdefault(release["cann"]["version"], {})
             for key in keys:
@@ -54,35 +61,74 @@ def _packages(release: dict[str, Any], architecture: str) -> Iterator[tuple[list
             yield ["kernels", chip], packages[architecture]
 
 
+class Bundles:
+    """Huawei's bundles: the operator's, and those that were downloaded, until the packages are out of them."""
+
+    def __init__(self, index: Index, sources: Sources, progress: Progress) -> None:
+        self._index, self._sources, self._progress = index, sources, progress
+        self._verified: set[str] = set()
+
+    def own_run(self, package: dict[str, Any]) -> Path | None:
+        """Return the operator's own .run, where there is one."""
+        own = self._sources.incoming / package["file"] if self._sources.incoming else None
+        return own if own and own.is_file() else None
+
+    def download(self, packages: list[dict[str, Any]], release: dict[str, Any]) -> None:
+        """Download the bundles of the packages that lie nowhere, at once. Raises AscendError."""
+        version = release["cann"]["version"]
+        folder = self._index.folder / "cann" / version
+        files = {}
+        for package in packages:
+            relative = f"cann/{version}/{package['file']}"
+            if self.own_run(package) or self._own(package) or self._index.known(relative):
+                continue
+            name = _bundle_name(package)
+            places = f"put {package['file']} or {name} into a folder and name it: -e depot_incoming=/that/folder"
+            if not (folder / name).is_file():
+                files[name] = File(package["url"], package["zip_sha256"], name, instead=places)
+        if files:
+            download([*files.values()], folder, Web(self._sources.addresses), self._progress, f"CANN {version}")
+            self._verified |= files.keys()
+
+    def unpack(self, package: dict[str, Any], target: Path) -> str:
+        """Bring the package out of its bundle, and return its sum; a bundle that was downloaded goes."""
+        downloaded = target.with_name(_bundle_name(package))
+        own = self._own(package)
+        self._progress.say(f"unpacking {package['file']}")
+        if own or downloaded.name not in self._verified:
+            _require_published(own or downloaded, package)
+        sha256 = _unpack(own or downloaded, package, target)
+        if not own:
+            downloaded.unlink()
+        return sha256
+
+    def _own(self, package: dict[str, Any]) -> Path | None:
+        own = self._sources.incoming / _bundle_name(package) if self._sources.incoming else None
+        return own if own and own.is_file() else None
+
+
+def _bundle_name(package: dict[str, Any]) -> str:
+    return unquote(Path(urlsplit(package["url"]).path).name)
+
+
 def _take(
     index: Index,
     relative: str,
     package: dict[str, Any],
-    incoming: Path | None,
+    bundles: Bundles,
     sums: dict[str, str],
     check: bool,
     warnings: list[str],
 ) -> bool:
     """Take one package; return whether anything was, or in check mode would be, taken."""
     target = index.folder / relative
-    own = incoming / package["file"] if incoming else None
-    bundle = incoming / Path(package["url"]).name if incoming else None
-    if own and own.is_file():
+    own = bundles.own_run(package)
+    if own:
         return _take_run(own, package, target, index, relative, sums, check, warnings)
     if index.known(relative):
         return False
-    if check:
-        return True
-    if bundle and bundle.is_file():
-        _unpack(bundle, package, target)
-        return True
-    downloaded = target.with_name(Path(package["url"]).name + ".part")
-    downloaded.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        _download(package, downloaded, incoming)
-        _unpack(downloaded, package, target)
-    finally:
-        downloaded.unlink(missing_ok=True)
+    if not check:
+        index.enter(relative, bundles.unpack(package, target))
     return True
 
 
@@ -96,27 +142,27 @@ def _take_run(
     check: bool,
     warnings: list[str],
 ) -> bool:
-    if own.name in sums and files.sha256(own) != sums[own.name].lower():
+    if own.name in sums and index.sum_of(own) != sums[own.name].lower():
         wanted = f"sha256 {sums[own.name]}"
         raise AscendError(
             "your package is not what you said",
             wanted=wanted,
-            found=f"sha256 {files.sha256(own)}",
+            found=f"sha256 {index.sum_of(own)}",
             where=str(own),
             remedy=f"download it again, or correct its sum in depot_cann_sha256: sha256sum {shlex.quote(str(own))}",
         )
-    if index.known(relative) and (target.samefile(own) or index.sha256(relative) == files.sha256(own)):
+    if index.known(relative) and (target.samefile(own) or index.sha256(relative) == index.sum_of(own)):
         return False
     warnings += makeself.inspect(own, package["architecture"], package["chip"])
     if own.name not in sums:
         warnings.append(f"{own.name} is taken as it lies in {own.parent}: no sum of it is known (depot_cann_sha256)")
     if not check:
         place(own, target)
+        index.enter(relative, index.sum_of(own))
     return True
 
 
-def _unpack(bundle: Path, package: dict[str, Any], target: Path) -> None:
-    """Take the .run out of the official bundle, whose sum the release knows."""
+def _require_published(bundle: Path, package: dict[str, Any]) -> None:
     found = files.sha256(bundle)
     if found != package["zip_sha256"]:
         raise AscendError(
@@ -124,17 +170,24 @@ def _unpack(bundle: Path, package: dict[str, Any], target: Path) -> None:
             wanted=f"sha256 {package['zip_sha256']}",
             found=found,
             where=str(bundle),
-            remedy=f"download it again: {package['url']}",
+            remedy=f"rm {shlex.quote(str(bundle))}  # and download it again: {package['url']}",
         )
+
+
+def _unpack(bundle: Path, package: dict[str, Any], target: Path) -> str:
+    """Take the .run out of the official bundle, whose sum the release knows; return the package's."""
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(target.name + ".part")
+    digest = hashlib.sha256()
     try:
         with zipfile.ZipFile(bundle) as archive:
             names = [name for name in archive.namelist() if Path(name).name == package["file"]]
             if len(names) != 1:
                 raise AscendError("the bundle lacks the package", wanted=package["file"], where=str(bundle))
             with archive.open(names[0]) as source, partial.open("wb") as sink:
-                shutil.copyfileobj(source, sink, 1 << 20)
+                for block in iter(lambda: source.read(BLOCK), b""):
+                    digest.update(block)
+                    sink.write(block)
         # Its sum is the published one, so what could not be looked at is no news.
         makeself.inspect(partial, package["architecture"], package["chip"])
         partial.replace(target)
@@ -142,17 +195,4 @@ def _unpack(bundle: Path, package: dict[str, Any], target: Path) -> None:
         raise AscendError("the bundle cannot be unpacked", found=str(error), where=str(bundle)) from error
     finally:
         partial.unlink(missing_ok=True)
-
-
-def _download(package: dict[str, Any], target: Path, incoming: Path | None) -> None:
-    try:
-        with urllib.request.urlopen(package["url"], timeout=STALL_S) as source, target.open("wb") as sink:
-            shutil.copyfileobj(source, sink, 1 << 20)
-    except OSError as error:
-        places = f"{incoming}/{package['file']} and {incoming}/{Path(package['url']).name}; " if incoming else ""
-        raise AscendError(
-            "a CANN package cannot be had",
-            wanted=package["file"],
-            found=f"{places}{package['url']}: {error}{way(package['url'])}",
-            remedy="put the .run or the .zip into a folder and name it: -e depot_incoming=/that/folder",
-        ) from error
+    return digest.hexdigest()

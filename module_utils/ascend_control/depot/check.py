@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from ...ascend import files
 from .fill import alone
+from .progress import silent
 from .trouble import index_of
 
 AT_ONCE = 4  # a disk that turns gains nothing from more
@@ -48,6 +49,6 @@ def _damage(folder: Path, name: str, entry: dict[str, Any], progress: Callable[[
 
 def take_away(folder: Path, damaged: Iterable[Damage]) -> None:
     """Remove damaged files: what fills the depot, or an unbundling, finds them missing and takes them anew."""
-    with alone(folder):
+    with alone(folder, silent()):
         for damage in damaged:
             (folder / damage.file).unlink(missing_ok=True)

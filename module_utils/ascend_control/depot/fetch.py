@@ -3,15 +3,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
-import urllib.request
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -21,40 +19,58 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from ...ascend import files
 from ...ascend.errors import AscendError
-from ...ascend.masking import masked
+from ...ascend.text import listed
+from .download import TRUST, File, download
 from .index import place
-from .proxies import all_ways, way
+from .indexes import Indexes, environment, indexes
+from .progress import Progress
+from .proxies import all_ways
+from .web import Sources, Web, accounts_of, without_account
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-AT_ONCE = 8
-TRIES = 3
-STALL_S = 60  # a connection that gives nothing for so long is given up
-BLOCK = 1 << 20
 NEWEST_GLIBC = 28  # of the oldest system that is supported
-REMEDY = "is the package index reachable? Air-gapped: put the files into depot_incoming"
+REMEDY = "export PIP_INDEX_URL=https://...  # an index that is reachable; air-gapped: put the files into depot_incoming"
 
 
 def fetch(
-    entries: list[str], target: Path, architecture: str, series: str, incoming: Path | None, extra_index: str
-) -> None:
+    entries: list[str],
+    target: Path,
+    architecture: str,
+    series: str,
+    sources: Sources,
+    progress: Progress,
+    what: str,
+) -> dict[str, str]:
     """Bring one file for each lock entry into ``target``: its wheel, or its source archive where it has no wheel.
 
-    ``series`` is the Python series ("3.10"). Files of ``incoming`` with a sum that the lock names come first. Raises
-    AscendError; what is there already when it does is kept.
+    Return file name -> sha256 of those that were downloaded. ``series`` is the Python series ("3.10"); ``what`` names
+    the files for the progress. The operator's own with a sum that the lock names come first. Raises AscendError; what
+    is there already when it does is kept.
     """
-    left = _from_incoming(entries, target, incoming) if incoming else entries
+    left = _from_incoming(entries, target, sources.incoming) if sources.incoming else entries
     if not left:
-        return
-    files = [_best(package, architecture, series) for package in _resolve(left, architecture, series, extra_index)]
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        # Large files first: the last one decides how long all take.
-        largest = sorted(files, key=lambda file: -int(file.get("size", 0)))
-        for _ in pool.map(lambda file: _download(file, target), largest):
-            pass
+        return {}
+    found = indexes()
+    packages = _resolve(left, architecture, series, sources.extra_index, found)
+    files = [_file(_best(package, architecture, series)) for package in packages]
+    missing = [file for file in files if not _is_there(file, target)]
+    accounts = {**found.accounts, **accounts_of([sources.extra_index])}
+    download(missing, target, Web(sources.addresses, accounts), progress, what)
+    return {file.name: file.sha256 for file in files}
+
+
+def _file(entry: dict[str, Any]) -> File:
+    url = entry.get("url") or Path(entry["path"]).resolve().as_uri()
+    return File(url, entry["hashes"]["sha256"], _name(entry), int(entry.get("size") or 0), "put it into depot_incoming")
+
+
+def _is_there(file: File, target: Path) -> bool:
+    path = target / file.name
+    return path.is_file() and files.sha256(path) == file.sha256
 
 
 def _from_incoming(entries: list[str], target: Path, incoming: Path) -> list[str]:
@@ -73,26 +89,51 @@ def _from_incoming(entries: list[str], target: Path, incoming: Path) -> list[str
     return left
 
 
-def _resolve(entries: list[str], architecture: str, series: str, extra_index: str) -> list[dict[str, Any]]:
-    """Return uv's answer (pylock.toml, PEP 751), one dictionary a distribution; its sums are the lock's."""
+def _resolve(
+    entries: list[str], architecture: str, series: str, extra_index: str, found: Indexes
+) -> list[dict[str, Any]]:
+    """Return uv's answer (pylock.toml, PEP 751), one dictionary a distribution; its sums are the lock's.
+
+    ``extra_index`` is asked, too, where torch's +cpu builds are wanted: PyPI has none.
+    """
+    own = [entry for entry in entries if "+cpu" in entry.split()[0]] if extra_index else []
     with tempfile.TemporaryDirectory() as folder:
         lock, answer = Path(folder) / "lock.txt", Path(folder) / "pylock.toml"
         lock.write_text("\n".join(entries) + "\n", encoding="utf-8")
         argv = [_uv(), "pip", "compile", str(lock), "--no-deps", "--generate-hashes", "--quiet", "--no-progress"]
         argv += ["--format", "pylock.toml", "--output-file", str(answer), "--python-version", series]
-        argv += ["--python-platform", f"{architecture}-manylinux_2_{NEWEST_GLIBC}", *_index()]
-        if extra_index:
-            argv += ["--extra-index-url", extra_index, "--index-strategy", "unsafe-best-match"]
-        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        # No Python is needed; without one named, uv starts each that it finds on this machine, which takes seconds.
+        argv += ["--python", sys.executable, "--python-platform", f"{architecture}-manylinux_2_{NEWEST_GLIBC}"]
+        argv += ["--extra-index-url", extra_index] if own else []
+        done = subprocess.run(
+            argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, env=environment(found)
+        )
         if done.returncode:
-            raise AscendError(
-                "uv cannot find the lock's files", found=masked(done.stderr).strip()[-600:] + all_ways(), remedy=REMEDY
-            )
+            raise _unresolved(entries, done.stderr, extra_index if own else "", found)
         packages: list[dict[str, Any]] = tomllib.loads(answer.read_text(encoding="utf-8"))["packages"]
     sums = set(re.findall(r"sha256:([0-9a-f]{64})", " ".join(entries)))
     for package in packages:
         package["files"] = [file for file in _files(package) if file["hashes"].get("sha256") in sums]
     return packages
+
+
+def _unresolved(entries: list[str], words: str, extra_index: str, found: Indexes) -> AscendError:
+    """Return what the operator must know of an index that uv did not get the files' addresses from."""
+    asked = re.search(r"https?://[^\s`'\")]+", words)
+    names = [entry.split()[0].partition("==")[0] for entry in entries]
+    address = asked[0] if asked else found.default
+    remedy = f"curl -fLI --max-time 20 {shlex.quote(without_account(address))}; {REMEDY}" if address else REMEDY
+    if extra_index and extra_index.rstrip("/") in words:
+        remedy = f"put torch's +cpu wheels into depot_incoming, or set depot_extra_index to a mirror of {extra_index}"
+    if "certificate" in words.lower():
+        remedy = f"{TRUST} {remedy}"
+    return AscendError(
+        "the package index does not say where the lock's files are",
+        wanted=f"{len(names)} files: {listed(names)}",
+        found=words.strip()[-600:],
+        where=(address or "the index that uv asks") + all_ways(),
+        remedy=remedy,
+    )
 
 
 def _files(package: dict[str, Any]) -> list[dict[str, Any]]:
@@ -109,15 +150,6 @@ def _uv() -> str:
     if not found:
         raise AscendError("uv is missing on the control node", remedy="make .venv/installed  # it is in pyproject.toml")
     return found
-
-
-def _index() -> list[str]:
-    """uv does not read pip's configuration; the index that pip was told of is the one to use here too."""
-    done = subprocess.run(
-        [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False, cwd="/"
-    )
-    addresses = re.findall(r"^(?:global|download|:env:)\.index-url='(.+)'$", done.stdout, re.MULTILINE)
-    return ["--index-url", addresses[-1]] if addresses else []
 
 
 def _best(package: dict[str, Any], architecture: str, series: str) -> dict[str, Any]:
@@ -155,40 +187,3 @@ def _tags(architecture: str, series: str) -> list[Tag]:
 
 def _name(file: dict[str, Any]) -> str:
     return str(file.get("name") or unquote(Path(urlsplit(file.get("url") or file["path"]).path).name))
-
-
-def _download(file: dict[str, Any], target: Path) -> None:
-    """Download one file, checked by its sum before it gets its name; a line that breaks is tried again."""
-    path = target / _name(file)
-    if path.is_file() and files.sha256(path) == file["hashes"]["sha256"]:
-        return
-    partial = path.with_name(path.name + ".part")
-    url = file.get("url") or Path(file["path"]).resolve().as_uri()
-    for attempt in range(1, TRIES + 1):
-        try:
-            found = _stream(url, partial)
-            break
-        except OSError as error:
-            partial.unlink(missing_ok=True)
-            if attempt == TRIES:
-                raise AscendError(
-                    "the package index breaks off", wanted=url, found=f"{error}{way(url)}", remedy=REMEDY
-                ) from error
-    if found != file["hashes"]["sha256"]:
-        partial.unlink()
-        raise AscendError(
-            "a file of the package index is not what the lock says",
-            wanted=f"sha256 {file['hashes']['sha256']}",
-            found=f"sha256 {found}",
-            where=url,
-        )
-    partial.replace(path)
-
-
-def _stream(url: str, partial: Path) -> str:
-    digest = hashlib.sha256()
-    with urllib.request.urlopen(url, timeout=STALL_S) as source, partial.open("wb") as sink:
-        for block in iter(lambda: source.read(BLOCK), b""):
-            digest.update(block)
-            sink.write(block)
-    return digest.hexdigest()

@@ -14,13 +14,27 @@ from ...ascend.errors import REPORTED
 from ..release.read import read_release
 from . import cann, python, source, wheels
 from .index import Index
+from .progress import Progress, silent
+from .trouble import of_depot
+from .web import Sources
 
 
-def fill(options: dict[str, Any], check: bool) -> tuple[list[str], list[str]]:
+def outcome(options: dict[str, Any], check: bool, progress: Progress) -> dict[str, Any]:
+    """Fill one part, and return Ansible's result: what was taken, with warnings; or what went wrong, and where."""
+    try:
+        taken, warnings = fill(options, check, progress)
+    except REPORTED as error:
+        refusal = of_depot(error, options["folder"])
+        return {"failed": True, "msg": str(refusal), **refusal.as_dict()}
+    diff = {"before": "", "after": "".join(name + "\n" for name in taken)}
+    return {"changed": bool(taken), "taken": taken, "diff": diff, "warnings": warnings}
+
+
+def fill(options: dict[str, Any], check: bool, progress: Progress) -> tuple[list[str], list[str]]:
     """Fill one part, one run at a time; return (what was taken, warnings)."""
     folder = Path(options["folder"])
-    with _prepared(options, folder, check):
-        taken, warnings = fill_part(options, folder, check)
+    with _prepared(options, folder, check, progress):
+        taken, warnings = fill_part(options, folder, check, progress)
         return taken + open_to_all(folder, check), warnings
 
 
@@ -32,8 +46,8 @@ def has_to_be_filled(options: dict[str, Any], check: bool) -> bool:
     folder = Path(options["folder"])
     try:
         for only_look in (True,) if check else (True, False):
-            with _prepared(options, folder, only_look):
-                if any(fill_part(options, folder, only_look)):
+            with _prepared(options, folder, only_look, silent()):
+                if any(fill_part(options, folder, only_look, silent())):
                     return True
         return False
     except REPORTED:
@@ -52,10 +66,10 @@ def is_closed(folder: Path) -> bool:
 
 
 @contextmanager
-def _prepared(options: dict[str, Any], folder: Path, check: bool) -> Iterator[None]:
+def _prepared(options: dict[str, Any], folder: Path, check: bool, progress: Progress) -> Iterator[None]:
     if options["served"]:
         rights.require_way(str(folder), "the web server, which runs as another user,")
-    with nullcontext() if check else alone(folder):
+    with nullcontext() if check else alone(folder, progress):
         yield
 
 
@@ -68,33 +82,42 @@ def open_to_all(folder: Path, check: bool) -> list[str]:
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path, progress: Progress) -> Iterator[None]:
     """Keep another run out, until this one has written the table of contents: it waits."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("a", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress.say(f"another run fills {folder}: waiting until it has ended")
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-def fill_part(options: dict[str, Any], folder: Path, check: bool) -> tuple[list[str], list[str]]:
+def fill_part(options: dict[str, Any], folder: Path, check: bool, progress: Progress) -> tuple[list[str], list[str]]:
     """Fill the part; return (what was taken, warnings)."""
     index = Index(folder, options["deep"])
     release = read_release(options["release"])
     architecture, series = options["architecture"], release["python"]["series"]
     incoming = Path(options["incoming"]) if options["incoming"] else None
+    sources = Sources(incoming, options["extra_index"] or "", options["addresses"])
     warnings: list[str] = []
     if options["part"] == "cann":
-        taken, warnings = cann.fill(index, release, architecture, incoming, options["cann_sha256"], check)
+        sums = options["cann_sha256"]
+        taken, warnings = cann.fill(index, release, architecture, sums, sources, progress, check)
     elif options["part"] == "python":
-        taken = python.fill(index, release["python"], architecture, incoming, options["python"] or "", check)
+        own, make = options["python"] or "", options["make_python"]
+        asked = python.Asked(release["python"], architecture, own, make)
+        taken, warnings = python.fill(index, asked, sources, progress, check)
     elif options["part"] == "source":
         taken = source.fill(index, options["source"], release["requirements"], check)
     elif options["part"] == "uv":
-        taken = wheels.fill_uv(index, architecture, Path(options["requirements"]), series, incoming, check)
+        requirements = Path(options["requirements"])
+        taken = wheels.fill_uv(index, architecture, requirements, series, sources, progress, check)
     else:
         lock = Path(options["release"]) / (options["lock"] or release["locks"][architecture])
-        extra_index = options["extra_index"] or ""
-        taken = wheels.fill(index, release["release"], architecture, lock, series, incoming, extra_index, check)
+        name = release["release"]
+        taken = wheels.fill(index, name, architecture, lock, series, sources, progress, check)
     if not check:
         index.save()
     return taken, warnings

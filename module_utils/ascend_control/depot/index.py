@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """The depot's table of contents: which files it holds, with size and sha256, and what they are for.
 
-``index.json``: ``{"schema": 1, "files": {relative path: {"sha256", "size_bytes", "mtime_ns"}}, "cann": {version:
-{"toolkit": {architecture: path}, "kernels": {chip: {architecture: path}}}}, "pythons": {architecture: {series:
-{"version", "file"}}}, "uv": {architecture: {"version", "file"}}, "locks": {release: {architecture: {"file", "wheels",
-"lock_digest"}}}, "sources": {name: {what was asked for: {"version", "file"}}}}``. A file is hashed again only when its
-size or time stamp changed, or where all are (``deep``).
+``index.json``: ``{"schema": 1, "files": {relative path: {"sha256", "size_bytes", "mtime_ns", "inode"}}, "cann":
+{version: {"toolkit": {architecture: path}, "kernels": {chip: {architecture: path}}}}, "pythons": {architecture:
+{series: {"version", "file"}}}, "uv": {architecture: {"version", "file"}}, "locks": {release: {architecture: {"file",
+"wheels", "lock_digest"}}}, "sources": {name: {what was asked for: {"version", "file"}}}, "incoming": {name of a file of
+the operator's: as in "files"}}``. A file is read again only when its size, time stamp or inode changed, or where all
+are (``deep``).
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -19,12 +21,14 @@ from pathlib import Path
 from typing import Any
 
 from ...ascend import files
+from ...ascend.atomic import settle
+from ...ascend.command import run
 from ...ascend.errors import AscendError
 from ...ascend.masking import masked
 
 PAGE = "index.html"  # of a folder of wheels: the links to them
 _USER = re.compile(r"(?<=://)[^/\s]*@")
-SECTIONS = ("files", "cann", "pythons", "uv", "locks", "sources")
+SECTIONS = ("files", "cann", "pythons", "uv", "locks", "sources", "incoming")
 
 
 class Index:
@@ -38,6 +42,7 @@ class Index:
         self.folder = folder
         self.deep = deep
         self._read: set[str] = set()
+        self._taken = False  # whether a file is another than the table on the disk says
         self._path = folder / "index.json"
         self._before = self._path.read_bytes() if self._path.is_file() else b""
         self.content = {"schema": 1, **parsed(self._before or b"{}", self._path)}
@@ -69,21 +74,38 @@ class Index:
         """Return the sum of a file; one that is not in the table yet enters it. Raises AscendError for a change."""
         return str(self["files"][relative]["sha256"]) if self.known(relative) else self.enter(relative)
 
-    def enter(self, relative: str) -> str:
-        """Put a file into the table as it is now, and return its sum: it was just taken, or a lock tells its sum."""
-        entry = self["files"][relative] = self._seen(relative)
+    def enter(self, relative: str, sha256: str = "") -> str:
+        """Put a file into the table as it is now, and return its sum: it was just taken, or a lock tells its sum.
+
+        ``sha256`` is the sum of one that was read when it came.
+        """
+        path = self.folder / relative
+        before = self["files"].get(relative)
+        if sha256:
+            self["files"][relative] = {"sha256": sha256, **_stamp(path)}
+            self._read.add(str(path))
+        else:
+            self["files"][relative] = self._seen(relative)
+        self._taken |= self["files"][relative] != before
+        return str(self["files"][relative]["sha256"])
+
+    def sum_of(self, path: Path) -> str:
+        """Return the sum of a file of the operator's, which is read again only when it changed since."""
+        entry = self["incoming"][path.name] = self._as_now(path, self["incoming"].get(path.name) or {})
         return str(entry["sha256"])
 
     def _seen(self, relative: str) -> dict[str, Any]:
         """Return the file's entry as it should be now."""
-        path = self.folder / relative
-        status = path.stat()
-        entry: dict[str, Any] = self["files"].get(relative) or {}
-        seen = {"size_bytes": status.st_size, "mtime_ns": status.st_mtime_ns}
-        if all(entry.get(key) == value for key, value in seen.items()) and (not self.deep or relative in self._read):
-            return entry
-        self._read.add(relative)
-        return {"sha256": files.sha256(path), **seen}
+        return self._as_now(self.folder / relative, self["files"].get(relative) or {})
+
+    def _as_now(self, path: Path, entry: dict[str, Any]) -> dict[str, Any]:
+        stamp = _stamp(path)
+        # A depot of before has no inodes: what kept its size and time is the same.
+        same = bool(entry) and all(entry.get(key, value) == value for key, value in stamp.items())
+        if same and (not self.deep or str(path) in self._read):
+            return {**entry, **stamp}
+        self._read.add(str(path))
+        return {"sha256": files.sha256(path) if self.deep else _sum(str(path), *stamp.values()), **stamp}
 
     def save(self) -> None:
         """Write the table, atomically, last of all: it names no file that is not there yet, or not any more."""
@@ -91,6 +113,8 @@ class Index:
         text = (json.dumps(self.content, indent=1, sort_keys=True) + "\n").encode()
         if text == self._before:
             return
+        if self._taken:
+            settle(str(self.folder), run)  # a power cut leaves no file that is named here and empty
         partial = self._path.with_suffix(".part")
         with partial.open("wb") as stream:
             stream.write(text)
@@ -98,6 +122,17 @@ class Index:
             os.fsync(stream.fileno())
         partial.replace(self._path)
         self._before = text
+
+
+@functools.lru_cache(maxsize=4096)
+def _sum(path: str, *_stamp: int) -> str:
+    """Return the sum of a file; the look at a depot that changes nothing, and the one that enters it, read it once."""
+    return files.sha256(path)
+
+
+def _stamp(path: Path) -> dict[str, int]:
+    status = path.stat()
+    return {"size_bytes": status.st_size, "mtime_ns": status.st_mtime_ns, "inode": status.st_ino}
 
 
 def parsed(text: bytes, path: Path) -> dict[str, Any]:

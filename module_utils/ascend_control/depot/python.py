@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A relocatable CPython for the depot: the operator's archive, uv's CPython, or one made from an interpreter here."""
+"""A relocatable CPython for the depot: the operator's archive, the release's, or one made of an interpreter here."""
 
 from __future__ import annotations
 
@@ -14,15 +14,19 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import unquote, urlsplit
 
 from packaging.version import Version
 
 from ...ascend import rights
 from ...ascend.errors import AscendError
 from ..release.read import accepts_python
-from .fetch import find_uv
+from .download import File, download
 from .index import Index, place, python_of
+from .progress import Progress
+from .web import Sources, Web
 
+STANDALONE = "https://github.com/astral-sh/python-build-standalone/releases/download"
 # Left out: what only CPython's own developers and desktop programs need.
 LEFT_OUT = re.compile(
     r"__pycache__|test|tests|idlelib|turtledemo|tkinter|_tkinter\..*\.so|.*\.a|config-3.*|site-packages"
@@ -32,58 +36,76 @@ PIP = '#!/bin/sh\nexec "$(dirname "$(readlink -f "$0")")/python3" -m pip "$@"\n'
 
 
 class Asked(NamedTuple):
-    """One CPython: ``python`` is what release.yml says (series, accepted, depot), ``exact`` the one version wanted."""
+    """One CPython: ``python`` is what release.yml says (series, accepted, depot, archives), ``exact`` the one wanted.
+
+    ``own`` is an interpreter that the operator names, or empty; ``make`` is whether one of this machine may do.
+    """
 
     python: dict[str, Any]
     architecture: str
-    incoming: Path | None
-    own: str
+    own: str = ""
+    make: bool = False
     exact: str = ""
 
     @property
     def series(self) -> str:
         return str(self.python["series"])
 
+    @property
+    def pinned(self) -> dict[str, str]:
+        """The address and the sum of the archive that the release pins for the architecture; empty for none."""
+        archive = self.python.get("archives", {}).get(self.architecture, {})
+        return archive if self.takes(str(self.python.get("depot", ""))) else {}
+
     def takes(self, version: str) -> bool:
         return version == self.exact if self.exact else accepts_python(self.python, version)
 
 
-def fill(
-    index: Index, python: dict[str, Any], architecture: str, incoming: Path | None, own: str, check: bool
-) -> list[str]:
-    """Bring one CPython of the release's series for an architecture into the depot; return what was taken.
+def fill(index: Index, asked: Asked, sources: Sources, progress: Progress, check: bool) -> tuple[list[str], list[str]]:
+    """Bring one CPython of the release's series for an architecture into the depot; return (what was taken, warnings).
 
-    ``python`` is what release.yml says of it; ``own`` is an interpreter that the operator names, or empty. An accepted
-    one that is there stays. Raises AscendError when there is none to be had.
+    An accepted one that is there stays. What the operator gives comes first, as it is; then the archive that the
+    release pins; last, where that is allowed, one that is made of an interpreter of this machine. Raises AscendError
+    when there is none to be had.
     """
-    series, pinned = str(python["series"]), str(python.get("depot", ""))
+    series, architecture = asked.series, asked.architecture
     entry = python_of(index["pythons"], architecture, series)
-    if entry and accepts_python(python, entry["version"]) and index.known(entry["file"]):
-        return []
+    if entry and accepts_python(asked.python, entry["version"]) and index.known(entry["file"]):
+        return [], []
     if check:
-        return [f"CPython {series} for {architecture}"]
-    tried: list[str] = []
+        return [f"CPython {series} for {architecture}"], []
     (index.folder / "python").mkdir(parents=True, exist_ok=True)
-    any_of = Asked(python, architecture, incoming, own)
-    exact = any_of._replace(exact=pinned)
-    # What the operator gives comes first, as it is; elsewhere the pinned version, and another where that is not there.
-    ways = [(_from_incoming, any_of), (_from_operator, any_of), (_from_uv, exact), (_from_here, exact)]
-    if pinned:
-        ways += [(_from_uv, any_of), (_from_here, any_of)]
-    for way, asked in ways:
-        found = way(index, asked, tried)
-        if found:
-            version, relative = found
-            index.enter(relative)
-            _enter(index, architecture, series, {"version": version, "file": relative})
-            return [relative]
-    named, limits = pinned or series + ".N", f" ({python['accepted']})" if python.get("accepted") else ""
-    raise AscendError(
-        f"no CPython {series} for {architecture} can be had",
-        wanted=f"an archive with one top folder python/, named cpython-{named}-linux-{architecture}.tar.gz{limits}",
+    tried: list[str] = []
+    found = _from_incoming(index, asked, sources.incoming, tried) or _from_operator(index, asked, tried)
+    if not found and asked.pinned:
+        found = _from_release(index, asked, sources, progress, tried)
+    if not found and asked.make:
+        exact = asked._replace(exact=str(asked.python.get("depot", "")))
+        found = _from_here(index, exact, tried) or _from_here(index, asked, tried)
+    if not found:
+        raise _none(asked, tried)
+    version, relative = found
+    sha256 = index.enter(relative)
+    _enter(index, architecture, series, {"version": version, "file": relative})
+    return [relative], [] if sha256 == asked.pinned.get("sha256") else [_not_pinned(relative, sha256, tried)]
+
+
+def _not_pinned(relative: str, sha256: str, tried: list[str]) -> str:
+    why = f" ({'; '.join(dict.fromkeys(tried))})" if tried else ""
+    return f"{relative} is not pinned: it is not the archive that the release names, its sha256 is {sha256}{why}"
+
+
+def _none(asked: Asked, tried: list[str]) -> AscendError:
+    named = str(asked.python.get("depot") or asked.series + ".N")
+    limits = f" ({asked.python['accepted']})" if asked.python.get("accepted") else ""
+    own = Path(unquote(urlsplit(asked.pinned.get("url", "")).path)).name
+    remedy = f"put {own or 'an install_only archive of python-build-standalone'} into depot_incoming"
+    return AscendError(
+        f"no CPython {asked.series} for {asked.architecture} can be had",
+        wanted=f"an archive with one folder python/, named cpython-{named}-linux-{asked.architecture}.tar.gz{limits}",
         found="; ".join(dict.fromkeys(tried)),
-        remedy="put an install_only archive of python-build-standalone into depot_incoming, "
-        "or name an interpreter of this architecture: depot_python",
+        where=asked.pinned.get("url", "python.archives of release.yml, which has none"),
+        remedy=f"{remedy}; or name an interpreter of this architecture: depot_python",
     )
 
 
@@ -97,19 +119,19 @@ def _enter(index: Index, architecture: str, series: str, entry: dict[str, str]) 
 Found = tuple[str, str] | None
 
 
-def _from_incoming(index: Index, asked: Asked, tried: list[str]) -> Found:
-    if not asked.incoming:
+def _from_incoming(index: Index, asked: Asked, incoming: Path | None, tried: list[str]) -> Found:
+    if not incoming:
         tried.append("depot_incoming is not set")
         return None
     archives = {}
-    for path in asked.incoming.glob(f"cpython-{asked.series}.*.tar.gz"):
+    for path in incoming.glob(f"cpython-{asked.series}.*.tar.gz"):
         match = re.match(rf"cpython-({re.escape(asked.series)}\.\d+)", path.name)
         if match and asked.architecture in path.name:
             archives[match.group(1)] = path
     taken = [version for version in archives if asked.takes(version)]
     if not taken:
         others = f" (not accepted: {', '.join(sorted(archives))})" if archives else ""
-        tried.append(f"no archive in {asked.incoming}{others}")
+        tried.append(f"no archive in {incoming}{others}")
         return None
     # The pinned version, else the newest.
     version = max(taken, key=lambda each: (each == asked.python.get("depot"), Version(each)))
@@ -122,34 +144,26 @@ def _from_operator(index: Index, asked: Asked, tried: list[str]) -> Found:
     return _archive_of(index, Path(asked.own), asked, tried) if asked.own else None
 
 
-def _from_uv(index: Index, asked: Asked, tried: list[str]) -> Found:
-    uv = find_uv()
-    if not uv:
-        tried.append("uv is not installed")
+def _from_release(index: Index, asked: Asked, sources: Sources, progress: Progress, tried: list[str]) -> Found:
+    version, archive = str(asked.python["depot"]), asked.pinned
+    name = f"cpython-{version}-linux-{asked.architecture}.tar.gz"
+    published = Path(unquote(urlsplit(archive["url"]).path)).name
+    file = File(archive["url"], archive["sha256"], name, instead=f"put {published} into depot_incoming")
+    web = Web({**_mirror_of_uv(), **sources.addresses})
+    try:
+        download([file], index.folder / "python", web, progress, f"CPython {version} for {asked.architecture}")
+    except AscendError as error:
+        if not asked.make:
+            raise
+        tried.append(f"{web.place(archive['url'])}: {error.found}")
         return None
-    with tempfile.TemporaryDirectory(dir=index.folder / "python") as folder:
-        argv = [
-            uv,
-            "python",
-            "install",
-            "--no-bin",
-            "--install-dir",
-            folder,
-            f"cpython-{asked.exact or asked.series}-linux-{asked.architecture}-gnu",
-        ]
-        environment = dict(os.environ, UV_HTTP_TIMEOUT="60", UV_HTTP_RETRIES="1")
-        done = subprocess.run(argv, capture_output=True, text=True, env=environment, check=False)
-        homes = [path for path in Path(folder).glob("cpython-*") if path.is_dir() and not path.is_symlink()]
-        if done.returncode or not homes:
-            tried.append(
-                f"uv python install: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else 'nothing'}"
-            )
-            return None
-        version = homes[0].name.split("-")[1]
-        if not asked.takes(version):
-            tried.append(f"uv's CPython {version} is not accepted")
-            return None
-        return _pack(index, homes[0], version, asked.architecture, plain=True)
+    return version, f"python/{name}"
+
+
+def _mirror_of_uv() -> dict[str, str]:
+    """Where uv is told to take the same archives from."""
+    mirror = os.environ.get("UV_PYTHON_INSTALL_MIRROR", "").rstrip("/")
+    return {STANDALONE: mirror} if mirror else {}
 
 
 def _from_here(index: Index, asked: Asked, tried: list[str]) -> Found:
@@ -189,18 +203,17 @@ def _archive_of(index: Index, program: Path, asked: Asked, tried: list[str]) -> 
     if Path(prefix) == Path("/usr"):
         tried.append(f"{program} is the distribution's own: it cannot be moved")
         return None
-    return _pack(index, Path(prefix), version, asked.architecture, plain=False)
+    return _pack(index, Path(prefix), version, asked.architecture)
 
 
-def _pack(index: Index, home: Path, version: str, architecture: str, plain: bool) -> Found:
-    """Pack an installation as python/; ``plain`` as it is, else made relocatable first."""
+def _pack(index: Index, home: Path, version: str, architecture: str) -> Found:
+    """Pack an installation as python/, made relocatable."""
     relative = f"python/cpython-{version}-linux-{architecture}.tar.gz"
     partial = index.folder / (relative + ".part")
     with tempfile.TemporaryDirectory(dir=index.folder / "python") as folder:
-        if not plain:
-            home = _relocatable(home, Path(folder) / "python", ".".join(version.split(".")[:2]))
+        made = _relocatable(home, Path(folder) / "python", ".".join(version.split(".")[:2]))
         with tarfile.open(partial, "w:gz", compresslevel=6) as archive:
-            archive.add(home, arcname="python", filter=_for_all)
+            archive.add(made, arcname="python", filter=_for_all)
     partial.replace(index.folder / relative)
     return version, relative
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gzip
 import re
+import shlex
 import shutil
 import subprocess
 import tarfile
@@ -13,12 +14,15 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import urllib3
 from packaging.version import InvalidVersion, Version
 
-from ...ascend import files
 from ...ascend.errors import AscendError
 from ...ascend.masking import masked
+from . import proxies
 from .index import Index, place, source_key, source_of
+from .indexes import Indexes, environment
+from .web import Web, reason, without_account
 
 VERSION_FILE = "src/llamafactory/extras/env.py"
 
@@ -37,7 +41,7 @@ def fill(index: Index, source: dict[str, Any], requirements: dict[str, dict[str,
     wanted, own = source_key(source), source.get("archive")
     entry = source_of(index["sources"], source)
     known = bool(entry) and index.known(entry["file"])
-    if known and (not own or (Path(own).is_file() and files.sha256(Path(own)) == index.sha256(entry["file"]))):
+    if known and (not own or (Path(own).is_file() and index.sum_of(Path(own)) == index.sha256(entry["file"]))):
         return []
     if check:
         return [wanted]
@@ -91,16 +95,37 @@ def table(requirements: dict[str, dict[str, Any]]) -> str:
 def _clone(source: dict[str, Any], folder: Path) -> Path:
     checkout = folder / "checkout"
     argv = ["git", "clone", "--quiet", "--depth", "1", "--branch", source["version"], source["url"], str(checkout)]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    _require_answer(source["url"])
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, env=environment(Indexes()))
     if done.returncode:
-        found = masked(done.stderr).strip()[-300:]
-        raise AscendError("the source cannot be cloned", wanted=source_key(source), found=found)
+        raise _not_cloned(source["url"], masked(done.stderr).strip()[-300:])
     archive = folder / "source.tar.gz"
     tar = subprocess.run(
         ["git", "-C", str(checkout), "archive", "--prefix", "LLaMA-Factory/", "HEAD"], capture_output=True, check=True
     )
     archive.write_bytes(gzip.compress(tar.stdout, mtime=0))
     return archive
+
+
+def _require_answer(url: str) -> None:
+    """End within seconds where nobody answers: git itself waits for minutes."""
+    if not url.startswith(("http://", "https://")):
+        return
+    try:
+        Web().opened(f"{url.rstrip('/')}/info/refs?service=git-upload-pack").close()
+    except urllib3.exceptions.HTTPError as error:
+        raise _not_cloned(url, reason(error)) from error
+
+
+def _not_cloned(url: str, found: str) -> AscendError:
+    address = without_account(url)
+    return AscendError(
+        "the source cannot be cloned",
+        wanted=address,
+        found=found,
+        where=f"llamafactory_source{proxies.way(url)}",
+        remedy=f"git ls-remote {shlex.quote(address)}  # or give an archive: llamafactory_source: {{archive: ...}}",
+    )
 
 
 def _version(archive: Path) -> str:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,7 +18,11 @@ from ...ascend.environment.distributions import normalise
 from ...ascend.errors import AscendError
 from . import fetch as depot_fetch
 from .index import PAGE, Index, write
+from .indexes import environment, indexes
+from .progress import Progress
+from .web import Sources
 
+NETWORK = "let pip reach its index, which has what the build needs: export PIP_INDEX_URL=https://..."
 BUILT = "built.txt"  # the names of those that were built here
 
 
@@ -27,14 +32,13 @@ def fill(
     architecture: str,
     lock_file: Path,
     series: str,
-    incoming: Path | None,
-    extra_index: str,
+    sources: Sources,
+    progress: Progress,
     check: bool,
 ) -> list[str]:
     """Bring every wheel of the lock into the depot, and the depot's own lock; return what was taken.
 
-    ``series`` is the Python series ("3.10"); ``extra_index`` is asked only where the lock names a +cpu build. Raises
-    AscendError.
+    ``series`` is the Python series ("3.10"). Raises AscendError.
     """
     text = lock_file.read_text(encoding="utf-8")
     digest = locks.digest(text)
@@ -46,10 +50,11 @@ def fill(
         return list(missing)
     wheels.mkdir(parents=True, exist_ok=True)
     if missing:
-        lines = list(missing.values())
-        cpu_index = extra_index if any("+cpu" in line for line in lines) else ""
-        depot_fetch.fetch(lines, wheels, architecture, series, incoming, cpu_index)
-        _build(index, wheels, incoming)
+        lines, what = list(missing.values()), f"wheels for {release}, {architecture}"
+        came = depot_fetch.fetch(lines, wheels, architecture, series, sources, progress, what)
+        for name in (name for name in came if name.endswith(".whl")):
+            index.enter(str((wheels / name).relative_to(index.folder)), came[name])
+        _build(index, wheels, sources.incoming, progress)
         have = _present(index, wheels, wanted)
     lost = sorted(set(wanted) - set(have))
     if lost:
@@ -100,10 +105,11 @@ def _built_names(wheels: Path) -> set[str]:
     return set(note.read_text(encoding="utf-8").split()) if note.is_file() else set()
 
 
-def _build(index: Index, wheels: Path, incoming: Path | None) -> None:
+def _build(index: Index, wheels: Path, incoming: Path | None, progress: Progress) -> None:
     """Build each source archive, which came where there is no wheel, into a wheel."""
     built = _built_names(wheels)
     for archive in [*sorted(wheels.glob("*.tar.gz")), *sorted(wheels.glob("*.zip"))]:
+        progress.say(f"building a wheel of {archive.name}")
         with tempfile.TemporaryDirectory(dir=wheels) as folder:
             own = ["--find-links", str(incoming)] if incoming else []
             # Older pips build without isolation, with whatever setuptools the control node has, unless they are told.
@@ -120,12 +126,18 @@ def _build(index: Index, wheels: Path, incoming: Path | None) -> None:
 
 def _pip(arguments: list[str]) -> None:
     argv = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments]
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    same = environment(indexes())
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, env=same)
     if done.returncode:
         output = (done.stdout + done.stderr).splitlines()
         errors = [line.strip() for line in output if re.match(r"\s*(ERROR|error|\w*Error)\b", line)]
         found = "; ".join(errors[-5:] or output[-5:])
-        raise AscendError(f"pip {arguments[0]} fails", found=found, where=arguments[-1], remedy=depot_fetch.REMEDY)
+        raise AscendError(
+            f"pip {arguments[0]} fails",
+            found=found,
+            where=arguments[-1],
+            remedy=f"put a wheel of it into depot_incoming; or {NETWORK}",
+        )
 
 
 def _derived(index: Index, relative: str, text: str) -> None:
@@ -134,7 +146,13 @@ def _derived(index: Index, relative: str, text: str) -> None:
 
 
 def fill_uv(
-    index: Index, architecture: str, requirements: Path, series: str, incoming: Path | None, check: bool
+    index: Index,
+    architecture: str,
+    requirements: Path,
+    series: str,
+    sources: Sources,
+    progress: Progress,
+    check: bool,
 ) -> list[str]:
     """Bring the program uv into the depot, out of its wheel, checked by ``requirements``; return what was taken."""
     text = requirements.read_text(encoding="utf-8")
@@ -144,10 +162,14 @@ def fill_uv(
     if check:
         return taken
     if taken:
-        with tempfile.TemporaryDirectory() as folder:
-            depot_fetch.fetch(locks.entries(text), Path(folder), architecture, series, incoming, "")
-            (wheel,) = Path(folder).glob("uv-*.whl")
-            _unpack_uv(wheel, index.folder / relative)
+        # What came of the wheel stays for the next run where this one breaks off.
+        folder, what = index.folder / "uv" / "wheel", f"uv for {architecture}"
+        folder.mkdir(parents=True, exist_ok=True)
+        entries = locks.entries(text)
+        depot_fetch.fetch(entries, folder, architecture, series, sources, progress, what)
+        (wheel,) = folder.glob(f"uv-{version}-*{architecture}.whl")
+        _unpack_uv(wheel, index.folder / relative)
+        shutil.rmtree(folder)
         index.enter(relative)
     index["uv"][architecture] = {"version": version, "file": relative}
     return taken

@@ -17,8 +17,7 @@ import pytest
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot import (
-    cann as depot_cann,
-    python as depot_python,
+    fill as filling,
     source as depot_source,
     trouble as depot_trouble,
     wheels as depot_wheels,
@@ -28,9 +27,10 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.
     source_key,
     source_of,
 )
-from ansible_collections.ascend.fleet.plugins.modules import depot as module
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.progress import silent
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.web import Sources
 from tests.standin import build as standin
-from tests.unit.depot.test_fill import cann_release, package, python_archive
+from tests.unit.depot.test_fill import cann_release, fill_cann, fill_python, package, python_archive
 
 ROOT = Path(__file__).resolve().parents[3]
 OWN = "Ascend-cann-toolkit.run"
@@ -48,7 +48,7 @@ def same_size(path: Path, later_ns: int = 10**9) -> None:
 
 def cann(folder: Path, incoming: Path, check: bool = False, deep: bool = False) -> list[str]:
     index = Index(folder, deep)
-    taken, _ = depot_cann.fill(index, cann_release("0" * 64), "aarch64", incoming, {}, check)
+    taken, _ = fill_cann(index, cann_release("0" * 64), incoming, check=check)
     if not check:
         index.save()
     return taken
@@ -123,17 +123,17 @@ def test_what_no_lock_pins_is_held_to_what_it_was(tmp_path: Path) -> None:
     folder.mkdir()
     index = Index(folder)
     file = python_archive(tmp_path / "own", "3.10.13")
-    depot_python.fill(index, {"series": "3.10"}, "aarch64", tmp_path / "own", "", False)
+    fill_python(index, "3.10", tmp_path / "own")
     same_size(folder / file)
     with pytest.raises(AscendError, match=CHANGED):
-        depot_python.fill(index, {"series": "3.10"}, "aarch64", tmp_path / "own", "", False)
+        fill_python(index, "3.10", tmp_path / "own")
     uv = next(iter(re.findall(r"^uv==(\S+)", (ROOT / "roles/depot/files/uv.txt").read_text(), re.MULTILINE)))
     (folder / "uv").mkdir()
     (folder / f"uv/uv-{uv}-x86_64").write_bytes(b"uv")
     index.enter(f"uv/uv-{uv}-x86_64")
     same_size(folder / f"uv/uv-{uv}-x86_64")
     with pytest.raises(AscendError, match=CHANGED):
-        depot_wheels.fill_uv(index, "x86_64", ROOT / "roles/depot/files/uv.txt", "3.10", None, False)
+        depot_wheels.fill_uv(index, "x86_64", ROOT / "roles/depot/files/uv.txt", "3.10", Sources(), silent(), False)
 
 
 def test_a_wheel_that_was_built_here_is_held_to_what_it_was(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_a_wheel_that_was_built_here_is_held_to_what_it_was(tmp_path: Path) -> N
     wheel = next((tmp_path / "incoming").glob("torch-*.whl"))
     lock.write_text(lock.read_text().replace(hashlib.sha256(wheel.read_bytes()).hexdigest(), "0" * 64))
     index = Index(tmp_path / "depot")
-    argument: Any = ("8.0.RC1", "x86_64", lock, "3.10", tmp_path / "incoming", "", False)
+    argument: Any = ("8.0.RC1", "x86_64", lock, "3.10", Sources(tmp_path / "incoming"), silent(), False)
     (target,) = (tmp_path / "depot" / "wheels" / name for name in [_folder(lock)])
     target.mkdir(parents=True)
     (target / wheel.name).write_bytes(wheel.read_bytes())
@@ -295,29 +295,14 @@ def test_a_depot_that_may_not_be_read(filled: tuple[Path, Path]) -> None:
 def test_an_error_of_the_system_is_told_in_the_projects_form(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, problem: str
 ) -> None:
-    """The module's own main: no traceback, and the depot's folder where the error names none."""
-
-    class EndedError(Exception):
-        pass
-
-    class Module:
-        check_mode = False
-        params = {"folder": str(tmp_path)}  # noqa: RUF012  (the name of the base class)
-
-        def __init__(self, **_options: object) -> None:
-            pass
-
-        def fail_json(self, **told: str) -> None:
-            raise EndedError(json.dumps(told))
+    """No traceback, and the depot's folder where the error names none."""
 
     def fails(*_arguments: object) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(module, "AnsibleModule", Module)
-    monkeypatch.setattr(module, "fill", fails)
-    with pytest.raises(EndedError) as ended:
-        module.main()
-    told = json.loads(str(ended.value))
+    monkeypatch.setattr(filling, "fill", fails)
+    told = filling.outcome({"folder": str(tmp_path)}, False, silent())
+    assert told["failed"]
     assert re.search(problem, told["problem"])
     assert told["where"] == str(tmp_path)
     assert all(told[key] for key in ("msg", "wanted", "found", "remedy"))

@@ -26,6 +26,8 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot 
     wheels as depot_wheels,
 )
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.index import Index, python_of
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.progress import silent
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.web import Sources
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.words import (
     fleet_plan,
     refusal_text,
@@ -101,7 +103,7 @@ def incoming(tmp_path: Path) -> Path:
 
 def fill(depot: Index, incoming: Path, check: bool = False) -> list[str]:
     lock = incoming.parent / "lock-8.0.RC1.txt"
-    return depot_wheels.fill(depot, "8.0.RC1", "x86_64", lock, "3.10", incoming, "", check)
+    return depot_wheels.fill(depot, "8.0.RC1", "x86_64", lock, "3.10", Sources(incoming), silent(), check)
 
 
 def test_own_wheels_need_no_network(depot: Index, incoming: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,18 +198,10 @@ def test_the_best_wheel_is_chosen() -> None:
         depot_fetch._best(package, "aarch64", "3.10")
 
 
-def test_a_download_is_held_to_its_sum(tmp_path: Path) -> None:
-    source = tmp_path / "a-1-py3-none-any.whl"
-    source.write_bytes(b"wheel")
-    target = tmp_path / "target"
-    target.mkdir()
-    file = {"url": source.as_uri(), "hashes": {"sha256": hashlib.sha256(b"other").hexdigest()}}
-    with pytest.raises(AscendError, match="not what the lock says"):
-        depot_fetch._download(file, target)
-    assert list(target.iterdir()) == []
-    file["hashes"] = {"sha256": hashlib.sha256(b"wheel").hexdigest()}
-    depot_fetch._download(file, target)
-    assert (target / source.name).read_bytes() == b"wheel"
+def fill_python(index: Index, series: str, incoming: Path | None, check: bool = False) -> list[str]:
+    """Take a CPython for aarch64 from a folder; return what was taken."""
+    asked = depot_python.Asked({"series": series}, "aarch64")
+    return depot_python.fill(index, asked, Sources(incoming), silent(), check)[0]
 
 
 def python_archive(incoming: Path, version: str) -> str:
@@ -220,13 +214,9 @@ def python_archive(incoming: Path, version: str) -> str:
 def test_pythons_of_two_series_share_a_depot(depot: Index, tmp_path: Path) -> None:
     files = [python_archive(tmp_path / "own", version) for version in ("3.10.13", "3.11.7")]
     for series, file in zip(("3.10", "3.11"), files, strict=True):
-        assert depot_python.fill(depot, {"series": series}, "aarch64", tmp_path / "own", "", True) == [
-            f"CPython {series} for aarch64"
-        ]
-        assert depot_python.fill(depot, {"series": series}, "aarch64", tmp_path / "own", "", False) == [file]
-    assert depot_python.fill(depot, {"series": "3.10"}, "aarch64", None, "", False) == [], (
-        "the other series took nothing away"
-    )
+        assert fill_python(depot, series, tmp_path / "own", True) == [f"CPython {series} for aarch64"]
+        assert fill_python(depot, series, tmp_path / "own") == [file]
+    assert fill_python(depot, "3.10", None) == [], "the other series took nothing away"
     assert depot["pythons"] == {
         "aarch64": {
             "3.10": {"version": "3.10.13", "file": files[0]},
@@ -241,15 +231,15 @@ def test_a_depot_of_before_lacks_its_python(depot: Index, tmp_path: Path) -> Non
     file = python_archive(tmp_path / "own", "3.10.13")
     depot["pythons"]["aarch64"] = {"version": "3.10.13", "file": file}
     assert python_of(depot["pythons"], "aarch64", "3.10") == {}
-    assert depot_python.fill(depot, {"series": "3.10"}, "aarch64", tmp_path / "own", "", False) == [file]
+    assert fill_python(depot, "3.10", tmp_path / "own") == [file]
     assert depot["pythons"] == {"aarch64": {"3.10": {"version": "3.10.13", "file": file}}}
 
 
 def test_a_python_that_was_lost_is_taken_again(depot: Index, tmp_path: Path) -> None:
     file = python_archive(tmp_path / "own", "3.11.7")
-    depot_python.fill(depot, {"series": "3.11"}, "aarch64", tmp_path / "own", "", False)
+    fill_python(depot, "3.11", tmp_path / "own")
     (depot.folder / file).unlink()
-    assert depot_python.fill(depot, {"series": "3.11"}, "aarch64", tmp_path / "own", "", False) == [file]
+    assert fill_python(depot, "3.11", tmp_path / "own") == [file]
 
 
 def cann_release(sum_of_zip: str) -> dict[str, Any]:
@@ -267,6 +257,13 @@ def package(path: Path, *machines: str) -> bytes:
     return made(path, payload.getvalue()).read_bytes()
 
 
+def fill_cann(
+    index: Index, release: dict[str, Any], incoming: Path, sums: dict[str, str] | None = None, check: bool = False
+) -> tuple[list[str], list[str]]:
+    """Take a release's packages for aarch64 from a folder; return (what was taken, warnings)."""
+    return depot_cann.fill(index, release, "aarch64", sums or {}, Sources(incoming), silent(), check)
+
+
 def bundle(incoming: Path) -> str:
     path = incoming / "Ascend-cann-toolkit.zip"
     with zipfile.ZipFile(path, "w") as archive:
@@ -277,12 +274,12 @@ def bundle(incoming: Path) -> str:
 def test_the_official_bundle(depot: Index, tmp_path: Path) -> None:
     sum_of_zip = bundle(tmp_path)
     release = cann_release(sum_of_zip)
-    assert depot_cann.fill(depot, release, "aarch64", tmp_path, {}, False)[0] == ["Ascend-cann-toolkit.run"]
+    assert fill_cann(depot, release, tmp_path)[0] == ["Ascend-cann-toolkit.run"]
     assert (depot.folder / "cann/8.0.RC1/Ascend-cann-toolkit.run").read_bytes() == package(tmp_path / "same.run")
-    assert depot_cann.fill(depot, release, "aarch64", tmp_path, {}, False)[0] == []
+    assert fill_cann(depot, release, tmp_path)[0] == []
     assert not list(depot.folder.rglob("*.part"))
     with pytest.raises(AscendError, match="not the published one"):
-        depot_cann.fill(Index(tmp_path / "other"), cann_release("0" * 64), "aarch64", tmp_path, {}, False)
+        fill_cann(Index(tmp_path / "other"), cann_release("0" * 64), tmp_path)
 
 
 def test_the_operators_own_package(depot: Index, tmp_path: Path) -> None:
@@ -290,21 +287,21 @@ def test_the_operators_own_package(depot: Index, tmp_path: Path) -> None:
     content = package(own)
     release = cann_release("0" * 64)
     with pytest.raises(AscendError, match="not what you said"):
-        depot_cann.fill(depot, release, "aarch64", tmp_path, {own.name: "0" * 64}, False)
-    taken, warnings = depot_cann.fill(depot, release, "aarch64", tmp_path, {}, False)
+        fill_cann(depot, release, tmp_path, {own.name: "0" * 64})
+    taken, warnings = fill_cann(depot, release, tmp_path)
     assert (taken, len(warnings)) == ([own.name], 1)
     known = {own.name: hashlib.sha256(content).hexdigest()}
-    assert depot_cann.fill(depot, release, "aarch64", tmp_path, known, False) == ([], [])
+    assert fill_cann(depot, release, tmp_path, known) == ([], [])
 
 
 def test_a_package_that_cannot_be_the_right_one_is_not_taken(depot: Index, tmp_path: Path) -> None:
     own = tmp_path / "Ascend-cann-toolkit.run"
     package(own, "x86_64")
     with pytest.raises(AscendError, match="architecture"):
-        depot_cann.fill(depot, cann_release("0" * 64), "aarch64", tmp_path, {}, False)
+        fill_cann(depot, cann_release("0" * 64), tmp_path)
     own.write_text("<html>log in</html>")
     with pytest.raises(AscendError, match="no CANN package"):
-        depot_cann.fill(depot, cann_release("0" * 64), "aarch64", tmp_path, {}, False)
+        fill_cann(depot, cann_release("0" * 64), tmp_path)
     assert not list(depot.folder.rglob("*.run*"))
 
 
@@ -316,7 +313,7 @@ def test_the_packages_of_each_release(name: str, depot: Index, tmp_path: Path) -
     files = [packages["toolkit"]["aarch64"]["file"], packages["kernels"]["910b"]["aarch64"]["file"]]
     for file in files:
         package(tmp_path / file)
-    assert depot_cann.fill(depot, release, "aarch64", tmp_path, {}, False)[0] == files
+    assert fill_cann(depot, release, tmp_path)[0] == files
     version = release["cann"]["version"]
     toolkit, kernels = (f"cann/{version}/{file}" for file in files)
     assert depot["cann"] == {version: {"toolkit": {"aarch64": toolkit}, "kernels": {"910b": {"aarch64": kernels}}}}
@@ -359,7 +356,7 @@ def test_of_two_runs_one_fills_the_depot_at_a_time(tmp_path: Path, monkeypatch: 
         return [], []
 
     monkeypatch.setattr(filling, "fill_part", fill_part)
-    assert filling.fill({"folder": str(folder), "served": False}, check=False) == ([], [])
+    assert filling.fill({"folder": str(folder), "served": False}, False, silent()) == ([], [])
     assert (seen, taken()) == ([True], False)
-    filling.fill({"folder": str(tmp_path / "unmade"), "served": False}, check=True)
+    filling.fill({"folder": str(tmp_path / "unmade"), "served": False}, True, silent())
     assert not (tmp_path / "unmade").exists()

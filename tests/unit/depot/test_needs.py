@@ -29,6 +29,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot import fill as filling
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.index import Index
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.needs import needs
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.progress import silent
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.wanted import resolve
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.release.read import read_release
 from tests.standin import build as standin
@@ -127,10 +128,12 @@ def fill(tmp_path: Path, part: str, release: str, architecture: str) -> list[str
         "deep": False,
         "cann_sha256": {},
         "python": "",
+        "make_python": False,
+        "addresses": {},
         "extra_index": "",
         "source": {},
     }
-    return filling.fill(options, False)[0]
+    return filling.fill(options, False, silent())[0]
 
 
 @pytest.fixture
@@ -183,7 +186,7 @@ class Asked:
         monkeypatch.setattr(ActionBase, "run", lambda *_: {})
         plugin = self.plugin = depot_needs.ActionModule.__new__(depot_needs.ActionModule)
         options = {"incoming": str(tmp_path / "incoming"), "requirements": str(UV), "deep": False}
-        options |= {"cann_sha256": {}, "python": "", "extra_index": ""}
+        options |= {"cann_sha256": {}, "python": "", "make_python": False, "extra_index": "", "addresses": {}}
         arguments = {"options": options, "served_by_others": False}
         plugin._task = SimpleNamespace(args=arguments, check_mode=check)
         depot = tmp_path / "depot"

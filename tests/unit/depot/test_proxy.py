@@ -13,7 +13,7 @@ import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 
@@ -21,7 +21,9 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend import depot_w
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import run
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.depot_file import DepotFile, take
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot import fetch as depot_fetch, proxies
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot import download, proxies
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.progress import silent
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.web import Web
 
 CONTENT = b"a package" * 100
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -181,15 +183,24 @@ def test_the_control_node_asks_as_its_operator_does_and_says_so(
     depot: Server, proxy: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("http_proxy", with_account(proxy, "alice:wrong99geheim"))
-    entry: dict[str, Any] = {"url": f"{depot.address}/x.run", "hashes": {"sha256": SHA256}}
-    with pytest.raises(AscendError, match=r"HTTP Error 407.*\(through the proxy http://alice:\*\*\*@.*of http_proxy\)"):
-        depot_fetch._download(entry, tmp_path)
+    file = download.File(f"{depot.address}/x.run", SHA256, "x.run")
+    with pytest.raises(AscendError, match=r"HTTP 407.*\(through the proxy http://alice:\*\*\*@.*of http_proxy\)"):
+        download.download([file], tmp_path, Web(), silent(), "a file")
     assert depot.asked == []
     assert "alice:" in proxies.all_ways()
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    assert proxies.way(entry["url"]) == " (directly, since no_proxy names 127.0.0.1)"
-    depot_fetch._download(entry, tmp_path)
+    assert proxies.way(file.url) == " (directly, since no_proxy names 127.0.0.1)"
+    download.download([file], tmp_path, Web(), silent(), "a file")
     assert depot.asked == ["/x.run"]
+
+
+@pytest.mark.parametrize("names", ["127.0.0.1", "127.0.0.0/8", "example.org, 127.0.0.0/30"])
+def test_no_proxy_names_hosts_and_networks(proxy: Server, monkeypatch: pytest.MonkeyPatch, names: str) -> None:
+    monkeypatch.setenv("all_proxy", proxy.address)
+    assert proxies.proxy_of("https://127.0.0.1/x") == proxy.address
+    monkeypatch.setenv("no_proxy", names)
+    assert proxies.proxy_of("https://127.0.0.1:8443/x") == ""
+    assert proxies.proxy_of("https://192.0.2.1/x") == proxy.address
 
 
 def test_without_proxies_nothing_is_said(proxy: Server) -> None:

@@ -18,6 +18,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot 
     fill as filling,
     python as depot_python,
 )
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.progress import silent
 from tests.standin import build as standin
 
 RELEASES = Path(__file__).resolve().parents[3] / "releases"
@@ -48,9 +49,10 @@ def wheels(folder: Path, incoming: Path, served: bool = False, check: bool = Fal
         "lock": str(incoming.parent / "lock-8.0.RC1.txt"),
         "incoming": str(incoming),
         "extra_index": "",
+        "addresses": {},
         "deep": False,
     }
-    return filling.fill(options, check)[0]
+    return filling.fill(options, check, silent())[0]
 
 
 def closed(folder: Path) -> list[str]:

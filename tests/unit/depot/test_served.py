@@ -26,6 +26,8 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment im
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot import wheels as depot_wheels
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.index import Index
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.progress import silent
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.web import Sources
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.wanted import resolve
 from tests import served
 from tests.standin import build as standin
@@ -52,11 +54,11 @@ def depot(cache_dir: Path) -> Iterator[Path]:
         for index in (Index(kept), Index(folder)):
             if index.folder == folder:
                 shutil.copytree(kept / "uv", folder / "uv")
-            depot_wheels.fill_uv(index, "x86_64", ROOT / "roles/depot/files/uv.txt", "3.10", None, False)
+            depot_wheels.fill_uv(index, "x86_64", ROOT / "roles/depot/files/uv.txt", "3.10", Sources(), silent(), False)
             index.save()
         index = Index(folder)
         lock, incoming = Path(place) / f"lock-{RELEASE}.txt", Path(place) / "incoming"
-        depot_wheels.fill(index, RELEASE, "x86_64", lock, "3.10", incoming, "", False)
+        depot_wheels.fill(index, RELEASE, "x86_64", lock, "3.10", Sources(incoming), silent(), False)
         index.save()
         yield folder
 

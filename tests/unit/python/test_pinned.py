@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import pytest
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot import python as depot_python
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.index import Index
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.progress import silent
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.web import Sources
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.plan import plan
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.wanted import resolve
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.release.read import (
@@ -30,8 +33,10 @@ def depot(tmp_path: Path) -> Index:
     return Index(tmp_path / "depot")
 
 
-def taken(depot: Index, monkeypatch: pytest.MonkeyPatch, given: list[str], uv: list[str], here: list[str]) -> str:
-    """The version that the depot takes of what lies in its incoming folder, what uv offers and what is here."""
+def taken(
+    depot: Index, monkeypatch: pytest.MonkeyPatch, given: list[str], here: list[str], fetched: bool = False
+) -> str:
+    """The version that the depot takes of what lies in its incoming folder, what the release pins and what is here."""
 
     def offered(versions: list[str]) -> Any:
         def way(index: Index, asked: depot_python.Asked, tried: list[str]) -> tuple[str, str] | None:
@@ -44,43 +49,52 @@ def taken(depot: Index, monkeypatch: pytest.MonkeyPatch, given: list[str], uv: l
 
         return way
 
-    monkeypatch.setattr(depot_python, "_from_uv", offered(uv))
     monkeypatch.setattr(depot_python, "_from_here", offered(here))
     incoming = depot.folder.parent / "incoming"
     incoming.mkdir(exist_ok=True)
     for version in given:
         (incoming / f"cpython-{version}+20260101-x86_64-unknown-linux-gnu-install_only.tar.gz").write_text(version)
-    depot_python.fill(depot, PINNED, "x86_64", incoming, "", False)
+    archive = incoming / "of-the-release"
+    if fetched:
+        archive.write_text("pinned")
+    archives = {"x86_64": {"url": archive.as_uri(), "sha256": hashlib.sha256(b"pinned").hexdigest()}}
+    asked = depot_python.Asked({**PINNED, "archives": archives if fetched else {}}, "x86_64", make=True)
+    depot_python.fill(depot, asked, Sources(incoming), silent(), False)
     return str(depot["pythons"]["x86_64"]["3.10"]["version"])
 
 
 @pytest.mark.parametrize(
-    ("given", "uv", "here", "version"),
+    ("given", "fetched", "here", "version"),
     [
-        (["3.10.9", "3.10.13", "3.10.20"], [], [], "3.10.13"),  # the pinned one
-        (["3.10.9", "3.10.11"], ["3.10.13"], [], "3.10.11"),  # what the operator gives comes first; 11 is newer than 9
-        (["3.10.2", "3.10.6"], ["3.10.13"], [], "3.10.13"),  # not accepted
-        ([], ["3.10.20"], ["3.10.12", "3.10.13"], "3.10.13"),
-        ([], ["3.10.20"], ["3.10.12"], "3.10.20"),  # the pinned one is nowhere
-        ([], ["3.10.2"], ["3.10.12"], "3.10.12"),
+        (["3.10.9", "3.10.13", "3.10.20"], False, [], "3.10.13"),  # the pinned one
+        (
+            ["3.10.9", "3.10.11"],
+            True,
+            ["3.10.13"],
+            "3.10.11",
+        ),  # what the operator gives comes first, the newest of it
+        (["3.10.2", "3.10.6"], False, ["3.10.13"], "3.10.13"),  # not accepted
+        ([], True, ["3.10.20"], "3.10.13"),
+        ([], False, ["3.10.12", "3.10.13"], "3.10.13"),
+        ([], False, ["3.10.12"], "3.10.12"),  # the pinned one is nowhere
     ],
 )
 def test_what_the_depot_takes(
-    depot: Index, monkeypatch: pytest.MonkeyPatch, given: list[str], uv: list[str], here: list[str], version: str
+    depot: Index, monkeypatch: pytest.MonkeyPatch, given: list[str], fetched: bool, here: list[str], version: str
 ) -> None:
-    assert taken(depot, monkeypatch, given, uv, here) == version
+    assert taken(depot, monkeypatch, given, here, fetched) == version
 
 
 def test_an_accepted_one_stays_in_the_depot(depot: Index, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert taken(depot, monkeypatch, ["3.10.11"], [], []) == "3.10.11"
-    assert taken(depot, monkeypatch, ["3.10.13"], [], []) == "3.10.11"
+    assert taken(depot, monkeypatch, ["3.10.11"], []) == "3.10.11"
+    assert taken(depot, monkeypatch, ["3.10.13"], []) == "3.10.11"
     depot["pythons"]["x86_64"]["3.10"]["version"] = "3.10.2"
-    assert taken(depot, monkeypatch, ["3.10.13"], [], []) == "3.10.13"
+    assert taken(depot, monkeypatch, ["3.10.13"], []) == "3.10.13"
 
 
 def test_no_accepted_one_is_an_error_that_names_what_there_was(depot: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(AscendError, match=r"cpython-3\.10\.13-linux-x86_64.*>=3\.10\.4.*not accepted: 3\.10\.2"):
-        taken(depot, monkeypatch, ["3.10.2"], ["3.10.6"], [])
+        taken(depot, monkeypatch, ["3.10.2"], ["3.10.6"])
 
 
 def test_which_pythons_are_accepted() -> None:
