@@ -9,7 +9,7 @@ PART_MB ?= 4000
 CONTROL ?= $(shell uname -m)
 export PYTHON ?= python3
 
-.PHONY: demo demo-down test test-fast test-all test-aarch64 fuzz releases lint bench system depot-list depot-check bundle
+.PHONY: demo demo-down test test-fast test-all test-aarch64 fuzz releases lint bench system depot-list depot-check bundle execution-environment
 
 demo: .venv/installed system  ## two simulated nodes, from bare to torch.npu.is_available()
 	.venv/bin/python sim/demo.py --nodes $(NODES)
@@ -60,6 +60,7 @@ bench: .venv/installed  ## what a converged fleet, a node's facts, the drift che
 	.venv/bin/python tests/bench/facts.py
 	.venv/bin/python tests/bench/fleet_cost.py
 	.venv/bin/python tests/bench/transport.py
+	.venv/bin/python tests/bench/filling.py
 
 .venv/installed: pyproject.toml scripts/virtualenv
 	scripts/virtualenv

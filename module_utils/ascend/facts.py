@@ -50,10 +50,11 @@ def collect(
     if "system" in chosen:
         from . import system
 
-        node.at("the operating system")
+        node.at(places.cann_root, system.DISK_S)
         # It may be a disk of its own; where it is not there yet, it will lie on the root's.
         beside = os.path.join(places.cann_root, BESIDE)
         installed_to = beside if os.path.isdir(node.path(beside)) else places.cann_root
+        node.at("the operating system")
         disks = [places.cann_root, installed_to, places.tmp_dir, places.ascend_root, places.cache_dir]
         disks += [places.state_dir, ETC, os.path.dirname(ASCEND_ENV), *WRITTEN_BY_TRAINING]
         facts["system"] = system.read_system(node, installed_to, disks, timeout_s, kernel_settings)
