@@ -74,10 +74,10 @@ def prepare(missing: List[Dict[str, Any]], cache_dir: str, uid: int) -> str:
     for name in files.names(folder):
         path = os.path.join(folder, name)
         status = os.lstat(path)
-        if name not in names or not stat.S_ISREG(status.st_mode):
+        if name not in names or not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
             atomic.remove(path)
         elif status.st_uid != uid:
-            os.chown(path, uid, -1)  # another account logged in, or the file had arrived already
+            os.lchown(path, uid, -1)  # another account logged in, or the file had arrived already
     _require_room(folder, sum(each["size_bytes"] - each["have_bytes"] for each in missing))
     return folder
 
