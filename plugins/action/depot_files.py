@@ -14,7 +14,7 @@ from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, AscendError
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, AscendError, failure
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.progress import size_text, time_text
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.sending import Sent, needed
 from ansible_collections.ascend.fleet.plugins.plugin_utils import sending
@@ -38,7 +38,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         except _UnsentError as unsent:
             return {**result, **unsent.answer}
         except REPORTED as error:
-            raise AnsibleActionFail(str(error)) from error
+            return {**result, "failed": True, **failure(error, arguments.get("cache_dir", "/"))}
         return {**result, "changed": bool(missing), "sent_bytes": sent, "diff": _diff(missing)}
 
     def _asked(self) -> tuple[list[str], dict[str, Any]]:

@@ -28,6 +28,7 @@ def wanted(**changes: Any) -> dict[str, Any]:
         "system": {"limits": {}, "kernel_settings": {}},
         "packages": {"policy": "check", "names": PACKAGES},
         "disk_mb": {"cann": 15000, "tmp": 8000, "env": 8000, "cache": 8000},
+        "depot": {"transport": "http", "folder": "/srv/depot", "mirror": "", "mirror_url": ""},
         "places": places,
         "accept_eula": True,
         "allow_downgrade": False,
