@@ -122,6 +122,7 @@ MODULE_KILLED = (
     killed("run.taken"),
     killed("file.fetching"),
     killed("file.fetched"),
+    killed("file.arrived", host={"ascend_depot_url": ""}),
     killed("python.unpacked"),
     killed("python.moved-away", arrange="install -d /opt/ascend/python/@PYTHON@/bin"),
     killed("python.in-place"),
