@@ -214,7 +214,7 @@ def untaken(control: Path, part: str, release: str) -> list[str]:
     options: dict[str, Any] = dict.fromkeys(("lock", "incoming", "python", "extra_index"))
     options |= {"part": part, "folder": str(control / "depot"), "release": str(control / "releases" / release)}
     options |= {"architecture": "x86_64", "requirements": str(states.ROOT / "roles" / "depot" / "files" / "uv.txt")}
-    options |= {"served": False, "deep": False, "cann_sha256": {}, "source": {}, "mirrors": {}, "make_python": False}
+    options |= {"served": False, "deep": False, "cann_sha256": {}, "source": {}, "addresses": {}, "make_python": False}
     taken, _warnings = fill(options, True, silent())
     return taken
 
