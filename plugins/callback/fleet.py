@@ -45,7 +45,8 @@ from ansible_collections.ascend.fleet.plugins.plugin_utils.sending import share
 
 NODE = "ascend.fleet.node_plan"
 REPORTS = ("ascend.fleet.drift_report", "ascend.fleet.drift_merge")
-DEPOT, SEND = "ascend.fleet.depot", "ascend.fleet.depot_files"
+DEPOT = "ascend.fleet.depot"
+SEND = "ascend.fleet.depot_files"
 # The fleet, and the groups in which roles/rollout puts its nodes.
 GROUPS = ("ascend", TO_CHANGE, WAITING, BUSY, "ascend_reached", "ascend_done")
 CLEARED = "\r\x1b[K"

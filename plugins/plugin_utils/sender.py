@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple, cast
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError, disk_remedy
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.incoming import RECEIVER
@@ -140,15 +140,14 @@ class Sender:
         pieces = [Piece(file, _begin(file), file.size_bytes - _begin(file)) for file in files]
         pieces = [piece for piece in pieces if piece.length]
         process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        assert process.stdin
-        assert process.stdout
+        to, back = cast(IO[bytes], process.stdin), cast(IO[bytes], process.stdout)
         try:
-            with suppress(BrokenPipeError), process.stdin as stream:
+            with suppress(BrokenPipeError), to as stream:
                 stream.write(head(pieces))
                 for part in (part for piece in pieces for part in parts(piece)):
                     stream.write(_read(part))
                     sent(part.length)
-            words = process.stdout.read().decode(errors="replace").strip()
+            words = back.read().decode(errors="replace").strip()
             code = process.wait()
         finally:
             process.kill()  # the task's time is over, or a file of the depot cannot be read
