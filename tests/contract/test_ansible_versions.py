@@ -139,6 +139,7 @@ def left(folder: Path) -> list[str]:
     return [words for words in found if f"{folder}/" in words]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tools", OLDEST_FIRST, indirect=True)
 def test_nodes_that_hang_stop_nobody(tools: Path, tmp_path: Path) -> None:
     """One by a file system that does not answer, which the node says; one that can not even say that."""

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.record import make as capture
@@ -15,6 +16,7 @@ from tests.contract.tree import passes
 HOSTS = ("rack4-slot2", "rack4-slot3")
 
 
+@pytest.mark.slow
 def test_a_record_a_node(tmp_path: Path) -> None:
     inventory = tmp_path / "hosts.yml"
     here: dict[str, Any] = {

@@ -76,6 +76,7 @@ def machine(tmp_path: Path, finished: Path) -> Machine:
     return Machine(tmp_path, finished)
 
 
+@pytest.mark.slow
 def test_it_ends_with_ansible_keeps_the_inventory_and_may_run_again(machine: Machine) -> None:
     """An older project lies there, with an inventory and reports of the operator's."""
     machine.older()

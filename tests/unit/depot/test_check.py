@@ -110,6 +110,7 @@ def inventory(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_what_is_damaged_is_fetched_again(inventory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     depot = tmp_path / "depot"
     depot.mkdir()
