@@ -93,7 +93,7 @@ sent_bytes:
 
 import os
 import sys
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -147,25 +147,8 @@ def lacking(wanted: List[Incoming], options: Dict[str, Any], check_mode: bool) -
         with module_lock.taken(options["state_dir"], "making room for files of the depot"):
             answer["folder"] = incoming.prepare(missing, cache_dir, options["uid"])
             if options["source"]:
-                missing, answer["problem"] = from_mirror(missing, options)
+                missing, answer["problem"] = mirror.take(missing, cache_dir, options["source"], options["uid"])
     return {**answer, "missing": missing}
-
-
-def from_mirror(missing: List[Dict[str, Any]], options: Dict[str, Any]) -> Tuple[List[Dict[str, Any]], str]:
-    """Take what the mirror has; return what is missing then, and why."""
-    cache_dir = options["cache_dir"]
-    folder = os.path.join(cache_dir, incoming.FOLDER)
-    problem = mirror.fetch(missing, folder, options["source"])
-    asked = [Incoming(each["path"], each["sha256"], each["size_bytes"]) for each in missing]
-    came = [each for each in asked if os.path.exists(os.path.join(folder, each.sha256))]
-    whole = [each for each in came if os.path.getsize(os.path.join(folder, each.sha256)) == each.size_bytes]
-    wrong = incoming.arrive(whole, cache_dir)
-    if wrong and not problem:
-        problem = "%s: %s is another file: %s" % (options["source"], wrong[0]["path"], wrong[0]["found"])
-    missing = incoming.lacking(asked, cache_dir)
-    if missing:
-        incoming.prepare(missing, cache_dir, options["uid"])
-    return missing, problem
 
 
 def arrived(sent: List[Incoming], options: Dict[str, Any]) -> Dict[str, Any]:

@@ -10,9 +10,9 @@ import http.client
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Tuple
 
-from . import depot_way
+from . import depot_way, incoming
 from .depot_file import BLOCK, LOCAL
 from .errors import AscendError
 
@@ -21,8 +21,39 @@ STALL_S = 20  # a mirror stands in the same rack
 PARTIAL = 206
 
 
-def fetch(missing: List[Dict[str, Any]], folder: str, url: str) -> str:
-    """Take what is missing (incoming.lacking) into ``folder``; return why the mirror does not give all, or "".
+def take(missing: List[Dict[str, Any]], cache_dir: str, url: str, uid: int) -> Tuple[List[Dict[str, Any]], str]:
+    """Take what the mirror has into the cache; return what is missing then (incoming.lacking), and why, or "".
+
+    What came of a file belongs to the account ``uid``, which goes on with it. Raises AscendError and OSError.
+    """
+    folder = os.path.join(cache_dir, incoming.FOLDER)
+    problem = _fetch_all(missing, folder, url)
+    came = {each["sha256"]: _size(os.path.join(folder, each["sha256"])) for each in missing}
+    whole = [each for each in missing if came[each["sha256"]] == each["size_bytes"]]
+    wrong = {each["path"]: each["found"] for each in incoming.arrive([_named(each) for each in whole], cache_dir)}
+    if wrong and not problem:
+        path, found = next(iter(wrong.items()))
+        problem = "%s: %s is another file: %s" % (url, path, found)
+    left = [
+        {**each, "have_bytes": 0 if each["path"] in wrong else came[each["sha256"]]}
+        for each in missing
+        if each not in whole or each["path"] in wrong
+    ]
+    if left:
+        incoming.prepare(left, cache_dir, uid)
+    return left, problem
+
+
+def _named(file: Dict[str, Any]) -> incoming.Incoming:
+    return incoming.Incoming(file["path"], file["sha256"], file["size_bytes"])
+
+
+def _size(path: str) -> int:
+    return os.path.getsize(path) if os.path.exists(path) else 0
+
+
+def _fetch_all(missing: List[Dict[str, Any]], folder: str, url: str) -> str:
+    """Take what is missing into ``folder``; return why the mirror does not give all, or "".
 
     The first failure of the mirror itself ends it; a file that it does not hold does not. Raises OSError of the disk.
     """

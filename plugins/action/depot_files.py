@@ -17,7 +17,7 @@ from ansible.utils.display import Display
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, AscendError, failure
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.progress import size_text, time_text
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.sending import Sent, needed
-from ansible_collections.ascend.fleet.plugins.plugin_utils import sending
+from ansible_collections.ascend.fleet.plugins.plugin_utils import board
 from ansible_collections.ascend.fleet.plugins.plugin_utils.playbook import has_ended
 from ansible_collections.ascend.fleet.plugins.plugin_utils.sender import BrokenError, Outgoing, Sender, to_send
 
@@ -134,17 +134,17 @@ class _Progress:
     def __init__(self, task_vars: Any, total: int) -> None:
         self.name = task_vars["inventory_hostname"]
         hosts = list(task_vars["ansible_play_hosts_all"])
-        shared = sending.shared()
+        shared = board.shared()
         self.number = hosts.index(self.name) if shared and self.name in hosts else 0
-        self.board = shared if shared and self.number < shared.nodes else sending.Board(1)
+        self.board = shared if shared and self.number < shared.nodes else board.Board(1)
         self.alone = self.board is not shared
-        self.total, self.sent, self.began = total, 0, sending.now()
+        self.total, self.sent, self.began = total, 0, board.now()
         self.display = Display()
 
     def follow(self, sender: Sender, files: list[Outgoing]) -> None:
         self._tell(0)
         sender.send(files, self._tell)
-        took = max(sending.now() - self.began, 0.001)
+        took = max(board.now() - self.began, 0.001)
         rate = f" ({size_text(self.total / took)}/s)" if took >= 1 else ""
         self.display.display(f"{self.name}: {size_text(self.total)} sent in {time_text(took)}{rate}")
 
@@ -157,7 +157,7 @@ class _Progress:
             raise AnsibleActionFail("the run of this playbook has ended; the next one sends the rest")
         self.sent += size
         self.board.set(self.number, self.total, self.sent, self.began)
-        line = self.board.line(sending.now())
+        line = self.board.line(board.now())
         if not line:
             return
         line = f"{self.name}: {line}" if self.alone else line

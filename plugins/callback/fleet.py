@@ -41,7 +41,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift.
 )
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.rollout import BUSY, TO_CHANGE, WAITING
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.words import rollout_lines
-from ansible_collections.ascend.fleet.plugins.plugin_utils.sending import share
+from ansible_collections.ascend.fleet.plugins.plugin_utils.board import share
 
 NODE = "ascend.fleet.node_plan"
 REPORTS = ("ascend.fleet.drift_report", "ascend.fleet.drift_merge")

@@ -29,7 +29,6 @@ class Uninstallers:
     """The uninstallers of one node; ``notes`` are what they left to tell."""
 
     def __init__(self, node: Node, places: Places, python_bin: str, run: Run, timeout_s: int) -> None:
-        self.node = node
         self.root = node.path(places.cann_root)
         self.state_dir = node.path(places.state_dir)
         self.tree = cann_layout.Tree(self.root, self.state_dir, node.root)
