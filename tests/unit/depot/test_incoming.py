@@ -91,6 +91,16 @@ def test_a_link_in_a_files_place_is_not_followed(cache: Path, tmp_path: Path) ->
     assert names(cache) == []
 
 
+def test_another_name_of_somebody_elses_file_goes(cache: Path, tmp_path: Path) -> None:
+    mine, wanted = tmp_path / "mine", file(ONE)
+    mine.write_bytes(ONE)
+    (cache / FOLDER).mkdir(parents=True)
+    os.link(mine, cache / FOLDER / wanted.sha256)
+    incoming.prepare(incoming.lacking([wanted], str(cache)), str(cache), NOBODY)
+    assert names(cache) == []
+    assert mine.stat().st_uid != NOBODY
+
+
 def test_what_arrived_is_root_s_and_readable(cache: Path) -> None:
     wanted = file(ONE, "wheels/a/one.whl")
     path = part(cache, ONE, wanted)

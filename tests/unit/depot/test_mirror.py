@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import http.server
+import random
 import socket
 import threading
 from collections.abc import Iterator
@@ -18,11 +19,14 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend import incomin
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.incoming import Incoming
 from ansible_collections.ascend.fleet.plugins.modules import depot_files
 
-CONTENTS = [bytes([number]) * 50_000 for number in range(3)]
+CONTENTS = [random.Random(number).randbytes(50_000) for number in range(3)]
 FILES = [
     Incoming(f"wheels/x/{number}.whl", hashlib.sha256(content).hexdigest(), len(content))
     for number, content in enumerate(CONTENTS)
 ]
+
+
+NOBODY = 65534  # the account that logs in
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -78,11 +82,13 @@ class Node:
     def __init__(self, folder: Path) -> None:
         self.cache = folder / "cache"
         (folder / "state").mkdir()
-        self.options = {"cache_dir": str(self.cache), "state_dir": str(folder / "state"), "uid": 0}
+        self.options = {"cache_dir": str(self.cache), "state_dir": str(folder / "state"), "uid": NOBODY}
+        self.have: list[int] = []
 
     def ask(self, url: str) -> tuple[list[str], str]:
         """Return the files that are missing afterwards, and why."""
         answer = depot_files.lacking(FILES, {**self.options, "source": url}, False)
+        self.have = [each["have_bytes"] for each in answer["missing"]]
         return [each["path"] for each in answer["missing"]], answer["problem"]
 
     def came(self, number: int) -> int:
@@ -129,6 +135,9 @@ def test_a_mirror_that_breaks_off_leaves_a_beginning(node: Node, monkeypatch: py
     assert len(missing) == 3
     assert "30000 bytes are missing at its end" in problem
     assert (len(asked), node.came(0)) == (1, 20_000), "after the first failure nothing else is asked for"
+    assert node.have == [20_000, 0, 0]
+    # Whoever logs in goes on with it.
+    assert (node.cache / incoming.FOLDER / FILES[0].sha256).stat().st_uid == NOBODY
     with served() as (url, asked):
         assert node.ask(url) == ([], "")
     assert asked[0] == (f"/{FILES[0].sha256}", 20_000)
@@ -139,7 +148,7 @@ def test_another_file_is_not_taken(node: Node) -> None:
         missing, problem = node.ask(url)
     assert len(missing) == 3
     assert "is another file" in problem
-    assert [node.came(number) for number in range(3)] == [0, 0, 0]
+    assert [node.came(number) for number in range(3)] == node.have == [0, 0, 0]
 
 
 @pytest.mark.parametrize("how", ["fails", "refuses", "is silent"])

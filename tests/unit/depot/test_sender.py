@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
-from ansible_collections.ascend.fleet.plugins.plugin_utils import sender, sending
+from ansible_collections.ascend.fleet.plugins.plugin_utils import board as boards, sender
 from ansible_collections.ascend.fleet.plugins.plugin_utils.sender import ALIGNED, Outgoing, Sender, blocks, to_send
 
 MB = 1024 * 1024
@@ -121,7 +121,7 @@ def test_a_file_that_changed_in_the_depot_is_named(tmp_path: Path, there: Path) 
 
 
 def test_the_board_tells_of_all_nodes_that_began() -> None:
-    board = sending.Board(100)
+    board = boards.Board(100)
     board.set(7, 4_000_000_000, 1_000_000_000, 100.0)
     board.set(99, 4_000_000_000, 4_000_000_000, 90.0)
     board.set(0, 2_000_000_000, 0, 95.0)
@@ -129,7 +129,7 @@ def test_the_board_tells_of_all_nodes_that_began() -> None:
 
 
 def test_a_log_has_a_line_every_ten_seconds_and_none_at_once() -> None:
-    board = sending.Board(1)
+    board = boards.Board(1)
     board.set(0, 100_000_000, 0, 50.0)
     lines = []
     for at in range(50, 90):
@@ -140,6 +140,50 @@ def test_a_log_has_a_line_every_ten_seconds_and_none_at_once() -> None:
 
 
 def test_a_terminal_is_drawn_twice_a_second() -> None:
-    board = sending.Board(1, terminal=True)
+    board = boards.Board(1, terminal=True)
     board.set(0, 100, 0, 5.0)
     assert [bool(board.line(5 + tenth / 10)) for tenth in range(11)] == [True, *[False] * 4, True, *[False] * 4, True]
+
+
+class OpenSSH(Connection):
+    """One whose program is a shell here in place of ssh; ``program`` is what it runs in the command's place."""
+
+    transport = "ssh"
+    host = "node"
+
+    def __init__(self, program: str = "", password: str = "") -> None:
+        super().__init__()
+        self.program, self.options = program, {"password": password, "ssh_executable": "/bin/sh"}
+
+    def get_option(self, name: str) -> str:
+        return self.options[name]
+
+    def _build_command(self, binary: str, _subsystem: str, host: str, command: str) -> list[str]:
+        assert host == self.host
+        return [binary, "-c", self.program or command]
+
+
+def test_openssh_is_given_all_files_at_once(tmp_path: Path, there: Path) -> None:
+    files = made(tmp_path, big=bytes(range(256)) * 10000, small=b"x")
+    heard: list[int] = []
+    connection = OpenSSH()
+    Sender(connection, connection.run, str(there), "python3").send(files, heard.append)
+    assert [(there / file.name).stat().st_size for file in files] == [2560000, 1]
+    assert (sum(heard), connection.commands) == (2560001, [])
+
+
+def test_who_logs_in_by_a_password_is_given_blocks(tmp_path: Path, there: Path) -> None:
+    connection = OpenSSH(password="secret")
+    Sender(connection, connection.run, str(there), "python3").send(made(tmp_path, small=b"x"), lambda _: None)
+    assert len(connection.commands) == 1
+
+
+def test_a_connection_that_broke_is_told_from_a_command_that_failed(tmp_path: Path, there: Path) -> None:
+    files = made(tmp_path, big=b"0123456789abcdef" * MB)
+    broken = OpenSSH("head -c 1000 >/dev/null; echo Connection reset by peer; exit 255")
+    with pytest.raises(sender.BrokenError, match="Connection reset by peer"):
+        Sender(broken, broken.run, str(there), "python3").send(files, lambda _: None)
+    full = OpenSSH("echo No space left on device; exit 1")
+    with pytest.raises(AscendError, match="No space left on device") as raised:
+        Sender(full, full.run, str(there), "python3").send(files, lambda _: None)
+    assert raised.value.remedy.startswith("df -h ")

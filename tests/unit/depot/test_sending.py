@@ -14,13 +14,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.errors import AnsibleActionFail
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.depot_file import DepotFile, take
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.index import Index
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.needs import needs
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.sending import needed
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.transport import address
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.wanted import resolve
+from ansible_collections.ascend.fleet.plugins.plugin_utils.mirrors import mirror_url
 from tests.contract.tree import ROOT
+from tests.unit.plan.planner_nodes import bare
+from tests.unit.plan.test_wanted import settings
 
 WHEELS = "wheels/8.0.RC1-0123456789ab-x86_64"
 SINGLE = {"toolkit": "cann/8.0.RC1/toolkit.run", "kernels": "cann/8.0.RC1/kernels.run", "python": "python/py.tar.gz"}
@@ -107,6 +113,30 @@ def test_the_address_of_each_way(transport: str, url: str, expected: str) -> Non
     else:
         with pytest.raises(AscendError, match="ascend_depot_url is no address"):
             address(transport, url, "/srv/depot")
+
+
+@pytest.mark.parametrize(("transport", "served"), [("ssh", False), ("path", False), ("http", True)])
+def test_only_a_web_servers_account_has_to_read_the_depot(tmp_path: Path, transport: str, served: bool) -> None:
+    node = {"ascend_settings": settings(tmp_path, depot_transport=transport), "depot_architectures": ["x86_64"]}
+    assert [fill["served"] for fill in needs([node])["fills"]] == [served]
+
+
+@pytest.mark.parametrize("transport", ["ssh", "http"])
+def test_a_nodes_mirror_is_asked_whatever_the_way_is(tmp_path: Path, transport: str) -> None:
+    """What it does not give is sent, so wheels lie on the node."""
+    told = {"depot_mirror": "cache-a", "depot_mirror_url": "http://192.0.2.40:8080"}
+    wanted = resolve(bare(), settings(tmp_path, depot_transport=transport, **told))
+    assert wanted["depot"]["transport"] == "ssh"
+    assert (wanted["depot"]["mirror"], wanted["depot"]["mirror_url"]) == ("cache-a", "http://192.0.2.40:8080")
+    assert wanted["environment"]["wheelhouse"].startswith("file:///var/cache/x/")
+
+
+def test_the_address_of_a_mirror_is_its_hosts() -> None:
+    hosts = {"a": {"ansible_host": "192.0.2.40"}, "b": {"depot_server_port": 8443, "depot_server_certificate": "/x"}}
+    variables = {"groups": {"depot_mirrors": ["a", "b"]}, "hostvars": {**hosts, "other": {}}}
+    assert [mirror_url(name, variables) for name in ("a", "b", "")] == ["http://192.0.2.40:8080", "https://b:8443", ""]
+    with pytest.raises(AnsibleActionFail, match="depot_mirror names no mirror"):
+        mirror_url("other", variables)
 
 
 class Play:

@@ -206,6 +206,17 @@ def test_what_the_depot_holds_counts_for_the_cache_when_it_is_larger() -> None:
     assert refusals(kernels, places=PLACES, **sizes) == [], "only what is taken counts"
 
 
+def test_wheels_that_are_sent_need_room_in_the_cache_until_the_environment_is_there() -> None:
+    sent = {**wanted()["environment"], "wheels_bytes": 3000 * 1024 * 1024}
+    node = with_disks(only("environment"), cache={"free_mb": 2999})
+    del node["environments"]["all"][sent["name"]]
+    (told,) = plan(node, wanted(places=PLACES, environment=sent))["refusals"]
+    assert (told["check"], told["wanted"]) == ("disk", "3000 MB free")
+    assert refusals(node, places=PLACES) == [], "nodes that fetch them need none"
+    there = with_disks(only("environment"), cache={"free_mb": 2999})
+    assert refusals(there, places=PLACES, environment=sent) == [], "a repair: they may lie there"
+
+
 @pytest.mark.parametrize(("off_s", "told"), [(0, False), (3600, False), (-3600, False), (3601, True), (-3601, True)])
 def test_a_wrong_clock(off_s: int, told: bool) -> None:
     found = converged()
