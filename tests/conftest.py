@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +79,18 @@ class Groups(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist ships n
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups:
     return Groups(config, log)
+
+
+@pytest.fixture(autouse=True)
+def signals() -> Iterator[None]:
+    """No test may leave a handler behind: what a later test of this process forks would not end when it is asked to."""
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)
+    before = [signal.getsignal(number) for number in numbers]
+    yield
+    after = [signal.getsignal(number) for number in numbers]
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
+    assert after == before, "it left a handler of a signal behind"
 
 
 @pytest.fixture(scope="session")

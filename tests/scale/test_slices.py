@@ -43,7 +43,10 @@ def job(rack: Rack, number: int, count: int, playbook: str, **variables: Any) ->
     script.chmod(0o700)
     (folder / "env" / "extravars").write_text(json.dumps(variables))
     settings = {"ANSIBLE_COLLECTIONS_PATH": str(rack.folder), "ANSIBLE_STDOUT_CALLBACK": "ascend.fleet.fleet"}
-    done = ansible_runner.run(private_data_dir=str(folder), playbook=playbook, envvars=settings, quiet=True)
+    # Without a callback of ours it leaves a handler for SIGTERM behind, for each process that a later test forks.
+    done = ansible_runner.run(
+        private_data_dir=str(folder), playbook=playbook, envvars=settings, quiet=True, cancel_callback=lambda: False
+    )
     return done, (folder / "artifacts" / done.config.ident / "stdout").read_text()
 
 
