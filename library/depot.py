@@ -20,9 +20,9 @@ options:
   part:
     description:
       - V(cann) takes CANN's packages, V(python) a relocatable CPython, V(uv) the program uv, V(wheels) every wheel of
-        the lock, V(source) an archive of LLaMA-Factory.
+        the lock, V(source) an archive of LLaMA-Factory, V(swarm) libtorrent's wheels.
     type: str
-    choices: [cann, python, source, uv, wheels]
+    choices: [cann, python, source, swarm, uv, wheels]
     required: true
   folder:
     description: The depot.
@@ -61,6 +61,9 @@ options:
     default: false
   requirements:
     description: The requirements file with the hashes of uv, for O(part=uv).
+    type: path
+  swarm_requirements:
+    description: The requirements file with the hashes of libtorrent, for O(part=swarm).
     type: path
   deep:
     description: Read every file that is there already, instead of those with another size or time.
@@ -105,7 +108,7 @@ taken:
 """
 
 ARGUMENT_SPEC = {
-    "part": {"type": "str", "choices": ["cann", "python", "source", "uv", "wheels"], "required": True},
+    "part": {"type": "str", "choices": ["cann", "python", "source", "swarm", "uv", "wheels"], "required": True},
     "folder": {"type": "path", "required": True},
     "served": {"type": "bool", "default": False},
     "release": {"type": "path", "required": True},
@@ -116,6 +119,7 @@ ARGUMENT_SPEC = {
     "python": {"type": "path"},
     "make_python": {"type": "bool", "default": False},
     "requirements": {"type": "path"},
+    "swarm_requirements": {"type": "path"},
     "deep": {"type": "bool", "default": False},
     "extra_index": {"type": "str"},
     "addresses": {"type": "dict", "default": {}},
@@ -124,6 +128,7 @@ ARGUMENT_SPEC = {
 REQUIRED_IF = [
     ("part", "cann", ["architecture"]),
     ("part", "python", ["architecture"]),
+    ("part", "swarm", ["architecture", "swarm_requirements"]),
     ("part", "uv", ["architecture", "requirements"]),
     ("part", "wheels", ["architecture"]),
     ("part", "source", ["source"]),

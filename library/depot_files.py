@@ -37,7 +37,9 @@ options:
     type: bool
     default: false
   source:
-    description: The address of the node's mirror, which is asked first; given by the action plugin.
+    description:
+      - The address of the node's mirror, which is asked first, or V(swarm), whose peer ends then; given by the action
+        plugin.
     type: str
     default: ""
   state:
@@ -102,7 +104,9 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, failure
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.incoming import Incoming
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import SPEC
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.swarm import member
 
+SWARM = "swarm"
 FILE = {
     "path": {"type": "str", "required": True},
     "sha256": {"type": "str", "required": True},
@@ -145,8 +149,11 @@ def lacking(wanted: List[Incoming], options: Dict[str, Any], check_mode: bool) -
     answer: Dict[str, Any] = {"changed": bool(missing), "folder": "", "problem": "", "python": sys.executable}
     if missing and not check_mode:
         with module_lock.taken(options["state_dir"], "making room for files of the depot"):
-            answer["folder"] = incoming.prepare(missing, cache_dir, options["uid"])
-            if options["source"]:
+            if options["source"] == SWARM:
+                missing = member.take(missing, cache_dir)
+            if missing:
+                answer["folder"] = incoming.prepare(missing, cache_dir, options["uid"])
+            if options["source"] not in ("", SWARM):
                 missing, answer["problem"] = mirror.take(missing, cache_dir, options["source"], options["uid"])
     return {**answer, "missing": missing}
 

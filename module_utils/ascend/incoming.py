@@ -78,7 +78,7 @@ def prepare(missing: List[Dict[str, Any]], cache_dir: str, uid: int) -> str:
             atomic.remove(path)
         elif status.st_uid != uid:
             os.lchown(path, uid, -1)  # another account logged in, or the file had arrived already
-    _require_room(folder, sum(each["size_bytes"] - each["have_bytes"] for each in missing))
+    require_room(folder, sum(each["size_bytes"] - each["have_bytes"] for each in missing))
     return folder
 
 
@@ -136,7 +136,7 @@ def _size(path: str) -> int:
     return status.st_size if stat.S_ISREG(status.st_mode) else 0
 
 
-def _require_room(folder: str, need: int) -> None:
+def require_room(folder: str, need: int) -> None:
     room = os.statvfs(folder)
     free = room.f_bavail * room.f_frsize
     if free < need:

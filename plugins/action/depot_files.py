@@ -17,6 +17,7 @@ from ansible.utils.display import Display
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, AscendError, failure
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.progress import size_text, time_text
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.sending import Sent, needed
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.transport import SWARM
 from ansible_collections.ascend.fleet.plugins.plugin_utils import board
 from ansible_collections.ascend.fleet.plugins.plugin_utils.playbook import has_ended
 from ansible_collections.ascend.fleet.plugins.plugin_utils.sender import BrokenError, Outgoing, Sender, to_send
@@ -35,7 +36,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         try:
             files = self._mirrored(task_vars) if arguments.get("mirror") else needed(*self._asked())
             missing, sent = self._send(files, task_vars) if files else ([], 0)
-        except _UnsentError as unsent:
+        except UnsentError as unsent:
             return {**result, **unsent.answer}
         except REPORTED as error:
             return {**result, "failed": True, **failure(error, arguments.get("cache_dir", "/"))}
@@ -69,7 +70,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
             out = [_outgoing(by_path[each["path"]], each["have_bytes"]) for each in answer["missing"]]
             if not files or self._task.check_mode:
                 return missing, sent + to_send(out)
-            progress = _Progress(task_vars, to_send(out))
+            progress = Progress(task_vars, to_send(out))
             try:
                 progress.follow(Sender(self._connection, self._command, answer["folder"], answer["python"]), out)
             except BrokenError as error:
@@ -96,12 +97,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         arguments = {**self._places(), "state": state, "uid": uid, "files": given}
         answer: Answer = self._execute_module(MODULE, module_args=arguments, task_vars=task_vars)
         if answer.get("failed"):
-            raise _UnsentError(answer)
+            raise UnsentError(answer)
         return answer
 
     def _places(self) -> dict[str, Any]:
         places = {name: value for name, value in self._task.args.items() if name not in ("wanted", "steps", "mirror")}
-        return {**places, "source": self._task.args.get("wanted", {}).get("depot", {}).get("mirror_url", "")}
+        depot = self._task.args.get("wanted", {}).get("depot", {})
+        return {**places, "source": SWARM if depot.get("transport") == SWARM else depot.get("mirror_url", "")}
 
     def _warn_of_the_mirror(self, problem: str) -> None:
         name = self._task.args["wanted"]["depot"]["mirror"]
@@ -120,7 +122,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         return int(words[-1])
 
 
-class _UnsentError(Exception):
+class UnsentError(Exception):
     """The module failed; its answer says why."""
 
     def __init__(self, answer: Answer) -> None:
@@ -128,7 +130,7 @@ class _UnsentError(Exception):
         self.answer = answer
 
 
-class _Progress:
+class Progress:
     """Shows how far it is: of all nodes, or of this one where no board is shared."""
 
     def __init__(self, task_vars: Any, total: int) -> None:
@@ -142,8 +144,8 @@ class _Progress:
         self.display = Display()
 
     def follow(self, sender: Sender, files: list[Outgoing]) -> None:
-        self._tell(0)
-        sender.send(files, self._tell)
+        self.tell(0)
+        sender.send(files, self.tell)
         took = max(board.now() - self.began, 0.001)
         rate = f" ({size_text(self.total / took)}/s)" if took >= 1 else ""
         self.display.display(f"{self.name}: {size_text(self.total)} sent in {time_text(took)}{rate}")
@@ -152,7 +154,7 @@ class _Progress:
         far = f"{size_text(self.sent)} of {size_text(self.total)}"
         self.display.display(f"{self.name}: the connection broke after {far} ({error}); it goes on from there")
 
-    def _tell(self, size: int) -> None:
+    def tell(self, size: int) -> None:
         if has_ended():
             raise AnsibleActionFail("the run of this playbook has ended; the next one sends the rest")
         self.sent += size

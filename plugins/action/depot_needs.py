@@ -26,7 +26,7 @@ from ansible_collections.ascend.fleet.plugins.plugin_utils.alike import signatur
 from ansible_collections.ascend.fleet.plugins.plugin_utils.rendered import rendered
 
 ASKED = ("ascend_settings", "depot_architectures")
-PARTS = ("cann", "python", "uv", "wheels")
+PARTS = ("cann", "python", "uv", "wheels", "swarm")
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
@@ -53,7 +53,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         return {**result, "changed": False, "needs": needed}
 
     def _lacking(self, fill: dict[str, Any]) -> dict[str, Any]:
-        parts = [part for part in PARTS if part != "python" or fill["python"] != "system"]
+        without = {"python"} if fill["python"] == "system" else set()
+        without |= set() if fill["swarm"] else {"swarm"}
+        parts = [part for part in PARTS if part not in without]
         return {**fill, "parts": [part for part in parts if self._has_to_be_filled(part, fill)]}
 
     def _has_to_be_filled(self, part: str, need: dict[str, Any]) -> bool:

@@ -16,7 +16,15 @@ from tests.contract.tree import ROOT, documentation, modules, roles, yaml_files
 ROLES = roles()
 NAMES = [role.name for role in ROLES]
 # Variables of the whole fleet, not of one role.
-FLEET_WIDE = ("ascend_", "cann_", "llamafactory_", "depot_transport", "depot_mirror", "depot_nodes_at_once")
+FLEET_WIDE = (
+    "ascend_",
+    "cann_",
+    "llamafactory_",
+    "depot_transport",
+    "depot_mirror",
+    "depot_nodes_at_once",
+    "depot_swarm_port",
+)
 SPECS: dict[str, dict[str, Any]] = {
     f"ascend.fleet.{module.stem}": documentation(module)["options"] for module in modules()
 }

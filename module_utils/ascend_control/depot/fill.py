@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Filling one part of the depot: CANN's packages, a CPython, uv, the wheels of a lock, LLaMA-Factory's source."""
+"""Filling one part of the depot: CANN's packages, a CPython, uv, a lock's wheels, LLaMA-Factory's source, libtorrent."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from ...ascend import rights
 from ...ascend.errors import REPORTED
 from ..release.read import read_release
-from . import cann, python, source, wheels
+from . import cann, libtorrent, python, source, wheels
 from .index import Index
 from .progress import Progress, silent
 from .trouble import of_depot
@@ -111,6 +111,9 @@ def fill_part(options: dict[str, Any], folder: Path, check: bool, progress: Prog
         taken, warnings = python.fill(index, asked, sources, progress, check)
     elif options["part"] == "source":
         taken = source.fill(index, options["source"], release["requirements"], check)
+    elif options["part"] == "swarm":
+        requirements = Path(options["swarm_requirements"])
+        taken = libtorrent.fill(index, architecture, requirements, sources, progress, check)
     elif options["part"] == "uv":
         requirements = Path(options["requirements"])
         taken = wheels.fill_uv(index, architecture, requirements, series, sources, progress, check)

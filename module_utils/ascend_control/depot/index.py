@@ -4,7 +4,8 @@
 ``index.json``: ``{"schema": 1, "files": {relative path: {"sha256", "size_bytes", "mtime_ns", "inode"}}, "cann":
 {version: {"toolkit": {architecture: path}, "kernels": {chip: {architecture: path}}}}, "pythons": {architecture:
 {series: {"version", "file"}}}, "uv": {architecture: {"version", "file"}}, "locks": {release: {architecture: {"file",
-"wheels", "lock_digest"}}}, "sources": {name: {what was asked for: {"version", "file"}}}, "incoming": {name of a file of
+"wheels", "lock_digest"}}}, "sources": {name: {what was asked for: {"version", "file"}}}, "swarm":
+{for which Python and machine: path}, "incoming": {name of a file of
 the operator's: as in "files"}}``. A file is read again only when its size, time stamp or inode changed, or where all
 are (``deep``).
 """
@@ -28,7 +29,7 @@ from ...ascend.masking import masked
 
 PAGE = "index.html"  # of a folder of wheels: the links to them
 _USER = re.compile(r"(?<=://)[^/\s]*@")
-SECTIONS = ("files", "cann", "pythons", "uv", "locks", "sources", "incoming")
+SECTIONS = ("files", "cann", "pythons", "uv", "locks", "sources", "swarm", "incoming")
 
 
 class Index:

@@ -8,7 +8,7 @@ from typing import Any
 from ...ascend.errors import AscendError
 from ...ascend.finding import Refusal
 from ..release.compatibility import release_problems
-from .transport import HTTP
+from .transport import HTTP, SWARM
 
 Need = dict[str, Any]
 
@@ -18,8 +18,8 @@ def needs(nodes: list[dict[str, Any]]) -> dict[str, list[Any]]:
 
     A node is ``{"ascend_settings": the planner's settings (roles/ascend/vars), "depot_architectures": [...]}``: which
     architecture it has is not known before it was reached. ``fills`` are ``{"release", "releases_dir", "depot_dir",
-    "served", "architecture", "lock", "python"}``; ``sources`` of LLaMA-Factory have ``source`` in place of the last
-    three; ``problems`` are refusals of releases and locks that do not fit; ``folders`` are the depots.
+    "served", "architecture", "lock", "python", "swarm"}``; ``sources`` of LLaMA-Factory have ``source`` in place of the
+    last four; ``problems`` are refusals of releases and locks that do not fit; ``folders`` are the depots.
 
     Raises AscendError.
     """
@@ -37,6 +37,7 @@ def needs(nodes: list[dict[str, Any]]) -> dict[str, list[Any]]:
                 "architecture": architecture,
                 "lock": str(settings["locks"].get(architecture) or ""),
                 "python": str(settings["python"]),
+                "swarm": settings["depot_transport"] == SWARM,
             }
             for architecture in architectures
         ]

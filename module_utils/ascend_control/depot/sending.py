@@ -41,7 +41,7 @@ def needed(steps: Collection[str], wanted: Mapping[str, Any]) -> list[Sent]:
     """
     takes = {kind for step in steps for kind in _TAKES.get(step, ())}
     folder = wanted["depot"]["folder"]
-    files = [_single(folder, entry) for kind, entry in _entries(wanted) if kind in takes and entry.get("sha256")]
+    files = [single(folder, entry) for kind, entry in _entries(wanted) if kind in takes and entry.get("sha256")]
     if "wheels" in takes:
         files += wheels(folder, wanted["environment"]["wheels"], wanted["environment"]["lock_file"])
     return sorted(dict.fromkeys(files), key=lambda file: (-file.size_bytes, file.path))
@@ -53,7 +53,7 @@ def _entries(wanted: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]
     yield "source", wanted["environment"]["source"]
 
 
-def _single(folder: str, entry: Mapping[str, Any]) -> Sent:
+def single(folder: str, entry: Mapping[str, Any]) -> Sent:
     """A file by itself lies where the modules take it from: depot_file.py."""
     relative = str(entry["url"]).removeprefix(f"{SSH}:/")
     path = os.path.join(entry["sha256"][:16], os.path.basename(relative))

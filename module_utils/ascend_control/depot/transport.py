@@ -7,9 +7,10 @@ import re
 
 from ...ascend.errors import AscendError
 
-# Through the connection by which Ansible works on a node; from a mount; from a web server.
-SSH, PATH, HTTP = "ssh", "path", "http"
-TRANSPORTS = (SSH, PATH, HTTP)
+# Through the connection by which Ansible works on a node; from a mount; from a web server; from other nodes.
+SSH, PATH, HTTP, SWARM = "ssh", "path", "http", "swarm"
+TRANSPORTS = (SSH, PATH, HTTP, SWARM)
+SENT = (SSH, SWARM)  # what nodes do not give each other goes through the connection
 _ADDRESSES = {PATH: re.compile(r"file:///.+"), HTTP: re.compile(r"https?://[^/]+.*")}
 _WANTED = {PATH: "file:///the/mount as the nodes see it", HTTP: "http://host:port or https://host of your web server"}
 
@@ -19,7 +20,7 @@ def address(transport: str, url: str, folder: str) -> str:
 
     ``url`` is ``ascend_depot_url``; a mount without one lies where the depot's ``folder`` does. Raises AscendError.
     """
-    if transport == SSH:
+    if transport in SENT:
         return f"{SSH}:"
     if transport == PATH and not url:
         return f"file://{folder}"

@@ -25,7 +25,7 @@ from ...ascend.finding import Refusal, refusal
 from ...ascend.npu.chips import chip_family
 from ..depot import sending
 from ..depot.index import PAGE, SECTIONS, python_of, source_of
-from ..depot.transport import SSH, address
+from ..depot.transport import SENT, SSH, address
 from ..depot.trouble import FILL, read_index
 from ..release.compatibility import release_problems
 from ..release.drivers import drivers_of
@@ -95,7 +95,7 @@ def resolve(facts: Document, settings: Document) -> dict[str, Any]:
     lies = {"layout": place.layout.name, "beside": place.base != given.cann_root}
     # Which environment it shall be decides which Python stays; what it lacks of the depot is told last.
     environment, name = _environment(depot, folder, release, node, given, place.home(release.cann.version))
-    if transport == SSH:
+    if transport in SENT:
         environment |= _sent(depot, environment, given.cache_dir)
     of_environment, depot.problems = depot.problems, []
     wanted = {

@@ -1,0 +1,171 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: Apache-2.0
+"""Ansible module: a node in the swarm of its batch. The action plugin of this name gives the depot's files to it."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: depot_swarm
+short_description: Have the nodes of a batch give each other the depot's files
+version_added: "0.2.0"
+description:
+  - Each node of a batch takes the depot's files that it lacks from the others and from the control node, by BitTorrent
+    (libtorrent, whose wheel comes from the depot through the connection), and gives what it has to them.
+  - Only the nodes of the batch and the control node are answered, and only for the files of this batch. The program
+    runs as C(nobody); it ends when M(ascend.fleet.depot_files) takes in what came, and with its playbook.
+  - Each file's sha256 comes from the control node through the connection, and is checked before the file gets its name.
+    What the others do not give is sent through the connection afterwards, by M(ascend.fleet.depot_files).
+author:
+  - The ascend-fleet authors (@ascend-fleet)
+extends_documentation_fragment:
+  - ascend.fleet.places
+options:
+  part:
+    description:
+      - V(seed) has the control node give what the batch needs, V(join) begins on the node, V(wait) ends when the node
+        has all, or gets nothing for half a minute. V(ask) is for the action plugin.
+    type: str
+    choices: [ask, join, seed, wait]
+    required: true
+  wanted:
+    description: What the node should be, as C(node_plan) returns it; for the action plugin.
+    type: dict
+    default: {}
+  steps:
+    description: The steps whose files are wanted (toolkit, kernels, environment and so on); for the action plugin.
+    type: list
+    elements: str
+    default: []
+  port:
+    description: The TCP port at which nodes answer each other, and the control node answers nodes.
+    type: int
+    default: 6881
+  files:
+    description: The files; given by the action plugin.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Its place in the cache.
+        type: str
+        required: true
+      sha256:
+        description: Its sha256, in hexadecimal.
+        type: str
+        required: true
+      size_bytes:
+        description: Its size in bytes.
+        type: int
+        required: true
+  torrent:
+    description: The torrent in base64; given by the action plugin.
+    type: str
+    default: ""
+  job:
+    description: Whom the node may speak with; given by the action plugin.
+    type: dict
+    default: {}
+  wheel:
+    description: The place of libtorrent's wheel in the cache; given by the action plugin.
+    type: str
+    default: ""
+attributes:
+  check_mode:
+    description: Cannot run in check mode.
+    support: none
+  diff_mode:
+    description: Files are named when they are taken in.
+    support: none
+"""
+
+EXAMPLES = r"""
+- name: Give the depot's files to this batch
+  depot_swarm:
+    part: seed
+  run_once: true
+
+- name: Take what the environment needs from the others, and give it to them
+  depot_swarm:
+    part: join
+    wanted: "{{ preflight_node.wanted }}"
+    steps: [environment]
+
+- name: Wait until the node has it
+  depot_swarm:
+    part: wait
+"""
+
+RETURN = r"""
+joined:
+  description: Whether the node takes part. It does not where it has all, or where libtorrent has no wheel for it.
+  returned: part is join
+  type: bool
+  sample: true
+"""
+
+import os
+from typing import Any, Dict
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import incoming, rights
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import module_lock
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, failure
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.incoming import Incoming
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import SPEC
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.swarm import member
+
+WAIT_S = 5.0  # then the control node says how far it is, and asks again
+FILE = {
+    "path": {"type": "str", "required": True},
+    "sha256": {"type": "str", "required": True},
+    "size_bytes": {"type": "int", "required": True},
+}
+ARGUMENT_SPEC = {
+    **SPEC,
+    "part": {"type": "str", "choices": ["ask", "join", "seed", "wait"], "required": True},
+    "wanted": {"type": "dict", "default": {}},
+    "steps": {"type": "list", "elements": "str", "default": []},
+    "port": {"type": "int", "default": 6881},
+    "files": {"type": "list", "elements": "dict", "default": [], "options": FILE},
+    "torrent": {"type": "str", "default": ""},
+    "job": {"type": "dict", "default": {}},
+    "wheel": {"type": "str", "default": ""},
+}
+
+
+def main() -> None:
+    rights.begin()
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC)
+    options = module.params
+    try:
+        result = {"ask": ask, "join": join, "wait": wait}[options["part"]](options)
+    except REPORTED as error:
+        module.fail_json(**failure(error, os.path.join(options["cache_dir"], member.FOLDER)))
+    module.exit_json(changed=False, **result)
+
+
+def ask(options: Dict[str, Any]) -> Dict[str, Any]:
+    """Return which of the files the node lacks, and for which Python and machine libtorrent has to be."""
+    wanted = [Incoming(**each) for each in options["files"]]
+    return {"missing": incoming.lacking(wanted, options["cache_dir"]), "tag": member.tag()}
+
+
+def join(options: Dict[str, Any]) -> Dict[str, Any]:
+    """Begin to take the files that are named."""
+    wanted = [Incoming(**each) for each in options["files"]]
+    wheel = os.path.join(options["cache_dir"], options["wheel"])
+    with module_lock.taken(options["state_dir"], "joining the swarm"):
+        member.join(options["cache_dir"], options["torrent"], wanted, options["job"], wheel)
+    return {"joined": True}
+
+
+def wait(options: Dict[str, Any]) -> Dict[str, Any]:
+    """Return how far it is when the node has all, or after some seconds."""
+    return {"far": member.wait(options["cache_dir"], WAIT_S)}
+
+
+if __name__ == "__main__":
+    main()
