@@ -17,7 +17,7 @@ sys.path.insert(0, str(ROOT / "collections"))
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED  # noqa: E402  (after the path)
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot import listing  # noqa: E402  (after the path)
 
-UV = ROOT / "roles" / "depot" / "files" / "uv.txt"
+UV, SWARM = (ROOT / "roles" / "depot" / "files" / name for name in ("uv.txt", "libtorrent.txt"))
 
 
 def main() -> int:
@@ -28,13 +28,15 @@ def main() -> int:
     parser.add_argument("--releases-dir", type=Path, default=ROOT / "releases")
     parser.add_argument("--extra-index", default=depot["depot_extra_index"], help="has torch's +cpu builds")
     parser.add_argument("--uv", type=Path, default=UV, help="pins the program uv")
+    parser.add_argument("--swarm", action="store_true", help="libtorrent as well, for depot_transport: swarm")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     found: list[listing.Listed] = []
     try:
         for release in options.release:
             folder = options.releases_dir / release
-            found += listing.listing(folder, options.architecture, options.uv, options.extra_index)
+            swarm = SWARM if options.swarm else None
+            found += listing.listing(folder, options.architecture, options.uv, options.extra_index, swarm)
     except REPORTED as error:
         sys.exit(f"depot-list: {error}")
     found = list({(each.name, each.sha256): each for each in reversed(found)}.values())[::-1]

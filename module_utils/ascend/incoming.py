@@ -17,6 +17,7 @@ from .change import fault_points
 from .errors import AscendError
 
 FOLDER = "incoming"
+SWARM = "swarm"  # the folder beside it of what other nodes give: swarm/member.py
 MB = 1024 * 1024
 # What writes the pieces of one block, each at its place, so that a piece that comes twice does no harm. Its first line
 # is [[name, offset, length], ...], then follow the bytes.

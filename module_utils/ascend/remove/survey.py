@@ -142,9 +142,9 @@ def _cache(node: Node, places: Places) -> List[Surveyed]:
             found += [_wheels(node, os.path.join(path, each)) for each in inside]
             continue
         packages = [match.group(1) for match in map(_PACKAGE.fullmatch, inside) if match]
-        ours = name == incoming.FOLDER or bool(_CACHED.fullmatch(name))
+        sent = name in (incoming.FOLDER, incoming.SWARM)
+        ours = sent or bool(_CACHED.fullmatch(name))
         ours = ours and not os.path.islink(node.path(path))
-        sent = name == incoming.FOLDER
         found.append({"name": name, "path": path, "files": [] if sent else inside, "cann": packages[:1], "ours": ours})
     return found
 

@@ -28,7 +28,7 @@ from ..change import process
 from ..errors import AscendError
 from . import peer
 
-FOLDER = "swarm"
+FOLDER = incoming.SWARM
 FILES = "files"
 NAME = "ascend-depot"  # of the torrent: the folder below ``files``
 ACCOUNT = "nobody"

@@ -24,7 +24,7 @@ from typing import Any, Dict, List, Optional
 EVERYBODY = (("0.0.0.0", "255.255.255.255"), ("::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"))
 DEPOT = "ascend-fleet depot"  # by this name nodes know the control node's
 LEASE_S = 60 * 60  # without a question by a playbook
-ALONE_S = 60  # without the depot, once it was connected
+ALONE_S = 60  # without the depot, or without any node, once it was connected
 LOOK_S = 1.0
 
 Job = Dict[str, Any]
@@ -50,6 +50,7 @@ def settings(lt: Any, job: Job) -> Dict[str, Any]:
         "max_failcount": 1000,
         "peer_connect_timeout": 5,
         "connection_speed": 100,
+        "unchoke_interval": 2,  # seconds until who asks is given anything
         # A node that has all goes on giving, and stays in touch with the depot.
         "close_redundant_connections": False,
         "alert_mask": int(lt.alert.category_t.error_notification),
@@ -98,16 +99,19 @@ class Life:
 
     def __init__(self, job: Job) -> None:
         self.job = job
-        self.met: Optional[float] = None  # when the depot was last connected
+        self.met: Optional[float] = None  # when whom it lives for was last connected
 
-    def end(self, depot: bool, now: float) -> str:
-        if "seed" in self.job:
-            pid, began = self.job["playbook"]
-            return "" if started(pid) == began else "the playbook has ended"
-        if depot:
+    def end(self, depot: bool, now: float, nodes: int = 0) -> str:
+        """``depot`` is whether the depot is connected, ``nodes`` how many peers are, ``now`` the time in seconds."""
+        seed = "seed" in self.job
+        if nodes if seed else depot:
             self.met = now
+        if seed and started(self.job["playbook"][0]) != self.job["playbook"][1]:
+            return "the playbook has ended"
         if self.met is not None and now - self.met > ALONE_S:
-            return "the depot is gone"
+            return "the nodes are gone" if seed else "the depot is gone"
+        if seed:
+            return ""
         return "no playbook asks any more" if time.time() - os.stat(self.job["lease"]).st_mtime > LEASE_S else ""
 
 
@@ -142,7 +146,7 @@ def main() -> str:
         depot = any(peer.client == DEPOT.encode() for peer in handle.get_peer_info())
         far = {"done": status.total_wanted_done, "wanted": status.total_wanted, "given": status.total_payload_upload}
         far.update(finished=bool(status.is_finished), peers=status.num_peers, checking="checking" in str(status.state))
-        reason = life.end(depot, time.monotonic())
+        reason = life.end(depot, time.monotonic(), status.num_peers)
         if reason:
             return reason
         write(job["status"], {**far, "problem": status.errc.message() if status.errc.value() else problem})

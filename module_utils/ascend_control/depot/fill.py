@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Filling one part of the depot: CANN's packages, a CPython, uv, a lock's wheels, LLaMA-Factory's source, libtorrent."""
+"""Filling one part of the depot: CANN's packages, CPython, uv, a lock's wheels, LLaMA-Factory's source, libtorrent."""
 
 from __future__ import annotations
 

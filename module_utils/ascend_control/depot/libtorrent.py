@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import platform
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ...ascend import files
 from ...ascend.environment import lock as locks
 from . import fetch as depot_fetch
-from .index import Index
+from .index import Index, place
 from .progress import Progress
 from .web import Sources
 
@@ -22,34 +24,44 @@ def fill(
 ) -> list[str]:
     """Bring the wheels of an architecture into the depot, checked by ``requirements``, and return what was taken.
 
-    The control node takes part as well: its wheel comes with them. Raises AscendError.
+    Those of the control node's architecture come with them, since it takes part as well. Raises AscendError.
     """
     text = requirements.read_text(encoding="utf-8")
     version = locks.parse(text)["libtorrent"]
     folder = index.folder / "swarm"
-    wanted = {(f"cp{series.replace('.', '')}-{architecture}", series) for series in SERIES}
-    if own_tag() not in dict(wanted):
-        wanted |= {(own_tag(), f"{sys.version_info[0]}.{sys.version_info[1]}")} if _has_wheel() else set()
     entries: dict[str, str] = index["swarm"]
-    missing = [(tag, series) for tag, series in sorted(wanted) if not _known(index, entries.get(tag, ""), version)]
-    if not check:
-        for tag, series in missing:
-            machine = tag.partition("-")[2]
+    wanted = [(series, machine) for machine in sorted({architecture, platform.machine()}) for series in SERIES]
+    missing = [each for each in wanted if not _known(index, entries.get(tag(*each), ""), version)]
+    for series, machine in [] if check else missing:
+        pattern = f"libtorrent-{version}-cp{series.replace('.', '')}-*_{machine}.whl"
+        if not _own(sources.incoming, pattern, text, folder):
             what = f"libtorrent for Python {series}, {machine}"
-            depot_fetch.fetch(locks.entries(text), folder, machine, series, sources, progress, what)
-            (wheel,) = folder.glob(f"libtorrent-{version}-{tag.partition('-')[0]}-*_{machine}.whl")
-            entries[tag] = str(wheel.relative_to(index.folder))
-            index.enter(entries[tag])
-    return [f"libtorrent {version} for {tag}" for tag, _ in missing]
+            # Of several wheels of one version it would take any.
+            others = replace(sources, incoming=None)
+            depot_fetch.fetch(locks.entries(text), folder, machine, series, others, progress, what)
+        (wheel,) = folder.glob(pattern)
+        entries[tag(series, machine)] = str(wheel.relative_to(index.folder))
+        index.enter(entries[tag(series, machine)])
+    return [f"libtorrent {version} for {tag(*each)}" for each in missing]
+
+
+def _own(incoming: Path | None, pattern: str, lock: str, folder: Path) -> bool:
+    """Place the operator's own wheel, one of several of the same name and version, and return whether there is one."""
+    for path in sorted(incoming.glob(pattern)) if incoming else ():
+        if f"sha256:{files.sha256(path)}" in lock:
+            place(path, folder / path.name)
+            return True
+    return False
+
+
+def tag(series: str, machine: str) -> str:
+    """Return for which Python and machine a wheel is, as a node says it (swarm/member.py)."""
+    return f"cp{series.replace('.', '')}-{machine}"
 
 
 def own_tag() -> str:
-    """Return for which Python and machine the control node's wheel has to be, as a node says it (swarm/member.py)."""
-    return f"cp{sys.version_info[0]}{sys.version_info[1]}-{platform.machine()}"
-
-
-def _has_wheel() -> bool:
-    return f"{sys.version_info[0]}.{sys.version_info[1]}" in SERIES
+    """Return for which Python and machine the control node's has to be."""
+    return tag(f"{sys.version_info[0]}.{sys.version_info[1]}", platform.machine())
 
 
 def _known(index: Index, file: str, version: str) -> bool:

@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 from ...ascend.environment import lock as locks
 from ...ascend.errors import AscendError
 from ..release.read import read_release
-from . import addresses
+from . import addresses, libtorrent
 
 ANSWER_S = 10
 # Huawei's store gives some files to its own pages alone.
@@ -41,10 +41,13 @@ class Listed(NamedTuple):
     sha256: str | None
 
 
-def listing(folder: Path, architectures: Iterable[str], requirements: Path, extra_index: str) -> list[Listed]:
+def listing(
+    folder: Path, architectures: Iterable[str], requirements: Path, extra_index: str, swarm: Path | None = None
+) -> list[Listed]:
     """Return the files of one release, each once, for these architectures.
 
-    ``folder`` is the release's, ``requirements`` pins uv, ``extra_index`` has torch's +cpu builds. The package index is
+    ``folder`` is the release's, ``requirements`` pins uv, ``extra_index`` has torch's +cpu builds, and ``swarm``
+    pins libtorrent where it is wanted. The package index is
     asked for addresses. Raises AscendError.
     """
     release = read_release(str(folder))
@@ -60,6 +63,8 @@ def listing(folder: Path, architectures: Iterable[str], requirements: Path, extr
             )
         lock = folder / release["locks"][architecture]
         for each in _of(release, architecture, lock, requirements, extra_index):
+            found.setdefault((each.name, each.sha256), each)
+        for each in _of_swarm(release["release"], architecture, swarm) if swarm else ():
             found.setdefault((each.name, each.sha256), each)
     return _with_sizes(list(found.values()))
 
@@ -86,6 +91,13 @@ def _of(
             yield listed(part, file.name, file.url, file.size_bytes, file.sha256)
         if any(not file.name.endswith(".whl") for file in files):
             yield from (listed("build", *_fields(file)) for file in _builders(architecture, series))
+
+
+def _of_swarm(release: str, architecture: str, requirements: Path) -> Iterator[Listed]:
+    """What nodes of this architecture join a swarm with; it suits every release, so the first one has it."""
+    for series in libtorrent.SERIES:
+        for file in addresses.of_lock(locks.entries(requirements.read_text("utf-8")), architecture, series, ""):
+            yield Listed(release, architecture, "swarm", *_fields(file))
 
 
 def _builders(architecture: str, series: str) -> list[addresses.Address]:
