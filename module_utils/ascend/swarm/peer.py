@@ -17,6 +17,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import signal
 import sys
 import time
 from typing import Any, Dict, List, Optional
@@ -26,6 +27,8 @@ DEPOT = "ascend-fleet depot"  # by this name nodes know the control node's
 LEASE_S = 60 * 60  # without a question by a playbook
 ALONE_S = 60  # without the depot, or without any node, once it was connected
 LOOK_S = 1.0
+FLUSH_S = 2.5  # who ends it waits 3 seconds
+TROUBLES = ("file_error_alert", "listen_failed_alert", "torrent_error_alert")
 
 Job = Dict[str, Any]
 
@@ -53,7 +56,7 @@ def settings(lt: Any, job: Job) -> Dict[str, Any]:
         "unchoke_interval": 2,  # seconds until who asks is given anything
         # A node that has all goes on giving, and stays in touch with the depot.
         "close_redundant_connections": False,
-        "alert_mask": int(lt.alert.category_t.error_notification),
+        "alert_mask": int(lt.alert.category_t.error_notification) | int(lt.alert.category_t.storage_notification),
     }
 
 
@@ -139,10 +142,31 @@ def main() -> str:
     lt = importlib.import_module("libtorrent")  # its place is known only now
     made = session(lt, job)
     handle = added(lt, made, job)
+    # Whoever ends it takes in what came: that has to be on the disk.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
+    try:
+        return lived(made, handle, job)
+    finally:
+        flush(made, handle)
+
+
+def flush(made: Any, handle: Any) -> None:
+    """Have written what came; libtorrent keeps some of it in memory, and loses it at its end."""
+    handle.flush_cache()
+    until = time.monotonic() + FLUSH_S
+    while time.monotonic() < until:
+        made.wait_for_alert(100)
+        if any(type(alert).__name__ == "cache_flushed_alert" for alert in made.pop_alerts()):
+            return
+
+
+def lived(made: Any, handle: Any, job: Job) -> str:
+    """Say how far it is, until it is time to end; return why it is."""
     life, problem = Life(job), ""
     while True:
         status = handle.status()
-        problem = next((alert.message() for alert in made.pop_alerts()), problem)
+        troubles = [alert.message() for alert in made.pop_alerts() if type(alert).__name__ in TROUBLES]
+        problem = next(iter(troubles), problem)
         depot = any(peer.client == DEPOT.encode() for peer in handle.get_peer_info())
         far = {"done": status.total_wanted_done, "wanted": status.total_wanted, "given": status.total_payload_upload}
         far.update(finished=bool(status.is_finished), peers=status.num_peers, checking="checking" in str(status.state))
