@@ -40,9 +40,9 @@ releases: .venv/installed  ## what each release holds, and whether its parts go 
 lint: .venv/installed  ## ansible-lint, yamllint, ruff, mypy
 	.venv/bin/python -m pytest -m lint tests/contract
 
-depot-list: .venv/installed  ## every file that the depot needs, with address, size and sha256: RELEASES= ARCHITECTURES= JSON=1
+depot-list: .venv/installed  ## every file that the depot needs, with address, size and sha256: RELEASES= ARCHITECTURES= SWARM=1 JSON=1
 	@.venv/bin/python scripts/depot_list.py $(if $(RELEASES),--release $(RELEASES)) \
-	  $(if $(ARCHITECTURES),--architecture $(ARCHITECTURES)) $(if $(JSON),--json)
+	  $(if $(ARCHITECTURES),--architecture $(ARCHITECTURES)) $(if $(SWARM),--swarm) $(if $(JSON),--json)
 
 depot-check: .venv/installed  ## read every file of the depot, name what is damaged, fetch it again
 	.venv/bin/python scripts/depot_check.py --depot $(DEPOT) --inventory $(INVENTORY)
