@@ -35,9 +35,11 @@ Job = Dict[str, Any]
 
 def settings(lt: Any, job: Job) -> Dict[str, Any]:
     """Return libtorrent's settings (https://libtorrent.org/reference-Settings.html) that differ from its own."""
+    seed = "seed" in job
     return {
-        "listen_interfaces": "0.0.0.0:%d,[::]:%d" % (job["port"], job["port"]),
-        "user_agent": DEPOT if "seed" in job else "ascend-fleet node",
+        # The control node calls, and is not called.
+        "listen_interfaces": "" if seed else "0.0.0.0:%d,[::]:%d" % (job["port"], job["port"]),
+        "user_agent": DEPOT if seed else "ascend-fleet node",
         "enable_dht": False,
         "enable_lsd": False,
         "enable_upnp": False,
