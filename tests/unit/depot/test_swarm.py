@@ -26,7 +26,11 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.incoming import Incoming
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.swarm import member, peer
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot import libtorrent as clients, seed
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot import (
+    fetch as depot_fetch,
+    libtorrent as clients,
+    seed,
+)
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.index import Index
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.progress import silent
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.sending import Sent
@@ -204,11 +208,12 @@ def test_the_swarm_of_a_depot_and_two_nodes(
     ] * 3
     assert (came[1] / SUMS[0]).read_bytes() == CONTENTS[0]
     assert not (came[1] / SUMS[2]).exists(), "it asked for the first alone"
-    assert not came[2].exists() or not any(came[2].iterdir()), "it may speak with nobody"
+    assert handles[3].status().num_peers == 0, "it may speak with nobody"
+    assert not came[2].exists()
     assert [Path(place).read_bytes() for place in source.values()] == CONTENTS, "the depot is read alone"
 
 
-def test_a_wheel_of_the_operators_is_taken_by_its_python(tmp_path: Path) -> None:
+def test_a_wheel_of_the_operators_is_taken_by_its_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own, depot = tmp_path / "own", tmp_path / "depot"
     own.mkdir()
     depot.mkdir()
@@ -227,6 +232,18 @@ def test_a_wheel_of_the_operators_is_taken_by_its_python(tmp_path: Path) -> None
     for series in clients.SERIES:
         wheel = depot / clients.wheel_of(index.content, clients.tag(series, platform.machine()))
         assert wheel.read_text() == series
+        wheel.unlink()
+    next(own.iterdir()).write_text("another content")
+    asked = []
+
+    def fetch(_entries: Any, _folder: Path, _machine: str, series: str, sources: Sources, *_: Any) -> None:
+        asked.append((series, sources.incoming))
+        raise AscendError("no index here")
+
+    monkeypatch.setattr(depot_fetch, "fetch", fetch)
+    with pytest.raises(AscendError, match="no index here"):
+        clients.fill(Index(depot), *arguments, check=False)
+    assert [incoming for _, incoming in asked] == [None]
 
 
 def test_a_control_node_without_libtorrent_is_told(tmp_path: Path) -> None:
