@@ -44,7 +44,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
                 self._served = flag("depot_served_by_others", self._task.args["served_by_others"])
             needed = needs(asked)
         except AscendError as error:
-            raise AnsibleActionFail(str(error)) from error
+            raise AnsibleActionFail(str(error)) from None
         if options is not None and not needed["problems"]:
             rights.begin()
             self._closed = {folder for folder in needed["folders"] if is_closed(Path(folder))}
