@@ -21,6 +21,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend import rights
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.fill import has_to_be_filled, is_closed
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.needs import needs
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.policies import architectures
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.wishes import flag, understood
 from ansible_collections.ascend.fleet.plugins.plugin_utils.alike import signature
 from ansible_collections.ascend.fleet.plugins.plugin_utils.rendered import rendered
@@ -38,7 +39,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         nodes = task_vars["groups"].get("ascend", [])
         try:
             asked = self._of_all(task_vars, nodes) or [self._rendered(task_vars)]
-            asked = [{**each, "ascend_settings": understood(each["ascend_settings"])} for each in asked]
+            asked = [_understood(each) for each in asked]
             options = self._task.args.get("options")
             if options is not None:
                 self._served = flag("depot_served_by_others", self._task.args["served_by_others"])
@@ -90,3 +91,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
     def _rendered(self, variables: Any) -> dict[str, Any]:
         templar = self._templar.copy_with_new_env(available_variables=variables)
         return {name: rendered(templar, variables, variables.get(name)) for name in ASKED}
+
+
+def _understood(node: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "ascend_settings": understood(node["ascend_settings"]),
+        "depot_architectures": architectures(node["depot_architectures"]),
+    }

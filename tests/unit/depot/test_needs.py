@@ -257,6 +257,21 @@ def test_a_value_that_cannot_be_is_told(tmp_path: Path, monkeypatch: pytest.Monk
         asked.parts()
 
 
+@pytest.mark.usefixtures("mixed")
+@pytest.mark.parametrize("text", ["[x86_64]", "x86_64"])
+def test_a_list_behind_e_is_text(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = Asked(tmp_path, monkeypatch)
+    asked.nodes = [
+        {**each, "depot_architectures": text} for each in asked.nodes if "x86_64" in each["depot_architectures"]
+    ]
+    assert {architecture for _, architecture in asked.parts()} == {"x86_64"}
+    asked.nodes[0]["depot_architectures"] = "[x86_64,"
+    with pytest.raises(
+        AnsibleActionFail, match=r"depot_architectures is no list.*found: '\[x86_64,'; where: .*; next: "
+    ):
+        asked.parts()
+
+
 def interpreter(folder: Path, series: str, machine: str) -> Path:
     """A CPython of its own place that is quickly packed: it holds one file, and its program does nothing, with success.
 
