@@ -100,7 +100,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         return answer
 
     def _places(self) -> dict[str, Any]:
-        places = {name: value for name, value in self._task.args.items() if name not in ("wanted", "steps", "mirror")}
+        places = {name: value for name, value in self._task.args.items() if name not in ("wanted", "steps")}
         return {**places, "source": self._task.args.get("wanted", {}).get("depot", {}).get("mirror_url", "")}
 
     def _warn_of_the_mirror(self, problem: str) -> None:
