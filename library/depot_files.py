@@ -97,7 +97,7 @@ from typing import Any, ContextManager, Dict, List
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend import incoming, mirror, rights
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import incoming, mirror, mirrored, rights
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import module_lock
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, failure
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.incoming import Incoming
@@ -143,6 +143,8 @@ def lacking(wanted: List[Incoming], options: Dict[str, Any], check_mode: bool) -
     """
     cache_dir, is_mirror = options["cache_dir"], options["mirror"]
     missing = incoming.lacking(wanted, cache_dir)
+    if is_mirror and not check_mode:
+        mirrored.asked_for({each.path for each in wanted} - {each["path"] for each in missing}, cache_dir)
     answer: Dict[str, Any] = {"changed": bool(missing), "folder": "", "problem": "", "python": sys.executable}
     if missing and not check_mode:
         with _alone(options, "making room for files of the depot"):

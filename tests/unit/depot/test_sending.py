@@ -147,7 +147,9 @@ class Play:
         places = {
             name: str(folder / name) for name in ("cann_root", "ascend_root", "cache_dir", "state_dir", "tmp_dir")
         }
-        self.task = {"ascend.fleet.depot_files": {"wanted": wanted, "steps": steps, **places}}
+        self.task: dict[str, dict[str, Any]] = {
+            "ascend.fleet.depot_files": {"wanted": wanted, "steps": steps, **places}
+        }
         self.write()
         program = str(Path(sys.executable).with_name("ansible-playbook"))
         self.argv = [program, "play.yml", "-i", "node,", "-c", "local"]

@@ -34,8 +34,8 @@ class Sending:
 
     def __init__(self, top: Path, numbers: list[int], uid: int = ME) -> None:
         self.files = [FILES[number] for number in numbers]
-        self.options = {"cache_dir": str(top / "mirror"), "state_dir": str(top / "state")}
-        self.options |= {"uid": uid, "mirror": True, "source": ""}
+        places = {"cache_dir": str(top / "mirror"), "state_dir": str(top / "state")}
+        self.options: dict[str, Any] = {**places, "uid": uid, "mirror": True, "source": ""}
         self.missing: list[dict[str, Any]] = []
 
     def ask(self) -> list[int]:
