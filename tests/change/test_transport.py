@@ -85,6 +85,13 @@ def test_a_mirror_is_filled_once_and_a_dead_one_is_replaced_by_the_depot(base: F
         again = base.site("--limit", f"{one},{two},{mirror},localhost", *STAGE)
         assert (again.code, again.recap[mirror]["changed"]) == (0, 0), again.output[-4000:]
         assert sh(mirror, "stat -c %Y /run/ascend-fleet-depot/nginx.pid") == began
+        # What the nodes need stays, however old it is.
+        stale = "0" * 64
+        sh(mirror, f"touch /srv/ascend-mirror/{stale} && touch -d '60 days ago' /srv/ascend-mirror/*")
+        pruned = base.playbook("playbooks/prune_mirrors.yml", "--limit", mirror)
+        assert (pruned.code, pruned.recap[mirror]["changed"]) == (0, 1), pruned.output[-4000:]
+        assert f"remove  /srv/ascend-mirror/{stale}" in pruned.output
+        assert sh(mirror, "find /srv/ascend-mirror -type f -printf '%f\\n' | sort").split() == served
         sh(mirror, "kill $(cat /run/ascend-fleet-depot/nginx.pid)")
         sh(two, "rm -rf /var/cache/ascend-fleet/*")
         alone = base.site("--limit", two, *STAGE)
