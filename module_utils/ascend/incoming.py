@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import stat
 import time
+from contextlib import suppress
 from typing import Any, Dict, List, NamedTuple, Tuple
 
 from . import atomic, files
@@ -79,9 +80,10 @@ def prepare(missing: List[Dict[str, Any]], cache_dir: str, uid: int, is_shared: 
     names = [each["sha256"] for each in missing]
     for name in files.names(folder):
         path = os.path.join(folder, name)
+        if at_work and name not in names:
+            continue
         status = os.lstat(path)
-        is_part = stat.S_ISREG(status.st_mode) and status.st_nlink == 1
-        if not is_part or (name not in names and not at_work):
+        if name not in names or not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
             atomic.remove(path)
         elif status.st_uid != uid:
             os.lchown(path, uid, -1)  # another account logged in, or the file had arrived already
@@ -119,8 +121,11 @@ def arrive(sent: List[Incoming], cache_dir: str, is_shared: bool = False) -> Lis
 
 def _is_at_work(folder: str) -> bool:
     """Whether something was written there a moment ago."""
-    paths = [os.path.join(folder, name) for name in files.names(folder)]
-    return any(abs(time.time() - os.lstat(path).st_mtime) < QUIET_S for path in paths)
+    for name in files.names(folder):
+        with suppress(FileNotFoundError):  # a block is removed by the account that sent it
+            if abs(time.time() - os.lstat(os.path.join(folder, name)).st_mtime) < QUIET_S:
+                return True
+    return False
 
 
 def _require_same_account(folder: str, uid: int) -> None:
