@@ -33,7 +33,7 @@ options:
   mirror:
     description:
       - This host is a mirror. It is sent what the steps of those nodes need that name it in C(depot_mirror), each file
-        under its sha256; for the action plugin.
+        under its sha256. Several control nodes may send to it at the same time.
     type: bool
     default: false
   source:
@@ -95,11 +95,11 @@ sent_bytes:
 
 import os
 import sys
-from typing import Any, Dict, List
+from typing import Any, ContextManager, Dict, List
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend import incoming, mirror, rights
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import incoming, mirror, mirrored, rights
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import module_lock
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, failure
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.incoming import Incoming
@@ -112,6 +112,7 @@ FILE = {
     "sha256": {"type": "str", "required": True},
     "size_bytes": {"type": "int", "required": True},
 }
+READ_S = 1800  # how long a run waits at a mirror while the files of another one are read, 10 GB
 ARGUMENT_SPEC = {
     **SPEC,
     "wanted": {"type": "dict", "default": {}},
@@ -144,24 +145,34 @@ def lacking(wanted: List[Incoming], options: Dict[str, Any], check_mode: bool) -
 
     ``changed`` is whether it lacked some before the mirror was asked, and ``problem`` why that did not give all.
     """
-    cache_dir = options["cache_dir"]
+    cache_dir, is_mirror = options["cache_dir"], options["mirror"]
     missing = incoming.lacking(wanted, cache_dir)
+    if is_mirror and not check_mode:
+        mirrored.asked_for({each.path for each in wanted} - {each["path"] for each in missing}, cache_dir)
     answer: Dict[str, Any] = {"changed": bool(missing), "folder": "", "problem": "", "python": sys.executable}
     if missing and not check_mode:
-        with module_lock.taken(options["state_dir"], "making room for files of the depot"):
-            if options["source"] == SWARM:
+        with _alone(options, "making room for files of the depot"):
+            if is_mirror:  # another run's may have arrived meanwhile
+                named = [Incoming(*(each[name] for name in Incoming._fields)) for each in missing]
+                missing = incoming.lacking(named, cache_dir)
+            elif options["source"] == SWARM:
                 missing = member.take(missing, cache_dir)
             if missing:
-                answer["folder"] = incoming.prepare(missing, cache_dir, options["uid"])
-            if options["source"] not in ("", SWARM):
+                answer["folder"] = incoming.prepare(missing, cache_dir, options["uid"], is_mirror)
+            if missing and options["source"] not in ("", SWARM):
                 missing, answer["problem"] = mirror.take(missing, cache_dir, options["source"], options["uid"])
     return {**answer, "missing": missing}
 
 
 def arrived(sent: List[Incoming], options: Dict[str, Any]) -> Dict[str, Any]:
     """Return which of the files that were sent are others."""
-    with module_lock.taken(options["state_dir"], "taking in files of the depot"):
-        return {"changed": True, "wrong": incoming.arrive(sent, options["cache_dir"])}
+    with _alone(options, "taking in files of the depot"):
+        return {"changed": True, "wrong": incoming.arrive(sent, options["cache_dir"], options["mirror"])}
+
+
+def _alone(options: Dict[str, Any], what: str) -> ContextManager[Any]:
+    """Take the module lock. A node's run keeps others out by its own lock; to a mirror several runs may send."""
+    return module_lock.taken(options["state_dir"], what, READ_S if options["mirror"] else module_lock.WAIT_S)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import os
 import stat
+import time
+from contextlib import suppress
 from typing import Any, Dict, List, NamedTuple, Tuple
 
 from . import atomic, files
@@ -18,6 +20,7 @@ from .errors import AscendError
 
 FOLDER = "incoming"
 SWARM = "swarm"  # the folder beside it of what other nodes give: swarm/member.py
+QUIET_S = 150  # no connection is silent for longer and lives (ansible.cfg): so long after its last byte a run may send
 MB = 1024 * 1024
 # What writes the pieces of one block, each at its place, so that a piece that comes twice does no harm. Its first line
 # is [[name, offset, length], ...], then follow the bytes.
@@ -59,12 +62,16 @@ def lacking(wanted: List[Incoming], cache_dir: str) -> List[Dict[str, Any]]:
     return found
 
 
-def prepare(missing: List[Dict[str, Any]], cache_dir: str, uid: int) -> str:
+def prepare(missing: List[Dict[str, Any]], cache_dir: str, uid: int, is_shared: bool = False) -> str:
     """Make the folder in which an account may write, and return it. Other files than these go from it.
 
-    Raises AscendError where the cache's disk has no room for them.
+    Where it ``is_shared`` by several runs, files stay while one may be sending them. Raises AscendError where the
+    cache's disk has no room for them, and where a run sends as another account.
     """
     folder = os.path.join(cache_dir, FOLDER)
+    at_work = is_shared and _is_at_work(folder)
+    if at_work:
+        _require_same_account(folder, uid)
     os.makedirs(cache_dir, mode=0o755, exist_ok=True)
     if os.path.islink(folder) or not os.path.isdir(folder):
         atomic.remove(folder)
@@ -74,6 +81,8 @@ def prepare(missing: List[Dict[str, Any]], cache_dir: str, uid: int) -> str:
     names = [each["sha256"] for each in missing]
     for name in files.names(folder):
         path = os.path.join(folder, name)
+        if at_work and name not in names:
+            continue
         status = os.lstat(path)
         if name not in names or not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
             atomic.remove(path)
@@ -83,28 +92,53 @@ def prepare(missing: List[Dict[str, Any]], cache_dir: str, uid: int) -> str:
     return folder
 
 
-def arrive(sent: List[Incoming], cache_dir: str) -> List[Dict[str, str]]:
+def arrive(sent: List[Incoming], cache_dir: str, is_shared: bool = False) -> List[Dict[str, str]]:
     """Give the files that were sent their names; return ``path`` and what was ``found`` of each that is another one.
 
-    Such a one goes: a power cut may have left a file whose end was never written, and it has to be sent anew.
+    Such a one goes: a power cut may have left a file whose end was never written, and it has to be sent anew. Where
+    the folder ``is_shared``, another run may have given a file its name before: what this one sent then is a rest.
     """
     wrong = []
     for file in sent:
         part, place = _part(file, cache_dir), os.path.join(cache_dir, file.path)
-        if not os.path.lexists(part) and _is_cached(file, cache_dir):
+        if not os.path.lexists(part):
+            if not _is_cached(file, cache_dir):
+                wrong.append({"path": file.path, "found": "no file"})
             continue
         found = _taken_over(part)
         if found != (file.sha256, file.size_bytes):
             os.unlink(part)
-            wrong.append({"path": file.path, "found": "%d bytes, sha256 %s" % (found[1], found[0])})
+            if not (is_shared and _is_cached(file, cache_dir)):
+                wrong.append({"path": file.path, "found": "%d bytes, sha256 %s" % (found[1], found[0])})
             continue
         fault_points.reached("file.arrived")
         os.makedirs(os.path.dirname(place), mode=0o755, exist_ok=True)
         os.replace(part, place)
     folder = os.path.join(cache_dir, FOLDER)
-    if not files.names(folder):
-        atomic.remove(folder)
+    if not is_shared and not files.names(folder):
+        atomic.remove(folder)  # of a shared one nobody knows whether another run is about to write into it
     return wrong
+
+
+def _is_at_work(folder: str) -> bool:
+    """Whether something was written there a moment ago."""
+    for name in files.names(folder):
+        with suppress(FileNotFoundError):  # a block is removed by the account that sent it
+            if abs(time.time() - os.lstat(os.path.join(folder, name)).st_mtime) < QUIET_S:
+                return True
+    return False
+
+
+def _require_same_account(folder: str, uid: int) -> None:
+    other = os.stat(folder).st_uid
+    if other != uid:
+        raise AscendError(
+            "another run sends files to this host, as another account",
+            wanted="the account with the number %d, or no other run" % uid,
+            found="the number %d, at work in the last %d s" % (other, QUIET_S),
+            where=folder,
+            remedy="wait for its end, then run the same command again: what came stays. Or log in by one account",
+        )
 
 
 def _taken_over(part: str) -> Tuple[str, int]:

@@ -101,7 +101,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         return answer
 
     def _places(self) -> dict[str, Any]:
-        places = {name: value for name, value in self._task.args.items() if name not in ("wanted", "steps", "mirror")}
+        places = {name: value for name, value in self._task.args.items() if name not in ("wanted", "steps")}
         depot = self._task.args.get("wanted", {}).get("depot", {})
         return {**places, "source": SWARM if depot.get("transport") == SWARM else depot.get("mirror_url", "")}
 

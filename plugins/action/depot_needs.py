@@ -21,11 +21,9 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend import rights
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.fill import has_to_be_filled, is_closed
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.needs import needs
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.wishes import flag, understood
-from ansible_collections.ascend.fleet.plugins.plugin_utils.alike import signature
-from ansible_collections.ascend.fleet.plugins.plugin_utils.rendered import rendered
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.wishes import flag
+from ansible_collections.ascend.fleet.plugins.plugin_utils.asked import checked, of_all
 
-ASKED = ("ascend_settings", "depot_architectures")
 PARTS = ("cann", "python", "uv", "wheels", "swarm")
 
 
@@ -37,14 +35,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         del tmp
         nodes = task_vars["groups"].get("ascend", [])
         try:
-            asked = self._of_all(task_vars, nodes) or [self._rendered(task_vars)]
-            asked = [{**each, "ascend_settings": understood(each["ascend_settings"])} for each in asked]
+            asked = [checked(each) for each in of_all(self._templar, task_vars, nodes, task_vars)]
             options = self._task.args.get("options")
             if options is not None:
                 self._served = flag("depot_served_by_others", self._task.args["served_by_others"])
             needed = needs(asked)
         except AscendError as error:
-            raise AnsibleActionFail(str(error)) from error
+            raise AnsibleActionFail(str(error)) from None
         if options is not None and not needed["problems"]:
             rights.begin()
             self._closed = {folder for folder in needed["folders"] if is_closed(Path(folder))}
@@ -74,21 +71,3 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         if options["deep"] or options["folder"] in self._closed:
             return True
         return has_to_be_filled(options, bool(self._task.check_mode))
-
-    def _of_all(self, task_vars: Any, nodes: list[str]) -> list[dict[str, Any]]:
-        """Return what is asked of each node's variables, once for all nodes of which it comes out alike.
-
-        The roles' defaults are those of this task, which has the roles: ``hostvars`` knows none, and the inventory's
-        variables may be made of these.
-        """
-        found: dict[str, dict[str, Any]] = {}
-        for name in nodes:
-            variables = {**task_vars, **task_vars["hostvars"].raw_get(name)}
-            key = signature(variables, ASKED) or name
-            if key not in found:
-                found[key] = self._rendered(variables)
-        return list(found.values())
-
-    def _rendered(self, variables: Any) -> dict[str, Any]:
-        templar = self._templar.copy_with_new_env(available_variables=variables)
-        return {name: rendered(templar, variables, variables.get(name)) for name in ASKED}

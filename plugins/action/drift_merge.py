@@ -38,7 +38,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
             result.update(reported(report, arguments))
             slices.prune(Path(arguments["slices"]), int(arguments["keep_days"]), datetime.now(timezone.utc))
         except AscendError as error:
-            raise AnsibleActionFail(str(error)) from error
+            raise AnsibleActionFail(str(error)) from None
         return {**result, "seconds": round(time.monotonic() - begin, 2)}
 
 

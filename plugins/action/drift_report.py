@@ -46,7 +46,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
                 _require_whole(task_vars)
                 result.update(reported(_report(_checked(arguments, task_vars), arguments), arguments))
         except AscendError as error:
-            raise AnsibleActionFail(str(error)) from error
+            raise AnsibleActionFail(str(error)) from None
         return {**result, "seconds": round(time.monotonic() - begin, 2)}
 
 

@@ -49,7 +49,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
                 require_one_way(way, [hostvars[name].get(way) for name in task_vars["ansible_play_hosts"]])
             serial = batches(arguments["batches"])
         except AscendError as error:
-            raise AnsibleActionFail(str(error)) from error
+            raise AnsibleActionFail(str(error)) from None
         if arguments["purpose"] == "rollback":
             lines = rollback_lines(plans, {name: answers[name]["release"] for name in plans})
         else:

@@ -58,7 +58,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         try:
             return {**result, "changed": False, **self._planned(arguments, understood(settings), task_vars)}
         except AscendError as error:
-            raise AnsibleActionFail(str(error)) from error
+            raise AnsibleActionFail(str(error)) from None
 
     def _planned(self, arguments: Any, settings: dict[str, Any], task_vars: Any) -> dict[str, Any]:
         asked = node_facts.questions(settings, arguments["purpose"])

@@ -44,7 +44,7 @@ def _for_operator(function: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return function(*arguments)
         except AscendError as error:
-            raise AnsibleFilterError(str(error)) from error
+            raise AnsibleFilterError(str(error)) from None
 
     return call
 

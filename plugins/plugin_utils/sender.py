@@ -161,8 +161,8 @@ class Sender:
 
     def _through_a_file(self, data: bytes) -> dict[str, Any]:
         """For connections that give a command no input."""
-        block = os.path.join(self.folder, "block")
-        with tempfile.NamedTemporaryFile() as file:
+        with tempfile.NamedTemporaryFile(prefix="block-") as file:
+            block = os.path.join(self.folder, os.path.basename(file.name))  # to a mirror another run may send, too
             file.write(data)
             file.flush()
             self.connection.put_file(file.name, block)

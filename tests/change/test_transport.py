@@ -72,7 +72,7 @@ def test_a_mirror_is_filled_once_and_a_dead_one_is_replaced_by_the_depot(base: F
         assert run.code == 0, run.output[-6000:]
         assert re.search(rf"^{mirror}: [\d.]+ MB sent in", run.output, re.MULTILINE), run.output[-6000:]
         assert not re.search(rf"^(?:{one}|{two}): .* sent in", run.output, re.MULTILINE), "the mirror has all"
-        served = sh(mirror, "ls /srv/ascend-mirror | sort").split()
+        served = sh(mirror, "find /srv/ascend-mirror -type f -printf '%f\\n' | sort").split()
         cache = "find /var/cache/ascend-fleet -type f -printf '%f\\n' | sort"
         assert len(served) == len(sh(one, cache).split()) == len(sh(two, cache).split())
         # It answers with files alone, in ranges; and a second run starts nothing anew.
@@ -85,6 +85,13 @@ def test_a_mirror_is_filled_once_and_a_dead_one_is_replaced_by_the_depot(base: F
         again = base.site("--limit", f"{one},{two},{mirror},localhost", *STAGE)
         assert (again.code, again.recap[mirror]["changed"]) == (0, 0), again.output[-4000:]
         assert sh(mirror, "stat -c %Y /run/ascend-fleet-depot/nginx.pid") == began
+        # What the nodes need stays, however old it is.
+        stale = "0" * 64
+        sh(mirror, f"touch /srv/ascend-mirror/{stale} && touch -d '60 days ago' /srv/ascend-mirror/*")
+        pruned = base.playbook("playbooks/prune_mirrors.yml", "--limit", mirror)
+        assert (pruned.code, pruned.recap[mirror]["changed"]) == (0, 1), pruned.output[-4000:]
+        assert f"remove  /srv/ascend-mirror/{stale}" in pruned.output
+        assert sh(mirror, "find /srv/ascend-mirror -type f -printf '%f\\n' | sort").split() == served
         sh(mirror, "kill $(cat /run/ascend-fleet-depot/nginx.pid)")
         sh(two, "rm -rf /var/cache/ascend-fleet/*")
         alone = base.site("--limit", two, *STAGE)
@@ -93,3 +100,31 @@ def test_a_mirror_is_filled_once_and_a_dead_one_is_replaced_by_the_depot(base: F
         assert re.search(rf"^{two}: [\d.]+ [kM]B sent in", alone.output, re.MULTILINE)
     finally:
         base.beside = {}
+
+
+def test_a_connection_that_breaks_in_the_middle_goes_on_there_in_the_same_run(base: Fleet) -> None:
+    """The node's end of it is killed, with every session in it, and the playbook lives on."""
+    base.hosts.clear()
+    (node,) = base.grow(1)
+    sh(node, "rm -rf /var/cache/ascend-fleet/*")
+    slow(node, "80mbit")
+    run = base.start("site.yml", "--limit", node, *STAGE)
+    until = time.monotonic() + 120
+    while came(node) < 6 * MB and time.monotonic() < until:
+        time.sleep(0.1)
+    have = came(node)
+    # The node's first program is the sshd that listens: it has no login to lose.
+    sh(node, "kill -KILL $(awk '$2 ~ /^.sshd/ && $1 != 1 {print $1}' /proc/[0-9]*/stat)")
+    slow(node, "")
+    done = base.finish(run)
+    assert have >= 6 * MB
+    assert done.code == 0, done.output[-6000:]
+    broke = rf"^{node}: the connection broke after ([\d.]+) MB of ([\d.]+) MB \(.*\); it goes on from there$"
+    ((far, total),) = re.findall(broke, done.output, re.MULTILINE)
+    (rest,) = re.findall(rf"^{node}: ([\d.]+) MB sent in", done.output, re.MULTILINE)
+    assert have <= float(far) * 1_000_000 + 100_000, "what came was sent before"
+    assert float(rest) * 1_000_000 <= float(total) * 1_000_000 - have + 2 * MB
+    assert (done.recap[node]["failed"], done.recap[node]["unreachable"]) == (0, 0)
+    assert leftovers(node) == []
+    again = base.site("--limit", node, *STAGE)
+    assert (again.code, "sent in" in again.output) == (0, False), again.output[-3000:]

@@ -30,16 +30,16 @@ Run = Callable[..., Result]
 
 
 @contextmanager
-def taken(state_dir: str, what: str) -> Iterator[Run]:
-    """Take the module lock for one change; ``what`` says which, to whoever finds it taken. Raises AscendError then.
+def taken(state_dir: str, what: str, wait_s: float = WAIT_S) -> Iterator[Run]:
+    """Take the module lock for one change; ``what`` says which, to whoever finds it taken after ``wait_s``.
 
-    Yields ``command.run`` for the programs of the change.
+    Raises AscendError then. Yields ``command.run`` for the programs of the change.
     """
     path = os.path.join(state_dir, FILE)
     os.makedirs(state_dir, mode=0o755, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        _lock(handle, path, WAIT_S)
+        _lock(handle, path, wait_s)
         mine = {"pid": os.getpid(), "started": process.started(os.getpid()), "what": what, "since": times.now()}
         _write(handle, dict(mine, run=files.mapping(os.path.join(state_dir, RUN)).get("run")))
         fault_points.follow(state_dir)

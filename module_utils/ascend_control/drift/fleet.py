@@ -13,6 +13,7 @@ from ...ascend.finding import Refusal, refusal
 from ..notice.message import CONTROL, FLEET, NOTHING_BETWEEN
 from ..plan.between import Peer, between as compare
 from ..plan.components import COMPONENTS, Plan
+from ..plan.policies import is_whole
 from ..plan.words import installed
 from . import findings
 from .silence import said_by, silence, unusable
@@ -23,7 +24,8 @@ Node = dict[str, Any]
 
 def chosen(words: str | Iterable[str] | None) -> tuple[str, ...]:
     """Return the components to look at, in order, of what a user asked for: "cann,env", a list, or nothing for all."""
-    names = words.split(",") if isinstance(words, str) else list(words or ())
+    listed = words.strip("[] ").split(",") if isinstance(words, str) and is_whole(words) else words
+    names = [listed] if isinstance(listed, str) else list(listed or ())
     names = [str(name).strip() for name in names if str(name).strip()]
     unknown = sorted(set(names) - set(COMPONENTS))
     if unknown:
@@ -32,6 +34,7 @@ def chosen(words: str | Iterable[str] | None) -> tuple[str, ...]:
             wanted=", ".join(COMPONENTS[1:]),
             found=", ".join(names),
             where="drift_components",
+            remedy="-e drift_components=cann,env  # without spaces",
         )
     # Whether a node answers is always looked at.
     return tuple(name for name in COMPONENTS if not names or name in names or name == "access")

@@ -24,6 +24,7 @@ _VALUES = {
     "depot_transport": TRANSPORTS,
     "cann_cross": (crossing.BESIDE, crossing.REPLACE),
 }
+_ARCHITECTURES = ("aarch64", "x86_64")
 
 
 # As directories have them, too: CORP\\alice, alice@corp.test.
@@ -69,7 +70,24 @@ def users(given: Any) -> list[str]:
             wanted="names of accounts, not their numbers, such as [alice, bob]; [] names nobody",
             found=", ".join(repr(word) for word in wrong),
             where="the inventory, or -e",
-            remedy="mend ascend_users in the inventory; getent passwd  # on a node, shows the names that it knows",
+            remedy="mend ascend_users in the inventory, "
+            + with_e("ascend_users", '["alice", "bob"]')
+            + "; getent passwd  # on a node, shows the names that it knows",
+        )
+    return list(dict.fromkeys(listed))
+
+
+def architectures(given: Any) -> list[str]:
+    """Return what the depot is filled for; with ``-e`` a list is text ("[x86_64]"). Raises AscendError for others."""
+    listed = [word.strip("\"'") if isinstance(word, str) else word for word in _words(given)]
+    listed = [word for word in listed if word not in ("", None)]
+    if not all(word in _ARCHITECTURES for word in listed):
+        raise AscendError(
+            "depot_architectures is no list of architectures",
+            wanted=", ".join(_ARCHITECTURES),
+            found=repr(given),
+            where="the inventory, or -e",
+            remedy="mend depot_architectures in the inventory, " + with_e("depot_architectures", '["x86_64"]'),
         )
     return list(dict.fromkeys(listed))
 
@@ -83,7 +101,9 @@ def batches(given: Any) -> list[int | str]:
             wanted='numbers of nodes from 1 on, or parts of those that need a change, such as [1, "10%", "100%"]',
             found=repr(given),
             where="the inventory, or -e",
-            remedy="mend rollout_batches in group_vars/all.yml; the default is in roles/rollout/defaults/main.yml",
+            remedy="mend rollout_batches in group_vars/all.yml, "
+            + with_e("rollout_batches", '[1, "10%", "100%"]')
+            + "; the default is in roles/rollout/defaults/main.yml",
         )
     return [int(word) if word.isdigit() else word for word in listed]
 
@@ -103,8 +123,20 @@ def require_one_way(variable: str, values: Sequence[Any]) -> None:
 
 def _words(given: Any) -> list[Any]:
     """Return what a list of the inventory's holds; with ``-e`` it may be text, and one value may stand alone."""
-    words = re.split(r"[\s,]+", given.strip("[] ")) if isinstance(given, str) else given
+    is_text = isinstance(given, str) and is_whole(given)
+    words = re.split(r"[\s,]+", given.strip("[] ")) if is_text else given
     return words if isinstance(words, list) else [words]
+
+
+def is_whole(text: str) -> bool:
+    """Whether a list that is text came whole: Ansible takes ``-e`` apart at spaces, which leaves "[4," of "[4, 6]"."""
+    text = text.strip()
+    return not text.endswith(",") and text.startswith("[") == text.endswith("]")
+
+
+def with_e(variable: str, example: str) -> str:
+    """Return how a list is given in a command; ``example`` is JSON."""
+    return f"""or with -e '{{"{variable}": {example}}}'"""
 
 
 def percent(variable: str, given: Any) -> float:

@@ -35,7 +35,7 @@ from .crossing import place_for
 from .documents import Document, read
 from .found import Cann, Environment, Environments, Python, SystemPython, part_of
 from .places import ascend_env, earlier_ascend_env, places
-from .policies import number, one_of, packages
+from .policies import is_whole, number, one_of, packages, with_e
 
 # The steps that need a file of the depot, by what it is.
 INSTALLERS = ("toolkit", "kernels")  # they call pip3
@@ -143,7 +143,7 @@ def environment_name(release: str, lock_digest: str, source: Document) -> str:
 
 def cards_out(given: Any) -> list[int]:
     """Return npu-smi's ids of the cards that the inventory takes out; with ``-e`` a list is text, as in "4,6"."""
-    words = given.strip("[] ").split(",") if isinstance(given, str) else given
+    words = given.strip("[] ").split(",") if isinstance(given, str) and is_whole(given) else given
     listed = [str(word).strip() for word in (words if isinstance(words, list) else [words]) if word != ""]
     if not all(re.fullmatch("[0-9]{1,3}", word) for word in listed):
         raise AscendError(
@@ -151,7 +151,8 @@ def cards_out(given: Any) -> list[int]:
             wanted="npu-smi's ids, each by itself, such as [4, 6]; [] takes none out",
             found=repr(given),
             where="the inventory, or -e",
-            remedy="npu-smi info -l  # shows the ids; then mend ascend_cards_out in the inventory",
+            remedy="npu-smi info -l  # shows the ids; then mend ascend_cards_out in the inventory, "
+            + with_e("ascend_cards_out", "[4, 6]"),
         )
     return sorted({int(word) for word in listed})
 

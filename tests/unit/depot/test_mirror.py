@@ -82,7 +82,12 @@ class Node:
     def __init__(self, folder: Path) -> None:
         self.cache = folder / "cache"
         (folder / "state").mkdir()
-        self.options = {"cache_dir": str(self.cache), "state_dir": str(folder / "state"), "uid": NOBODY}
+        self.options = {
+            "cache_dir": str(self.cache),
+            "state_dir": str(folder / "state"),
+            "uid": NOBODY,
+            "mirror": False,
+        }
         self.have: list[int] = []
 
     def ask(self, url: str) -> tuple[list[str], str]:

@@ -28,8 +28,10 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment im
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot import fill as filling
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.index import Index
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.mirrored import sums_needed
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.needs import needs
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.progress import silent
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.sending import needed
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.wanted import resolve
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.release.read import read_release
 from tests.standin import build as standin
@@ -177,6 +179,12 @@ def test_the_depot_is_filled_for_the_union_and_each_node_finds_its_own(
         wanted = resolve(facts, settings(tmp_path / "depot", release=release, locks=own))
         assert wanted["problems"] == []
         assert wanted["environment"]["name"].startswith(release)
+        # A mirror keeps all that such a node may be sent.
+        asked = {"ascend_settings": settings(tmp_path / "depot", release=release, locks=own)}
+        kept = sums_needed([{**asked, "depot_architectures": [architecture]}])
+        sent = {file.sha256 for file in needed(["python", "toolkit", "kernels", "environment"], wanted)}
+        assert len(sent) > 4
+        assert sent <= kept
 
 
 class Asked:
@@ -200,7 +208,8 @@ class Asked:
             )
             for release, architecture in UNION
         ]
-        monkeypatch.setattr(plugin, "_of_all", lambda *_: self.nodes)
+        plugin._templar = None
+        monkeypatch.setattr(depot_needs, "of_all", lambda *_: self.nodes)
 
     def parts(self) -> dict[tuple[str, str], list[str]]:
         """Which parts have to be taken, by release and architecture."""
@@ -254,6 +263,21 @@ def test_a_value_that_cannot_be_is_told(tmp_path: Path, monkeypatch: pytest.Monk
     asked = Asked(tmp_path, monkeypatch)
     asked.nodes[0]["ascend_settings"]["llamafactory_source"] = "v0.9.1"
     with pytest.raises(AnsibleActionFail, match=r"_source is no mapping.*found: 'v0.9.1'; where: .*; next: "):
+        asked.parts()
+
+
+@pytest.mark.usefixtures("mixed")
+@pytest.mark.parametrize("text", ["[x86_64]", "x86_64"])
+def test_a_list_behind_e_is_text(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = Asked(tmp_path, monkeypatch)
+    asked.nodes = [
+        {**each, "depot_architectures": text} for each in asked.nodes if "x86_64" in each["depot_architectures"]
+    ]
+    assert {architecture for _, architecture in asked.parts()} == {"x86_64"}
+    asked.nodes[0]["depot_architectures"] = "[x86_64,"
+    with pytest.raises(
+        AnsibleActionFail, match=r"depot_architectures is no list.*found: '\[x86_64,'; where: .*; next: "
+    ):
         asked.parts()
 
 

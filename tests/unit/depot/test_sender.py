@@ -87,6 +87,21 @@ def test_files_arrive_whole(tmp_path: Path, there: Path, monkeypatch: pytest.Mon
     assert sum(heard) == to_send(files) == 2560007
 
 
+def test_blocks_of_two_runs_do_not_meet(tmp_path: Path, there: Path) -> None:
+    """Of a second one that sends another file into the same folder, while the first one's block lies there."""
+    one, other = made(tmp_path, one=b"1" * MB), made(tmp_path, other=b"2" * MB)
+
+    class First(Connection):
+        def put_file(self, here: str, target: str) -> None:
+            super().put_file(here, target)
+            second = Connection(has_pipelining=False)
+            Sender(second, second.run, str(there), "python3").send(other, lambda _: None)
+
+    first = First(has_pipelining=False)
+    Sender(first, first.run, str(there), "python3").send(one, lambda _: None)
+    assert {path.name: path.read_bytes() for path in there.iterdir()} == {"one": b"1" * MB, "other": b"2" * MB}
+
+
 def test_what_broke_off_goes_on_where_it_was(tmp_path: Path, there: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sender, "BLOCK", 2 * MB)
     (file,) = made(tmp_path, big=b"0123456789abcdef" * (MB // 2))

@@ -147,15 +147,20 @@ class Play:
         places = {
             name: str(folder / name) for name in ("cann_root", "ascend_root", "cache_dir", "state_dir", "tmp_dir")
         }
-        task = {"ascend.fleet.depot_files": {"wanted": wanted, "steps": steps, **places}}
-        play = {"hosts": "all", "gather_facts": False, "tasks": [{"name": "Send", **task}]}
-        (folder / "play.yml").write_text(json.dumps([play]))
+        self.task: dict[str, dict[str, Any]] = {
+            "ascend.fleet.depot_files": {"wanted": wanted, "steps": steps, **places}
+        }
+        self.write()
         program = str(Path(sys.executable).with_name("ansible-playbook"))
         self.argv = [program, "play.yml", "-i", "node,", "-c", "local"]
         self.argv += ["-e", f"ansible_python_interpreter={sys.executable}"]
         config = {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections")}
         self.environment = {**os.environ, **config, "ANSIBLE_NOCOLOR": "1"}
         self.cache = folder / "cache_dir"
+
+    def write(self) -> None:
+        play = {"hosts": "all", "gather_facts": False, "tasks": [{"name": "Send", **self.task}]}
+        (self.folder / "play.yml").write_text(json.dumps([play]))
 
     def run(self, *more: str) -> str:
         done = subprocess.run(
@@ -228,3 +233,22 @@ def test_a_terminal_sees_one_line_that_is_cleared(wanted: dict[str, Any], tmp_pa
     # What comes after it stands on a line of its own.
     assert re.search(r"\x1b\[K\r\x1b\[Knode: \d\.\d MB sent in 0:\d\d[^\r]*\r\n", output), output
     assert "\r\x1b[Kchanged: [node]" not in output
+
+
+@pytest.mark.slow
+def test_a_mirror_is_sent_what_its_nodes_need_each_file_under_its_sum(wanted: dict[str, Any], tmp_path: Path) -> None:
+    play = Play(tmp_path, wanted, [])
+    task = play.task["ascend.fleet.depot_files"]
+    del task["wanted"], task["steps"]
+    task["mirror"] = True
+    play.write()
+    ways = {**wanted["depot"], "mirror": "cache-a"}
+    of_its_own = {"preflight_node": {"components": ["toolkit"], "wanted": {**wanted, "depot": ways}}}
+    of_another = {"preflight_node": {"components": ["python"], "wanted": {**wanted, "depot": {**ways, "mirror": "b"}}}}
+    nodes = {"one": of_its_own, "two": of_another, "silent": {}}
+    inventory = {"all": {"hosts": {"cache-a": {}}, "children": {"ascend": {"hosts": nodes}}}}
+    (tmp_path / "hosts.json").write_text(json.dumps(inventory))
+    output = play.run("-i", "hosts.json", "--limit", "cache-a")
+    assert "cache-a: 100 kB sent in" in output
+    assert play.files() == [wanted["toolkit"]["sha256"]]
+    assert (play.cache / "incoming").is_dir(), "another control node may be about to send"

@@ -150,8 +150,12 @@ def test_the_worst_level_is_the_components_state() -> None:
 def test_components_can_be_chosen() -> None:
     assert chosen(None) == chosen([]) == chosen("") == COMPONENTS
     assert chosen("env, cann") == chosen(["cann", "env"]) == ("access", "cann", "env")
+    assert chosen("[env,cann]") == ("access", "cann", "env")
     with pytest.raises(AscendError, match="no component kann"):
         chosen("kann")
+    for cut in ("cann,", "[cann,"):  # what is left of "cann, env" behind -e
+        with pytest.raises(AscendError, match=r"no component .*next: .*without spaces"):
+            chosen(cut)
 
 
 # What came instead of facts (messages of OpenSSH 9.2, sudo 1.9.13, dash, ansible-core), reached -> name

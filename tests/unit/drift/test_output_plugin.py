@@ -72,3 +72,14 @@ def test_a_task_that_misses_its_time_limit_is_told_with_the_next_command(tmp_pat
     said = printed(tmp_path, "here", "command: sleep 100\n      timeout: 1")
     assert "here: the node did not end the task in time" in said
     assert f"next:  ansible here -i {tmp_path}/hosts -m raw -a 'ps -eo pid,stat,wchan:30,args" in said
+
+
+def test_what_an_action_fails_with_is_printed_without_its_causes(tmp_path: Path) -> None:
+    """It stands in the result, and before that ansible-core prints it, from 2.19 on with the words of every cause."""
+    (tmp_path / "file").touch()
+    options = "keep_days: 1, keep_reports: 1, accept_unchecked: no, deep: no, components: [], slices: '', check: ''"
+    places = f"folder: {tmp_path}/file/reports, templates: {ROOT}/roles/drift/templates"
+    report = f"{{answers: none, {places}, {options}}}"
+    said = printed(tmp_path, "here", f"debug:\n    - ascend.fleet.drift_report: {report}")
+    assert said.count("the drift report cannot be written") == 2, said
+    assert "[Errno" not in said

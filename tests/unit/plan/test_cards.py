@@ -165,6 +165,8 @@ def test_how_the_inventory_and_the_command_line_say_it(given: Any, means: list[i
         "0x4",
         "\u0664",
         ["4\n6"],
+        "[4,",
+        "4,",
     ],
 )
 def test_what_is_no_list_of_cards(given: Any) -> None:

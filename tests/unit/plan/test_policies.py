@@ -35,13 +35,39 @@ def test_accounts(given: Any, accounts: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "given", [[1000], 1000, "1000", ["name;rm"], ["-x"], [["alice"]], [{"name": "a"}], True, ["a b"]]
+    "given", [[1000], 1000, "1000", ["name;rm"], ["-x"], [["alice"]], [{"name": "a"}], True, ["a b"], "[a,", "a,"]
 )
 def test_what_can_be_no_account_is_told(given: Any) -> None:
     with pytest.raises(AscendError) as told:
         policies.users(given)
     assert told.value.problem == "ascend_users names what can be no account"
     assert all((told.value.wanted, told.value.found, told.value.where, told.value.remedy))
+
+
+@pytest.mark.parametrize(
+    ("given", "architectures"),
+    [
+        (["x86_64"], ["x86_64"]),
+        ("[x86_64]", ["x86_64"]),
+        ("['x86_64','aarch64']", ["x86_64", "aarch64"]),
+        ('["x86_64", "aarch64"]', ["x86_64", "aarch64"]),
+        ("aarch64,x86_64,aarch64", ["aarch64", "x86_64"]),
+        ("", []),
+        ([], []),
+        (None, []),
+    ],
+)
+def test_architectures(given: Any, architectures: list[str]) -> None:
+    assert policies.architectures(given) == architectures
+
+
+@pytest.mark.parametrize("given", ["[x86_64,", "arm64", "x", ["x86"], [1], 1, True, {"x86_64": 1}, [["x86_64"]]])
+def test_what_is_no_list_of_architectures_is_told(given: Any) -> None:
+    with pytest.raises(AscendError) as told:
+        policies.architectures(given)
+    assert told.value.problem == "depot_architectures is no list of architectures"
+    assert told.value.found == repr(given)
+    assert """-e '{"depot_architectures": ["x86_64"]}'""" in told.value.remedy
 
 
 @pytest.mark.parametrize(
@@ -59,7 +85,7 @@ def test_batches(given: Any, batches: list[int | str]) -> None:
     assert policies.batches(given) == batches
 
 
-@pytest.mark.parametrize("given", [[], "", 0, -1, ["0%"], ["101%"], ["ten"], [[1]], [1.5], None, True, {"a": 1}])
+@pytest.mark.parametrize("given", [[], "", 0, -1, ["0%"], ["101%"], ["ten"], [[1]], [1.5], None, True, {"a": 1}, "[1,"])
 def test_what_can_be_no_batches_is_told(given: Any) -> None:
     with pytest.raises(AscendError, match="rollout_batches can be no batches"):
         policies.batches(given)
