@@ -39,7 +39,10 @@ import image
 from fleet import wait_for
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.index import Index
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.sending import Sent, needed
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.libtorrent import fill, wheel_of
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.progress import silent
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.sending import Sent, needed, single
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.web import Sources
 from tests.change.fleet import Fleet, of_the_node, sh, slow
 
 FLEET = "ascend-leaving"
@@ -55,6 +58,8 @@ SMALL_WHEELS = 60
 WHEELS = "wheels/bench"
 HEADERS = 14 + 20 + 32  # of a frame: Ethernet, IPv4, TCP with time stamps
 MORE = 0.2  # payloads that may leave beside those that are needed
+LIBTORRENT = ROOT / "roles" / "depot" / "files" / "libtorrent.txt"
+TAG = "import platform, sys; print('cp%d%d-%s' % (*sys.version_info[:2], platform.machine()))"
 PROOF_S = 2  # how long the links' rate lets a proof's transfer take
 PORT = 9000
 TAKE = f"""
@@ -91,6 +96,23 @@ SEND: dict[str, Any] = {
         }
     ],
 }
+SWARM: dict[str, Any] = {
+    **SEND,
+    "tasks": [
+        {"name": "Give the batch", "ascend.fleet.depot_swarm": {"part": "seed"}, "run_once": True},
+        {
+            "name": "Join",
+            "ascend.fleet.depot_swarm": {
+                "part": "join",
+                "wanted": "{{ preflight_node.wanted }}",
+                "steps": "{{ preflight_node.components }}",
+                "cache_dir": CACHE_DIR,
+            },
+        },
+        {"name": "Wait", "ascend.fleet.depot_swarm": {"part": "wait", "cache_dir": CACHE_DIR}},
+        *SEND["tasks"],
+    ],
+}
 FILL: dict[str, Any] = {"name": "Fill the mirrors", "import_playbook": str(ROOT / "playbooks" / "mirrors.yml")}
 
 
@@ -107,7 +129,7 @@ class Way:
 WAYS = {
     "ssh": Way((SEND,), 0, NODES),
     "tiers": Way((FILL, SEND), NODES // TIER, NODES / TIER),
-    # A transport between the nodes is one more line here: its plays, and the name that depot_transport has for it.
+    "swarm": Way((SWARM,), 0, 1.1, "swarm"),
 }
 
 
@@ -250,6 +272,23 @@ def payload(depot: Path, size: int) -> dict[str, Any]:
     return {**single, "environment": {"source": {}, "wheels": WHEELS, "lock_file": str(lock)}}
 
 
+def libtorrent(bench: Bench, incoming: Path | None) -> int:
+    """Put libtorrent into the depot, and its wheel into the nodes' caches; return the wheel's size.
+
+    Nodes have it from then on, whatever they are sent; so it is told beside the payload.
+    """
+    index = Index(PLACE / "depot")
+    fill(index, os.uname().machine, LIBTORRENT, Sources(incoming), silent(), check=False)
+    index.save()
+    tag = image.podman("exec", bench.nodes[0], "python3", "-c", TAG).strip()
+    name = wheel_of(index.content, tag)
+    path = single(str(PLACE / "depot"), {**index["files"][name], "url": f"ssh:/{name}"}).path
+    for node in bench.nodes:
+        sh(node, f"mkdir -p {CACHE_DIR}/{Path(path).parent}")
+        image.podman("cp", str(PLACE / "depot" / name), f"{node}:{CACHE_DIR}/{path}")
+    return int(index["files"][name]["size_bytes"])
+
+
 def inventory(bench: Bench, wanted: dict[str, Any], way: Way) -> Path:
     """Write an inventory, with what the plan would have made of each node."""
     nodes: dict[str, Any] = {}
@@ -301,6 +340,7 @@ def main() -> None:
     parser.add_argument("--rate", default="20mbit", help="of every link (default %(default)s)")
     parser.add_argument("--megabytes", type=int, default=200, help="of the payload (default %(default)s)")
     parser.add_argument("--at-once", type=int, default=8, help="depot_nodes_at_once (default %(default)s)")
+    parser.add_argument("--incoming", type=Path, help="a folder with wheels of libtorrent, for --way swarm")
     arguments = parser.parse_args()
     rate = re.fullmatch(r"(\d+)mbit", arguments.rate)
     if not rate:
@@ -313,6 +353,9 @@ def main() -> None:
         alone = playbook(bench, "alone", [SEND], inventory(bench, wanted, WAYS["ssh"]), "--limit", first)
         of_one = measured(bench, alone, [first], files)
         sh(first, f"rm -rf {CACHE_DIR}")
+        if arguments.way == "swarm":
+            size = libtorrent(bench, arguments.incoming)
+            print(f"libtorrent, which the nodes have already: {size / 1e6:.1f} MB each")
         every = playbook(bench, "every", bench.way.plays, inventory(bench, wanted, bench.way))
         of_all = measured(bench, every, bench.nodes, files)
         report(arguments, files, (alone, of_one), (every, of_all))
