@@ -117,7 +117,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.incoming impor
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import SPEC
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.swarm import member
 
-WAIT_S = 5.0  # then the control node says how far it is, and asks again
+WAIT_S = 15.0  # then the control node says how far it is, and asks again: each question is 0.1 MB
 FILE = {
     "path": {"type": "str", "required": True},
     "sha256": {"type": "str", "required": True},
