@@ -59,8 +59,8 @@ def join(cache_dir: str, torrent: str, wanted: List[incoming.Incoming], job: Dic
     came = os.path.join(place(FILES), NAME)
     for name in set(files.names(came)) - {file.sha256 for file in wanted}:
         atomic.remove(os.path.join(came, name))
-    there = sum(_blocks(os.path.join(came, file.sha256)) for file in wanted)
-    incoming.require_room(folder, sum(file.size_bytes for file in wanted) - there)
+    already = sum(_blocks(os.path.join(came, file.sha256)) for file in wanted)
+    incoming.require_room(folder, sum(file.size_bytes for file in wanted) - already)
     atomic.write(place("peer.py"), inspect.getsource(peer))
     with open(place("torrent"), "wb") as stream:
         stream.write(base64.b64decode(torrent))
