@@ -35,7 +35,8 @@ SERVED = {"ascend_depot_url": "http://depot", "depot_served_by_others": False}
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--answers", type=Path, help="a folder that keeps what the node answered, for the next time")
+    kept = "a folder that keeps what the node answered, for an hour: then its clock is refused"
+    parser.add_argument("--answers", type=Path, help=kept)
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     parser.add_argument("--rounds", type=int, default=1)
     arguments = parser.parse_args()
