@@ -56,12 +56,16 @@ execution-environment: .venv/installed  ## an image for AWX and ansible-runner: 
 	.venv/bin/ansible-galaxy collection build --force
 	.venv/bin/ansible-builder build --tag ascend-fleet-ee
 
-bench: .venv/installed  ## what a converged fleet, a node's facts, the drift check and transfers cost, on the nodes of demo and more
+bench: .venv/installed system  ## what a fleet in step and a changed one, a node's facts, a transfer and an installation cost; two hours
 	.venv/bin/python tests/bench/facts.py
 	.venv/bin/python tests/bench/fleet_cost.py
 	.venv/bin/python tests/bench/transport.py
 	.venv/bin/python tests/bench/filling.py
-	.venv/bin/python tests/bench/leaving.py --rate 100mbit
+	.venv/bin/python tests/bench/leaving.py --way tiers --rate 100mbit --at-once 16
+	.venv/bin/python tests/bench/leaving.py --way swarm --rate 100mbit
+	.venv/bin/python tests/bench/environment.py
+	.venv/bin/python tests/bench/batch.py
+	.venv/bin/python tests/bench/changed.py
 
 .venv/installed: pyproject.toml scripts/virtualenv
 	scripts/virtualenv

@@ -13,7 +13,7 @@ answer, five sixths of the task's time limit if it is not said; and ``purpose``,
 Result of the first two: ``plan``; ``wanted``, ``components``, the names of the steps, and before a change ``peer``, by
 what the node is compared with others, or for a rollback ``release``, the inventory's; ``facts``, where they may be
 needed: of a node not in step, or with ``facts: true``. A node that must not be changed fails, with the plan's
-``refusals`` in words; after a change began it does not, but has them.
+``refusals`` in words; after a change began it does not, but has them, and without ``facts: true`` its ``plan`` alone.
 
 Result of the check for drift: ``node``, as docs/fleet.schema.json says, without its groups but with ``began``, when its
 check began (seconds of the epoch), and ``peer``. It never fails: a node that cannot be checked has a finding that says
@@ -75,7 +75,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
             planned = _provision(facts, settings, arguments)
         if planned["plan"]["refusals"] and not arguments.get("begun"):
             return {**planned, "failed": True, "msg": stopped_text(planned["plan"], task_vars["inventory_hostname"])}
-        if planned["plan"]["group"] != CONVERGED or boolean(arguments.get("facts", False)):
+        keeps = boolean(arguments.get("facts", False))
+        if arguments.get("begun") and not keeps:
+            # A play keeps every node's result to its end, and each worker that it forks costs by what it keeps.
+            return {"plan": planned["plan"]}
+        if planned["plan"]["group"] != CONVERGED or keeps:
             planned["facts"] = facts
         return planned
 

@@ -163,8 +163,8 @@ def test_meta_says_the_oldest_ansible(role: Path) -> None:
 OF_THE_CONTROL_NODE = {
     f"ansible.builtin.{name}"
     for name in (
-        "add_host", "assert", "debug", "fail", "group_by", "import_role", "include_role", "include_tasks", "meta",
-        "set_fact",
+        "add_host", "assert", "debug", "fail", "group_by", "import_role", "import_tasks", "include_role",
+        "include_tasks", "meta", "set_fact",
     )
 }  # fmt: skip
 OF_LOCALHOST = ("depot", "nightly", "notify")  # roles

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Any number of nodes whose SSH answers at once, each as one real or simulated node did."""
+"""Any number of nodes whose SSH answers at once, each as one real or simulated node did.
+
+A node that stays as it is answers a module the same whenever it is asked. One that is changed does not: there each node
+answers in the order in which the recorded one did (``in_turn``).
+"""
 
 from __future__ import annotations
 
@@ -18,21 +22,35 @@ RACK = 16
 class StandIns:
     """A folder with what was recorded of one node, the program that says it, and an inventory for each size."""
 
-    def __init__(self, folder: Path) -> None:
-        self.answers = folder / "answers"
+    def __init__(self, folder: Path, answers: Path | None = None, in_turn: bool = False) -> None:
+        self.answers = answers or folder / "answers"
         self.program = folder / "ssh"
         self.folder = folder
-        self.answers.mkdir(parents=True)
+        self.turns = folder / "turns" if in_turn else None
+        folder.mkdir(parents=True, exist_ok=True)
+        self.answers.mkdir(parents=True, exist_ok=True)
 
     @property
     def recording(self) -> dict[str, str]:
         """The environment in which Ansible's commands are recorded."""
-        return {"ANSIBLE_SSH_EXECUTABLE": str(HERE / "record.py"), "ASCEND_BENCH_ANSWERS": str(self.answers)}
+        recorder = {"ANSIBLE_SSH_EXECUTABLE": str(HERE / "record.py"), "ASCEND_BENCH_ANSWERS": str(self.answers)}
+        return {**recorder, **self._counted}
 
     @property
     def replaying(self) -> dict[str, str]:
         """The environment in which Ansible's commands are answered."""
-        return {"ANSIBLE_SSH_EXECUTABLE": str(self.program)}
+        return {"ANSIBLE_SSH_EXECUTABLE": str(self.program), **self._counted}
+
+    @property
+    def _counted(self) -> dict[str, str]:
+        # Ansible would send files by sftp, which is another program.
+        return {"ASCEND_BENCH_TURNS": str(self.turns), "ANSIBLE_SSH_TRANSFER_METHOD": "piped"} if self.turns else {}
+
+    def begin(self) -> None:
+        """Let the nodes be as the recorded one was at first."""
+        assert self.turns
+        shutil.rmtree(self.turns, ignore_errors=True)
+        self.turns.mkdir()
 
     def build(self) -> None:
         """Compile the program, to start as fast as one can."""

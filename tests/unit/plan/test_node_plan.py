@@ -185,3 +185,17 @@ def test_a_node_that_must_not_be_changed_fails_with_what_is_left_to_do(
     assert f"warning: {warning['problem']}" in stopped["msg"]
     assert stopped["msg"].endswith(f"left to do when that is cured: {', '.join(stopped['components'])}")
     assert "facts" not in stopped
+
+
+def test_what_a_change_leaves_to_do_is_told_without_what_every_worker_would_pay_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = Asked(facts(), "provision", settings(tmp_path), monkeypatch)
+    begun = asked.run()
+    told = {}
+    for keeps in ("no", "yes"):
+        asked.plugin._task.args.update(begun=begun, facts=keeps)
+        told[keeps] = asked.run()
+    assert set(told["no"]) == {"changed", "plan"}
+    assert told["no"]["plan"] == told["yes"]["plan"]
+    assert set(told["yes"]) == {"changed", "plan", "wanted", "components", "facts"}
