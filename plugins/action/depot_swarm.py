@@ -53,16 +53,14 @@ class ActionModule(depot_files.ActionModule):
     def _seed(self, task_vars: Any) -> Answer:
         """Give what the nodes of this batch need that ask for a swarm; a depot that cannot is told of once."""
         nodes = {name: node for name in task_vars["ansible_play_batch"] if (node := _of_swarm(task_vars, name))}
-        depot = {node["wanted"]["depot"]["folder"] for node in nodes.values()}
         seed.end(_folder())
         addresses = {name: address for name in nodes if (address := self._address(task_vars, name))}
         files = {file.sha256: file for node in nodes.values() for file in needed(_steps(node), node["wanted"])}
         if not files or len(addresses) < 2:
             return {}  # one node alone is sent its files
         try:
-            for folder in depot:  # two depots of one batch: the wheels of both are the same
-                seed.begin(_folder(), files.values(), addresses, self._port(), folder, playbook())
-                break
+            depot = next(iter(nodes.values()))["wanted"]["depot"]["folder"]
+            seed.begin(_folder(), files.values(), addresses, self._port(), depot, playbook())
         except AscendError as error:
             Display().warning(f"No swarm, so the depot sends all. {error}")
         return {}

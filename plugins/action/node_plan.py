@@ -11,9 +11,10 @@ answer, five sixths of the task's time limit if it is not said; and ``purpose``,
                and ``deep``, the check's own
 
 Result of the first two: ``plan``; ``wanted``, ``components``, the names of the steps, and before a change ``peer``, by
-what the node is compared with others, or for a rollback ``release``, the inventory's; ``facts``, where they may be
-needed: of a node not in step, or with ``facts: true``. A node that must not be changed fails, with the plan's
-``refusals`` in words; after a change began it does not, but has them, and without ``facts: true`` its ``plan`` alone.
+what the node is compared with others, or for a rollback ``release``, the inventory's; ``facts``, with ``facts: true``
+all of them, else of a node not in step those of its cards (``npu``). A node that must not be changed fails, with the
+plan's ``refusals`` in words; after a change began it does not, but has them, and without ``facts: true`` its ``plan``
+alone.
 
 Result of the check for drift: ``node``, as docs/fleet.schema.json says, without its groups but with ``began``, when its
 check began (seconds of the epoch), and ``peer``. It never fails: a node that cannot be checked has a finding that says
@@ -79,8 +80,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         if arguments.get("begun") and not keeps:
             # A play keeps every node's result to its end, and each worker that it forks costs by what it keeps.
             return {"plan": planned["plan"]}
-        if planned["plan"]["group"] != CONVERGED or keeps:
+        if keeps:
             planned["facts"] = facts
+        elif planned["plan"]["group"] != CONVERGED:
+            planned["facts"] = {"npu": facts["npu"]}  # on which cards an environment is proven
         return planned
 
 

@@ -56,8 +56,10 @@ def settings(lt: Any, job: Job) -> Dict[str, Any]:
         "peer_connect_timeout": 5,
         "connection_speed": 100,
         "unchoke_interval": 2,  # seconds until who asks is given anything
-        # A node that has all goes on giving, and stays in touch with the depot.
+        # A node that has all goes on giving, and stays in touch with the depot, which knows every node of the batch.
         "close_redundant_connections": False,
+        "peer_turnover": 0,
+        "connections_limit": 5000 if seed else 200,
         "alert_mask": int(lt.alert.category_t.error_notification) | int(lt.alert.category_t.storage_notification),
     }
 

@@ -170,6 +170,10 @@ def test_each_purpose_gives_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     json.dumps(told)
     new = Asked({"ansible_facts": {"ascend": bare()}}, "drift", settings(tmp_path), monkeypatch).run()["node"]
     assert (new["state"], new["depot_dir"]) == ("drifted", str(tmp_path))
+    bare_node = {"ansible_facts": {"ascend": {**bare(), "schema": SCHEMA}}}
+    to_be_filled = settings(tmp_path, check_mode=True)
+    to_install = Asked(bare_node, "provision", to_be_filled, monkeypatch).run()
+    assert set(to_install["facts"]) == {"npu"}, "every worker pays for what is kept"
 
 
 def test_a_node_that_must_not_be_changed_fails_with_what_is_left_to_do(
