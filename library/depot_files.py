@@ -20,6 +20,7 @@ author:
   - The ascend-fleet authors (@ascend-fleet)
 extends_documentation_fragment:
   - ascend.fleet.places
+  - ascend.fleet.sent
 options:
   wanted:
     description: What the node should be, as C(node_plan) returns it; for the action plugin.
@@ -51,24 +52,6 @@ options:
     description: The account that logs in, as a number; given by the action plugin.
     type: int
     default: 0
-  files:
-    description: The files; given by the action plugin.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      path:
-        description: Its place in the cache.
-        type: str
-        required: true
-      sha256:
-        description: Its sha256, in hexadecimal.
-        type: str
-        required: true
-      size_bytes:
-        description: Its size in bytes.
-        type: int
-        required: true
 attributes:
   check_mode:
     description: Says what it would send, and writes nothing.
@@ -107,21 +90,16 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.swarm import member
 
 SWARM = "swarm"
-FILE = {
-    "path": {"type": "str", "required": True},
-    "sha256": {"type": "str", "required": True},
-    "size_bytes": {"type": "int", "required": True},
-}
 READ_S = 1800  # how long a run waits at a mirror while the files of another one are read, 10 GB
 ARGUMENT_SPEC = {
     **SPEC,
+    **incoming.SPEC,
     "wanted": {"type": "dict", "default": {}},
     "steps": {"type": "list", "elements": "str", "default": []},
     "mirror": {"type": "bool", "default": False},
     "source": {"type": "str", "default": ""},
     "state": {"type": "str", "choices": ["arrived", "lacking"], "default": "lacking"},
     "uid": {"type": "int", "default": 0},
-    "files": {"type": "list", "elements": "dict", "default": [], "options": FILE},
 }
 
 

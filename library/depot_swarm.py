@@ -20,6 +20,7 @@ author:
   - The ascend-fleet authors (@ascend-fleet)
 extends_documentation_fragment:
   - ascend.fleet.places
+  - ascend.fleet.sent
 options:
   part:
     description:
@@ -41,24 +42,6 @@ options:
     description: The TCP port at which nodes answer each other, and the control node answers nodes.
     type: int
     default: 6881
-  files:
-    description: The files; given by the action plugin.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      path:
-        description: Its place in the cache.
-        type: str
-        required: true
-      sha256:
-        description: Its sha256, in hexadecimal.
-        type: str
-        required: true
-      size_bytes:
-        description: Its size in bytes.
-        type: int
-        required: true
   torrent:
     description: The torrent in base64; given by the action plugin.
     type: str
@@ -118,18 +101,13 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.swarm import member
 
 WAIT_S = 15.0  # then the control node says how far it is, and asks again: each question is 0.1 MB
-FILE = {
-    "path": {"type": "str", "required": True},
-    "sha256": {"type": "str", "required": True},
-    "size_bytes": {"type": "int", "required": True},
-}
 ARGUMENT_SPEC = {
     **SPEC,
+    **incoming.SPEC,
     "part": {"type": "str", "choices": ["ask", "join", "seed", "wait"], "required": True},
     "wanted": {"type": "dict", "default": {}},
     "steps": {"type": "list", "elements": "str", "default": []},
     "port": {"type": "int", "default": 6881},
-    "files": {"type": "list", "elements": "dict", "default": [], "options": FILE},
     "torrent": {"type": "str", "default": ""},
     "job": {"type": "dict", "default": {}},
     "wheel": {"type": "str", "default": ""},
@@ -148,9 +126,13 @@ def main() -> None:
 
 
 def ask(options: Dict[str, Any]) -> Dict[str, Any]:
-    """Return which of the files the node lacks, and for which Python and machine libtorrent has to be."""
+    """Return which of the files the node lacks, and for which Python and machine libtorrent has to be.
+
+    Sums are for C(depot_files), which reads all files afterwards.
+    """
     wanted = [Incoming(**each) for each in options["files"]]
-    return {"missing": incoming.lacking(wanted, options["cache_dir"]), "tag": member.tag()}
+    missing = incoming.without_size(wanted, options["cache_dir"])
+    return {"missing": [file._asdict() for file in missing], "tag": member.tag()}
 
 
 def join(options: Dict[str, Any]) -> Dict[str, Any]:

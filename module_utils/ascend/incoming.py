@@ -19,6 +19,13 @@ from .change import fault_points
 from .errors import AscendError
 
 FOLDER = "incoming"
+# A file among the options of a module; doc_fragments/sent.py.
+FILE = {
+    "path": {"type": "str", "required": True},
+    "sha256": {"type": "str", "required": True},
+    "size_bytes": {"type": "int", "required": True},
+}
+SPEC = {"files": {"type": "list", "elements": "dict", "default": [], "options": FILE}}
 SWARM = "swarm"  # the folder beside it of what other nodes give: swarm/member.py
 QUIET_S = 150  # no connection is silent for longer and lives (ansible.cfg): so long after its last byte a run may send
 MB = 1024 * 1024
@@ -157,6 +164,12 @@ def _taken_over(part: str) -> Tuple[str, int]:
 def _is_cached(file: Incoming, cache_dir: str) -> bool:
     place = os.path.join(cache_dir, file.path)
     return os.path.isfile(place) and os.path.getsize(place) == file.size_bytes and files.sha256(place) == file.sha256
+
+
+def without_size(wanted: List[Incoming], cache_dir: str) -> List[Incoming]:
+    """Return the files that the cache lacks, or has with another size; none is read: ``lacking`` does that."""
+    places = [(file, os.path.join(cache_dir, file.path)) for file in wanted]
+    return [file for file, place in places if not (os.path.isfile(place) and os.path.getsize(place) == file.size_bytes)]
 
 
 def _part(file: Incoming, cache_dir: str) -> str:

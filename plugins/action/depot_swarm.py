@@ -19,7 +19,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.ascend.fleet.plugins.action import depot_files
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, AscendError, failure
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, failure
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.swarm.member import STALL_S
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot import seed
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.libtorrent import wheel_of
@@ -61,7 +61,7 @@ class ActionModule(depot_files.ActionModule):
         try:
             depot = next(iter(nodes.values()))["wanted"]["depot"]["folder"]
             seed.begin(_folder(), files.values(), addresses, self._port(), depot, playbook())
-        except AscendError as error:
+        except REPORTED as error:
             Display().warning(f"No swarm, so the depot sends all. {error}")
         return {}
 

@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from contextlib import suppress
-from typing import Dict, List, Optional
+from typing import Any, Dict, List, Optional
 
 from .. import files
 
@@ -24,6 +24,17 @@ def started(pid: int) -> Optional[int]:
     """
     fields = (files.text("/proc/%d/stat" % pid) or "").rpartition(")")[2].split()
     return int(fields[19]) if len(fields) > 19 and fields[0] not in ("Z", "X") else None
+
+
+def known(pid: int) -> Dict[str, Optional[int]]:
+    """Return what names a process for good, to be written down: ``{"pid", "started"}``."""
+    return {"pid": pid, "started": started(pid)}
+
+
+def runs(process: Dict[str, Any]) -> bool:
+    """Whether the process that was written down (``known``) still is, and is the same."""
+    pid = process.get("pid")
+    return isinstance(pid, int) and started(pid) is not None and started(pid) == process.get("started")
 
 
 def hidden(pid: int) -> bool:

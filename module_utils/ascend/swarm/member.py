@@ -14,7 +14,6 @@ import json
 import os
 import platform
 import pwd
-import shutil
 import stat
 import subprocess
 import sys
@@ -138,7 +137,7 @@ def _own(folder: str) -> None:
 def _unpacked(wheel: str, folder: str) -> str:
     """Return the folder in which libtorrent lies, out of its wheel, whose sum is right."""
     place = os.path.join(folder, "client")
-    shutil.rmtree(place, ignore_errors=True)
+    atomic.remove(place)
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(place)
     for path, _, names in os.walk(place):
@@ -168,8 +167,7 @@ def _start(folder: str) -> None:
             start_new_session=True,
             preexec_fn=become,
         )
-    known = {"pid": started.pid, "started": process.started(started.pid)}
-    atomic.write(os.path.join(folder, "pid"), json.dumps(known))
+    atomic.write(os.path.join(folder, "pid"), json.dumps(process.known(started.pid)))
     until = time.monotonic() + BEGIN_S
     says = os.path.join(folder, FILES, "status")
     while not os.path.exists(says) and started.poll() is None and time.monotonic() < until:
@@ -186,9 +184,7 @@ def _start(folder: str) -> None:
 
 
 def _alive(folder: str) -> bool:
-    known = files.mapping(os.path.join(folder, "pid"))
-    pid = known.get("pid")
-    return isinstance(pid, int) and process.started(pid) is not None and process.started(pid) == known.get("started")
+    return process.runs(files.mapping(os.path.join(folder, "pid")))
 
 
 def _is_whole(path: str, size_bytes: int) -> bool:

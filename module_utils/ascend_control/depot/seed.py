@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ...ascend import files
+from ...ascend import atomic, files
 from ...ascend.change import process
 from ...ascend.errors import AscendError
 from ...ascend.swarm import peer
@@ -33,13 +32,14 @@ SMALLEST, LARGEST = 128 << 10, 8 << 20
 def begin(folder: Path, needed: Iterable[Sent], addresses: Mapping[str, str], port: int, depot: str, pid: int) -> None:
     """Give the files to the nodes at ``addresses`` (name -> address) for as long as the playbook ``pid`` runs.
 
-    ``folder`` is the playbook's own; one that gives to an earlier batch ends. Raises AscendError.
+    ``folder`` is the playbook's own, in which nobody gives to an earlier batch any more (``end``). Raises AscendError.
     """
-    end(folder)
     folder.mkdir(mode=0o700, exist_ok=True)
     client = _unpacked(depot, folder)
     source = {file.sha256: file.source for file in needed}
-    _write_torrent(client, folder, source)
+    # Of the batch before, whose files were the same: they are read once a playbook.
+    if files.mapping(str(folder / "job.json")).get("seed") != source:
+        _write_torrent(client, folder, source)
     own = {name: _own_address(address, port) for name, address in addresses.items()}
     job = {"client": str(client), "torrent": str(folder / "torrent"), "folder": str(folder), "port": port}
     job |= {"allowed": list(addresses.values()), "peers": list(addresses.values()), "status": str(folder / "status")}
@@ -51,16 +51,14 @@ def begin(folder: Path, needed: Iterable[Sent], addresses: Mapping[str, str], po
         started = subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True
         )
-    known = {"pid": started.pid, "started": process.started(started.pid)}
-    (folder / "pid").write_text(json.dumps(known), encoding="utf-8")
+    (folder / "pid").write_text(json.dumps(process.known(started.pid)), encoding="utf-8")
 
 
 def end(folder: Path) -> None:
     """End the peer of this playbook, where there is one."""
     known = files.mapping(str(folder / "pid"))
-    pid = known.get("pid")
-    if isinstance(pid, int) and process.started(pid) is not None and process.started(pid) == known.get("started"):
-        process.end([pid])
+    if process.runs(known):
+        process.end([known["pid"]])
 
 
 def batch(folder: Path) -> dict[str, Any]:
@@ -93,7 +91,7 @@ def _unpacked(depot: str, folder: Path) -> Path:
     if files.sha256(os.path.join(depot, wheel)) != index["files"][wheel]["sha256"]:
         raise AscendError("libtorrent's wheel changed", where=os.path.join(depot, wheel), remedy=FILL)
     place = folder / "client"
-    shutil.rmtree(place, ignore_errors=True)
+    atomic.remove(str(place))
     with zipfile.ZipFile(os.path.join(depot, wheel)) as archive:
         archive.extractall(place)
     return place
@@ -102,7 +100,7 @@ def _unpacked(depot: str, folder: Path) -> Path:
 def _write_torrent(client: Path, folder: Path, source: Mapping[str, str]) -> None:
     """Read all files, and write their sums; in a process of its own, which alone has libtorrent loaded."""
     links = folder / "links" / NAME
-    shutil.rmtree(links, ignore_errors=True)
+    atomic.remove(str(links))
     links.mkdir(parents=True)
     for name, path in source.items():
         (links / name).symlink_to(path)
