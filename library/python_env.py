@@ -72,6 +72,11 @@ options:
     description: The proxy through which the depot is asked, as http://host:port. Empty asks it directly.
     type: str
     default: ""
+  examples:
+    description:
+      - The examples' texts by their names, folders included. What an earlier version of this project had and these
+        have not is removed. Without it they are left as they are.
+    type: dict
   current:
     description: Lead the link C(current) beside the environment to it.
     type: bool
@@ -138,7 +143,11 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend import rights
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import module_lock
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.depot_file import DepotFile
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import build as environment, lock
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import (
+    build as environment,
+    examples,
+    lock,
+)
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, AscendError, failure
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import SPEC
 
@@ -161,6 +170,7 @@ ARGUMENT_SPEC = {
     "depot_proxy": {"type": "str", "default": ""},
     "current": {"type": "bool", "default": False},
     "replace_python": {"type": "bool", "default": False},
+    "examples": {"type": "dict"},
     "deep": {"type": "bool", "default": False},
     "timeout_s": {"type": "int", "default": 3600},
 }
@@ -186,30 +196,40 @@ def ensure(options: Dict[str, Any], check_mode: bool) -> Dict[str, Any]:
     wanted = wanted_of(options) if options["lock"] and options["state"] == "present" else None
     differences = environment.problems(wanted, options["deep"]) if wanted else []
     current = environment.read_current(link)
+    unlike = options["state"] == "present" and examples_differ(options)
     switch = options["state"] == "present" and options["current"] and current != path
     remove = options["state"] == "absent" and os.path.lexists(path)
     kept = ""
-    if not check_mode and (remove or differences or switch):
+    if not check_mode and (remove or differences or unlike or switch):
         with module_lock.taken(options["state_dir"], "environment %s" % os.path.basename(path)) as run:
             if remove:
                 remove_environment(path, current)
             if wanted and differences:
                 kept = environment.build(wanted, run, options["deep"])
+            if unlike:
+                examples.write(path, options["examples"])
             if switch:
                 environment.make_current(path, link)
     before: List[str] = list(differences)
     after: List[str] = []
     if remove:
         before, after = ["%s is there" % path], ["%s is absent" % path]
+    if unlike:
+        before.append("examples differ from the wanted ones")
     if switch:
         before.append("current -> %s" % current)
         after.append("current -> %s" % path)
     return {
-        "changed": bool(differences or switch or remove),
+        "changed": bool(differences or unlike or switch or remove),
         "differences": differences,
         "kept": kept,
         "diff": {"before": "".join(line + "\n" for line in before), "after": "".join(line + "\n" for line in after)},
     }
+
+
+def examples_differ(options: Dict[str, Any]) -> bool:
+    """Whether the examples are given, and the environment has others."""
+    return options["examples"] is not None and examples.read(options["path"]) != examples.digest(options["examples"])
 
 
 def wanted_of(options: Dict[str, Any]) -> environment.Wanted:

@@ -245,6 +245,7 @@ if TYPE_CHECKING:
         editable: Dict[str, str]
         commit: Dict[str, str]
         sources: Dict[str, Checkout]
+        examples: Optional[str]
         problems: List[str]
         problem_count: int
         closed: NotRequired[str]

@@ -3,6 +3,7 @@
 
 ``places | ascend_places``                 where things lie on a node, as modules name them; refuses what is no place
 ``file | ascend_env_program(ascend_root)`` the program ascend-env for environments below it
+``folder | ascend_examples(ascend_root)``  the examples in a folder, by name, for environments below it
 ``lock | ascend_environment_name(release, source)``   the name of the environment that is made of a lock, by its text
 ``processes | ascend_busy(count, unclear)``  the refusal of a node whose cards have processes, or may have; None without
 ``reached | ascend_rollout_stops(...)``    why a rollout has to stop after a batch, or nothing
@@ -23,7 +24,11 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment.lock import digest
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.places import ascend_env, places
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.places import (
+    ascend_env,
+    examples_of,
+    places,
+)
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.policies import percent
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.rollout import busy, stops
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.to_prove import to_prove
@@ -62,6 +67,7 @@ class FilterModule:
     def filters(self) -> Mapping[str, Callable[..., Any]]:
         return {
             "ascend_env_program": _for_operator(ascend_env),
+            "ascend_examples": _for_operator(examples_of),
             "ascend_environment_name": lambda lock, release, source: environment_name(release, digest(lock), source),
             "ascend_places": _for_operator(_module_places),
             "ascend_busy": busy,

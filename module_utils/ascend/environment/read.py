@@ -17,6 +17,7 @@ from ..text import listed
 from . import (
     checkout,
     distributions,
+    examples,
     files as environment_files,
     findings as environment_findings,
     known_traps,
@@ -57,7 +58,7 @@ class Environment(NamedTuple):
     """What was found in an environment, in full.
 
     ``problems`` are what a repair cures; ``warnings`` what it cannot, since the environment is meant to be so.
-    ``closed`` is what others cannot use, in words.
+    ``closed`` is what others cannot use, in words; ``examples`` the sum of ``examples.read``.
     """
 
     path: str
@@ -72,6 +73,7 @@ class Environment(NamedTuple):
     problems: Tuple[Problem, ...]
     warnings: Tuple[Problem, ...]
     closed: Tuple[str, ...]
+    examples: Optional[str]
 
     def difference(self) -> Difference:
         """Return ``{"missing": {name: wanted}, "other": {name: [found, wanted]}, "extra": {name: found}}``."""
@@ -109,7 +111,8 @@ def read_environment(path: str, made: Optional[Made] = None, deep: bool = False)
     """Return what an environment is, compared with ``made`` or else with its receipt.
 
     ``{"path", "state", "release", "python", "cann_home", "lock_digest", "distribution_count", "versions",
-    "distributions", "difference", "difference_count", "editable", "commit", "sources", "problems", "problem_count"}``:
+    "distributions", "difference", "difference_count", "editable", "commit", "sources", "examples", "problems",
+    "problem_count"}``:
     ``distributions`` maps normalised names (PEP 503) to versions; ``difference`` is that of ``Environment.difference``,
     at most SHOWN of a kind, and empty where nothing says what it was built from; ``sources`` maps the names of the
     distributions that were built in editable to ``Checkout.facts``. It is complete when its receipt is there.
@@ -169,6 +172,7 @@ def inspect(
         problems=tuple(problems),
         warnings=tuple(warnings),
         closed=tuple(closed),
+        examples=examples.read(here),
     )
 
 
@@ -203,6 +207,7 @@ def _facts(environment: Environment, full: bool) -> EnvironmentFacts:
         "editable": environment.editable,
         "commit": environment.commit,
         "sources": {name: source.facts() for name, source in environment.checkouts.items()},
+        "examples": environment.examples,
         "problems": [problem.words for problem in environment.problems[:SHOWN]],
         "problem_count": len(environment.problems),
     }

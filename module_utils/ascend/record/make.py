@@ -198,6 +198,7 @@ def _sections(
     found += record_sources.process_sections(node, facts["npu"]["processes"])
     found += record_sources.manifest_sections(node, places.state_dir)
     found += record_sources.distribution_sections(node, places.ascend_root)
+    found += record_sources.example_sections(node, places.ascend_root)
     known = {section.about.get("path") for section in found if section.about["kind"] == "file"}
     return found + [s for s in record_sources.tree_sections(node, places) if s.about.get("path") not in known
                     or s.about["kind"] != "file"]  # fmt: skip

@@ -16,6 +16,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Optional, Set, Tuple
 
 from .. import files, homes, manifest
 from ..cann.layout import Tree
+from ..environment import examples
 from ..node import Node
 from ..npu import ports, processes, tools
 from ..places import CANN_INSTALL_RECORD, INSTALLERS_LOGS, Places
@@ -247,6 +248,18 @@ def distribution_sections(node: Node, ascend_root: str) -> Iterator[Section]:
         if infos and not os.path.islink(node.path(path)):
             lines = ["%s  %s\n" % (_named(info), os.path.basename(info)) for info in infos[:MOST_IN_FOLDER]]
             yield Section("distributions of %s" % path, {"kind": "distributions", "path": path}, "".join(lines))
+
+
+def example_sections(node: Node, ascend_root: str) -> Iterator[Section]:
+    """Give the examples of each environment: the facts read them."""
+    folder = os.path.join(ascend_root, "env")
+    for name in files.names(node.path(folder)):
+        path = os.path.join(folder, name)
+        names = [] if os.path.islink(node.path(path)) else examples.ours(node.path(path))
+        for each in [examples.LIST, *names] if names else ():
+            section = file_section(node, os.path.join(path, examples.FOLDER, each))
+            if section:
+                yield section
 
 
 def _named(info: str) -> str:

@@ -157,16 +157,14 @@ class WantedEnvironment:
     lock_digest: str = ""
     path: str = ""
     source: Source | None = None
+    examples: str = ""  # the sum of ascend/environment/examples.py
     wheels_bytes: int = 0  # of those that are sent to the node
 
 
 @dataclass(frozen=True)
 class WantedProgram:
-    """``also`` are the sums of earlier ones that do as well."""
-
     path: str
     sha256: str
-    also: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

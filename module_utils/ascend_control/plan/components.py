@@ -48,6 +48,7 @@ STEPS = {
     "latest": "cann",
     "environment": "env",
     "source": "llamafactory",
+    "examples": "llamafactory",
     "ascend-env": "env",
     "rights": "system",
     "users": "cards",

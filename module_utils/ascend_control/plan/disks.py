@@ -28,6 +28,7 @@ _WRITTEN = {
     "latest": ("cann", "tmp", "state"),
     "environment": ("env", "cache", "state"),
     "source": ("env", "cache", "state"),
+    "examples": ("env", "state"),
     "ascend-env": ("program", "state"),
     "rights": ("env", "state"),
     "current": ("env", "state"),

@@ -223,6 +223,7 @@ class Environment:
     difference_count: int = 0
     editable: dict[str, str] = field(default_factory=dict)
     sources: dict[str, Checkout] = field(default_factory=dict)
+    examples: str | None = None
     problems: list[str] = field(default_factory=list)
     problem_count: int = 0
     closed: str = ""

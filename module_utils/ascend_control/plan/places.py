@@ -24,8 +24,6 @@ _SYSTEM = {
     *("/usr/share", "/var", "/var/cache", "/var/lib", "/var/log", "/var/spool", "/var/tmp"),
 }
 _BUILT_IN = "/opt/ascend/env/current"
-# The parts of ascend-env without which it does as well for a CANN of the older layout.
-_FOR_LATER = re.compile(r"# From CANN 8\.5 on \{\n.*?^# \}\n", re.DOTALL | re.MULTILINE)
 
 
 def places(settings: Document) -> dict[str, str]:
@@ -60,9 +58,14 @@ def ascend_env(file: str, ascend_root: str) -> str:
     return Path(file).read_text(encoding="utf-8").replace(_BUILT_IN, f"{ascend_root}/env/current")
 
 
-def earlier_ascend_env(program: str) -> str:
-    """Return the program as it was before CANN 8.5: nodes that have it and need no more are right as they are."""
-    return _FOR_LATER.sub("", program)
+def examples_of(folder: str, ascend_root: str) -> dict[str, str]:
+    """Return the examples (a folder of the role torch_npu) by name; they name each other where users see them."""
+    top, current = Path(folder), f"{ascend_root}/env/current"
+    return {
+        path.relative_to(top).as_posix(): path.read_text(encoding="utf-8").replace(_BUILT_IN, current)
+        for path in sorted(top.rglob("*"))
+        if path.is_file()
+    }
 
 
 def _wrong(variable: str, found: Any, wanted: str) -> AscendError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from ...ascend.cann.layouts import LAYOUTS
 from ...ascend.environment.differences import Built, checkout_differences, environment_differences
+from ...ascend.environment.examples import FOLDER
 from ...ascend.finding import Cause, cause
 from ...ascend.text import listed
 from .asked import Wanted, WantedPython
@@ -22,7 +23,7 @@ def steps(found: Found, wanted: Wanted) -> list[Step]:
     toolkit = _toolkit(found, wanted)
     cann = cross_step(found, wanted, toolkit) + toolkit + _kernels(found, wanted, toolkit)
     todo += cann or _latest(found, wanted)
-    todo += _environment(found, wanted) + _checkout(found, wanted)
+    todo += (_environment(found, wanted) or _examples(found, wanted)) + _checkout(found, wanted)
     todo += _ascend_env(found, wanted) + _rights(found, wanted) + users_step(found)
     return todo + _current(found, wanted)
 
@@ -143,9 +144,22 @@ def _checkout(found: Found, wanted: Wanted) -> list[Step]:
     return [step("source", "repair", reason, "edited", version, checkout["path"], causes)]
 
 
+def _examples(found: Found, wanted: Wanted) -> list[Step]:
+    """What the environment brings for its users to begin with; where it is built or repaired, that writes them too."""
+    environment = wanted.environment
+    built = found.environments.all.get(environment.name)
+    have = built.examples or "" if built else environment.examples
+    if have == environment.examples:
+        return []
+    action, state = ("repair", "altered, or of an earlier version") if have else ("install", "absent")
+    path = f"{environment.path}/{FOLDER}"
+    reason = f"the examples for LLaMA-Factory are {state}"
+    return [step("examples", action, reason, have or "absent", environment.examples, path)]
+
+
 def _ascend_env(found: Found, wanted: Wanted) -> list[Step]:
     have, want = found.ascend_env.sha256, wanted.ascend_env.sha256
-    if have == want or have in wanted.ascend_env.also:
+    if have == want:
         return []
     action, state = ("repair", "altered") if have else ("install", "absent")
     path = wanted.ascend_env.path

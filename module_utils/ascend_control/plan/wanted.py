@@ -19,6 +19,7 @@ from typing import Any
 from ansible.module_utils.parsing.convert_bool import boolean
 from packaging.version import Version
 
+from ...ascend.environment import examples
 from ...ascend.environment.distributions import DECIDING
 from ...ascend.errors import AscendError
 from ...ascend.finding import Refusal, refusal
@@ -34,7 +35,7 @@ from .asked import CardSettings, Release, Settings
 from .crossing import place_for
 from .documents import Document, read
 from .found import Cann, Environment, Environments, Python, SystemPython, part_of
-from .places import ascend_env, earlier_ascend_env, places
+from .places import ascend_env, examples_of, places
 from .policies import is_whole, number, one_of, packages, with_e
 
 # The steps that need a file of the depot, by what it is.
@@ -130,7 +131,7 @@ def resolve(facts: Document, settings: Document) -> dict[str, Any]:
         "python": _python(depot, release, node, given, name),
         "uv": depot.described(depot.section("uv").get(architecture), "uv", architecture, BUILDERS),
         "environment": environment,
-        "ascend_env": {"path": given.ascend_env, **_program(given, place.layout.apart)},
+        "ascend_env": {"path": given.ascend_env, "sha256": _program_sum(given)},
         "devices": [device.name for device in node.npu.devices],
     }
     return {**wanted, "problems": [*release_problems(settings, [architecture]), *depot.problems, *of_environment]}
@@ -310,6 +311,7 @@ def _environment(
         "versions": {key: distributions[key] for key in DECIDING if key in distributions},
         "cann_home": cann_home,
         "source": source,
+        "examples": _examples(given),
     }
     return environment, name
 
@@ -357,7 +359,10 @@ def _no_lock(release: Release, architecture: str) -> Refusal:
     )
 
 
-def _program(given: Settings, for_later: bool) -> dict[str, Any]:
-    program = ascend_env(given.ascend_env_file, given.ascend_root)
-    sums = [hashlib.sha256(text.encode()).hexdigest() for text in (program, earlier_ascend_env(program))]
-    return {"sha256": sums[0], "also": [] if for_later else sums[1:]}
+def _program_sum(given: Settings) -> str:
+    return hashlib.sha256(ascend_env(given.ascend_env_file, given.ascend_root).encode()).hexdigest()
+
+
+def _examples(given: Settings) -> str:
+    folder = Path(given.ascend_env_file).parent / examples.FOLDER
+    return examples.digest(examples_of(str(folder), given.ascend_root))

@@ -138,6 +138,17 @@ def test_who_may_not_enter_is_told_which_folder(closed: str) -> None:
     assert f"ascend-env: this account may not enter {folder}/{closed}\n" in done.stderr
 
 
+def test_it_says_where_the_examples_are(environment: Path, tmp_path: Path) -> None:
+    none = ascend_env(environment, "--examples")
+    assert (none.returncode, none.stdout) == (127, "")
+    assert "has no examples\nascend-env: next: run site.yml" in none.stderr
+    (environment / "share/llamafactory/examples").mkdir(parents=True)
+    (environment / ".cann_home").unlink()  # they are files: no CANN is needed to copy them
+    (tmp_path / "current").symlink_to(environment)
+    said = ascend_env(tmp_path / "current", "--examples")
+    assert said.stdout == f"{tmp_path}/current/share/llamafactory/examples\n"
+
+
 def test_no_command() -> None:
     done = ascend_env(Path("/"))
     assert done.returncode == 127

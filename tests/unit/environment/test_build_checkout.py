@@ -170,7 +170,7 @@ def options(wanted: environment.Wanted) -> dict[str, Any]:
     said = {f"{name}_{part}": getattr(file, part) for name, file in files.items() for part in parts}
     rest = {name: value for name, value in wanted.__dict__.items() if name not in files}
     state_dir = os.path.join(os.path.dirname(wanted.cache_dir), "state")
-    asked = {"state": "present", "current": False, "deep": False, "depot_proxy": ""}
+    asked = {"state": "present", "current": False, "deep": False, "depot_proxy": "", "examples": None}
     return {**said, **rest, **asked, "state_dir": state_dir}
 
 

@@ -48,6 +48,7 @@ def test_a_whole_environment(place: Path, tmp_path: Path) -> None:
                     "editable": {},
                     "commit": {},
                     "sources": {},
+                    "examples": None,
                     "problems": [],
                     "problem_count": 0,
                 }

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.asked import CannRelease, wanted_of
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.asked import CannRelease
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.crossing import place_for
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.found import found_of
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.plan import plan
@@ -176,13 +176,6 @@ def test_after_a_crossing_a_rollback_says_that_it_has_to_install() -> None:
     assert "toolkit 8.0.RC1: absent" in refusal["found"]
     assert refusal["remedy"].startswith("ansible-playbook site.yml -e ascend_release=8.0.RC1")
     assert refusal["remedy"].endswith("-e cann_cross=replace  # installs it again")
-
-
-def test_an_earlier_program_does_for_an_earlier_cann() -> None:
-    program = {"path": "/usr/local/bin/ascend-env", "sha256": "new", "also": ["aa"]}
-    assert steps(found(OLD), wanted(ascend_env=program)) == {}
-    assert list(steps(found(OLD), wanted(ascend_env={**program, "also": []}))) == ["ascend-env"]
-    assert wanted_of(wanted()).ascend_env.also == ()
 
 
 def test_a_lost_link_beside_is_a_step_of_its_own() -> None:

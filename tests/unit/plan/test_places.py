@@ -81,7 +81,7 @@ def test_places_may_lie_beside_each_other_and_where_installers_unpack() -> None:
 def test_the_program_s_sum_follows_from_the_place() -> None:
     def sha256(root: str) -> str:
         given: Any = SimpleNamespace(ascend_env_file=PROGRAM, ascend_root=root)
-        return str(wanted._program(given, for_later=False)["sha256"])
+        return wanted._program_sum(given)
 
     assert sha256("/opt/ascend") == hashlib.sha256(Path(PROGRAM).read_bytes()).hexdigest()
     elsewhere = places.ascend_env(PROGRAM, "/data/ascend/tree")

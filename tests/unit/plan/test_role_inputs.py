@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment.lock import digest
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.places import examples_of
 from tests.contract.tree import OLDEST_FIRST, ROOT, ansible_core
 from tests.unit.plan.planner_nodes import wanted
 from tests.unit.plan.role_run import PACKAGES, Run
@@ -121,6 +122,7 @@ def planned(folder: Path) -> dict[str, Any]:
     }
 
 
+EXAMPLES = examples_of(str(ROOT / "roles/torch_npu/files/share/llamafactory"), "/e-root")
 INSTALLER = {"python_bin": "/p/9.0/bin", "timeout_s": 11, **PLACES}
 LIES = {"layout": "cann", "beside": True}
 INSTALLED = {
@@ -148,6 +150,7 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
         {
             "path": "/e/new",
             "release": "8.0.RC1",
+            "examples": EXAMPLES,
             "python": "/p/9.0/bin/python3",
             "replace_python": True,
             "cann_home": "/c/7",
@@ -162,6 +165,7 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
             **PLACES,
         },
     ),
+    "examples": ("python_env", {"path": "/e/new", "examples": EXAMPLES, **PLACES}),
     "rights": (
         "node_rights",
         {

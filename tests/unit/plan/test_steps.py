@@ -125,6 +125,24 @@ def test_ascend_env_and_the_link() -> None:
     assert steps(found) == [("ascend-env", "repair"), ("current", "switch")]
 
 
+def test_examples_are_a_step_of_their_own_where_the_environment_is_right() -> None:
+    asked = wanted()
+    asked["environment"]["examples"] = "e2"
+    found = converged()
+    environment = found["environments"]["all"][NAME]
+
+    def components() -> list[tuple[str, str]]:
+        return [(step["component"], step["action"]) for step in plan(found, asked)["steps"]]
+
+    assert components() == [("examples", "install")]
+    environment["examples"] = "e1"
+    assert components() == [("examples", "repair")]
+    environment["state"] = "half-installed"
+    assert components() == [("environment", "repair")]  # which writes them, too
+    environment |= {"state": "complete", "examples": "e2"}
+    assert components() == []
+
+
 def source(**changes: Any) -> dict[str, Any]:
     found = converged()
     environment = found["environments"]["all"][NAME]

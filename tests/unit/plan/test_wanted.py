@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import examples
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.index import source_key
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan import places
@@ -65,6 +66,7 @@ def node(found: dict[str, Any], source: bool = False) -> dict[str, Any]:
         name = f"{NAME}-{ARCHIVE[:8]}" if source else NAME
         (environment,) = found["environments"]["all"].values()
         environment |= {"lock_digest": DIGEST, "python": "3.10.13", "versions": {"llamafactory": "0.9.1"}}
+        environment["examples"] = examples.digest({})  # beside this file are none
         checkout = {"archive": ARCHIVE, "recorded": True, "commit": None, "recorded_commit": None, "edited_count": 0}
         environment |= {"sources": {"llamafactory": checkout}, "editable": {"llamafactory": "/x"}} if source else {}
         found["environments"] = {"current": name, "all": {name: environment}}
