@@ -12,7 +12,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import IO, Dict, List, NamedTuple, Optional, Tuple
+from typing import IO, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from .masking import masked
 
@@ -137,6 +137,11 @@ def _prepare(umask: Optional[int], account: Optional[Account]) -> None:
         os.setgroups(account.groups)
         os.setgid(account.gid)
         os.setuid(account.uid)
+
+
+def as_account(account: Account) -> Callable[[], None]:
+    """Return what a program does between fork and exec (``preexec_fn``) to run as the account."""
+    return partial(_prepare, None, account)
 
 
 def _ended(process: "subprocess.Popen[bytes]", timeout_s: float) -> bool:

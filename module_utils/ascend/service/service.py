@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Begin, watch and end a program that goes on: by systemd as a unit, or in a session of its own where there is none.
+
+``folder`` is root's. In it the job (job.json, the account's to read: it may hold secrets), the runner, and who is at
+work (began.json). ``folder/out`` is the account's: the runner writes the log and how the program ended there. What lies
+there is believed no further than a log is.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence
+
+from .. import atomic, files
+from ..change import process
+from ..command import Account, Result, as_account
+from ..errors import AscendError
+from ..times import now
+from . import runner
+
+SYSTEMD = "/run/systemd/system"  # there where systemd is at work: sd_booted(3)
+UNITS = {False: "/run/systemd/system", True: "/etc/systemd/system"}
+ASK_S = 60.0
+BEGIN_S = 5.0
+LOOK_S = 0.2
+MARK = "ASCEND_FLEET_SERVICE"
+ACTIVE = ("active", "activating", "reloading", "deactivating")
+
+Run = Callable[..., Result]
+
+
+class Service(NamedTuple):
+    """What shall go on. ``settings`` are further lines of the unit's section [Service].
+
+    ``lasting``: it begins with the machine, and again when it fails.
+    """
+
+    name: str
+    description: str
+    folder: str
+    argv: Sequence[str]
+    env: Dict[str, str]
+    cwd: str
+    account: Account
+    grace_s: int = 30
+    settings: Sequence[str] = ()
+    lasting: bool = False
+
+    @property
+    def unit(self) -> str:
+        return self.name + ".service"
+
+
+def start(service: Service, run: Run) -> None:
+    """Begin it. Raises AscendError when it does not begin, and OSError; one that is at work has to be ended before."""
+    mark = "%s=%s-%d-%d" % (MARK, service.name, os.getpid(), time.time())
+    began: Dict[str, Any] = {"began": now(), "name": service.name, "systemd": has_systemd(), "mark": mark}
+    _write(service, mark)
+    if has_systemd():
+        place = os.path.join(UNITS[service.lasting], service.unit)
+        atomic.write(place, unit_text(service))
+        atomic.write(os.path.join(service.folder, "began.json"), json.dumps(began))
+        _systemctl(run, "daemon-reload")
+        if service.lasting:
+            _systemctl(run, "enable", service.unit)
+        _systemctl(run, "start", service.unit)
+    else:
+        began.update(process.known(_session(service, mark)))
+        atomic.write(os.path.join(service.folder, "began.json"), json.dumps(began))
+
+
+def alive(folder: str, run: Run) -> bool:
+    """Whether the program that was begun in this folder is at work."""
+    began = files.mapping(os.path.join(folder, "began.json"))
+    if began.get("systemd"):
+        return state(str(began["name"]) + ".service", run) in ACTIVE
+    return process.runs(began)
+
+
+def state(unit: str, run: Run) -> str:
+    """Return systemd's ActiveState of a unit."""
+    result = run(["systemctl", "show", "--property", "ActiveState", unit], ASK_S)
+    return result.output.strip().partition("=")[2]
+
+
+def stop(folder: str, run: Run, grace_s: float) -> bool:
+    """End it and all that it began; return whether it was at work. Raises AscendError where that cannot be done."""
+    began = files.mapping(os.path.join(folder, "began.json"))
+    was_alive = bool(began) and alive(folder, run)
+    if began.get("systemd"):
+        unit = str(began["name"]) + ".service"
+        _systemctl(run, "stop", unit)
+        for place in (os.path.join(each, unit) for each in UNITS.values()):
+            if os.path.exists(place):
+                run(["systemctl", "disable", unit], ASK_S)
+                atomic.remove(place)
+        _systemctl(run, "daemon-reload")
+        return was_alive
+    if was_alive:
+        with suppress(ProcessLookupError):
+            os.kill(began["pid"], signal.SIGTERM)
+        until = time.monotonic() + grace_s + BEGIN_S
+        while process.runs(began) and time.monotonic() < until:
+            time.sleep(LOOK_S)
+    mine = runner.marked(str(began["mark"])) if began.get("mark") else []
+    left = process.end(mine + ([began["pid"]] if process.runs(began) else []))
+    if left:
+        raise AscendError(
+            "a program cannot be ended",
+            wanted="no process of %s" % began.get("name"),
+            found="process %d hangs in the kernel" % left[0],
+            where=folder,
+            remedy="cat /proc/%d/stack; dmesg | tail  # then restart the node" % left[0],
+        )
+    return was_alive
+
+
+def outcome(folder: str, account_uid: Optional[int] = None) -> Dict[str, Any]:
+    """Return how the program ended, as its account says: ``{"code", "at", "asked"}``; empty where nobody says so."""
+    text = read_out(folder, "ended.json", account_uid)
+    try:
+        value = json.loads(text) if text else {}
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def read_out(folder: str, name: str, account_uid: Optional[int] = None, last_bytes: int = 64 * 1024) -> str:
+    """Return the end of a file that the account wrote, "" where there is none: no link of it leads elsewhere."""
+    path = os.path.join(folder, "out", name)
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return ""
+    with open(handle, "rb") as stream:
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode) or (account_uid is not None and status.st_uid != account_uid):
+            return ""
+        stream.seek(max(0, status.st_size - last_bytes))
+        return stream.read(last_bytes).decode("utf-8", "replace")
+
+
+def has_systemd() -> bool:
+    return os.path.isdir(SYSTEMD)
+
+
+def unit_text(service: Service) -> str:
+    """Return the unit. What it runs and with which variables stands in the job: a unit is everybody's to read."""
+    lines = ["# Made by ascend-fleet.", "[Unit]", "Description=%s" % service.description]
+    if service.lasting:
+        lines += ["Wants=network-online.target", "After=network-online.target"]
+    lines += ["", "[Service]", "User=%s" % service.account.name]
+    lines.append("ExecStart=%s -I %s %s" % (sys.executable, _place(service, "runner.py"), _place(service, "job.json")))
+    lines += ["KillMode=mixed", "TimeoutStopSec=%d" % (service.grace_s + 15), *service.settings]
+    if service.lasting:
+        lines += ["Restart=on-failure", "RestartSec=10", "", "[Install]", "WantedBy=multi-user.target"]
+    return "\n".join(lines) + "\n"
+
+
+def _place(service: Service, name: str) -> str:
+    return os.path.join(service.folder, name)
+
+
+def _write(service: Service, mark: str) -> None:
+    """Write what the runner needs. The job is there before the folder belongs to anybody else."""
+    account, out = service.account, _place(service, "out")
+    os.makedirs(service.folder, mode=0o755, exist_ok=True)
+    if os.path.islink(out) or not os.path.isdir(out):
+        atomic.remove(out)
+        os.mkdir(out, 0o750)
+    os.chown(out, account.uid, account.gid)
+    for each in ("ended.json", "log"):
+        if os.path.lexists(os.path.join(out, each)):
+            os.replace(os.path.join(out, each), os.path.join(out, each + ".before"))
+    name, _, value = mark.partition("=")
+    job: Dict[str, Any] = {"argv": list(service.argv), "env": dict(service.env, **{name: value}), "mark": mark}
+    job.update(cwd=service.cwd, out=out, grace_s=service.grace_s)
+    path = _place(service, "job.json")
+    if os.path.exists(path):
+        os.unlink(path)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
+    with open(handle, "w", encoding="utf-8") as stream:
+        os.fchown(handle, account.uid, account.gid)
+        stream.write(json.dumps(job))
+    atomic.write(_place(service, "runner.py"), inspect.getsource(runner))
+
+
+def _session(service: Service, mark: str) -> int:
+    """Begin the runner in a session of its own; return its number."""
+    began = subprocess.Popen(
+        [sys.executable, "-I", _place(service, "runner.py"), _place(service, "job.json")],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={"PATH": os.defpath, **dict([mark.split("=", 1)])},
+        cwd="/",
+        start_new_session=True,
+        preexec_fn=as_account(service.account),
+    )
+    return began.pid
+
+
+def _systemctl(run: Run, *words: str) -> None:
+    result = run(["systemctl", *words], ASK_S)
+    if result.code:
+        raise AscendError(
+            "systemctl %s fails" % " ".join(words),
+            wanted="exit code 0",
+            found=result.last_lines(5) or "exit code %d" % result.code,
+            where="systemd",
+            remedy="systemctl status %s; journalctl -u %s | tail" % (words[-1], words[-1]),
+        )

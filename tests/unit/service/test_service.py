@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A program that goes on, with real processes: its account, its log, its end, and all that it began ended with it."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import process
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import Account, Result, run
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.service import runner, service as services
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.service.service import Service
+
+PYTHON = shutil.which("python3", path=os.defpath) or ""  # as on a node: another account may run it
+pytestmark = pytest.mark.skipif(os.geteuid() != 0 or not PYTHON, reason="programs are started as another account")
+
+DAEMON = pwd.getpwnam("daemon")
+ACCOUNT = Account("daemon", DAEMON.pw_uid, DAEMON.pw_gid, (DAEMON.pw_gid,))
+# A grandchild in a session of its own, as torchrun's ranks are.
+FAMILY = """
+import os, subprocess, sys, time
+print("as", os.getuid(), "in", os.getcwd(), os.environ["WORD"], flush=True)
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+print("child", child.pid, flush=True)
+"""
+
+
+@pytest.fixture
+def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder to which another account finds its way; pytest's own it does not."""
+    monkeypatch.setattr(sys, "executable", PYTHON)
+    with tempfile.TemporaryDirectory(prefix="ascend-service-") as name:
+        os.chmod(name, 0o755)
+        yield Path(name) / "job"
+        services.stop(str(Path(name) / "job"), run, 1)
+
+
+def until(true: Callable[[], Any], wait_s: float = 20) -> Any:
+    end = time.monotonic() + wait_s
+    while not (found := true()) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert found
+    return found
+
+
+def begun(folder: Path, program: str, **changes: Any) -> Service:
+    env = {"PATH": os.defpath, "WORD": "secret-1"}
+    argv = [PYTHON, "-c", program]
+    made = Service("ascend-test", "A test", str(folder), argv, env, "/", ACCOUNT, grace_s=2)._replace(**changes)
+    services.start(made, run)
+    return made
+
+
+def log(folder: Path) -> str:
+    return services.read_out(str(folder), "log", ACCOUNT.uid)
+
+
+def child_of(folder: Path) -> int:
+    return int(until(lambda: "child" in log(folder) and log(folder).split("child")[1].split()[0]))
+
+
+def test_it_goes_on_as_its_account_and_ends_with_all_that_it_began(folder: Path) -> None:
+    begun(folder, FAMILY + "time.sleep(600)")
+    child = child_of(folder)
+    assert services.alive(str(folder), run)
+    assert f"as {ACCOUNT.uid} in / secret-1" in log(folder)
+    assert services.stop(str(folder), run, 2) is True
+    assert (services.alive(str(folder), run), process.started(child)) == (False, None)
+    assert services.outcome(str(folder))["asked"] is True
+    assert services.stop(str(folder), run, 2) is False
+
+
+def test_what_it_began_ends_with_it(folder: Path) -> None:
+    begun(folder, FAMILY + "sys.exit(3)")
+    child = child_of(folder)
+    until(lambda: not services.alive(str(folder), run))
+    assert services.outcome(str(folder))["code"] == 3
+    assert process.started(child) is None
+
+
+def test_where_the_runner_was_killed_the_rest_is_still_found(folder: Path) -> None:
+    begun(folder, FAMILY + "time.sleep(600)")
+    child = child_of(folder)
+    os.kill(json.loads((folder / "began.json").read_text())["pid"], 9)
+    until(lambda: not services.alive(str(folder), run))
+    assert process.started(child) is not None
+    services.stop(str(folder), run, 1)
+    assert (process.started(child), services.outcome(str(folder))) == (None, {})
+
+
+def test_a_program_that_ignores_being_asked_is_ended(folder: Path) -> None:
+    begun(
+        folder, "import signal, time; signal.signal(15, signal.SIG_IGN); print('child 0', flush=True); time.sleep(600)"
+    )
+    child_of(folder)
+    assert services.stop(str(folder), run, 2) is True
+    assert services.outcome(str(folder))["code"] == -9
+
+
+def test_what_cannot_be_started_is_told(folder: Path) -> None:
+    begun(folder, "", argv=["/no/such/program"])
+    until(lambda: services.outcome(str(folder)))
+    assert services.outcome(str(folder))["code"] == 127
+    assert "cannot be started" in log(folder)
+
+
+def test_its_variables_are_nobody_elses_to_read(folder: Path) -> None:
+    begun(folder, FAMILY)
+    assert oct((folder / "job.json").stat().st_mode & 0o777) == "0o400"
+    assert (folder / "job.json").stat().st_uid == ACCOUNT.uid
+    assert oct((folder / "out").stat().st_mode & 0o777) == "0o750"
+    child_of(folder)
+    assert "secret-1" not in (folder / "began.json").read_text() + subprocess.getoutput("ps -eo args")
+
+
+def test_what_the_account_writes_leads_nowhere(folder: Path, tmp_path: Path) -> None:
+    begun(folder, FAMILY)
+    until(lambda: services.outcome(str(folder)))
+    (tmp_path / "others").write_text("not yours")
+    (folder / "out/log").unlink()
+    (folder / "out/log").symlink_to(tmp_path / "others")
+    assert log(folder) == ""
+    (folder / "out/log").unlink()
+    os.link(tmp_path / "others", folder / "out/log")
+    assert log(folder) == ""
+    (folder / "out/ended.json").write_text("{")
+    assert services.outcome(str(folder)) == {}
+
+
+def test_one_that_began_again_has_a_log_of_its_own(folder: Path) -> None:
+    begun(folder, FAMILY)
+    until(lambda: services.outcome(str(folder)))
+    begun(folder, "print('second', flush=True)")
+    until(lambda: "second" in log(folder))
+    assert "WORD" not in log(folder)
+    assert "secret-1" in services.read_out(str(folder), "log.before")
+
+
+# --- systemd: no machine of the tests runs it ---------------------------------------------------------------------
+
+
+class Systemd:
+    """Answers systemctl, and keeps what it was asked."""
+
+    def __init__(self, state: str = "active") -> None:
+        self.asked: list[list[str]] = []
+        self.state = state
+
+    def __call__(self, argv: list[str], _timeout_s: float) -> Result:
+        self.asked.append(argv)
+        failed = self.state == "failed" and argv[1] == "start"
+        return Result(int(failed), f"ActiveState={self.state}\n" if argv[1] == "show" else "Job failed.", False)
+
+
+@pytest.fixture
+def units(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "units").mkdir()
+    monkeypatch.setattr(services, "SYSTEMD", str(tmp_path))
+    monkeypatch.setattr(services, "UNITS", {False: str(tmp_path / "units"), True: str(tmp_path / "units")})
+    return tmp_path / "units"
+
+
+def unit_of(tmp_path: Path, **changes: Any) -> Service:
+    env = {"API_KEY": "secret-1"}
+    return Service("ascend-test", "A test", str(tmp_path / "job"), ["/bin/true"], env, "/", ACCOUNT)._replace(**changes)
+
+
+def test_a_unit_is_begun_asked_for_and_taken_away(tmp_path: Path, units: Path) -> None:
+    systemd = Systemd()
+    services.start(unit_of(tmp_path, lasting=True), systemd)
+    assert [words[1] for words in systemd.asked] == ["daemon-reload", "enable", "start"]
+    text = (units / "ascend-test.service").read_text()
+    assert "secret-1" not in text
+    assert services.alive(str(tmp_path / "job"), systemd) is True
+    assert services.alive(str(tmp_path / "job"), Systemd("inactive")) is False
+    assert services.stop(str(tmp_path / "job"), systemd, 1) is True
+    assert list(units.iterdir()) == []
+
+
+def test_a_unit_that_does_not_begin_is_told(tmp_path: Path, units: Path) -> None:
+    with pytest.raises(AscendError, match=r"systemctl start ascend-test\.service fails"):
+        services.start(unit_of(tmp_path), Systemd("failed"))
+    assert units.is_dir()
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd-analyze here")
+@pytest.mark.parametrize("lasting", [False, True])
+def test_systemd_reads_the_unit(tmp_path: Path, lasting: bool) -> None:
+    made = unit_of(tmp_path, lasting=lasting, settings=["LimitMEMLOCK=infinity"])
+    path = tmp_path / made.unit
+    path.write_text(services.unit_text(made))
+    done = subprocess.run(["systemd-analyze", "verify", "--man=no", path], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_runner_counts_a_signal_as_a_shell_does(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    job = {"argv": ["sh", "-c", "kill -9 $$"], "env": {}, "cwd": "/", "out": str(tmp_path / "out"), "grace_s": 1}
+    (tmp_path / "job.json").write_text(json.dumps({**job, "mark": "X=1"}))
+    argv = [sys.executable, "-I", runner.__file__, str(tmp_path / "job.json")]
+    assert subprocess.run(argv, check=False).returncode == 137
