@@ -11,13 +11,15 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import resource
 import signal
 import stat
 import subprocess
 import sys
 import time
 from contextlib import suppress
-from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence
+from functools import partial
+from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Sequence
 
 from .. import atomic, files
 from ..change import process
@@ -38,9 +40,10 @@ Run = Callable[..., Result]
 
 
 class Service(NamedTuple):
-    """What shall go on. ``settings`` are further lines of the unit's section [Service].
+    """What shall go on. ``settings`` are further lines of the unit's section [Service]; ``limits`` are resource limits
+    by their names in limits.conf(5), -1 for none; neither a unit nor a session of ours has those of a login.
 
-    ``lasting``: it begins with the machine, and again when it fails.
+    ``lasting``: it begins with the machine, and again when it fails. ``peers``: see runner.py.
     """
 
     name: str
@@ -52,7 +55,9 @@ class Service(NamedTuple):
     account: Account
     grace_s: int = 30
     settings: Sequence[str] = ()
+    limits: Mapping[str, int] = {}
     lasting: bool = False
+    peers: Optional[Dict[str, Any]] = None
 
     @property
     def unit(self) -> str:
@@ -89,6 +94,16 @@ def state(unit: str, run: Run) -> str:
     """Return systemd's ActiveState of a unit."""
     result = run(["systemctl", "show", "--property", "ActiveState", unit], ASK_S)
     return result.output.strip().partition("=")[2]
+
+
+def main_pid(folder: str, run: Run) -> int:
+    """Return the runner's number, 0 where there is none."""
+    began = files.mapping(os.path.join(folder, "began.json"))
+    if not began.get("systemd"):
+        return int(began.get("pid") or 0)
+    result = run(["systemctl", "show", "--property", "MainPID", str(began["name"]) + ".service"], ASK_S)
+    number = result.output.strip().partition("=")[2]
+    return int(number) if number.isdigit() else 0
 
 
 def stop(folder: str, run: Run, grace_s: float) -> bool:
@@ -160,6 +175,9 @@ def unit_text(service: Service) -> str:
     lines += ["", "[Service]", "User=%s" % service.account.name]
     lines.append("ExecStart=%s -I %s %s" % (sys.executable, _place(service, "runner.py"), _place(service, "job.json")))
     lines += ["KillMode=mixed", "TimeoutStopSec=%d" % (service.grace_s + 15), *service.settings]
+    lines += [
+        "Limit%s=%s" % (name.upper(), value if value >= 0 else "infinity") for name, value in service.limits.items()
+    ]
     if service.lasting:
         lines += ["Restart=on-failure", "RestartSec=10", "", "[Install]", "WantedBy=multi-user.target"]
     return "\n".join(lines) + "\n"
@@ -182,7 +200,7 @@ def _write(service: Service, mark: str) -> None:
             os.replace(os.path.join(out, each), os.path.join(out, each + ".before"))
     name, _, value = mark.partition("=")
     job: Dict[str, Any] = {"argv": list(service.argv), "env": dict(service.env, **{name: value}), "mark": mark}
-    job.update(cwd=service.cwd, out=out, grace_s=service.grace_s)
+    job.update(cwd=service.cwd, out=out, grace_s=service.grace_s, peers=service.peers)
     path = _place(service, "job.json")
     if os.path.exists(path):
         os.unlink(path)
@@ -203,9 +221,16 @@ def _session(service: Service, mark: str) -> int:
         env={"PATH": os.defpath, **dict([mark.split("=", 1)])},
         cwd="/",
         start_new_session=True,
-        preexec_fn=as_account(service.account),
+        preexec_fn=partial(_become, service),
     )
     return began.pid
+
+
+def _become(service: Service) -> None:
+    for name, value in service.limits.items():
+        with suppress(ValueError, OSError):  # more than the kernel allows anybody: then as much as it was
+            resource.setrlimit(getattr(resource, "RLIMIT_" + name.upper()), (value, value))
+    as_account(service.account)()
 
 
 def _systemctl(run: Run, *words: str) -> None:

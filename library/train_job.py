@@ -1,0 +1,268 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: Apache-2.0
+"""Ansible module: a training run on a node, that goes on without the control node."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: train_job
+short_description: Begin, look at, and end a training run on a node
+version_added: "0.3.0"
+description:
+  - Begins C(llamafactory-cli train) in an environment as a unit of systemd, or in a session of its own where there is
+    no systemd. It goes on when the control node does not.
+  - Looks before at the config's keys, at the files that it names, as the account that trains, at the cards, and at the
+    room for checkpoints. What is wrong is told at once, all of it, and nothing is begun.
+author:
+  - The ascend-fleet authors (@ascend-fleet)
+extends_documentation_fragment:
+  - ascend.fleet.places
+options:
+  state:
+    description: Begin it, end it with all that it began, or read what it does.
+    type: str
+    choices: [begun, ended, read]
+    required: true
+  name:
+    description: The run's name.
+    type: str
+    required: true
+  user:
+    description: The account that trains.
+    type: str
+  config:
+    description: The config's text, as LLaMA-Factory reads it.
+    type: str
+  config_values:
+    description: What the config says.
+    type: dict
+    default: {}
+  devices:
+    description: The devices to use, as torch counts them. Without it all of them.
+    type: list
+    elements: int
+    default: []
+  folder:
+    description: Where it begins; relative paths of the config start there. Without it the account's home.
+    type: path
+  environment:
+    description: The environment; a link is followed once, so a switch of C(current) does not reach the run.
+    type: path
+    default: /opt/ascend/env/current
+  ascend_env:
+    description: The program that runs a command in an environment.
+    type: path
+    default: /usr/local/bin/ascend-env
+  variables:
+    description: Further variables of its environment.
+    type: dict
+    default: {}
+  resume:
+    description: Go on from the newest checkpoint that is whole.
+    type: bool
+    default: false
+  peers:
+    description:
+      - Of a run on several nodes, this one's C(rank), the C(count) of nodes, C(address) and C(port) at which rank 0
+        hears of the others, and a C(token) that they share.
+    type: dict
+    default: {}
+attributes:
+  check_mode:
+    description: Looks at everything, and begins and ends nothing.
+    support: full
+  diff_mode:
+    description: There is no difference to show.
+    support: none
+"""
+
+EXAMPLES = r"""
+- name: Train as alice on two cards
+  train_job:
+    state: begun
+    name: llama3-lora
+    user: alice
+    config: "{{ lookup('ansible.builtin.file', 'my.yaml') }}"
+    config_values: "{{ lookup('ansible.builtin.file', 'my.yaml') | from_yaml }}"
+    devices: [0, 1]
+"""
+
+RETURN = r"""
+run:
+  description: The run, as C(train_status.yml) shows it; empty in check mode.
+  returned: success
+  type: dict
+  sample: {name: llama3-lora, state: running, account: alice, devices: [0, 1], progress: {current_steps: 10}}
+problems:
+  description:
+    - What keeps it from beginning, a dictionary each with C(problem), C(wanted), C(found), C(where) and C(remedy).
+  returned: when it is not begun
+  type: list
+  elements: dict
+remarks:
+  description: What is worth knowing and forbids nothing.
+  returned: state=begun
+  type: list
+  elements: str
+memory_mb:
+  description: The estimated need of a card in MB, in parts and in C(all); null where the model is not known.
+  returned: state=begun
+  type: dict
+"""
+
+import json
+import os
+import pwd
+from typing import Any, Dict
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.accounts import account as account_of
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import run_lock
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import Account, query, run
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment.read import read_environment
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, AscendError, failure
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.cards import read_npu
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import SPEC
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.train import job
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.train.checks import Asked, Seen, check
+
+TOOL_S = 60
+ARGUMENT_SPEC = {
+    **SPEC,
+    "state": {"type": "str", "choices": ["begun", "ended", "read"], "required": True},
+    "name": {"type": "str", "required": True},
+    "user": {"type": "str"},
+    "config": {"type": "str"},
+    "config_values": {"type": "dict", "default": {}},
+    "devices": {"type": "list", "elements": "int", "default": []},
+    "folder": {"type": "path"},
+    "environment": {"type": "path", "default": "/opt/ascend/env/current"},
+    "ascend_env": {"type": "path", "default": "/usr/local/bin/ascend-env"},
+    "variables": {"type": "dict", "default": {}},
+    "resume": {"type": "bool", "default": False},
+    # The token among them is checked by the runners alone, and is not logged (no_log of the task).
+    "peers": {"type": "dict", "default": {}},
+}
+REQUIRED_IF = [("state", "begun", ["user", "config"])]
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, required_if=REQUIRED_IF, supports_check_mode=True)
+    options = module.params
+    node = Node(query, module.get_bin_path)
+    try:
+        if options["state"] == "read":
+            result = {"changed": False, "run": job.read(options["state_dir"], options["name"], run, node)}
+        elif options["state"] == "ended":
+            result = end(options, node, module.check_mode)
+        else:
+            result = begin(options, node, module.check_mode)
+    except REPORTED as error:
+        module.fail_json(**failure(error, options["state_dir"]))
+    if result.get("problems"):
+        module.fail_json(msg=result.pop("msg"), **result)
+    module.exit_json(**result)
+
+
+def begin(options: Dict[str, Any], node: Node, check_mode: bool) -> Dict[str, Any]:
+    """Look, and begin the run where nothing is wrong; return the module's result."""
+    account = known_account(node, options["user"])
+    home = pwd.getpwnam(account.name).pw_dir
+    folder = options["folder"] or home
+    environment = os.path.realpath(options["environment"])
+    require_ready(options, environment)
+    seen = look(options, node, account, folder, environment)
+    told = {"remarks": seen.remarks, "memory_mb": seen.memory_mb}
+    if seen.problems:
+        words = "; ".join("%d. %s" % (number, problem) for number, problem in enumerate(seen.problems, 1))
+        problems = [problem.as_dict() for problem in seen.problems]
+        return {"changed": False, "msg": "The run is not begun: %s" % words, "problems": problems, **told}
+    if check_mode:
+        return {"changed": True, "run": {}, **told}
+    training = job.Training(
+        name=options["name"],
+        account=account,
+        home=home,
+        folder=folder,
+        config=with_checkpoint(options["config"], seen.resume_from),
+        output_dir=str(options["config_values"]["output_dir"]),
+        environment=environment,
+        ascend_env=options["ascend_env"],
+        devices=options["devices"],
+        variables={str(key): str(value) for key, value in options["variables"].items()},
+        peers=options["peers"] or None,
+    )
+    job.begin(options["state_dir"], training, run)
+    return {"changed": True, "run": job.read(options["state_dir"], options["name"], run, node), **told}
+
+
+def end(options: Dict[str, Any], node: Node, check_mode: bool) -> Dict[str, Any]:
+    """End the run; return the module's result."""
+    before = job.read(options["state_dir"], options["name"], run, node)
+    if before["state"] != "running" or check_mode:
+        return {"changed": before["state"] == "running", "run": before}
+    job.end(options["state_dir"], options["name"], run)
+    return {"changed": True, "run": job.read(options["state_dir"], options["name"], run, node)}
+
+
+def known_account(node: Node, name: str) -> Account:
+    """Return the account. Raises AscendError."""
+    account, why = account_of(node, name)
+    if account is None or account.uid == 0:
+        raise AscendError(
+            "no account trains",
+            wanted="train_user, an account of the node that is not root",
+            found=why or ("root" if account else "no account %s" % name),
+            remedy="-e train_user=NAME; ascend_users lets it open the cards",
+        )
+    return account
+
+
+def require_ready(options: Dict[str, Any], environment: str) -> None:
+    """Raise AscendError where there is no environment, or another run changes the node."""
+    if not os.path.isfile(os.path.join(environment, ".cann_home")):
+        raise AscendError(
+            "the node has no environment to train in",
+            wanted="an environment that site.yml made",
+            found="none",
+            where=options["environment"],
+            remedy="ansible-playbook site.yml --limit NODE",
+        )
+    holder = run_lock.read(options["state_dir"])
+    if holder:
+        error = run_lock.already_taken(holder)
+        raise AscendError("the node is being changed", error.wanted, error.found, error.where, error.remedy)
+
+
+def look(options: Dict[str, Any], node: Node, account: Account, folder: str, environment: str) -> Seen:
+    npu: Any = read_npu(node, TOOL_S)[0]
+    job.with_runs(npu, job.running(node, options["state_dir"]))
+    devices = npu["devices"]
+    chosen = [devices[index] for index in options["devices"] if index < len(devices)] or devices
+    checkouts = read_environment(environment)["editable"]
+    asked = Asked(
+        config=options["config_values"],
+        folder=folder,
+        account=account,
+        environment=environment,
+        checkout=checkouts.get("llamafactory", ""),
+        devices=options["devices"],
+        cards=len(chosen) * int(options["peers"].get("count", 1)),
+        card_memory_mb=min([int(each["memory_total_mb"] or 0) for each in chosen] or [0]),
+        resume=options["resume"],
+    )
+    return check(asked, npu)
+
+
+def with_checkpoint(config: str, checkpoint: str) -> str:
+    """Return the config that goes on from a checkpoint; a path is a JSON text, which is YAML too."""
+    if not checkpoint:
+        return config
+    return "%s\nresume_from_checkpoint: %s\n" % (config.rstrip("\n"), json.dumps(checkpoint))
+
+
+if __name__ == "__main__":
+    main()

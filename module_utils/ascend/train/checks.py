@@ -1,0 +1,303 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is looked at before a training run begins: keys, files, cards, room, memory. Nothing is changed.
+
+Files are looked at as the account that trains: root sees what it may not, and on some file servers root sees nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
+
+from .. import files
+from ..command import Account, as_account
+from ..errors import AscendError
+from ..in_time import in_time
+from ..node import At
+from ..text import listed
+from . import checkpoints, memory
+from .checkpoints import Checkpoint
+from .config import known_keys, unknown
+
+LOOK_S = 60
+MB = 1024 * 1024
+MOST_BYTES = 4 * MB  # of a file whose content counts
+
+
+class Asked(NamedTuple):
+    """``config`` is what the file says, ``folder`` where the run begins: relative paths start there."""
+
+    config: Mapping[str, Any]
+    folder: str
+    account: Account
+    environment: str
+    checkout: str
+    devices: Sequence[int]
+    cards: int
+    card_memory_mb: int
+    resume: bool
+
+
+class Seen(NamedTuple):
+    """``problems`` keep the run from beginning; ``remarks`` are told. ``memory_mb`` is the estimate's parts, or None.
+
+    ``resume_from`` is the checkpoint to go on from, or "".
+    """
+
+    problems: List[AscendError]
+    remarks: List[str]
+    memory_mb: Optional[Dict[str, int]]
+    resume_from: str
+
+
+def check(asked: Asked, npu: Mapping[str, Any]) -> Seen:
+    """Look at all of it. Raises AscendError where the account cannot look."""
+    problems = _keys(asked) + _cards(asked, npu)
+    remarks: List[str] = []
+    paths = _files_of(asked)
+    output = _absolute(asked, asked.config.get("output_dir"))
+    names = [path for path in (_model_config(asked), _dataset_info(asked), paths.get("deepspeed")) if path]
+    seen = _looked(asked, list(paths.values()), output, names)
+    for key, path in paths.items():
+        if path in seen["read"]:
+            problems.append(_path_problem(key, path, seen["read"][path], asked))
+    problems += _datasets(asked, seen["files"].get(_dataset_info(asked) or ""))
+    model = _model(seen["files"].get(_model_config(asked) or ""))
+    parts = (
+        memory.estimate_mb(model, asked.config, max(1, asked.cards), _stage(asked, seen["files"])) if model else None
+    )
+    remarks += _memory_words(asked, parts)
+    if not _is_path(asked, "model_name_or_path"):
+        remarks.append("the model %s is fetched when the run begins" % asked.config.get("model_name_or_path"))
+    resume_from = ""
+    if output:
+        problems += _room(asked, seen, output, model)
+        resume_from, more, said = _resume(asked, output, [Checkpoint(*each) for each in seen["checkpoints"]])
+        problems, remarks = problems + more, remarks + said
+    else:
+        problems.append(
+            _wrong("the config names no output_dir", "a folder for what is trained", "none", "output_dir: ...")
+        )
+    return Seen(problems, remarks, parts, resume_from)
+
+
+def _wrong(problem: str, wanted: str, found: str, remedy: str, where: str = "train_config") -> AscendError:
+    return AscendError(problem, wanted=wanted, found=found, where=where, remedy=remedy)
+
+
+def _keys(asked: Asked) -> List[AscendError]:
+    keys = known_keys(asked.environment, asked.checkout)
+    if keys is None:
+        return []
+    problems = []
+    for key, alike in unknown(asked.config, keys).items():
+        remedy = "write %s" % " or ".join(alike) if alike else "take it out"
+        words = "LLaMA-Factory does not know the key %s" % key
+        problems.append(_wrong(words, "one of its %d keys" % len(keys), key, remedy))
+    return problems
+
+
+def _cards(asked: Asked, npu: Mapping[str, Any]) -> List[AscendError]:
+    """Every card of the run has to be there and free; what is not known is not free."""
+    devices = npu["devices"]
+    wanted = list(asked.devices) or list(range(len(devices)))
+    absent = [index for index in wanted if index >= len(devices)]
+    if absent or not wanted:
+        found = "%d cards" % len(devices)
+        return [
+            _wrong(
+                "cards are not there",
+                "cards %s" % listed([str(index) for index in wanted]),
+                found,
+                "npu-smi info",
+                "npu-smi",
+            )
+        ]
+    problems = []
+    for index in wanted:
+        card = devices[index]["npu_id"]
+        chip = devices[index]["chip_id"]
+        users = [
+            each
+            for each in npu["processes"]
+            if any(used[0] == card and used[1] in (None, chip) for used in each["chips"])
+        ]
+        if users:
+            who = "%s %s of %s" % (users[0]["name"], users[0]["pid"], users[0]["user"])
+            problems.append(
+                _wrong("card %d is in use" % index, "a card that nobody uses", who, "-e train_devices=...", "npu-smi")
+            )
+        elif card in npu["unclear"]:
+            words = "whether card %d is in use is not known" % index
+            problems.append(_wrong(words, "an answer of npu-smi", "none", "npu-smi info", "npu-smi"))
+    return problems
+
+
+def _is_path(asked: Asked, key: str) -> bool:
+    """Whether a model is a folder: a name of a hub is that where no such folder lies in the run's folder."""
+    value = str(asked.config.get(key) or "")
+    return (
+        value.startswith(("/", "./", "../", "~"))
+        or value.count("/") != 1
+        or os.path.exists(os.path.join(asked.folder, value))
+    )
+
+
+def _absolute(asked: Asked, value: Any) -> str:
+    return os.path.join(asked.folder, os.path.expanduser(str(value))) if isinstance(value, str) and value else ""
+
+
+def _files_of(asked: Asked) -> Dict[str, str]:
+    """Return the paths that the run reads, by their keys."""
+    found = {}
+    for key in ("model_name_or_path", "adapter_name_or_path", "deepspeed", "dataset_dir", "tokenized_path"):
+        value = asked.config.get(key)
+        if key == "tokenized_path" or (key == "dataset_dir" and str(value).startswith(("ONLINE", "REMOTE:"))):
+            continue  # one is made where it is absent, the other is on a hub
+        if isinstance(value, str) and value and (key in ("deepspeed", "dataset_dir") or _is_path(asked, key)):
+            found[key] = _absolute(asked, value)
+    return found
+
+
+def _model_config(asked: Asked) -> str:
+    return (
+        os.path.join(_absolute(asked, asked.config["model_name_or_path"]), "config.json")
+        if asked.config.get("model_name_or_path")
+        else ""
+    )
+
+
+def _dataset_info(asked: Asked) -> str:
+    return os.path.join(_absolute(asked, asked.config.get("dataset_dir") or "data"), "dataset_info.json")
+
+
+def _looked(asked: Asked, read: List[str], output: str, names: List[str]) -> Dict[str, Any]:
+    """Look as the account, in a process of its own: ``{"read", "free_mb", "place", "files", "checkpoints"}``."""
+
+    def look(at: At) -> Dict[str, Any]:
+        as_account(asked.account)()
+        at(asked.folder)
+        refused = {path: words for path, words in ((path, _refused(path)) for path in read) if words}
+        place = _nearest(output) if output else ""
+        usable = bool(place) and os.path.isdir(place) and os.access(place, os.W_OK | os.X_OK)
+        return {
+            "read": refused,
+            "place": place,
+            "free_mb": shutil.disk_usage(place).free // MB if usable else None,
+            "files": {path: files.text(path, MOST_BYTES) for path in names},
+            "checkpoints": checkpoints.read(output) if output and asked.resume else [],
+        }
+
+    found: Dict[str, Any] = in_time(LOOK_S, look)
+    return found
+
+
+def _refused(path: str) -> str:
+    if not os.path.exists(path):
+        return "it is not there"
+    right = os.R_OK | (os.X_OK if os.path.isdir(path) else 0)
+    return "" if os.access(path, right) else "the account may not read it"
+
+
+def _nearest(path: str) -> str:
+    """Return the path, or the nearest folder above that exists."""
+    while not os.path.lexists(path) and os.path.dirname(path) != path:
+        path = os.path.dirname(path)
+    return path
+
+
+def _path_problem(key: str, path: str, words: str, asked: Asked) -> AscendError:
+    return AscendError(
+        "%s cannot be read: %s" % (key, words),
+        wanted="a path that %s may read" % asked.account.name,
+        found=str(asked.config[key]),
+        where=path,
+        remedy="runuser -u %s -- ls -ld %s" % (asked.account.name, path),
+    )
+
+
+def _datasets(asked: Asked, text: Optional[str]) -> List[AscendError]:
+    """The data sets have to stand in dataset_info.json, where there is one to read."""
+    try:
+        known = json.loads(text) if text else None
+    except ValueError:
+        return [
+            _wrong("dataset_info.json is no JSON", "a list of data sets", "unreadable", "mend it", _dataset_info(asked))
+        ]
+    value = asked.config.get("dataset")
+    if not isinstance(known, dict) or not isinstance(value, str):
+        return []
+    missing = [name.strip() for name in value.split(",") if name.strip() and name.strip() not in known]
+    if not missing:
+        return []
+    remedy = "name it in dataset_info.json, or correct dataset:"
+    words = "the data set %s is not known" % missing[0]
+    return [_wrong(words, "one of %s" % listed(sorted(known)), missing[0], remedy, _dataset_info(asked))]
+
+
+def _model(text: Optional[str]) -> Optional[memory.Model]:
+    try:
+        config = json.loads(text) if text else None
+    except ValueError:
+        return None
+    return memory.model_of(config) if isinstance(config, dict) else None
+
+
+def _stage(asked: Asked, contents: Mapping[str, str]) -> int:
+    """Return ZeRO's stage of the run's DeepSpeed config, 0 where it has none."""
+    try:
+        config = json.loads(contents.get(_absolute(asked, asked.config.get("deepspeed"))) or "{}")
+        return int(config["zero_optimization"]["stage"])
+    except (ValueError, KeyError, TypeError):
+        return 0
+
+
+def _memory_words(asked: Asked, parts: Optional[Mapping[str, int]]) -> List[str]:
+    if parts is None:
+        return ["how much memory the run needs is not known: the model's config.json was not read"]
+    words = "estimate: some %.0f GB of %.0f GB a card" % (parts["all"] / 1024, asked.card_memory_mb / 1024)
+    if asked.card_memory_mb and parts["all"] > asked.card_memory_mb:
+        words += ": it may not fit; a smaller batch, DeepSpeed ZeRO-3 or LoRA need less (docs/train.md)"
+    return [words]
+
+
+def _room(asked: Asked, seen: Mapping[str, Any], output: str, model: Optional[memory.Model]) -> List[AscendError]:
+    if seen["free_mb"] is None:
+        words = "%s cannot write the output_dir" % asked.account.name
+        return [
+            _wrong(words, "a folder of its own", "no right to write there", "ls -ld %s" % seen["place"], seen["place"])
+        ]
+    if model is None:
+        return []
+    full = asked.config.get("finetuning_type", "lora") == "full"
+    # A checkpoint has the weights and, unless save_only_model says otherwise, the optimizer's state.
+    state = 0 if asked.config.get("save_only_model") else memory.ADAM
+    need = (memory.HALF + state) * (model.weights if full else model.adapter(int(asked.config.get("lora_rank") or 8)))
+    if seen["free_mb"] * MB >= need:
+        return []
+    words = "there is no room for one checkpoint"
+    found = "%d MB" % seen["free_mb"]
+    return [_wrong(words, "some %d MB" % (need // MB), found, "df -h %s; another output_dir" % output, output)]
+
+
+def _resume(asked: Asked, output: str, found: List[Checkpoint]) -> "tuple[str, List[AscendError], List[str]]":
+    """Return (the checkpoint to go on from, problems, remarks)."""
+    if not asked.resume:
+        return "", [], []
+    if asked.config.get("resume_from_checkpoint"):
+        words = "the config names a checkpoint already"
+        given = str(asked.config["resume_from_checkpoint"])
+        return "", [_wrong(words, "train_resume, or that key", given, "take resume_from_checkpoint out of it")], []
+    chosen, skipped = checkpoints.newest(found)
+    remarks = ["%s is skipped: %s" % (each.path, each.problem) for each in skipped]
+    if chosen is None:
+        words = "there is no whole checkpoint to go on from"
+        why = remarks[0] if remarks else "none"
+        return (
+            "",
+            [_wrong(words, "checkpoint-<step> in the output_dir", why, "train.yml without train_resume", output)],
+            [],
+        )
+    return chosen.path, [], [*remarks, "goes on from %s" % chosen.path]
