@@ -80,7 +80,7 @@ def everything(folder: Path) -> set[str]:
 
 
 def test_an_idle_node_is_begun(options: dict[str, Any], tmp_path: Path) -> None:
-    assert begin(options, tmp_path) == {"begun": True, "processes": [], "unclear": [], "taken_by": {}}
+    assert begin(options, tmp_path) == {"begun": True, "processes": [], "unclear": [], "taken_by": {}, "drained": {}}
     there = run_lock.read(options["state_dir"])
     assert there is not None
     assert [there[key] for key in ("run", "action", "from", "to")] == ["one", "provision", "none", "new"]
@@ -100,7 +100,13 @@ def test_a_busy_node_is_left_alone(options: dict[str, Any], tmp_path: Path) -> N
 @pytest.mark.parametrize("answer", [NPU_SMI_HEAD + CARD, BUSY.replace("4711", "****"), HANGS])
 def test_what_is_not_known_to_be_idle_is_left_alone(options: dict[str, Any], tmp_path: Path, answer: Any) -> None:
     write(tmp_path / "node", "/dev/davinci0")
-    assert begin(options, tmp_path, answer) == {"begun": False, "processes": [], "unclear": [0], "taken_by": {}}
+    assert begin(options, tmp_path, answer) == {
+        "begun": False,
+        "processes": [],
+        "unclear": [0],
+        "taken_by": {},
+        "drained": {},
+    }
     assert not Path(options["state_dir"]).exists()
 
 
@@ -112,7 +118,7 @@ def test_a_card_that_is_taken_out_keeps_no_change_from_beginning(options: dict[s
 def test_a_node_may_be_begun_beside_jobs(options: dict[str, Any], tmp_path: Path) -> None:
     """Not even npu-smi is asked."""
     result = node_change.begin({**options, "idle": False}, node(tmp_path / "node"))
-    assert result == {"begun": True, "processes": [], "unclear": [], "taken_by": {}}
+    assert result == {"begun": True, "processes": [], "unclear": [], "taken_by": {}, "drained": {}}
 
 
 def test_another_run_has_it(options: dict[str, Any], tmp_path: Path) -> None:
@@ -124,7 +130,7 @@ def test_another_run_has_it(options: dict[str, Any], tmp_path: Path) -> None:
     assert (result["begun"], result["processes"], result["taken_by"]["run"]) == (False, [], "one")
     assert link.is_symlink()
     assert (tmp_path / "state/x.part").exists()
-    assert begin(options, tmp_path, holder=other, dead="one")["begun"]
+    assert begin(options, tmp_path, holder=other, dead=["one"])["begun"]
     assert [entry["result"] for entry in journal.entries(options["state_dir"])] == ["interrupted"]
 
 

@@ -134,7 +134,7 @@ def test_the_lock_of_a_dead_run_is_asked_for_again(action: ModuleType, monkeypat
     there = {**lives(action, os.getpid()), "started": 1, "run": "old"}
     asked = Action(action, [{**BEGUN, "begun": False, "taken_by": there}, BEGUN])
     assert asked.run(action, monkeypatch) == BEGUN
-    assert [given.get("dead") for given in asked.given] == [None, "old"]
+    assert [given.get("dead") for given in asked.given] == [None, ["old"]]
 
 
 def test_an_alive_run_is_said(action: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.w
 
 STEP = {"component": "toolkit", "action": "install", "reason": "toolkit 8.0.RC1 is absent"}
 BUSY = {"found": "process 4711 of ml on card 0: train", "remedy": "wait"}
-GROUPS = ("ascend_to_change", "ascend_waiting", "ascend_busy", "ascend_reached", "ascend_done")
+GROUPS = ("ascend_to_change", "ascend_waiting", "ascend_busy", "ascend_reached", "ascend_done", "ascend_built")
 FLEET = ["a", "b", "c", "d", "e", "f", "g", "refused", "silent"]
 
 
