@@ -16,6 +16,7 @@ import pytest
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import install_record
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import (
+    drained,
     journal,
     leftovers,
     module_lock,
@@ -297,3 +298,25 @@ def test_the_module_from_its_beginning_to_its_end(options: dict[str, Any], tmp_p
     said = module(options, root, idle=False, state_dir=str(tmp_path / "file"))
     assert (said["failed"], "Traceback" in said["msg"]) == (True, False)
     assert said["remedy"]
+
+
+def test_that_a_node_is_drained_is_written_down_beside_what_was_before(options: dict[str, Any]) -> None:
+    """It may be the first thing that is written on a bare node, and must not hide that the folder was not there."""
+    assert node_change.drain(options) == {"taken_by": {}, "drained": {}}
+    assert options["state_dir"] in origin.read(options["state_dir"])["absent"]
+    found = drained.read(options["state_dir"])
+    assert found is not None
+    assert (found["run"], found["action"]) == ("one", "provision")
+
+
+def test_begin_and_end_tell_who_drained_it(options: dict[str, Any], tmp_path: Path) -> None:
+    node_change.drain(options)
+    os.utime(Path(options["state_dir"], "drained"), (1, 1))
+    assert begin(options, tmp_path, BUSY)["drained"]["run"] == "one"
+    assert os.path.getmtime(Path(options["state_dir"], "drained")) > 1, "a sign of life of the run that waits"
+    assert begin(options, tmp_path)["drained"]["run"] == "one"
+    assert node_change.end(options)["drained"]["run"] == "one"
+    assert node_change.resume(options)["drained"]["run"] == "one"
+    node_change.resumed(options)
+    assert node_change.end(options) == {"drained": {}}
+    assert node_change.resume(options) == {"taken_by": {}, "drained": {}}

@@ -45,6 +45,13 @@ def test_every_node_of_a_rollout_has_its_fate() -> None:
     ]
 
 
+def test_a_job_that_began_meanwhile_is_no_failure() -> None:
+    assert lines(to_change="a b", reached="a b", done="b", built="a") == [
+        "changed and verified: 1 node (b)",
+        "busy since their change began, built and not yet current: 1 node (a)",
+    ]
+
+
 def test_fates_that_no_node_had_are_left_out() -> None:
     assert lines(to_change="a", reached="a", done="a") == ["changed and verified: 1 node (a)"]
     assert lines(to_change="a") == ["not reached, left as they were: 1 node (a)"]
