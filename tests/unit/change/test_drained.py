@@ -70,12 +70,12 @@ def test_so_does_one_that_changes_the_node(state: str) -> None:
 
 def test_one_of_a_dead_run_is_taken_over_with_the_time_since_when(state: str) -> None:
     claim(state)
-    before = drained.read(state)
+    path = Path(state, DRAINED)
+    path.write_text(json.dumps({**json.loads(path.read_text()), "began": "2026-03-02T01:30:00Z"}))
     assert claim(state, "two", "one") == (None, "one")
     after = drained.read(state)
-    assert before is not None
     assert after is not None
-    assert (after["run"], after["began"]) == ("two", before["began"])
+    assert (after["run"], after["began"]) == ("two", "2026-03-02T01:30:00Z")
 
 
 def test_of_two_dead_runs_one_has_the_lock_and_one_has_drained(state: str) -> None:
