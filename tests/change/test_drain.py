@@ -126,17 +126,28 @@ def test_a_node_is_drained_before_its_change_and_resumed_whatever_becomes_of_it(
 
 def test_a_node_that_is_not_changed_is_resumed_too(base: Fleet, nodes: list[str], scheduler: Scheduler) -> None:
     """It is in step, or busy by now; what a run that is alive has drained stays so."""
-    done, _, busy, waits, began = nodes
+    done, _, busy, waits, _ = nodes
     for node in (done, busy):
         sh(node, f"echo '{json.dumps({**DEAD, 'node_boot': 'earlier', 'began': '2026-03-02T01:30:00Z'})}' >{MARK}")
-    sh(began, "ascend-sim unset process.0")
     boot = sh(waits, "echo $(cat /proc/sys/kernel/random/boot_id):$(awk '{print $22}' /proc/1/stat)").strip()
     sh(waits, f"echo '{json.dumps({**DEAD, 'node_boot': boot, 'began': 'now'})}' >{MARK}")
-    run = base.site(*limited(done, busy, waits, began), release=OLD)
+    run = base.site(*limited(done, busy, waits), release=OLD)
     assert run.code == 0, run.output[-4000:]
     assert "warning: the node is drained for a change of ours, and gets no jobs (drained 2026-03-02T01:30" in run.output
-    assert fates(run) == {"changed and verified": f"1 node ({began})", "busy, left as they are": f"1 node ({busy})"}
+    assert fates(run) == {"busy, left as they are": f"1 node ({busy})"}
     assert scheduler.asked(done) == ["resume, written down, in step"]
     assert scheduler.asked(busy) == ["resume, written down"]
     assert scheduler.asked(waits) == []
     assert [bool(mark(node)) for node in (done, busy, waits)] == [False, False, True]
+
+
+@pytest.mark.whole
+def test_the_next_run_goes_on_from_where_a_job_began(base: Fleet, nodes: list[str], scheduler: Scheduler) -> None:
+    node = nodes[4]
+    sh(node, "ascend-sim unset process.0")
+    run = base.site(*limited(node), release=OLD)
+    assert run.code == 0, run.output[-4000:]
+    assert fates(run) == {"changed and verified": f"1 node ({node})"}
+    assert run.recap[node]["changed"] == 1, "the link alone"
+    assert scheduler.asked(node) == ["drain, written down, in step", "resume, written down, in step"]
+    assert sh(node, "basename $(readlink /opt/ascend/env/current)").startswith(OLD)
