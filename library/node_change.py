@@ -15,16 +15,21 @@ description:
   - A run that is alive keeps others out, which are told who it is and since when. A run that is dead is recognised,
     what it left at work is ended, and the journal says that it was interrupted.
   - The action plugin of the same name tells who runs the playbook, and whether the holder of a lock is alive on this
-    control node.
+    control node. There it also runs the commands by which a scheduler gives the node no more jobs (O(drain)) and
+    gives it jobs again (O(resume)). That the node is drained is written down on it before, so that a later run
+    resumes what one that was killed has drained.
 author:
   - The ascend-fleet authors (@ascend-fleet)
 extends_documentation_fragment:
   - ascend.fleet.places
 options:
   state:
-    description: Begin the change, or end it.
+    description:
+      - Begin the change, or end it. C(resumed) resumes a node that a dead run has drained, and does nothing else.
+      - C(draining) and C(resuming) are between the action plugin and the module. They write down that this run drains
+        the node, and that it is the one which resumes it.
     type: str
-    choices: [begun, ended]
+    choices: [begun, ended, resumed, draining, resuming]
     required: true
   action:
     description: What is done, a word for the journal (provision, stage, rollback, remove).
@@ -55,6 +60,19 @@ options:
         again, so that nothing waits on the node for a run that has died.
     type: int
     default: 0
+  drain:
+    description:
+      - The command that has a scheduler give the node no more jobs, run on the control node before the cards are looked
+        at. A list, or text that is split as a shell does, but no shell runs it. Empty for none.
+      - Its exit code is 0 within two minutes, or the node is not changed.
+    type: raw
+    default: ""
+  resume:
+    description:
+      - The command that gives the node jobs again, in the same forms. It is run when the change has ended, or does not
+        begin, where this run or one that is dead has drained the node. The task fails where it fails.
+    type: raw
+    default: ""
   set_aside:
     description:
       - Take the link C(current) away while the environment that it leads to, or what that stands on, is repaired, so
@@ -82,9 +100,10 @@ options:
     type: dict
     default: {}
   dead:
-    description: A run that is known to be dead; given by the action plugin.
-    type: str
-    default: ""
+    description: The runs that are known to be dead; given by the action plugin.
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode:
     description: Takes no lock and writes nothing.
@@ -106,6 +125,13 @@ EXAMPLES = r"""
   node_change:
     state: ended
     result: done
+
+- name: Begin on a node of Slurm's
+  node_change:
+    state: begun
+    action: provision
+    drain: "scontrol update NodeName={{ inventory_hostname }} State=DRAIN Reason=ascend-fleet"
+    resume: "scontrol update NodeName={{ inventory_hostname }} State=RESUME"
 """
 
 RETURN = r"""
@@ -133,11 +159,21 @@ taken_by:
   returned: state=begun
   type: dict
   sample: {run: 1f0e-4711-123456, who: ops, control: ctl, pid: 4711, began: "2026-01-31T23:59:59Z"}
+drained:
+  description: The run for which the node is drained, or was until now; empty for none.
+  returned: success
+  type: dict
+  sample: {run: 1f0e-4711-123456, who: ops, control: ctl, pid: 4711, began: "2026-01-31T23:59:59Z"}
+resumed:
+  description: Whether the node was resumed by this task.
+  returned: when a command was run
+  type: bool
+  sample: true
 """
 
 import os
 import shutil
-from typing import Any, Dict
+from typing import Any, Callable, Dict
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -147,13 +183,13 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import (
     layout as cann_layout,
     packages as cann_packages,
 )
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import module_lock, origin, run_lock
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import drained, module_lock, origin, run_lock
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change.leftovers import clean
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import query
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment.build import set_aside
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, failure
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.cards import read_npu
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.in_use import in_use
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import (
     ASCEND_ENV,
     ETC,
@@ -164,22 +200,23 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import 
 
 # What CANN's installer makes outside of its own place.
 INSTALLERS = (ETC, INSTALLERS_LOGS)
-TOOL_S = 60
 ARGUMENT_SPEC = {
     **SPEC,
-    "state": {"type": "str", "choices": ["begun", "ended"], "required": True},
+    "state": {"type": "str", "choices": ["begun", "ended", "resumed", "draining", "resuming"], "required": True},
     "action": {"type": "str", "default": "change"},
     "source": {"type": "str", "default": ""},
     "target": {"type": "str", "default": ""},
     "idle": {"type": "bool", "default": True},
     "cards_out": {"type": "list", "elements": "int", "default": []},
     "wait_s": {"type": "int", "default": 0},
+    "drain": {"type": "raw", "default": ""},
+    "resume": {"type": "raw", "default": ""},
     "set_aside": {"type": "bool", "default": False},
     "replaces": {"type": "list", "elements": "str", "default": []},
     "result": {"type": "str", "choices": ["done", "failed"], "default": "done"},
     "problem": {"type": "str", "default": ""},
     "holder": {"type": "dict", "default": {}},
-    "dead": {"type": "str", "default": ""},
+    "dead": {"type": "list", "elements": "str", "default": []},
 }
 
 
@@ -190,11 +227,13 @@ def main() -> None:
     if "run" not in options["holder"]:
         module.fail_json(msg="node_change is called through its action plugin: ascend.fleet.node_change")
     try:
-        begins = options["state"] == "begun"
         if module.check_mode:
             require_nobodys(options)
-            module.exit_json(changed=False, begun=True, processes=[], unclear=[], taken_by={})
-        result = begin(options, Node(query, module.get_bin_path)) if begins else end(options)
+            module.exit_json(changed=False, begun=True, processes=[], unclear=[], taken_by={}, drained={})
+        if options["state"] == "begun":
+            result = begin(options, Node(query, module.get_bin_path))
+        else:
+            result = STATES[options["state"]](options)
     except REPORTED as error:
         module.fail_json(**failure(error, options["state_dir"]))
     # The lock and the journal are no change of what the node is.
@@ -203,19 +242,14 @@ def main() -> None:
 
 def begin(options: Dict[str, Any], node: Node) -> Dict[str, Any]:
     """Return the module's result: begun, or what keeps from beginning."""
-    npu = read_npu(node, TOOL_S)[0] if options["idle"] else None
-    unclear = [card for card in npu["unclear"] if card not in options["cards_out"]] if npu else []
-    kept = {"processes": npu["processes"] if npu else [], "unclear": unclear}
-    if any(kept.values()):
+    state_dir, root = options["state_dir"], options["ascend_root"]
+    kept: Dict[str, Any] = in_use(node, options["cards_out"]) if options["idle"] else {"processes": [], "unclear": []}
+    busy = any(kept.values())
+    kept["drained"] = drained.read(state_dir) or {}
+    if busy:
+        drained.still_waits(state_dir, options["holder"]["run"])
         return {"begun": False, **kept, "taken_by": {}}
-    state_dir, root, cann_root = options["state_dir"], options["ascend_root"], options["cann_root"]
-    places = [cann_root, os.path.join(cann_root, "ascend-toolkit"), *INSTALLERS, root, options["cache_dir"]]
-    tree = cann_layout.Tree(cann_root, state_dir)
-    cann = {tree.name(version): cann_packages.chips_of(tree, version) for version in tree.versions()}
-    tmp_dir = options["tmp_dir"]
-    below = (root, options["cache_dir"], state_dir, tmp_dir, cann_root)
-    parents = [each for place in below for each in origin.parents(place)]
-    origin.remember(state_dir, [*places, state_dir, tmp_dir, ASCEND_ENV, *parents], cann)
+    tree = remember(options)
     change = {"action": options["action"], "from": options["source"], "to": options["target"]}
     require_nobodys(options)
     holder = run_lock.take(state_dir, options["holder"], change, options["dead"])
@@ -228,6 +262,41 @@ def begin(options: Dict[str, Any], node: Node) -> Dict[str, Any]:
         if options["set_aside"]:
             set_aside(os.path.join(root, "env", "current"), options["target"])
     return {"begun": True, **kept, "taken_by": {}}
+
+
+def remember(options: Dict[str, Any]) -> cann_layout.Tree:
+    """Write down, once, what the node had before us; return its CANN."""
+    state_dir, root, cann_root = options["state_dir"], options["ascend_root"], options["cann_root"]
+    places = [cann_root, os.path.join(cann_root, "ascend-toolkit"), *INSTALLERS, root, options["cache_dir"]]
+    tree = cann_layout.Tree(cann_root, state_dir)
+    cann = {tree.name(version): cann_packages.chips_of(tree, version) for version in tree.versions()}
+    tmp_dir = options["tmp_dir"]
+    below = (root, options["cache_dir"], state_dir, tmp_dir, cann_root)
+    parents = [each for place in below for each in origin.parents(place)]
+    origin.remember(state_dir, [*places, state_dir, tmp_dir, ASCEND_ENV, *parents], cann)
+    return tree
+
+
+def drain(options: Dict[str, Any]) -> Dict[str, Any]:
+    """Write down that this run drains the node; return for which run that was done before."""
+    remember(options)
+    return claim(options, drains=True)
+
+
+def resume(options: Dict[str, Any]) -> Dict[str, Any]:
+    """Take it on to resume a node that is drained; return for which run it was, or nothing."""
+    return claim(options, drains=False)
+
+
+def claim(options: Dict[str, Any], drains: bool) -> Dict[str, Any]:
+    other, earlier = drained.claim(options["state_dir"], options["holder"], options["action"], options["dead"], drains)
+    return {"taken_by": other or {}, "drained": earlier or {}}
+
+
+def resumed(options: Dict[str, Any]) -> Dict[str, Any]:
+    """The node gets jobs again."""
+    drained.forget(options["state_dir"], options["holder"]["run"])
+    return {}
 
 
 def require_nobodys(options: Dict[str, Any]) -> None:
@@ -249,7 +318,15 @@ def end(options: Dict[str, Any]) -> Dict[str, Any]:
             run_lock.release(state_dir, run, options["result"], options["problem"])
             clean(Places.of(options))
             cann_install_record.restore(cann_layout.Tree(options["cann_root"], state_dir))
-    return {}
+    return {"drained": drained.read(state_dir) or {}}
+
+
+STATES: Dict[str, Callable[[Dict[str, Any]], Dict[str, Any]]] = {
+    "ended": end,
+    "draining": drain,
+    "resuming": resume,
+    "resumed": resumed,
+}
 
 
 if __name__ == "__main__":

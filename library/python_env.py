@@ -81,6 +81,17 @@ options:
     description: Lead the link C(current) beside the environment to it.
     type: bool
     default: false
+  idle:
+    description:
+      - Ask the cards before the link is led to another environment, and fail where processes use them. The result then
+        has C(busy). What was built stays.
+    type: bool
+    default: false
+  cards_out:
+    description: NPU ids of cards that are out of use, of which it need not be known whether a process uses them.
+    type: list
+    elements: int
+    default: []
   replace_python:
     description: Make the environment anew when it runs another Python than O(python).
     type: bool
@@ -119,6 +130,7 @@ EXAMPLES = r"""
   python_env:
     path: /opt/ascend/env/8.0.RC1-0123456789ab
     current: true
+    idle: true
 """
 
 RETURN = r"""
@@ -142,6 +154,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend import rights
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import module_lock
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import query
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.depot_file import DepotFile
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import (
     build as environment,
@@ -149,6 +162,8 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment im
     lock,
 )
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, AscendError, failure
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.in_use import require_idle
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import SPEC
 
 ARGUMENT_SPEC = {
@@ -169,6 +184,8 @@ ARGUMENT_SPEC = {
     "source_size_bytes": {"type": "int"},
     "depot_proxy": {"type": "str", "default": ""},
     "current": {"type": "bool", "default": False},
+    "idle": {"type": "bool", "default": False},
+    "cards_out": {"type": "list", "elements": "int", "default": []},
     "replace_python": {"type": "bool", "default": False},
     "examples": {"type": "dict"},
     "deep": {"type": "bool", "default": False},
@@ -183,13 +200,13 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, required_together=REQUIRED_TOGETHER, supports_check_mode=True)
     options = module.params
     try:
-        result = ensure(options, module.check_mode)
+        result = ensure(options, module.check_mode, Node(query, module.get_bin_path))
     except REPORTED as error:
         module.fail_json(**failure(error, options["path"]))
     module.exit_json(**result)
 
 
-def ensure(options: Dict[str, Any], check_mode: bool) -> Dict[str, Any]:
+def ensure(options: Dict[str, Any], check_mode: bool, node: Node) -> Dict[str, Any]:
     """Read, plan, apply; return the module's result."""
     path = options["path"]
     link = os.path.join(os.path.dirname(path), "current")
@@ -209,6 +226,8 @@ def ensure(options: Dict[str, Any], check_mode: bool) -> Dict[str, Any]:
             if unlike:
                 examples.write(path, options["examples"])
             if switch:
+                if options["idle"]:
+                    require_idle(node, options["cards_out"], "`current` still leads to %s" % (current or "none"))
                 environment.make_current(path, link)
     before: List[str] = list(differences)
     after: List[str] = []

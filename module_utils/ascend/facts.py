@@ -11,7 +11,7 @@ from . import files, rights
 from .finding import Finding, bounded
 from .masking import masked_values
 from .node import Node
-from .places import ASCEND_ENV, BESIDE, ETC, RUN, Places
+from .places import ASCEND_ENV, BESIDE, DRAINED, ETC, RUN, Places
 
 if TYPE_CHECKING:
     from .shapes import Changes, Facts
@@ -103,17 +103,19 @@ def collect_in_time(limit_s: float, node: Node, *what: Any) -> Facts:
 
 
 def _changes(node: Node, places: Places) -> Changes:
-    """Return which run changes the node now, and the journal's last entry; None where there is none."""
+    """Return which run changes the node now, for which it is drained, and the journal's last entry, or None."""
     from .change import journal
 
     state_dir = node.path(places.state_dir)
     current_change = files.mapping(os.path.join(state_dir, RUN))
     keys = ("began", "who", "control", "run", "action", "from", "to")
+    kept = files.mapping(os.path.join(state_dir, DRAINED))
+    drained: Any = {key: str(kept.get(key)) for key in keys[:4]} if kept else None
     change: Any = {key: str(current_change.get(key)) for key in keys} if current_change else None
-    return {
-        "running": change,
-        "last": journal.last(state_dir),
-    }
+    changes: Changes = {"running": change, "last": journal.last(state_dir)}
+    if drained:
+        changes["drained"] = drained
+    return changes
 
 
 def _add_cards(

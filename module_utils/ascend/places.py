@@ -42,3 +42,4 @@ class Places:
 INSTALLER_TMP = "ascend-fleet-"  # cann_install unpacks in <tmp_dir>/ascend-fleet-<pid>-<random>
 
 RUN = "run"  # the file of the run that changes the node now: run_lock.py
+DRAINED = "drained"  # the file of the run for which the scheduler gives the node no job: drained.py

@@ -89,7 +89,16 @@ if TYPE_CHECKING:
         {"began": str, "who": str, "control": str, "run": str, "action": str, "from": str, "to": str},
     )
 
-    class Changes(TypedDict):
+    class Drained(TypedDict):
+        began: str
+        who: str
+        control: str
+        run: str
+
+    class PerhapsDrained(TypedDict, total=False):
+        drained: Drained
+
+    class Changes(PerhapsDrained):
         running: Optional[Change]
         last: Optional[Dict[str, str]]  # change/journal.py
 

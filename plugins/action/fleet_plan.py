@@ -3,7 +3,7 @@
 
 Arguments: ``answers`` (the variable in which ``node_plan`` was registered), ``purpose`` (its own) and ``batches``.
 
-Result: ``lines`` to show, with what differs between the nodes; ``nodes``, ``[{"name", "group"}]``, of which something
+Result: ``lines`` to show, with what differs between the nodes; ``nodes``, ``[{"name", "groups"}]``, of which something
 is to be done; ``groups``, all that there may be; ``batches``, those of the rollout. Fails where the nodes do not have
 one way to be rolled out, and where the run is a slice of AWX's.
 """
@@ -25,7 +25,13 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.b
     compared_words,
 )
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.policies import batches, require_one_way
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.rollout import BUSY, TO_CHANGE, WAITING
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.rollout import (
+    BUSY,
+    DRAINED,
+    TO_CHANGE,
+    WAITING,
+    groups_of,
+)
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.words import fleet_plan, rollback_lines
 from ansible_collections.ascend.fleet.plugins.plugin_utils.mirrors import GROUP as MIRRORS
 
@@ -54,14 +60,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
             lines = rollback_lines(plans, {name: answers[name]["release"] for name in plans})
         else:
             lines = fleet_plan(plans) + _between(answers)
-        groups = [TO_CHANGE, WAITING, BUSY]
-        chosen = [{"name": name, "group": plan["group"]} for name, plan in plans.items() if plan["group"] in groups]
+        groups = {name: groups_of(plan) for name, plan in plans.items()}
+        chosen = [{"name": name, "groups": groups[name]} for name in plans if groups[name]]
         return {
             **result,
             "changed": False,
             "lines": lines,
             "nodes": chosen,
-            "groups": [*groups, MIRRORS],
+            "groups": [TO_CHANGE, WAITING, BUSY, DRAINED, MIRRORS],
             "batches": serial,
         }
 

@@ -48,7 +48,7 @@ REPORTS = ("ascend.fleet.drift_report", "ascend.fleet.drift_merge")
 DEPOT = "ascend.fleet.depot"
 SEND = "ascend.fleet.depot_files"
 # The fleet, and the groups in which roles/rollout puts its nodes.
-GROUPS = ("ascend", TO_CHANGE, WAITING, BUSY, "ascend_reached", "ascend_done")
+GROUPS = ("ascend", TO_CHANGE, WAITING, BUSY, "ascend_reached", "ascend_done", "ascend_built")
 CLEARED = "\r\x1b[K"
 EVERY = 100  # nodes between two lines of progress, where the output is no terminal
 

@@ -24,6 +24,8 @@ FLEET_WIDE = (
     "depot_mirror",
     "depot_nodes_at_once",
     "depot_swarm_port",
+    "rollout_drain_command",
+    "rollout_resume_command",
 )
 SPECS: dict[str, dict[str, Any]] = {
     f"ascend.fleet.{module.stem}": documentation(module)["options"] for module in modules()

@@ -87,7 +87,10 @@ def test_what_is_changed_and_what_was(tmp_path: Path) -> None:
         journal.append(str(state_dir), {**dict.fromkeys(journal.KEYS, ""), "run": run})
     found = facts.collect(node(tmp_path), PLACES, ["system"], 5)["changes"]
     assert found == {"running": running, "last": {**dict.fromkeys(journal.KEYS, ""), "run": "one"}}
-    for name in ("run", "journal.jsonl"):
+    drained = {key: running[key] for key in ("began", "who", "control", "run")}
+    (state_dir / "drained").write_text(json.dumps({**drained, "action": "x", "pid": 4711}))
+    assert facts.collect(node(tmp_path), PLACES, ["system"], 5)["changes"]["drained"] == drained
+    for name in ("run", "journal.jsonl", "drained"):
         (state_dir / name).write_text("[" * 100_000)
     assert facts.collect(node(tmp_path), PLACES, ["system"], 5)["changes"] == {"running": None, "last": None}
 

@@ -15,11 +15,11 @@ import json
 import os
 import time
 from contextlib import suppress
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Sequence
 
 from .. import atomic, files, times
 from ..errors import AscendError
-from ..places import RUN
+from ..places import DRAINED, RUN
 from . import fault_points, journal, module_lock, process
 
 FILE = RUN
@@ -35,16 +35,16 @@ def read(state_dir: str) -> Optional[Holder]:
     return content if isinstance(content.get("run"), str) else None
 
 
-def take(state_dir: str, holder: Holder, change: Dict[str, str], dead: str = "") -> Optional[Holder]:
+def take(state_dir: str, holder: Holder, change: Dict[str, str], dead: Sequence[str] = ()) -> Optional[Holder]:
     """Take the lock for the run ``holder`` says; return the run that has it when that is alive, else None.
 
-    ``dead`` is a run that the control node knows to be dead. What a dead run left at work on the node is ended, and the
-    journal says that it was interrupted. Raises AscendError when a module that belongs to no run is at work.
+    ``dead`` are the runs that the control node knows to be dead. What a dead run left at work on the node is ended, and
+    the journal says that it was interrupted. Raises AscendError when a module that belongs to no run is at work.
     """
     with module_lock.alone(state_dir):
         other = read(state_dir)
         others = other["run"] if other and other["run"] != holder["run"] else ""
-        if other and others and not _dead(state_dir, other, dead):
+        if other and others and not is_dead(state_dir, other, dead):
             return other
         module_lock.end_leftovers(state_dir, others)
         with module_lock.taken(state_dir, "taking the lock for a run"):
@@ -78,13 +78,14 @@ def already_taken(holder: Holder) -> AscendError:
     )
 
 
-def _dead(state_dir: str, other: Holder, dead: str) -> bool:
-    if other["run"] == dead or other.get("node_boot") != process.boot():
+def is_dead(state_dir: str, other: Holder, dead: Sequence[str]) -> bool:
+    """Whether the run that wrote ``other`` (with its ``node_boot``) into one of the files here is no more."""
+    if other["run"] in dead or other.get("node_boot") != process.boot():
         return True
     if module_lock.at_work(state_dir):
         return False
     signs = [0.0]
-    for name in (FILE, module_lock.FILE):
+    for name in (FILE, DRAINED, module_lock.FILE):
         with suppress(FileNotFoundError):
             signs.append(os.path.getmtime(os.path.join(state_dir, name)))
     # A sign of life that is to come was given before the clock was set right, nobody knows when.

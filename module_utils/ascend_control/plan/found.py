@@ -73,8 +73,18 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Drained:
+    """The run for which the scheduler gives the node no job; that run may have died."""
+
+    began: str
+    who: str
+    control: str
+
+
+@dataclass(frozen=True)
 class Changes:
     running: Change | None
+    drained: Drained | None = None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ asked of a node that has a plan.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from ...ascend.finding import Refusal, refusal
 from ...ascend.text import listed
@@ -19,6 +19,9 @@ from .documents import Document, read
 from .found import Found, Npu, Process, found_of
 from .plan import decide
 from .preconditions import repairs_cann
+
+if TYPE_CHECKING:
+    from .rollback import Rollback
 
 
 class Batch(TypedDict):
@@ -41,12 +44,14 @@ Applied = TypedDict(
         "replaces": list[str],
         "repairs_cann": bool,
         "from": str,
+        "drained": bool,
     },
 )
 
 # The groups in which a run's plays find its nodes: what is done with each.
 TO_CHANGE, WAITING, BUSY = "ascend_to_change", "ascend_waiting", "ascend_busy"
 CONVERGED, REFUSED = "ascend_converged", "ascend_refused"
+DRAINED = "ascend_drained"  # by a run that died, and not changed by this one: only to be resumed
 _REMEDY = "wait for their end: -e ascend_busy_policy=wait; what disturbs no job is done at once with --tags stage"
 
 
@@ -58,8 +63,9 @@ def apply_to(facts: Document, resolved: Document, policy: str) -> Applied:
 
     Besides what ``plan`` returns: ``group`` (of the playbook's plays), ``busy`` (a refusal or None),
     ``stage`` (what may be done now on a busy node), ``sets_aside`` (see ``under_current``), ``replaces`` (the versions
-    of CANN that are uninstalled), ``repairs_cann`` (so that a newer one beside it stays the latest one) and ``from``,
-    what is current. ``policy`` is what to do with a busy node: skip, wait or ignore.
+    of CANN that are uninstalled), ``repairs_cann`` (so that a newer one beside it stays the latest one), ``from``,
+    what is current, and ``drained``, whether a run has drained it. ``policy`` is what to do with a busy node: skip,
+    wait or ignore.
     """
     found, wanted = found_of(facts), wanted_of(resolved)
     plan = decide(found, wanted)
@@ -76,7 +82,14 @@ def apply_to(facts: Document, resolved: Document, policy: str) -> Applied:
         "replaces": list(replaced_by(found, wanted)) if "cross" in names_of(steps) else [],
         "repairs_cann": repairs_cann(found, wanted, steps),
         "from": found.environments.current or "none",
+        "drained": found.changes.drained is not None,
     }
+
+
+def groups_of(plan: Applied | Rollback) -> list[str]:
+    """Return in which groups the run's plays find a node: a node that is changed is resumed at the end of that."""
+    groups = [plan["group"]] if plan["group"] in (TO_CHANGE, WAITING, BUSY) else []
+    return groups + ([DRAINED] if plan.get("drained") and plan["group"] in (CONVERGED, BUSY) else [])
 
 
 def _in_use(npu: Npu, out: Sequence[int]) -> Refusal | None:

@@ -8,7 +8,7 @@ import os
 from ...ascend import files, rights
 from ...ascend.cann.layouts import LATER, OLDER
 from ...ascend.finding import Refusal, refusal
-from ...ascend.places import BESIDE, RUN
+from ...ascend.places import BESIDE, DRAINED, RUN
 from .asked import Wanted
 from .components import STEPS, Step, as_refusal, component_of, names_of
 from .disks import nearly_full
@@ -33,7 +33,7 @@ def warnings(found: Found, wanted: Wanted, steps: list[Step]) -> list[Refusal]:
     observed = [each for each in _observed(found, wanted, cured) if each["where"] not in refused]
     observed += _latest(found, wanted, steps)
     observed += packages_remarks(found, wanted, steps) + settings_warnings(found, wanted) + _clock(found)
-    return observed + nearly_full(found, wanted, steps) + _unfinished(found, wanted)
+    return observed + nearly_full(found, wanted, steps) + _unfinished(found, wanted) + _drained(found, wanted)
 
 
 def _observed(found: Found, wanted: Wanted, cured: set[str]) -> list[Refusal]:
@@ -149,5 +149,23 @@ def _unfinished(found: Found, wanted: Wanted) -> list[Refusal]:
             f"{change.action} to {change.to}, begun {change.began} by {change.who} from control node {change.control}",
             "wait for its end; what a run that died has left, the next site.yml clears away",
             os.path.join(wanted.places.state, RUN),
+        )
+    ]
+
+
+def _drained(found: Found, wanted: Wanted) -> list[Refusal]:
+    """Nobody trains on a node that was drained for a change and not resumed: site.yml does that, or the run at work."""
+    drained = found.changes.drained
+    if not drained:
+        return []
+    return [
+        refusal(
+            "system",
+            "node-drained",
+            "the node is drained for a change of ours, and gets no jobs",
+            "a node that was resumed when its change ended",
+            f"drained {drained.began} by {drained.who} from control node {drained.control}",
+            "wait for that run's end; where it died: ansible-playbook site.yml --limit NODE  # resumes the node",
+            os.path.join(wanted.places.state, DRAINED),
         )
     ]

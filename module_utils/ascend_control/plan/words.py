@@ -199,15 +199,17 @@ def rollout_lines(groups: dict[str, list[str]], failed: list[str]) -> list[str]:
     silent.
     """
     fleet = set(groups["ascend"])
-    done, busy, reached = (fleet & set(groups[name]) for name in ("ascend_done", "ascend_busy", "ascend_reached"))
+    names = ("ascend_done", "ascend_busy", "ascend_built", "ascend_reached")
+    done, busy, built, reached = (fleet & set(groups[name]) for name in names)
     chosen = fleet & set(groups["ascend_to_change"] + groups["ascend_waiting"])
     lost = fleet & set(failed)
     fates = {
         "changed and verified": done - lost,
         "failed, not changed to what was wanted": lost & reached,
         "refused or unreachable, left as they were": lost - reached,
-        "busy, left as they are": busy - lost - done,
-        "not reached, left as they were": (chosen | reached) - done - lost - busy,
+        "busy, left as they are": busy - lost - done - built,
+        "busy since their change began, built and not yet current": built - lost - done,
+        "not reached, left as they were": (chosen | reached) - done - lost - busy - built,
     }
     return [f"{fate}: {_nodes(sorted(hosts))}" for fate, hosts in fates.items() if hosts]
 

@@ -16,6 +16,7 @@ import pytest
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import install_record
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import (
+    drained,
     journal,
     leftovers,
     module_lock,
@@ -80,7 +81,7 @@ def everything(folder: Path) -> set[str]:
 
 
 def test_an_idle_node_is_begun(options: dict[str, Any], tmp_path: Path) -> None:
-    assert begin(options, tmp_path) == {"begun": True, "processes": [], "unclear": [], "taken_by": {}}
+    assert begin(options, tmp_path) == {"begun": True, "processes": [], "unclear": [], "taken_by": {}, "drained": {}}
     there = run_lock.read(options["state_dir"])
     assert there is not None
     assert [there[key] for key in ("run", "action", "from", "to")] == ["one", "provision", "none", "new"]
@@ -100,7 +101,13 @@ def test_a_busy_node_is_left_alone(options: dict[str, Any], tmp_path: Path) -> N
 @pytest.mark.parametrize("answer", [NPU_SMI_HEAD + CARD, BUSY.replace("4711", "****"), HANGS])
 def test_what_is_not_known_to_be_idle_is_left_alone(options: dict[str, Any], tmp_path: Path, answer: Any) -> None:
     write(tmp_path / "node", "/dev/davinci0")
-    assert begin(options, tmp_path, answer) == {"begun": False, "processes": [], "unclear": [0], "taken_by": {}}
+    assert begin(options, tmp_path, answer) == {
+        "begun": False,
+        "processes": [],
+        "unclear": [0],
+        "taken_by": {},
+        "drained": {},
+    }
     assert not Path(options["state_dir"]).exists()
 
 
@@ -112,7 +119,7 @@ def test_a_card_that_is_taken_out_keeps_no_change_from_beginning(options: dict[s
 def test_a_node_may_be_begun_beside_jobs(options: dict[str, Any], tmp_path: Path) -> None:
     """Not even npu-smi is asked."""
     result = node_change.begin({**options, "idle": False}, node(tmp_path / "node"))
-    assert result == {"begun": True, "processes": [], "unclear": [], "taken_by": {}}
+    assert result == {"begun": True, "processes": [], "unclear": [], "taken_by": {}, "drained": {}}
 
 
 def test_another_run_has_it(options: dict[str, Any], tmp_path: Path) -> None:
@@ -124,7 +131,7 @@ def test_another_run_has_it(options: dict[str, Any], tmp_path: Path) -> None:
     assert (result["begun"], result["processes"], result["taken_by"]["run"]) == (False, [], "one")
     assert link.is_symlink()
     assert (tmp_path / "state/x.part").exists()
-    assert begin(options, tmp_path, holder=other, dead="one")["begun"]
+    assert begin(options, tmp_path, holder=other, dead=["one"])["begun"]
     assert [entry["result"] for entry in journal.entries(options["state_dir"])] == ["interrupted"]
 
 
@@ -291,3 +298,25 @@ def test_the_module_from_its_beginning_to_its_end(options: dict[str, Any], tmp_p
     said = module(options, root, idle=False, state_dir=str(tmp_path / "file"))
     assert (said["failed"], "Traceback" in said["msg"]) == (True, False)
     assert said["remedy"]
+
+
+def test_that_a_node_is_drained_is_written_down_beside_what_was_before(options: dict[str, Any]) -> None:
+    """It may be the first thing that is written on a bare node, and must not hide that the folder was not there."""
+    assert node_change.drain(options) == {"taken_by": {}, "drained": {}}
+    assert options["state_dir"] in origin.read(options["state_dir"])["absent"]
+    found = drained.read(options["state_dir"])
+    assert found is not None
+    assert (found["run"], found["action"]) == ("one", "provision")
+
+
+def test_begin_and_end_tell_who_drained_it(options: dict[str, Any], tmp_path: Path) -> None:
+    node_change.drain(options)
+    os.utime(Path(options["state_dir"], "drained"), (1, 1))
+    assert begin(options, tmp_path, BUSY)["drained"]["run"] == "one"
+    assert os.path.getmtime(Path(options["state_dir"], "drained")) > 1, "a sign of life of the run that waits"
+    assert begin(options, tmp_path)["drained"]["run"] == "one"
+    assert node_change.end(options)["drained"]["run"] == "one"
+    assert node_change.resume(options)["drained"]["run"] == "one"
+    node_change.resumed(options)
+    assert node_change.end(options) == {"drained": {}}
+    assert node_change.resume(options) == {"taken_by": {}, "drained": {}}

@@ -55,7 +55,7 @@ def holder(run: str = "one", **changes: Any) -> dict[str, Any]:
 
 
 def take(state: str, run: str = "one", dead: str = "") -> dict[str, Any] | None:
-    return run_lock.take(state, holder(run), CHANGE, dead)
+    return run_lock.take(state, holder(run), CHANGE, [dead])
 
 
 def results(state: str) -> list[tuple[str, str]]:
@@ -266,12 +266,12 @@ def test_a_file_that_says_little_can_be_taken_over(state: str) -> None:
 def test_one_that_is_given_back_while_another_looks(state: str, monkeypatch: pytest.MonkeyPatch) -> None:
     take(state)
 
-    def slow(_state_dir: str, there: dict[str, Any], _dead: str) -> bool:
+    def slow(_state_dir: str, there: dict[str, Any], _dead: list[str]) -> bool:
         run_lock.release(state, there["run"], "done", "")
         return alive(_state_dir, there, _dead)
 
-    alive = run_lock._dead
-    monkeypatch.setattr(run_lock, "_dead", slow)
+    alive = run_lock.is_dead
+    monkeypatch.setattr(run_lock, "is_dead", slow)
     held_file = Path(state, module_lock.FILE)
     held_file.unlink()
     assert take(state, "two") is None

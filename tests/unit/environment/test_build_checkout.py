@@ -17,9 +17,12 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment im
     build as environment,
     read as environment_read,
 )
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
 from ansible_collections.ascend.fleet.plugins.modules import python_env
 from tests.unit.environment.conftest import depot_file
 from tests.unit.environment.test_build import no_run
+
+NODE = Node(run, shutil.which)
 
 
 @pytest.fixture
@@ -150,15 +153,15 @@ def test_the_module_says_what_was_edited(source: environment.Wanted) -> None:
     environment.build(source, run)
     (Path(source.checkout) / "examples/lora.yaml").write_text("do_sample: true\n")
     words = "files of the checkout were edited: examples/lora.yaml"
-    checked = python_env.ensure(options(source), check_mode=True)
+    checked = python_env.ensure(options(source), True, NODE)
     assert (checked["changed"], checked["differences"], checked["kept"]) == (True, [words], "")
     assert checked["diff"] == {"before": words + "\n", "after": ""}
     assert not (Path(source.path) / "edited").exists()
-    done = python_env.ensure(options(source), check_mode=False)
+    done = python_env.ensure(options(source), False, NODE)
     assert (done["changed"], done["differences"], done["diff"]) == (True, [words], checked["diff"])
     assert (Path(done["kept"]) / "examples/lora.yaml").is_file()
     for check_mode in (True, False):
-        again = python_env.ensure(options(source), check_mode)
+        again = python_env.ensure(options(source), check_mode, NODE)
         assert (again["changed"], again["differences"], again["kept"]) == (False, [], "")
 
 

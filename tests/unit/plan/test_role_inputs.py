@@ -202,8 +202,8 @@ def proof(environment: str, torch: str) -> tuple[str, dict[str, Any]]:
     return "npu_check", {**asked, **PLACES}
 
 
-def current(environment: str) -> tuple[str, dict[str, Any]]:
-    return "python_env", {"path": environment, "current": True, **PLACES}
+def current(environment: str, idle: bool = True) -> tuple[str, dict[str, Any]]:
+    return "python_env", {"path": environment, "current": True, "idle": idle, "cards_out": [3], **PLACES}
 
 
 def played(folder: Path, play: str, variables: dict[str, Any], *words: str, tools: Path | None = None) -> Run:
@@ -232,9 +232,12 @@ def test_each_component_alone_is_what_the_plan_names(tmp_path: Path) -> None:
     assert run.calls == [call for name in names for call in calls_of("environment" if name == "source" else name)]
 
 
+PROVEN = (("rollout", "prove"), ("rollout", "current"))
+
+
 def test_the_proof_the_note_and_the_switch(tmp_path: Path) -> None:
     node = planned(tmp_path)
-    run = of_plan(tmp_path, {**node, "components": ["current"]}, ("rollout", "prove"))
+    run = of_plan(tmp_path, {**node, "components": ["current"]}, *PROVEN)
     proven = {"package": "toolkit", "state": "proven", "version": "7.0", **PLACES}
     assert run.calls == [proof("/e/new", "2.1.0"), ("cann_package", proven), current("/e/new")]
     assert "changed=2 " in run.output, "the note, and the switch"
@@ -243,13 +246,14 @@ def test_the_proof_the_note_and_the_switch(tmp_path: Path) -> None:
 def test_a_link_that_comes_back_after_a_repair_is_no_change(tmp_path: Path) -> None:
     node = planned(tmp_path)
     node["plan"]["sets_aside"] = True
-    run = of_plan(tmp_path, {**node, "components": ["environment"]}, ("rollout", "prove"))
-    assert run.calls[-1] == current("/e/new")
+    run = of_plan(tmp_path, {**node, "components": ["environment"]}, *PROVEN)
+    # Without it the node has no environment at all: it comes back whoever uses the cards.
+    assert run.calls[-1] == current("/e/new", idle=False)
     assert "changed=1 " in run.output, "the note alone"
 
 
 def test_an_environment_that_stays_current_is_not_switched(tmp_path: Path) -> None:
-    run = of_plan(tmp_path, {**planned(tmp_path), "components": ["users"]}, ("rollout", "prove"))
+    run = of_plan(tmp_path, {**planned(tmp_path), "components": ["users"]}, *PROVEN)
     assert [name for name, _ in run.calls] == ["npu_check", "cann_package"]
 
 

@@ -16,6 +16,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.r
     Batch,
     apply_to,
     busy,
+    groups_of,
     stageable,
     stops,
     under_current,
@@ -107,6 +108,27 @@ def test_a_right_node_is_taken_where_a_change_has_not_ended(has_job: bool, group
     found["changes"]["running"] = dict.fromkeys(("began", "who", "control", "run", "action", "from", "to"), "x")
     planned = apply_to(found, wanted(), "skip")
     assert (planned["group"], planned["steps"], planned["sets_aside"]) == (group, [], False)
+
+
+@pytest.mark.parametrize(
+    ("policy", "has_job", "has_steps", "groups"),
+    [
+        ("skip", True, True, ["ascend_busy", "ascend_drained"]),
+        ("skip", False, False, ["ascend_drained"]),
+        # Its change resumes it; until then it stays drained.
+        ("wait", True, True, ["ascend_waiting"]),
+        ("skip", False, True, ["ascend_to_change"]),
+    ],
+)
+def test_a_node_that_is_drained_and_not_changed_is_only_resumed(
+    policy: str, has_job: bool, has_steps: bool, groups: list[str]
+) -> None:
+    found = upgrade() if has_steps else now()
+    if not has_job:
+        used(found)
+    assert "ascend_drained" not in groups_of(apply_to(found, wanted(), policy))
+    found["changes"]["drained"] = dict.fromkeys(("began", "who", "control", "run"), "x")
+    assert groups_of(apply_to(found, wanted(), policy)) == groups
 
 
 def test_what_is_current_is_said() -> None:

@@ -192,3 +192,14 @@ def test_a_change_that_has_not_ended_is_told_and_needs_no_step() -> None:
     (warning,) = result["warnings"]
     assert (result["steps"], result["refusals"], warning["check"]) == ([], [], "change-unfinished")
     assert warning["found"] == f"provision to {NAME}, begun 2026-03-02T01:30:00Z by alice from control node ctl-1"
+
+
+def test_a_node_that_is_still_drained_is_told_with_the_command_that_resumes_it() -> None:
+    found = converged()
+    found["changes"]["drained"] = {key: CHANGE[key] for key in ("began", "who", "control", "run")}
+    result = plan(found, wanted())
+    (warning,) = result["warnings"]
+    assert (result["steps"], result["refusals"], warning["check"]) == ([], [], "node-drained")
+    assert warning["found"] == "drained 2026-03-02T01:30:00Z by alice from control node ctl-1"
+    assert warning["where"].endswith("/drained")
+    assert "ansible-playbook site.yml --limit NODE" in warning["remedy"]

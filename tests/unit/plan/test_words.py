@@ -16,7 +16,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.w
 
 STEP = {"component": "toolkit", "action": "install", "reason": "toolkit 8.0.RC1 is absent"}
 BUSY = {"found": "process 4711 of ml on card 0: train", "remedy": "wait"}
-GROUPS = ("ascend_to_change", "ascend_waiting", "ascend_busy", "ascend_reached", "ascend_done")
+GROUPS = ("ascend_to_change", "ascend_waiting", "ascend_busy", "ascend_reached", "ascend_done", "ascend_built")
 FLEET = ["a", "b", "c", "d", "e", "f", "g", "refused", "silent"]
 
 
@@ -42,6 +42,13 @@ def test_every_node_of_a_rollout_has_its_fate() -> None:
         "refused or unreachable, left as they were: 2 nodes (refused, silent)",
         "busy, left as they are: 2 nodes (f, g)",
         "not reached, left as they were: 1 node (d)",
+    ]
+
+
+def test_a_job_that_began_meanwhile_is_no_failure() -> None:
+    assert lines(to_change="a b", reached="a b", done="b", built="a") == [
+        "changed and verified: 1 node (b)",
+        "busy since their change began, built and not yet current: 1 node (a)",
     ]
 
 

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""For which run the scheduler gives this node no job: written down before it is asked for that, until it is undone.
+
+The scheduler's commands run on the control node, and a run may die between them: so the next one finds here that the
+node has to be resumed. The file has the fields of a holder (run_lock.py), ``action``, ``began`` (UTC, when the node was
+drained) and ``node_boot``. It names no command: what is run on the control node never comes from a node.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from typing import Optional, Sequence, Tuple
+
+from .. import atomic, files, times
+from ..places import DRAINED
+from . import module_lock, process, run_lock
+from .run_lock import Holder
+
+
+def read(state_dir: str) -> Optional[Holder]:
+    """Return for which run the node is drained, or may be; None when for none."""
+    content = files.mapping(os.path.join(state_dir, DRAINED))
+    return content if isinstance(content.get("run"), str) else None
+
+
+def claim(
+    state_dir: str, holder: Holder, action: str, dead: Sequence[str] = (), drains: bool = True
+) -> Tuple[Optional[Holder], Optional[Holder]]:
+    """Write down that the node is drained for the run of ``holder``; without ``drains``, take over what is there alone.
+
+    Returns (the run that is alive and has the node, or None; what was there before, or None). With the first, nothing
+    is written. ``dead`` are the runs that the control node knows to be dead.
+    """
+    with module_lock.alone(state_dir):
+        earlier = read(state_dir)
+        if not (drains or earlier):
+            return None, None
+        for other in (run_lock.read(state_dir), earlier):
+            if other and other["run"] != holder["run"] and not run_lock.is_dead(state_dir, other, dead):
+                return other, earlier
+        began = (earlier or {}).get("began") or times.now()
+        value = dict(holder, action=action, began=began, node_boot=process.boot())
+        atomic.write(os.path.join(state_dir, DRAINED), json.dumps(value, sort_keys=True) + "\n")
+    return None, earlier
+
+
+def still_waits(state_dir: str, run: str) -> None:
+    """Give a sign of life of a run that drained the node and waits for the end of its jobs."""
+    current = read(state_dir)
+    if current and current["run"] == run:
+        with suppress(OSError):
+            os.utime(os.path.join(state_dir, DRAINED))
+
+
+def forget(state_dir: str, run: str) -> None:
+    """The node gets jobs again; what another run has written down stays."""
+    with module_lock.alone(state_dir):
+        current = read(state_dir)
+        if current and current["run"] == run:
+            os.unlink(os.path.join(state_dir, DRAINED))

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether jobs use the cards at this moment: what keeps a change from beginning, and `current` from moving."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Dict, List, Sequence
+
+from ..errors import AscendError
+from ..node import Node
+from ..text import listed
+from .cards import read_npu
+
+TOOL_S = 60
+AGAIN_S = 3.0  # what a proof on the cards left may be shown for a moment longer
+SHOWN = 3
+
+
+class InUseError(AscendError):
+    """Jobs use the cards: no failure of the node, and a module's result says so (``busy``)."""
+
+    def as_dict(self) -> Dict[str, Any]:
+        return {**super().as_dict(), "busy": True}
+
+
+def in_use(node: Node, cards_out: Sequence[int]) -> Dict[str, List[Any]]:
+    """Return ``{"processes", "unclear"}`` (cards.read_npu), both empty on an idle node.
+
+    Of ``cards_out`` (NPU ids) nobody knows whether a process uses them: they need not be known to be idle.
+    """
+    npu = read_npu(node, TOOL_S)[0]
+    return {"processes": npu["processes"], "unclear": [card for card in npu["unclear"] if card not in cards_out]}
+
+
+def require_idle(node: Node, cards_out: Sequence[int], left: str) -> None:
+    """Raise InUseError where jobs use the cards, also when asked again; ``left`` says with what the node is left."""
+    if not any(in_use(node, cards_out).values()):
+        return
+    time.sleep(AGAIN_S)
+    found = in_use(node, cards_out)
+    if any(found.values()):
+        words = [_words(process) for process in found["processes"]]
+        words += ["npu-smi info does not say whether processes use card %d" % card for card in found["unclear"]]
+        raise InUseError(
+            "jobs began on the cards since the change of the node did: " + left,
+            wanted="idle cards",
+            found=listed(words, most=SHOWN),
+            where="npu-smi info",
+            remedy="run it again when they have ended, and it goes on from here; -e ascend_busy_policy=wait waits",
+        )
+
+
+def _words(process: Dict[str, Any]) -> str:
+    cards = listed([str(card) for card in sorted({chip[0] for chip in process["chips"]})])
+    command = process["command"] or process["name"] or "?"
+    return "process %d of %s on card %s: %s" % (process["pid"], process["user"] or "?", cards, command)
