@@ -243,7 +243,9 @@ def main() -> None:
 def begin(options: Dict[str, Any], node: Node) -> Dict[str, Any]:
     """Return the module's result: begun, or what keeps from beginning."""
     state_dir, root = options["state_dir"], options["ascend_root"]
-    kept: Dict[str, Any] = in_use(node, options["cards_out"]) if options["idle"] else {"processes": [], "unclear": []}
+    kept: Dict[str, Any] = {"processes": [], "unclear": []}
+    if options["idle"]:
+        kept = in_use(node, options["cards_out"], options["state_dir"])
     busy = any(kept.values())
     kept["drained"] = drained.read(state_dir) or {}
     if busy:

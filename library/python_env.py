@@ -227,7 +227,8 @@ def ensure(options: Dict[str, Any], check_mode: bool, node: Node) -> Dict[str, A
                 examples.write(path, options["examples"])
             if switch:
                 if options["idle"]:
-                    require_idle(node, options["cards_out"], "`current` still leads to %s" % (current or "none"))
+                    words = "`current` still leads to %s" % (current or "none")
+                    require_idle(node, options["cards_out"], options["state_dir"], words)
                 environment.make_current(path, link)
     before: List[str] = list(differences)
     after: List[str] = []

@@ -177,9 +177,9 @@ def begin(options: Dict[str, Any], node: Node, check_mode: bool) -> Dict[str, An
     seen = look(options, node, account, folder, environment)
     told = {"remarks": seen.remarks, "memory_mb": seen.memory_mb}
     if seen.problems:
-        words = "; ".join("%d. %s" % (number, problem) for number, problem in enumerate(seen.problems, 1))
+        words = "".join("\n%d. %s" % (number, problem) for number, problem in enumerate(seen.problems, 1))
         problems = [problem.as_dict() for problem in seen.problems]
-        return {"changed": False, "msg": "The run is not begun: %s" % words, "problems": problems, **told}
+        return {"changed": False, "msg": "The run is not begun:%s" % words, "problems": problems, **told}
     if check_mode:
         return {"changed": True, "run": {}, **told}
     training = job.Training(
@@ -251,7 +251,7 @@ def look(options: Dict[str, Any], node: Node, account: Account, folder: str, env
         checkout=checkouts.get("llamafactory", ""),
         devices=options["devices"],
         cards=len(chosen) * int(options["peers"].get("count", 1)),
-        card_memory_mb=min([int(each["memory_total_mb"] or 0) for each in chosen] or [0]),
+        card_memory_mb=min([int(each["hbm_total_mb"] or each["memory_total_mb"] or 0) for each in chosen] or [0]),
         resume=options["resume"],
     )
     return check(asked, npu)

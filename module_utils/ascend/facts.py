@@ -124,6 +124,10 @@ def _add_cards(
     from .npu import cards, device_users, driver
 
     facts["npu"], found = cards.read_npu(node, timeout_s, file_users)
+    if os.path.isdir(node.path(os.path.join(places.state_dir, "train"))):  # on most nodes nobody trained by train.yml
+        from .train import job
+
+        job.with_runs(facts["npu"], job.running(node, places.state_dir))
     npu = facts["npu"]
     runs = "driver %s" % (npu["driver_version"] or "of an unknown version") if npu["answered"] else ""
     facts["driver"], more = driver.read_driver(node, places.cann_root, runs)

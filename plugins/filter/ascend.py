@@ -13,6 +13,8 @@
 ``facts | ascend_cards_to_prove(out, spare_busy)``   the devices to prove an environment on, and the cards left out
 ``result | ascend_proof(left_out)``        what npu_check found on each card, what was left out, and as whom, as lines
 ``left_out | ascend_left_out``             the cards left out, as lines
+``devices | ascend_devices``               a list of devices, which with -e is text
+``run | ascend_training``                  what a training run does, as lines
 """
 
 from __future__ import annotations
@@ -40,6 +42,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.w
     refusal_text,
     remark_lines,
 )
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.train.words import devices, training_text
 
 
 def _for_operator(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -81,4 +84,6 @@ class FilterModule:
             ),
             "ascend_proof": proof_lines,
             "ascend_left_out": left_out_lines,
+            "ascend_devices": _for_operator(devices),
+            "ascend_training": training_text,
         }

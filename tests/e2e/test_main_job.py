@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import paramiko
 import pytest
 
-from tests.e2e.conftest import Fleet, connect, files
+from tests.e2e.conftest import ROOT, Fleet, connect, files
 from tests.playbook_run import Run
 
 pytestmark = pytest.mark.e2e
@@ -17,6 +18,8 @@ pytestmark = pytest.mark.e2e
 TOOLKIT = "/usr/local/Ascend/ascend-toolkit/8.0.RC1"
 SITE_PACKAGES = "/opt/ascend/env/current/lib/python3.10/site-packages"
 ALL_STEPS = ["system", "python", "toolkit", "kernels", "environment", "ascend-env", "current"]
+EXAMPLE = ROOT / "roles/torch_npu/files/share/llamafactory/examples/tiny/tiny_lora_sft.yaml"
+NO_CARD = "ASCEND_RT_VISIBLE_DEVICES= OMP_NUM_THREADS=1"  # the process sees no card: it computes on the CPU
 ENVIRONMENT = "Build exactly as its lock the environment"
 TOOLKIT_TASK = "Install the CANN toolkit 8.0.RC1"
 KERNELS_TASK = "Install the CANN kernels for 910b"
@@ -74,6 +77,73 @@ def test_check_of_a_converged_node_lists_nothing(fleet: Fleet) -> None:
     run = fleet.site("--check", "--diff")
     assert run.code == 0, run.output
     assert (run.changed, run.steps) == (0, [])
+
+
+@pytest.fixture(scope="module")
+def alice(converged: Run, node: Any) -> str:
+    """An account that trains, with the examples and a tiny model in its home, made by what the examples bring."""
+    assert converged.code == 0
+    made = node.run("useradd --create-home --groups HwHiAiUser alice")
+    assert made.rc == 0, made.stderr
+    copied = 'cp --recursive "$(ascend-env --examples)" .'
+    script = f"{copied} && {NO_CARD} ascend-env python examples/tiny/make_model.py tiny-model"
+    done = node.run("runuser -l alice -c %s", script)
+    assert "random weights" in done.stdout, done.stderr
+    return "alice"
+
+
+def test_the_guides_last_command_starts(alice: str, node: Any) -> None:
+    """On the cards 0 and 1, to the letter but for the model. The stub libraries compute nothing: it begins alone."""
+    script = "ASCEND_RT_VISIBLE_DEVICES=0,1 ascend-env llamafactory-cli train examples/tiny/tiny_lora_sft.yaml"
+    done = node.run("runuser -l %s -c %s", alice, f"{script} >log 2>&1; cat log")
+    assert "Initializing distributed tasks" in done.stdout
+    assert "NPUCachingAllocator" in done.stdout, "it came as far as the card's memory"
+
+
+def train(fleet: Fleet, tmp_path: Path, steps: int, **more: Any) -> Run:
+    text = EXAMPLE.read_text(encoding="utf-8").replace("max_steps: 80", f"max_steps: {steps}")
+    (tmp_path / "tiny.yaml").write_text(text, encoding="utf-8")
+    variables = {"ASCEND_RT_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+    given = {"train_config": str(tmp_path / "tiny.yaml"), "train_user": "alice", "train_variables": variables, **more}
+    return fleet.playbook("playbooks/train.yml", "-i", "inventory/sim", "-e", json.dumps(given))
+
+
+def test_training_learns_and_goes_on_where_it_was(fleet: Fleet, tmp_path: Path, alice: str, node: Any) -> None:
+    """The real LLaMA-Factory on the CPU: without a card in sight it computes."""
+    run = train(fleet, tmp_path, 40, train_follow=True)
+    assert run.code == 0, run.output
+    output = f"/home/{alice}/saves/tiny/lora/sft"
+    losses = [
+        json.loads(line).get("loss") for line in node.file(f"{output}/trainer_log.jsonl").content_string.splitlines()
+    ]
+    losses = [loss for loss in losses if loss is not None]
+    assert losses[-1] < 0.7 * losses[0], losses
+    assert node.file(f"{output}/adapter_model.safetensors").size > 100_000
+    broken = f"{output}/checkpoint-41"
+    assert (
+        node.run(f"cp --recursive {output}/checkpoint-40 {broken} && truncate --size 100 {broken}/optimizer.pt").rc == 0
+    )
+    again = train(fleet, tmp_path, 60, train_follow=True, train_resume=True)
+    assert again.code == 0, again.output
+    assert "checkpoint-41 is skipped: trainer_state.json is of step 40" in again.output
+    state = json.loads(node.file(f"{output}/trainer_state.json").content_string)
+    assert (state["global_step"], state["log_history"][-2]["loss"] < losses[-1]) == (60, True)
+    shown = fleet.playbook("playbooks/train_status.yml", "-i", "inventory/sim", "-e", "train_name=tiny")
+    assert "tiny: done, as alice" in shown.output
+
+
+def test_a_run_makes_its_node_busy_until_it_is_stopped(fleet: Fleet, tmp_path: Path, alice: str) -> None:
+    begun = train(fleet, tmp_path, 100_000, train_devices="0,1")
+    assert begun.code == 0, begun.output
+    twice = train(fleet, tmp_path, 10)
+    assert twice.code != 0
+    assert "training tiny" in twice.output
+    assert f"of {alice}" in twice.output
+    node_facts = fleet.facts("gather_subset=npu")
+    assert [each["name"] for each in node_facts["npu"]["processes"]] == ["training tiny"]
+    stopped = fleet.playbook("playbooks/train_stop.yml", "-i", "inventory/sim", "-e", "train_name=tiny")
+    assert "tiny: stopped, as alice" in stopped.output, stopped.output
+    assert fleet.facts("gather_subset=npu")["npu"]["processes"] == []
 
 
 @pytest.mark.whole  # proves what the first run proved

@@ -9,6 +9,7 @@ from typing import Any, Dict, List, Sequence
 from ..errors import AscendError
 from ..node import Node
 from ..text import listed
+from ..train.job import running, with_runs
 from .cards import read_npu
 
 TOOL_S = 60
@@ -23,21 +24,23 @@ class InUseError(AscendError):
         return {**super().as_dict(), "busy": True}
 
 
-def in_use(node: Node, cards_out: Sequence[int]) -> Dict[str, List[Any]]:
+def in_use(node: Node, cards_out: Sequence[int], state_dir: str) -> Dict[str, List[Any]]:
     """Return ``{"processes", "unclear"}`` (cards.read_npu), both empty on an idle node.
 
-    Of ``cards_out`` (NPU ids) nobody knows whether a process uses them: they need not be known to be idle.
+    Of ``cards_out`` (NPU ids) nobody knows whether a process uses them: they need not be known to be idle. A training
+    run that begins has no card open yet: what is written down of it in ``state_dir`` counts as well.
     """
-    npu = read_npu(node, TOOL_S)[0]
+    npu: Any = read_npu(node, TOOL_S)[0]
+    with_runs(npu, running(node, state_dir))
     return {"processes": npu["processes"], "unclear": [card for card in npu["unclear"] if card not in cards_out]}
 
 
-def require_idle(node: Node, cards_out: Sequence[int], left: str) -> None:
+def require_idle(node: Node, cards_out: Sequence[int], state_dir: str, left: str) -> None:
     """Raise InUseError where jobs use the cards, also when asked again; ``left`` says with what the node is left."""
-    if not any(in_use(node, cards_out).values()):
+    if not any(in_use(node, cards_out, state_dir).values()):
         return
     time.sleep(AGAIN_S)
-    found = in_use(node, cards_out)
+    found = in_use(node, cards_out, state_dir)
     if any(found.values()):
         words = [_words(process) for process in found["processes"]]
         words += ["npu-smi info does not say whether processes use card %d" % card for card in found["unclear"]]

@@ -66,7 +66,7 @@ class Service(NamedTuple):
 
 def start(service: Service, run: Run) -> None:
     """Begin it. Raises AscendError when it does not begin, and OSError; one that is at work has to be ended before."""
-    mark = "%s=%s-%d-%d" % (MARK, service.name, os.getpid(), time.time())
+    mark = "%s=%s-%s" % (MARK, service.name, os.urandom(8).hex())
     began: Dict[str, Any] = {"began": now(), "name": service.name, "systemd": has_systemd(), "mark": mark}
     _write(service, mark)
     if has_systemd():

@@ -14,11 +14,14 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 from .. import atomic, files
 from ..accounts import account as account_of
-from ..command import Account
+from ..command import Account, as_account
 from ..errors import AscendError
-from ..node import Node
+from ..in_time import in_time
+from ..masking import masked
+from ..node import At, Node
 from ..service import service as services
 from ..service.service import Run, Service
+from ..text import cut, one_line
 
 FOLDER = "train"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -27,6 +30,11 @@ GRACE_S = 60  # a rank that is asked to end may be writing a checkpoint
 LIMITS = {"nofile": 1048576, "memlock": -1}
 SETTINGS = ("TasksMax=infinity", "OOMPolicy=continue")
 LOG_LINES = 20
+MOST_LOG = 16 * 1024 * 1024  # bytes of a log in which the first error is looked for
+MOST_ERROR = 400  # characters
+ASK_S = 20.0
+# A Python exception's last line, or HCCL's and CANN's numbers, at whatever a rank puts before its lines.
+_ERROR = re.compile(r"^.*?(?:\b[A-Za-z_.]*(?:Error|Exception|Interrupt)\b: \S|\bE[A-Z]\d{4}\b[: ]).*$", re.MULTILINE)
 
 
 class Training(NamedTuple):
@@ -129,9 +137,9 @@ def names(state_dir: str) -> List[str]:
 def read(state_dir: str, name: str, run: Run, node: Node) -> Dict[str, Any]:
     """Return what a run is and does: train.json's keys, and of it now
 
-    ``{"state", "began", "code", "because", "failed_at", "log", "last", "progress"}``: state is running, done, failed,
-    stopped or lost; because, which other rank failed first, in words; log, its path; last, its last lines; progress
-    what LLaMA-Factory's trainer_log.jsonl says, or empty.
+    ``{"state", "began", "code", "because", "failed_at", "log", "last", "error", "progress"}``: state is running, done,
+    failed, stopped or lost; because, which other rank failed first, in words; log, its path; last, its last lines;
+    error, the first that it names; progress what LLaMA-Factory's trainer_log.jsonl says, or empty.
     """
     folder = place(state_dir, name)
     about = _require(state_dir, name)
@@ -149,7 +157,8 @@ def read(state_dir: str, name: str, run: Run, node: Node) -> Dict[str, Any]:
         "failed_at": outcome.get("at"),
         "log": os.path.join(folder, "out", "log"),
         "last": services.read_out(folder, "log", uid).splitlines()[-LOG_LINES:],
-        "progress": _progress(about, account, run),
+        "error": first_error(services.read_out(folder, "log", uid, MOST_LOG)) if not alive else "",
+        "progress": _progress(about, account, _since(folder)),
     }
 
 
@@ -176,6 +185,13 @@ def running(node: Node, state_dir: str) -> List[Dict[str, Any]]:
     return found
 
 
+def _since(folder: str) -> float:
+    try:
+        return os.path.getmtime(os.path.join(folder, "began.json"))
+    except OSError:
+        return 0.0
+
+
 def _state(outcome: Dict[str, Any]) -> str:
     if not outcome:
         return "lost"
@@ -198,17 +214,30 @@ def _require(state_dir: str, name: str) -> Dict[str, Any]:
     return about
 
 
-def _progress(about: Dict[str, Any], account: Optional[Account], run: Run) -> Dict[str, Any]:
-    """Return the last line of trainer_log.jsonl: read as the account, whose file system may know no root."""
+def _progress(about: Dict[str, Any], account: Optional[Account], since: float) -> Dict[str, Any]:
+    """Return the last line of trainer_log.jsonl of this run, read as the account: its file system may know no root."""
     if account is None:
         return {}
     log = os.path.join(str(about["folder"]), str(about["output_dir"]), "trainer_log.jsonl")
-    result = run(["tail", "-n", "1", log], 20, account=account)
+
+    def look(at: At) -> str:
+        as_account(account)()
+        at(log)
+        if not os.path.isfile(log) or os.path.getmtime(log) < since:
+            return ""  # of a run before
+        return (files.text(log) or "").rstrip("\n").rpartition("\n")[2]
+
     try:
-        value = json.loads(result.output) if result.code == 0 else {}
+        value = json.loads(in_time(ASK_S, look) or "{}")
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def first_error(log: str) -> str:
+    """Return the first error that a log names, on one line, "" where it names none: those that follow come of it."""
+    match = _ERROR.search(log)
+    return cut(one_line(masked(match.group().strip())), MOST_ERROR) if match else ""
 
 
 def _write_config(path: str, training: Training) -> None:

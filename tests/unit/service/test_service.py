@@ -7,6 +7,7 @@ import json
 import os
 import pwd
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -146,6 +147,84 @@ def test_one_that_began_again_has_a_log_of_its_own(folder: Path) -> None:
     until(lambda: "second" in log(folder))
     assert "WORD" not in log(folder)
     assert "secret-1" in services.read_out(str(folder), "log.before")
+
+
+# --- several nodes ------------------------------------------------------------------------------------------------
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def ranks(folder: Path) -> Iterator[Callable[..., list[Path]]]:
+    """Begins the ranks of one job, a folder each, with a program each."""
+    begun_folders: list[Path] = []
+    port = free_port()
+
+    def begin(*programs: str, **changes: Any) -> list[Path]:
+        for rank, program in enumerate(programs):
+            peers = {"rank": rank, "count": len(programs), "address": "127.0.0.1", "port": port, "token": "t"}
+            begun_folders.append(folder.with_name(f"rank-{rank}"))
+            begun(begun_folders[-1], program, peers={**peers, **changes.get(f"rank_{rank}", {})})
+        return begun_folders
+
+    yield begin
+    for each in begun_folders:
+        services.stop(str(each), run, 1)
+
+
+GOES_ON = "import time; print('child 0', flush=True); time.sleep(600)"
+FAILS = "import time, sys; time.sleep(2); print('ValueError: mine', flush=True); sys.exit(5)"
+
+
+def ended(folders: list[Path]) -> list[dict[str, Any]]:
+    until(lambda: not any(services.alive(str(each), run) for each in folders))
+    return [services.outcome(str(each)) for each in folders]
+
+
+@pytest.mark.parametrize("failing", [0, 2])
+def test_when_one_rank_fails_all_end_and_know_which(ranks: Callable[..., list[Path]], failing: int) -> None:
+    programs = [FAILS if rank == failing else GOES_ON for rank in range(3)]
+    folders = ranks(*programs)
+    found = ended(folders)
+    own = found.pop(failing)
+    assert (own["code"], own["because"]) == (5, None)
+    assert [(each["because"]["rank"], each["code"]) for each in found] == [(failing, -15)] * 2
+    others = folders[1]
+    assert f"ascend-fleet: ended, since rank {failing} ended with code 5" in log(others)
+
+
+def test_when_one_is_stopped_all_end(ranks: Callable[..., list[Path]]) -> None:
+    folders = ranks(GOES_ON, GOES_ON)
+    for each in folders:
+        child_of(each)
+    time.sleep(2)  # until they have met
+    services.stop(str(folders[1]), run, 2)
+    assert "rank 1 was stopped" in ended(folders)[0]["because"]["words"]
+
+
+def test_a_runner_that_is_gone_without_a_word_ends_all(ranks: Callable[..., list[Path]]) -> None:
+    folders = ranks(GOES_ON, GOES_ON)
+    for each in folders:
+        child_of(each)
+    time.sleep(2)
+    os.kill(json.loads((folders[1] / "began.json").read_text())["pid"], 9)
+    assert "rank 1" in ended(folders)[0]["because"]["words"]
+
+
+def test_all_that_end_well_end_alone(ranks: Callable[..., list[Path]]) -> None:
+    folders = ranks("import time; time.sleep(2)", "import time; time.sleep(3)")
+    assert [(each["code"], each["because"]) for each in ended(folders)] == [(0, None), (0, None)]
+
+
+def test_who_does_not_know_the_token_is_nobody(ranks: Callable[..., list[Path]]) -> None:
+    folders = ranks(GOES_ON, FAILS, rank_1={"token": "guessed"})
+    until(lambda: services.outcome(str(folders[1])))
+    time.sleep(1)
+    assert services.alive(str(folders[0]), run)
 
 
 # --- systemd: no machine of the tests runs it ---------------------------------------------------------------------

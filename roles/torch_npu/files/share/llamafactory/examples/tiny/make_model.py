@@ -42,7 +42,7 @@ def main() -> None:
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     weights = sum(each.numel() for each in model.parameters())
-    print(f"{folder}: {weights:,} random weights, {size} tokens")
+    sys.stdout.write(f"{folder}: {weights:,} random weights, {size} tokens\n")
 
 
 def texts() -> list:
@@ -62,7 +62,9 @@ def tokenizer_of(lines: list) -> PreTrainedTokenizerFast:
     made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     made.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=600, special_tokens=SPECIAL, initial_alphabet=alphabet, show_progress=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=600, special_tokens=SPECIAL, initial_alphabet=alphabet, show_progress=False
+    )
     made.train_from_iterator(lines, trainer)
     unk, bos, eos, pad = SPECIAL
     return PreTrainedTokenizerFast(

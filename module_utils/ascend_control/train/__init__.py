@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Training runs, as the control node tells of them."""

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a training run does, in words; and the inputs of one that ``-e`` makes text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ...ascend.errors import AscendError
+from ...ascend.masking import masked
+from ...ascend.npu.symptoms import recognise
+
+SHOWN = 12  # lines of the log
+
+
+def devices(given: Any) -> list[int]:
+    """Return the indexes of devices; with ``-e`` a list is text, as in "[0, 1]". Raises AscendError."""
+    words = given.strip("[] ").split(",") if isinstance(given, str) else given
+    listed = [str(word).strip() for word in (words if isinstance(words, list) else [words])]
+    listed = [word for word in listed if word]
+    if not all(re.fullmatch("[0-9]{1,3}", word) for word in listed):
+        raise AscendError(
+            "train_devices is no list of cards",
+            wanted="numbers from 0, as torch counts the cards",
+            found=repr(given),
+            remedy="-e train_devices=0,1",
+        )
+    return sorted({int(word) for word in listed})
+
+
+def training_text(run: Mapping[str, Any]) -> str:
+    """Return what a run (module train_job) does, in lines: the first error counts, and what to type next."""
+    progress, state = run["progress"], run["state"]
+    lines = [f"{run['name']}: {state}, as {run['account']}, begun {run['began']}"]
+    if progress.get("total_steps"):
+        loss = f", loss {progress['loss']}" if "loss" in progress else ""
+        left = f", {progress['remaining_time']} left" if state == "running" and "remaining_time" in progress else ""
+        lines.append(f"step {progress.get('current_steps')} of {progress['total_steps']}{loss}{left}")
+    if run["because"]:
+        lines.append(f"ended, since {run['because']}: look there first")
+    elif state == "failed":
+        lines.append(f"exit code {run['code']}")
+    elif state == "lost":
+        lines.append("nobody wrote how it ended: the node was restarted, or it was killed (dmesg | grep -i oom)")
+    if state in ("failed", "lost"):
+        words = "\n".join(run["last"])
+        lines += [f"the first error: {run['error']}"] if run["error"] else []
+        for known in recognise(run["error"] or words)[:1]:
+            lines.append(f"{known.what} ({known.name}); next: {known.remedy}")
+        lines += [f"  {line}" for line in masked(words).splitlines()[-SHOWN:]]
+    lines.append(f"its log: {run['log']}")
+    return "\n".join(lines)
