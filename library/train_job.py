@@ -68,6 +68,10 @@ options:
         hears of the others, and a C(token) that they share.
     type: dict
     default: {}
+  follow:
+    description: With O(state=read), show the lines of the log as they come, until the run ends (action plugin).
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: Looks at everything, and begins and ends nothing.
@@ -145,6 +149,7 @@ ARGUMENT_SPEC = {
     "resume": {"type": "bool", "default": False},
     # The token among them is checked by the runners alone, and is not logged (no_log of the task).
     "peers": {"type": "dict", "default": {}},
+    "follow": {"type": "bool", "default": False},
 }
 REQUIRED_IF = [("state", "begun", ["user", "config"])]
 
@@ -175,13 +180,13 @@ def begin(options: Dict[str, Any], node: Node, check_mode: bool) -> Dict[str, An
     environment = os.path.realpath(options["environment"])
     require_ready(options, environment)
     seen = look(options, node, account, folder, environment)
-    told = {"remarks": seen.remarks, "memory_mb": seen.memory_mb}
+    learnt = {"remarks": seen.remarks, "memory_mb": seen.memory_mb}
     if seen.problems:
         words = "".join("\n%d. %s" % (number, problem) for number, problem in enumerate(seen.problems, 1))
         problems = [problem.as_dict() for problem in seen.problems]
-        return {"changed": False, "msg": "The run is not begun:%s" % words, "problems": problems, **told}
+        return {"changed": False, "msg": "The run is not begun:%s" % words, "problems": problems, **learnt}
     if check_mode:
-        return {"changed": True, "run": {}, **told}
+        return {"changed": True, "run": {}, **learnt}
     training = job.Training(
         name=options["name"],
         account=account,
@@ -196,7 +201,7 @@ def begin(options: Dict[str, Any], node: Node, check_mode: bool) -> Dict[str, An
         peers=options["peers"] or None,
     )
     job.begin(options["state_dir"], training, run)
-    return {"changed": True, "run": job.read(options["state_dir"], options["name"], run, node), **told}
+    return {"changed": True, "run": job.read(options["state_dir"], options["name"], run, node), **learnt}
 
 
 def end(options: Dict[str, Any], node: Node, check_mode: bool) -> Dict[str, Any]:
@@ -239,7 +244,7 @@ def require_ready(options: Dict[str, Any], environment: str) -> None:
 
 def look(options: Dict[str, Any], node: Node, account: Account, folder: str, environment: str) -> Seen:
     npu: Any = read_npu(node, TOOL_S)[0]
-    job.with_runs(npu, job.running(node, options["state_dir"]))
+    job.with_runs(npu, job.at_work(node, options["state_dir"]))
     devices = npu["devices"]
     chosen = [devices[index] for index in options["devices"] if index < len(devices)] or devices
     checkouts = read_environment(environment)["editable"]

@@ -127,7 +127,8 @@ def _add_cards(
     if os.path.isdir(node.path(os.path.join(places.state_dir, "train"))):  # on most nodes nobody trained by train.yml
         from .train import job
 
-        job.with_runs(facts["npu"], job.running(node, places.state_dir))
+        npu_facts: Any = facts["npu"]
+        job.with_runs(npu_facts, job.at_work(node, places.state_dir))
     npu = facts["npu"]
     runs = "driver %s" % (npu["driver_version"] or "of an unknown version") if npu["answered"] else ""
     facts["driver"], more = driver.read_driver(node, places.cann_root, runs)

@@ -204,11 +204,11 @@ class Peers:
         _keep_alive(link)
         with suppress(OSError, ValueError, KeyError, TypeError):
             for line in link.makefile("rb"):
-                said = json.loads(line)
-                if "failed" in said:
-                    self._fail(int(said["failed"]["rank"]), str(said["failed"]["words"])[:LINE])
-                elif "ended" in said:
-                    self._ended.append(int(said["rank"]))
+                heard = json.loads(line)
+                if "failed" in heard:
+                    self._fail(int(heard["failed"]["rank"]), str(heard["failed"]["words"])[:LINE])
+                elif "ended" in heard:
+                    self._ended.append(int(heard["rank"]))
         if rank not in self._ended:
             self._fail(rank, "the node of rank %d, or its connection, is gone" % rank)
 

@@ -74,8 +74,8 @@ def check(asked: Asked, npu: Mapping[str, Any]) -> Seen:
     resume_from = ""
     if output:
         problems += _room(asked, seen, output, model)
-        resume_from, more, said = _resume(asked, output, [Checkpoint(*each) for each in seen["checkpoints"]])
-        problems, remarks = problems + more, remarks + said
+        resume_from, more, further = _resume(asked, output, [Checkpoint(*each) for each in seen["checkpoints"]])
+        problems, remarks = problems + more, remarks + further
     else:
         problems.append(
             _wrong("the config names no output_dir", "a folder for what is trained", "none", "output_dir: ...")

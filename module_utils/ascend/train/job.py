@@ -162,7 +162,7 @@ def read(state_dir: str, name: str, run: Run, node: Node) -> Dict[str, Any]:
     }
 
 
-def running(node: Node, state_dir: str) -> List[Dict[str, Any]]:
+def at_work(node: Node, state_dir: str) -> List[Dict[str, Any]]:
     """Return the runs at work as facts give processes that use cards, with ``devices``, indexes, or none for all."""
     if node.root != "/":
         return []  # a replayed record: its processes are nobody's here
