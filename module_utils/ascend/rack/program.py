@@ -64,7 +64,8 @@ def is_silent(own, node, seen):
     beat = own.add("rack/beat/%d" % node, 0)
     if node not in seen or seen[node][0] != beat:
         seen[node] = (beat, time.monotonic())
-    return beat > 0 and time.monotonic() - seen[node][1] > asked["beat_s"]
+    # A node that has not begun yet may still import torch, of a file system that is slow the first time.
+    return time.monotonic() - seen[node][1] > asked["beat_s"] * (1 if beat else 8)
 def settled():
     if on_cards:
         torch.npu.synchronize()
@@ -138,6 +139,17 @@ except Exception as error:
     tell(first=first)
     os._exit(1)
 # Not through the exit handlers: a back end that waits there for others would hang a rank that has done its work.
+os._exit(0)
+"""
+
+
+# argv: address and port of torchrun's store. For a node whose ranks were killed, and could not say so themselves.
+ALARM = """
+import os, sys
+from datetime import timedelta
+os.environ.setdefault("TORCH_DEVICE_BACKEND_AUTOLOAD", "0")
+import torch.distributed as dist
+dist.TCPStore(sys.argv[1], int(sys.argv[2]), is_master=False, timeout=timedelta(seconds=5)).add("rack/failed", 1)
 os._exit(0)
 """
 

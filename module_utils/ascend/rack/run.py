@@ -20,6 +20,8 @@ from . import program
 
 MOST_ANSWER = 256 * 1024
 BEAT_S = 15  # without a sign of life of a node, it counts as gone
+ALARM_S = 60
+JOIN_S = 60  # for all torchruns to find the first one, and a second more a node: they are started one after another
 _HERE = "127.0.0.1"
 _EXIT = re.compile(r"exitcode\s*:\s*(-?[0-9]+)")
 # What torchrun itself says of its own doings; a rank's words, and those of libraries, are what is left.
@@ -67,6 +69,10 @@ def run_job(run: Callable[..., Result], job: Job, prover: Prover) -> Dict[str, A
         ranks = [
             _rank(home, first + number) for first in [sum(job.counts[: job.node])] for number in range(_count(job))
         ]
+        if job.master and (result.code or result.timed_out) and not any(rank["error"] or rank["left"] for rank in ranks):
+            # Nobody has told the other nodes' ranks, which wait for these. Where the store is gone, they see that.
+            alarm = [job.ascend_env, "python", "-c", program.ALARM, *(str(word) for word in job.master)]
+            run(alarm, ALARM_S, env=env, cwd=home, account=prover.account)
         logs = probe_logs(home)
     found = summed_up(ranks, result, logs, job.timeout_s)
     return {**found, "seconds": round(time.monotonic() - began, 1), "account": prover.name}
@@ -108,7 +114,7 @@ def _argv(job: Job, home: str, file: str) -> List[str]:
         *("--nnodes", str(len(job.counts)), "--node_rank", str(job.node), "--nproc_per_node", str(_count(job))),
         *("--master_addr", str(address), "--master_port", str(port)),
         # The usual five seconds would go by before a rank that died is seen; others may come later than this one.
-        *("--monitor_interval", "1", "--max_restarts", "0", "--rdzv_conf", "timeout=%d" % job.timeout_s),
+        *("--monitor_interval", "1", "--max_restarts", "0", "--rdzv_conf", "timeout=%d" % (JOIN_S + len(job.counts))),
         *(file, json.dumps(asked)),
     ]
 

@@ -48,7 +48,7 @@ class Found:
 def document(found: Found, run: Mapping[str, Any], reached: Answers, ran: Answers, baseline: Any) -> dict[str, Any]:
     """Return the report. ``reached`` and ``ran`` are what ``rack_reach`` and ``rack_run`` answered, node -> result.
 
-    ``run``: ``made``, ``seconds``, ``inventory`` (options of commands), ``limit``. ``ran`` is in the order of its ranks.
+    ``run``: ``made``, ``seconds``, ``inventory`` (options of commands), ``limit``. ``ran`` is in its ranks' order.
     """
     wishes, names = found.wishes, list(ran)
     found.add(reach.failures(reached))
