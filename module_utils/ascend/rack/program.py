@@ -16,8 +16,6 @@ from __future__ import annotations
 import json
 from typing import Any, Dict, List
 
-ANOTHER = 77  # exit code of a rank that ended because another one failed
-
 # argv: JSON with "device" (npu, cpu), "answers" (folder), "counts" (ranks of each node), "sizes" (bytes), "repeats",
 # "pairs" (rounds of pairs of nodes; those of a round share no node), "limit_s", "beat_s".
 PROGRAM = r"""
@@ -131,12 +129,10 @@ try:
 except Exception as error:
     words = "%s: %s" % (type(error).__name__, error)
     tell(error=words[:2000])
-    first = None
     try:
-        first = store().add("rack/failed", 1) == 1
-    except Exception:
-        pass
-    tell(first=first)
+        tell(first=store().add("rack/failed", 1) == 1)
+    except Exception as gone:
+        tell(first=None, store=str(gone))
     os._exit(1)
 # Not through the exit handlers: a back end that waits there for others would hang a rank that has done its work.
 os._exit(0)

@@ -69,7 +69,11 @@ def run_job(run: Callable[..., Result], job: Job, prover: Prover) -> Dict[str, A
         ranks = [
             _rank(home, first + number) for first in [sum(job.counts[: job.node])] for number in range(_count(job))
         ]
-        if job.master and (result.code or result.timed_out) and not any(rank["error"] or rank["left"] for rank in ranks):
+        if (
+            job.master
+            and (result.code or result.timed_out)
+            and not any(rank["error"] or rank["left"] for rank in ranks)
+        ):
             # Nobody has told the other nodes' ranks, which wait for these. Where the store is gone, they see that.
             alarm = [job.ascend_env, "python", "-c", program.ALARM, *(str(word) for word in job.master)]
             run(alarm, ALARM_S, env=env, cwd=home, account=prover.account)

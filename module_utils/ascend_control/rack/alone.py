@@ -89,9 +89,9 @@ def _changing(facts: Any) -> list[Finding]:
 def _cards(facts: Any) -> list[Finding]:
     npu = facts["npu"]
     if not npu["answered"] or not npu["devices"]:
-        told = next((each for each in facts["findings"] if each["subset"] in _OF_CARDS), None)
+        silent = next((each for each in facts["findings"] if each["subset"] in _OF_CARDS), None)
         remedy = "npu-smi info; dmesg | tail"
-        return [told or failure("no-cards", "npu-smi names no card", "cards", "none", "npu-smi info", remedy)]
+        return [silent or failure("no-cards", "npu-smi names no card", "cards", "none", "npu-smi info", remedy)]
     sick = [device for device in npu["devices"] if device["health"] != "OK" and not device.get("out")]
     if not sick:
         return []
