@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import Any, Callable, Dict, List, Optional, Sequence
 
@@ -11,6 +12,7 @@ from ..command import Account, Result
 
 Run = Callable[..., Result]
 
+PYTHON = "/usr/bin/python3"
 LIMIT_S = 60
 # argv: paths. Names, sizes and whole seconds of the last change; contents are not read: a model has 140 GB. One digest
 # of names and sizes, one with the times besides: a copy made without -p has other times, and is no other file.
@@ -60,7 +62,9 @@ def read_paths(run: Run, paths: Sequence[str], account: Optional[Account]) -> Di
     """
     if not paths:
         return {}
-    argv = [sys.executable, "-c", _PROGRAM, *paths]
+    # The one that every account may run; a module's own may lie where root alone may go.
+    python = PYTHON if os.access(PYTHON, os.X_OK) else sys.executable
+    argv = [python, "-c", _PROGRAM, *paths]
     result = run(argv, LIMIT_S, env={"PATH": "/usr/bin:/bin"}, cwd="/", account=account, apart=True)
     found = dict(_rows(result.output))
     silent = "no answer within %d s" % LIMIT_S if result.timed_out else result.last_lines(1) or "no answer"
