@@ -17,7 +17,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.policies import users
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.rack import rates, reach
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.rack.report import Found
-from ansible_collections.ascend.fleet.plugins.plugin_utils.rack import answers, results, wishes_in
+from ansible_collections.ascend.fleet.plugins.plugin_utils.rack import answers, reached, wishes_in
 from ansible_collections.ascend.fleet.plugins.plugin_utils.rendered import rendered
 
 
@@ -35,7 +35,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
             if self._task.args["step"] == "reach":
                 nodes = _reach(found)
             else:
-                found.add(reach.failures(results(task_vars, "rack_reached")))
+                found.add(reach.failures(reached(task_vars)))
                 nodes = _run(found, settings, int(rack["timeout_s"])) if wishes.network else {}
         except AscendError as error:
             raise AnsibleActionFail(str(error)) from None

@@ -22,7 +22,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.masking import
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.times import UTC
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift.fleet import inventory_options
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.rack import baseline, report as reports
-from ansible_collections.ascend.fleet.plugins.plugin_utils.rack import answers, results, wishes_in
+from ansible_collections.ascend.fleet.plugins.plugin_utils.rack import answers, ran, reached, wishes_in
 from ansible_collections.ascend.fleet.plugins.plugin_utils.rendered import rendered
 
 
@@ -45,9 +45,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
                 "inventory": inventory_options(CLIARGS.get("inventory")),
                 "limit": CLIARGS.get("subset"),
             }
-            reached = results(task_vars, "rack_reached")
-            ran = results(task_vars, "rack_ran", "ranks")
-            report = masked_values(reports.document(found, run, reached, ran, before))
+            report = masked_values(reports.document(found, run, reached(task_vars), ran(task_vars), before))
             folder = Path(arguments["folder"])
             reports.write(report, folder, str(arguments["write_baseline"]))
         except AscendError as error:

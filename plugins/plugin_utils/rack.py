@@ -56,15 +56,25 @@ def _lost(answer: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def results(task_vars: Any, variable: str, key: str = "") -> dict[str, Any]:
-    """Return node -> what it registered under ``variable`` (its ``key``), of the nodes that were asked."""
+def ran(task_vars: Any) -> dict[str, Any]:
+    """Return node -> what its ranks did, of all nodes that were to do all_reduce; one that was lost has failed."""
     found = {}
-    for name in task_vars["ansible_play_hosts_all"]:
-        answer = task_vars["hostvars"][name].get(variable) or {}
-        if answer.get("skipped") or not answer:
-            continue
-        found[name] = (answer.get(key) if key else answer) or {
-            "ok": False,
-            "error": str(answer.get("msg", "no answer"))[-500:],
-        }
+    names = _chosen(task_vars)
+    for name in (name for name in task_vars["ansible_play_hosts_all"] if name in names):
+        variables = task_vars["hostvars"][name]
+        answer = variables.get("rack_ran") or variables.get("rack_started") or {}
+        words = str(answer.get("msg") or "no answer came back")[-500:]
+        found[name] = answer.get("ranks") or {"ok": False, "error": words}
     return found
+
+
+def _chosen(task_vars: Any) -> set[str]:
+    chosen = (task_vars["hostvars"][name].get("rack_chosen") or {} for name in task_vars["ansible_play_hosts_all"])
+    return set(next((each["nodes"] for each in chosen if "nodes" in each), {}))
+
+
+def reached(task_vars: Any) -> dict[str, Any]:
+    """Return node -> what ``rack_reach`` answered, of the nodes that were asked."""
+    names = task_vars["ansible_play_hosts_all"]
+    answered = {name: task_vars["hostvars"][name].get("rack_reached") or {"skipped": True} for name in names}
+    return {name: answer for name, answer in answered.items() if not answer.get("skipped")}

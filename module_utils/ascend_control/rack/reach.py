@@ -80,7 +80,7 @@ def failures(answers: Mapping[str, Any]) -> dict[str, list[Finding]]:
     A connection or a ping has two ends. A node is told of what it could not reach; where several cannot reach one node
     that is the one at fault, and they are not.
     """
-    found: dict[str, list[Finding]] = {name: [] for name in answers}
+    found = {name: [] if "connections" in answer else [_silent(answer)] for name, answer in answers.items()}
     _add(found, answers, "connections", _connections)
     _add(found, answers, "pings", _pings)
     return found
@@ -94,6 +94,12 @@ def _add(found: dict[str, list[Finding]], answers: Mapping[str, Any], kind: str,
         of = [(asker, each) for asker, each in lost if each["to"] == name and name in blamed and asker not in blamed]
         if by or of:
             found[name].append(words(by, of))
+
+
+def _silent(answer: Mapping[str, Any]) -> Finding:
+    words = str(answer.get("msg") or answer.get("error") or "no answer")[-500:]
+    problem = "the node does not answer any more: whom it reaches is not known"
+    return failure("no-answer", problem, "an answer", words, "rack_reach", "ansible NODE -m ping")
 
 
 def _blamed(answers: Mapping[str, Any], kind: str) -> set[str]:

@@ -109,6 +109,14 @@ def test_what_was_not_asked_is_told_and_fails_nobody() -> None:
     assert reach.unasked(answers) == ["1 pings were not done: the time was up"]
 
 
+def test_a_node_that_answers_no_more_is_told() -> None:
+    answers = {**answered(2, "pairs", set()), "npu-2": {"unreachable": True, "msg": "Connection timed out"}}
+    assert {name: names(found) for name, found in reach.failures(answers).items()} == {
+        "npu-1": [],
+        "npu-2": ["no-answer"],
+    }
+
+
 def test_a_connection_that_is_dropped_names_the_port() -> None:
     answers = {
         "npu-1": {
