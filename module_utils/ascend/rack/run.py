@@ -23,6 +23,8 @@ BEAT_S = 15  # without a sign of life of a node, it counts as gone
 ALARM_S = 60
 JOIN_S = 60  # for all torchruns to find the first one, and a second more a node: they are started one after another
 _HERE = "127.0.0.1"
+# Instruction, bus, arithmetic, kill, address. 15 is torchrun's own, and by 6 ranks end that hear of others' failures.
+_FROM_OUTSIDE = (4, 7, 8, 9, 11)
 _EXIT = re.compile(r"exitcode\s*:\s*(-?[0-9]+)")
 # What torchrun itself says of its own doings; a rank's words, and those of libraries, are what is left.
 _NOISE = re.compile(r"torch/distributed/(?:run|elastic|launcher)|^\s*(?:=|-){10,}|^\*{10,}|OMP_NUM_THREADS")
@@ -165,10 +167,12 @@ def summed_up(ranks: List[Dict[str, Any]], result: Result, logs: str, timeout_s:
 def _failure(ranks: List[Dict[str, Any]], result: Result, logs: str, timeout_s: int) -> Dict[str, Any]:
     failed = sorted((rank for rank in ranks if rank["error"]), key=lambda rank: rank["first"] is not True)
     codes = [int(code) for code in _EXIT.findall(result.printed)]
-    signals = [-code for code in codes if code < 0 and -code != 15]  # torchrun itself sends 15 to those that are left
-    unfinished = next((rank for rank in ranks if not rank["done"]), {"at": "its start"})
+    signals = [-code for code in codes if -code in _FROM_OUTSIDE]
+    # One that is not done comes first that has not even said why: it was killed, or it hangs.
+    silent = (rank for rank in ranks if not rank["done"] and not rank["error"] and not rank["left"])
+    unfinished = next(silent, next((rank for rank in ranks if not rank["done"]), {"at": "its start"}))
     words = _words(result)
-    if signals and not any(rank["first"] for rank in failed):
+    if signals:  # whatever its neighbours on this node say of it
         kind, error = "killed", "a rank was killed by signal %d at: %s" % (signals[0], unfinished["at"])
     elif failed:
         kind, error = "own", failed[0]["error"]
@@ -181,7 +185,7 @@ def _failure(ranks: List[Dict[str, Any]], result: Result, logs: str, timeout_s: 
     known = recognise("\n".join([error, logs, result.printed]))[:1]
     return {
         "error": quoted(error),
-        "at": (failed[0] if failed else unfinished)["at"],
+        "at": (failed[0] if kind == "own" and failed else unfinished)["at"],
         "first": any(rank["first"] for rank in failed) or (None if kind in ("own", "timeout") else False),
         "kind": kind,
         "symptom": known[0].name if known else None,

@@ -46,6 +46,11 @@ def test_the_slowest_rank_counts() -> None:
     ("ranks", "result", "logs", "kind", "words", "symptom"),
     [
         ([DONE, rank(at="a matmul")], Result(1, SIGNAL, False), "", "killed", "by signal 9 at: a matmul", None),
+        # What its neighbour says of it is not the first error, though it was told first.
+        ([rank(error="Connection closed by peer", first=True), rank(at="a matmul")], Result(1, SIGNAL, False), "",
+         "killed", "by signal 9 at: a matmul", None),
+        ([rank(error="HCCL error", first=False)], Result(1, SIGNAL.replace("-9", "-6"), False), "",
+         "own", "HCCL", None),
         ([rank(error="RuntimeError: x", first=True), rank()], Result(1, "", False), "", "own", "RuntimeError: x", None),
         ([rank(left="another rank failed")], Result(1, "", False), "", "left", "another rank failed", None),
         ([rank(at="init_process_group")], Result(-9, "", True), "", "timeout", "60 s at: init_process_group", None),
