@@ -91,7 +91,8 @@ def test_links_of_a_simulated_node(
 
 def test_what_is_asked_before_nodes_train_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     faults = {"net_tls__1": "1", "net_downs__1": "4", "net_switch_port__1": "400GE9/9/9"}
-    well, sick, _ = simulated(tmp_path, monkeypatch, read_cards, **faults)
+    found: Any = simulated(tmp_path, monkeypatch, read_cards, **faults)
+    well, sick, _ = found
     assert well == {
         "device": 0,
         "netdetect": "10.20.255.254",
