@@ -44,7 +44,12 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.w
 from ansible_collections.ascend.fleet.plugins.plugin_utils.board import share
 
 NODE = "ascend.fleet.node_plan"
-REPORTS = ("ascend.fleet.drift_report", "ascend.fleet.drift_merge")
+# Actions whose summary ends the output instead of a line a node, and its title.
+REPORTS = {
+    "ascend.fleet.drift_report": "DRIFT",
+    "ascend.fleet.drift_merge": "DRIFT",
+    "ascend.fleet.rack_report": "PREFLIGHT",
+}
 DEPOT = "ascend.fleet.depot"
 SEND = "ascend.fleet.depot_files"
 # The fleet, and the groups in which roles/rollout puts its nodes.
@@ -91,6 +96,7 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
             self._progress(answer.get("node", {}).get("state", "unchecked"))
         elif report and "summary" in answer:
             self._report = {"summary": list(answer["summary"]), "exit_code": int(answer["exit_code"])}
+            self._report["title"] = REPORTS[result._task.action]
         if not (check or report) or self._run_is_verbose(result):
             super().v2_runner_on_ok(result)
 
@@ -107,6 +113,11 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
             # The way to a third exit code: a run of failed hosts ends with this one.
             TaskQueueManager.RUN_FAILED_HOSTS = self._report["exit_code"]
 
+    def v2_runner_retry(self, result: Any) -> None:
+        # To wait for what runs in the background is no failure.
+        if not result._task.action.endswith("async_status"):
+            super().v2_runner_retry(result)
+
     def v2_runner_on_unreachable(self, result: Any) -> None:
         super().v2_runner_on_unreachable(result)
         self._show_reason(result, reached=False)
@@ -116,7 +127,7 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
             super().v2_playbook_on_stats(stats)
             self._show_rollout(stats)
             return
-        self._display.banner("DRIFT")
+        self._display.banner(self._report["title"])
         for line in self._report["summary"]:
             self._display.display(line)
 
@@ -147,7 +158,8 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
 
     def _ends_the_check(self, result: Any) -> bool:
         """Whether this is the task that fails because of what the report says."""
-        return bool(self._report) and result._task.action.endswith("fail") and "drift_report" in str(result._task.when)
+        reported = "_report.exit_code" in str(result._task.when)
+        return bool(self._report) and result._task.action.endswith("fail") and reported
 
     def _progress(self, state: str) -> None:
         self._checked += 1

@@ -14,16 +14,8 @@ from pathlib import Path
 from tests.contract.tree import ROOT
 
 BEGINNINGS = ("library", "plugins", "scripts")
-_PAIR = "the check of several nodes before a job is to ask it of every card"
 # What the product does not use ("module.name", "module.Class.method"), and why it stays.
 UNUSED = {
-    "ascend.npu.hccn.parse_link_stat": _PAIR,
-    "ascend.npu.hccn.LinkStat": _PAIR,
-    "ascend.npu.hccn.parse_tls": _PAIR,
-    "ascend.npu.hccn.Tls": _PAIR,
-    "ascend.npu.hccn.Certificate": _PAIR,
-    "ascend.npu.hccn.parse_ping": _PAIR,
-    "ascend.npu.hccn.Ping": _PAIR,
     "ascend.zipped.Finder.find_spec": "Python's import calls it",
 }
 

@@ -26,7 +26,11 @@ FLEET_WIDE = (
     "depot_swarm_port",
     "rollout_drain_command",
     "rollout_resume_command",
+    "train_interface",
+    "train_master_port",
 )
+# The variables of a role that is not called like the playbook that it is for.
+OF_PLAYBOOK = {"rack": "preflight_"}
 SPECS: dict[str, dict[str, Any]] = {
     f"ascend.fleet.{module.stem}": documentation(module)["options"] for module in modules()
 }
@@ -85,7 +89,8 @@ def test_every_default_has_its_sentence(role: Path) -> None:
 @pytest.mark.parametrize("role", ROLES, ids=NAMES)
 def test_names_of_variables(role: Path) -> None:
     names = {*defaults(role), *options(role)}
-    assert [name for name in sorted(names) if not name.startswith((f"{role.name}_", *FLEET_WIDE))] == []
+    prefix = OF_PLAYBOOK.get(role.name, f"{role.name}_")
+    assert [name for name in sorted(names) if not name.startswith((prefix, *FLEET_WIDE))] == []
 
 
 @pytest.mark.parametrize("role", ROLES, ids=NAMES)
@@ -169,6 +174,9 @@ OF_THE_CONTROL_NODE = {
         "include_tasks", "meta", "set_fact",
     )
 }  # fmt: skip
+OF_THE_CONTROL_NODES_ACTIONS = {
+    f"ascend.fleet.{name}" for name in ("drift_report", "drift_merge", "rack_plan", "rack_report")
+}
 OF_LOCALHOST = ("depot", "nightly", "notify")  # roles
 
 
@@ -181,7 +189,7 @@ def _remote(tasks: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         if (
             "block" not in task
             and not OF_THE_CONTROL_NODE.intersection(task)
-            and not {"ascend.fleet.drift_report", "ascend.fleet.drift_merge"}.intersection(task)
+            and not OF_THE_CONTROL_NODES_ACTIONS.intersection(task)
         ):
             yield task
 

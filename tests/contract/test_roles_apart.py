@@ -16,6 +16,8 @@ from tests.contract.tree import ROOT, roles
 NAMES = sorted(role.name for role in roles())
 FLEET = set(yaml.safe_load((ROOT / "roles" / "ascend" / "defaults" / "main.yml").read_text()))
 # What a role hands to those that come after it in the same run, and who may read it.
+# rack is for the playbook preflight, whose name its variables have; another role is called preflight.
+RACK = set(yaml.safe_load((ROOT / "roles" / "rack" / "defaults" / "main.yml").read_text()))
 RESULTS = {
     "preflight_node": ("rollout", "rollback"),  # the observed node with its plan (docs/architecture.md)
     "change_begun": ("rollout",),  # whether the change began
@@ -35,7 +37,11 @@ def foreign(role: str, text: str) -> set[str]:
     """The variables of other roles that a text reads, known by their prefix. What stands behind a dot is a field."""
     found = set()
     for name in set(re.findall(r"(?<![\w.'/-])(?:__)?([a-z][a-z0-9_]*)", text)) - FLEET:
-        owner = max((other for other in NAMES if name.startswith(f"{other}_")), key=len, default=role)
+        owner = (
+            "rack"
+            if name in RACK
+            else max((other for other in NAMES if name.startswith(f"{other}_")), key=len, default=role)
+        )
         if owner not in (role, "ascend") and role not in RESULTS.get(name, ()):
             found.add(name)
     return found

@@ -456,6 +456,11 @@ TABLE = (
         "ss -ltnp | grep PORT  # end the old job, or another MASTER_PORT / HCCL_IF_BASE_PORT",
         phrases=("Address already in use", "Failed to bind the IP port"),
         codes=("EI0019", "EI0020", "EJ0003")),
+    Row("host-interface-wrong",  # gloo
+        "the interface by which ranks find each other does not exist, or the node's own name leads nowhere",
+        "ip -brief address; getent hosts $(hostname)  # then train_interface (HCCL_SOCKET_IFNAME, GLOO_SOCKET_IFNAME)",
+        phrases=("Unable to find address for:", "Unable to find interface for:",
+                 "unable to resolve hostname to a (local) address")),
     Row("collective-not-connected",  # [hccl]; vllm-ascend#486
         "not all ranks came together in time: one did not start, started late, or is not reached",
         "look at every rank's first error; HCCL_SOCKET_IFNAME, firewall; HCCL_CONNECT_TIMEOUT=1200 (at most "

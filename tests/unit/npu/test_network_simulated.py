@@ -13,6 +13,8 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.links import read_links
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.network import read_network
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.rack.cards import read_cards
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.rack.reach import ping_cards
 from tests.unit.npu.hccn_node import devices, named
 
 SIM = Path(__file__).resolve().parents[3] / "sim/node/bin"
@@ -85,3 +87,28 @@ def test_links_of_a_simulated_node(
     facts, findings = simulated(tmp_path, monkeypatch, read_links, **settings)
     assert named(findings) == names
     assert facts["roce"] is {"chip_name": False, "hccn": None}.get(next(iter(settings), ""), True)
+
+
+def test_what_is_asked_before_nodes_train_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    faults = {"net_tls__1": "1", "net_downs__1": "4", "net_switch_port__1": "400GE9/9/9"}
+    found: Any = simulated(tmp_path, monkeypatch, read_cards, **faults)
+    well, sick, _ = found
+    assert well == {
+        "device": 0,
+        "netdetect": "10.20.255.254",
+        "tls": 0,
+        "link_up_count": 1,
+        "link_downs_of_day": 0,
+        "switch_port": "400GE1/1/1:1",
+        "unread": {},
+    }
+    assert (sick["tls"], sick["link_up_count"], sick["link_downs_of_day"]) == (1, 5, 4)
+    assert sick["switch_port"] == "400GE9/9/9"
+
+
+def test_cards_ping_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    simulated(tmp_path, monkeypatch, net_link__1="DOWN", net_unreachable="10.20.8.1,10.20.9.1")
+    node = Node(query, {"hccn_tool": str(SIM / "hccn_tool")}.get, str(tmp_path))
+    asked = [(0, "10.20.8.3"), (0, "10.20.9.1"), (1, "10.20.8.3")]
+    pings = [{"device": device, "address": address, "to": "npu-8", "card": device} for device, address in asked]
+    assert [each["ok"] for each in ping_cards(node, pings, 30, lambda: 0.0, 60)] == [True, False, False]

@@ -123,6 +123,8 @@ EXAMPLES = [
      "the training process is running"),
     ("port-in-use", "The server socket has failed to bind to [::]:29500 (errno: 98 - Address already in use).",
      "Address in use"),
+    ("host-interface-wrong", "RuntimeError: [enforce fail at device.cc:79] rv != -1. Unable to find address for: eth9",
+     "the address for eth9 was found"),
     ("collective-not-connected", "EI0006: 2025-01-01 Getting socket times out. Reason: remote rank did not connect",
      "sockets connected in time"),
     ("npu-network-down", "EJ0002: [PID: 3] The network port is down.Suggest: check it", "network port 0"),
