@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Make a model of a few hundred thousand random weights with a tokenizer of its own: nothing is fetched.
 
