@@ -23,6 +23,8 @@ from tests.playbook_run import Run
 
 pytestmark = pytest.mark.faults
 
+# What this version brings, and nodes of before lack.
+NEW = ["examples", "ascend-env"]
 LAID = ["/opt/ascend/env", *(place for place in OWN if place not in ("/opt/ascend", states.CACHE))]
 
 
@@ -70,8 +72,9 @@ def ran(fleet: Fleet, node: str, playbook: str, release: str = OLD) -> Run:
     return run
 
 
-def test_a_node_in_step_is_left_as_it_is(base: Fleet, node: str, tmp_path: Path) -> None:
+def test_a_node_in_step_gets_what_is_new_and_nothing_else(base: Fleet, node: str, tmp_path: Path) -> None:
     lay(node, "converged", tmp_path)
+    assert ran(base, node, "site.yml").steps == NEW
     before = sh(node, LISTED)
     assert ran(base, node, "site.yml").steps == []
     assert sh(node, LISTED) == before
@@ -79,7 +82,7 @@ def test_a_node_in_step_is_left_as_it_is(base: Fleet, node: str, tmp_path: Path)
 
 def test_a_repair_that_was_interrupted_is_finished(base: Fleet, node: str, tmp_path: Path) -> None:
     lay(node, "in-a-repair", tmp_path)
-    assert ran(base, node, "site.yml").steps == ["environment", "current"]
+    assert ran(base, node, "site.yml").steps == ["environment", "ascend-env", "current"]
     assert leftovers(node) == []
     journal = sh(node, f"cat {states.STATE}/journal.jsonl").splitlines()
     assert [json.loads(line)["result"] for line in journal] == ["done", "interrupted", "done"]

@@ -95,7 +95,7 @@ def alice(converged: Run, node: Any) -> str:
 def test_the_guides_last_command_starts(alice: str, node: Any) -> None:
     """On the cards 0 and 1, to the letter but for the model. The stub libraries compute nothing of worth."""
     script = "ASCEND_RT_VISIBLE_DEVICES=0,1 ascend-env llamafactory-cli train examples/tiny/tiny_lora_sft.yaml"
-    done = node.run("runuser -l %s -c %s", alice, f"{script} >log 2>&1; cat log")
+    done = node.run("runuser -l %s -c %s", alice, f"{script} >log 2>&1; cat log; rm --recursive saves")
     assert "Initializing distributed tasks" in done.stdout
     assert done.stdout.count("Setting ds_accelerator to npu") == 3, "the command and a rank a card"
     assert "***** train metrics *****" in done.stdout
