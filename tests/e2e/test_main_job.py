@@ -122,7 +122,7 @@ def test_training_learns_and_goes_on_where_it_was(fleet: Fleet, tmp_path: Path, 
     assert node.file(f"{output}/adapter_model.safetensors").size > 100_000
     broken = f"{output}/checkpoint-41"
     assert (
-        node.run(f"cp --recursive {output}/checkpoint-40 {broken} && truncate --size 100 {broken}/optimizer.pt").rc == 0
+        node.run(f"cp --archive {output}/checkpoint-40 {broken} && truncate --size 100 {broken}/optimizer.pt").rc == 0
     )
     again = train(fleet, tmp_path, 60, train_follow=True, train_resume=True)
     assert again.code == 0, again.output

@@ -53,6 +53,7 @@ LOST = (
     ("converged", f"{PACKAGES}/torch_npu/npu.py", "environment repair"),
     ("checkout", "opt/ascend/env/8*/src/LLaMA-Factory/src/llamafactory/cli.py", "source repair"),
 )
+NEW = ("ascend-env", "examples")
 OTHER = dict.fromkeys(("run", "who", "control", "machine", "boot", "pid", "started"), "other")
 CHANGE = {"action": "provision", "from": "a", "to": "b"}
 
@@ -101,10 +102,10 @@ def as_then(folder: str) -> Iterator[None]:
 
 
 def steps(field: Field, found: dict[str, Any] | None = None) -> list[str]:
-    """What is done to a node, but for a newer ascend-env of this checkout: that is a copy, and installs nothing."""
+    """What is done to a node, but for what this checkout brings: it is copied, and installs nothing."""
     planned = field.plan(found or field.found)
     assert planned["refusals"] == []
-    return [f"{each['component']} {each['action']}" for each in planned["steps"] if each["component"] != "ascend-env"]
+    return [f"{each['component']} {each['action']}" for each in planned["steps"] if each["component"] not in NEW]
 
 
 def test_every_state_is_looked_at() -> None:
@@ -259,7 +260,8 @@ def test_the_history_knows_since_when_a_finding_is_there(read: Read, tmp_path: P
     told = {found["name"]: found for node in report["nodes"] for found in node["findings"]}
     assert (told["health"]["first_seen"], told["health"]["status"]) == (first, "still")
     assert (told["network-link-down"]["first_seen"], told["network-link-down"]["status"]) == (second, "still")
-    assert (report["changes"]["since"], report["changes"]["new"], report["changes"]["gone"]) == (second, [], [])
+    assert {found["name"] for found in report["changes"]["new"]} == set(NEW)
+    assert (report["changes"]["since"], report["changes"]["gone"]) == (second, [])
     assert [point["made"] for point in report["trend"]] == [first, second, "2099-01-01T00:00:00Z"]
     cured = reported({**fields, "field-11": read("converged")}, tmp_path, "2099-01-02T00:00:00Z")
     assert [(found["name"], found["first_seen"]) for found in cured["changes"]["gone"]] == [("health", first)]

@@ -165,6 +165,8 @@ def parse(text: str) -> Dict[str, Any]:
             document = json.loads(line)
         except ValueError:
             continue  # half a line, of a rank that was killed
+        if not isinstance(document, dict):
+            continue
         if "size" in document:
             sizes[str(document["size"])] = document["seconds"]
         elif "pair" in document:
