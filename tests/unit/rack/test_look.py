@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import socket
+import tempfile
 from contextlib import closing
 from pathlib import Path
 
@@ -100,13 +101,15 @@ def test_a_listing_is_the_same_for_the_same_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="another account's view takes root")
-def test_a_file_that_the_account_cannot_read_is_named(tmp_path: Path) -> None:
-    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        folder.chmod(0o755)
-    (tmp_path / "secret").write_text("x")
-    (tmp_path / "secret").chmod(0o600)
-    found = paths.read_paths(run, [str(tmp_path), "/nosuch"], NOBODY)
-    assert found[str(tmp_path)]["error"] == f"Permission denied: {tmp_path}/secret"
+def test_a_file_that_the_account_cannot_read_is_named() -> None:
+    """Pytest's own folders are closed to other accounts."""
+    with tempfile.TemporaryDirectory(prefix="ascend-look-") as name:
+        place = Path(name)
+        place.chmod(0o755)
+        (place / "secret").write_text("x")
+        (place / "secret").chmod(0o600)
+        found = paths.read_paths(run, [name, "/nosuch"], NOBODY)
+    assert found[name]["error"] == f"Permission denied: {place}/secret"
     assert found["/nosuch"]["error"] == "No such file or directory: /nosuch"
 
 
