@@ -104,7 +104,8 @@ class _Download:
         """Wake the download, where it waits for bytes, since another one failed."""
         answer = self._answer
         if isinstance(answer, urllib3.HTTPResponse):
-            with suppress(ValueError, OSError):
+            # urllib3 has a word of its own for an answer that has come to its end meanwhile.
+            with suppress(ValueError, RuntimeError, OSError):
                 answer.shutdown()
 
     def run(self) -> None:

@@ -12,8 +12,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import urllib3
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot import download as module, web
@@ -337,3 +340,16 @@ def test_https_does_not_become_http(
     with pytest.raises(AscendError, match="leads from https to http"):
         fetched(tmp_path / "t", file(first))
     assert server.asked == []
+
+
+@pytest.mark.parametrize("released", [True, False])
+def test_waking_a_download_that_has_ended_meanwhile_hides_no_error(server: Files, released: bool) -> None:
+    """Another one's failure wakes it: what is wrong with that one is to be told, and not this."""
+    server.contents["/file"] = b"x"
+    with urllib3.PoolManager() as pool:
+        answer = pool.request("GET", f"{server.address}/file", preload_content=False)
+        if released:
+            answer.drain_conn()
+            answer.release_conn()
+        waked: Any = SimpleNamespace(_answer=answer)
+        module._Download.abort(waked)
