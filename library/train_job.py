@@ -122,6 +122,7 @@ from typing import Any, Dict
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import rights
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.accounts import account as account_of
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import run_lock
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import Account, query, run
@@ -155,6 +156,7 @@ REQUIRED_IF = [("state", "begun", ["user", "config"])]
 
 
 def main() -> None:
+    rights.begin()
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, required_if=REQUIRED_IF, supports_check_mode=True)
     options = module.params
     node = Node(query, module.get_bin_path)
@@ -207,10 +209,12 @@ def begin(options: Dict[str, Any], node: Node, check_mode: bool) -> Dict[str, An
 def end(options: Dict[str, Any], node: Node, check_mode: bool) -> Dict[str, Any]:
     """End the run; return the module's result."""
     before = job.read(options["state_dir"], options["name"], run, node)
-    if before["state"] != "running" or check_mode:
-        return {"changed": before["state"] == "running", "run": before}
-    job.end(options["state_dir"], options["name"], run)
-    return {"changed": True, "run": job.read(options["state_dir"], options["name"], run, node)}
+    # Of one that is lost, its ranks may be at work still: the runner alone was killed.
+    goes_on = before["state"] in ("running", "lost")
+    if check_mode or not goes_on:
+        return {"changed": goes_on, "run": before}
+    changed = job.end(options["state_dir"], options["name"], run)
+    return {"changed": changed, "run": job.read(options["state_dir"], options["name"], run, node)}
 
 
 def known_account(node: Node, name: str) -> Account:

@@ -31,6 +31,7 @@ from . import runner
 SYSTEMD = "/run/systemd/system"  # there where systemd is at work: sd_booted(3)
 UNITS = {False: "/run/systemd/system", True: "/etc/systemd/system"}
 ASK_S = 60.0
+AFTER_GRACE_S = 15  # until systemd ends what the runner could not
 BEGIN_S = 5.0
 LOOK_S = 0.2
 MARK = "ASCEND_FLEET_SERVICE"
@@ -107,12 +108,15 @@ def main_pid(folder: str, run: Run) -> int:
 
 
 def stop(folder: str, run: Run, grace_s: float) -> bool:
-    """End it and all that it began; return whether it was at work. Raises AscendError where that cannot be done."""
+    """End it and all that it began; return whether anything of it was at work.
+
+    Raises AscendError where that cannot be done.
+    """
     began = files.mapping(os.path.join(folder, "began.json"))
     was_alive = bool(began) and alive(folder, run)
     if began.get("systemd"):
         unit = str(began["name"]) + ".service"
-        _systemctl(run, "stop", unit)
+        _systemctl(run, "stop", unit, wait_s=grace_s + ASK_S)
         for place in (os.path.join(each, unit) for each in UNITS.values()):
             if os.path.exists(place):
                 run(["systemctl", "disable", unit], ASK_S)
@@ -135,7 +139,7 @@ def stop(folder: str, run: Run, grace_s: float) -> bool:
             where=folder,
             remedy="cat /proc/%d/stack; dmesg | tail  # then restart the node" % left[0],
         )
-    return was_alive
+    return was_alive or bool(mine)
 
 
 def outcome(folder: str, account_uid: Optional[int] = None) -> Dict[str, Any]:
@@ -174,7 +178,7 @@ def unit_text(service: Service) -> str:
         lines += ["Wants=network-online.target", "After=network-online.target"]
     lines += ["", "[Service]", "User=%s" % service.account.name]
     lines.append("ExecStart=%s -I %s %s" % (sys.executable, _place(service, "runner.py"), _place(service, "job.json")))
-    lines += ["KillMode=mixed", "TimeoutStopSec=%d" % (service.grace_s + 15), *service.settings]
+    lines += ["KillMode=mixed", "TimeoutStopSec=%d" % (service.grace_s + AFTER_GRACE_S), *service.settings]
     lines += [
         "Limit%s=%s" % (name.upper(), value if value >= 0 else "infinity") for name, value in service.limits.items()
     ]
@@ -233,8 +237,8 @@ def _become(service: Service) -> None:
     as_account(service.account)()
 
 
-def _systemctl(run: Run, *words: str) -> None:
-    result = run(["systemctl", *words], ASK_S)
+def _systemctl(run: Run, *words: str, wait_s: float = ASK_S) -> None:
+    result = run(["systemctl", *words], wait_s)
     if result.code:
         raise AscendError(
             "systemctl %s fails" % " ".join(words),

@@ -137,7 +137,7 @@ def names(state_dir: str) -> List[str]:
 def read(state_dir: str, name: str, run: Run, node: Node) -> Dict[str, Any]:
     """Return what a run is and does: train.json's keys, and of it now
 
-    ``{"state", "began", "code", "because", "failed_at", "log", "last", "error", "progress"}``: state is running, done,
+    ``{"state", "began", "code", "because", "log", "last", "error", "progress"}``: state is running, done,
     failed, stopped or lost; because, which other rank failed first, in words; log, its path; last, its last lines;
     error, the first that it names; progress what LLaMA-Factory's trainer_log.jsonl says, or empty.
     """
@@ -154,7 +154,6 @@ def read(state_dir: str, name: str, run: Run, node: Node) -> Dict[str, Any]:
         "began": files.mapping(os.path.join(folder, "began.json")).get("began"),
         "code": outcome.get("code"),
         "because": str(because.get("words", "")) if because.get("rank") != about["rank"] else "",
-        "failed_at": outcome.get("at"),
         "log": os.path.join(folder, "out", "log"),
         "last": services.read_out(folder, "log", uid).splitlines()[-LOG_LINES:],
         "error": first_error(services.read_out(folder, "log", uid, MOST_LOG)) if not alive else "",

@@ -97,8 +97,9 @@ def test_where_the_runner_was_killed_the_rest_is_still_found(folder: Path) -> No
     os.kill(json.loads((folder / "began.json").read_text())["pid"], 9)
     until(lambda: not services.alive(str(folder), run))
     assert process.started(child) is not None
-    services.stop(str(folder), run, 1)
+    assert services.stop(str(folder), run, 1) is True
     assert (process.started(child), services.outcome(str(folder))) == (None, {})
+    assert services.stop(str(folder), run, 1) is False
 
 
 def test_a_program_that_ignores_being_asked_is_ended(folder: Path) -> None:
@@ -231,14 +232,16 @@ def test_who_does_not_know_the_token_is_nobody(ranks: Callable[..., list[Path]])
 
 
 class Systemd:
-    """Answers systemctl, and keeps what it was asked."""
+    """Answers systemctl, and keeps what it was asked, and how long each may take."""
 
     def __init__(self, state: str = "active") -> None:
         self.asked: list[list[str]] = []
+        self.waits: dict[str, float] = {}
         self.state = state
 
-    def __call__(self, argv: list[str], _timeout_s: float) -> Result:
+    def __call__(self, argv: list[str], timeout_s: float) -> Result:
         self.asked.append(argv)
+        self.waits[argv[1]] = timeout_s
         failed = self.state == "failed" and argv[1] == "start"
         return Result(int(failed), f"ActiveState={self.state}\n" if argv[1] == "show" else "Job failed.", False)
 
@@ -264,7 +267,8 @@ def test_a_unit_is_begun_asked_for_and_taken_away(tmp_path: Path, units: Path) -
     assert "secret-1" not in text
     assert services.alive(str(tmp_path / "job"), systemd) is True
     assert services.alive(str(tmp_path / "job"), Systemd("inactive")) is False
-    assert services.stop(str(tmp_path / "job"), systemd, 1) is True
+    assert services.stop(str(tmp_path / "job"), systemd, 60) is True
+    assert systemd.waits["stop"] > 60 + services.AFTER_GRACE_S, "systemd may need all the time that the unit gives it"
     assert list(units.iterdir()) == []
 
 
