@@ -117,22 +117,21 @@ memory_mb:
 
 import json
 import os
-import pwd
 from typing import Any, Dict
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend import rights
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.accounts import account as account_of
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import run_lock
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import Account, query, run
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment.read import read_environment
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, AscendError, failure
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, failure
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu import begun
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.cards import read_npu
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import SPEC
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.train import job
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.train.checks import Asked, Seen, check
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.train.ready import known_account, require_ready
 
 TOOL_S = 60
 ARGUMENT_SPEC = {
@@ -176,11 +175,10 @@ def main() -> None:
 
 def begin(options: Dict[str, Any], node: Node, check_mode: bool) -> Dict[str, Any]:
     """Look, and begin the run where nothing is wrong; return the module's result."""
-    account = known_account(node, options["user"])
-    home = pwd.getpwnam(account.name).pw_dir
+    account, home = known_account(node, options["user"], "train_user")
     folder = options["folder"] or home
     environment = os.path.realpath(options["environment"])
-    require_ready(options, environment)
+    require_ready(options["state_dir"], options["environment"], environment)
     seen = look(options, node, account, folder, environment)
     learnt = {"remarks": seen.remarks, "memory_mb": seen.memory_mb}
     if seen.problems:
@@ -217,38 +215,9 @@ def end(options: Dict[str, Any], node: Node, check_mode: bool) -> Dict[str, Any]
     return {"changed": changed, "run": job.read(options["state_dir"], options["name"], run, node)}
 
 
-def known_account(node: Node, name: str) -> Account:
-    """Return the account. Raises AscendError."""
-    account, why = account_of(node, name)
-    if account is None or account.uid == 0:
-        raise AscendError(
-            "no account trains",
-            wanted="train_user, an account of the node that is not root",
-            found=why or ("root" if account else "no account %s" % name),
-            remedy="-e train_user=NAME; ascend_users lets it open the cards",
-        )
-    return account
-
-
-def require_ready(options: Dict[str, Any], environment: str) -> None:
-    """Raise AscendError where there is no environment, or another run changes the node."""
-    if not os.path.isfile(os.path.join(environment, ".cann_home")):
-        raise AscendError(
-            "the node has no environment to train in",
-            wanted="an environment that site.yml made",
-            found="none",
-            where=options["environment"],
-            remedy="ansible-playbook site.yml --limit NODE",
-        )
-    holder = run_lock.read(options["state_dir"])
-    if holder:
-        error = run_lock.already_taken(holder)
-        raise AscendError("the node is being changed", error.wanted, error.found, error.where, error.remedy)
-
-
 def look(options: Dict[str, Any], node: Node, account: Account, folder: str, environment: str) -> Seen:
     npu: Any = read_npu(node, TOOL_S)[0]
-    job.with_runs(npu, job.at_work(node, options["state_dir"]))
+    begun.add(npu, node, options["state_dir"])
     devices = npu["devices"]
     chosen = [devices[index] for index in options["devices"] if index < len(devices)] or devices
     checkouts = read_environment(environment)["editable"]

@@ -60,6 +60,10 @@ def collect(
         facts["system"] = system.read_system(node, installed_to, disks, timeout_s, kernel_settings)
         node.at(places.state_dir, system.DISK_S)
         facts["changes"] = _changes(node, places)
+        if os.path.isdir(os.path.join(node.path(places.state_dir), "serve")):  # most nodes serve nothing by serve.yml
+            from .serve import server
+
+            facts["services"] = server.facts(node, places.state_dir)
     if {"npu", "cards", "network", "links"}.intersection(chosen):
         node.at("npu-smi info and %s" % places.cann_root)
         file_users = "npu" in chosen or "cards" not in chosen
@@ -121,14 +125,11 @@ def _changes(node: Node, places: Places) -> Changes:
 def _add_cards(
     facts: Facts, node: Node, places: Places, file_users: bool, timeout_s: float, users: Sequence[str]
 ) -> List[Finding]:
-    from .npu import cards, device_users, driver
+    from .npu import begun, cards, device_users, driver
 
     facts["npu"], found = cards.read_npu(node, timeout_s, file_users)
-    if os.path.isdir(node.path(os.path.join(places.state_dir, "train"))):  # on most nodes nobody trained by train.yml
-        from .train import job
-
-        npu_facts: Any = facts["npu"]
-        job.with_runs(npu_facts, job.at_work(node, places.state_dir))
+    npu_facts: Any = facts["npu"]
+    begun.add(npu_facts, node, places.state_dir)
     npu = facts["npu"]
     runs = "driver %s" % (npu["driver_version"] or "of an unknown version") if npu["answered"] else ""
     facts["driver"], more = driver.read_driver(node, places.cann_root, runs)

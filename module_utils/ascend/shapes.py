@@ -275,6 +275,19 @@ if TYPE_CHECKING:
         mode: str
         ours: bool
 
+    class Served(TypedDict):
+        """A model that serve.yml began: where it answers, from which environment, and what it is (a sum)."""
+
+        name: str
+        account: str
+        address: str
+        port: int
+        devices: List[int]
+        environment: str
+        digest: str
+        state: str
+        why: str
+
     class Facts(TypedDict, total=False):
         """What ``facts.collect`` returns; which keys are there, its subsets say."""
 
@@ -282,6 +295,7 @@ if TYPE_CHECKING:
         findings: List[Finding]
         system: System
         changes: Changes
+        services: List[Served]
         driver: Driver
         npu: Npu
         network: Network

@@ -15,6 +15,7 @@
 ``left_out | ascend_left_out``             the cards left out, as lines
 ``devices | ascend_devices``               a list of devices, which with -e is text
 ``run | ascend_training``                  what a training run does, as lines
+``models | ascend_served``                 what a node serves, as lines
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.w
     refusal_text,
     remark_lines,
 )
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.serve.words import served_text
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.train.words import devices, training_text
 
 
@@ -86,4 +88,5 @@ class FilterModule:
             "ascend_left_out": left_out_lines,
             "ascend_devices": _for_operator(devices),
             "ascend_training": training_text,
+            "ascend_served": served_text,
         }

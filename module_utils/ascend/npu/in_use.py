@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Sequence
 from ..errors import AscendError
 from ..node import Node
 from ..text import listed
-from ..train.job import at_work, with_runs
+from . import begun
 from .cards import read_npu
 
 TOOL_S = 60
@@ -31,7 +31,7 @@ def in_use(node: Node, cards_out: Sequence[int], state_dir: str) -> Dict[str, Li
     run that begins has no card open yet: what is written down of it in ``state_dir`` counts as well.
     """
     npu: Any = read_npu(node, TOOL_S)[0]
-    with_runs(npu, at_work(node, state_dir))
+    begun.add(npu, node, state_dir)
     return {"processes": npu["processes"], "unclear": [card for card in npu["unclear"] if card not in cards_out]}
 
 

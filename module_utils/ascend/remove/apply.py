@@ -20,6 +20,7 @@ from ..environment import read as environment_read
 from ..errors import AscendError
 from ..node import Node
 from ..places import Places
+from ..serve import server
 from ..settings import drop_ins, node_settings
 from . import cann, in_use, survey
 from .chosen import EVERYTHING, Asked
@@ -46,21 +47,10 @@ def apply(node: Node, places: Places, asked: Asked, run: Run, timeout_s: int) ->
     uninstallers = cann.Uninstallers(node, places, _python_bin(node, surveyed), run, timeout_s)
     _unlink_links(node, places, rows)
     for row in rows:
-        if row["kind"] in ("environment", "Python"):
-            _set_aside(node, row, asked.force)
-        elif row["kind"] == "CANN":
-            _require_unused(node, row, [row["path"]], asked.force)
-            uninstallers.remove(row["name"], row["path"])
-        elif row["kind"] == "kernels":
+        if row["kind"] == "kernels":
             uninstallers.remove_kernels(*kernels(surveyed["cann"])[row["name"]])
-        elif row["kind"] == "state":
-            for name in set(files.names(node.path(row["path"]))).difference(survey.AT_WORK):
-                delete(node, os.path.join(row["path"], name))
-        elif row["path"] == drop_ins.SYSCTL:
-            uninstallers.notes += node_settings.restore(node)
-            delete(node, row["path"])
         elif row["path"] != os.path.join(places.state_dir, survey.INTENT):
-            delete(node, row["path"])
+            _take(node, places, row, asked.force, uninstallers, run)
         fault_points.reached("remove." + row["kind"])
     if intent["versions"]:
         uninstallers.drop_links(intent["versions"])
@@ -68,6 +58,25 @@ def apply(node: Node, places: Places, asked: Asked, run: Run, timeout_s: int) ->
         uninstallers.lead_latest(current)
     _finish(node, places, asked, [row["name"] for row in selection["keep"] if row["kind"] == "CANN"])
     return uninstallers.notes
+
+
+def _take(node: Node, places: Places, row: Row, force: bool, uninstallers: cann.Uninstallers, run: Run) -> None:
+    """Remove one thing that was selected."""
+    if row["kind"] in ("environment", "Python"):
+        _set_aside(node, row, force)
+    elif row["kind"] == "CANN":
+        _require_unused(node, row, [row["path"]], force)
+        uninstallers.remove(row["name"], row["path"])
+    elif row["kind"] == "service":
+        server.end(node.path(places.state_dir), row["name"], run)
+    elif row["kind"] == "state":
+        for name in set(files.names(node.path(row["path"]))).difference(survey.AT_WORK):
+            delete(node, os.path.join(row["path"], name))
+    elif row["path"] == drop_ins.SYSCTL:
+        uninstallers.notes += node_settings.restore(node)
+        delete(node, row["path"])
+    else:
+        delete(node, row["path"])
 
 
 def delete(node: Node, path: str) -> None:

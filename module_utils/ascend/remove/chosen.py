@@ -11,6 +11,7 @@ from ..text import listed
 PRUNE, RELEASE, EVERYTHING = "prune", "release", "everything"
 # In this order things go: never what is needed by something that is still whole.
 ORDER = (
+    "service",
     "leftover",
     "cache",
     "link",
@@ -24,7 +25,7 @@ ORDER = (
     "settings",
     "state",
 )
-COMPONENT = {"environment": "env", "CANN": "cann", "kernels": "cann", "Python": "python"}
+COMPONENT = {"service": "env", "environment": "env", "CANN": "cann", "kernels": "cann", "Python": "python"}
 _WANTED = {
     "mounted": "nothing mounted there",
     "current": "another one current",

@@ -33,6 +33,8 @@ def select(surveyed: Surveyed, asked: Asked) -> Dict[str, List[Any]]:
     for path in surveyed["leftovers"]:
         chosen.remove.append(row("leftover", os.path.basename(path), path, "left by an interrupted run"))
     if asked.mode == EVERYTHING:
+        for each in surveyed["services"]:
+            chosen.wanted("service", each["name"], each, "begun by playbooks/serve.yml")
         _parts(chosen)
     chosen.remove.sort(key=lambda each: ORDER.index(each["kind"]))
     return {"remove": chosen.remove, "keep": chosen.keep, "refusals": chosen.refusals}

@@ -13,6 +13,8 @@ from ..change import fault_points, leftovers, module_lock, origin, run_lock
 from ..environment import build as environment, checkout_manifest, read as environment_read
 from ..node import Node
 from ..places import ASCEND_ENV, BESIDE, CANN_INSTALL_RECORD, ETC, INSTALLERS_LOGS, Places
+from ..serve import server
+from ..service import service as services
 from ..settings import drop_ins
 from . import belongings, in_use
 
@@ -38,8 +40,9 @@ def read(node: Node, places: Places) -> Surveyed:
 
     ``environments`` (name -> path, release, cann, python, made_s, complete, ours, source, belongings), ``current`` and
     ``previous`` (names, None), ``cann`` (version -> path, ours, kernels, belongings), ``pythons`` (version -> path,
-    ours, archive), ``cache`` (name, path, files, cann, ours), ``leftovers`` (paths), ``parts`` (see there), ``intent``
-    (of a removal that was interrupted), ``processes`` and ``mounts`` (path -> who uses it, where something is mounted).
+    ours, archive), ``cache`` (name, path, files, cann, ours), ``leftovers`` (paths), ``parts`` (see there),
+    ``services`` (name, path, environment, process), ``intent`` (of a removal that was interrupted), ``processes`` and
+    ``mounts`` (path -> who uses it, where something is mounted).
     """
     node.at(places.ascend_root)
     env = os.path.join(places.ascend_root, "env")
@@ -53,6 +56,7 @@ def read(node: Node, places: Places) -> Surveyed:
         "cache": _cache(node, places),
         "leftovers": _leftovers(node, places),
         "parts": parts(node, places),
+        "services": _services(node, places),
         "intent": files.mapping(node.path(os.path.join(places.state_dir, INTENT))),
     }
     paths = [each["path"] for kind in ("environments", "cann", "pythons") for each in surveyed[kind].values()]
@@ -61,7 +65,29 @@ def read(node: Node, places: Places) -> Surveyed:
     node.at("/proc of every process")
     surveyed["mounts"] = {path: found for path, found in within.items() if found}
     surveyed["processes"] = in_use.users(node, paths)
+    for each in surveyed["services"]:
+        # It holds its environment also while it does not run: systemd may begin it again at any moment.
+        for path in (each["path"], os.path.normpath(each["environment"])):
+            surveyed["processes"].setdefault(path, []).append(each["process"])
     return surveyed
+
+
+def _services(node: Node, places: Places) -> List[Surveyed]:
+    """Return the models that serve.yml began and serve_stop.yml did not end, with the process that a removal names."""
+    state_dir = node.path(places.state_dir)
+    found = []
+    for name in server.names(state_dir):
+        served = server.about(state_dir, name)
+        path = server.place(state_dir, name)
+        process = {
+            "pid": services.main_pid(path, node.run) if node.root == "/" else 0,
+            "user": str(served.get("account")),
+            "name": "serving %s" % name,
+            "command": "serving %s, until playbooks/serve_stop.yml" % name,
+            "how": "a service",
+        }
+        found.append({"name": name, "path": path, "environment": str(served.get("environment")), "process": process})
+    return found
 
 
 def _leads(node: Node, link: str) -> Optional[str]:
@@ -205,7 +231,7 @@ def parts(node: Node, places: Places) -> List[Surveyed]:
     for name in files.names(node.path(INSTALLERS_LOGS)):
         if _LOG.fullmatch(name):
             found.append(("log", os.path.join(INSTALLERS_LOGS, name), INSTALLERS_LOGS in absent))
-    found += [("settings", path, True) for path in (drop_ins.SYSCTL, drop_ins.LIMITS)]
+    found += [("settings", path, True) for path in (drop_ins.SYSCTL, drop_ins.LIMITS, server.LOGROTATE)]
     found.append(("state", places.state_dir, True))
     return [
         {"kind": kind, "name": os.path.basename(path), "path": path, "ours": mine}

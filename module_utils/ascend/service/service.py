@@ -71,9 +71,9 @@ def start(service: Service, run: Run) -> None:
     began: Dict[str, Any] = {"began": now(), "name": service.name, "systemd": has_systemd(), "mark": mark}
     _write(service, mark)
     if has_systemd():
-        place = os.path.join(UNITS[service.lasting], service.unit)
-        atomic.write(place, unit_text(service))
+        # By this a unit that was just written is found again, and taken away.
         atomic.write(os.path.join(service.folder, "began.json"), json.dumps(began))
+        atomic.write(os.path.join(UNITS[service.lasting], service.unit), unit_text(service))
         _systemctl(run, "daemon-reload")
         if service.lasting:
             _systemctl(run, "enable", service.unit)
@@ -116,7 +116,8 @@ def stop(folder: str, run: Run, grace_s: float) -> bool:
     was_alive = bool(began) and alive(folder, run)
     if began.get("systemd"):
         unit = str(began["name"]) + ".service"
-        _systemctl(run, "stop", unit, wait_s=grace_s + ASK_S)
+        if was_alive:
+            _systemctl(run, "stop", unit, wait_s=grace_s + ASK_S)
         for place in (os.path.join(each, unit) for each in UNITS.values()):
             if os.path.exists(place):
                 run(["systemctl", "disable", unit], ASK_S)

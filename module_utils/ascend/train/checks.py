@@ -54,7 +54,7 @@ class Seen(NamedTuple):
 
 def check(asked: Asked, npu: Mapping[str, Any]) -> Seen:
     """Look at all of it. Raises AscendError where the account cannot look."""
-    problems = _keys(asked) + _cards(asked, npu)
+    problems = _keys(asked) + cards(asked.devices, npu, "-e train_devices=...")
     remarks: List[str] = []
     paths = _files_of(asked)
     output = _absolute(asked, asked.config.get("output_dir"))
@@ -99,10 +99,13 @@ def _keys(asked: Asked) -> List[AscendError]:
     return problems
 
 
-def _cards(asked: Asked, npu: Mapping[str, Any]) -> List[AscendError]:
-    """Every card of the run has to be there and free; what is not known is not free."""
+def cards(indexes: Sequence[int], npu: Mapping[str, Any], others: str) -> List[AscendError]:
+    """Every card (as torch counts them, all for none) has to be there and free; what is not known is not free.
+
+    ``others`` is how other cards are named.
+    """
     devices = npu["devices"]
-    wanted = list(asked.devices) or list(range(len(devices)))
+    wanted = list(indexes) or list(range(len(devices)))
     absent = [index for index in wanted if index >= len(devices)]
     if absent or not wanted:
         found = "%d cards" % len(devices)
@@ -126,9 +129,7 @@ def _cards(asked: Asked, npu: Mapping[str, Any]) -> List[AscendError]:
         ]
         if users:
             who = "%s %s of %s" % (users[0]["name"], users[0]["pid"], users[0]["user"])
-            problems.append(
-                _wrong("card %d is in use" % index, "a card that nobody uses", who, "-e train_devices=...", "npu-smi")
-            )
+            problems.append(_wrong("card %d is in use" % index, "a card that nobody uses", who, others, "npu-smi"))
         elif card in npu["unclear"]:
             words = "whether card %d is in use is not known" % index
             problems.append(_wrong(words, "an answer of npu-smi", "none", "npu-smi info", "npu-smi"))
@@ -179,11 +180,11 @@ def _looked(asked: Asked, read: List[str], output: str, names: List[str]) -> Dic
     def look(at: At) -> Dict[str, Any]:
         as_account(asked.account)()
         at(asked.folder)
-        refused = {path: words for path, words in ((path, _refused(path)) for path in read) if words}
+        unreadable = {path: words for path, words in ((path, refused(path)) for path in read) if words}
         place = _nearest(output) if output else ""
         usable = bool(place) and os.path.isdir(place) and os.access(place, os.W_OK | os.X_OK)
         return {
-            "read": refused,
+            "read": unreadable,
             "place": place,
             "free_mb": shutil.disk_usage(place).free // MB if usable else None,
             "files": {path: files.text(path, MOST_BYTES) for path in names},
@@ -194,7 +195,8 @@ def _looked(asked: Asked, read: List[str], output: str, names: List[str]) -> Dic
     return found
 
 
-def _refused(path: str) -> str:
+def refused(path: str) -> str:
+    """Return why whoever asks cannot read a path, "" where he can."""
     if not os.path.exists(path):
         return "it is not there"
     right = os.R_OK | (os.X_OK if os.path.isdir(path) else 0)

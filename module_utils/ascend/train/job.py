@@ -246,14 +246,3 @@ def _write_config(path: str, training: Training) -> None:
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400), "w", encoding="utf-8") as stream:
         os.fchown(stream.fileno(), training.account.uid, training.account.gid)
         stream.write(training.config)
-
-
-def with_runs(npu: Dict[str, Any], runs: Sequence[Dict[str, Any]]) -> None:
-    """Add the runs to the processes of the facts ``npu``: a rank that just begins has no card open yet."""
-    devices = npu["devices"]
-    for each in runs:
-        indexes = each["devices"] or range(len(devices))
-        cards = [devices[index] for index in indexes if index < len(devices)]
-        chips = [[card["npu_id"], card["chip_id"], None] for card in cards]
-        npu["processes"].append({**{key: each[key] for key in each if key != "devices"}, "chips": chips})
-        npu["process_count"] += 1

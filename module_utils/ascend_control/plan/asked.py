@@ -43,6 +43,7 @@ class Settings:
     depot_proxy: str = ""
     depot_mirror: str = ""
     depot_mirror_url: str = ""
+    serve_models: Any = ()
 
 
 @dataclass(frozen=True)
@@ -168,6 +169,14 @@ class WantedProgram:
 
 
 @dataclass(frozen=True)
+class WantedService:
+    """A model that the node shall serve, and the sum of what it is (ascend/serve/model.py)."""
+
+    name: str
+    digest: str
+
+
+@dataclass(frozen=True)
 class Lack:
     """A refusal of what cannot be supplied; ``needed_by`` are the steps for which it counts, None for all."""
 
@@ -209,6 +218,7 @@ class Wanted:
     environment: WantedEnvironment
     ascend_env: WantedProgram
     problems: list[Lack]
+    services: list[WantedService] = field(default_factory=list)
     now_s: int | None = None
 
     @property

@@ -259,6 +259,17 @@ class Program:
 
 
 @dataclass(frozen=True)
+class Served:
+    name: str
+    address: str
+    port: int
+    environment: str
+    digest: str
+    state: str
+    why: str
+
+
+@dataclass(frozen=True)
 class Found:
     """A node, as its facts tell it."""
 
@@ -273,6 +284,7 @@ class Found:
     changes: Changes
     closed: list[Closed]
     system_pythons: dict[str, SystemPython] = field(default_factory=dict)
+    services: list[Served] = field(default_factory=list)
 
 
 def found_of(facts: Document) -> Found:

@@ -24,6 +24,7 @@ from ...ascend.environment.distributions import DECIDING
 from ...ascend.errors import AscendError
 from ...ascend.finding import Refusal, refusal
 from ...ascend.npu.chips import chip_family
+from ...ascend.serve.model import models_of
 from ..depot import sending
 from ..depot.index import PAGE, SECTIONS, python_of, source_of
 from ..depot.transport import SENT, SSH, address
@@ -133,6 +134,7 @@ def resolve(facts: Document, settings: Document) -> dict[str, Any]:
         "environment": environment,
         "ascend_env": {"path": given.ascend_env, "sha256": _program_sum(given)},
         "devices": [device.name for device in node.npu.devices],
+        "services": [{"name": each.name, "digest": each.digest()} for each in models_of(list(given.serve_models))],
     }
     return {**wanted, "problems": [*release_problems(settings, [architecture]), *depot.problems, *of_environment]}
 

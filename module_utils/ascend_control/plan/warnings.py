@@ -16,6 +16,7 @@ from .found import Found
 from .hardware import of_cards_out
 from .packages import packages_remarks
 from .preconditions import PTP, install_record_in_the_way, keepers, look_at_clock
+from .services import services_warnings
 from .system import settings_warnings
 
 # A step opens what is ours of the release, a refusal tells of what is not.
@@ -33,7 +34,8 @@ def warnings(found: Found, wanted: Wanted, steps: list[Step]) -> list[Refusal]:
     observed = [each for each in _observed(found, wanted, cured) if each["where"] not in refused]
     observed += _latest(found, wanted, steps)
     observed += packages_remarks(found, wanted, steps) + settings_warnings(found, wanted) + _clock(found)
-    return observed + nearly_full(found, wanted, steps) + _unfinished(found, wanted) + _drained(found, wanted)
+    observed += nearly_full(found, wanted, steps) + _unfinished(found, wanted) + _drained(found, wanted)
+    return observed + services_warnings(found, wanted)
 
 
 def _observed(found: Found, wanted: Wanted, cured: set[str]) -> list[Refusal]:

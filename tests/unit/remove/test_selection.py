@@ -46,6 +46,7 @@ def there(**more: Any) -> dict[str, Any]:
         "cache": [],
         "leftovers": [],
         "parts": [],
+        "services": [],
         "intent": {},
         "mounts": {},
         "processes": {},

@@ -1,0 +1,252 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: Apache-2.0
+"""Ansible module: the models that a node serves."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: serve_models
+short_description: Serve models by LLaMA-Factory's API
+version_added: "0.3.0"
+description:
+  - Has a node serve the models of a list, each by C(llamafactory-cli api) as a service of systemd that begins with the
+    machine, or in a session of its own where there is no systemd. What serves already as it shall goes on untouched;
+    what is not in the list, and was begun by this module, is ended.
+  - Looks before at the configs' keys, at the files that they name, as the account that serves, at the cards and the
+    ports. What is wrong is told at once, all of it, and nothing is begun or ended.
+author:
+  - The ascend-fleet authors (@ascend-fleet)
+extends_documentation_fragment:
+  - ascend.fleet.places
+options:
+  state:
+    description: Serve the list and nothing else, end what is named (or all), or tell what is served.
+    type: str
+    choices: [served, ended, read]
+    required: true
+  models:
+    description:
+      - The models, a dictionary each with C(name), C(config) (what C(llamafactory-cli api) reads), C(port) (8000),
+        C(address) (127.0.0.1), C(devices) (as torch counts them, all without) and C(variables).
+    type: list
+    elements: dict
+    default: []
+  names:
+    description: With O(state=ended), the models to end. Without it all of them.
+    type: list
+    elements: str
+    default: []
+  user:
+    description: The account that serves.
+    type: str
+  api_key:
+    description: What a client has to know. Required where an address is reached from elsewhere.
+    type: str
+    default: ""
+  environment:
+    description: The environment; a link is followed once, so a switch of C(current) does not reach the services.
+    type: path
+    default: /opt/ascend/env/current
+  ascend_env:
+    description: The program that runs a command in an environment.
+    type: path
+    default: /usr/local/bin/ascend-env
+  wait_s:
+    description: How long a model may take to answer (action plugin), in seconds; 0 does not wait.
+    type: int
+    default: 0
+attributes:
+  check_mode:
+    description: Looks at everything, and begins and ends nothing.
+    support: full
+  diff_mode:
+    description: There is no difference to show.
+    support: none
+"""
+
+EXAMPLES = r"""
+- name: Serve a model on two cards, for this node alone
+  serve_models:
+    state: served
+    user: ascend-serve
+    models:
+      - name: llama3
+        devices: [0, 1]
+        config: {model_name_or_path: /data/models/llama3, template: llama3}
+"""
+
+RETURN = r"""
+models:
+  description: What is served now, as C(serve_status.yml) shows it; in check mode what was served before.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{name: llama3, state: serving, address: 127.0.0.1, port: 8000, devices: [0, 1], account: ascend-serve}]
+begun:
+  description: The names of the models that were begun, or begun anew.
+  returned: state=served
+  type: list
+  elements: str
+ended:
+  description: The names of the models that were ended.
+  returned: state=served, state=ended
+  type: list
+  elements: str
+problems:
+  description: What speaks against it, a dictionary each with C(problem), C(wanted), C(found), C(where) and C(remedy).
+  returned: when something does
+  type: list
+  elements: dict
+remarks:
+  description: What is worth knowing and forbids nothing.
+  returned: state=served
+  type: list
+  elements: str
+"""
+
+import os
+from typing import Any, Dict, List, Set
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import atomic, files, rights
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.accounts import name_of
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import query, run
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment.read import read_environment
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, AscendError, failure
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu import begun
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.cards import read_npu
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import SPEC
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.serve import server
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.serve.checks import check, others
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.serve.model import Model, models_of, require_key
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.service import runner, service as services
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.train.ready import known_account, require_ready
+
+TOOL_S = 60
+ARGUMENT_SPEC = {
+    **SPEC,
+    "state": {"type": "str", "choices": ["served", "ended", "read"], "required": True},
+    "models": {"type": "list", "elements": "dict", "default": []},
+    "names": {"type": "list", "elements": "str", "default": []},
+    "user": {"type": "str"},
+    "api_key": {"type": "str", "default": "", "no_log": True},
+    "environment": {"type": "path", "default": "/opt/ascend/env/current"},
+    "ascend_env": {"type": "path", "default": "/usr/local/bin/ascend-env"},
+    "wait_s": {"type": "int", "default": 0},
+}
+REQUIRED_IF = [("state", "served", ["user"])]
+
+
+def main() -> None:
+    rights.begin()
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, required_if=REQUIRED_IF, supports_check_mode=True)
+    options = module.params
+    node = Node(query, module.get_bin_path)
+    try:
+        if options["state"] == "served":
+            result = serve(options, node, module.check_mode)
+        elif options["state"] == "ended":
+            result = end(options, module.check_mode)
+        else:
+            result = {"changed": False}
+        names = server.names(options["state_dir"])
+        result["models"] = [server.read(options["state_dir"], name, run, node) for name in names]
+    except REPORTED as error:
+        module.fail_json(**failure(error, options["state_dir"]))
+    if result.get("problems"):
+        module.fail_json(msg=result.pop("msg"), **result)
+    module.exit_json(**result)
+
+
+def serve(options: Dict[str, Any], node: Node, check_mode: bool) -> Dict[str, Any]:
+    """Look, and have the node serve the models, where nothing is wrong; return the module's result."""
+    state_dir = options["state_dir"]
+    models = models_of(options["models"])
+    require_key(models, options["api_key"])
+    known = server.names(state_dir)
+    unlisted = [name for name in known if name not in [model.name for model in models]]
+    result: Dict[str, Any] = {"changed": bool(unlisted), "begun": [], "ended": unlisted, "remarks": []}
+    if models:
+        account, home = known_account(node, options["user"], "serve_user")
+        environment = os.path.realpath(options["environment"])
+        require_ready(state_dir, options["environment"], environment)
+        how = server.How(state_dir, account, environment, options["ascend_env"], options["api_key"])
+        changing = [model for model in models if not server.is_as(model, how, run)]
+        problems = look(node, changing, how, home)
+        if problems:
+            words = "".join("\n%d. %s" % (number, problem) for number, problem in enumerate(problems, 1))
+            return {**result, "msg": "Nothing is changed:%s" % words, "problems": [each.as_dict() for each in problems]}
+        result.update(changed=bool(unlisted or changing), begun=[model.name for model in changing])
+        result["remarks"] = remarks(node)
+    if check_mode:
+        return result
+    for name in [*unlisted, *(name for name in result["begun"] if name in known)]:
+        server.end(state_dir, name, run)
+    if models:
+        turn_logs(node, how)
+        for model in changing:
+            server.begin(model, how, run)
+    return result
+
+
+def look(node: Node, models: List[Model], how: server.How, home: str) -> List[AscendError]:
+    """Return what speaks against beginning the models; those that are served now may have what they use."""
+    if not models:
+        return []
+    npu: Any = read_npu(node, TOOL_S)[0]
+    begun.add(npu, node, how.state_dir)
+    mine: Set[int] = set()
+    ports: Set[int] = set()
+    for name in server.names(how.state_dir):
+        folder = server.place(how.state_dir, name)
+        mark = files.mapping(os.path.join(folder, "began.json")).get("mark")
+        mine.update(runner.marked(str(mark)) if mark else [])
+        if services.alive(folder, run):
+            mine.add(services.main_pid(folder, run))
+            ports.add(int(server.about(how.state_dir, name)["port"]))
+    checkout = read_environment(how.environment)["editable"].get("llamafactory", "")
+    free = others(npu, mine)
+    return [problem for model in models for problem in check(model, how, home, checkout, free, model.port in ports)]
+
+
+def remarks(node: Node) -> List[str]:
+    """Return what the node cannot do for its services."""
+    found = []
+    if not services.has_systemd():
+        found.append("the node has no systemd: nothing begins these programs again when they fail, or after a restart")
+    if not node.find("logrotate"):
+        found.append("the node has no logrotate: the logs grow without end")
+    return found
+
+
+def turn_logs(node: Node, how: server.How) -> None:
+    """Have logrotate turn the logs, where it is installed."""
+    if os.path.isdir(os.path.dirname(server.LOGROTATE)):
+        content = server.logrotate(how.state_dir, how.account, name_of(node, "group", how.account.gid))
+        if files.text(server.LOGROTATE) != content:
+            atomic.write(server.LOGROTATE, content)
+
+
+def end(options: Dict[str, Any], check_mode: bool) -> Dict[str, Any]:
+    """End what is named, or all; return the module's result. Raises AscendError where something is not served."""
+    known = server.names(options["state_dir"])
+    unknown = [name for name in options["names"] if name not in known]
+    if unknown:
+        raise AscendError(
+            "%s is not served here" % unknown[0],
+            wanted="a model that serve.yml began",
+            found=", ".join(known) or "none",
+            where=os.path.join(options["state_dir"], server.FOLDER),
+            remedy="playbooks/serve_status.yml",
+        )
+    ending = options["names"] or known
+    for name in ending if not check_mode else ():
+        server.end(options["state_dir"], name, run)
+    return {"changed": bool(ending), "ended": ending}
+
+
+if __name__ == "__main__":
+    main()

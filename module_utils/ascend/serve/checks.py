@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is looked at before a model is served: keys, files, cards, its address. Nothing is changed."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from typing import Any, Container, List, Mapping
+
+from ..command import as_account
+from ..errors import AscendError
+from ..in_time import in_time
+from ..node import At
+from ..train import checks
+from ..train.config import known_keys, unknown
+from .model import Model
+from .server import How
+
+LOOK_S = 60
+PATHS = ("model_name_or_path", "adapter_name_or_path")
+
+
+def check(
+    model: Model, how: How, home: str, checkout: str, npu: Mapping[str, Any], is_our_port: bool
+) -> List[AscendError]:
+    """Return what keeps the model from being served. Raises AscendError where the account cannot look.
+
+    ``npu`` are the facts of the cards, without what is served now; ``is_our_port`` says that this has the port.
+    """
+    problems = _keys(model, how, checkout) + _files(model, how, home)
+    problems += [] if is_our_port else _address(model)
+    return problems + checks.cards(list(model.devices), npu, "devices: [...] of %s" % model.name)
+
+
+def _keys(model: Model, how: How, checkout: str) -> List[AscendError]:
+    keys = known_keys(how.environment, checkout)
+    if keys is None:
+        return []
+    problems = []
+    for key, alike in unknown(model.config, keys).items():
+        remedy = "write %s" % " or ".join(alike) if alike else "take it out"
+        words = "LLaMA-Factory does not know the key %s" % key
+        problems.append(_wrong(model, words, "one of its %d keys" % len(keys), key, remedy))
+    return problems
+
+
+def _files(model: Model, how: How, home: str) -> List[AscendError]:
+    """A path has to be absolute, since a service begins in a folder of its own, and readable by its account."""
+    paths = {}
+    for key in PATHS:
+        value = model.config.get(key)
+        for path in str(value).split(",") if value else ():  # several adapters
+            if path.startswith((".", "~")):
+                words = "%s is no absolute path" % key
+                return [_wrong(model, words, "a path from /, or a model of a hub", path, os.path.join(home, path))]
+            if path.startswith("/"):
+                paths[path] = key
+
+    def look(at: At) -> Any:
+        as_account(how.account)()
+        at(next(iter(paths), "/"))
+        return {path: checks.refused(path) for path in paths}
+
+    seen = in_time(LOOK_S, look) if paths else {}
+    return [
+        AscendError(
+            "%s of %s cannot be read: %s" % (paths[path], model.name, words),
+            wanted="a path that %s may read" % how.account.name,
+            found=path,
+            where="serve_models",
+            remedy="runuser -u %s -- ls -ld %s" % (how.account.name, path),
+        )
+        for path, words in seen.items()
+        if words
+    ]
+
+
+def _address(model: Model) -> List[AscendError]:
+    """Try to listen there, and leave it."""
+    family = socket.AF_INET6 if ":" in model.address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            server.bind((model.address, model.port))
+            server.listen()
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                look = "ss -ltnp 'sport = :%d'" % model.port
+                words = "port %d is taken" % model.port
+                return [_wrong(model, words, "a port that nobody listens on", os.strerror(errno.EADDRINUSE), look)]
+            words = "%s cannot be listened on" % model.address
+            return [_wrong(model, words, "an address of the node", str(error), "ip -br address")]
+    return []
+
+
+def others(npu: Mapping[str, Any], mine: Container[int]) -> Mapping[str, Any]:
+    """Return the facts of the cards without the processes ``mine``."""
+    return {**npu, "processes": [each for each in npu["processes"] if each["pid"] not in mine]}
+
+
+def _wrong(model: Model, problem: str, wanted: str, found: str, remedy: str) -> AscendError:
+    where = "serve_models, %s" % model.name
+    return AscendError("%s: %s" % (model.name, problem), wanted=wanted, found=found, where=where, remedy=remedy)

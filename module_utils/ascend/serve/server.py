@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The models that a node serves: begun, asked whether they answer, ended.
+
+``<state_dir>/serve/<name>`` is root's: serve.json says what is served, config.json is the account's copy of the config,
+the rest is the service's (service/service.py). The service keeps the environment in which it was begun, also when it
+begins again: what was tested with a model goes on to serve it until serve.yml is run.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+from typing import Any, Dict, List, NamedTuple, Tuple
+
+from .. import atomic, files
+from ..accounts import account as account_of
+from ..command import Account
+from ..node import Node
+from ..service import service as services
+from ..service.service import Run, Service
+from ..train.job import LIMITS, LOG_LINES, PATH, first_error
+from .model import NAME, Model
+
+FOLDER = "serve"
+UNIT = "ascend-serve-%s"
+LOGROTATE = "/etc/logrotate.d/ascend-serve"
+GRACE_S = 30
+PROBE_S = 5.0
+SERVING, SILENT, DOWN = "serving", "silent", "down"
+# What a unit may not do. Left out is what the driver's libraries might need, which are nobody's to read: a filter of
+# system calls, a list of devices (their names change with the driver), memory that is written and run, /proc.
+HARDENED = (
+    "NoNewPrivileges=yes",
+    "CapabilityBoundingSet=",
+    "AmbientCapabilities=",
+    "ProtectSystem=strict",
+    "ProtectHome=read-only",
+    "PrivateTmp=yes",
+    "ProtectClock=yes",
+    "ProtectHostname=yes",
+    "ProtectControlGroups=yes",
+    "ProtectKernelLogs=yes",
+    "ProtectKernelModules=yes",
+    "ProtectKernelTunables=yes",
+    "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK",
+    "RestrictNamespaces=yes",
+    "RestrictRealtime=yes",
+    "RestrictSUIDSGID=yes",
+    "LockPersonality=yes",
+    "SystemCallArchitectures=native",
+    "RemoveIPC=yes",
+    "UMask=0077",
+    "TasksMax=infinity",
+)
+
+
+class How(NamedTuple):
+    """How models are served on this node. ``environment`` is a folder, with its links followed."""
+
+    state_dir: str
+    account: Account
+    environment: str
+    ascend_env: str
+    api_key: str
+
+
+def place(state_dir: str, name: str) -> str:
+    return os.path.join(state_dir, FOLDER, name)
+
+
+def names(state_dir: str) -> List[str]:
+    """Return the names of what serve.yml began and did not end."""
+    found = files.names(os.path.join(state_dir, FOLDER))
+    return sorted(name for name in found if NAME.fullmatch(name) and about(state_dir, name))
+
+
+def about(state_dir: str, name: str) -> Dict[str, Any]:
+    return files.mapping(os.path.join(place(state_dir, name), "serve.json"))
+
+
+def is_as(model: Model, how: How, run: Run) -> bool:
+    """Whether the model is served already, with the same config, account, environment and key."""
+    folder = place(how.state_dir, model.name)
+    job = files.mapping(os.path.join(folder, "job.json"))
+    known = about(how.state_dir, model.name)
+    same = known == _about(model, how) and job.get("env") == {**_env(model, how), **_mark_of(job)}
+    return same and services.alive(folder, run)
+
+
+def begin(model: Model, how: How, run: Run) -> None:
+    """Begin to serve the model, in place of what was served by that name. Raises AscendError, OSError."""
+    folder = place(how.state_dir, model.name)
+    os.makedirs(folder, mode=0o755, exist_ok=True)
+    services.stop(folder, run, GRACE_S)
+    config = os.path.join(folder, "config.json")
+    if os.path.lexists(config):
+        os.unlink(config)
+    with open(os.open(config, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400), "w", encoding="utf-8") as stream:
+        os.fchown(stream.fileno(), how.account.uid, how.account.gid)
+        json.dump(model.config, stream, indent=2)
+    atomic.write(os.path.join(folder, "serve.json"), json.dumps(_about(model, how)))
+    services.start(service_of(model, how), run)
+
+
+def service_of(model: Model, how: How) -> Service:
+    folder = place(how.state_dir, model.name)
+    out = os.path.join(folder, "out")
+    return Service(
+        UNIT % model.name,
+        "LLaMA-Factory serves %s on %s, port %d (ascend-fleet)" % (model.name, model.address, model.port),
+        folder,
+        [how.ascend_env, "llamafactory-cli", "api", os.path.join(folder, "config.json")],
+        _env(model, how),
+        out,
+        how.account,
+        GRACE_S,
+        (*HARDENED, "ReadWritePaths=%s" % out),
+        LIMITS,
+        lasting=True,
+    )
+
+
+def end(state_dir: str, name: str, run: Run) -> bool:
+    """End it; return whether anything of it was at work. Its log stays."""
+    folder = place(state_dir, name)
+    was_alive = services.stop(folder, run, GRACE_S)
+    # The key and the config may be secrets; without this file nothing of it counts as served.
+    for each in ("job.json", "config.json", "serve.json"):
+        atomic.remove(os.path.join(folder, each))
+    return was_alive
+
+
+def read(state_dir: str, name: str, run: Run, node: Node) -> Dict[str, Any]:
+    """Return what is served by that name: serve.json's keys, and ``{"state", "began", "log", "last", "error"}``.
+
+    ``state`` is serving (it answers), silent (it runs and does not answer, or not yet) or down; ``last`` are the last
+    lines of its log, ``error`` the first error that it names, where it does not serve.
+    """
+    folder = place(state_dir, name)
+    served = about(state_dir, name)
+    state, why = look(state_dir, name, run)
+    account = account_of(node, str(served.get("account")))[0]
+    log = services.read_out(folder, "log", account.uid if account else None) if state != SERVING else ""
+    return {
+        **served,
+        "state": state,
+        "why": why,
+        "began": files.mapping(os.path.join(folder, "began.json")).get("began"),
+        "log": os.path.join(folder, "out", "log"),
+        "last": log.splitlines()[-LOG_LINES:],
+        "error": first_error(log),
+    }
+
+
+def look(state_dir: str, name: str, run: Run) -> Tuple[str, str]:
+    """Return the state, and why it is not "serving"."""
+    folder = place(state_dir, name)
+    if not services.alive(folder, run):
+        return DOWN, "its program has ended"
+    served = about(state_dir, name)
+    key = files.mapping(os.path.join(folder, "job.json")).get("env", {}).get("API_KEY", "")
+    why = ask(str(served.get("address")), int(served.get("port") or 0), str(key))
+    return (SILENT, why) if why else (SERVING, "")
+
+
+def ask(address: str, port: int, key: str) -> str:
+    """Ask the server for its models, as anybody would; return why it does not answer well, "" where it does."""
+    everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # asked on the loopback
+    link = http.client.HTTPConnection(everywhere.get(address, address), port, timeout=PROBE_S)
+    try:
+        link.request("GET", "/v1/models", headers={"Authorization": "Bearer " + key} if key else {})
+        code = link.getresponse().status
+        return "" if code == http.client.OK else "it answers with HTTP %d" % code
+    except (OSError, http.client.HTTPException) as error:
+        return "it does not answer: %s" % error
+    finally:
+        link.close()
+
+
+def facts(node: Node, state_dir: str) -> List[Any]:
+    """Return what the node serves, for its facts (shapes.Served).
+
+    Empty for a replayed record: its processes are nobody's here.
+    """
+    if node.root != "/":
+        return []
+    found = []
+    for name in names(state_dir):
+        served = about(state_dir, name)
+        state, why = look(state_dir, name, node.run)
+        keys = ("name", "account", "address", "port", "devices", "environment", "digest")
+        found.append({**{key: served.get(key) for key in keys}, "state": state, "why": why})
+    return found
+
+
+def at_work(node: Node, state_dir: str) -> List[Dict[str, Any]]:
+    """Return what is served as facts give processes that use cards (train/job.py says how)."""
+    found = []
+    for name in names(state_dir) if node.root == "/" else []:
+        folder = place(state_dir, name)
+        if services.alive(folder, node.run):
+            served = about(state_dir, name)
+            found.append(
+                {
+                    "pid": services.main_pid(folder, node.run),
+                    "name": "serving %s" % name,
+                    "user": served.get("account"),
+                    "command": "begun by playbooks/serve.yml, port %s" % served.get("port"),
+                    "container": None,
+                    "devices": served.get("devices") or [],
+                }
+            )
+    return found
+
+
+def logrotate(state_dir: str, account: Account, group: str) -> str:
+    """Return what logrotate shall do with the logs: they are the account's, so it turns them as the account."""
+    logs = os.path.join(state_dir, FOLDER, "*", "out", "log")
+    lines = ["su %s %s" % (account.name, group), "size 100M", "rotate 4", "compress", "copytruncate", "missingok"]
+    return "# Made by ascend-fleet.\n%s {\n%s}\n" % (logs, "".join("    %s\n" % line for line in lines))
+
+
+def _about(model: Model, how: How) -> Dict[str, Any]:
+    return {
+        "schema": 1,
+        "name": model.name,
+        "account": how.account.name,
+        "address": model.address,
+        "port": model.port,
+        "devices": list(model.devices),
+        "environment": how.environment,
+        "digest": model.digest(),
+    }
+
+
+def _env(model: Model, how: How) -> Dict[str, str]:
+    """Return the whole environment of the program; what the operator sets counts most."""
+    out = os.path.join(place(how.state_dir, model.name), "out")
+    name = how.account.name
+    env = {"PATH": PATH, "HOME": out, "USER": name, "LOGNAME": name, "LANG": "C.UTF-8"}
+    env["ASCEND_FLEET_ENVIRONMENT"] = how.environment
+    env.update(API_HOST=model.address, API_PORT=str(model.port), API_MODEL_NAME=model.name)
+    if how.api_key:
+        env["API_KEY"] = how.api_key
+    if model.devices:
+        env["ASCEND_RT_VISIBLE_DEVICES"] = ",".join(str(index) for index in model.devices)
+    return {**env, **model.variables}
+
+
+def _mark_of(job: Dict[str, Any]) -> Dict[str, str]:
+    name, _, value = str(job.get("mark") or "").partition("=")
+    return {name: value} if value else {}

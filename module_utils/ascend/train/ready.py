@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether a node and an account are ready for a program that goes on: training, or serving."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from typing import Tuple
+
+from ..accounts import account as account_of
+from ..change import run_lock
+from ..command import Account
+from ..errors import AscendError
+from ..node import Node
+
+
+def known_account(node: Node, name: str, variable: str) -> Tuple[Account, str]:
+    """Return (the account, its home). Raises AscendError; ``variable`` is where the inventory names it."""
+    account, why = account_of(node, name)
+    if account is None or account.uid == 0:
+        raise AscendError(
+            "%s names no account of the node" % variable if account is None else "root neither trains nor serves",
+            wanted="%s, an account of the node that is not root" % variable,
+            found=why or ("root" if account else "no account %s" % name),
+            remedy="-e %s=NAME; ascend_users lets it open the cards" % variable,
+        )
+    return account, pwd.getpwnam(account.name).pw_dir
+
+
+def require_ready(state_dir: str, link: str, environment: str) -> None:
+    """Raise AscendError where ``environment``, to which ``link`` leads, is none, or another run changes the node."""
+    if not os.path.isfile(os.path.join(environment, ".cann_home")):
+        raise AscendError(
+            "the node has no environment to work in",
+            wanted="an environment that site.yml made",
+            found="none",
+            where=link,
+            remedy="ansible-playbook site.yml --limit NODE",
+        )
+    holder = run_lock.read(state_dir)
+    if holder:
+        error = run_lock.already_taken(holder)
+        raise AscendError("the node is being changed", error.wanted, error.found, error.where, error.remedy)
