@@ -209,7 +209,9 @@ def look(node: Node, models: List[Model], how: server.How, home: str) -> List[As
             ports.add(int(server.about(how.state_dir, name)["port"]))
     checkout = read_environment(how.environment)["editable"].get("llamafactory", "")
     free = others(npu, mine)
-    return [problem for model in models for problem in check(model, how, home, checkout, free, model.port in ports)]
+    return [
+        problem for model in models for problem in check(node, model, how, home, checkout, free, model.port in ports)
+    ]
 
 
 def remarks(node: Node) -> List[str]:

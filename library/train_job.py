@@ -65,7 +65,8 @@ options:
   peers:
     description:
       - Of a run on several nodes, this one's C(rank), the C(count) of nodes, C(address) and C(port) at which rank 0
-        hears of the others, and a C(token) that they share.
+        hears of the others, a C(token) that they share, and the C(interface) by which they find each other, as
+        C(HCCL_SOCKET_IFNAME) says it. C(MASTER_PORT) is the port before C(port).
     type: dict
     default: {}
   follow:
@@ -132,6 +133,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.train import job
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.train.checks import Asked, Seen, check
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.train.ready import known_account, require_ready
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.train.together import check as check_together
 
 TOOL_S = 60
 ARGUMENT_SPEC = {
@@ -180,6 +182,8 @@ def begin(options: Dict[str, Any], node: Node, check_mode: bool) -> Dict[str, An
     environment = os.path.realpath(options["environment"])
     require_ready(options["state_dir"], options["environment"], environment)
     seen = look(options, node, account, folder, environment)
+    together, by_interface = check_together(node, options["peers"]) if options["peers"] else ([], {})
+    seen = seen._replace(problems=seen.problems + together)
     learnt = {"remarks": seen.remarks, "memory_mb": seen.memory_mb}
     if seen.problems:
         words = "".join("\n%d. %s" % (number, problem) for number, problem in enumerate(seen.problems, 1))
@@ -197,7 +201,7 @@ def begin(options: Dict[str, Any], node: Node, check_mode: bool) -> Dict[str, An
         environment=environment,
         ascend_env=options["ascend_env"],
         devices=options["devices"],
-        variables={str(key): str(value) for key, value in options["variables"].items()},
+        variables={**by_interface, **{str(key): str(value) for key, value in options["variables"].items()}},
         peers=options["peers"] or None,
     )
     job.begin(options["state_dir"], training, run)

@@ -117,3 +117,18 @@ def files(node: Any) -> list[str]:
     found = node.run(rf"find / -xdev \( {left_out} -o -name __pycache__ \) -prune -o {kinds}")
     assert found.rc == 0, found.stderr
     return sorted(found.stdout.splitlines())
+
+
+@pytest.fixture(scope="package")
+def pair(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    from tests.e2e.rack import NAME, Rack
+
+    assert fleet.site().code == 0
+    rack = Rack(tmp_path_factory.mktemp("rack") / "state")
+    argv = [sys.executable, "sim/fleet.py", "--name", NAME, "--state", str(rack.state)]
+    subprocess.run([*argv, "down"], cwd=ROOT, check=True, timeout=900)
+    subprocess.run([*argv, "up", "--nodes", "2", "--like", NODE], cwd=ROOT, check=True, timeout=900)
+    for number in (1, 2):
+        rack.sh(number, "mkdir -p /data/model; for name in a b; do echo $name > /data/model/$name; done")
+    yield rack
+    subprocess.run([*argv, "down"], cwd=ROOT, check=True, timeout=900)

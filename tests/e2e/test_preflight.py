@@ -1,29 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two nodes with the real torch before they train together: they do all_reduce over gloo, and what is wrong is found.
 
-The nodes are copies of the one that the main job made, in a fleet of their own.
+The nodes are copies of the one that the main job made (rack.py).
 """
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import NODE, ROOT, Fleet
-from tests.playbook_run import Run
+from tests.e2e.rack import Rack
 
 pytestmark = [pytest.mark.e2e, pytest.mark.whole]  # copying a node takes minutes
 
-NAME = "ascend-e2e-rack"
 # A clock that is a minute and a half ahead: what the node's programs load before all else.
 CLOCK = """
 #define _GNU_SOURCE
@@ -38,67 +32,6 @@ int clock_gettime(clockid_t id, struct timespec *now) {
 """
 # Ranks of the job over both nodes, by what they were told; not those of a smoke test, and not torchrun itself.
 RANKS = r"pgrep -f '^[^ ]*python[0-9.]* -u .*rack.py.*.counts.: .2, 2.'"
-
-
-class Rack:
-    """The two nodes, and the playbook over them."""
-
-    def __init__(self, state: Path) -> None:
-        self.state = state
-        self.out = state / "preflight"
-        self.nodes = [f"{NAME}-1", f"{NAME}-2"]
-
-    def sh(self, number: int, command: str, check: bool = True) -> str:
-        argv = ["podman", "exec", self.nodes[number - 1], "bash", "-c", command]
-        return subprocess.run(argv, check=check, capture_output=True, text=True, timeout=60).stdout
-
-    def preflight(self, *arguments: str) -> Run:
-        argv = [
-            str(Path(sys.executable).with_name("ansible-playbook")),
-            "playbooks/preflight.yml",
-            "-i",
-            "inventory/sim",
-        ]
-        done = subprocess.run(
-            [*argv, "-e", f"preflight_dir={self.out}", "-e", "preflight_paths=/data/model", *arguments],
-            cwd=ROOT,
-            env={**os.environ, "ASCEND_SIM_STATE": str(self.state), "ANSIBLE_NOCOLOR": "1"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=900,
-            check=False,
-        )
-        return Run(done.returncode, done.stdout + done.stderr)
-
-    def report(self) -> dict[str, Any]:
-        report: dict[str, Any] = json.loads((self.out / "report.json").read_text(encoding="utf-8"))
-        return report
-
-    def failing(self) -> dict[str, list[str]]:
-        """Node -> the names of its failures."""
-        nodes = self.report()["nodes"]
-        return {node["name"]: [each["name"] for each in node["failures"]] for node in nodes if node["failures"]}
-
-    def interface(self, number: int, name: str) -> None:
-        """Have the inventory say the node's interface."""
-        file = self.state / "fleet.json"
-        fleet = json.loads(file.read_text(encoding="utf-8"))
-        fleet["nodes"][self.nodes[number - 1]]["vars"]["train_interface"] = name
-        file.write_text(json.dumps(fleet), encoding="utf-8")
-
-
-@pytest.fixture(scope="module")
-def pair(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rack]:
-    assert fleet.site().code == 0
-    rack = Rack(tmp_path_factory.mktemp("rack") / "state")
-    argv = [sys.executable, "sim/fleet.py", "--name", NAME, "--state", str(rack.state)]
-    subprocess.run([*argv, "down"], cwd=ROOT, check=True, timeout=900)
-    subprocess.run([*argv, "up", "--nodes", "2", "--like", NODE], cwd=ROOT, check=True, timeout=900)
-    for number in (1, 2):
-        rack.sh(number, "mkdir -p /data/model; for name in a b; do echo $name > /data/model/$name; done")
-    yield rack
-    subprocess.run([*argv, "down"], cwd=ROOT, check=True, timeout=900)
 
 
 def test_two_nodes_do_all_reduce_over_gloo(pair: Rack) -> None:

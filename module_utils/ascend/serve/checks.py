@@ -3,15 +3,14 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import socket
 from typing import Any, Container, List, Mapping
 
 from ..command import as_account
 from ..errors import AscendError
 from ..in_time import in_time
-from ..node import At
+from ..node import At, Node
+from ..rack.taken import read_taken
 from ..train import checks
 from ..train.config import known_keys, unknown
 from .model import Model
@@ -22,14 +21,14 @@ PATHS = ("model_name_or_path", "adapter_name_or_path")
 
 
 def check(
-    model: Model, how: How, home: str, checkout: str, npu: Mapping[str, Any], is_our_port: bool
+    node: Node, model: Model, how: How, home: str, checkout: str, npu: Mapping[str, Any], is_our_port: bool
 ) -> List[AscendError]:
     """Return what keeps the model from being served. Raises AscendError where the account cannot look.
 
     ``npu`` are the facts of the cards, without what is served now; ``is_our_port`` says that this has the port.
     """
     problems = _keys(model, how, checkout) + _files(model, how, home)
-    problems += [] if is_our_port else _address(model)
+    problems += [] if is_our_port else _address(node, model)
     return problems + checks.cards(list(model.devices), npu, "devices: [...] of %s" % model.name)
 
 
@@ -76,22 +75,17 @@ def _files(model: Model, how: How, home: str) -> List[AscendError]:
     ]
 
 
-def _address(model: Model) -> List[AscendError]:
-    """Try to listen there, and leave it."""
-    family = socket.AF_INET6 if ":" in model.address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as server:
-        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            server.bind((model.address, model.port))
-            server.listen()
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                look = "ss -ltnp 'sport = :%d'" % model.port
-                words = "port %d is taken" % model.port
-                return [_wrong(model, words, "a port that nobody listens on", os.strerror(errno.EADDRINUSE), look)]
-            words = "%s cannot be listened on" % model.address
-            return [_wrong(model, words, "an address of the node", str(error), "ip -br address")]
-    return []
+def _address(node: Node, model: Model) -> List[AscendError]:
+    problems = []
+    for port in read_taken(node, [model.port], model.address):
+        if port["pid"]:
+            who = "process %s of %s: %s" % (port["pid"], port["user"], port["command"])
+            look = "ss -ltnp 'sport = :%d'; or another port" % model.port
+            problems.append(_wrong(model, "port %d is taken" % model.port, "a port of its own", who, look))
+        else:
+            words = "it cannot listen on %s, port %d" % (model.address, model.port)
+            problems.append(_wrong(model, words, "an address of the node", port["why"], "ip -br address; ss -ltnp"))
+    return problems
 
 
 def others(npu: Mapping[str, Any], mine: Container[int]) -> Mapping[str, Any]:
