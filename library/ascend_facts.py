@@ -157,6 +157,14 @@ ansible_facts:
               C(ended), C(result) (done, failed, interrupted) and C(problem) besides.
           type: dict
           returned: subset system
+        services:
+          description:
+            - The models that C(serve.yml) began, each with C(name), C(account), C(address), C(port), C(devices),
+              C(environment), C(digest), C(state) (serving, silent, down) and C(why) it does not serve. Absent where
+              nothing was ever served.
+          type: list
+          elements: dict
+          returned: subset system
         driver:
           description:
             - What the installer left, C(state) (complete, half-installed, absent), C(path), C(version) and

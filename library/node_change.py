@@ -178,6 +178,7 @@ from typing import Any, Callable, Dict
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend import rights
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.busy.in_use import in_use
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import (
     install_record as cann_install_record,
     layout as cann_layout,
@@ -189,7 +190,6 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment.build import set_aside
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, failure
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.in_use import in_use
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import (
     ASCEND_ENV,
     ETC,

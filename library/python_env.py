@@ -153,6 +153,7 @@ from typing import Any, Dict, List, Optional
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend import rights
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.busy.in_use import require_idle
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import module_lock
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import query
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.depot_file import DepotFile
@@ -163,7 +164,6 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment im
 )
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, AscendError, failure
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.in_use import require_idle
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import SPEC
 
 ARGUMENT_SPEC = {

@@ -112,11 +112,11 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend import atomic, files, rights
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.accounts import name_of
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.busy import begun
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import query, run
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment.read import read_environment
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, AscendError, failure
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu import begun
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.cards import read_npu
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import SPEC
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.serve import server

@@ -123,11 +123,11 @@ from typing import Any, Dict
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend import rights
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.busy import begun
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import Account, query, run
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment.read import read_environment
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, failure
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu import begun
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.cards import read_npu
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import SPEC
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.train import job

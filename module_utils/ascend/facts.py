@@ -125,7 +125,8 @@ def _changes(node: Node, places: Places) -> Changes:
 def _add_cards(
     facts: Facts, node: Node, places: Places, file_users: bool, timeout_s: float, users: Sequence[str]
 ) -> List[Finding]:
-    from .npu import begun, cards, device_users, driver
+    from .busy import begun
+    from .npu import cards, device_users, driver
 
     facts["npu"], found = cards.read_npu(node, timeout_s, file_users)
     npu_facts: Any = facts["npu"]

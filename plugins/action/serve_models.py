@@ -38,18 +38,18 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         return {**result, **answer, "models": models}
 
     def _waited(self, models: Any, question: Any, wait_s: float, task_vars: Any) -> Any:
-        """Ask until each model answers or has ended, or the time is over; return what was told last."""
-        began = told = time.monotonic()
+        """Ask until each model answers or has ended, or the time is over; return the last answer."""
+        began = shown = time.monotonic()
         while any(model["state"] == SILENT for model in models) and time.monotonic() - began < wait_s:
             if has_ended():
                 break
             time.sleep(LOOK_S)
             answer = self._execute_module(module_args=question, task_vars=task_vars)
             models = answer.get("models", models)  # a connection that breaks for once is no answer
-            if time.monotonic() - told > TELL_S:
-                told = time.monotonic()
+            if time.monotonic() - shown > TELL_S:
+                shown = time.monotonic()
                 for model in models:
                     if model["state"] == SILENT:
-                        words = loading_text(model, told - began)
+                        words = loading_text(model, shown - began)
                         display.display(f"{task_vars['inventory_hostname']}: {words}")
         return models

@@ -28,6 +28,7 @@ FLEET_WIDE = (
     "rollout_resume_command",
     "train_interface",
     "train_master_port",
+    "serve_models",
 )
 # The variables of a role that is not called like the playbook that it is for.
 OF_PLAYBOOK = {"rack": "preflight_"}

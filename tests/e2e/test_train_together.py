@@ -70,7 +70,7 @@ def test_they_learn_together(pair: Rack, tmp_path: Path) -> None:
     run = train(pair, tmp_path, 30, train_follow=True)
     assert run.code == 0, run.output
     assert "distributed & accumulation) = 4" in pair.sh(2, f"cat {FOLDER}/out/log"), "two ranks with two examples each"
-    lines = pair.sh(1, "cat /home/alice/saves/together/trainer_log.jsonl").splitlines()
+    lines = pair.sh(1, "cat ~alice/saves/together/trainer_log.jsonl").splitlines()
     losses = [json.loads(line)["loss"] for line in lines if "loss" in line]
     assert losses[-1] < 0.7 * losses[0], losses
 
@@ -79,7 +79,7 @@ def test_they_learn_together(pair: Rack, tmp_path: Path) -> None:
 def test_when_a_rank_is_killed_the_other_ends_and_names_it(pair: Rack, tmp_path: Path) -> None:
     assert train(pair, tmp_path, 100_000).code == 0
     deadline = time.monotonic() + 120
-    while "current_steps" not in pair.sh(1, "cat /home/alice/saves/together/trainer_log.jsonl", check=False):
+    while "current_steps" not in pair.sh(1, "cat ~alice/saves/together/trainer_log.jsonl", check=False):
         assert time.monotonic() < deadline
         time.sleep(1)
     pair.sh(2, "pkill -9 -f 'llamafactory/launche[r]'", check=False)

@@ -10,10 +10,11 @@ from typing import Any, Callable, Dict, List, NamedTuple, Sequence
 from .. import facts
 from ..command import Result
 from ..in_time import in_time
+from ..net import interface, taken
 from ..node import Node
 from ..npu.probe_account import prover
 from ..places import Places
-from . import cards, interface, paths, taken
+from . import cards, paths
 
 TOOL_S = 30.0
 

@@ -9,8 +9,8 @@ from typing import Any, Container, List, Mapping
 from ..command import as_account
 from ..errors import AscendError
 from ..in_time import in_time
+from ..net.taken import read_taken
 from ..node import At, Node
-from ..rack.taken import read_taken
 from ..train import checks
 from ..train.config import known_keys, unknown
 from .model import Model

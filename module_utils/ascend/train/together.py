@@ -6,9 +6,9 @@ from __future__ import annotations
 from typing import Any, Dict, List, Mapping, Tuple
 
 from ..errors import AscendError
+from ..net.interface import read_interface
+from ..net.taken import read_taken
 from ..node import Node
-from ..rack.interface import read_interface
-from ..rack.taken import read_taken
 from ..text import listed
 
 Seen = Tuple[List[AscendError], Dict[str, str]]

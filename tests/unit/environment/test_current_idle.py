@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.busy import in_use
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment.read import RECEIPT
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import failure
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu import in_use
 from ansible_collections.ascend.fleet.plugins.modules import python_env
 from tests.answers import NPU_SMI_HEAD, Programs, node, write
 from tests.unit.change.test_node_change import BUSY, CARD, IDLE

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import Account, query, run
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.net import interface, taken
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.rack import interface, look, paths, reach, taken
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.rack import look, paths, reach
 
 NAMES = ["lo", "eth1", "docker0", "eth0", "bond0", "bond0.12"]
 HERE = Node(query, lambda _name: None)

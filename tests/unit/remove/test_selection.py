@@ -357,3 +357,25 @@ def test_the_table() -> None:
     assert many[-2] == "and 20 more"
     refused = words.lines({**selection, "refusals": [{}]}, 5709.8)
     assert refused[-1] == "refused, for the reasons given below; it would free 5.6 GB"
+
+
+# --- served models ------------------------------------------------------------------------------------------------
+
+SERVED = {"name": "llama3", "path": "/var/lib/ascend-fleet/serve/llama3", "environment": ENV + "c", "process": PROCESS}
+
+
+def serving() -> dict[str, Any]:
+    return there(services=[SERVED], processes={ENV + "c": [PROCESS], SERVED["path"]: [PROCESS]})
+
+
+def test_what_serves_keeps_its_environment_and_is_no_matter_of_pruning() -> None:
+    assert removed(serving(), Asked(keep=0)) == ["a", "d"]
+    assert removed(serving(), Asked(keep=0), "service") == []
+
+
+def test_everything_is_refused_while_models_are_served_and_ends_them_when_forced() -> None:
+    asked = Asked(everything=True)
+    refusals = select(serving(), asked)["refusals"]
+    assert ("llama3", "in-use") in [(each["subject"], each["check"]) for each in refusals]
+    rows = select(serving(), asked._replace(force=True))["remove"]
+    assert (rows[0]["kind"], rows[0]["name"]) == ("service", "llama3"), "before what it runs in"

@@ -10,14 +10,14 @@ import pytest
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.serve.model import models_of, require_key
 
-PLAIN = {"name": "llama3", "config": {"model_name_or_path": "/data/llama3", "template": "llama3"}}
+PLAIN: dict[str, Any] = {"name": "llama3", "config": {"model_name_or_path": "/data/llama3", "template": "llama3"}}
 
 
 def test_a_model_is_served_for_its_node_alone_and_does_not_sample() -> None:
     (model,) = models_of([PLAIN])
     assert (model.address, model.port, model.devices, model.is_open) == ("127.0.0.1", 8000, (), False)
     assert model.config["do_sample"] is False
-    assert models_of([{**PLAIN, "config": {**PLAIN["config"], "do_sample": True}}])[0].config["do_sample"] is True  # type: ignore[dict-item]
+    assert models_of([{**PLAIN, "config": {**PLAIN["config"], "do_sample": True}}])[0].config["do_sample"] is True
 
 
 @pytest.mark.parametrize(

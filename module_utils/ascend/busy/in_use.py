@@ -8,9 +8,9 @@ from typing import Any, Dict, List, Sequence
 
 from ..errors import AscendError
 from ..node import Node
+from ..npu.cards import read_npu
 from ..text import listed
 from . import begun
-from .cards import read_npu
 
 TOOL_S = 60
 AGAIN_S = 3.0  # what a proof on the cards left may be shown for a moment longer

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A model is served with the real LLaMA-Factory: the guide's own curl is answered, a wrong key is not; it ends."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import Fleet
+from tests.playbook_run import Run
+
+pytestmark = pytest.mark.e2e
+
+KEY = "a-key-of-the-tests"
+MODEL = "/srv/tiny-model"
+FOLDER = "/var/lib/ascend-fleet/serve/tiny"
+# The process sees no card: it computes on the CPU.
+TINY: dict[str, Any] = {
+    "name": "tiny",
+    "devices": [0],
+    "config": {"model_name_or_path": MODEL, "template": "default"},
+    "variables": {"ASCEND_RT_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"},
+}
+
+
+def playbook(fleet: Fleet, name: str, *models: dict[str, Any], **more: Any) -> Run:
+    given = {"serve_models": list(models), "serve_api_key": KEY, **more}
+    return fleet.playbook(f"playbooks/{name}.yml", "-e", json.dumps(given))
+
+
+def ask(node: Any, key: str = KEY, port: int = 8000, **more: Any) -> tuple[int, Any]:
+    """Ask as the guide does; return (HTTP's code, the answer)."""
+    body = {"model": "tiny", "messages": [{"role": "user", "content": "Hello!"}], "max_tokens": 8, **more}
+    curl = "curl --silent --write-out '\\n%%{http_code}' -H 'Content-Type: application/json' -H %s -d %s %s"
+    url = f"http://127.0.0.1:{port}/v1/chat/completions"
+    done = node.run(curl, f"Authorization: Bearer {key}", json.dumps(body), url)
+    answer, _, code = done.stdout.rpartition("\n")
+    return int(code), json.loads(answer) if answer else None
+
+
+@pytest.fixture(scope="module")
+def served(fleet: Fleet, node: Any) -> Run:
+    assert fleet.site().code == 0
+    make = f"ASCEND_RT_VISIBLE_DEVICES= ascend-env python $(ascend-env --examples)/tiny/make_model.py {MODEL}"
+    assert node.run(make).rc == 0
+    run = playbook(fleet, "serve", TINY)
+    assert run.code == 0, run.output
+    return run
+
+
+def test_the_guides_request_is_answered(served: Run, node: Any) -> None:
+    assert "tiny: serving, http://127.0.0.1:8000/v1, cards 0, as ascend-serve" in served.output
+    asked: list[dict[str, Any]] = [{"do_sample": False}, {}]
+    for more in asked:
+        code, answer = ask(node, **more)
+        assert (code, answer["choices"][0]["message"]["role"]) == (200, "assistant")
+        assert answer["usage"]["completion_tokens"] > 0
+    # Without a word about sampling it does not sample: the same question, the same answer.
+    first, second = (ask(node)[1]["choices"][0]["message"]["content"] for _ in range(2))
+    assert first == second
+    assert ask(node, key="guessed")[0] == 401
+    for each in ("ps -eo args", f"cat {FOLDER}/serve.json {FOLDER}/began.json {FOLDER}/config.json"):
+        assert KEY not in node.run(each).stdout
+    assert KEY not in served.output
+
+
+@pytest.mark.usefixtures("served")
+def test_it_is_no_ones_but_its_accounts(node: Any) -> None:
+    owners = node.run("ps -eo user:20,args | grep 'llamafactory-cl[i] api'").stdout.split()
+    assert owners[0] == "ascend-serve"
+    assert node.file(f"{FOLDER}/job.json").mode == 0o400
+    assert node.run("runuser -u nobody -- cat %s/config.json", FOLDER).rc != 0
+    turned = node.run(
+        "cp %s/out/log /tmp/before; logrotate --force --state /tmp/state /etc/logrotate.d/ascend-serve", FOLDER
+    )
+    assert (turned.rc, turned.stderr) == (0, "")
+    assert node.file(f"{FOLDER}/out/log").size == 0
+    assert node.run("zcat %s/out/log.1.gz | cmp - /tmp/before", FOLDER).rc == 0
+    assert ask(node)[0] == 200
+    assert node.file(f"{FOLDER}/out/log").size > 0, "it goes on to write there"
+
+
+@pytest.mark.usefixtures("served")
+def test_a_second_run_leaves_it_at_work_and_another_config_begins_it_anew(fleet: Fleet, node: Any) -> None:
+    began = node.file(f"{FOLDER}/began.json").content_string
+    again = playbook(fleet, "serve", TINY)
+    assert (again.code, again.changed) == (0, 0), again.output
+    assert node.file(f"{FOLDER}/began.json").content_string == began
+    other = {**TINY, "port": 8001, "config": {**TINY["config"], "repetition_penalty": 1.1}}
+    planned = playbook(fleet, "plan", other)
+    assert "tiny is served otherwise than the inventory says" in planned.output, planned.output
+    changed = playbook(fleet, "serve", other)
+    assert (changed.code, changed.changed) == (0, 1), changed.output
+    assert ask(node, port=8001)[0] == 200
+    wrong = playbook(fleet, "serve", {**other, "config": {**other["config"], "top_pp": 1}})
+    assert wrong.code == 2
+    assert "does not know the key top_pp" in wrong.output
+    assert ask(node, port=8001)[0] == 200, "what is refused changes nothing"
+
+
+@pytest.mark.usefixtures("served")
+def test_the_node_is_busy_and_its_facts_say_why_it_does_not_answer(fleet: Fleet, node: Any) -> None:
+    facts = fleet.facts("gather_subset=npu,system")
+    assert [(each["name"], each["state"]) for each in facts["services"]] == [("tiny", "serving")]
+    assert "serving tiny" in [each["name"] for each in facts["npu"]["processes"]]
+    node.run_test("pkill -9 -u ascend-serve -f llamafactory-cli")
+    shown = playbook(fleet, "serve_status")
+    assert "tiny: down" in shown.output, shown.output
+    assert "its program has ended" in shown.output
+    (down,) = fleet.facts("gather_subset=system")["services"]
+    assert (down["state"], down["why"]) == ("down", "its program has ended")
+
+
+@pytest.mark.usefixtures("served")
+def test_what_cannot_load_is_told_with_its_first_error(fleet: Fleet, node: Any) -> None:
+    node.run_test("mkdir -p /srv/broken && echo '{}' > /srv/broken/config.json")
+    broken = {**TINY, "name": "broken", "config": {**TINY["config"], "model_name_or_path": "/srv/broken"}}
+    run = playbook(fleet, "serve", broken)
+    assert run.code == 2, run.output
+    assert "broken ended before it answered" in run.output
+    assert "the first error: " in run.output
+
+
+@pytest.mark.usefixtures("served")
+def test_what_is_ended_leaves_no_secret(fleet: Fleet, node: Any) -> None:
+    stopped = playbook(fleet, "serve_stop")
+    assert stopped.code == 0, stopped.output
+    assert "services" in fleet.facts("gather_subset=system")
+    assert fleet.facts("gather_subset=system")["services"] == []
+    left = node.run(
+        "pgrep -u ascend-serve; find /var/lib/ascend-fleet/serve -name '*.json' ! -name began.json ! -name ended.json"
+    )
+    assert left.stdout == ""
+    assert (playbook(fleet, "serve_stop").changed, playbook(fleet, "serve").changed) == (0, 0)
