@@ -132,5 +132,6 @@ def _users(processes: List[Dict[str, Any]]) -> str:
     words = []
     for each in processes:
         command: str = each["command"] or each["name"]
-        words.append("pid %d of %s: %s (%s)" % (each["pid"], each["user"], command, each["how"]))
+        who = "pid %d of %s" % (each["pid"], each["user"]) if each["pid"] else str(each["user"])
+        words.append("%s: %s (%s)" % (who, command, each["how"]))
     return listed(words)

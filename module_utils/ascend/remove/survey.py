@@ -78,9 +78,9 @@ def _services(node: Node, places: Places) -> List[Surveyed]:
     found = []
     for name in server.names(state_dir):
         served = server.about(state_dir, name)
-        path = server.place(state_dir, name)
+        path = server.place(places.state_dir, name)
         process = {
-            "pid": services.main_pid(path, node.run) if node.root == "/" else 0,
+            "pid": services.main_pid(node.path(path), node.run),
             "user": str(served.get("account")),
             "name": "serving %s" % name,
             "command": "serving %s, until playbooks/serve_stop.yml" % name,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -390,3 +391,18 @@ def test_a_place_beside_that_is_a_link_stays(machine: Machine) -> None:
     place.symlink_to(disk)
     Uninstallers(machine.node, PLACES, "", machine.run, 7).lead_latest(None)
     assert place.is_symlink()
+
+
+def test_an_environment_that_a_service_names_stays_also_while_it_does_not_run(machine: Machine) -> None:
+    """systemd may begin it again at any moment."""
+    name = f"{OLD}-{DIGEST[OLD]}"
+    served = {"name": "llama3", "account": "ascend-serve", "environment": f"/opt/ascend/env/{name}"}
+    write(machine.root / STATE / "serve/llama3/serve.json", json.dumps(served))
+    before = machine.tree()
+    machine.remove(Asked(keep=0))
+    assert (machine.env(OLD).is_dir(), machine.cann(OLD).is_dir()) == (True, True)
+    with pytest.raises(AscendError, match="processes use it"):
+        machine.remove(Asked(everything=True))
+    assert before == machine.tree()
+    machine.remove(Asked(everything=True, force=True))
+    assert not (machine.root / STATE).exists()

@@ -23,7 +23,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import No
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.serve import server
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.serve.checks import check
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.serve.model import Model, models_of
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.service import service as services
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.service import runner, service as services
 
 PYTHON = shutil.which("python3", path=os.defpath) or ""  # as on a node: another account may run it
 needs_root = pytest.mark.skipif(os.geteuid() != 0 or not PYTHON, reason="programs are started as another account")
@@ -36,6 +36,7 @@ API = """#!%s
 import http.server, json, os, sys
 config = json.load(open(sys.argv[3]))
 print("loading", config["model_name_or_path"], flush=True)
+print("home is mine:", os.access(os.environ["HOME"], os.W_OK), flush=True)
 if config.get("fails"):
     sys.exit("RuntimeError: ACL stream synchronize failed")
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -99,6 +100,11 @@ def test_it_is_served_as_its_account_and_knows_whether_it_is_as_wanted(how: serv
     (fact,) = server.facts(NODE, how.state_dir)
     assert (fact["state"], fact["digest"], fact["why"]) == (server.SERVING, wanted.digest(), "")
     assert "secret-key" not in json.dumps(fact)
+    folder = Path(server.place(how.state_dir, "tiny"))
+    assert [path.name for path in folder.rglob("*") if path.is_file() and "secret-key" in path.read_text()] == [
+        "job.json"
+    ]
+    assert "home is mine: True" in (folder / "out/log").read_text()
     (process,) = server.at_work(NODE, how.state_dir)
     assert (process["name"], process["user"], process["devices"]) == ("serving tiny", "daemon", [])
 
@@ -114,7 +120,10 @@ def test_one_that_died_is_down_and_begins_again(how: server.How) -> None:
     assert found["why"] == "its program has ended"
     assert server.at_work(NODE, how.state_dir) == []
     assert not server.is_as(wanted, how, run)
-    server.begin(wanted, how, run)  # what the killed one left behind has the port no more
+    left = runner.marked(began["mark"])
+    assert left, "what it began goes on"
+    server.begin(wanted, how, run)
+    assert runner.marked(began["mark"]) == [], "and has the port no more"
     until(how, server.SERVING)
 
 
