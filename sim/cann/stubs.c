@@ -3,12 +3,14 @@
  * everything is done at once. All other functions are generated (stubs.py) and return 0. Hardware: node.conf. */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -170,6 +172,68 @@ int aclrtFree(void *memory) {
 }
 int aclrtFreeHost(void *memory) {
   free(memory);
+  return 0;
+}
+
+/* Virtual memory, with which the allocator makes its segments grow (PYTORCH_NPU_ALLOC_CONF=expandable_segments:True):
+ * room is reserved, and pieces of it are backed by memory later. */
+struct piece {
+  void *begin;
+  size_t size;
+  struct piece *next;
+};
+static struct piece *pieces;
+static pthread_mutex_t pieces_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void keep_piece(void *begin, size_t size) {
+  struct piece *made = malloc(sizeof *made);
+  pthread_mutex_lock(&pieces_lock);
+  *made = (struct piece){begin, size, pieces};
+  pieces = made;
+  pthread_mutex_unlock(&pieces_lock);
+}
+
+/* The size of what begins there, 0 where nothing does. */
+static size_t drop_piece(void *begin) {
+  size_t size = 0;
+  pthread_mutex_lock(&pieces_lock);
+  for (struct piece **at = &pieces; *at; at = &(*at)->next) {
+    if ((*at)->begin != begin) continue;
+    struct piece *gone = *at;
+    size = gone->size;
+    *at = gone->next;
+    free(gone);
+    break;
+  }
+  pthread_mutex_unlock(&pieces_lock);
+  return size;
+}
+
+int aclrtReserveMemAddress(void **result, size_t size, size_t alignment, void *expected, uint64_t flags) {
+  (void)alignment, (void)flags;
+  *result = mmap(expected, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (*result == MAP_FAILED) return 207001;
+  keep_piece(*result, size);
+  return 0;
+}
+int aclrtReleaseMemAddress(void *begin) {
+  size_t size = drop_piece(begin);
+  return size ? munmap(begin, size) : 107000;
+}
+int aclrtMallocPhysical(void **result, size_t size, const void *kind, uint64_t flags) {
+  (void)size, (void)kind, (void)flags;
+  return hand_out(result);
+}
+int aclrtFreePhysical(void *physical) {
+  (void)physical;
+  return 0;
+}
+int aclrtMapMem(void *begin, size_t size, size_t offset, void *physical, uint64_t flags) {
+  (void)offset, (void)physical, (void)flags;
+  return mprotect(begin, size, PROT_READ | PROT_WRITE) ? 207001 : 0;
+}
+int aclrtUnmapMem(void *begin) {
+  (void)begin; /* It gives back nothing: the reservation does, at its end. */
   return 0;
 }
 
