@@ -109,6 +109,11 @@ remarks:
   returned: state=begun
   type: list
   elements: str
+removed:
+  description: The names of runs that ended long ago, whose folders were removed; the newest 20 stay. Their output stays.
+  returned: state=begun, when it is begun
+  type: list
+  elements: str
 memory_mb:
   description: The estimated need of a card in MB, in parts and in C(all); null where the model is not known.
   returned: state=begun
@@ -202,8 +207,10 @@ def begin(options: Dict[str, Any], node: Node, check_mode: bool) -> Dict[str, An
         variables={str(key): str(value) for key, value in options["variables"].items()},
         peers=options["peers"] or None,
     )
+    removed = job.prune(options["state_dir"], run, options["name"])
     job.begin(options["state_dir"], training, run)
-    return {"changed": True, "run": job.read(options["state_dir"], options["name"], run, node), **learnt}
+    begun = job.read(options["state_dir"], options["name"], run, node)
+    return {"changed": True, "run": begun, "removed": removed, **learnt}
 
 
 def end(options: Dict[str, Any], node: Node, check_mode: bool) -> Dict[str, Any]:
