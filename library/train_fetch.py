@@ -10,9 +10,9 @@ module: train_fetch
 short_description: Bring what a training run wrote to the control node
 version_added: "0.3.0"
 description:
-  - Reads, as the account that trains, a run's log, its trainer_state.json (that of O(folder)'s run's end, or of the newest
-    checkpoint) and trainer_log.jsonl, and writes them below O(folder) on the control node, with train.json, which says
-    what the run is and how it ended. Works while the run is at work, and after.
+  - Reads, as the account that trains, a run's log, its trainer_state.json (of its end, or of its newest checkpoint)
+    and its trainer_log.jsonl, and writes them below O(folder) on the control node, with train.json, which says what
+    the run is and how it ended. Works while the run is at work, and after.
   - Secrets are masked on the node. The config and the job, which may hold some, are not read.
   - Of a log above 16 MB come the beginning, what is around the first error, and the end; another file above 16 MB does
     not come, and is named.
@@ -26,7 +26,7 @@ options:
     type: str
     required: true
   folder:
-    description: The folder on the control node, in which each node's files get a folder by its rank and name (action plugin).
+    description: Of the control node; a node's files get a folder by its rank and name in it (action plugin).
     type: path
 attributes:
   check_mode:

@@ -110,7 +110,7 @@ remarks:
   type: list
   elements: str
 removed:
-  description: The names of runs that ended long ago, whose folders were removed; the newest 20 stay. Their output stays.
+  description: Names of ended runs whose folders were removed; the newest 20 stay. What a run trained is not touched.
   returned: state=begun, when it is begun
   type: list
   elements: str
@@ -137,7 +137,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import No
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.cards import read_npu
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import SPEC
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.train import job
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.train.checks import Asked, Seen, check
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.train.checks import Asked, Seen, check, output_dir
 
 TOOL_S = 60
 ARGUMENT_SPEC = {
@@ -200,7 +200,7 @@ def begin(options: Dict[str, Any], node: Node, check_mode: bool) -> Dict[str, An
         home=home,
         folder=folder,
         config=with_checkpoint(options["config"], seen.resume_from),
-        output_dir=str(options["config_values"]["output_dir"]),
+        output_dir=output_dir(options["config_values"], folder, account),
         environment=environment,
         ascend_env=options["ascend_env"],
         devices=options["devices"],

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from contextlib import suppress
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 from .. import atomic, files
@@ -217,21 +218,25 @@ def _at_work(state_dir: str, run: Run) -> Dict[str, int]:
 def prune(state_dir: str, run: Run, own: str, keep: int = KEPT) -> List[str]:
     """Remove all but the newest ended runs, by when they were begun; return their names. ``own`` is left, too.
 
-    A run at work stays, and one in whose folder its account keeps what is not ours. Raises OSError.
+    A run at work stays, one in whose folder its account keeps what is not ours, and one that cannot be removed: the
+    next run tries again.
     """
     spared = {own, *_at_work(state_dir, run)}
     folders = {name: os.path.join(state_dir, FOLDER, name) for name in names(state_dir) if name not in spared}
     removed = []
     for name in sorted(folders, key=lambda each: -_begun_s(folders[each]))[keep:]:
         if OURS.issuperset(files.names(os.path.join(folders[name], "out"))):
-            atomic.remove(folders[name])
-            removed.append(name)
+            with suppress(OSError):
+                atomic.remove(folders[name])
+                removed.append(name)
     return removed
 
 
 def _begun_s(folder: str) -> float:
     """Return when a run was begun; one that is just being begun has its folder alone."""
-    return since(folder) or os.path.getmtime(folder)
+    with suppress(OSError):
+        return since(folder) or os.path.getmtime(folder)
+    return 0.0
 
 
 def since(folder: str) -> float:
