@@ -240,7 +240,7 @@ def _datasets(asked: Asked, text: Optional[str]) -> List[AscendError]:
     """The data sets have to stand in dataset_info.json, where there is one to read."""
     try:
         known = json.loads(text) if text else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return [
             _wrong("dataset_info.json is no JSON", "a list of data sets", "unreadable", "mend it", _dataset_info(asked))
         ]
@@ -258,7 +258,7 @@ def _datasets(asked: Asked, text: Optional[str]) -> List[AscendError]:
 def _model(text: Optional[str]) -> Optional[memory.Model]:
     try:
         config = json.loads(text) if text else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return memory.model_of(config) if isinstance(config, dict) else None
 
@@ -271,7 +271,7 @@ def _stage(asked: Asked, contents: Mapping[str, str]) -> int:
     try:
         config = given if isinstance(given, dict) else json.loads(contents.get(_absolute(asked, given)) or "{}")
         return int(config["zero_optimization"]["stage"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return 0
 
 
@@ -295,7 +295,7 @@ def _room(asked: Asked, seen: Mapping[str, Any], output: str, model: Optional[me
     full = asked.config.get("finetuning_type", "lora") == "full"
     # A checkpoint has the weights and, unless save_only_model says otherwise, the optimizer's state.
     state = 0 if asked.config.get("save_only_model") else memory.ADAM
-    need = (memory.HALF + state) * (model.weights if full else model.adapter(int(asked.config.get("lora_rank") or 8)))
+    need = (memory.HALF + state) * (model.weights if full else model.adapter(memory.number(asked.config, "lora_rank", 8)))
     if seen["free_mb"] * MB >= need:
         return []
     words = "there is no room for one checkpoint"

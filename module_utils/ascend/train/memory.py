@@ -64,7 +64,7 @@ def model_of(config: Mapping[str, Any]) -> Optional[Model]:
     """Return the model of a config.json (transformers' names); None where it does not say its sizes."""
     try:
         heads = int(config["num_attention_heads"])
-        return Model(
+        model = Model(
             int(config["num_hidden_layers"]),
             int(config["hidden_size"]),
             int(config["intermediate_size"]),
@@ -73,16 +73,17 @@ def model_of(config: Mapping[str, Any]) -> Optional[Model]:
             int(config.get("num_key_value_heads") or heads),
             bool(config.get("tie_word_embeddings", False)),
         )
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
+    return model if min(model[:-1]) > 0 else None
 
 
 def estimate_mb(model: Model, config: Mapping[str, Any], cards: int, stage: int) -> Dict[str, int]:
     """Return the parts of the need of one card in MB, with ``"all"``; ``stage`` is ZeRO's, 3 for FSDP, 0 without."""
     trained = config.get("finetuning_type", "lora") in ("full", "freeze")
-    learning = model.weights if trained else model.adapter(_number(config, "lora_rank", 8))
+    learning = model.weights if trained else model.adapter(number(config, "lora_rank", 8))
     adam = ADAM_HALF if config.get("pure_bf16") else ADAM
-    tokens = _number(config, "per_device_train_batch_size", 8) * _number(config, "cutoff_len", 2048)
+    tokens = number(config, "per_device_train_batch_size", 8) * number(config, "cutoff_len", 2048)
     kept = LAYER * model.layers if config.get("disable_gradient_checkpointing") else HALF * model.layers + LAYER
     parts = {
         "weights": _weights(model, config) // (cards if stage >= 3 else 1),
@@ -99,11 +100,11 @@ def estimate_mb(model: Model, config: Mapping[str, Any], cards: int, stage: int)
 
 def _weights(model: Model, config: Mapping[str, Any]) -> int:
     """Return the bytes of the model's weights as they lie on a card."""
-    bits = _number(config, "quantization_bit", 8 * HALF)
+    bits = number(config, "quantization_bit", 8 * HALF)
     return model.linear * bits // 8 + HALF * model.embedding
 
 
-def _number(config: Mapping[str, Any], key: str, default: int) -> int:
+def number(config: Mapping[str, Any], key: str, default: int) -> int:
     """Return a whole number of a config; what is none is as if it were not given: LLaMA-Factory refuses it itself."""
     value = config.get(key)
     return value if isinstance(value, int) and value > 0 else default

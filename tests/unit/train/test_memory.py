@@ -38,8 +38,8 @@ def test_it_is_within_30_percent(model: memory.Model, method: str, published_gb:
 
 
 # Measured, in GB a card. QwenLM/Qwen, README.md, "Profiling of Memory and Speed": A100 80 GB, flash attention, gradient
-# checkpointing, batch size 1, LoRA of rank 64 in every linear layer (finetune.py), sequences of 256 to 8192 tokens. Where
-# several cards took part, the README has the sum of them.
+# checkpointing, batch size 1, LoRA of rank 64 in every linear layer (finetune.py), sequences of 256 to 8192 tokens. Of
+# several cards the README has the sum.
 LENGTHS = (256, 512, 1024, 2048, 4096, 8192)
 QWEN_1_8B = memory.Model(24, 2048, 5504, 151936, 16, 16, False)
 QWEN_7B = memory.Model(32, 4096, 11008, 151936, 32, 32, False)
@@ -109,3 +109,7 @@ def test_zero_parts_what_it_says() -> None:
 def test_a_model_that_does_not_say_its_sizes_is_not_known() -> None:
     assert memory.model_of({"hidden_size": 64}) is None
     assert memory.model_of({"num_attention_heads": "many"}) is None
+    sizes = ("num_hidden_layers", "hidden_size", "intermediate_size", "vocab_size")
+    whole = {**dict.fromkeys(sizes, 8), "num_attention_heads": 2}
+    assert memory.model_of(whole) == memory.Model(8, 8, 8, 8, 2, 2, False)
+    assert memory.model_of({**whole, "num_attention_heads": 0}) is None
