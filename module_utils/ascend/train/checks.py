@@ -295,7 +295,9 @@ def _room(asked: Asked, seen: Mapping[str, Any], output: str, model: Optional[me
     full = asked.config.get("finetuning_type", "lora") == "full"
     # A checkpoint has the weights and, unless save_only_model says otherwise, the optimizer's state.
     state = 0 if asked.config.get("save_only_model") else memory.ADAM
-    need = (memory.HALF + state) * (model.weights if full else model.adapter(memory.number(asked.config, "lora_rank", 8)))
+    need = (memory.HALF + state) * (
+        model.weights if full else model.adapter(memory.number(asked.config, "lora_rank", 8))
+    )
     if seen["free_mb"] * MB >= need:
         return []
     words = "there is no room for one checkpoint"

@@ -13,18 +13,19 @@ import stat
 from typing import IO, List, Optional, Tuple
 
 from ..masking import masked
-from ..text import cut, one_line, printable
+from ..text import cut, one_line, printable, shortened
 
 MB = 1024 * 1024
 MOST = 16 * MB  # bytes of one file that are brought away
-SEARCHED = 256 * MB  # bytes of a log's beginning in which its first error is looked for, then in its last MOST
+SEARCHED = 64 * MB  # bytes of a log's beginning in which its first error is looked for, then in its last MOST
 AROUND = 64 * 1024  # bytes before and behind an error that are kept
 LINE = 4096  # bytes of a line that count
+LINE_SHOWN = 500  # characters
 MOST_ERROR = 400  # characters
 _BLOCK = 4 * MB
-# A Python exception's last line, or HCCL's and CANN's numbers, at whatever a rank puts before its lines. Without what
-# stands before: any text takes linear time.
-_ERROR = re.compile(rb"(?:Error|Exception|Interrupt)\b: \S|\bE[A-Z]\d{4}\b[: ]")
+# A Python exception's last line, or HCCL's and CANN's numbers, at whatever a rank puts before its lines. Each begins
+# with a letter and looks back for nothing: any text takes linear time, 64 MB half a second.
+_ERRORS = [re.compile(each) for each in (rb"Error: \S", rb"Exception: \S", rb"Interrupt: \S", rb"E[A-Z]\d{4}[: ]")]
 _COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
@@ -50,7 +51,7 @@ def first_error(stream: IO[bytes]) -> str:
 def last_lines(text: str, count: int) -> List[str]:
     """Return the end of a log for a terminal: masked, without colours, and nothing that a terminal would obey."""
     lines = masked(_COLOUR.sub("", text)).splitlines()
-    return [printable(line.expandtabs()) for line in lines if line.strip()][-count:]
+    return [printable(shortened(line.expandtabs(), LINE_SHOWN)) for line in lines if line.strip()][-count:]
 
 
 def kept(stream: IO[bytes], path: str) -> Tuple[bytes, str]:
@@ -89,9 +90,10 @@ def _search(stream: IO[bytes], start: int, end: int) -> Optional[int]:
         block = stream.read(min(_BLOCK, end - start))
         if not block:
             return None
-        match = _ERROR.search(before + block)
-        if match:
-            return start - len(before) + match.start()
+        text = before + block
+        places = [match.start() for match in (each.search(text) for each in _ERRORS) if match]
+        if places:
+            return start - len(before) + min(places)
         start, before = start + len(block), block[-LINE:]
     return None
 
