@@ -110,6 +110,11 @@ remarks:
   returned: state=begun
   type: list
   elements: str
+removed:
+  description: Names of ended runs whose folders were removed; the newest 20 stay. What a run trained is not touched.
+  returned: state=begun, when it is begun
+  type: list
+  elements: str
 memory_mb:
   description: The estimated need of a card in MB, in parts and in C(all); null where the model is not known.
   returned: state=begun
@@ -131,7 +136,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import No
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.cards import read_npu
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import SPEC
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.train import job
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.train.checks import Asked, Seen, check
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.train.checks import Asked, Seen, check, output_dir
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.train.ready import known_account, require_ready
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.train.together import check as check_together
 
@@ -197,15 +202,17 @@ def begin(options: Dict[str, Any], node: Node, check_mode: bool) -> Dict[str, An
         home=home,
         folder=folder,
         config=with_checkpoint(options["config"], seen.resume_from),
-        output_dir=str(options["config_values"]["output_dir"]),
+        output_dir=output_dir(options["config_values"], folder, account),
         environment=environment,
         ascend_env=options["ascend_env"],
         devices=options["devices"],
         variables={**by_interface, **{str(key): str(value) for key, value in options["variables"].items()}},
         peers=options["peers"] or None,
     )
+    removed = job.prune(options["state_dir"], run, options["name"])
     job.begin(options["state_dir"], training, run)
-    return {"changed": True, "run": job.read(options["state_dir"], options["name"], run, node), **learnt}
+    begun = job.read(options["state_dir"], options["name"], run, node)
+    return {"changed": True, "run": begun, "removed": removed, **learnt}
 
 
 def end(options: Dict[str, Any], node: Node, check_mode: bool) -> Dict[str, Any]:

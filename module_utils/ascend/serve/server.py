@@ -19,7 +19,8 @@ from ..command import Account
 from ..node import Node
 from ..service import service as services
 from ..service.service import Run, Service
-from ..train.job import LIMITS, LOG_LINES, PATH, first_error
+from ..train import logs
+from ..train.job import LIMITS, LOG_LINES, PATH, log_of
 from .model import NAME, Model
 
 FOLDER = "serve"
@@ -141,15 +142,16 @@ def read(state_dir: str, name: str, run: Run, node: Node) -> Dict[str, Any]:
     served = about(state_dir, name)
     state, why = look(state_dir, name, run)
     account = account_of(node, str(served.get("account")))[0]
-    log = services.read_out(folder, "log", account.uid if account else None) if state != SERVING else ""
+    uid = account.uid if account else None
+    silent = state != SERVING
     return {
         **served,
         "state": state,
         "why": why,
         "began": files.mapping(os.path.join(folder, "began.json")).get("began"),
-        "log": os.path.join(folder, "out", "log"),
-        "last": log.splitlines()[-LOG_LINES:],
-        "error": first_error(log),
+        "log": log_of(folder),
+        "last": logs.last_lines(services.read_out(folder, "log", uid), LOG_LINES) if silent else [],
+        "error": logs.error_of(log_of(folder), uid) if silent else "",
     }
 
 

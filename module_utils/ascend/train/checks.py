@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
@@ -23,6 +24,7 @@ from .config import known_keys, unknown
 
 LOOK_S = 60
 MB = 1024 * 1024
+ABSENT = "it is not there"
 MOST_BYTES = 4 * MB  # of a file whose content counts
 
 
@@ -38,6 +40,20 @@ class Asked(NamedTuple):
     cards: int
     card_memory_mb: int
     resume: bool
+
+
+class Named(NamedTuple):
+    """What the config names: by which key, as it says it, and where that is if it is a file or a folder."""
+
+    key: str
+    value: str
+    path: str
+
+    @property
+    def may_be_of_a_hub(self) -> bool:
+        """Whether it is a hub's name, as ``gpt2`` and ``Qwen/Qwen2.5-7B`` are, where no such folder is there."""
+        is_model = self.key.endswith("_name_or_path")
+        return is_model and not self.value.startswith(("/", ".", "~")) and self.value.count("/") <= 1
 
 
 class Seen(NamedTuple):
@@ -56,21 +72,22 @@ def check(asked: Asked, npu: Mapping[str, Any]) -> Seen:
     """Look at all of it. Raises AscendError where the account cannot look."""
     problems = _keys(asked) + cards(asked.devices, npu, "-e train_devices=...")
     remarks: List[str] = []
-    paths = _files_of(asked)
-    output = _absolute(asked, asked.config.get("output_dir"))
-    names = [path for path in (_model_config(asked), _dataset_info(asked), paths.get("deepspeed")) if path]
-    seen = _looked(asked, list(paths.values()), output, names)
-    for key, path in paths.items():
-        if path in seen["read"]:
-            problems.append(_path_problem(key, path, seen["read"][path], asked))
-    problems += _datasets(asked, seen["files"].get(_dataset_info(asked) or ""))
-    model = _model(seen["files"].get(_model_config(asked) or ""))
+    named = _named(asked)
+    output = output_dir(asked.config, asked.folder, asked.account)
+    contents = [_model_config(asked), _dataset_info(asked), _absolute(asked, asked.config.get("deepspeed"))]
+    seen = _looked(asked, [each.path for each in named], output, [path for path in contents if path])
+    for each in named:
+        words = seen["refused"].get(each.path, "")
+        if words == ABSENT and each.may_be_of_a_hub:
+            remarks.append("%s %s is no folder here: it is fetched when the run begins" % (each.key, each.value))
+        elif words:
+            problems.append(_path_problem(each, words, asked.account))
+    problems += _datasets(asked, seen["files"].get(_dataset_info(asked)))
+    model = _model(seen["files"].get(_model_config(asked)))
     parts = (
         memory.estimate_mb(model, asked.config, max(1, asked.cards), _stage(asked, seen["files"])) if model else None
     )
     remarks += _memory_words(asked, parts)
-    if not _is_path(asked, "model_name_or_path"):
-        remarks.append("the model %s is fetched when the run begins" % asked.config.get("model_name_or_path"))
     resume_from = ""
     if output:
         problems += _room(asked, seen, output, model)
@@ -136,38 +153,36 @@ def cards(indexes: Sequence[int], npu: Mapping[str, Any], others: str) -> List[A
     return problems
 
 
-def _is_path(asked: Asked, key: str) -> bool:
-    """Whether a model is a folder: a name of a hub is that where no such folder lies in the run's folder."""
-    value = str(asked.config.get(key) or "")
-    return (
-        value.startswith(("/", "./", "../", "~"))
-        or value.count("/") != 1
-        or os.path.exists(os.path.join(asked.folder, value))
-    )
+def output_dir(config: Mapping[str, Any], folder: str, account: Account) -> str:
+    """Return where a run writes, "" where the config does not say; transformers takes ~ for the account's home."""
+    value = config.get("output_dir")
+    if not isinstance(value, str) or not value:
+        return ""
+    if value == "~" or value.startswith("~/"):
+        value = os.path.expanduser("~%s%s" % (account.name, value[1:]))
+    return os.path.join(folder, value)
 
 
 def _absolute(asked: Asked, value: Any) -> str:
-    return os.path.join(asked.folder, os.path.expanduser(str(value))) if isinstance(value, str) and value else ""
+    return os.path.join(asked.folder, value) if isinstance(value, str) and value else ""
 
 
-def _files_of(asked: Asked) -> Dict[str, str]:
-    """Return the paths that the run reads, by their keys."""
-    found = {}
-    for key in ("model_name_or_path", "adapter_name_or_path", "deepspeed", "dataset_dir", "tokenized_path"):
+def _named(asked: Asked) -> List[Named]:
+    """Return what the run reads, if it is a file or a folder, beginning with the folder in which it begins."""
+    found = [Named("train_folder", asked.folder, asked.folder)]
+    for key in ("model_name_or_path", "adapter_name_or_path", "deepspeed", "dataset_dir"):
         value = asked.config.get(key)
-        if key == "tokenized_path" or (key == "dataset_dir" and str(value).startswith(("ONLINE", "REMOTE:"))):
-            continue  # one is made where it is absent, the other is on a hub
-        if isinstance(value, str) and value and (key in ("deepspeed", "dataset_dir") or _is_path(asked, key)):
-            found[key] = _absolute(asked, value)
+        if not isinstance(value, str) or (key == "dataset_dir" and value.startswith(("ONLINE", "REMOTE:"))):
+            continue  # data sets of a hub
+        # Several adapters are one text.
+        values = value.split(",") if key == "adapter_name_or_path" else [value]
+        found += [Named(key, each.strip(), _absolute(asked, each.strip())) for each in values if each.strip()]
     return found
 
 
 def _model_config(asked: Asked) -> str:
-    return (
-        os.path.join(_absolute(asked, asked.config["model_name_or_path"]), "config.json")
-        if asked.config.get("model_name_or_path")
-        else ""
-    )
+    model = _absolute(asked, asked.config.get("model_name_or_path"))
+    return os.path.join(model, "config.json") if model else ""
 
 
 def _dataset_info(asked: Asked) -> str:
@@ -175,16 +190,15 @@ def _dataset_info(asked: Asked) -> str:
 
 
 def _looked(asked: Asked, read: List[str], output: str, names: List[str]) -> Dict[str, Any]:
-    """Look as the account, in a process of its own: ``{"read", "free_mb", "place", "files", "checkpoints"}``."""
+    """Look as the account, in a process of its own: ``{"refused", "free_mb", "place", "files", "checkpoints"}``."""
 
     def look(at: At) -> Dict[str, Any]:
         as_account(asked.account)()
         at(asked.folder)
-        unreadable = {path: words for path, words in ((path, refused(path)) for path in read) if words}
         place = _nearest(output) if output else ""
         usable = bool(place) and os.path.isdir(place) and os.access(place, os.W_OK | os.X_OK)
         return {
-            "read": unreadable,
+            "refused": {path: refused(path) for path in read},
             "place": place,
             "free_mb": shutil.disk_usage(place).free // MB if usable else None,
             "files": {path: files.text(path, MOST_BYTES) for path in names},
@@ -197,8 +211,12 @@ def _looked(asked: Asked, read: List[str], output: str, names: List[str]) -> Dic
 
 def refused(path: str) -> str:
     """Return why whoever asks cannot read a path, "" where he can."""
-    if not os.path.exists(path):
-        return "it is not there"
+    try:
+        os.stat(path)
+    except PermissionError:
+        return "the account may not go there"
+    except OSError:
+        return ABSENT
     right = os.R_OK | (os.X_OK if os.path.isdir(path) else 0)
     return "" if os.access(path, right) else "the account may not read it"
 
@@ -210,13 +228,13 @@ def _nearest(path: str) -> str:
     return path
 
 
-def _path_problem(key: str, path: str, words: str, asked: Asked) -> AscendError:
+def _path_problem(named: Named, words: str, account: Account) -> AscendError:
     return AscendError(
-        "%s cannot be read: %s" % (key, words),
-        wanted="a path that %s may read" % asked.account.name,
-        found=str(asked.config[key]),
-        where=path,
-        remedy="runuser -u %s -- ls -ld %s" % (asked.account.name, path),
+        "%s cannot be read: %s" % (named.key, words),
+        wanted="a path that %s may read" % account.name,
+        found=named.value,
+        where=named.path,
+        remedy="runuser -u %s -- ls -ld %s" % (account.name, shlex.quote(named.path)),
     )
 
 
@@ -224,7 +242,7 @@ def _datasets(asked: Asked, text: Optional[str]) -> List[AscendError]:
     """The data sets have to stand in dataset_info.json, where there is one to read."""
     try:
         known = json.loads(text) if text else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return [
             _wrong("dataset_info.json is no JSON", "a list of data sets", "unreadable", "mend it", _dataset_info(asked))
         ]
@@ -242,17 +260,20 @@ def _datasets(asked: Asked, text: Optional[str]) -> List[AscendError]:
 def _model(text: Optional[str]) -> Optional[memory.Model]:
     try:
         config = json.loads(text) if text else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return memory.model_of(config) if isinstance(config, dict) else None
 
 
 def _stage(asked: Asked, contents: Mapping[str, str]) -> int:
-    """Return ZeRO's stage of the run's DeepSpeed config, 0 where it has none."""
+    """Return ZeRO's stage of the run's DeepSpeed config, 0 where it has none; FSDP parts as stage 3 does."""
+    given = asked.config.get("deepspeed")
+    if not given and "full_shard" in str(asked.config.get("fsdp")):
+        return 3
     try:
-        config = json.loads(contents.get(_absolute(asked, asked.config.get("deepspeed"))) or "{}")
+        config = given if isinstance(given, dict) else json.loads(contents.get(_absolute(asked, given)) or "{}")
         return int(config["zero_optimization"]["stage"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return 0
 
 
@@ -276,7 +297,9 @@ def _room(asked: Asked, seen: Mapping[str, Any], output: str, model: Optional[me
     full = asked.config.get("finetuning_type", "lora") == "full"
     # A checkpoint has the weights and, unless save_only_model says otherwise, the optimizer's state.
     state = 0 if asked.config.get("save_only_model") else memory.ADAM
-    need = (memory.HALF + state) * (model.weights if full else model.adapter(int(asked.config.get("lora_rank") or 8)))
+    need = (memory.HALF + state) * (
+        model.weights if full else model.adapter(memory.number(asked.config, "lora_rank", 8))
+    )
     if seen["free_mb"] * MB >= need:
         return []
     words = "there is no room for one checkpoint"

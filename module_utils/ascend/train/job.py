@@ -10,18 +10,20 @@ from __future__ import annotations
 import json
 import os
 import re
+from contextlib import suppress
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 from .. import atomic, files
 from ..accounts import account as account_of
+from ..change import process
 from ..command import Account, as_account
 from ..errors import AscendError
 from ..in_time import in_time
-from ..masking import masked
 from ..node import At, Node
 from ..service import service as services
 from ..service.service import Run, Service
 from ..text import cut, one_line
+from . import logs
 
 FOLDER = "train"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -29,12 +31,13 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 GRACE_S = 60  # a rank that is asked to end may be writing a checkpoint
 LIMITS = {"nofile": 1048576, "memlock": -1}
 SETTINGS = ("TasksMax=infinity", "OOMPolicy=continue")
+KEPT = 20  # runs that have ended
+# What the runner writes; what else lies there is the account's.
+OURS = frozenset(("log", "log.before", "ended.json", "ended.json.before", "ended.json.part"))
 LOG_LINES = 20
-MOST_LOG = 16 * 1024 * 1024  # bytes of a log in which the first error is looked for
-MOST_ERROR = 400  # characters
+MOST_WORDS = 400  # characters
+PROGRESS = ("current_steps", "total_steps", "loss", "remaining_time")
 ASK_S = 20.0
-# A Python exception's last line, or HCCL's and CANN's numbers, at whatever a rank puts before its lines.
-_ERROR = re.compile(r"^.*?(?:\b[A-Za-z_.]*(?:Error|Exception|Interrupt)\b: \S|\bE[A-Z]\d{4}\b[: ]).*$", re.MULTILINE)
 
 
 class Training(NamedTuple):
@@ -126,7 +129,7 @@ def begin(state_dir: str, training: Training, run: Run) -> None:
 def end(state_dir: str, name: str, run: Run) -> bool:
     """End a run; return whether it was at work. Raises AscendError where there is none, or it cannot be ended."""
     folder = place(state_dir, name)
-    _require(state_dir, name)
+    required(state_dir, name)
     return services.stop(folder, run, GRACE_S)
 
 
@@ -137,27 +140,32 @@ def names(state_dir: str) -> List[str]:
 def read(state_dir: str, name: str, run: Run, node: Node) -> Dict[str, Any]:
     """Return what a run is and does: train.json's keys, and of it now
 
-    ``{"state", "began", "code", "because", "log", "last", "error", "progress"}``: state is running, done,
-    failed, stopped or lost; because, which other rank failed first, in words; log, its path; last, its last lines;
-    error, the first that it names; progress what LLaMA-Factory's trainer_log.jsonl says, or empty.
+    ``{"state", "began", "code", "ended", "because", "first_rank", "log", "last", "error", "progress"}``: state is
+    running, done, failed, stopped or lost; ended, when, in seconds since 1970, or None; because, which other rank
+    failed first, in words, and first_rank, its number or None; log, its path; last, its last lines; error, the first
+    that it names; progress what LLaMA-Factory's trainer_log.jsonl says, ``{"problem"}`` where that cannot be read, or
+    empty.
     """
     folder = place(state_dir, name)
-    about = _require(state_dir, name)
+    about = required(state_dir, name)
     alive = services.alive(folder, run)
     account, _ = account_of(node, str(about.get("account")))
     uid = account.uid if account else None
-    outcome = {} if alive else services.outcome(folder, uid)
+    outcome = {} if alive else _outcome(folder, uid)
     because = outcome.get("because") or {}
+    of_another = bool(because) and because["rank"] != about.get("rank")
     return {
         **about,
         "state": "running" if alive else _state(outcome),
         "began": files.mapping(os.path.join(folder, "began.json")).get("began"),
         "code": outcome.get("code"),
-        "because": str(because.get("words", "")) if because.get("rank") != about["rank"] else "",
-        "log": os.path.join(folder, "out", "log"),
-        "last": services.read_out(folder, "log", uid).splitlines()[-LOG_LINES:],
-        "error": first_error(services.read_out(folder, "log", uid, MOST_LOG)) if not alive else "",
-        "progress": _progress(about, account, _since(folder)),
+        "ended": outcome.get("at"),
+        "because": because["words"] if of_another else "",
+        "first_rank": because["rank"] if of_another else None,
+        "log": log_of(folder),
+        "last": logs.last_lines(services.read_out(folder, "log", uid), LOG_LINES),
+        "error": "" if alive else logs.error_of(log_of(folder), uid),
+        "progress": _progress(about, account, since(folder)),
     }
 
 
@@ -166,25 +174,73 @@ def at_work(node: Node, state_dir: str) -> List[Dict[str, Any]]:
     if node.root != "/":
         return []  # a replayed record: its processes are nobody's here
     found = []
-    for name in names(state_dir):
+    for name, pid in _at_work(state_dir, node.run).items():
         folder = os.path.join(state_dir, FOLDER, name)
-        if services.alive(folder, node.run):
-            about = files.mapping(os.path.join(folder, "train.json"))
-            began = files.mapping(os.path.join(folder, "began.json"))
-            found.append(
-                {
-                    "pid": services.main_pid(folder, node.run),
-                    "name": "training %s" % name,
-                    "user": about.get("account"),
-                    "command": "begun by playbooks/train.yml, %s" % began.get("began"),
-                    "container": None,
-                    "devices": about.get("devices") or [],
-                }
-            )
+        about = files.mapping(os.path.join(folder, "train.json"))
+        began = files.mapping(os.path.join(folder, "began.json"))
+        found.append(
+            {
+                "pid": pid,
+                "name": "training %s" % name,
+                "user": about.get("account"),
+                "command": "begun by playbooks/train.yml, %s" % began.get("began"),
+                "container": None,
+                "devices": about.get("devices") or [],
+            }
+        )
     return found
 
 
-def _since(folder: str) -> float:
+def _at_work(state_dir: str, run: Run) -> Dict[str, int]:
+    """Return the runs at work, by name, each with its runner's number; systemd is asked once, for all of them.
+
+    That a run has ended is not read from what its account wrote: whoever writes it would make his run invisible. One of
+    which systemd says nothing counts as at work.
+    """
+    found: Dict[str, int] = {}
+    units: Dict[str, str] = {}
+    for name in names(state_dir):
+        began = files.mapping(os.path.join(state_dir, FOLDER, name, "began.json"))
+        if not began.get("systemd"):
+            found.update({name: int(began["pid"])} if process.runs(began) else {})
+        elif services.has_systemd():
+            units["%s.service" % began.get("name")] = name
+    if units:
+        asked = run(["systemctl", "show", "--property=Id,ActiveState,MainPID", *units], ASK_S)
+        answers = {each.get("Id"): each for each in map(files.pairs, asked.output.split("\n\n"))}
+        for unit, name in units.items():
+            answer = answers.get(unit, {})
+            if answer.get("ActiveState", "active") in services.ACTIVE:
+                found[name] = int(answer["MainPID"]) if answer.get("MainPID", "").isdigit() else 0
+    return found
+
+
+def prune(state_dir: str, run: Run, own: str, keep: int = KEPT) -> List[str]:
+    """Remove all but the newest ended runs, by when they were begun; return their names. ``own`` is left, too.
+
+    A run at work stays, one in whose folder its account keeps what is not ours, and one that cannot be removed: the
+    next run tries again.
+    """
+    spared = {own, *_at_work(state_dir, run)}
+    folders = {name: os.path.join(state_dir, FOLDER, name) for name in names(state_dir) if name not in spared}
+    removed = []
+    for name in sorted(folders, key=lambda each: -_begun_s(folders[each]))[keep:]:
+        if OURS.issuperset(files.names(os.path.join(folders[name], "out"))):
+            with suppress(OSError):
+                atomic.remove(folders[name])
+                removed.append(name)
+    return removed
+
+
+def _begun_s(folder: str) -> float:
+    """Return when a run was begun; one that is just being begun has its folder alone."""
+    with suppress(OSError):
+        return since(folder) or os.path.getmtime(folder)
+    return 0.0
+
+
+def since(folder: str) -> float:
+    """Return when the run was begun, in seconds since 1970; 0 where it was not."""
     try:
         return os.path.getmtime(os.path.join(folder, "began.json"))
     except OSError:
@@ -199,7 +255,28 @@ def _state(outcome: Dict[str, Any]) -> str:
     return "done" if outcome.get("code") == 0 and not outcome.get("because") else "failed"
 
 
-def _require(state_dir: str, name: str) -> Dict[str, Any]:
+def log_of(folder: str) -> str:
+    return os.path.join(folder, "out", "log")
+
+
+def _outcome(folder: str, uid: Optional[int]) -> Dict[str, Any]:
+    """Return how the run ended, as its account says; what has not the form that a runner writes is not said."""
+    try:
+        value = services.outcome(folder, uid)
+    except RecursionError:
+        return {}
+    code, at, because = value.get("code"), value.get("at"), value.get("because")
+    if not isinstance(code, int):
+        return {}
+    found: Dict[str, Any] = {"code": code, "asked": value.get("asked") is True}
+    found["at"] = at if isinstance(at, (int, float)) else None
+    if isinstance(because, dict) and isinstance(because.get("rank"), int):
+        found["because"] = {"rank": because["rank"], "words": cut(one_line(str(because.get("words"))), MOST_WORDS)}
+    return found
+
+
+def required(state_dir: str, name: str) -> Dict[str, Any]:
+    """Return what train.json says of a run. Raises AscendError where there is none of that name."""
     about = files.mapping(os.path.join(place(state_dir, name), "train.json"))
     if not about:
         known = ", ".join(names(state_dir))
@@ -213,7 +290,7 @@ def _require(state_dir: str, name: str) -> Dict[str, Any]:
     return about
 
 
-def _progress(about: Dict[str, Any], account: Optional[Account], since: float) -> Dict[str, Any]:
+def _progress(about: Dict[str, Any], account: Optional[Account], begun_s: float) -> Dict[str, Any]:
     """Return the last line of trainer_log.jsonl of this run, read as the account: its file system may know no root."""
     if account is None:
         return {}
@@ -222,21 +299,23 @@ def _progress(about: Dict[str, Any], account: Optional[Account], since: float) -
     def look(at: At) -> str:
         as_account(account)()
         at(log)
-        if not os.path.isfile(log) or os.path.getmtime(log) < since:
-            return ""  # of a run before
-        return (files.text(log) or "").rstrip("\n").rpartition("\n")[2]
+        stream = logs.opened(log)
+        if stream is None:
+            return ""
+        with stream:
+            status = os.fstat(stream.fileno())
+            if status.st_mtime < begun_s:
+                return ""  # of a run before
+            stream.seek(max(0, status.st_size - logs.LINE))
+            return (stream.read(logs.LINE).decode("utf-8", "replace")).rstrip("\n").rpartition("\n")[2]
 
     try:
         value = json.loads(in_time(ASK_S, look) or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
-    return value if isinstance(value, dict) else {}
-
-
-def first_error(log: str) -> str:
-    """Return the first error that a log names, on one line, "" where it names none: those that follow come of it."""
-    match = _ERROR.search(log)
-    return cut(one_line(masked(match.group().strip())), MOST_ERROR) if match else ""
+    except AscendError as error:
+        return {"problem": error.problem}  # a file server that hangs: the run is shown, and ended, all the same
+    return {key: one_line(str(value[key])) for key in PROGRESS if key in value} if isinstance(value, dict) else {}
 
 
 def _write_config(path: str, training: Training) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...ascend.errors import AscendError
-from ...ascend.masking import masked
 from ...ascend.npu.symptoms import recognise
 
 SHOWN = 12  # lines of the log
@@ -37,6 +36,8 @@ def training_text(run: Mapping[str, Any]) -> str:
         loss = f", loss {progress['loss']}" if "loss" in progress else ""
         left = f", {progress['remaining_time']} left" if state == "running" and "remaining_time" in progress else ""
         lines.append(f"step {progress.get('current_steps')} of {progress['total_steps']}{loss}{left}")
+    if progress.get("problem"):
+        lines.append(f"how far it is cannot be read: {progress['problem']}")
     if run["because"]:
         lines.append(f"ended, since {run['because']}: look there first")
     elif state == "failed":
@@ -44,10 +45,10 @@ def training_text(run: Mapping[str, Any]) -> str:
     elif state == "lost":
         lines.append("nobody wrote how it ended: the node was restarted, or it was killed (dmesg | grep -i oom)")
     if state in ("failed", "lost"):
-        words = "\n".join(run["last"])
+        words = "\n".join(run["last"])  # masked on the node
         lines += [f"the first error: {run['error']}"] if run["error"] else []
         for known in recognise(run["error"] or words)[:1]:
             lines.append(f"{known.what} ({known.name}); next: {known.remedy}")
-        lines += [f"  {line}" for line in masked(words).splitlines()[-SHOWN:]]
+        lines += [f"  {line}" for line in run["last"][-SHOWN:]]
     lines.append(f"its log: {run['log']}")
     return "\n".join(lines)

@@ -50,17 +50,6 @@ def test_one_that_another_node_ended_points_there() -> None:
     assert "exit code" not in text
 
 
-def test_the_first_error_of_a_log_counts() -> None:
-    log = """[rank1]: Traceback (most recent call last):
-[rank1]:   File "x.py", line 3
-[rank1]: FileNotFoundError: [Errno 2] No such file: '/models/gone'
-torch.distributed.elastic.multiprocessing.errors.ChildFailedError: last
-"""
-    assert job.first_error(log) == "[rank1]: FileNotFoundError: [Errno 2] No such file: '/models/gone'"
-    assert job.first_error("EI0015: topo exchange fails\nValueError: later").startswith("EI0015")
-    assert job.first_error("all is well: no Error here") == ""
-
-
 @pytest.mark.parametrize(
     ("given", "wanted"), [([], []), ("[0, 1]", [0, 1]), ("3", [3]), (2, [2]), (["1", 0], [0, 1]), ("", []), ("[]", [])]
 )

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What of a training run is brought to the control node: its log, what the trainer wrote of it, what it is.
+
+The config and the job may hold secrets, and are not among it. What the account wrote is read as the account, and no
+link of it is followed: it cannot have us read what it may not. A file comes masked, and packed (zlib, base64): a log
+becomes a tenth, and only the process that writes it down on the control node unpacks it.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import zlib
+from typing import Any, Callable, Dict, List, NamedTuple, Tuple
+
+from ..command import Account, as_account
+from ..in_time import in_time
+from ..masking import masked
+from ..node import At
+from . import checkpoints, logs
+
+READ_S = 120.0  # masking 16 MB takes ten
+LOG, STATE, STEPS = "log", "trainer_state.json", "trainer_log.jsonl"
+
+
+class Run(NamedTuple):
+    """Where a run's files lie: its log, ``output_dir``, and since when they are its own (seconds since 1970).
+
+    Only rank 0 writes the trainer's.
+    """
+
+    log: str
+    output_dir: str
+    since_s: float
+    rank: int
+
+
+class Brought(NamedTuple):
+    """``files``: name -> packed text; ``remarks``: what is odd, or missing; ``error``: the first of the log."""
+
+    files: Dict[str, str]
+    remarks: List[str]
+    error: str
+
+
+def read(run: Run, account: Account) -> Brought:
+    """Read the files as the account. Raises AscendError where that does not end in time, or it may not look."""
+
+    def look(at: At) -> List[Any]:
+        as_account(account)()
+        files: Dict[str, str] = {}
+        remarks: List[str] = []
+        errors: List[str] = []
+        at(run.log)
+        _take(LOG, run.log, 0.0, lambda path, _since: _log(path, errors), files, remarks)
+        at(run.output_dir)
+        for name, path in ((STATE, _newest_state(run)), (STEPS, os.path.join(run.output_dir, STEPS))):
+            if run.rank == 0 or os.path.lexists(path):
+                _take(name, path, run.since_s, _whole, files, remarks)
+        return [files, remarks, "".join(errors)]
+
+    return Brought(*in_time(READ_S, look))
+
+
+def unpacked(packed: str) -> str:
+    """Return the text of a packed file."""
+    return zlib.decompress(base64.b64decode(packed)).decode("utf-8")
+
+
+def _packed(text: str) -> str:
+    return base64.b64encode(zlib.compress(text.encode("utf-8"))).decode("ascii")
+
+
+def _take(
+    name: str,
+    path: str,
+    since_s: float,
+    reader: Callable[[str, float], Tuple[bytes, str]],
+    files: Dict[str, str],
+    remarks: List[str],
+) -> None:
+    """Read a file into ``files``, or say why it is not among them."""
+    content, why = reader(path, since_s)
+    if why:
+        remarks.append("%s: %s (%s)" % (name, why, path))
+        return
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        text = content.decode("utf-8", "replace")
+        remarks.append("%s: byte %d is not UTF-8; such bytes are replaced (%s)" % (name, error.start, path))
+    if name == STATE and not _is_object(text):
+        remarks.append("%s: it is no JSON (%s)" % (name, path))
+    files[name] = _packed(masked(text))
+
+
+def _log(path: str, errors: List[str]) -> Tuple[bytes, str]:
+    stream = logs.opened(path)
+    if stream is None:
+        return b"", "there is none, or it is no file of its own"
+    with stream:
+        content, error = logs.kept(stream, path)
+    errors.append(error)
+    return content, ""
+
+
+def _whole(path: str, since_s: float) -> Tuple[bytes, str]:
+    """Return (content, why it is not read)."""
+    stream = logs.opened(path) if path else None
+    if stream is None:
+        return b"", "there is none yet, or it is no file of its own"
+    with stream:
+        status = os.fstat(stream.fileno())
+        if status.st_mtime < since_s:
+            return b"", "it is of a run before"
+        if status.st_size > logs.MOST:
+            return b"", "%d bytes are too many, at most %d are fetched" % (status.st_size, logs.MOST)
+        return stream.read(logs.MOST), ""
+
+
+def _newest_state(run: Run) -> str:
+    """Return the trainer's last state: that in output_dir, written at the end, or that of the newest checkpoint."""
+    places = [run.output_dir, *(each.path for each in checkpoints.read(run.output_dir))]
+    paths = [os.path.join(place, STATE) for place in places]
+    return next((path for path in paths if _is_since(path, run.since_s)), paths[0])
+
+
+def _is_since(path: str, since_s: float) -> bool:
+    try:
+        return os.lstat(path).st_mtime >= since_s
+    except OSError:
+        return False
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
