@@ -58,6 +58,12 @@ options:
     description: Further variables of its environment.
     type: dict
     default: {}
+  accelerate:
+    description:
+      - The text of a config of accelerate, by which that launches the run (FSDP), in place of C(llamafactory-cli). How
+        many processes and nodes there are, and where they meet, is said beside it and counts more.
+    type: str
+    default: ""
   resume:
     description: Go on from the newest checkpoint that is whole.
     type: bool
@@ -123,7 +129,7 @@ memory_mb:
 
 import json
 import os
-from typing import Any, Dict
+from typing import Any, Dict, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -153,6 +159,7 @@ ARGUMENT_SPEC = {
     "environment": {"type": "path", "default": "/opt/ascend/env/current"},
     "ascend_env": {"type": "path", "default": "/usr/local/bin/ascend-env"},
     "variables": {"type": "dict", "default": {}},
+    "accelerate": {"type": "str", "default": ""},
     "resume": {"type": "bool", "default": False},
     # The token among them is checked by the runners alone, and is not logged (no_log of the task).
     "peers": {"type": "dict", "default": {}},
@@ -186,7 +193,7 @@ def begin(options: Dict[str, Any], node: Node, check_mode: bool) -> Dict[str, An
     folder = options["folder"] or home
     environment = os.path.realpath(options["environment"])
     require_ready(options["state_dir"], options["environment"], environment)
-    seen = look(options, node, account, folder, environment)
+    seen, cards = look(options, node, account, folder, environment)
     together, by_interface = check_together(node, options["peers"]) if options["peers"] else ([], {})
     seen = seen._replace(problems=seen.problems + together)
     learnt = {"remarks": seen.remarks, "memory_mb": seen.memory_mb}
@@ -208,6 +215,8 @@ def begin(options: Dict[str, Any], node: Node, check_mode: bool) -> Dict[str, An
         devices=options["devices"],
         variables={**by_interface, **{str(key): str(value) for key, value in options["variables"].items()}},
         peers=options["peers"] or None,
+        accelerate=options["accelerate"],
+        ranks=int(options["variables"].get("NPROC_PER_NODE", cards)),
     )
     removed = job.prune(options["state_dir"], run, options["name"])
     job.begin(options["state_dir"], training, run)
@@ -226,7 +235,8 @@ def end(options: Dict[str, Any], node: Node, check_mode: bool) -> Dict[str, Any]
     return {"changed": changed, "run": job.read(options["state_dir"], options["name"], run, node)}
 
 
-def look(options: Dict[str, Any], node: Node, account: Account, folder: str, environment: str) -> Seen:
+def look(options: Dict[str, Any], node: Node, account: Account, folder: str, environment: str) -> Tuple[Seen, int]:
+    """Return what was seen, and how many cards the run has on this node."""
     npu: Any = read_npu(node, TOOL_S)[0]
     begun.add(npu, node, options["state_dir"])
     devices = npu["devices"]
@@ -242,8 +252,9 @@ def look(options: Dict[str, Any], node: Node, account: Account, folder: str, env
         cards=len(chosen) * int(options["peers"].get("count", 1)),
         card_memory_mb=min([int(each["hbm_total_mb"] or each["memory_total_mb"] or 0) for each in chosen] or [0]),
         resume=options["resume"],
+        fsdp="fsdp" in options["accelerate"].lower(),
     )
-    return check(asked, npu)
+    return check(asked, npu), len(chosen)
 
 
 def with_checkpoint(config: str, checkpoint: str) -> str:

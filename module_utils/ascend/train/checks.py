@@ -40,6 +40,7 @@ class Asked(NamedTuple):
     cards: int
     card_memory_mb: int
     resume: bool
+    fsdp: bool = False
 
 
 class Named(NamedTuple):
@@ -268,7 +269,7 @@ def _model(text: Optional[str]) -> Optional[memory.Model]:
 def _stage(asked: Asked, contents: Mapping[str, str]) -> int:
     """Return ZeRO's stage of the run's DeepSpeed config, 0 where it has none; FSDP parts as stage 3 does."""
     given = asked.config.get("deepspeed")
-    if not given and "full_shard" in str(asked.config.get("fsdp")):
+    if not given and (asked.fsdp or "full_shard" in str(asked.config.get("fsdp"))):
         return 3
     try:
         config = given if isinstance(given, dict) else json.loads(contents.get(_absolute(asked, given)) or "{}")

@@ -23,7 +23,7 @@ from ..node import At, Node
 from ..service import service as services
 from ..service.service import Run, Service
 from ..text import cut, one_line
-from . import logs
+from . import launch, logs
 
 FOLDER = "train"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -41,7 +41,10 @@ ASK_S = 20.0
 
 
 class Training(NamedTuple):
-    """What is to be run. ``devices`` are indexes as torch counts them, empty for all; ``peers``: service/runner.py."""
+    """What is to be run. ``devices`` are indexes as torch counts them, empty for all; ``peers``: service/runner.py.
+
+    ``accelerate`` is the text of accelerate's config where that launches the run, with ``ranks`` on this node.
+    """
 
     name: str
     account: Account
@@ -54,6 +57,8 @@ class Training(NamedTuple):
     devices: Sequence[int]
     variables: Dict[str, str]
     peers: Optional[Dict[str, Any]] = None
+    accelerate: str = ""
+    ranks: int = 1
 
     def env(self) -> Dict[str, str]:
         """Return the whole environment of the run; what the operator sets counts most."""
@@ -93,7 +98,10 @@ def begin(state_dir: str, training: Training, run: Run) -> None:
     os.makedirs(folder, mode=0o755, exist_ok=True)
     services.stop(folder, run, 0)  # what an earlier one left behind
     config = os.path.join(folder, "config.yaml")
-    _write_config(config, training)
+    _write(config, training.config, training.account)
+    by_accelerate = os.path.join(folder, "accelerate.yaml") if training.accelerate else ""
+    if by_accelerate:
+        _write(by_accelerate, training.accelerate, training.account)
     about = {
         "schema": 1,
         "name": training.name,
@@ -106,7 +114,7 @@ def begin(state_dir: str, training: Training, run: Run) -> None:
         "nodes": training.peers["count"] if training.peers else 1,
     }
     atomic.write(os.path.join(folder, "train.json"), json.dumps(about))
-    argv = [training.ascend_env, "llamafactory-cli", "train", config]
+    argv = [training.ascend_env, *launch.argv(config, by_accelerate, training.ranks, training.peers)]
     words = "LLaMA-Factory training %s (ascend-fleet)" % training.name
     services.start(
         Service(
@@ -318,10 +326,10 @@ def _progress(about: Dict[str, Any], account: Optional[Account], begun_s: float)
     return {key: one_line(str(value[key])) for key in PROGRESS if key in value} if isinstance(value, dict) else {}
 
 
-def _write_config(path: str, training: Training) -> None:
+def _write(path: str, text: str, account: Account) -> None:
     """Write the account's copy: nobody else's to read, since a config may name a token."""
     if os.path.lexists(path):
         os.unlink(path)
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400), "w", encoding="utf-8") as stream:
-        os.fchown(stream.fileno(), training.account.uid, training.account.gid)
-        stream.write(training.config)
+        os.fchown(stream.fileno(), account.uid, account.gid)
+        stream.write(text)
