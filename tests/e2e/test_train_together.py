@@ -34,6 +34,18 @@ learning_rate: 5.0e-3
 lr_scheduler_type: constant
 ddp_backend: gloo
 """
+ACCELERATE = """
+compute_environment: LOCAL_MACHINE
+distributed_type: MULTI_NPU
+machine_rank: 0
+main_training_function: main
+mixed_precision: "no"
+num_machines: 1
+num_processes: 1
+rdzv_backend: static
+same_network: true
+use_cpu: false
+"""
 # No rank sees a card, so it computes on the CPU: accelerate wants to be told the device, and torchrun how many ranks.
 ON_THE_CPU = {
     "ASCEND_RT_VISIBLE_DEVICES": "",
@@ -111,3 +123,15 @@ def test_a_wrong_interface_is_told_before_anything_begins(pair: Rack, tmp_path: 
     assert run.code == 2, run.output
     assert "eth7" in run.output
     assert not pair.sh(2, f"ls {FOLDER}", check=False)
+
+
+@pytest.mark.usefixtures("alice")
+def test_accelerate_launches_it_on_both(pair: Rack, tmp_path: Path) -> None:
+    """As FSDP is launched; parting weights takes cards, or CUDA."""
+    (tmp_path / "accelerate.yaml").write_text(ACCELERATE, encoding="utf-8")
+    run = train(pair, tmp_path, 10, train_follow=True, train_accelerate=str(tmp_path / "accelerate.yaml"))
+    assert run.code == 0, run.output
+    for number in (1, 2):
+        log = pair.sh(number, f"cat {FOLDER}/out/log")
+        assert "distributed & accumulation) = 4" in log
+        assert "accelerate launch" in pair.sh(number, f"tr -d '\",' < {FOLDER}/job.json")
