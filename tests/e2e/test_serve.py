@@ -61,7 +61,7 @@ def test_the_guides_request_is_answered(served: Run, node: Any) -> None:
     first, second = (ask(node)[1]["choices"][0]["message"]["content"] for _ in range(2))
     assert first == second
     assert ask(node, key="guessed")[0] == 401
-    for each in ("ps -eo args", f"cat {FOLDER}/serve.json {FOLDER}/began.json {FOLDER}/config.json"):
+    for each in ("ps -eo args", f"cat {FOLDER}/serve.json {FOLDER}/began.json {FOLDER}/config.yaml"):
         assert KEY not in node.run(each).stdout
     assert KEY not in served.output
 
@@ -71,7 +71,7 @@ def test_it_is_no_ones_but_its_accounts(node: Any) -> None:
     owners = node.run("ps -eo user:20,args | grep 'llamafactory-cl[i] api'").stdout.split()
     assert owners[0] == "ascend-serve"
     assert node.file(f"{FOLDER}/job.json").mode == 0o400
-    assert node.run("runuser -u nobody -- cat %s/config.json", FOLDER).rc != 0
+    assert node.run("runuser -u nobody -- cat %s/config.yaml", FOLDER).rc != 0
     turned = node.run(
         "cp %s/out/log /tmp/before; logrotate --force --state /tmp/state /etc/logrotate.d/ascend-serve", FOLDER
     )

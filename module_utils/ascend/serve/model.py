@@ -36,9 +36,29 @@ class Model(NamedTuple):
         """Whether others than the node itself can reach it."""
         return not is_loopback(self.address)
 
+    def config_text(self) -> str:
+        """Return the config as YAML: LLaMA-Factory 0.9.5 reads no JSON, though it says that it does."""
+        lines = ["%s: %s" % (json.dumps(key), _yaml(value)) for key, value in self.config.items()]
+        reason = "# do_sample is false unless the inventory says otherwise: sampling hangs or fails with some releases."
+        return "\n".join(["# Made by ascend-fleet.", reason, "---", *lines]) + "\n"
+
     def digest(self) -> str:
         """Return the sum of all that it says: when it differs, something else is to be served."""
         return hashlib.sha256(json.dumps(self._asdict(), sort_keys=True).encode()).hexdigest()
+
+
+def _yaml(value: Any) -> str:
+    """Return a value as YAML on one line; nodes have no library for it. A number like 1e-05 is text in YAML 1.1."""
+    if isinstance(value, float):
+        words = repr(value)
+        if words.lstrip("-") in ("inf", "nan"):
+            return words.replace("inf", ".inf").replace("nan", ".nan")
+        return words if "." in words else words.replace("e", ".0e")
+    if isinstance(value, Mapping):
+        return "{%s}" % ", ".join("%s: %s" % (json.dumps(str(key)), _yaml(each)) for key, each in value.items())
+    if isinstance(value, (list, tuple)):
+        return "[%s]" % ", ".join(_yaml(each) for each in value)
+    return json.dumps(value, ensure_ascii=False)
 
 
 def models_of(given: Any) -> List[Model]:

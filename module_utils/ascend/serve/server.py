@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The models that a node serves: begun, asked whether they answer, ended.
 
-``<state_dir>/serve/<name>`` is root's: serve.json says what is served, config.json is the account's copy of the config,
+``<state_dir>/serve/<name>`` is root's: serve.json says what is served, config.yaml is the account's copy of the config,
 the rest is the service's (service/service.py). The service keeps the environment in which it was begun, also when it
 begins again: what was tested with a model goes on to serve it until serve.yml is run.
 """
@@ -94,12 +94,12 @@ def begin(model: Model, how: How, run: Run) -> None:
     folder = place(how.state_dir, model.name)
     os.makedirs(folder, mode=0o755, exist_ok=True)
     services.stop(folder, run, GRACE_S)
-    config = os.path.join(folder, "config.json")
+    config = os.path.join(folder, "config.yaml")
     if os.path.lexists(config):
         os.unlink(config)
     with open(os.open(config, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400), "w", encoding="utf-8") as stream:
         os.fchown(stream.fileno(), how.account.uid, how.account.gid)
-        json.dump(model.config, stream, indent=2)
+        stream.write(model.config_text())
     atomic.write(os.path.join(folder, "serve.json"), json.dumps(_about(model, how)))
     services.start(service_of(model, how), run)
 
@@ -111,7 +111,7 @@ def service_of(model: Model, how: How) -> Service:
         UNIT % model.name,
         "LLaMA-Factory serves %s on %s, port %d (ascend-fleet)" % (model.name, model.address, model.port),
         folder,
-        [how.ascend_env, "llamafactory-cli", "api", os.path.join(folder, "config.json")],
+        [how.ascend_env, "llamafactory-cli", "api", os.path.join(folder, "config.yaml")],
         _env(model, how),
         out,
         how.account,
@@ -127,7 +127,7 @@ def end(state_dir: str, name: str, run: Run) -> bool:
     folder = place(state_dir, name)
     was_alive = services.stop(folder, run, GRACE_S)
     # The key and the config may be secrets; without this file nothing of it counts as served.
-    for each in ("job.json", "config.json", "serve.json"):
+    for each in ("job.json", "config.yaml", "serve.json"):
         atomic.remove(os.path.join(folder, each))
     return was_alive
 

@@ -6,6 +6,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import yaml
+from hypothesis import given as every, strategies
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.serve.model import models_of, require_key
@@ -80,3 +82,32 @@ def test_who_is_reached_from_elsewhere_needs_a_key(address: str) -> None:
     require_key(models, "secret")
     with pytest.raises(AscendError, match="whoever reaches"):
         require_key(models, "")
+
+
+SCALARS = strategies.one_of(
+    strategies.none(),
+    strategies.booleans(),
+    strategies.integers(),
+    strategies.floats(allow_nan=False),
+    strategies.text(
+        strategies.characters(exclude_categories=["Cc", "Cs", "Cn", "Zl", "Zp"], exclude_characters="\ufeff")
+    ),
+)
+VALUES = strategies.recursive(
+    SCALARS,
+    lambda inner: (
+        strategies.lists(inner, max_size=3)
+        | strategies.dictionaries(strategies.text("abc_", min_size=1), inner, max_size=3)
+    ),
+)
+
+
+@every(VALUES)
+def test_the_config_is_read_back_as_it_was(value: Any) -> None:
+    (model,) = models_of([{**PLAIN, "config": {**PLAIN["config"], "more": value}}])
+    assert yaml.safe_load(model.config_text()) == model.config
+
+
+def test_a_small_number_stays_a_number() -> None:
+    (model,) = models_of([{**PLAIN, "config": {**PLAIN["config"], "temperature": 1e-05, "top_p": float("inf")}}])
+    assert yaml.safe_load(model.config_text())["temperature"] == 1e-05

@@ -34,7 +34,8 @@ NODE = Node(query, shutil.which)
 # In place of `ascend-env llamafactory-cli api CONFIG`: what its config says of itself is how it behaves.
 API = """#!%s
 import http.server, json, os, sys
-config = json.load(open(sys.argv[3]))
+config = dict(line.strip().split(": ", 1) for line in open(sys.argv[3]) if line[0] == '"')
+config = {key.strip('"'): json.loads(value) for key, value in config.items()}
 print("loading", config["model_name_or_path"], flush=True)
 print("home is mine:", os.access(os.environ["HOME"], os.W_OK), flush=True)
 if config.get("fails"):
