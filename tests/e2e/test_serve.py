@@ -3,48 +3,21 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 
 from tests.e2e.conftest import Fleet
+from tests.e2e.serving import FOLDER, KEY, TINY, ask, make_model, playbook
 from tests.playbook_run import Run
 
 pytestmark = pytest.mark.e2e
-
-KEY = "a-key-of-the-tests"
-MODEL = "/srv/tiny-model"
-FOLDER = "/var/lib/ascend-fleet/serve/tiny"
-# The process sees no card: it computes on the CPU.
-TINY: dict[str, Any] = {
-    "name": "tiny",
-    "devices": [0],
-    "config": {"model_name_or_path": MODEL, "template": "default"},
-    "variables": {"ASCEND_RT_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"},
-}
-
-
-def playbook(fleet: Fleet, name: str, *models: dict[str, Any], **more: Any) -> Run:
-    given = {"serve_models": list(models), "serve_api_key": KEY, **more}
-    return fleet.playbook(f"playbooks/{name}.yml", "-e", json.dumps(given))
-
-
-def ask(node: Any, key: str = KEY, port: int = 8000, **more: Any) -> tuple[int, Any]:
-    """Ask as the guide does; return (HTTP's code, the answer)."""
-    body = {"model": "tiny", "messages": [{"role": "user", "content": "Hello!"}], "max_tokens": 8, **more}
-    curl = "curl --silent --write-out '\\n%%{http_code}' -H 'Content-Type: application/json' -H %s -d %s %s"
-    url = f"http://127.0.0.1:{port}/v1/chat/completions"
-    done = node.run(curl, f"Authorization: Bearer {key}", json.dumps(body), url)
-    answer, _, code = done.stdout.rpartition("\n")
-    return int(code), json.loads(answer) if answer else None
 
 
 @pytest.fixture(scope="module")
 def served(fleet: Fleet, node: Any) -> Run:
     assert fleet.site().code == 0
-    make = f"ASCEND_RT_VISIBLE_DEVICES= ascend-env python $(ascend-env --examples)/tiny/make_model.py {MODEL}"
-    assert node.run(make).rc == 0
+    make_model(node)
     run = playbook(fleet, "serve", TINY)
     assert run.code == 0, run.output
     return run
@@ -89,8 +62,6 @@ def test_a_second_run_leaves_it_at_work_and_another_config_begins_it_anew(fleet:
     assert (again.code, again.changed) == (0, 0), again.output
     assert node.file(f"{FOLDER}/began.json").content_string == began
     other = {**TINY, "port": 8001, "config": {**TINY["config"], "repetition_penalty": 1.1}}
-    planned = playbook(fleet, "plan", other)
-    assert "tiny is served otherwise than the inventory says" in planned.output, planned.output
     changed = playbook(fleet, "serve", other)
     assert (changed.code, changed.changed) == (0, 1), changed.output
     assert ask(node, port=8001)[0] == 200
@@ -113,6 +84,7 @@ def test_the_node_is_busy_and_its_facts_say_why_it_does_not_answer(fleet: Fleet,
     assert (down["state"], down["why"]) == ("down", "its program has ended")
 
 
+@pytest.mark.whole  # tests/unit/serve has it with a small server
 @pytest.mark.usefixtures("served")
 def test_what_cannot_load_is_told_with_its_first_error(fleet: Fleet, node: Any) -> None:
     node.run_test("mkdir -p /srv/broken && echo '{}' > /srv/broken/config.json")

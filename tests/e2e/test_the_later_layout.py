@@ -10,6 +10,7 @@ import demo
 import pytest
 
 from tests.e2e.conftest import Fleet
+from tests.e2e.serving import TINY, ask, make_model, playbook
 
 pytestmark = pytest.mark.e2e
 
@@ -57,6 +58,14 @@ def test_a_session_of_the_older_one_does_not_reach_into_it(node_of_8: Any) -> No
     loads = "import torch, torch_npu; print(torch.arange(3).npu().device)"
     device = node_of_8.check_output(f"bash -c 'source {OLDER_SET_ENV}; ascend-env python -c \"{loads}\"'")
     assert device == "npu:0"
+
+
+def test_it_serves_by_the_newest_llamafactory(fleet: Fleet, node_of_8: Any) -> None:
+    make_model(node_of_8)
+    run = playbook(fleet, "serve", TINY, ascend_release=LATER, ascend_card_count=2)
+    assert run.code == 0, run.output
+    assert (ask(node_of_8)[0], ask(node_of_8, do_sample=False)[0]) == (200, 200)
+    assert playbook(fleet, "serve_stop").code == 0
 
 
 @pytest.mark.whole  # tests/change/test_crossing.py has it with stand-in wheels
