@@ -105,6 +105,7 @@ ENDED = {
     "other types": (b'{"code": "1", "at": [], "because": "x"}', "lost"),
     "a because that is none": (b'{"code": 0, "because": ["x"]}', "done"),
     "a because without words": (b'{"code": -15, "because": {"rank": 2}}', "failed"),
+    "a rank that is none": (b'{"code": -15, "because": {"rank": [], "words": "x"}}', "failed"),
     "no number": (b'{"code": 1, "at": NaN}', "failed"),
     "depths": (b"[" * 60_000, "lost"),
     "no text": (b"\xff\xfe\x00", "lost"),
@@ -117,6 +118,7 @@ def test_however_it_ended_it_is_told(failed: Runs, kind: str) -> None:
     failed.write("my", "ended.json", content)
     found = failed.read("my")
     assert found["state"] == state
+    assert found["first_rank"] in (None, 2)
     assert training_text(found).splitlines()[0].startswith(f"my: {state}, as daemon")
     json.dumps(found)
 
