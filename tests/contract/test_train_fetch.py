@@ -21,7 +21,12 @@ def ended_run(state_dir: Path, output: Path, rank: int, error: str, at: float) -
     folder = state_dir / "train" / "my"
     (folder / "out").mkdir(parents=True)
     output.mkdir()
-    about = {"account": getpass.getuser(), "devices": [], "environment": "/env", "output_dir": str(output)}
+    about: dict[str, Any] = {
+        "account": getpass.getuser(),
+        "devices": [],
+        "environment": "/env",
+        "output_dir": str(output),
+    }
     about.update(name="my", folder="/", rank=rank, nodes=2, schema=1)
     (folder / "train.json").write_text(json.dumps(about))
     (folder / "began.json").write_text(json.dumps({"began": "2026-01-31T23:59:59Z", "name": "x", "systemd": False}))
@@ -43,8 +48,9 @@ def test_the_files_of_two_ranks(tmp_path: Path) -> None:
     (tmp_path / "output-0/trainer_state.json").write_text(json.dumps({"log_history": entries, "global_step": 8}))
     (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"ascend": {"hosts": hosts}}))
     folder = tmp_path / "got"
-    words = ["ansible-playbook", "-i", tmp_path / "hosts.yml", "playbooks/train_fetch.yml", "-e", "train_name=my"]
-    done = run([*words, "-e", f"train_fetch_dir={folder}"], env={"ANSIBLE_NOCOLOR": "1"})
+    words: list[str | Path] = ["ansible-playbook", "-i", tmp_path / "hosts.yml", "playbooks/train_fetch.yml"]
+    words += ["-e", "train_name=my", "-e", f"train_fetch_dir={folder}"]
+    done = run(words, env={"ANSIBLE_NOCOLOR": "1"})
     shown = " ".join(done.stdout.split())
     assert done.returncode == 2, "one node gave nothing"
     assert "npu-gone: not fetched: there is no training run of that name" in shown, done.stdout

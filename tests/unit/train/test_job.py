@@ -18,7 +18,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend import files
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import Result, run
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.service import service as services
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.train import job
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.train import job, logs
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.train.words import training_text
 from tests.unit.train.accounts import ACCOUNT, open_folder, own
 
@@ -165,7 +165,7 @@ def test_a_file_server_that_hangs_hides_no_run(failed: Runs, monkeypatch: pytest
     def hangs(_path: str) -> None:
         time.sleep(60)
 
-    monkeypatch.setattr(job.logs, "opened", lambda path, *_rest: hangs(path) if "jsonl" in path else None)
+    monkeypatch.setattr(logs, "opened", lambda path, *_rest: hangs(path) if "jsonl" in path else None)
     monkeypatch.setattr(job, "ASK_S", 0.2)
     found = failed.read("my")
     assert "the node does not answer" in found["progress"]["problem"]
