@@ -43,7 +43,8 @@ def training_text(run: Mapping[str, Any]) -> str:
     elif state == "failed":
         lines.append(f"exit code {run['code']}")
     elif state == "lost":
-        lines.append("nobody wrote how it ended: the node was restarted, or it was killed (dmesg | grep -i oom)")
+        why = "the node was restarted, the disk is full (df -h), or it was killed (dmesg | grep -i oom)"
+        lines.append(f"nobody wrote how it ended: {why}")
     if state in ("failed", "lost"):
         words = "\n".join(run["last"])  # masked on the node
         lines += [f"the first error: {run['error']}"] if run["error"] else []
