@@ -202,7 +202,13 @@ def test_the_module_begins_a_run_and_removes_old_ones(runs: Runs, monkeypatch: p
     program = runs.top / "ascend-env"
     program.write_text('#!/bin/sh\ncat "$3"; exec sleep 600\n')
     program.chmod(0o755)
-    options = {"state_dir": runs.state_dir, "name": "new", "user": "daemon", "folder": str(runs.top), "peers": {}}
+    options: dict[str, Any] = {
+        "state_dir": runs.state_dir,
+        "name": "new",
+        "user": "daemon",
+        "folder": str(runs.top),
+        "peers": {},
+    }
     options.update(environment="/env", ascend_env=str(program), devices=[1], variables={"A": 1}, config="a: 1\n")
     options.update(config_values={"output_dir": "~/out"})
     checked = train_job.begin(options, NODE, True)
