@@ -28,6 +28,7 @@ options:
   folder:
     description: Of the control node; a node's files get a folder by its rank and name in it (action plugin).
     type: path
+    required: true
 attributes:
   check_mode:
     description: Reads everything, and writes nothing on the control node.
@@ -76,7 +77,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.train import f
 ARGUMENT_SPEC = {
     **SPEC,
     "name": {"type": "str", "required": True},
-    "folder": {"type": "path"},
+    "folder": {"type": "path", "required": True},
 }
 
 

@@ -26,7 +26,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         if packed is None:
             return {**result, **answer}
         run = answer["run"]
-        folder = Path(arguments["folder"]) / fetched.node_folder(run.get("rank") or 0, task_vars["inventory_hostname"])
+        node = fetched.node_folder(run.get("rank") or 0, task_vars["inventory_hostname"])
+        folder = Path(arguments["folder"]).expanduser() / node
         texts = {name: unpacked(text) for name, text in packed.items()}
         try:
             changed = False if self._task.check_mode else fetched.write(folder, run, texts)

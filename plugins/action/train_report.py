@@ -24,7 +24,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         result: dict[str, Any] = super().run(tmp, task_vars)
         del tmp
         arguments = self._task.args
-        folder = Path(arguments["folder"])
+        folder = Path(arguments["folder"]).expanduser()
         answers = {name: task_vars["hostvars"][name].get("train_fetched") or {} for name in arguments["nodes"]}
         try:
             changed, picture = self._draw(folder, answers)

@@ -4,9 +4,9 @@
 Bytes a weight: 2 for the weights in half precision; where they are trained, 2 for the gradients and 12 for Adam's state
 (a copy in single precision and two moments: Rajbhandari and others, ZeRO, arXiv:1910.02054, section 3.1), 4 with
 pure_bf16, which keeps two moments in half precision. ``quantization_bit`` has the layers' weights in so many bits, and
-the embeddings in half precision. ZeRO-2 parts gradients and state among the cards, ZeRO-3 and FSDP the weights as well,
-and need room for what they gather: 10^9 weights (DeepSpeed's stage3_max_live_parameters), and in single precision the
-gradients of 10^9 weights while they are applied (sub_group_size), as many as there are.
+the embeddings in half precision. ZeRO-2 parts gradients and state among the cards, ZeRO-3 and FSDP the weights as well.
+While DeepSpeed applies gradients, a card's part of them is there in single precision, too; with ZeRO-3 that of 10^9
+weights at most (sub_group_size), and of gathered weights there are up to 10^9 (stage3_max_live_parameters).
 
 Activations with recomputation: the input of each layer, and what one layer keeps while it is computed again (34 bytes a
 token and hidden dimension: Korthikanti and others, arXiv:2205.05198, section 4.1, without attention's scores, which
@@ -89,7 +89,8 @@ def estimate_mb(model: Model, config: Mapping[str, Any], cards: int, stage: int)
         "weights": _weights(model, config) // (cards if stage >= 3 else 1),
         "gradients": HALF * learning // (cards if stage >= 2 else 1),
         "optimizer": adam * learning // (cards if stage >= 1 else 1),
-        "gathered": HALF * min(model.weights, LIVE) + SINGLE * min(learning // cards, LIVE) if stage >= 3 else 0,
+        "applied": SINGLE * min(learning // cards, LIVE if stage >= 3 else learning) if stage else 0,
+        "gathered": HALF * min(model.weights, LIVE) if stage >= 3 else 0,
         "activations": tokens * model.hidden * kept,
         "logits": LOGIT * tokens * model.vocabulary,
     }

@@ -20,7 +20,7 @@ from ...ascend.train.fetch import LOG, STATE, STEPS
 
 ABOUT = "train.json"
 # Of a run's state, what does not change any more once it has ended.
-SAID = ("state", "began", "ended", "code", "because", "error")
+ENDED = ("state", "began", "ended", "code", "because", "error")
 WHAT = ("name", "account", "devices", "environment", "folder", "output_dir", "rank", "nodes")
 
 Answers = Mapping[str, Mapping[str, Any]]
@@ -38,7 +38,7 @@ def write(folder: Path, run: Mapping[str, Any], texts: Mapping[str, str]) -> boo
     folder.parent.mkdir(parents=True, exist_ok=True)
     folder.parent.chmod(0o700)
     folder.mkdir(exist_ok=True)
-    about = json.dumps({key: run.get(key) for key in (*WHAT, *SAID)}, indent=1) + "\n"
+    about = json.dumps({key: run.get(key) for key in (*WHAT, *ENDED)}, indent=1) + "\n"
     wanted = {**texts, ABOUT: about}
     changed = [write_text(folder / name, text) for name, text in wanted.items()]
     for name in {LOG, STATE, STEPS} - set(wanted):

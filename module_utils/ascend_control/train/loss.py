@@ -105,8 +105,8 @@ def draw(points: Points, name: str, templates: Path) -> str:
             right=WIDTH - RIGHT,
             top=TOP,
             bottom=HEIGHT - BOTTOM,
-            across=[(_x(value, across), _said(value)) for value in across],
-            up=[(_y(value, up), _said(value)) for value in up],
+            across=[(_x(value, across), _tick_words(value)) for value in across],
+            up=[(_y(value, up), _tick_words(value)) for value in up],
             steps=_line(points.steps, across, up),
             smooth=_line(_smoothed(points.steps), across, up) if len(points.steps) >= SMOOTHED else "",
             dots=[(_x(step, across), _y(loss, up)) for step, loss in points.steps] if len(points.steps) <= DOTS else [],
@@ -140,7 +140,7 @@ def _y(value: float, axis: Sequence[float]) -> float:
     return round(HEIGHT - BOTTOM - (value - axis[0]) / (axis[-1] - axis[0]) * (HEIGHT - TOP - BOTTOM), 1)
 
 
-def _said(value: float) -> str:
+def _tick_words(value: float) -> str:
     """Return a tick's words: as short as they are exact."""
     return f"{value:,.0f}" if value == round(value) and abs(value) < 1e9 else f"{value:.4g}"
 

@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Mapping
 from typing import Any
 
 from ...ascend.errors import AscendError
 from ...ascend.npu.symptoms import recognise
 
+# By these programs are ended, from without or by a fault of their own; 255 is no SIGHUP.
+_ENDS = (signal.SIGABRT, signal.SIGBUS, signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM)
 SHOWN = 12  # lines of the log
 
 
@@ -28,6 +31,13 @@ def devices(given: Any) -> list[int]:
     return sorted({int(word) for word in listed})
 
 
+def exit_words(code: Any) -> str:
+    """Return an exit code, and the signal of which it tells: a shell adds it to 128, Python takes it from 256."""
+    number = code if isinstance(code, int) else 0
+    found = {-number, number - 128, 256 - number} & set(_ENDS)
+    return f"exit code {code}" + (f": ended by {signal.Signals(found.pop()).name}" if found else "")
+
+
 def training_text(run: Mapping[str, Any]) -> str:
     """Return what a run (module train_job) does, in lines: the first error counts, and what to type next."""
     progress, state = run["progress"], run["state"]
@@ -41,9 +51,10 @@ def training_text(run: Mapping[str, Any]) -> str:
     if run["because"]:
         lines.append(f"ended, since {run['because']}: look there first")
     elif state == "failed":
-        lines.append(f"exit code {run['code']}")
+        lines.append(exit_words(run["code"]))
     elif state == "lost":
-        lines.append("nobody wrote how it ended: the node was restarted, or it was killed (dmesg | grep -i oom)")
+        why = "the node was restarted, the disk is full (df -h), or it was killed (dmesg | grep -i oom)"
+        lines.append(f"nobody wrote how it ended: {why}")
     if state in ("failed", "lost"):
         words = "\n".join(run["last"])  # masked on the node
         lines += [f"the first error: {run['error']}"] if run["error"] else []

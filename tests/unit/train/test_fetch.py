@@ -296,13 +296,15 @@ def test_the_same_points_give_the_same_text() -> None:
     assert loss.draw(points, "my", TEMPLATES) == loss.draw(points, "my", TEMPLATES)
 
 
-def test_a_peak_among_many_points_is_drawn() -> None:
+def test_a_peak_and_a_hollow_among_many_points_is_drawn() -> None:
     steps = [(step, 1.0) for step, _ in NOISY]
     steps[3333] = (3334.0, 9.0)
+    steps[3335] = (3336.0, 0.0)
     text = loss.draw(loss.Points(steps, [], 0), "my", TEMPLATES)
     top = ElementTree.fromstring(text)
     lines = [line.get("points", "") for line in top.iter("{http://www.w3.org/2000/svg}polyline")]
-    assert min(float(pair.split(",")[1]) for pair in lines[0].split()) == loss._y(9, loss._axis([1, 9]))
+    heights = [float(pair.split(",")[1]) for pair in lines[0].split()]
+    assert (min(heights), max(heights)) == (loss._y(9, loss._axis([0, 9])), loss.HEIGHT - loss.BOTTOM)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -16,11 +17,14 @@ import pytest
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend import files
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import Result, run
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.service import service as services
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.train import job
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.train import job, logs
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.train.checks import Seen
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.train.words import training_text
-from tests.unit.train.accounts import ACCOUNT, open_folder, own
+from ansible_collections.ascend.fleet.plugins.modules import train_job
+from tests.unit.train.accounts import ACCOUNT, DAEMON, open_folder, own
 
 PYTHON = shutil.which("python3", path=os.defpath) or ""  # as on a node: another account may run it
 pytestmark = pytest.mark.skipif(os.geteuid() != 0 or not PYTHON, reason="programs are started as another account")
@@ -105,6 +109,7 @@ ENDED = {
     "other types": (b'{"code": "1", "at": [], "because": "x"}', "lost"),
     "a because that is none": (b'{"code": 0, "because": ["x"]}', "done"),
     "a because without words": (b'{"code": -15, "because": {"rank": 2}}', "failed"),
+    "a rank that is none": (b'{"code": -15, "because": {"rank": [], "words": "x"}}', "failed"),
     "no number": (b'{"code": 1, "at": NaN}', "failed"),
     "depths": (b"[" * 60_000, "lost"),
     "no text": (b"\xff\xfe\x00", "lost"),
@@ -117,8 +122,26 @@ def test_however_it_ended_it_is_told(failed: Runs, kind: str) -> None:
     failed.write("my", "ended.json", content)
     found = failed.read("my")
     assert found["state"] == state
+    assert found["first_rank"] in (None, 2)
     assert training_text(found).splitlines()[0].startswith(f"my: {state}, as daemon")
     json.dumps(found)
+
+
+def test_a_disk_that_is_full_is_told(runs: Runs) -> None:
+    """A real one: neither the log's end nor how it ended comes to it."""
+    out = runs.folder("my") / "out"
+    out.mkdir(parents=True)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", out], check=False, capture_output=True)
+    if mounted.returncode:
+        pytest.skip("nothing can be mounted here")
+    try:
+        runs.begin("my", "echo 'OSError: [Errno 28] No space left on device'; yes 2>/dev/null; exit 1")
+        found = runs.ended("my")
+        assert (found["state"], found["code"]) == ("lost", None)
+        assert found["error"] == "OSError: [Errno 28] No space left on device"
+        assert "the disk is full (df -h)" in training_text(found)
+    finally:
+        subprocess.run(["umount", "--lazy", out], check=True)
 
 
 def test_a_log_of_a_gigabyte_that_is_no_text_is_told(failed: Runs) -> None:
@@ -163,11 +186,41 @@ def test_a_file_server_that_hangs_hides_no_run(failed: Runs, monkeypatch: pytest
     def hangs(_path: str) -> None:
         time.sleep(60)
 
-    monkeypatch.setattr(job.logs, "opened", lambda path, *_rest: hangs(path) if "jsonl" in path else None)
+    monkeypatch.setattr(logs, "opened", lambda path, *_rest: hangs(path) if "jsonl" in path else None)
     monkeypatch.setattr(job, "ASK_S", 0.2)
     found = failed.read("my")
     assert "the node does not answer" in found["progress"]["problem"]
     assert "how far it is cannot be read" in training_text(found)
+
+
+def test_the_module_begins_a_run_and_removes_old_ones(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(job.KEPT + 2):
+        made(runs, f"run-{number:02d}", 1000 + number)
+    seen = Seen([], ["a remark"], None, "/out/checkpoint-9")
+    monkeypatch.setattr(train_job, "require_ready", lambda *_: None)
+    monkeypatch.setattr(train_job, "look", lambda *_: seen)
+    program = runs.top / "ascend-env"
+    program.write_text('#!/bin/sh\ncat "$3"; exec sleep 600\n')
+    program.chmod(0o755)
+    options: dict[str, Any] = {
+        "state_dir": runs.state_dir,
+        "name": "new",
+        "user": "daemon",
+        "folder": str(runs.top),
+        "peers": {},
+    }
+    options.update(environment="/env", ascend_env=str(program), devices=[1], variables={"A": 1}, config="a: 1\n")
+    options.update(config_values={"output_dir": "~/out"})
+    checked = train_job.begin(options, NODE, True)
+    assert checked == {"changed": True, "run": {}, "remarks": ["a remark"], "memory_mb": None}
+    result = train_job.begin(options, NODE, False)
+    assert result["removed"] == ["run-20", "run-21"]
+    assert (result["run"]["state"], result["run"]["devices"]) == ("running", [1])
+    assert result["run"]["output_dir"] == f"{DAEMON.pw_dir}/out"
+    config = (runs.folder("new") / "config.yaml").read_text()
+    assert config == 'a: 1\nresume_from_checkpoint: "/out/checkpoint-9"\n'
+    with pytest.raises(AscendError, match="a training run of that name is at work"):
+        train_job.begin(options, NODE, False)
 
 
 # --- old runs -----------------------------------------------------------------------------------------------------

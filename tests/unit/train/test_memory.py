@@ -58,8 +58,9 @@ QWEN = [
     (QWEN_7B, QLORA, 1, 0, (11.5, 11.5, 12.3, 13.9, 16.9, 23.5)),
     (QWEN1_14B, QLORA, 1, 0, (18.7, 18.4, 18.9, 19.9, 23.0, 27.9)),
     (QWEN_72B, QLORA, 1, 0, (61.4, 61.4, 62.9, 64.1, 68.0, 75.6)),
-    (QWEN_1_8B, FULL, 1, 3, (43.5, 43.5, 43.5, 43.5, 47.1, 48.3)),
-    (QWEN_7B, FULL, 2, 3, (139.2, 148.0, 162.0)),
+    # The README says ZeRO-3; some versions of its script have ZeRO-2.
+    *((QWEN_1_8B, FULL, 1, stage, (43.5, 43.5, 43.5, 43.5, 47.1, 48.3)) for stage in (2, 3)),
+    *((QWEN_7B, FULL, 2, stage, (139.2, 148.0, 162.0)) for stage in (2, 3)),
 ]
 QWEN2_7B = memory.Model(28, 3584, 18944, 152064, 28, 4, False)
 PUBLISHED = [

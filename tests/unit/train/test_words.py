@@ -11,7 +11,11 @@ import pytest
 from ansible_collections.ascend.fleet.plugins.action.train_job import new_lines
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.train import config, job
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.train.words import devices, training_text
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.train.words import (
+    devices,
+    exit_words,
+    training_text,
+)
 
 RUN: dict[str, Any] = {
     "name": "my",
@@ -98,3 +102,20 @@ def test_keys_are_the_fields_of_the_classes(tmp_path: Path) -> None:
 def test_where_they_cannot_be_read_nothing_is_known(tmp_path: Path) -> None:
     assert config.known_keys(str(tmp_path)) is None
     assert config.known_keys(environment(tmp_path, 3)) is None
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (1, "exit code 1"),
+        (-9, "exit code -9: ended by SIGKILL"),
+        (137, "exit code 137: ended by SIGKILL"),
+        (247, "exit code 247: ended by SIGKILL"),
+        (143, "exit code 143: ended by SIGTERM"),
+        (127, "exit code 127"),
+        (255, "exit code 255"),
+        (None, "exit code None"),
+    ],
+)
+def test_a_code_that_tells_of_a_signal_is_read(code: Any, words: str) -> None:
+    assert exit_words(code) == words
