@@ -99,9 +99,10 @@ def _ended(job: Dict[str, Any], code: int, asked: List[int], peers: Optional[Pee
     because = peers.failed if peers else None
     place = os.path.join(job["out"], "ended.json")
     value = {"code": code, "at": time.time(), "asked": bool(asked), "because": because}
-    with open(place + ".part", "w", encoding="utf-8") as stream:
-        stream.write(json.dumps(value))
-    os.replace(place + ".part", place)
+    with suppress(OSError):  # a full disk: the others have to hear of the end all the same
+        with open(place + ".part", "w", encoding="utf-8") as stream:
+            stream.write(json.dumps(value))
+        os.replace(place + ".part", place)
     if peers:
         peers.leave(code, bool(asked))
     if asked:

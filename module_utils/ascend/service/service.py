@@ -148,7 +148,7 @@ def outcome(folder: str, account_uid: Optional[int] = None) -> Dict[str, Any]:
     text = read_out(folder, "ended.json", account_uid)
     try:
         value = json.loads(text) if text else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 

@@ -269,10 +269,7 @@ def log_of(folder: str) -> str:
 
 def _outcome(folder: str, uid: Optional[int]) -> Dict[str, Any]:
     """Return how the run ended, as its account says; what has not the form that a runner writes is not said."""
-    try:
-        value = services.outcome(folder, uid)
-    except RecursionError:
-        return {}
+    value = services.outcome(folder, uid)
     code, at, because = value.get("code"), value.get("at"), value.get("because")
     if not isinstance(code, int):
         return {}

@@ -198,7 +198,7 @@ def test_the_module_begins_a_run_and_removes_old_ones(runs: Runs, monkeypatch: p
         made(runs, f"run-{number:02d}", 1000 + number)
     seen = Seen([], ["a remark"], None, "/out/checkpoint-9")
     monkeypatch.setattr(train_job, "require_ready", lambda *_: None)
-    monkeypatch.setattr(train_job, "look", lambda *_: seen)
+    monkeypatch.setattr(train_job, "look", lambda *_: (seen, 1))
     program = runs.top / "ascend-env"
     program.write_text('#!/bin/sh\ncat "$3"; exec sleep 600\n')
     program.chmod(0o755)
@@ -210,7 +210,7 @@ def test_the_module_begins_a_run_and_removes_old_ones(runs: Runs, monkeypatch: p
         "peers": {},
     }
     options.update(environment="/env", ascend_env=str(program), devices=[1], variables={"A": 1}, config="a: 1\n")
-    options.update(config_values={"output_dir": "~/out"})
+    options.update(config_values={"output_dir": "~/out"}, accelerate="")
     checked = train_job.begin(options, NODE, True)
     assert checked == {"changed": True, "run": {}, "remarks": ["a remark"], "memory_mb": None}
     result = train_job.begin(options, NODE, False)
