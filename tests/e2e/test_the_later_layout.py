@@ -10,7 +10,7 @@ import demo
 import pytest
 
 from tests.e2e.conftest import Fleet
-from tests.e2e.serving import TINY, ask, make_model, playbook
+from tests.e2e.serving import MODEL, TINY, ask, make_model, playbook
 
 pytestmark = pytest.mark.e2e
 
@@ -66,6 +66,17 @@ def test_it_serves_by_the_newest_llamafactory(fleet: Fleet, node_of_8: Any) -> N
     assert run.code == 0, run.output
     assert (ask(node_of_8)[0], ask(node_of_8, do_sample=False)[0]) == (200, 200)
     assert playbook(fleet, "serve_stop").code == 0
+
+
+@pytest.mark.whole  # with the default release test_main_job.py has it
+def test_the_guides_last_command_starts(node_of_8: Any) -> None:
+    """With torch 2.7 even gradients on the CPU ask for a card, so that nothing learns here."""
+    make_model(node_of_8)
+    node_of_8.check_output("id alice || useradd --create-home --groups HwHiAiUser alice")
+    prepare = f'cp --recursive "$(ascend-env --examples)" . && cp --recursive {MODEL} tiny-model'
+    run = "ASCEND_RT_VISIBLE_DEVICES=0,1 ascend-env llamafactory-cli train examples/tiny/tiny_lora_sft.yaml"
+    done = node_of_8.run("runuser -l alice -c %s", f"rm --recursive --force examples; {prepare}; {run} 2>&1")
+    assert "Running training" in done.stdout, done.stdout[-3000:]
 
 
 @pytest.mark.whole  # tests/change/test_crossing.py has it with stand-in wheels
