@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -78,27 +76,17 @@ def test_what_is_wrong_is_found_before_ranks_start(pair: Rack, tmp_path: Path) -
 
 
 def test_a_rank_that_is_killed_ends_all_others_and_is_named(pair: Rack) -> None:
-    killed = threading.Event()
-
-    def kill() -> None:
-        until = time.monotonic() + 600
-        while time.monotonic() < until and not killed.is_set():
-            # One that is in the midst of it: it has told of a size.
-            ranks = pair.sh(2, "grep -l '\"size\"' /var/tmp/ascend-fleet-*/home/00000[23] 2>/dev/null", check=False)
-            pids = pair.sh(2, RANKS, check=False).split() if ranks else []
-            if pids:
-                pair.sh(2, f"kill -9 {pids[0]}", check=False)
-                killed.set()
-            time.sleep(0.2)
-
-    killer = threading.Thread(target=kill)
-    killer.start()
-    # Level long: it has work for some time.
-    run = pair.preflight("-e", "preflight_level=long")
-    happened = killed.is_set()
-    killed.set()
-    killer.join()
-    assert happened, run.output
+    # One that is in the midst of it: it has told of a size. Looked for on the node itself: a rank has seconds.
+    told = "grep --quiet '\"size\"' /var/tmp/ascend-fleet-*/home/00000[23] 2>/dev/null"
+    kill = f"until {told} && pids=$({RANKS}); do sleep 0.02; done; kill -9 ${{pids%%$'\\n'*}}"
+    killer = subprocess.Popen(["podman", "exec", pair.nodes[1], "bash", "-c", kill])
+    try:
+        # Level long: it has work for some time.
+        run = pair.preflight("-e", "preflight_level=long")
+        assert killer.wait(5) == 0, run.output
+    finally:
+        killer.kill()
+        pair.sh(2, "pkill -f 'until gre[p]'", check=False)
     assert run.code == 2, run.output
     assert pair.failing() == {pair.nodes[0]: ["not-proven"], pair.nodes[1]: ["all-reduce"]}, run.output
     assert "killed by signal 9" in run.output

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -56,13 +57,15 @@ ON_THE_CPU = {
 FOLDER = "/var/lib/ascend-fleet/train/together"
 
 
-@pytest.fixture(scope="module")
-def alice(pair: Rack) -> str:
+@pytest.fixture
+def alice(pair: Rack) -> Iterator[None]:
+    """An account with a tiny model on both nodes; whatever runs at a test's end is ended."""
     for number in (1, 2):
         pair.sh(number, "id alice || useradd --create-home --groups HwHiAiUser alice")
         make = "ASCEND_RT_VISIBLE_DEVICES= ascend-env python $(ascend-env --examples)/tiny/make_model.py tiny-model"
-        pair.sh(number, f"runuser -l alice -c '{make}'")
-    return "alice"
+        pair.sh(number, f"test -d ~alice/tiny-model || runuser -l alice -c '{make}'")
+    yield
+    pair.playbook("train_stop", "-e", "train_name=together")
 
 
 def train(pair: Rack, tmp_path: Path, steps: int, **more: Any) -> Run:
@@ -89,6 +92,7 @@ def test_they_learn_together(pair: Rack, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("alice")
 def test_when_a_rank_is_killed_the_other_ends_and_names_it(pair: Rack, tmp_path: Path) -> None:
+    pair.sh(1, "rm --recursive --force ~alice/saves")  # what an earlier run wrote
     assert train(pair, tmp_path, 100_000).code == 0
     deadline = time.monotonic() + 120
     while "current_steps" not in pair.sh(1, "cat ~alice/saves/together/trainer_log.jsonl", check=False):
