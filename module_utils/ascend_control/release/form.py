@@ -48,12 +48,12 @@ def require_form(release: Any, path: Path) -> None:
     if not found:
         return
     lines = [_line(path, problem) for problem in found]
-    told = [f"line {line}, {problem}" for line, problem in zip(lines, found, strict=True)]
-    more = [f"and {len(told) - MOST} more"] if len(told) > MOST else []
+    listed = [f"line {line}, {problem}" for line, problem in zip(lines, found, strict=True)]
+    more = [f"and {len(listed) - MOST} more"] if len(listed) > MOST else []
     raise AscendError(
         "release.yml is not in its form",
         wanted="what releases/release.schema.json says",
-        found="; ".join([*told[:MOST], *more]),
+        found="; ".join([*listed[:MOST], *more]),
         where=f"{path}:{lines[0]}",
         remedy=f"mend {path}; releases/README.md says what each key means",
     )
@@ -180,8 +180,6 @@ _CHECKS = {
     "allOf": _all_of,
     "if": _if,
 }
-# What checks nothing, or is checked with another word.
-WORDS = {*_CHECKS, "type", "then", "$ref", "$defs", "$schema", "$id", "title", "description"}
 
 
 def _line(path: Path, problem: Problem) -> int:

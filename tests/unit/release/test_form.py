@@ -51,7 +51,8 @@ def test_our_reader_knows_every_word_of_the_schema() -> None:
             elif isinstance(part, dict) and word != "dependentRequired":
                 yield from words(part)
 
-    assert set(words(SCHEMA)) - form.WORDS == set()
+    others = {"type", "then", "$ref", "$defs", "$schema", "$id", "title"}
+    assert set(words(SCHEMA)) - set(form._CHECKS) - others == set()
 
 
 @pytest.mark.parametrize("path", RELEASES, ids=lambda path: path.parent.name)
