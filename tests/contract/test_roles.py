@@ -175,8 +175,7 @@ OF_THE_CONTROL_NODE = {
     )
 }  # fmt: skip
 OF_THE_CONTROL_NODES_ACTIONS = {
-    "ascend.fleet.inventory_check",
-    f"ascend.fleet.{name}" for name in ("drift_report", "drift_merge", "rack_plan", "rack_report")
+    f"ascend.fleet.{name}" for name in ("drift_report", "drift_merge", "inventory_check", "rack_plan", "rack_report")
 }
 OF_LOCALHOST = ("depot", "nightly", "notify")  # roles
 
