@@ -43,5 +43,7 @@ def _given(hostvars: Any) -> Iterator[Given]:
         for name, entity in entities.items():
             owner = f"{kind} {name}"
             yield Given(owner, entity.vars)
+            if kind == "host":
+                yield Given(owner, {"inventory_hostname": name})
             yield Given(owner, get_vars_from_inventory_sources(loader, inventory._sources, [entity], "task"))
             yield Given(owner, get_vars_from_path(loader, loader.get_basedir(), [entity], "task"))

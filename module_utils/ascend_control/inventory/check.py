@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,11 @@ from .values import specs, wrong
 
 _MOST = 10  # problems in one message
 _ANSIBLES = "ansible_"
+# What ssh is given as words: no option, and nothing that a shell reads. An account of a directory may be CORP\\alice.
+_ADDRESS = re.compile(r"[^-\s;|&$`<>(){}'\"\\][^\s;|&$`<>(){}'\"\\]*")
+_REACHED_BY = ("inventory_hostname", "ansible_host", "ansible_ssh_host")
+_ACCOUNT = re.compile(r"[^-\s;|&$`<>(){}'\"\\][^\s;|&`<>(){}'\"]*")
+_LOGIN = ("ansible_user", "ansible_ssh_user")
 
 
 @dataclass(frozen=True)
@@ -33,8 +39,8 @@ def require_right(given: Iterable[Given], sources: Iterable[str]) -> None:
         for name, value in each.variables.items():
             if name in options:
                 problem = wrong(value, options[name])
-            elif name.startswith(_ANSIBLES):
-                continue
+            elif name in _REACHED_BY or name.startswith(_ANSIBLES):
+                problem = _unreachable(name, value)
             else:
                 if name not in unknown:
                     near = meant(name, options)
@@ -44,6 +50,14 @@ def require_right(given: Iterable[Given], sources: Iterable[str]) -> None:
                 owners.setdefault((name, problem), []).append(each.owner)
     if owners:
         raise _refused(owners, list(sources))
+
+
+def _unreachable(name: str, value: Any) -> str | None:
+    """Return what is wrong with a name or an address that ssh is given; None where nothing is, or it is a template."""
+    form = _ADDRESS if name in _REACHED_BY else _ACCOUNT if name in _LOGIN else None
+    if form is None or not isinstance(value, str) or "{{" in value or form.fullmatch(value):
+        return None
+    return f"ssh would read more in it than a name or an address: {value[:80]!r}"
 
 
 def _refused(owners: Mapping[tuple[str, str], list[str]], sources: list[str]) -> AscendError:
