@@ -4,12 +4,13 @@
 NODES ?= 2
 DEPOT ?= /srv/ascend-depot
 INVENTORY ?= inventory/prod
+SBOM ?= sbom
 OUT ?= bundle
 PART_MB ?= 4000
 CONTROL ?= $(shell uname -m)
 export PYTHON ?= python3
 
-.PHONY: demo demo-down test test-fast test-all test-aarch64 fuzz releases lint bench system depot-list depot-check bundle execution-environment
+.PHONY: demo demo-down test test-fast test-all test-aarch64 fuzz releases lint bench system depot-list depot-check bundle execution-environment sbom audit sign verify
 
 demo: .venv/installed system  ## two simulated nodes, from bare to torch.npu.is_available()
 	.venv/bin/python sim/demo.py --nodes $(NODES)
@@ -51,6 +52,18 @@ bundle: .venv/installed  ## depot, project and a control node's Python and Ansib
 	.venv/bin/python scripts/bundle.py --depot $(DEPOT) --out $(OUT) --part-mb $(PART_MB) --control $(CONTROL) \
 	  $(if $(CONTROL_PYTHON),--control-python $(CONTROL_PYTHON)) $(if $(ANSIBLE_CORE),--ansible-core '$(ANSIBLE_CORE)') \
 	  $(if $(INCOMING),--incoming $(INCOMING))
+
+sbom: .venv/installed  ## CycloneDX 1.6, a file a release and architecture, in SBOM=; with a DEPOT= of yours also licences
+	.venv/bin/python scripts/sbom.py --out $(SBOM) $(if $(filter-out file,$(origin DEPOT)),--depot $(DEPOT))
+
+audit: .venv/installed  ## every lock against known vulnerabilities; exit code 2 (of make) also where some could not be checked
+	.venv/bin/python scripts/audit.py
+
+sign: .venv/installed  ## sign what is committed, with your GPG key: .ansible-sign/
+	scripts/signing sign
+
+verify: .venv/installed  ## whether this checkout is what was signed: a file changed, added or removed
+	scripts/signing verify
 
 execution-environment: .venv/installed  ## an image for AWX and ansible-runner: docs/scale.md
 	.venv/bin/ansible-galaxy collection build --force

@@ -54,6 +54,10 @@ options:
     description: The place of libtorrent's wheel in the cache; given by the action plugin.
     type: str
     default: ""
+  wheel_sha256:
+    description: The sum that the wheel must have, in hexadecimal; given by the action plugin.
+    type: str
+    default: ""
 attributes:
   check_mode:
     description: Cannot run in check mode.
@@ -93,9 +97,9 @@ from typing import Any, Dict
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend import incoming, rights
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import files, incoming, rights
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import module_lock
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, failure
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, AscendError, failure
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.incoming import Incoming
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import SPEC
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.swarm import member
@@ -111,6 +115,7 @@ ARGUMENT_SPEC = {
     "torrent": {"type": "str", "default": ""},
     "job": {"type": "dict", "default": {}},
     "wheel": {"type": "str", "default": ""},
+    "wheel_sha256": {"type": "str", "default": ""},
 }
 
 
@@ -139,6 +144,15 @@ def join(options: Dict[str, Any]) -> Dict[str, Any]:
     """Begin to take the files that are named."""
     wanted = [Incoming(**each) for each in options["files"]]
     wheel = os.path.join(options["cache_dir"], options["wheel"])
+    found = files.sha256(wheel)
+    if found != options["wheel_sha256"]:
+        raise AscendError(
+            "libtorrent's wheel is not what the control node sent",
+            wanted="sha256 %s" % options["wheel_sha256"],
+            found="sha256 %s" % found,
+            where=wheel,
+            remedy="rm %s  # on the node; then run site.yml again" % wheel,
+        )
     with module_lock.taken(options["state_dir"], "joining the swarm"):
         member.join(options["cache_dir"], options["torrent"], wanted, options["job"], wheel)
     return {"joined": True}

@@ -72,7 +72,10 @@ def _place(file: DepotFile, cache_dir: str) -> str:
 
 
 def unpacked_run(path: str) -> str:
-    """Return the path of the ``.run`` package: ``path`` itself, or the one inside of an official ``.zip`` bundle."""
+    """Return the path of the ``.run`` package: ``path`` itself, or the one inside of an official ``.zip`` bundle.
+
+    The bundle was verified a moment ago. What was unpacked earlier is read against it: only the bundle's sum is known.
+    """
     if not path.endswith(".zip"):
         return path
     try:
@@ -81,7 +84,7 @@ def unpacked_run(path: str) -> str:
             if len(runs) != 1:
                 raise AscendError("not one package in a bundle", wanted="one .run", found=str(len(runs)), where=path)
             target = os.path.join(os.path.dirname(path), os.path.basename(runs[0].filename))
-            if os.path.isfile(target) and os.path.getsize(target) == runs[0].file_size:
+            if _is_unpacked(bundle, runs[0], target):
                 return target
             partial = target + ".part"
             with bundle.open(runs[0]) as source, open(partial, "wb") as sink:
@@ -92,6 +95,14 @@ def unpacked_run(path: str) -> str:
             return target
     except (zipfile.BadZipFile, OSError) as error:
         raise AscendError("a bundle cannot be unpacked", found=str(error), where=path) from error
+
+
+def _is_unpacked(bundle: zipfile.ZipFile, entry: zipfile.ZipInfo, target: str) -> bool:
+    if not os.path.isfile(target) or os.path.getsize(target) != entry.file_size:
+        return False
+    with bundle.open(entry) as source, open(target, "rb") as had:
+        blocks = iter(lambda: source.read(BLOCK), b"")
+        return all(block == had.read(len(block)) for block in blocks)
 
 
 def _fetch(file: DepotFile, partial: str) -> "tuple[str, int]":

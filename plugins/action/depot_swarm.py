@@ -97,7 +97,9 @@ class ActionModule(depot_files.ActionModule):
         torrent = base64.b64encode((_folder() / "torrent").read_bytes()).decode()
         lacked = _given(file for file in files if file.path in missing)
         try:
-            return self._part("join", task_vars, files=lacked, torrent=torrent, job=job, wheel=wheel.path)
+            return self._part(
+                "join", task_vars, files=lacked, torrent=torrent, job=job, wheel=wheel.path, wheel_sha256=wheel.sha256
+            )
         except depot_files.UnsentError as unsent:
             Display().warning(f"{name} takes no part in the swarm, the depot sends it all. {unsent.answer.get('msg')}")
             return {"joined": False}

@@ -44,6 +44,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.w
 from ansible_collections.ascend.fleet.plugins.plugin_utils.board import share
 
 NODE = "ascend.fleet.node_plan"
+INVENTORY = "ascend.fleet.inventory_check"
 # Actions whose summary ends the output instead of a line a node, and its title.
 REPORTS = {
     "ascend.fleet.drift_report": "DRIFT",
@@ -104,6 +105,8 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
         if _is_check(result._task):
             self._progress("unchecked")
         elif not self._ends_the_check(result):
+            if result._task.action == INVENTORY:
+                TaskQueueManager.RUN_FAILED_HOSTS = result._result.pop("exit_code", 2)
             if result._task.action == NODE and not self._run_is_verbose(result):
                 self._leave_the_reason(result._result)
             super().v2_runner_on_failed(result, ignore_errors)

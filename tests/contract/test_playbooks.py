@@ -51,9 +51,16 @@ def test_lines_are_joined_by_their_end_and_not_by_two_characters() -> None:
 
 
 def test_a_flag_that_is_none_is_told_by_the_drift_check(tmp_path: Path) -> None:
-    """The role gives it on as it is: made a boolean on the way, it would be false without a word."""
+    """The role gives it on as it is: made a boolean on the way, it would be false without a word.
+
+    A value that stands in the inventory is refused before; what a template makes is known on the node's turn.
+    """
     local = {"ansible_connection": "local", "ansible_become": False, "ansible_python_interpreter": sys.executable}
-    variables = {"ascend_deep": "maybe", "ascend_depot_dir": str(tmp_path / "depot"), "drift_dir": str(tmp_path)}
+    variables = {
+        "ascend_deep": "{{ 'maybe' }}",
+        "ascend_depot_dir": str(tmp_path / "depot"),
+        "drift_dir": str(tmp_path),
+    }
     (tmp_path / "hosts.json").write_text(json.dumps({"ascend": {"hosts": {"here": local}, "vars": variables}}))
     done = run(["ansible-playbook", "-i", tmp_path / "hosts.json", "playbooks/drift.yml"])
     assert done.returncode == 3, done.stdout

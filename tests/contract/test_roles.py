@@ -176,7 +176,8 @@ OF_THE_CONTROL_NODE = {
     )
 }  # fmt: skip
 OF_THE_CONTROL_NODES_ACTIONS = {
-    f"ascend.fleet.{name}" for name in ("drift_report", "drift_merge", "rack_plan", "rack_report", "train_report")
+    f"ascend.fleet.{name}"
+    for name in ("drift_report", "drift_merge", "inventory_check", "rack_plan", "rack_report", "train_report")
 }
 OF_LOCALHOST = ("depot", "nightly", "notify")  # roles
 

@@ -94,7 +94,8 @@ def table(requirements: dict[str, dict[str, Any]]) -> str:
 
 def _clone(source: dict[str, Any], folder: Path) -> Path:
     checkout = folder / "checkout"
-    argv = ["git", "clone", "--quiet", "--depth", "1", "--branch", source["version"], source["url"], str(checkout)]
+    argv = ["git", "clone", "--quiet", "--depth", "1", f"--branch={source['version']}", "--"]
+    argv += [source["url"], str(checkout)]  # neither is an option, whatever it begins with
     _require_answer(source["url"])
     done = subprocess.run(argv, capture_output=True, text=True, check=False, env=environment(Indexes()))
     if done.returncode:

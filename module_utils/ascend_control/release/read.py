@@ -19,6 +19,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from ...ascend.cann.layouts import LAYOUTS, OLDER
 from ...ascend.environment.lock import digest, parse
 from ...ascend.errors import AscendError
+from .form import require_form
 
 MATRIX = "compatibility.yml"
 # What a row of each of its tables says, and in which form.
@@ -45,9 +46,7 @@ def read_release(folder: str) -> dict[str, Any]:
             found=", ".join(known) or "no release at all",
             remedy="set ascend_release to one of those, or add a folder: releases/README.md",
         )
-    release = read_document(path)
-    _require_cann(release, path)
-    return release
+    return _release(str(path), path.stat().st_mtime_ns)
 
 
 def layout_of(release: Mapping[str, Any]) -> str:
@@ -109,24 +108,27 @@ def read_document(path: Path) -> dict[str, Any]:
     return _yaml(str(path), path.stat().st_mtime_ns)
 
 
-def _require_cann(release: Any, path: Path) -> None:
-    cann = release.get("cann") if isinstance(release, dict) else None
-    if isinstance(cann, dict) and isinstance(cann.get("version"), str) and cann.get("layout", OLDER.name) in [*LAYOUTS]:
-        return
-    raise AscendError(
-        "release.yml does not say which CANN the release has",
-        wanted=f"cann with a quoted version and a layout, {' or '.join(LAYOUTS)}",
-        found=repr(cann),
-        where=str(path),
-        remedy="see cann.version and cann.layout in releases/README.md",
-    )
+@functools.lru_cache(maxsize=32)
+def _release(path: str, changed_ns: int) -> dict[str, Any]:
+    release = _yaml(path, changed_ns)
+    require_form(release, Path(path))
+    return release
 
 
 @functools.lru_cache(maxsize=32)
 def _yaml(path: str, _changed_ns: int) -> dict[str, Any]:
     with Path(path).open(encoding="utf-8") as file:
-        release: dict[str, Any] = yaml.load(file, Loader=_LOADER)
-    return release
+        try:
+            document: dict[str, Any] = yaml.load(file, Loader=_LOADER)
+        except yaml.YAMLError as error:
+            raise AscendError(
+                f"{Path(path).name} is no YAML",
+                wanted="YAML",
+                found=" ".join(str(error).split()),
+                where=path,
+                remedy=f"mend {path}; yamllint {path}  # names the line",
+            ) from None
+    return document
 
 
 @functools.lru_cache(maxsize=32)

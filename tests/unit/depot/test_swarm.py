@@ -31,6 +31,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.progress import silent
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.sending import Sent
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.web import Sources
+from ansible_collections.ascend.fleet.plugins.modules import depot_swarm
 
 CONTENTS = [random.Random(number).randbytes(size) for number, size in enumerate((300_000, 70, 500_000))]
 SUMS = [hashlib.sha256(content).hexdigest() for content in CONTENTS]
@@ -286,3 +287,17 @@ def test_what_is_asked_for_is_found_by_its_size(tmp_path: Path) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(content)
     assert incoming.without_size(FILES, str(tmp_path)) == FILES[1:]
+
+
+def test_a_wheel_that_is_another_one_is_not_unpacked(cache: Path, tmp_path: Path) -> None:
+    (cache / "x.whl").write_bytes(b"another")
+    options = {
+        "files": [],
+        "cache_dir": str(cache),
+        "wheel": "x.whl",
+        "wheel_sha256": SUMS[0],
+        "state_dir": str(tmp_path),
+    }
+    with pytest.raises(AscendError, match="wheel is not what the control node sent"):
+        depot_swarm.join(options)
+    assert not list(cache.rglob("client")), "nothing is unpacked"

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -205,6 +206,7 @@ def test_a_node_is_told_of_its_batch_and_of_nobody_else(batch: Path, warnings: l
     assert given["job"] == {"port": 7, "peers": ["10.0.0.2"], "allowed": ["10.0.0.2", "10.0.0.9"]}
     assert [file["sha256"] for file in given["files"]] == [SUMS[0]]
     assert action.sent == [given["wheel"]]
+    assert given["wheel_sha256"] == hashlib.sha256(b"a wheel").hexdigest()
     assert warnings == []
 
 
