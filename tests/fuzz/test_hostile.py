@@ -71,7 +71,7 @@ VALUES = st.one_of(
 NAMES = VALUES.map(lambda text: text.replace("/", "_").replace("\0", "_").encode("utf-8", "replace").decode()).filter(
     lambda name: name not in ("", ".", "..") and len(name.encode()) < 200
 )
-some = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+some = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(autouse=True)
@@ -91,7 +91,7 @@ def test_the_canary_is_made_where_a_shell_reads() -> None:
         Path(CANARY).unlink()
 
 
-SHOW = [sys.executable, "-c", "import json, sys; print(json.dumps(sys.argv[1:]))"]
+SHOW = [sys.executable, "-I", "-S", "-c", "import json, sys; print(json.dumps(sys.argv[1:]))"]
 
 
 @some
