@@ -15,7 +15,9 @@ from tests.contract.tree import ROOT
 TOP = ROOT / "module_utils"
 DOCUMENT = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 # Which floor stands on which, from the ground up. A room is a folder, or a file that lies beside the folders.
-CONTROL = [f"ascend_control.{name}" for name in ("notice", "release", "depot", "bundle", "plan", "drift", "rack")]
+CONTROL = [
+    f"ascend_control.{name}" for name in ("notice", "release", "depot", "bundle", "plan", "drift", "rack", "enroll")
+]
 
 
 def room(module: str) -> str:
