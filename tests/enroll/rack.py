@@ -73,7 +73,9 @@ class Rack:
         for free in taken:
             free.close()
         program = Path(__file__).with_name("start-rack")
-        argv = ["run", "--detach", "--name", self.container, "--network", "host", "--cap-add", "SYS_ADMIN"]
+        argv = ["run", "--detach", "--name", self.container, "--network", "host"]
+        # Mounts of its own for each node; and sshd ends a session with a terminal where it cannot write to the audit log.
+        argv += ["--cap-add", "SYS_ADMIN", "--cap-add", "AUDIT_WRITE"]
         argv += ["--security-opt", "apparmor=unconfined", "--security-opt", "seccomp=unconfined"]
         argv += ["--ulimit", "nofile=10000:10000", "--ulimit", "nproc=9000:9000", "--stop-timeout", "1"]
         argv += ["--volume", f"{self.folder / 'rack'}:/rack", "--volume", f"{program}:/start-rack:ro"]
