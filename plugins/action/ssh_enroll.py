@@ -96,4 +96,4 @@ def _prompt(names: Sequence[str]) -> Password:
         answer = Display().prompt_until(question, private=True)
     except AnsibleError:
         return Password("")
-    return password_of(answer.decode("utf-8").strip("\r\n"), "the terminal")
+    return password_of(answer.decode("utf-8", "surrogateescape").strip("\r\n"), "the terminal")

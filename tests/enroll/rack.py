@@ -128,7 +128,7 @@ class Rack:
     def inside(self, name: str, script: str) -> str:
         """Run a script as root where the node's files are; return what it printed."""
         argv = ["exec", self.container, "sh", "-c"]
-        find = f'exec nsenter --target "$(pgrep -of /rack/{name}/sshd_config)" --mount sh -c "$1"'
+        find = f'exec nsenter --target "$(pgrep -of /rack/{name}/sshd.log)" --mount sh -c "$1"'
         done = run_podman(*argv, find, "sh", script)
         assert done.returncode == 0, done.stderr + done.stdout
         return done.stdout

@@ -85,7 +85,7 @@ else
   mv -f "$part" "$file" || fail sudoers "$file cannot be written"
   changed sudoers
 fi
-sshd -T 2>/dev/null | grep -iE '^(allowusers|allowgroups|denyusers|denygroups|authorizedkeysfile|pubkeyauthentication) ' |
+sshd -T 2>/dev/null | grep -iE '^((allow|deny)(users|groups)|authorizedkeysfile|pubkeyauthentication) ' |
   while read -r line; do fact sshd "$line"; done
 echo 'ascend-fleet: done'
 """
@@ -167,8 +167,8 @@ _FAILURES = {
     "program": (
         "the node lacks a program that the enrolment needs",
         "sudo, visudo, useradd, chage, getent and runuser",
-        "dnf install sudo shadow-utils util-linux  # Debian: apt-get install sudo passwd util-linux. site.yml needs sudo "
-        "where it does not log in as root",
+        "dnf install sudo shadow-utils util-linux  # Debian: apt-get install sudo passwd util-linux. site.yml "
+        "needs sudo where it does not log in as root",
     ),
     "account": (
         "the account cannot be made",

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     import paramiko
 
 CONNECT_S = 20
-GREETING_S = 20
-EXCHANGE_S = 30
+GREETING_S: float = 20
+EXCHANGE_S: float = 30
 GREETING_BYTES = 8192
 ATTEMPTS = 7
 BACK_OFF_S = 0.5  # doubled each time, and spread: half a minute in all

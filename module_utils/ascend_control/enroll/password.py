@@ -33,11 +33,11 @@ class Password:
 def password_of(given: object, where: str) -> Password:
     """Return what a variable says. Raises AscendError, which does not name the value."""
     text = "" if given is None else str(given)
-    if any(char in text for char in "\n\r\0"):
+    if any(char in "\n\r\0" or "\ud800" <= char <= "\udfff" for char in text):
         raise AscendError(
-            "a password of several lines",
-            wanted="one line",
-            found="a line break or a NUL in it",
+            "a password that cannot be typed",
+            wanted="one line of UTF-8",
+            found="a line break, a NUL, or bytes that are no UTF-8",
             where=where,
             remedy="ansible-vault edit the file that sets it: no | or > before the value",
         )
