@@ -25,6 +25,7 @@ COMMAND_S = 120
 MOST_OUTPUT = 65536
 # sudo asks in these words, so that its question is known from all else.
 SUDO_ASKS = "ascend-fleet-sudo-asks:"
+_GOES_ON = "ascend-fleet-session-goes-on"
 _EXPIRED = re.compile(
     r"password\s+(?:has\s+|is\s+)?expired|(?:must|required to) change your password|password change required",
     re.IGNORECASE,
@@ -269,15 +270,18 @@ def _heard(channel: paramiko.Channel, password: Password) -> Answer:
 
 
 def changed_password(target: Target, pinned: HostKey, initial: Initial, new: Password) -> None:
-    """Answer ``passwd``, which sshd starts in a terminal where the password has expired. Raises AscendError."""
+    """Answer the questions for a new password, which come in a terminal. Raises AscendError.
+
+    PAM asks before it lets the session go on; without PAM sshd starts ``passwd`` in place of the session's command.
+    """
     with logged_in(target, pinned, initial) as transport:
         channel = transport.open_session(timeout=AUTH_S)
         channel.settimeout(1.0)
         channel.get_pty("dumb", 250, 50)
-        channel.invoke_shell()
+        channel.exec_command(f"echo {_GOES_ON}")
         words = _passwd(channel, initial.password, new)
     shown = new.without(initial.password.without(one_line(words)))
-    if not re.search(r"success|updated", shown, re.IGNORECASE):
+    if not re.search(rf"{_GOES_ON}|success|updated", shown, re.IGNORECASE):
         raise AscendError(
             "the expired password was not changed",
             wanted="passwd, which takes enroll_new_password",
@@ -288,7 +292,7 @@ def changed_password(target: Target, pinned: HostKey, initial: Initial, new: Pas
 
 
 def _passwd(channel: paramiko.Channel, old: Password, new: Password) -> str:
-    """Return what passwd said. Each question is answered once: it asks again where an answer was wrong."""
+    """Return what was said. Each question is answered once: it comes again where an answer was wrong."""
     until = time.monotonic() + COMMAND_S
     output, seen, given = "", 0, [new, new, old]
     while given and time.monotonic() < until:
