@@ -74,7 +74,7 @@ class Rack:
             free.close()
         program = Path(__file__).with_name("start-rack")
         argv = ["run", "--detach", "--name", self.container, "--network", "host"]
-        # Mounts of its own for each node; and sshd ends a session with a terminal where it cannot write to the audit log.
+        # Each node has mounts of its own; sshd ends a session with a terminal where it may not write to the audit log.
         argv += ["--cap-add", "SYS_ADMIN", "--cap-add", "AUDIT_WRITE"]
         argv += ["--security-opt", "apparmor=unconfined", "--security-opt", "seccomp=unconfined"]
         argv += ["--ulimit", "nofile=10000:10000", "--ulimit", "nproc=9000:9000", "--stop-timeout", "1"]

@@ -24,6 +24,7 @@ ROOT_HAS = f"echo 'root:{PASSWORD}' | chpasswd"
 ADMIN_HAS = f"useradd -m -s /bin/bash admin; echo 'admin:{PASSWORD}' | chpasswd"
 ADMIN = {"enroll_user": "admin"}
 FLEET = f"{ROOT_HAS}; useradd -m -s /bin/bash -p '*' ascend-fleet"
+INTERACTIVE = "PasswordAuthentication no\nKbdInteractiveAuthentication yes"
 BAD = "SHA256:" + "A" * 43
 
 NODES = [
@@ -39,7 +40,7 @@ NODES = [
     RealNode("umlauts", f"echo 'root:{UMLAUTS}' | chpasswd", variables={"enroll_password": UMLAUTS}),
     RealNode(
         "interactive",
-        options="PasswordAuthentication no\nKbdInteractiveAuthentication yes\nAuthenticationMethods keyboard-interactive publickey",
+        options=f"{INTERACTIVE}\nAuthenticationMethods keyboard-interactive publickey",
     ),
     RealNode("rsa-known", kinds=("rsa", "ed25519")),
     RealNode("renewed", f"{ROOT_HAS}; chage -d 0 root", variables={"enroll_new_password": NEW}),
@@ -55,7 +56,7 @@ NODES = [
     RealNode(
         "expired-interactive",
         f"{ROOT_HAS}; chage -d 0 root",
-        "PasswordAuthentication no\nKbdInteractiveAuthentication yes",
+        INTERACTIVE,
     ),
     RealNode("prohibited", options="PermitRootLogin prohibit-password"),
     RealNode("keys-only", options="PasswordAuthentication no"),
@@ -78,7 +79,7 @@ WRONG = {
     "wrong-key": ("another host key", "SHA256:", "ssh_host_fingerprints"),
     "clone-a": ("the same host key on several nodes: clone-b", "SHA256:", "ssh-keygen -A"),
     "clone-b": ("the same host key on several nodes: clone-a", "SHA256:", "ssh-keygen -A"),
-    "wrong-password": ("tried once", "Authentication failed.*a wrong password, a locked account", "faillock --user root"),
+    "wrong-password": ("tried once", "failed.*a wrong password, a locked account", "faillock --user root"),
     "locked": ("tried once", "a locked account", "passwd -S root"),
     "expired": ("has expired", "expired|change", "enroll_new_password"),
     "expired-interactive": ("has expired", "expired|change|[Pp]assword", "enroll_new_password"),
@@ -171,7 +172,8 @@ def test_the_node_is_left_as_it_should_be(rack: Rack, first: str) -> None:
         files = rack.inside(
             name,
             "stat -c '%a %U %n' /etc/sudoers.d/ascend-fleet /home/ascend-fleet/.ssh /home/ascend-fleet/.ssh/*; "
-            "ls -A /etc/sudoers.d; getent shadow ascend-fleet; visudo -cf /etc/sudoers.d/ascend-fleet >/dev/null && echo fine",
+            "ls -A /etc/sudoers.d; getent shadow ascend-fleet; "
+            "visudo -cf /etc/sudoers.d/ascend-fleet >/dev/null && echo fine",
         ).splitlines()
         assert "440 root /etc/sudoers.d/ascend-fleet" in files
         assert "700 ascend-fleet /home/ascend-fleet/.ssh" in files

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Servers that are none, that flood, drop or are old, and some that ask: what each is told for, and how often it is asked."""
+"""Servers that are none, that flood, drop or are old, and some that ask: what each is told for, and what it costs."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from pathlib import Path
 
 import paramiko
 import pytest
+from paramiko.common import AUTH_FAILED, AUTH_SUCCESSFUL
+from paramiko.server import InteractiveQuery
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.enroll import connection, login
@@ -80,8 +82,12 @@ def found_at(handle: Handler) -> tuple[AscendError, int]:
         return caught.value, len(numbers)
 
 
+def _silent(_stream: socket.socket, _number: int) -> None:
+    threading.Event().wait(30)
+
+
 def test_one_that_never_answers() -> None:
-    error, times = found_at(lambda stream, _: threading.Event().wait(30) and None)
+    error, times = found_at(_silent)
     assert "says nothing" in error.problem
     assert times == 1
 
@@ -118,9 +124,11 @@ def test_one_that_greets_and_is_silent_then() -> None:
 
 
 def test_another_server_shows_what_it_says() -> None:
-    error, _ = found_at(
-        lambda stream, _: (stream.sendall(b"220 ftp.corp.test\r\n"), threading.Event().wait(30)) and None
-    )
+    def greet(stream: socket.socket, _: int) -> None:
+        stream.sendall(b"220 ftp.corp.test\r\n")
+        threading.Event().wait(30)
+
+    error, _ = found_at(greet)
     assert "220 ftp.corp.test" in error.found
 
 
@@ -150,7 +158,7 @@ def test_one_that_drops_the_first_is_asked_again() -> None:
 
 
 def test_nothing_listens() -> None:
-    with served(lambda stream, _: None) as (target, _):
+    with served(_silent) as (target, _):
         pass
     with pytest.raises(AscendError, match="no connection") as caught:
         shown_keys(target, lambda _: True)
@@ -163,8 +171,8 @@ def test_legacy_algorithms_alone() -> None:
     def legacy(stream: socket.socket, _: int) -> None:
         transport = paramiko.Transport(stream)
         transport.add_server_key(KEY)
-        transport._preferred_kex = ("diffie-hellman-group14-sha1",)  # type: ignore[assignment]  # no public way
-        transport._send_kex_init = lambda: _kexinit(transport)  # type: ignore[method-assign]  # the same
+        transport._preferred_kex = ("diffie-hellman-group14-sha1",)  # type: ignore[attr-defined]  # no public way
+        transport._send_kex_init = lambda: _kexinit(transport)  # type: ignore[attr-defined]  # the same
         transport.start_server(event=threading.Event(), server=paramiko.ServerInterface())
 
     error, times = found_at(legacy)
@@ -202,6 +210,7 @@ class _Server(paramiko.ServerInterface):
     ) -> None:
         self.methods, self.questions, self.banner = methods, questions, banner
         self.tries: list[str] = []
+        self.users: set[str] = set()
 
     def serve(self, stream: socket.socket, key: paramiko.PKey = KEY) -> None:
         transport = paramiko.Transport(stream)
@@ -209,26 +218,29 @@ class _Server(paramiko.ServerInterface):
         transport.start_server(server=self)
 
     def get_allowed_auths(self, username: str) -> str:
+        self.users.add(username)
         return self.methods
 
     def get_banner(self) -> tuple[str, str]:
         return self.banner, "en"
 
     def check_auth_password(self, username: str, password: str) -> int:
+        self.users.add(username)
         self.tries.append(password)
-        return paramiko.AUTH_SUCCESSFUL if password == SECRET else paramiko.AUTH_FAILED
+        return AUTH_SUCCESSFUL if password == SECRET else AUTH_FAILED
 
-    def check_auth_interactive(self, username: str, submethods: str) -> int | paramiko.InteractiveQuery:
-        return paramiko.InteractiveQuery("", "", *self.questions[:1])
+    def check_auth_interactive(self, username: str, submethods: str) -> int | InteractiveQuery:
+        self.users |= {username, submethods}
+        return InteractiveQuery("", "", *self.questions[:1])
 
-    def check_auth_interactive_response(self, responses: list[str]) -> int | paramiko.InteractiveQuery:
+    def check_auth_interactive_response(self, responses: list[str]) -> int | InteractiveQuery:
         self.tries += responses
         done = sum(1 for each in self.tries if each)
         if responses == [SECRET] and len(self.questions) == 1:
-            return paramiko.AUTH_SUCCESSFUL
+            return AUTH_SUCCESSFUL
         if responses == [SECRET] and done < len(self.questions):
-            return paramiko.InteractiveQuery("", "", *self.questions[1:])
-        return paramiko.AUTH_FAILED
+            return InteractiveQuery("", "", *self.questions[1:])
+        return AUTH_FAILED
 
 
 def logged_in(server: _Server, password: str = SECRET) -> None:
@@ -274,13 +286,14 @@ def test_a_wrong_password_is_tried_once_by_one_method(methods: str) -> None:
 def test_the_message_that_paramiko_takes_for_another_is_an_expired_password() -> None:
     class _Expired(_Server):
         def check_auth_password(self, username: str, password: str) -> int:
+            assert (username, password) == ("root", SECRET)
             message = paramiko.Message()
             message.add_byte(bytes([60]))  # PASSWD_CHANGEREQ
             message.add_string("Your password has expired")
             message.add_string("")
             self.transport._send_message(message)  # type: ignore[attr-defined]  # private
             threading.Event().wait(2)
-            return paramiko.AUTH_FAILED
+            return AUTH_FAILED
 
         def serve(self, stream: socket.socket, key: paramiko.PKey = KEY) -> None:
             self.transport = paramiko.Transport(stream)
