@@ -72,6 +72,7 @@ def test_known_hosts_is_openssh_s(tmp_path: Path) -> None:
     names = [("npu-001", 22), ("192.0.2.1", 2222), ("2001:db8::1", 22), ("2001:DB8::2", 2022)]
     pins = {known_hosts.name_of(*name): made(tmp_path, name=f"k{i}") for i, name in enumerate(names)}
     known_hosts.pin(file, pins)
+    assert known_hosts.name_of("NPU-001", 22) in pins, "ssh looks names up in lower case"
     for name, key in pins.items():
         found = subprocess.run(["ssh-keygen", "-F", name, "-f", str(file)], capture_output=True, text=True, check=True)
         assert key.line in found.stdout
@@ -133,7 +134,7 @@ def test_the_way_to_a_node_is_openssh_s(tmp_path: Path) -> None:
     assert target("192.0.2.1", None, (), "/k").shown == "192.0.2.1"
 
 
-@pytest.mark.parametrize("host", ["-oProxyCommand=id", "a b", "$(id)", "npu;id", "", "a\nb", "'x'"])
+@pytest.mark.parametrize("host", ["-oProxyCommand=id", "-V", "a b", "$(id)", "npu;id", "", "a\nb", "'x'"])
 def test_what_is_no_address_reaches_no_program(host: str) -> None:
     with pytest.raises(AscendError, match="not an address"):
         target(host, None, (), "/k")

@@ -283,6 +283,18 @@ def test_a_wrong_password_is_tried_once_by_one_method(methods: str) -> None:
     assert "falsch-1" not in str(caught.value)
 
 
+def test_a_method_that_is_taken_back_is_not_followed_by_another() -> None:
+    class _Fickle(_Server):
+        def check_auth_password(self, username: str, password: str) -> int:
+            self.methods = "keyboard-interactive"
+            return super().check_auth_password(username, password)
+
+    server = _Fickle("password", (("Password: ", False),))
+    with pytest.raises(AscendError, match="tried once"):
+        logged_in(server, "falsch-1")
+    assert server.tries == ["falsch-1"]
+
+
 def test_the_message_that_paramiko_takes_for_another_is_an_expired_password() -> None:
     class _Expired(_Server):
         def check_auth_password(self, username: str, password: str) -> int:
