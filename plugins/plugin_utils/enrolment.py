@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shlex
+from collections import ChainMap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,8 @@ class Inventory:
         ]
 
     def _node(self, name: str) -> Asked:
-        variables = {**self._given, **self._hostvars[name]}
+        # Each is rendered when it is looked up: one of another purpose may be undefined here.
+        variables = ChainMap(self._hostvars[name], self._given)
 
         def option(key: str) -> Any:
             return constants.config.get_config_value(

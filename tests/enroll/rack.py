@@ -77,7 +77,16 @@ class Rack:
         # Each node has mounts of its own; sshd ends a session with a terminal where it may not write to the audit log.
         argv += ["--cap-add", "SYS_ADMIN", "--cap-add", "AUDIT_WRITE"]
         argv += ["--security-opt", "apparmor=unconfined", "--security-opt", "seccomp=unconfined"]
-        argv += ["--ulimit", "nofile=10000:10000", "--ulimit", "nproc=9000:9000", "--stop-timeout", "1", "--tmpfs", "/nodes:mode=0755"]
+        argv += [
+            "--ulimit",
+            "nofile=10000:10000",
+            "--ulimit",
+            "nproc=9000:9000",
+            "--stop-timeout",
+            "1",
+            "--tmpfs",
+            "/nodes:mode=0755",
+        ]
         argv += ["--volume", f"{self.folder / 'rack'}:/rack", "--volume", f"{program}:/start-rack:ro"]
         done = run_podman(*argv, ensure_image(), "sh", "/start-rack")
         assert done.returncode == 0, done.stderr
@@ -145,6 +154,7 @@ class Rack:
         common = {
             "ansible_user": "ascend-fleet",
             "enroll_password": PASSWORD,
+            "of_another_purpose": "{{ nosuch_variable }}",
             "enroll_known_hosts": str(self.known_hosts),
             "enroll_dir": str(self.folder / "out"),
             "ansible_ssh_private_key_file": str(self.known_hosts.with_name("id_ed25519")),

@@ -3,11 +3,16 @@
 
 from __future__ import annotations
 
+import configparser
+import os
+import pwd
+import shlex
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.enroll import (
@@ -101,6 +106,20 @@ def test_what_is_there_stays_and_what_is_old_goes(tmp_path: Path) -> None:
     ]
     assert known_hosts.merged(after, {"npu-1": new}) == after
     assert known_hosts.names_with(after, other) == ["npu-2"]
+
+
+def test_ansible_cfg_has_openssh_read_what_is_pinned_beside_the_users_own() -> None:
+    root = Path(__file__).resolve().parents[3]
+    config = configparser.ConfigParser()
+    config.read(root / "ansible.cfg")
+    place = yaml.safe_load((root / "roles" / "enroll" / "defaults" / "main.yml").read_text())["enroll_known_hosts"]
+    for name in ("ssh_extra_args", "sftp_extra_args", "scp_extra_args"):
+        argv = ["ssh", "-F", "none", "-G", *shlex.split(config["ssh_connection"][name]), "npu-001"]
+        said = subprocess.run(argv, check=True, capture_output=True, text=True).stdout.splitlines()
+        (files,) = [line.split()[1:] for line in said if line.startswith("userknownhostsfile ")]
+        home = pwd.getpwuid(os.getuid()).pw_dir
+        assert [file.replace("~", home) for file in files] == [f"{home}/.ssh/known_hosts", place.replace("~", home)]
+        assert "stricthostkeychecking true" in said
 
 
 def test_two_runs_at_once_lose_nothing(tmp_path: Path) -> None:
