@@ -166,7 +166,7 @@ def _asks_a_new_one(conversation: _Conversation) -> bool:
 def _closed(
     error: Exception, transport: paramiko.Transport, target: Target, initial: Initial, words: str = ""
 ) -> AscendError:
-    shown = shortened(initial.password.without(one_line(f"{error} {words or _banner(transport)}")), 300)
+    shown = shortened(initial.password.without(one_line(f"{error} {words or _banner(transport)}")), 300).rstrip(".")
     checks = "passwd -S {0}; faillock --user {0}; chage -l {0}; sshd -T | grep -iE 'permitrootlogin|allow|deny'"
     reasons = "a wrong password, a locked account" + (
         ", or PermitRootLogin prohibit-password (OpenSSH's default; openEuler allows it)"
