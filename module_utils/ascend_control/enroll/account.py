@@ -129,17 +129,21 @@ def made(transport: paramiko.Transport, target: Target, initial: Initial, accoun
 
 def _as_root(transport: paramiko.Transport, initial: Initial, program: list[str]) -> Answer:
     if initial.user == "root":
-        return executed(transport, shlex.join(program), initial.password)
-    command = shlex.join(["sudo", "-S", "-p", SUDO_ASKS, "--", *program])
-    answer = executed(transport, command, initial.password)
-    if answer.code and not answer.asked and re.search(r"must have a tty|no tty present", answer.output):
-        answer = executed(transport, command, initial.password, terminal=True)
-    return answer
+        return executed(transport, shlex.join(program), initial)
+    # In a terminal: some sudo want one (requiretty).
+    command = shlex.join(["sudo", "-p", SUDO_ASKS, "--", *program])
+    return executed(transport, command, initial, terminal=True)
 
 
 def _no_root(answer: Answer, where: str, initial: Initial) -> AscendError:
     words = shortened(one_line(answer.output), 300) or f"code {answer.code}"
-    if answer.asked > 1:
+    if set(answer.asked) - {initial.user}:
+        problem, remedy = (
+            f"sudo asks for the password of {answer.asked[0]}, and not of {initial.user}",
+            "sudo -l; grep -rE 'targetpw|rootpw|runaspw' /etc/sudoers /etc/sudoers.d  # or enroll_user: "
+            f"{answer.asked[0]}",
+        )
+    elif len(answer.asked) > 1:
         problem, remedy = (
             "sudo does not take the password; it was given once",
             f"passwd {initial.user}; faillock --user {initial.user}",

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 AUTH_S = 60  # PAM asks LDAP, and waits two seconds after a wrong password
 COMMAND_S = 120
 MOST_OUTPUT = 65536
-# sudo asks in these words, so that its question is known from all else.
-SUDO_ASKS = "ascend-fleet-sudo-asks:"
+# sudo asks in these words, so that its question is known from all else; %p is whose password it wants.
+SUDO_ASKS = "ascend-fleet-sudo-asks:%p:"
+_ASKED = re.compile(SUDO_ASKS.replace("%p", "([^:\\s]*)"))
 _GOES_ON = "ascend-fleet-session-goes-on"
 _EXPIRED = re.compile(
     r"password\s+(?:has\s+|is\s+)?expired|(?:must|required to) change your password|password change required",
@@ -209,11 +210,11 @@ class Answer:
 
     code: int
     output: str
-    asked: int = 0
+    asked: tuple[str, ...] = ()  # whose password sudo wanted, each time
 
 
-def executed(transport: paramiko.Transport, command: str, password: Password, terminal: bool = False) -> Answer:
-    """Run a command on the node; where sudo asks, it is given the password, once and by its standard input.
+def executed(transport: paramiko.Transport, command: str, initial: Initial, terminal: bool = False) -> Answer:
+    """Run a command on the node; where sudo asks for the account's password, it is given, once.
 
     Raises AscendError.
     """
@@ -226,28 +227,27 @@ def executed(transport: paramiko.Transport, command: str, password: Password, te
         if terminal:
             channel.get_pty("dumb", 250, 50)
         channel.exec_command(command)
-        return _heard(channel, password)
+        return _heard(channel, initial)
     except (paramiko.SSHException, EOFError, OSError) as error:
         raise AscendError(
             "the session on the node broke off",
             wanted="a command that ends",
-            found=password.without(one_line(str(error) or type(error).__name__)),
+            found=initial.password.without(one_line(str(error) or type(error).__name__)),
             where="the initial account's session",
             remedy="run the same command again; on the console: journalctl -u sshd | tail",
         ) from None
 
 
-def _heard(channel: paramiko.Channel, password: Password) -> Answer:
+def _heard(channel: paramiko.Channel, initial: Initial) -> Answer:
     until = time.monotonic() + COMMAND_S
-    output, asked = b"", 0
-    asks = SUDO_ASKS.encode()
+    output, answered = "", 0
     while True:
         if time.monotonic() > until:
             channel.close()
             raise AscendError(
                 "a command on the node does not end",
                 wanted=f"an end within {COMMAND_S} s",
-                found=password.without(one_line(output[-300:].decode("utf-8", "replace"))) or "no output",
+                found=initial.password.without(one_line(output[-300:])) or "no output",
                 where="the initial account's session",
                 remedy="log in and look: is its home on a file server that does not answer? df; ps -ef | tail",
             )
@@ -257,16 +257,15 @@ def _heard(channel: paramiko.Channel, password: Password) -> Answer:
             continue
         if not part:
             break
-        output = (output + part)[-MOST_OUTPUT:]
-        if output.count(asks) > asked:
-            asked += 1
-            if asked > 1:
-                channel.close()  # sudo's second question: the first answer was wrong
-                break
-            channel.sendall(password.reveal().encode() + b"\n")
-    code = -1 if asked > 1 else channel.recv_exit_status()
-    text = output.decode("utf-8", "replace").replace("\r\n", "\n")
-    return Answer(code, password.without(text).replace(SUDO_ASKS, ""), asked)
+        output = (output + part.decode("utf-8", "replace"))[-MOST_OUTPUT:]
+        asked = tuple(_ASKED.findall(output))
+        if len(asked) > answered:
+            answered += 1
+            # Another account's password (targetpw), or a second question: a wrong answer would be one more failure.
+            is_right = asked == (initial.user,)
+            channel.sendall(initial.password.reveal().encode() + b"\n" if is_right else b"\x03")
+    text = initial.password.without(output.replace("\r\n", "\n"))
+    return Answer(channel.recv_exit_status(), _ASKED.sub("", text), tuple(_ASKED.findall(output)))
 
 
 def changed_password(target: Target, pinned: HostKey, initial: Initial, new: Password) -> None:
