@@ -25,6 +25,7 @@ FLEET_WIDE = (
     "depot_nodes_at_once",
     "depot_swarm_port",
     "rollout_drain_command",
+    "ssh_host_",
     "rollout_resume_command",
     "train_interface",
     "train_master_port",

@@ -186,12 +186,17 @@ def write(report: Mapping[str, Any], folder: Path, baseline: str) -> None:
     """Write the files, each whole or as it was before; ``baseline`` is where one is to be written, "" for none."""
     folder.mkdir(parents=True, exist_ok=True)
     atomic.write(str(folder / "report.json"), json.dumps(report, indent=1, sort_keys=True) + "\n")
-    for state, name in ((PASS, "passing.txt"), (FAIL, "failing.txt")):
-        names = [node["name"] for node in report["nodes"] if node["state"] == state]
-        atomic.write(str(folder / name), "".join(f"{each}\n" for each in names or [NOBODY]))
+    by_state = {state: [node["name"] for node in report["nodes"] if node["state"] == state] for state in (PASS, FAIL)}
+    write_names(folder, by_state[PASS], by_state[FAIL])
     if baseline:
         Path(baseline).parent.mkdir(parents=True, exist_ok=True)
         atomic.write(baseline, json.dumps(baselines.made_of(report), indent=1, sort_keys=True) + "\n")
+
+
+def write_names(folder: Path, passing: Sequence[str], failing: Sequence[str]) -> None:
+    """Write passing.txt and failing.txt, for ``--limit @FILE``. Raises OSError."""
+    for name, names in (("passing.txt", passing), ("failing.txt", failing)):
+        atomic.write(str(folder / name), "".join(f"{each}\n" for each in names or [NOBODY]))
 
 
 def exit_code(report: Mapping[str, Any]) -> int:

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The fleet's own known_hosts: which key is pinned for a node, and the file with more of them, written at once."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from ...ascend import atomic
+from .host_keys import HostKey
+
+SSH_PORT = 22
+_HEAD = "# Host keys of the fleet, pinned by playbooks/enroll.yml; ssh reads them by ansible.cfg.\n"
+
+
+def name_of(host: str, port: int) -> str:
+    """Return the name by which OpenSSH looks a host up: another port than 22 is part of it."""
+    return host.lower() if port == SSH_PORT else f"[{host.lower()}]:{port}"
+
+
+def _entry(line: str) -> tuple[list[str], HostKey] | None:
+    """Return names and key of a line; None for a comment, a marker (@cert-authority) and what is no entry."""
+    words = line.split()
+    if len(words) < 3 or words[0].startswith(("#", "@", "|")):
+        return None
+    try:
+        return words[0].split(","), HostKey(words[1], base64.b64decode(words[2], validate=True))
+    except binascii.Error:
+        return None
+
+
+def _entries(text: str) -> Iterator[tuple[list[str], HostKey]]:
+    yield from filter(None, map(_entry, text.splitlines()))
+
+
+def pinned(text: str, name: str) -> list[HostKey]:
+    """Return the keys that are pinned for this name."""
+    return [key for names, key in _entries(text) if name in names]
+
+
+def names_with(text: str, key: HostKey) -> list[str]:
+    """Return the names for which this key is pinned."""
+    return [name for names, other in _entries(text) if other.blob == key.blob for name in names]
+
+
+def merged(text: str, pins: Mapping[str, HostKey]) -> str:
+    """Return the file with these keys, name -> key. What else is pinned for a name whose key is new goes."""
+    new = {name: key for name, key in pins.items() if key not in pinned(text, name)}
+    if not new:
+        return text
+    lines = []
+    for line in text.splitlines() or [_HEAD.rstrip()]:
+        entry = _entry(line)
+        kept = [name for name in entry[0] if name not in new] if entry else []
+        if entry and len(kept) < len(entry[0]):
+            lines += [f"{','.join(kept)} {line.split(None, 1)[1]}"] if kept else []
+        else:
+            lines.append(line)
+    lines += [f"{name} {key.line}" for name, key in new.items()]
+    return "\n".join(lines) + "\n"
+
+
+def read(path: Path) -> str:
+    """Return the file's text, "" where there is none. Raises OSError."""
+    try:
+        return path.read_text(encoding="utf-8", errors="surrogateescape")
+    except FileNotFoundError:
+        return ""
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Let no other enrolment write the file meanwhile. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with open(f"{path}.lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def pin(path: Path, pins: Mapping[str, HostKey]) -> tuple[str, str]:
+    """Write the file with these keys, once and whole; return its text before and after. Raises OSError."""
+    with alone(path):
+        before = read(path)
+        after = merged(before, pins)
+        if after != before:
+            # A link stays one: the file may lie in a checkout of its own.
+            atomic.write(os.path.realpath(path), after)
+    return before, after

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The login by key as site.yml does it: OpenSSH's own, strict, with the fleet's known_hosts alone."""
+
+from __future__ import annotations
+
+import random
+import re
+import shlex
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...ascend.errors import AscendError
+from ...ascend.text import one_line, shortened
+from .login import is_expired
+from .target import ALONE, STRICT, Target
+
+_TRUE = "ascend-fleet-is-in"
+_LOGIN_S = 90
+_ATTEMPTS = 5
+_BACK_OFF_S = 0.5
+_DROPPED = re.compile(r"kex_exchange_identification|Connection (?:closed|reset) by", re.IGNORECASE)
+_BY_KEY = (
+    "-o",
+    "PreferredAuthentications=publickey",
+    "-o",
+    "GlobalKnownHostsFile=/dev/null",
+    "-o",
+    "UpdateHostKeys=no",
+    "-o",
+    "ForwardAgent=no",
+    "-o",
+    "ConnectTimeout=20",
+    "-o",
+    "LogLevel=ERROR",
+)
+_LOCK = r"""
+case $(getent shadow "$1" | cut -d: -f2) in
+  '!'*) echo already; exit ;;
+esac
+[ "$2" = look ] || usermod -L "$1" && echo locked
+"""
+
+
+@dataclass(frozen=True)
+class Access:
+    """How the fleet's account logs in: ``private_key`` may be None (an agent's, or OpenSSH's defaults)."""
+
+    account: str
+    private_key: Path | None
+    known_hosts: Path
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What OpenSSH, or the program that it ran, answered."""
+
+    code: int
+    output: str
+    errors: str
+
+
+def key_login(target: Target, access: Access) -> Reply | None:
+    """Return None where the account logs in by its key and becomes root without being asked; else what came instead."""
+    reply = _run(target, access, f"sudo -n echo {_TRUE}")
+    return None if reply.code == 0 and _TRUE in reply.output else reply
+
+
+def lock_password(target: Target, access: Access, user: str, check: bool) -> bool:
+    """Lock the password of an account, or only look; return whether it was not locked before. Raises AscendError."""
+    mode = "look" if check else "lock"
+    reply = _run(target, access, shlex.join(["sudo", "-n", "sh", "-c", _LOCK, "sh", user, mode]))
+    if reply.code or not {"already", "locked"} & set(reply.output.split()):
+        raise AscendError(
+            "the initial account's password was not locked",
+            wanted=f"usermod -L {user}, with code 0",
+            found=_words(reply),
+            where=target.shown,
+            remedy=f"on the node: sudo usermod -L {user}",
+        )
+    return "locked" in reply.output.split()
+
+
+def refused(target: Target, access: Access, reply: Reply, reasons: list[str]) -> AscendError:
+    """Return the error of an account that was made and does not log in; ``reasons`` are the node's own."""
+    who = f"{access.account}@{target.shown}"
+    if reply.code != 255 and "password" not in reply.errors.lower() and is_expired(reply.errors):
+        problem, remedy = "the account has expired", f"chage -l {access.account}"
+    elif reply.code != 255:
+        problem = "the account logs in by its key, and may not become root without being asked"
+        remedy = (
+            f"sudo -l -U {access.account}; grep -r includedir /etc/sudoers  # a later rule, or /etc/sudoers.d not read"
+        )
+    elif "host key" in reply.errors.lower():
+        problem, remedy = (
+            "OpenSSH does not take the pinned host key",
+            f"ssh-keygen -F {target.known_as} -f {access.known_hosts}",
+        )
+    else:
+        problem = "the account was made, and sshd does not take its key"
+        remedy = (
+            f"journalctl -u sshd | grep {access.account}; sshd -T | grep -iE 'allow|deny|authorizedkeys|strictmodes'"
+        )
+    return AscendError(
+        problem,
+        wanted="a login by key, and sudo -n",
+        found="; ".join([*reasons, _words(reply)]),
+        where=who,
+        remedy=f"on the node: {remedy}",
+    )
+
+
+def _words(reply: Reply) -> str:
+    return shortened(one_line(reply.errors or reply.output), 300) or f"code {reply.code}"
+
+
+def _run(target: Target, access: Access, command: str) -> Reply:
+    # Of an option that is given twice OpenSSH takes the first.
+    argv = [
+        "ssh",
+        *STRICT,
+        *ALONE,
+        *_BY_KEY,
+        "-o",
+        f'UserKnownHostsFile="{str(access.known_hosts).replace("%", "%%")}"',
+    ]
+    argv += ["-o", f"ProxyCommand={target.proxy.replace('%', '%%')}"] if target.proxy else []
+    argv += ["-i", str(access.private_key), "-o", "IdentitiesOnly=yes"] if access.private_key else []
+    argv += ["-p", str(target.port), "-l", access.account, *access.options, "--", target.name, command]
+    for attempt in range(_ATTEMPTS):
+        reply = _ran(argv)
+        if reply.code != 255 or not _DROPPED.search(reply.errors):
+            break
+        time.sleep(_BACK_OFF_S * 2**attempt * random.uniform(0.5, 1))
+    return reply
+
+
+def _ran(argv: list[str]) -> Reply:
+    try:
+        done = subprocess.run(
+            argv,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_LOGIN_S,
+            check=False,
+            start_new_session=True,
+        )
+    except subprocess.TimeoutExpired:
+        return Reply(255, "", f"no end within {_LOGIN_S} s: ssh, or sudo on the node")
+    return Reply(done.returncode, done.stdout, done.stderr)

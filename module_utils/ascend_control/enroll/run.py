@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The enrolment of many nodes at once: look at all, judge all together, then log in.
+
+No password leaves the control node before every node's host key was checked and compared with all the others'.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from ...ascend.errors import AscendError
+from ...ascend.text import one_line
+from . import account, host_keys, known_hosts, login, openssh
+from .connection import shown_keys
+from .host_keys import FIRST_USE, INVENTORY, PINNED, HostKey
+from .login import ExpiredError, Initial
+from .openssh import Access
+from .password import Password
+from .target import Target, target
+
+ENROLLED, ALREADY, WOULD, FAILED = "enrolled", "already", "would enroll", "failed"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One node of the inventory. ``public_key`` is a line, "" where check mode did not make it."""
+
+    name: str
+    host: str
+    port: int | None
+    options: tuple[str, ...]
+    initial: Initial
+    allowed: tuple[str, ...]
+    public_key: str
+    private_key: Path | None
+    new_password: Password
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """How all nodes are to be enrolled; ``inventory`` are the options of commands in messages."""
+
+    account: str
+    known_hosts: Path
+    first_use: bool = False
+    lock: bool = False
+    check: bool = False
+    at_once: int = 50
+    inventory: str = ""
+
+
+@dataclass
+class Node:
+    """What became of a node: ``state``, or "" while it is at work; ``error`` where it failed."""
+
+    asked: Asked
+    state: str = ""
+    target: Target | None = None
+    key: HostKey | None = None
+    source: str = ""
+    changed: list[str] = field(default_factory=list)
+    error: AscendError | None = None
+    seconds: float = 0.0
+
+    def fail(self, error: AscendError) -> None:
+        """Have it failed by its first error."""
+        self.state, self.error = FAILED, self.error or error
+
+
+Prompt = Callable[[Sequence[str]], Password]
+Step = Callable[[Node], None]
+
+
+class Enrolment:
+    """The nodes of one run; ``before`` and ``after`` are the texts of known_hosts."""
+
+    def __init__(self, asked: Iterable[Asked], wishes: Wishes, prompt: Prompt) -> None:
+        self.nodes = [Node(each) for each in asked]
+        self.wishes = wishes
+        self.prompt = prompt
+        self.before = self.after = ""
+
+    def run(self) -> None:
+        """Enroll the nodes. What is wrong with one of them is its error. Raises AscendError, OSError."""
+        self.before = self.after = known_hosts.read(self.wishes.known_hosts)
+        self._each(self._look)
+        self._compare()
+        with ExitStack() as ends:
+            self.access_file = self._pin(ends)
+            self._each(self._try_key)
+            if self.wishes.check:
+                for node in self._left():
+                    node.state = WOULD
+            else:
+                self._passwords()
+                self._each(self._enroll)
+            if self.wishes.lock:
+                self._each(self._lock, [node for node in self.nodes if node.state in (ENROLLED, ALREADY)])
+
+    def _left(self) -> list[Node]:
+        return [node for node in self.nodes if not node.state]
+
+    def _each(self, step: Step, nodes: list[Node] | None = None) -> None:
+        """Do a step of all nodes that are left, many at once."""
+        nodes = self._left() if nodes is None else nodes
+        with ThreadPoolExecutor(max(1, min(self.wishes.at_once, len(nodes)))) as pool:
+            for node, done in [(node, pool.submit(_timed, step, node)) for node in nodes]:
+                error = done.exception()
+                if isinstance(error, AscendError):
+                    node.fail(error)
+                elif error is not None:
+                    node.fail(_unexpected(error, node))
+
+    def _look(self, node: Node) -> None:
+        asked = node.asked
+        node.target = target(asked.host, asked.port, asked.options, str(self.wishes.known_hosts))
+        pinned = [key.fingerprint for key in known_hosts.pinned(self.before, node.target.known_as)]
+        allowed = asked.allowed or pinned
+        is_any = self.wishes.first_use and not allowed
+        found = shown_keys(node.target, lambda key: is_any or host_keys.is_known(key, allowed))
+        where = f"{asked.name} ({node.target.shown})"
+        if not allowed and not is_any:
+            raise host_keys.unknown(found, where, self.wishes.inventory)
+        if not is_any and not host_keys.is_known(found[-1], allowed):
+            raise self._mismatch(node, found, allowed, where)
+        node.key = found[-1]
+        node.source = INVENTORY if asked.allowed else PINNED if pinned else FIRST_USE
+
+    def _mismatch(self, node: Node, found: list[HostKey], allowed: Sequence[str], where: str) -> AscendError:
+        assert node.target
+        source = INVENTORY if node.asked.allowed else str(self.wishes.known_hosts)
+        replaced = f"ssh-keygen -R '{node.target.known_as}' -f {self.wishes.known_hosts}, and enroll it again"
+        if node.asked.allowed:
+            replaced = f'ssh_host_fingerprints: ["{found[0].fingerprint}"] in the inventory, and enroll it again'
+        return host_keys.mismatch(found, allowed, where, source, replaced)
+
+    def _compare(self) -> None:
+        """Refuse a key that another node has, in this run or in known_hosts."""
+        owners: dict[bytes, list[Node]] = {}
+        for node in self.nodes:
+            if node.key:
+                owners.setdefault(node.key.blob, []).append(node)
+        for node in [node for nodes in owners.values() for node in nodes]:
+            assert node.key
+            assert node.target
+            others = [other.asked.name for other in owners[node.key.blob] if other is not node]
+            places = {other.target.known_as for other in owners[node.key.blob] if other.target}
+            others += [name for name in known_hosts.names_with(self.before, node.key) if name not in places]
+            if others:
+                node.fail(host_keys.cloned(node.key, others, f"{node.asked.name} ({node.target.shown})"))
+
+    def _pin(self, ends: ExitStack) -> Path:
+        """Write the keys of the nodes that are left; return the file for OpenSSH, which in check mode is another."""
+        pins = {node.target.known_as: node.key for node in self._left() if node.target and node.key}
+        if not self.wishes.check:
+            self.before, self.after = known_hosts.pin(self.wishes.known_hosts, pins)
+            return self.wishes.known_hosts
+        self.after = known_hosts.merged(self.before, pins)
+        file = Path(ends.enter_context(tempfile.TemporaryDirectory())) / "known_hosts"
+        file.write_text(self.after, encoding="utf-8", errors="surrogateescape")
+        return file
+
+    def _access(self, node: Node) -> Access:
+        return Access(self.wishes.account, node.asked.private_key, self.access_file, node.asked.options)
+
+    def _try_key(self, node: Node) -> None:
+        """Have a node done whose account logs in already: its password is not asked for."""
+        assert node.target
+        private_key = node.asked.private_key
+        if (private_key is None or private_key.is_file()) and openssh.key_login(
+            node.target, self._access(node)
+        ) is None:
+            node.state = ALREADY
+
+    def _passwords(self) -> None:
+        needed = [node for node in self._left() if not node.asked.initial.password]
+        given = self.prompt([node.asked.name for node in needed]) if needed else Password("")
+        for node in needed:
+            if given:
+                node.asked = _with_password(node.asked, given)
+            else:
+                node.fail(_no_password(node.asked))
+
+    def _enroll(self, node: Node) -> None:
+        initial, facts = node.asked.initial, []
+        try:
+            facts = self._made(node, initial)
+        except ExpiredError:
+            new = node.asked.new_password
+            if not new:
+                raise
+            assert node.target
+            assert node.key
+            login.changed_password(node.target, node.key, initial, new)
+            node.changed.append("password")
+            facts = self._made(node, Initial(initial.user, new))
+        assert node.target
+        answer = openssh.key_login(node.target, self._access(node))
+        if answer is not None:
+            raise openssh.refused(node.target, self._access(node), answer, account.reasons(facts, self.wishes.account))
+        node.state = ENROLLED
+
+    def _made(self, node: Node, initial: Initial) -> list[str]:
+        assert node.target
+        assert node.key
+        with login.logged_in(node.target, node.key, initial) as transport:
+            made = account.made(transport, node.target, initial, self.wishes.account, node.asked.public_key)
+        node.changed += made.changed
+        return made.facts
+
+    def _lock(self, node: Node) -> None:
+        assert node.target
+        user = node.asked.initial.user
+        if user == self.wishes.account:
+            return
+        if openssh.lock_password(node.target, self._access(node), user, self.wishes.check):
+            node.changed.append("password locked")
+
+
+def _timed(step: Step, node: Node) -> None:
+    began = time.monotonic()
+    try:
+        step(node)
+    finally:
+        node.seconds += time.monotonic() - began
+
+
+def _with_password(asked: Asked, password: Password) -> Asked:
+    return replace(asked, initial=Initial(asked.initial.user, password))
+
+
+def _no_password(asked: Asked) -> AscendError:
+    return AscendError(
+        "there is no initial password for the node",
+        wanted="enroll_password in the inventory (Vault), or an answer at the terminal",
+        found="neither",
+        where=f"{asked.initial.user} of {asked.name}",
+        remedy="ansible-vault encrypt_string --stdin-name enroll_password >> inventory/prod/group_vars/NEW_RACK.yml",
+    )
+
+
+def _unexpected(error: BaseException, node: Node) -> AscendError:
+    words = node.asked.initial.password.without(one_line(f"{type(error).__name__}: {error}"))
+    return AscendError(
+        "the enrolment of the node broke",
+        wanted="an end, good or bad",
+        found=words,
+        where=node.asked.name,
+        remedy="run it again for this node; if it is the same, report it",
+    )

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Action ``ssh_enroll``: enroll the nodes of the play, all in one call, on the control node.
+
+The module of this name has its documentation and its options. It is an action since passwords come from the nodes'
+variables, so that no option, no temporary file and no process ever has one; since a key that two nodes have is seen by
+who looks at all; and since only a worker of Ansible's can ask at the terminal, and only when a password is needed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from ansible.context import CLIARGS
+from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import rights
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError, from_os_error
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.text import listed
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.times import UTC
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift.fleet import inventory_options
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.enroll import connection, report as reports
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.enroll.password import Password, password_of
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.enroll.run import FAILED, WOULD, Enrolment
+from ansible_collections.ascend.fleet.plugins.modules.ssh_enroll import ARGUMENT_SPEC
+from ansible_collections.ascend.fleet.plugins.plugin_utils.enrolment import Inventory, wishes_of
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
+    _requires_connection = False
+    _supports_check_mode = True
+    _supports_diff = True
+
+    def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        del tmp
+        _, options = self.validate_argument_spec(ARGUMENT_SPEC)
+        rights.begin()
+        try:
+            return {**result, **self._enrolled(options, task_vars)}
+        except AscendError as error:
+            raise AnsibleActionFail(str(error)) from None
+        except OSError as error:
+            raise AnsibleActionFail(str(from_os_error(error))) from None
+
+    def _enrolled(self, options: dict[str, Any], task_vars: Any) -> dict[str, Any]:
+        connection.library()
+        began = time.time()
+        check = bool(self._task.check_mode)
+        inventory = Inventory(task_vars, self._templar, options, check)
+        commands = inventory_options(CLIARGS.get("inventory"))
+        wishes = wishes_of(options, check, int(task_vars.get("ansible_forks") or 5), commands)
+        enrolment = Enrolment(inventory.nodes(), wishes, _prompt)
+        enrolment.run()
+        run = {
+            "made": datetime.fromtimestamp(began, timezone.utc).strftime(UTC),
+            "seconds": round(time.time() - began, 1),
+            "inventory": commands,
+            "limit": CLIARGS.get("subset"),
+            "known_hosts": str(wishes.known_hosts),
+            "account": wishes.account,
+        }
+        report = reports.document(enrolment.nodes, run)
+        folder = Path(options["folder"])
+        reports.write(report, folder)
+        failed = any(node.state == FAILED for node in enrolment.nodes)
+        changed = enrolment.before != enrolment.after or inventory.made_key
+        return {
+            "changed": changed or any(node.changed or node.state == WOULD for node in enrolment.nodes),
+            "exit_code": 2 if failed else 0,
+            "summary": reports.lines(report, str(folder), inventory.remarks()),
+            "nodes": report["nodes"],
+            "folder": str(folder),
+            "diff": [
+                {
+                    "before_header": str(wishes.known_hosts),
+                    "after_header": str(wishes.known_hosts),
+                    "before": enrolment.before,
+                    "after": enrolment.after,
+                }
+            ]
+            if enrolment.before != enrolment.after
+            else [],
+        }
+
+
+def _prompt(names: Sequence[str]) -> Password:
+    """Ask for the initial password, once for all nodes that have none; an empty one where nobody can be asked."""
+    question = f"Initial password of {len(names)} nodes ({listed(list(names))}); it is not shown: "
+    try:
+        answer = Display().prompt_until(question, private=True)
+    except AnsibleError:
+        return Password("")
+    return password_of(answer.decode("utf-8", "surrogateescape").strip("\r\n"), "the terminal")
