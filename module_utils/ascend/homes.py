@@ -3,13 +3,17 @@
 
 A home on a dead network mount answers nobody. Such a mount is known by its type (proc(5), /proc/<pid>/mountinfo); what
 hangs all the same costs its own answer, and no other one.
+
+What lies in a home is read with its owner's rights, not with root's: a link there leads root to no file that its owner
+could not read, so that no finding quotes one.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
+from contextlib import contextmanager
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from . import bounded, files, mounts
 from .finding import Finding, finding
@@ -34,29 +38,62 @@ _REMOTE = re.compile(
 )
 
 
+Owner = Tuple[int, int]  # numbers of the user and of the group
+NOBODY = (65534, 65534)
+
+
 class Homes(NamedTuple):
     """``profiles``: (path, text) of what users' shells run; ``cann``: folders with a name like CANN's.
 
-    ``hung``: places that did not answer, ``left``: how many were not asked because of them.
+    ``hung``: places that did not answer, ``left``: how many were not asked because of them; ``owners`` by home.
     """
 
     profiles: List[Tuple[str, str]]
     cann: List[str]
     hung: List[str]
     left: int
+    owners: Mapping[str, Owner] = {}
+
+    def owner(self, path: str) -> Optional[Owner]:
+        """Return the owner of the home in which a path lies by its name; None where it lies in none."""
+        homes = [home for home in self.owners if files.is_in(path, home)]
+        return self.owners[max(homes, key=len)] if homes else None
 
 
 def look(node: Node) -> Homes:
     """Look into the homes of root and of the users, as /etc/passwd and /home name them."""
     names = each(node, ["/home"], lambda path: files.names(node.path(path)))
     listed = ["/home/" + name for name in names.found.get("/home", [])]
-    homes = list(dict.fromkeys(["/root", *_of_accounts(node), *listed]))[:MOST_HOMES]
+    accounts = _of_accounts(node)
+    homes = list(dict.fromkeys(["/root", *accounts, *listed]))[:MOST_HOMES]
     homes = [home for home in homes if not any(files.is_in(home, place) for place in names.hung)]
-    looked = each(node, homes, lambda home: _home(node, home))
+    looked = each(node, homes, lambda home: _home(node, home, accounts.get(home)))
     found = list(looked.found.values())
     profiles = [(path, text) for home in found for path, text in home["profiles"]]
     cann = [path for home in found for path in home["cann"]]
-    return Homes(profiles, cann, names.hung + looked.hung, len(looked.left))
+    owners = {home: (about["owner"][0], about["owner"][1]) for home, about in looked.found.items()}
+    return Homes(profiles, cann, names.hung + looked.hung, len(looked.left), owners)
+
+
+@contextmanager
+def acting_as(node: Node, owner: Optional[Owner]) -> Iterator[None]:
+    """Read with an owner's rights; without effect for None, and for whoever is not root of the node.
+
+    Of the owner's groups it has the first alone: the others may be a directory server's, which may not answer.
+    """
+    if owner is None or owner[0] == 0 or node.root != "/" or os.geteuid() != 0:
+        yield
+        return
+    groups, group = os.getgroups(), os.getegid()
+    os.setgroups([owner[1]])
+    os.setegid(owner[1])
+    os.seteuid(owner[0])
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
+        os.setgroups(groups)
 
 
 def each(node: Node, places: Sequence[str], read: Any) -> bounded.Looked:
@@ -113,12 +150,12 @@ def _parts(path: str) -> List[str]:
     return [part for part in path.split("/") if part not in ("", ".")]
 
 
-def _of_accounts(node: Node) -> List[str]:
+def _of_accounts(node: Node) -> Dict[str, Owner]:
     """Return the homes of root and of people; an account with a program instead of a shell has one, too."""
-    found = []
+    found: Dict[str, Owner] = {}
     for line in (files.text(node.path("/etc/passwd")) or "").splitlines():
         fields = line.split(":")
-        if len(fields) != 7 or not fields[2].isdigit():
+        if len(fields) != 7 or not fields[2].isdigit() or not fields[3].isdigit():
             continue
         home = os.path.normpath(fields[5])
         if (
@@ -126,11 +163,28 @@ def _of_accounts(node: Node) -> List[str]:
             and home.count("/") > (fields[2] != "0")
             and len(home) > 1
         ):
-            found.append(home)
+            found.setdefault(home, (int(fields[2]), int(fields[3])))
     return found
 
 
-def _home(node: Node, home: str) -> Dict[str, Any]:
+def _home(node: Node, home: str, account: Optional[Owner]) -> Dict[str, Any]:
+    owner = account or _owner(node, home)
+    with acting_as(node, owner):
+        return {"owner": owner, **_read_home(node, home)}
+
+
+def _owner(node: Node, home: str) -> Owner:
+    """Return whose a folder is that no account names: a directory server may. Where root's is for others, nobody's."""
+    if home == "/root":
+        return 0, 0
+    try:
+        about = os.stat(node.path(home))
+    except OSError:
+        return NOBODY
+    return (about.st_uid, about.st_gid) if about.st_uid else NOBODY
+
+
+def _read_home(node: Node, home: str) -> Dict[str, Any]:
     place = node.path(home)
     profiles = []
     units = [os.path.join(ENVIRONMENT, name) for name in files.names(os.path.join(place, ENVIRONMENT))]

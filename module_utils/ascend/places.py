@@ -8,6 +8,11 @@ from typing import Any, Mapping
 
 ASCEND_ENV = "/usr/local/bin/ascend-env"
 
+# What the account of the drift check may run as root (helper.py), and beside it what it is to ask.
+HELPER = "/usr/local/libexec/ascend-fleet/facts"
+HELPER_CONFIG = HELPER + ".json"
+HELPER_RULE = "/etc/sudoers.d/ascend-drift"
+
 ETC = "/etc/Ascend"  # where CANN's installer writes
 CANN_INSTALL_RECORD = ETC + "/ascend_cann_install.info"
 INSTALLERS_LOGS = "/var/log/ascend_seclog"

@@ -8,7 +8,7 @@ answer, five sixths of the task's time limit if it is not said; and ``purpose``,
                ``begun``: the result from which a change of the node began
 ``rollback``   to go back to ``rollback_to``
 ``drift``      nothing, but what differs; with ``components`` (a list, or names with commas between them; empty for all)
-               and ``deep``, the check's own
+               and ``deep``, the check's own; with ``by_helper`` the node's helper is asked, and no module
 
 Result of the first two: ``plan``; ``wanted``, ``components``, the names of the steps, and before a change ``peer``, by
 what the node is compared with others, or for a rollback ``release``, the inventory's; ``facts``, with ``facts: true``
@@ -53,7 +53,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         arguments = self._task.args
         settings = rendered(self._templar, task_vars, task_vars["ascend_settings"])
         if arguments["purpose"] == "drift":
-            return {**result, "changed": False, **Check(self._task, task_vars, self._execute_module).node(settings)}
+            check = Check(self._task, task_vars, self._execute_module, self._low_level_execute_command)
+            return {**result, "changed": False, **check.node(settings)}
         settings["deep"] = arguments.get("deep", settings["deep"])
         settings["depot_mirror_url"] = mirror_url(settings["depot_mirror"], task_vars)
         try:

@@ -13,7 +13,7 @@ from ansible.errors import AnsibleConnectionFailure
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.finding import Refusal
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift import fleet
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift import fleet, helper
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift.silence import said_by
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.between import peer_of
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.plan import plan as plan_of
@@ -28,11 +28,12 @@ from .node_facts import Execute
 
 @dataclass(frozen=True)
 class Check:
-    """What one node's check needs of Ansible: its task, the variables, and how a module is run on the node."""
+    """What one node's check needs of Ansible: its task, the variables, how a module and a command are run there."""
 
     task: Any
     task_vars: Any
     execute: Execute
+    command: Execute
 
     def node(self, settings: dict[str, Any]) -> dict[str, Any]:
         """Return ``{"node": ...}``, as the action says; nothing where there are no such components to look at."""
@@ -47,10 +48,13 @@ class Check:
         try:
             settings = understood({**settings, "check_mode": True})
             settings["deep"] |= flag("drift_deep", self.task.args["deep"])
+            by_helper = flag("drift_by_helper", self.task.args.get("by_helper", False))
             asked = node_facts.questions(settings, "drift")
+            if by_helper:
+                helper.refuse_deep(asked)
         except AscendError as error:
             return {"node": fleet.unchecked(name, error, True, settings, components, inventory)}
-        facts, reason, reached = self._facts(asked)
+        facts, reason, reached = self._facts(asked, by_helper)
         if facts is None:
             node = fleet.unchecked(name, reason, reached, settings, components, inventory)
         else:
@@ -58,10 +62,14 @@ class Check:
         node.update(depot_dir=str(settings["depot_dir"]), began=began, seconds=round(time.monotonic() - begin, 2))
         return {"node": node}
 
-    def _facts(self, asked: dict[str, Any]) -> tuple[dict[str, Any] | None, str, bool]:
+    def _facts(self, asked: dict[str, Any], by_helper: bool) -> tuple[dict[str, Any] | None, str | AscendError, bool]:
         """Return (facts or None, what came instead, whether the node was reached)."""
         try:
+            if by_helper:
+                return helper.facts(self.command(helper.COMMAND, sudoable=False), asked), "", True
             answer = node_facts.answer(self.execute, asked, self.task, self.task_vars)
+        except helper.HelperError as error:
+            return None, error, True
         except AnsibleConnectionFailure as error:
             return None, str(error), False
         except BaseException as error:

@@ -42,6 +42,7 @@ def test_the_line_for_cron_runs_the_check_once_at_a_time(checkout: Checkout) -> 
     assert list(checkout.units.iterdir()) == []
     fields, command = cron(line(said.stdout))
     assert fields == ["5", "4", "*", "*", "*"]
+    assert "ansible_user" not in command
     log = checkout.log / "drift.log"
     assert f'"{log}" {{ su ' in told(said.stdout)
 

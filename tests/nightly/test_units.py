@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ def wanted(checkout: Checkout) -> dict[str, Any]:
     return {
         "nightly_at": "Mon..Fri 03:30",
         "nightly_delay_s": 600,
+        "nightly_by_helper": True,
         "nightly_on_failure": "ascend-fleet-drift.timer",
         "nightly_ssh_key": str(checkout.folder / "key 7%"),
         "nightly_vault_password_file": str(checkout.folder / "password 8%"),
@@ -110,6 +112,17 @@ def test_secrets_are_handed_over_by_systemd_alone(checkout: Checkout) -> None:
     argv = words(settings(unit, "ExecStart")[0], CREDENTIALS_DIRECTORY="/c")
     assert argv[argv.index("--private-key") + 1] == "/c/ssh-key"
     assert argv[argv.index("--vault-password-file") + 1] == "/c/vault-password"
+
+
+def test_the_nodes_are_asked_by_the_drift_account(checkout: Checkout) -> None:
+    argv = words(settings(checkout.unit(), "ExecStart")[0], CREDENTIALS_DIRECTORY="/c")
+    extra: dict[str, Any] = {}
+    for option, value in pairwise(argv):
+        extra |= json.loads(value) if option == "-e" else {}
+    asked = {"drift_by_helper": True, "ansible_user": "ascend-drift"}
+    assert extra == {**asked, "drift_dir": str(checkout.reports)}
+    account = yaml.safe_load((ROOT / "roles" / "drift_account" / "vars" / "main.yml").read_text())
+    assert account["__drift_account_user"] == asked["ansible_user"]
 
 
 def test_sockets_of_ssh_have_short_paths(checkout: Checkout) -> None:

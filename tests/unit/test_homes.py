@@ -3,12 +3,20 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend import bounded, facts, homes
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import layout as cann_layout, read as cann_read
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import (
+    layout as cann_layout,
+    profiles,
+    read as cann_read,
+)
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import Result
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.finding import Finding
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import CANN_INSTALL_RECORD, Places
@@ -178,3 +186,40 @@ def test_what_is_ours_or_none_is_not_elsewhere(here: Node) -> None:
     (root / "opt/Ascend").symlink_to("/usr/local/Ascend")
     (root / "home/anna/Ascend").symlink_to(root / "usr/local/Ascend")
     assert read(here)[0] == []
+
+
+@pytest.fixture
+def homes_of_nobody() -> Iterator[Path]:
+    """A folder that everybody may enter, unlike pytest's own, with a home of nobody's and files of root's."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "home").mkdir()
+        (folder / "home" / ".bashrc").symlink_to(folder / "secret")
+        (folder / "home" / ".profile").write_text("export PYTHONPATH=/own\n")
+        (folder / "home" / ".config").symlink_to(folder / "closed")
+        (folder / "closed" / "environment.d").mkdir(parents=True)
+        (folder / "closed" / "environment.d" / "x.conf").write_text("PYTHONPATH=/closed\n")
+        (folder / "closed").chmod(0o700)
+        (folder / "secret").write_text("export PYTHONPATH=/secret\n")
+        (folder / "secret").chmod(0o600)
+        for path in (folder / "home", *(folder / "home").iterdir()):
+            os.chown(path, *homes.NOBODY, follow_symlinks=False)
+        yield folder
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root alone can read as somebody else")
+def test_a_link_in_a_home_leads_root_to_nothing_that_its_owner_cannot_read(homes_of_nobody: Path) -> None:
+    of_this_machine = Node(lambda _argv, _timeout_s: Result(0, "", False), lambda _name: None)
+    place = str(homes_of_nobody / "home")
+    for account in (homes.NOBODY, None):
+        found = homes._home(of_this_machine, place, account)
+        assert found["profiles"] == [[f"{place}/.profile", "export PYTHONPATH=/own\n"]]
+        assert found["owner"] == homes.NOBODY
+    sessions = homes.Homes([], [], [], 0, {place: homes.NOBODY})
+    secret = str(homes_of_nobody / "secret")
+    assert profiles._sourced_by(of_this_machine, {secret: f"{place}/.profile"}, sessions) == ([], [])
+    assert profiles._sourced_by(of_this_machine, {secret: "/etc/profile"}, sessions)[0] == [
+        (secret, "export PYTHONPATH=/secret\n")
+    ]
+    assert (os.geteuid(), os.getegid()) == (0, 0)

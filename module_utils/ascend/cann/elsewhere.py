@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Dict, List, Optional, Tuple
 
 from .. import files
 from ..finding import Finding, finding
-from ..homes import CANN_NAME, Homes, each
+from ..homes import CANN_NAME, Homes, acting_as, each
 from ..node import Node
 from ..places import BESIDE, CANN_INSTALL_RECORD
 from ..text import listed
@@ -77,10 +77,18 @@ def read_elsewhere(node: Node, tree: Tree, sessions: Homes) -> List[Elsewhere]:
     places.update((place, "a user's own") for place in sessions.cann)
     for place in _recorded_places(node):
         places.setdefault(place, "in the record in /etc/Ascend")
+    by = {place: place for place in sessions.cann}
     for script, profile in profiles.sourced(node, sessions):
-        places.setdefault(os.path.dirname(script), "sourced by " + profile)
+        place = os.path.dirname(script)
+        if place not in places:
+            places[place], by[place] = "sourced by " + profile, profile
     own = os.path.realpath(tree.root)
-    looked = each(node, list(places), lambda place: _installations(node, place, places[place], own))
+
+    def read(place: str) -> List[Tuple[str, Elsewhere]]:
+        with acting_as(node, sessions.owner(by.get(place, ""))):
+            return _installations(node, place, places[place], own)
+
+    looked = each(node, list(places), read)
     sessions.hung.extend(looked.hung)
     found = {item["path"]: item for item in _products(tree.root)}
     for items in looked.found.values():

@@ -83,7 +83,8 @@ def settings(node: Node, sessions: Homes, cann_root: str = CANN_ROOT) -> List[Fi
         found += [judged for script in scripts if script.is_cann for judged in _other_cann(script, roots, latest)]
         others.update({script.script: path for script in scripts if not script.is_cann})
     known = {path for path, _ in read}
-    texts, hung = _sourced_by(node, [path for path in others if path not in known and _is_file(path)])
+    wanted = {path: by for path, by in others.items() if path not in known and _is_file(path)}
+    texts, hung = _sourced_by(node, wanted, sessions)
     for path, text in texts:
         lines, scripts = _read(path, text, _home_of(others[path]), ", sourced by %s" % others[path])
         found += [judged for line in lines for judged in _judged(line, roots)]
@@ -102,11 +103,19 @@ def _is_file(path: str) -> bool:
     return os.path.isabs(path) and not re.search(r"[$*?`\[]", path) and not _DISTRIBUTIONS.fullmatch(path)
 
 
-def _sourced_by(node: Node, paths: List[str]) -> Tuple[List[Tuple[str, str]], List[Finding]]:
-    """Return the texts of files that profiles source, one level deep, and a finding of those that do not answer."""
-    if not paths:
+def _sourced_by(node: Node, by: Dict[str, str], sessions: Homes) -> Tuple[List[Tuple[str, str]], List[Finding]]:
+    """Return the texts of files that profiles source, one level deep, and a finding of those that do not answer.
+
+    ``by`` has for each file the profile: its owner has to be able to read the file.
+    """
+    if not by:
         return [], []
-    looked = homes.each(node, paths[:MOST_SOURCED], lambda path: files.text(node.path(path), homes.MOST_FILE))
+
+    def text(path: str) -> Optional[str]:
+        with homes.acting_as(node, sessions.owner(by[path])):
+            return files.text(node.path(path), homes.MOST_FILE)
+
+    looked = homes.each(node, list(by)[:MOST_SOURCED], text)
     found = [(path, text) for path, text in looked.found.items() if text]
     return found, homes.hung_findings(Homes([], [], looked.hung, len(looked.left)))
 

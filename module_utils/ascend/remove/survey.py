@@ -12,7 +12,17 @@ from ..cann import layout as cann_layout
 from ..change import fault_points, leftovers, module_lock, origin, run_lock
 from ..environment import build as environment, checkout_manifest, read as environment_read
 from ..node import Node
-from ..places import ASCEND_ENV, BESIDE, CANN_INSTALL_RECORD, ETC, INSTALLERS_LOGS, Places
+from ..places import (
+    ASCEND_ENV,
+    BESIDE,
+    CANN_INSTALL_RECORD,
+    ETC,
+    HELPER,
+    HELPER_CONFIG,
+    HELPER_RULE,
+    INSTALLERS_LOGS,
+    Places,
+)
 from ..serve import server
 from ..service import service as services
 from ..settings import drop_ins
@@ -217,7 +227,8 @@ def parts(node: Node, places: Places) -> List[Surveyed]:
     """
     env = os.path.join(places.ascend_root, "env")
     found = [("link", os.path.join(env, name), True) for name in (environment_read.PREVIOUS, environment_read.CURRENT)]
-    found.append(("program", ASCEND_ENV, True))
+    # The rule before the program that it lets run.
+    found += [("program", path, True) for path in (ASCEND_ENV, HELPER_RULE, HELPER, HELPER_CONFIG)]
     absent = origin.read(node.path(places.state_dir))["absent"]
     toolkits = os.path.join(places.cann_root, "ascend-toolkit")
     ours = toolkits in absent
@@ -257,6 +268,7 @@ def folders(node: Node, places: Places) -> List[str]:
     above = [places.tmp_dir, *(parent for place in ours for parent in origin.parents(place))]
     return [
         *existing,
+        os.path.dirname(HELPER),
         os.path.join(places.cache_dir, WHEELS),
         places.cache_dir,
         *(folder for folder in above if folder in absent),

@@ -11,6 +11,7 @@ from ...ascend.errors import AscendError
 from ...ascend.finding import quoted
 from ..plan.found import OtherVersionError
 from .findings import Finding
+from .helper import HelperError
 from .silence_reasons import CRASHED, FOLDER, NOISE, PREFACE, REASONS, UNREACHABLE, Reason
 
 _LOOK = "ansible-inventory --host NODE"
@@ -41,15 +42,16 @@ def unusable(node: str, error: AscendError, inventory: str) -> Finding:
 
     What the inventory wants of it is no use, or the facts are those of another version.
     """
-    name = "version" if isinstance(error, OtherVersionError) else "inventory"
+    name = {OtherVersionError: "version", HelperError: "helper"}.get(type(error), "inventory")
     parts = {key: words for key, words in error.as_dict().items() if words}
     words = {
         "wanted": "values that can be",
         "found": "others",
         "where": node,
-        "remedy": _command(_LOOK, node, inventory),
+        "remedy": _LOOK,
         **parts,
     }
+    words["remedy"] = _command(words["remedy"], node, inventory)
     return {"component": "access", "level": "unchecked", "name": name, "subject": "", **words}
 
 
@@ -64,6 +66,8 @@ def _reason(lines: list[str]) -> tuple[Reason, str] | None:
 
 def _command(remedy: str, node: str, inventory: str) -> str:
     name = shlex.quote(node)
+    if " INVENTORY --limit NODE" in remedy:
+        return remedy.replace("INVENTORY --limit NODE", f"{inventory} --limit {name}".lstrip())
     remedy = remedy.replace("ansible NODE", f"ansible {name} {inventory}".rstrip())
     return remedy.replace("--host NODE", f"{inventory} --host {name}".lstrip())
 

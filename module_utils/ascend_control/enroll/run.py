@@ -68,6 +68,20 @@ class Node:
     error: AscendError | None = None
     seconds: float = 0.0
 
+    @property
+    def at(self) -> Target:
+        """Where it is; known once it was looked at."""
+        if self.target is None:
+            raise RuntimeError("the node was not looked at")
+        return self.target
+
+    @property
+    def shown(self) -> HostKey:
+        """The host key that it has shown; known once it was looked at."""
+        if self.key is None:
+            raise RuntimeError("the node was not looked at")
+        return self.key
+
     def fail(self, error: AscendError) -> None:
         """Have it failed by its first error."""
         self.state, self.error = FAILED, self.error or error
@@ -133,9 +147,8 @@ class Enrolment:
         node.source = INVENTORY if asked.allowed else PINNED if pinned else FIRST_USE
 
     def _mismatch(self, node: Node, found: list[HostKey], allowed: Sequence[str], where: str) -> AscendError:
-        assert node.target
         source = INVENTORY if node.asked.allowed else str(self.wishes.known_hosts)
-        replaced = f"ssh-keygen -R '{node.target.known_as}' -f {self.wishes.known_hosts}, and enroll it again"
+        replaced = f"ssh-keygen -R '{node.at.known_as}' -f {self.wishes.known_hosts}, and enroll it again"
         if node.asked.allowed:
             replaced = f'ssh_host_fingerprints: ["{found[0].fingerprint}"] in the inventory, and enroll it again'
         return host_keys.mismatch(found, allowed, where, source, replaced)
@@ -147,13 +160,11 @@ class Enrolment:
             if node.key:
                 owners.setdefault(node.key.blob, []).append(node)
         for node in [node for nodes in owners.values() for node in nodes]:
-            assert node.key
-            assert node.target
-            others = [other.asked.name for other in owners[node.key.blob] if other is not node]
-            places = {other.target.known_as for other in owners[node.key.blob] if other.target}
-            others += [name for name in known_hosts.names_with(self.before, node.key) if name not in places]
+            others = [other.asked.name for other in owners[node.shown.blob] if other is not node]
+            places = {other.target.known_as for other in owners[node.shown.blob] if other.target}
+            others += [name for name in known_hosts.names_with(self.before, node.shown) if name not in places]
             if others:
-                node.fail(host_keys.cloned(node.key, others, f"{node.asked.name} ({node.target.shown})"))
+                node.fail(host_keys.cloned(node.shown, others, f"{node.asked.name} ({node.at.shown})"))
 
     def _pin(self, ends: ExitStack) -> Path:
         """Write the keys of the nodes that are left; return the file for OpenSSH, which in check mode is another."""
@@ -171,11 +182,8 @@ class Enrolment:
 
     def _try_key(self, node: Node) -> None:
         """Have a node done whose account logs in already: its password is not asked for."""
-        assert node.target
         private_key = node.asked.private_key
-        if (private_key is None or private_key.is_file()) and openssh.key_login(
-            node.target, self._access(node)
-        ) is None:
+        if (private_key is None or private_key.is_file()) and openssh.key_login(node.at, self._access(node)) is None:
             node.state = ALREADY
 
     def _passwords(self) -> None:
@@ -195,31 +203,25 @@ class Enrolment:
             new = node.asked.new_password
             if not new:
                 raise
-            assert node.target
-            assert node.key
-            login.changed_password(node.target, node.key, initial, new)
+            login.changed_password(node.at, node.shown, initial, new)
             node.changed.append("password")
             facts = self._made(node, Initial(initial.user, new))
-        assert node.target
-        answer = openssh.key_login(node.target, self._access(node))
+        answer = openssh.key_login(node.at, self._access(node))
         if answer is not None:
-            raise openssh.refused(node.target, self._access(node), answer, account.reasons(facts, self.wishes.account))
+            raise openssh.refused(node.at, self._access(node), answer, account.reasons(facts, self.wishes.account))
         node.state = ENROLLED
 
     def _made(self, node: Node, initial: Initial) -> list[str]:
-        assert node.target
-        assert node.key
-        with login.logged_in(node.target, node.key, initial) as transport:
-            made = account.made(transport, node.target, initial, self.wishes.account, node.asked.public_key)
+        with login.logged_in(node.at, node.shown, initial) as transport:
+            made = account.made(transport, node.at, initial, self.wishes.account, node.asked.public_key)
         node.changed += made.changed
         return made.facts
 
     def _lock(self, node: Node) -> None:
-        assert node.target
         user = node.asked.initial.user
         if user == self.wishes.account:
             return
-        if openssh.lock_password(node.target, self._access(node), user, self.wishes.check):
+        if openssh.lock_password(node.at, self._access(node), user, self.wishes.check):
             node.changed.append("password locked")
 
 
