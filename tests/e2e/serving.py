@@ -38,5 +38,5 @@ def ask(node: Any, key: str = KEY, port: int = 8000, **more: Any) -> tuple[int, 
 
 def make_model(node: Any) -> None:
     make = f"ASCEND_RT_VISIBLE_DEVICES= ascend-env python $(ascend-env --examples)/tiny/make_model.py {MODEL}"
-    done = node.run(make)
+    done = node.run(f"{make} && chmod --recursive a+rX {MODEL}")  # safetensors writes 0600
     assert done.rc == 0, done.stderr

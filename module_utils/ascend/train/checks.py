@@ -25,6 +25,7 @@ from .config import known_keys, unknown
 LOOK_S = 60
 MB = 1024 * 1024
 ABSENT = "it is not there"
+MOST_FILES = 500  # of a folder
 MOST_BYTES = 4 * MB  # of a file whose content counts
 
 
@@ -218,8 +219,19 @@ def refused(path: str) -> str:
         return "the account may not go there"
     except OSError:
         return ABSENT
-    right = os.R_OK | (os.X_OK if os.path.isdir(path) else 0)
-    return "" if os.access(path, right) else "the account may not read it"
+    is_folder = os.path.isdir(path)
+    if not os.access(path, os.R_OK | (os.X_OK if is_folder else 0)):
+        return "the account may not read it"
+    # safetensors writes files of mode 0600, whatever the umask says: another account sees the folder, and no weights.
+    closed = (
+        [name for name in files.names(path)[:MOST_FILES] if not _is_open(os.path.join(path, name))] if is_folder else []
+    )
+    return "the account may not read %s in it" % listed(closed) if closed else ""
+
+
+def _is_open(path: str) -> bool:
+    """Whether a file can be read; folders and links to nothing are not looked at."""
+    return not os.path.isfile(path) or os.access(path, os.R_OK)
 
 
 def _nearest(path: str) -> str:

@@ -50,6 +50,9 @@ http.server.HTTPServer((os.environ["API_HOST"], int(os.environ["API_PORT"])), Ha
 """
 
 
+FREE: Any = {"devices": [{"npu_id": 0, "chip_id": 0}], "processes": [], "unclear": []}
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -176,6 +179,11 @@ def test_what_cannot_be_served_is_told(how: server.How) -> None:
         npu: Any = {"devices": [{"npu_id": 4, "chip_id": 0}], "unclear": []}
         npu["processes"] = [{"pid": 7, "name": "python", "user": "bob", "chips": [[4, 0, None]]}]
         problems = check(NODE, model(config=config), how, "/", "", npu, is_our_port=False)
+        os.chmod(closed, 0o755)
+        Path(closed, "model.safetensors").touch(0o600)
+        Path(closed, "config.json").touch(0o644)
+        (weights,) = check(NODE, model(config={"model_name_or_path": closed}), how, "/", "", FREE, is_our_port=False)
+    assert "the account may not read model.safetensors in it" in str(weights)
     words = [str(each) for each in problems]
     assert "the account may not read it" in words[0]
     assert "/no/such" in words[1]
