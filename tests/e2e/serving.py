@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from typing import Any
 
 from tests.e2e.conftest import Fleet
@@ -23,7 +24,11 @@ TINY: dict[str, Any] = {
 
 def playbook(fleet: Fleet, name: str, *models: dict[str, Any], **more: Any) -> Run:
     given = {"serve_models": list(models), "serve_api_key": KEY, **more}
-    return fleet.playbook(f"playbooks/{name}.yml", "-e", json.dumps(given))
+    # A file, as a vault would be: what is given with -e itself, every user of the control node may see.
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump(given, file)
+        file.flush()
+        return fleet.playbook(f"playbooks/{name}.yml", "-vvvv", "-e", f"@{file.name}")
 
 
 def ask(node: Any, key: str = KEY, port: int = 8000, **more: Any) -> tuple[int, Any]:

@@ -36,7 +36,10 @@ def test_the_guides_request_is_answered(served: Run, node: Any) -> None:
     assert ask(node, key="guessed")[0] == 401
     for each in ("ps -eo args", f"cat {FOLDER}/serve.json {FOLDER}/began.json {FOLDER}/config.yaml"):
         assert KEY not in node.run(each).stdout
-    assert KEY not in served.output
+    assert KEY not in served.output, "at -vvvv"
+    assert served.output.count("<") > 10, "which says what is sent to the node"
+    looked = "/var/log /etc /run /tmp /var/tmp /root/.ansible /var/lib/ascend-fleet --exclude=job.json"
+    assert node.run(f"grep --recursive --files-with-matches --no-messages {KEY} {looked}").stdout == ""
 
 
 @pytest.mark.usefixtures("served")

@@ -84,3 +84,10 @@ def test_what_is_in_a_vault_is_left_to_the_node() -> None:
         pass
 
     assert wrong(Encrypted(), SPECS["ascend_release"]) is None
+
+
+def test_a_secret_of_the_wrong_kind_is_not_shown() -> None:
+    """An unquoted password may be a number."""
+    words = wrong(123456.5, {"type": "str", "no_log": True})
+    assert words == "text is wanted, found float, which is not shown"
+    assert wrong(123456.5, {"type": "str"}) == "text is wanted, found 123456.5 without quotes"
