@@ -104,8 +104,7 @@ def test_what_is_ended_leaves_no_secret(fleet: Fleet, node: Any) -> None:
     assert stopped.code == 0, stopped.output
     assert "services" in fleet.facts("gather_subset=system")
     assert fleet.facts("gather_subset=system")["services"] == []
-    left = node.run(
-        "pgrep -u ascend-serve; find /var/lib/ascend-fleet/serve -name '*.json' ! -name began.json ! -name ended.json"
-    )
+    secret = "-name job.json -o -name config.yaml -o -name serve.json"
+    left = node.run(f"pgrep -u ascend-serve; find /var/lib/ascend-fleet/serve {secret}")
     assert left.stdout == ""
     assert (playbook(fleet, "serve_stop").changed, playbook(fleet, "serve").changed) == (0, 0)

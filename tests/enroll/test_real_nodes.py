@@ -84,7 +84,7 @@ WRONG = {
     "expired": ("has expired", "expired|change", "enroll_new_password"),
     "expired-interactive": ("has expired", "expired|change|[Pp]assword", "enroll_new_password"),
     "prohibited": ("tried once", "PermitRootLogin prohibit-password", "permitrootlogin"),
-    "keys-only": ("no login by password", "publickey", "PasswordAuthentication yes"),
+    "keys-only": ("takes no passwords", "publickey", "PasswordAuthentication yes"),
     "not-sudoer": ("may not use sudo", "not in the sudoers file", "usermod -aG wheel admin"),
     "sudo-wrong": ("sudo asks for the password of root", "", "targetpw"),
     "sudo-later": ("may not become root", "a password is required", "sudo -l -U ascend-fleet"),

@@ -263,6 +263,7 @@ NIGHTLY: dict[str, Any] = {
     "nightly_ssh_key": "/etc/key",
     "nightly_vault_password_file": "/etc/password",
     "nightly_on_failure": "",
+    "nightly_by_helper": False,
     "ansible_inventory_sources": ["/etc/inventory"],
     "__nightly_collection": "/opt/fleet",
     "__nightly_folder": "/",

@@ -111,7 +111,7 @@ def _methods(transport: paramiko.Transport, target: Target, initial: Initial) ->
         )
     if not {"password", "keyboard-interactive"} & set(methods):
         raise AscendError(
-            "the server has no login by password",
+            "the server takes no passwords",
             wanted="password or keyboard-interactive",
             found=", ".join(methods),
             where=f"{initial.user}@{target.shown}",

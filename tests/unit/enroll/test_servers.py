@@ -329,7 +329,7 @@ def test_a_key_that_changes_between_look_and_login_gets_no_password() -> None:
 
 
 def test_a_server_that_lets_all_in_or_has_keys_alone() -> None:
-    with pytest.raises(AscendError, match="no login by password"):
+    with pytest.raises(AscendError, match="takes no passwords"):
         logged_in(_Server("publickey"))
 
 
