@@ -25,6 +25,7 @@ def ends_when_it_has_begun(node: str) -> subprocess.Popen[str]:
     return subprocess.Popen([*image.as_root(), "podman", *argv], text=True)
 
 
+@pytest.mark.whole  # tests/unit/depot/test_swarm.py has it with real peers of one machine
 def test_the_depot_gives_each_file_once_and_a_node_without_peer_is_sent_the_rest(base: Fleet) -> None:
     base.hosts.clear()
     one, two, third = nodes = base.grow(3)
