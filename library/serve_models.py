@@ -123,7 +123,11 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.serve import s
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.serve.checks import check, others
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.serve.model import Model, models_of, require_key
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.service import runner, service as services
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.train.ready import known_account, require_ready
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.train.ready import (
+    known_account,
+    refusal,
+    require_ready,
+)
 
 TOOL_S = 60
 ARGUMENT_SPEC = {
@@ -177,8 +181,7 @@ def serve(options: Dict[str, Any], node: Node, check_mode: bool) -> Dict[str, An
         changing = [model for model in models if not server.is_as(model, how, run)]
         problems = look(node, changing, how, home)
         if problems:
-            words = "".join("\n%d. %s" % (number, problem) for number, problem in enumerate(problems, 1))
-            return {**result, "msg": "Nothing is changed:%s" % words, "problems": [each.as_dict() for each in problems]}
+            return {**result, **refusal("Nothing is changed:", problems)}
         result.update(changed=bool(unlisted or changing), begun=[model.name for model in changing])
         result["remarks"] = remarks(node)
     if check_mode:

@@ -143,7 +143,11 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.cards impo
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import SPEC
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.train import job
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.train.checks import Asked, Seen, check, output_dir
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.train.ready import known_account, require_ready
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.train.ready import (
+    known_account,
+    refusal,
+    require_ready,
+)
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.train.together import check as check_together
 
 TOOL_S = 60
@@ -198,9 +202,7 @@ def begin(options: Dict[str, Any], node: Node, check_mode: bool) -> Dict[str, An
     seen = seen._replace(problems=seen.problems + together)
     learnt = {"remarks": seen.remarks, "memory_mb": seen.memory_mb}
     if seen.problems:
-        words = "".join("\n%d. %s" % (number, problem) for number, problem in enumerate(seen.problems, 1))
-        problems = [problem.as_dict() for problem in seen.problems]
-        return {"changed": False, "msg": "The run is not begun:%s" % words, "problems": problems, **learnt}
+        return {"changed": False, **refusal("The run is not begun:", seen.problems), **learnt}
     if check_mode:
         return {"changed": True, "run": {}, **learnt}
     training = job.Training(

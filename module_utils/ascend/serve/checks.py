@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from typing import Any, Container, List, Mapping
 
 from ..command import as_account
@@ -11,8 +12,7 @@ from ..errors import AscendError
 from ..in_time import in_time
 from ..net.taken import read_taken
 from ..node import At, Node
-from ..train import checks
-from ..train.config import known_keys, unknown
+from ..train import checks, config
 from .model import Model
 from .server import How
 
@@ -27,21 +27,10 @@ def check(
 
     ``npu`` are the facts of the cards, without what is served now; ``is_our_port`` says that this has the port.
     """
-    problems = _keys(model, how, checkout) + _files(model, how, home)
+    problems = config.problems(model.config, how.environment, checkout, "serve_models, %s" % model.name)
+    problems += _files(model, how, home)
     problems += [] if is_our_port else _address(node, model)
     return problems + checks.cards(list(model.devices), npu, "devices: [...] of %s" % model.name)
-
-
-def _keys(model: Model, how: How, checkout: str) -> List[AscendError]:
-    keys = known_keys(how.environment, checkout)
-    if keys is None:
-        return []
-    problems = []
-    for key, alike in unknown(model.config, keys).items():
-        remedy = "write %s" % " or ".join(alike) if alike else "take it out"
-        words = "LLaMA-Factory does not know the key %s" % key
-        problems.append(_wrong(model, words, "one of its %d keys" % len(keys), key, remedy))
-    return problems
 
 
 def _files(model: Model, how: How, home: str) -> List[AscendError]:
@@ -68,7 +57,7 @@ def _files(model: Model, how: How, home: str) -> List[AscendError]:
             wanted="a path that %s may read" % how.account.name,
             found=path,
             where="serve_models",
-            remedy="runuser -u %s -- ls -ld %s" % (how.account.name, path),
+            remedy="runuser -u %s -- ls -ld %s" % (how.account.name, shlex.quote(path)),
         )
         for path, words in seen.items()
         if words

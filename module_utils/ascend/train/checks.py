@@ -18,9 +18,8 @@ from ..errors import AscendError
 from ..in_time import in_time
 from ..node import At
 from ..text import listed
-from . import checkpoints, memory
+from . import checkpoints, config, memory
 from .checkpoints import Checkpoint
-from .config import known_keys, unknown
 
 LOOK_S = 60
 MB = 1024 * 1024
@@ -72,7 +71,8 @@ class Seen(NamedTuple):
 
 def check(asked: Asked, npu: Mapping[str, Any]) -> Seen:
     """Look at all of it. Raises AscendError where the account cannot look."""
-    problems = _keys(asked) + cards(asked.devices, npu, "-e train_devices=...")
+    problems = config.problems(asked.config, asked.environment, asked.checkout, "train_config")
+    problems += cards(asked.devices, npu, "-e train_devices=...")
     remarks: List[str] = []
     named = _named(asked)
     output = output_dir(asked.config, asked.folder, asked.account)
@@ -104,18 +104,6 @@ def check(asked: Asked, npu: Mapping[str, Any]) -> Seen:
 
 def _wrong(problem: str, wanted: str, found: str, remedy: str, where: str = "train_config") -> AscendError:
     return AscendError(problem, wanted=wanted, found=found, where=where, remedy=remedy)
-
-
-def _keys(asked: Asked) -> List[AscendError]:
-    keys = known_keys(asked.environment, asked.checkout)
-    if keys is None:
-        return []
-    problems = []
-    for key, alike in unknown(asked.config, keys).items():
-        remedy = "write %s" % " or ".join(alike) if alike else "take it out"
-        words = "LLaMA-Factory does not know the key %s" % key
-        problems.append(_wrong(words, "one of its %d keys" % len(keys), key, remedy))
-    return problems
 
 
 def cards(indexes: Sequence[int], npu: Mapping[str, Any], others: str) -> List[AscendError]:

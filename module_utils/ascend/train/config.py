@@ -13,6 +13,8 @@ import glob
 import os
 from typing import Dict, List, Mapping, Optional, Set
 
+from ..errors import AscendError
+
 PLACES = (
     "llamafactory/hparams/*.py",
     "transformers/training_args.py",
@@ -54,6 +56,23 @@ def _fields(path: str) -> Set[str]:
         for line in each.body
         if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name)
     }
+
+
+def problems(config: Mapping[str, object], environment: str, checkout: str, where: str) -> List[AscendError]:
+    """Return an error for each key of a config that the LLaMA-Factory of the environment does not know."""
+    keys = known_keys(environment, checkout)
+    if keys is None:
+        return []
+    return [
+        AscendError(
+            "LLaMA-Factory does not know the key %s" % key,
+            wanted="one of its %d keys" % len(keys),
+            found=key,
+            where=where,
+            remedy="write %s" % " or ".join(alike) if alike else "take it out",
+        )
+        for key, alike in unknown(config, keys).items()
+    ]
 
 
 def unknown(config: Mapping[str, object], keys: Set[str]) -> Dict[str, List[str]]:

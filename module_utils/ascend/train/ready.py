@@ -5,13 +5,19 @@ from __future__ import annotations
 
 import os
 import pwd
-from typing import Tuple
+from typing import Any, Dict, Sequence, Tuple
 
 from ..accounts import account as account_of
 from ..change import run_lock
 from ..command import Account
 from ..errors import AscendError
 from ..node import Node
+
+
+def refusal(first: str, problems: Sequence[AscendError]) -> Dict[str, Any]:
+    """Return the keys of a module's result that tell what is wrong, all of it."""
+    words = "".join("\n%d. %s" % (number, problem) for number, problem in enumerate(problems, 1))
+    return {"msg": first + words, "problems": [problem.as_dict() for problem in problems]}
 
 
 def known_account(node: Node, name: str, variable: str) -> Tuple[Account, str]:
