@@ -10,7 +10,9 @@ from typing import Any
 import paramiko
 import pytest
 
-from tests.e2e.conftest import ROOT, Fleet, connect, files
+from tests.e2e import learning
+from tests.e2e.conftest import Fleet, connect, files
+from tests.e2e.learning import NO_CARD, losses, train
 from tests.playbook_run import Run
 
 pytestmark = pytest.mark.e2e
@@ -18,8 +20,6 @@ pytestmark = pytest.mark.e2e
 TOOLKIT = "/usr/local/Ascend/ascend-toolkit/8.0.RC1"
 SITE_PACKAGES = "/opt/ascend/env/current/lib/python3.10/site-packages"
 ALL_STEPS = ["system", "python", "toolkit", "kernels", "environment", "ascend-env", "current"]
-EXAMPLE = ROOT / "roles/torch_npu/files/share/llamafactory/examples/tiny/tiny_lora_sft.yaml"
-NO_CARD = "ASCEND_RT_VISIBLE_DEVICES= OMP_NUM_THREADS=1"  # the process sees no card: it computes on the CPU
 ENVIRONMENT = "Build exactly as its lock the environment"
 TOOLKIT_TASK = "Install the CANN toolkit 8.0.RC1"
 KERNELS_TASK = "Install the CANN kernels for 910b"
@@ -81,15 +81,8 @@ def test_check_of_a_converged_node_lists_nothing(fleet: Fleet) -> None:
 
 @pytest.fixture(scope="module")
 def alice(converged: Run, node: Any) -> str:
-    """An account that trains, with the examples and a tiny model in its home, made by what the examples bring."""
     assert converged.code == 0
-    made = node.run("useradd --create-home --groups HwHiAiUser alice")
-    assert made.rc == 0, made.stderr
-    copied = 'cp --recursive "$(ascend-env --examples)" .'
-    script = f"{copied} && {NO_CARD} ascend-env python examples/tiny/make_model.py tiny-model"
-    done = node.run("runuser -l alice -c %s", script)
-    assert "random weights" in done.stdout, done.stderr
-    return "alice"
+    return learning.alice(node)
 
 
 def test_the_guides_last_command_starts(alice: str, node: Any) -> None:
@@ -101,42 +94,31 @@ def test_the_guides_last_command_starts(alice: str, node: Any) -> None:
     assert "***** train metrics *****" in done.stdout
 
 
-def train(fleet: Fleet, tmp_path: Path, steps: int, **more: Any) -> Run:
-    text = EXAMPLE.read_text(encoding="utf-8").replace("max_steps: 80", f"max_steps: {steps}")
-    (tmp_path / "tiny.yaml").write_text(text, encoding="utf-8")
-    variables = {"ASCEND_RT_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
-    given = {"train_config": str(tmp_path / "tiny.yaml"), "train_user": "alice", "train_variables": variables, **more}
-    return fleet.playbook("playbooks/train.yml", "-i", "inventory/sim", "-e", json.dumps(given))
-
-
 def test_training_learns_and_goes_on_where_it_was(fleet: Fleet, tmp_path: Path, alice: str, node: Any) -> None:
     """The real LLaMA-Factory on the CPU: without a card in sight it computes."""
-    run = train(fleet, tmp_path, 40, train_follow=True)
+    run = train(fleet, tmp_path, 40, NO_CARD, train_follow=True)
     assert run.code == 0, run.output
     output = f"/home/{alice}/saves/tiny/lora/sft"
-    losses = [
-        json.loads(line).get("loss") for line in node.file(f"{output}/trainer_log.jsonl").content_string.splitlines()
-    ]
-    losses = [loss for loss in losses if loss is not None]
-    assert losses[-1] < 0.7 * losses[0], losses
+    lost = losses(node)
+    assert lost[-1] < 0.7 * lost[0], lost
     assert node.file(f"{output}/adapter_model.safetensors").size > 100_000
     broken = f"{output}/checkpoint-41"
     assert (
         node.run(f"cp --archive {output}/checkpoint-40 {broken} && truncate --size 100 {broken}/optimizer.pt").rc == 0
     )
-    again = train(fleet, tmp_path, 60, train_follow=True, train_resume=True)
+    again = train(fleet, tmp_path, 60, NO_CARD, train_follow=True, train_resume=True)
     assert again.code == 0, again.output
     assert "checkpoint-41 is skipped: trainer_state.json is of step 40" in " ".join(again.output.split())
     state = json.loads(node.file(f"{output}/trainer_state.json").content_string)
-    assert (state["global_step"], state["log_history"][-2]["loss"] < losses[-1]) == (60, True)
+    assert (state["global_step"], state["log_history"][-2]["loss"] < lost[-1]) == (60, True)
     shown = fleet.playbook("playbooks/train_status.yml", "-i", "inventory/sim", "-e", "train_name=tiny")
     assert "tiny: done, as alice" in shown.output
 
 
 def test_a_run_makes_its_node_busy_until_it_is_stopped(fleet: Fleet, tmp_path: Path, alice: str) -> None:
-    begun = train(fleet, tmp_path, 100_000, train_devices="0,1")
+    begun = train(fleet, tmp_path, 100_000, NO_CARD, train_devices="0,1")
     assert begun.code == 0, begun.output
-    twice = train(fleet, tmp_path, 10)
+    twice = train(fleet, tmp_path, 10, NO_CARD)
     assert twice.code != 0
     assert "training tiny" in twice.output
     assert f"of {alice}" in twice.output

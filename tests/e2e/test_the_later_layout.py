@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import demo
 import pytest
 
 from tests.e2e.conftest import Fleet
-from tests.e2e.serving import MODEL, TINY, ask, make_model, playbook
+from tests.e2e.learning import alice, learns
+from tests.e2e.serving import TINY, ask, make_model, playbook
 
 pytestmark = pytest.mark.e2e
 
@@ -70,13 +72,15 @@ def test_it_serves_by_the_newest_llamafactory(fleet: Fleet, node_of_8: Any) -> N
 
 @pytest.mark.whole  # with the default release test_main_job.py has it
 def test_the_guides_last_command_starts(node_of_8: Any) -> None:
-    """With torch 2.7 even gradients on the CPU ask for a card, so that nothing learns here."""
-    make_model(node_of_8)
-    node_of_8.check_output("id alice || useradd --create-home --groups HwHiAiUser alice")
-    prepare = f'cp --recursive "$(ascend-env --examples)" . && cp --recursive {MODEL} tiny-model'
+    alice(node_of_8)
     run = "ASCEND_RT_VISIBLE_DEVICES=0,1 ascend-env llamafactory-cli train examples/tiny/tiny_lora_sft.yaml"
-    done = node_of_8.run("runuser -l alice -c %s", f"rm --recursive --force examples; {prepare}; {run} 2>&1")
+    done = node_of_8.run("runuser -l alice -c %s", f"{run} 2>&1")
     assert "Running training" in done.stdout, done.stdout[-3000:]
+
+
+@pytest.mark.whole
+def test_it_learns(fleet: Fleet, node_of_8: Any, tmp_path: Path) -> None:
+    learns(fleet, node_of_8, tmp_path, LATER)
 
 
 @pytest.mark.whole  # tests/change/test_crossing.py has it with stand-in wheels

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import demo
 import pytest
 
 from tests.e2e.conftest import Fleet
+from tests.e2e.learning import learns
 
 # tests/change has the same with stand-in wheels.
 pytestmark = [pytest.mark.e2e, pytest.mark.whole]
@@ -76,6 +78,10 @@ def test_the_job_ends_in_the_release_in_which_it_began(node: Any, job: None) -> 
         "touch /tmp/stop; for i in $(seq 120); do [ -e /tmp/finished ] && break; sleep 1; done; cat /tmp/job.log >&2",
     )
     assert done(node, "cat /tmp/finished").split() == ["2.1.0+cu121", "8"]
+
+
+def test_it_learns(fleet: Fleet, node: Any, job: None, tmp_path: Path) -> None:
+    learns(fleet, node, tmp_path, NEW)
 
 
 def test_back_and_forth_without_an_installation(fleet: Fleet, node: Any, job: None) -> None:
