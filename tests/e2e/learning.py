@@ -12,8 +12,8 @@ from tests.playbook_run import Run
 
 EXAMPLE = ROOT / "roles/torch_npu/files/share/llamafactory/examples/tiny/tiny_lora_sft.yaml"
 NO_CARD = {"ASCEND_RT_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}  # the process sees no card: it computes on the CPU
-# From torch 2.5 on torch loads torch-npu by itself, whose optimizer, and with torch 2.7 gradients, ask for a card though
-# none is to be seen. Python takes a module that is None for one that is not installed.
+# From torch 2.5 on torch loads torch-npu by itself. Its optimizer, and with torch 2.7 gradients, too, ask for a card
+# even where none is to be seen. Python takes a module that is None for one that is not installed.
 FOLDER = "/srv/no-torch-npu"
 NO_TORCH_NPU = {**NO_CARD, "TORCH_DEVICE_BACKEND_AUTOLOAD": "0", "PYTHONPATH": FOLDER}
 HIDE = f"""mkdir -p {FOLDER} && echo 'import sys; sys.modules["torch_npu"] = None' >{FOLDER}/sitecustomize.py"""
