@@ -10,7 +10,9 @@ PART_MB ?= 4000
 CONTROL ?= $(shell uname -m)
 export PYTHON ?= python3
 
-.PHONY: demo demo-down test test-fast test-all test-aarch64 fuzz releases lint bench system depot-list depot-check bundle execution-environment sbom audit sign verify
+.PHONY: venv variables demo demo-down test test-fast test-all test-aarch64 fuzz releases lint bench system depot-list depot-check bundle execution-environment sbom audit sign verify
+
+venv: .venv/installed  ## ansible-core and what the playbooks need on a control node, in .venv
 
 demo: .venv/installed system  ## two simulated nodes, from bare to torch.npu.is_available()
 	.venv/bin/python sim/demo.py --nodes $(NODES)
@@ -37,6 +39,9 @@ fuzz: .venv/installed  ## a million damaged tool outputs, for every parser; some
 
 releases: .venv/installed  ## what each release holds, and whether its parts go together
 	.venv/bin/python scripts/releases.py
+
+variables: .venv/installed  ## write docs/variables.md from the roles' argument specs
+	.venv/bin/python scripts/variables.py
 
 lint: .venv/installed  ## ansible-lint, yamllint, ruff, mypy
 	.venv/bin/python -m pytest -m lint tests/contract

@@ -19,30 +19,34 @@ NO_TORCH_NPU = {**NO_CARD, "TORCH_DEVICE_BACKEND_AUTOLOAD": "0", "PYTHONPATH": F
 HIDE = f"""mkdir -p {FOLDER} && echo 'import sys; sys.modules["torch_npu"] = None' >{FOLDER}/sitecustomize.py"""
 
 
+ACCOUNT = "alice"
+OUTPUT = f"/home/{ACCOUNT}/saves/tiny/lora/sft"
+
+
 def alice(node: Any) -> str:
     """An account that trains, with the examples and a tiny model in its home, made by what the examples bring."""
-    made = node.run("id alice || useradd --create-home --groups HwHiAiUser alice")
+    made = node.run("id %s || useradd --create-home --groups HwHiAiUser %s", ACCOUNT, ACCOUNT)
     assert made.rc == 0, made.stderr
     script = (
         'rm -rf examples saves tiny-model && cp --recursive "$(ascend-env --examples)" . && '
         "ASCEND_RT_VISIBLE_DEVICES= OMP_NUM_THREADS=1 ascend-env python examples/tiny/make_model.py tiny-model"
     )
-    done = node.run("runuser -l alice -c %s", script)
+    done = node.run("runuser -l %s -c %s", ACCOUNT, script)
     assert "random weights" in done.stdout, done.stderr
-    return "alice"
+    return ACCOUNT
 
 
 def train(fleet: Fleet, folder: Path, steps: int, variables: dict[str, str], **more: Any) -> Run:
     text = EXAMPLE.read_text(encoding="utf-8").replace("max_steps: 80", f"max_steps: {steps}")
     (folder / "tiny.yaml").write_text(text, encoding="utf-8")
     config = str(folder / "tiny.yaml")
-    given = {"train_config": config, "train_user": "alice", "train_variables": variables, **more}
+    given = {"train_config": config, "train_user": ACCOUNT, "train_variables": variables, **more}
     return fleet.playbook("playbooks/train.yml", "-i", "inventory/sim", "-e", json.dumps(given))
 
 
 def losses(node: Any) -> list[float]:
     """What a run of the tiny example lost, from its log, first to last."""
-    lines = node.file("/home/alice/saves/tiny/lora/sft/trainer_log.jsonl").content_string.splitlines()
+    lines = node.file(f"{OUTPUT}/trainer_log.jsonl").content_string.splitlines()
     return [row["loss"] for row in map(json.loads, lines) if row.get("loss") is not None]
 
 
@@ -54,4 +58,4 @@ def learns(fleet: Fleet, node: Any, folder: Path, release: str) -> None:
     assert run.code == 0, run.output
     lost = losses(node)
     assert lost[-1] < 0.7 * lost[0], lost
-    assert node.file("/home/alice/saves/tiny/lora/sft/adapter_model.safetensors").size > 100_000
+    assert node.file(f"{OUTPUT}/adapter_model.safetensors").size > 100_000
