@@ -19,8 +19,9 @@ HEAD = """# Variables
 
 <!-- Written by `make variables` from roles/*/meta/argument_specs.yml. Edit these. -->
 
-Set them in the inventory. Every playbook checks them first: a misspelt name or a wrong kind of value is an error, and no node
-is touched. Roles whose inputs come from the plan are not listed; `roles/*/README.md` describes how to use them on their own.
+Set them in the inventory. Every playbook checks them first: a misspelt name or a wrong kind of value is an error, and
+no node is touched. Roles whose inputs come from the plan are not listed; `roles/*/README.md` describes how to use
+them on their own.
 """
 FROM_PLAN = ("cann", "change", "python", "system", "torch_npu")  # the rollout fills their inputs from each node's plan
 
