@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pages in Chinese are level with the English ones: as many headings, the same commands, tables of the same form."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.contract.tree import ROOT, committed
+
+ENDING = ".zh-CN.md"
+PAGES = [path for path in committed() if path.name.endswith(ENDING)]
+
+
+def outline(page: Path) -> dict[str, list[str]]:
+    """What both languages have to share: headings' levels, blocks of commands without comments, links, tables' columns."""
+    text = page.read_text(encoding="utf-8")
+    blocks = re.findall(r"^ *```\w*\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)
+    prose = re.sub(r"^ *```\w*\n.*?^ *```", "", text, flags=re.MULTILINE | re.DOTALL)
+    return {
+        "headings": [line.split()[0] for line in prose.splitlines() if line.startswith("#")],
+        "commands": [re.sub(r" *#.*", "", line).strip() for block in blocks for line in block.splitlines()],
+        "tables": [str(line.count("|")) for line in prose.splitlines() if line.startswith("|")],
+        "code": sorted(set(re.findall(r"`([^`\n]+)`", prose))),
+        "links": sorted(link for link in re.findall(r"\]\(([^)]+)\)", prose) if "README" not in link),
+    }
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_it_says_what_the_english_page_says(page: Path) -> None:
+    english = page.with_name(page.name.removesuffix(ENDING) + ".md")
+    assert outline(page) == outline(english)
+
+
+def test_there_are_some() -> None:
+    assert PAGES
