@@ -106,6 +106,7 @@ remarks:
 """
 
 import os
+from contextlib import nullcontext
 from typing import Any, Dict, List, Set
 
 from ansible.module_utils.basic import AnsibleModule
@@ -113,6 +114,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend import atomic, files, rights
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.accounts import name_of
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.busy import begun
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import module_lock
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import query, run
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment.read import read_environment
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, AscendError, failure
@@ -150,12 +152,7 @@ def main() -> None:
     options = module.params
     node = Node(query, module.get_bin_path)
     try:
-        if options["state"] == "served":
-            result = serve(options, node, module.check_mode)
-        elif options["state"] == "ended":
-            result = end(options, module.check_mode)
-        else:
-            result = {"changed": False}
+        result = act(options, node, module.check_mode)
         names = server.names(options["state_dir"])
         result["models"] = [server.read(options["state_dir"], name, run, node) for name in names]
     except REPORTED as error:
@@ -163,6 +160,14 @@ def main() -> None:
     if result.get("problems"):
         module.fail_json(msg=result.pop("msg"), **result)
     module.exit_json(**result)
+
+
+def act(options: Dict[str, Any], node: Node, check_mode: bool) -> Dict[str, Any]:
+    """Do what is asked, one at a time on a node: of two at once the second would begin anew what the first began."""
+    if options["state"] == "read":
+        return {"changed": False}
+    with nullcontext() if check_mode else module_lock.taken(options["state_dir"], "serve.yml"):
+        return serve(options, node, check_mode) if options["state"] == "served" else end(options, check_mode)
 
 
 def serve(options: Dict[str, Any], node: Node, check_mode: bool) -> Dict[str, Any]:
@@ -186,10 +191,11 @@ def serve(options: Dict[str, Any], node: Node, check_mode: bool) -> Dict[str, An
         result["remarks"] = remarks(node)
     if check_mode:
         return result
+    if models:  # before any is ended: what fails here leaves all as they are
+        turn_logs(node, how)
     for name in [*unlisted, *(name for name in result["begun"] if name in known)]:
         server.end(state_dir, name, run)
     if models:
-        turn_logs(node, how)
         for model in changing:
             server.begin(model, how, run)
     return result

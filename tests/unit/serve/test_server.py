@@ -18,12 +18,15 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import module_lock
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import Account, Result, query, run
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.serve import server
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.serve.checks import check
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.serve.model import Model, models_of
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.service import runner, service as services
+from ansible_collections.ascend.fleet.plugins.modules import serve_models
 
 PYTHON = shutil.which("python3", path=os.defpath) or ""  # as on a node: another account may run it
 needs_root = pytest.mark.skipif(os.geteuid() != 0 or not PYTHON, reason="programs are started as another account")
@@ -227,3 +230,10 @@ def test_a_server_that_systemd_begins_again_is_at_work(tmp_path: Path, monkeypat
     for state, expected in {"activating": server.SILENT, "failed": server.DOWN}.items():
         answer = Result(0, f"ActiveState={state}\n", False)
         assert server.look(str(tmp_path), "tiny", lambda *_asked, answer=answer: answer)[0] == expected
+
+
+def test_two_at_once_are_one_after_the_other_or_refused(tmp_path: Path) -> None:
+    options = {"state": "ended", "state_dir": str(tmp_path), "names": []}
+    with module_lock.taken(str(tmp_path), "serve.yml"), pytest.raises(AscendError, match="another change is at work"):
+        serve_models.act(options, NODE, check_mode=False)
+    assert serve_models.act(options, NODE, check_mode=False) == {"changed": False, "ended": []}
