@@ -63,10 +63,24 @@ def test_a_canary_that_fails_stops_the_rollout_with_the_others_untouched(base: F
     sh(first, "ascend-sim unset installer")
 
 
-def test_a_canary_of_several_stops_it_when_one_fails(base: Fleet, nodes: list[str]) -> None:
+def test_a_later_batch_may_have_as_many_failures_as_was_said(base: Fleet, nodes: list[str]) -> None:
+    batches = json.dumps({"rollout_batches": [1, 2, 1], "rollout_max_fail_percentage": 50})
+    sh(nodes[2], "ascend-sim set installer=exit:1")
+    run = base.site(*limited(*nodes[:4]), "-e", batches)
+    assert run.code == 2, run.output[-4000:]
+    assert fates(run) == {
+        "changed and verified": f"3 nodes ({nodes[0]}, {nodes[1]}, {nodes[3]})",
+        "failed, not changed to what was wanted": f"1 node ({nodes[2]})",
+    }
+    sh(nodes[2], "ascend-sim unset installer")
+
+
+@pytest.mark.whole  # tests/contract/test_rollout_batches.py has the batches, a canary of one stands above
+def test_a_canary_of_several_stops_it_when_one_fails(base: Fleet) -> None:
+    nodes = base.grow(3)
     sh(nodes[1], "ascend-sim set installer=exit:1")
     batches = json.dumps({"rollout_batches": [2, "100%"], "rollout_max_fail_percentage": 50})
-    run = base.site(*limited(*nodes[:3]), "-e", batches)
+    run = base.site(*limited(*nodes), "-e", batches)
     assert run.code == 2, run.output[-4000:]
     assert fates(run) == {
         "changed and verified": f"1 node ({nodes[0]})",
@@ -75,20 +89,7 @@ def test_a_canary_of_several_stops_it_when_one_fails(base: Fleet, nodes: list[st
     }
     assert "of the first batch, of which none may" in run.output
     assert current(base, nodes[2]).startswith(OLD)
-
-
-def test_a_later_batch_may_have_as_many_failures_as_was_said(base: Fleet, nodes: list[str]) -> None:
-    batches = json.dumps({"rollout_batches": [1, 2, 1], "rollout_max_fail_percentage": 50})
-    # The canary is the node that fails now: give it its turn later.
     sh(nodes[1], "ascend-sim unset installer")
-    sh(nodes[2], "ascend-sim set installer=exit:1")
-    run = base.site(*limited(*nodes[:4]), "-e", batches)
-    assert run.code == 2, run.output[-4000:]
-    assert fates(run) == {
-        "changed and verified": f"2 nodes ({nodes[1]}, {nodes[3]})",
-        "failed, not changed to what was wanted": f"1 node ({nodes[2]})",
-    }
-    sh(nodes[2], "ascend-sim unset installer")
 
 
 @pytest.mark.whole
