@@ -42,7 +42,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Record the node
+- name: Capture the node's raw state
   ascend_record:
     names: ["{{ inventory_hostname }}"]
   register: recorded

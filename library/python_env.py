@@ -126,7 +126,7 @@ EXAMPLES = r"""
     uv_sha256: "{{ uv_sha256 }}"
     uv_size_bytes: "{{ uv_size_bytes }}"
 
-- name: Make it current
+- name: Make the environment current
   python_env:
     path: /opt/ascend/env/8.0.RC1-0123456789ab
     current: true
