@@ -35,8 +35,8 @@ OF_DOCUMENTS = {
     "recorded": {"shapes.py"},
     "running": {"shapes.py", "found.py", "rollout.py", "warnings.py"},
 }
-# Tasks and plays begin with a verb that says what is done: Require, Load, Create, Allow, Show, Add. ansible-lint puts the name
-# first, so a module's own `name` does not match.
+# Tasks and plays begin with a verb that says what is done: Require, Load, Create, Allow, Show, Add. ansible-lint puts
+# the name first, so a module's own `name` does not match.
 EMPTY_VERBS = "Hold|Have|Know|Lead|Say|Tell|Let|Give|Bring|Take|See"
 NAMED = re.compile(rf"""^ *- name: ["']?(?:.*\| )?((?:{EMPTY_VERBS})\b.*)""", re.MULTILINE)
 TASK_FILES = [*yaml_files("roles", "playbooks", "molecule"), *modules()]
