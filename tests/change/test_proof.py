@@ -115,7 +115,7 @@ def test_what_the_fast_form_cannot_see_is_repaired_when_the_proof_fails(base: Fl
     assert "The proof failed, and files were altered: environment " in told
     assert "No module named 'torcg'" in told
     assert run.changed_tasks[0] == f"Install the CANN toolkit {OLD}"
-    assert any(task.startswith("Build from its lock") for task in run.changed_tasks)
+    assert any(task.startswith("Build the locked environment") for task in run.changed_tasks)
     assert base.facts([node], deep=True)[node]["environments"]["current"].startswith(OLD)
     assert f"changed and verified: 1 node ({node})" in run.output
     assert site(base, node).changed == 0

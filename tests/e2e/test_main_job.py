@@ -20,7 +20,7 @@ SITE_PACKAGES = "/opt/ascend/env/current/lib/python3.10/site-packages"
 ALL_STEPS = ["system", "python", "toolkit", "kernels", "environment", "ascend-env", "current"]
 EXAMPLE = ROOT / "roles/torch_npu/files/share/llamafactory/examples/tiny/tiny_lora_sft.yaml"
 NO_CARD = "ASCEND_RT_VISIBLE_DEVICES= OMP_NUM_THREADS=1"  # the process sees no card: it computes on the CPU
-ENVIRONMENT = "Build from its lock the environment"
+ENVIRONMENT = "Build the locked environment"
 TOOLKIT_TASK = "Install the CANN toolkit 8.0.RC1"
 KERNELS_TASK = "Install the CANN kernels for 910b"
 
