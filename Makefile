@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-# PYTHON chooses the interpreter of .venv (3.10 or newer), NODES how many nodes the demo has. Of the depot and of a bundle
-# (docs/airgap.md): where they lie, RELEASES and ARCHITECTURES of the list, CONTROL the control node's architectures.
+# PYTHON selects the interpreter of .venv (3.10 or newer), NODES the number of demo nodes. For the depot and a bundle
+# (docs/airgap.md): DEPOT and OUT are their folders, RELEASES and ARCHITECTURES filter the list, CONTROL is the control node's
+# architectures.
 NODES ?= 2
 DEPOT ?= /srv/ascend-depot
 INVENTORY ?= inventory/prod
@@ -17,13 +18,13 @@ venv: .venv/installed  ## ansible-core and what the playbooks need on a control 
 demo: .venv/installed system  ## two simulated nodes, from bare to torch.npu.is_available()
 	.venv/bin/python sim/demo.py --nodes $(NODES)
 
-demo-down: .venv/installed  ## remove what demo made, but for packages and the cache
+demo-down: .venv/installed  ## remove what demo created, except packages and the cache
 	.venv/bin/python sim/demo.py down
 
-test-fast: .venv/installed  ## what one runs while writing: unit and contract, but for what takes long; three minutes
+test-fast: .venv/installed  ## unit and contract tests without the slow ones, for use while writing; three minutes
 	.venv/bin/python -m pytest -n 2 --no-loadscope-reorder -m "not slow and not lint" tests/unit tests/contract
 
-test: .venv/installed system  ## one of each kind: lint, unit, contract, molecule, end to end; two at a time
+test: .venv/installed system  ## one test of each kind (lint, unit, contract, molecule, end to end), two at a time
 	.venv/bin/python -m pytest -n 2 --no-loadscope-reorder
 
 test-all: .venv/installed system  ## every fault, every ansible-core, long fuzzing; more than an hour
@@ -34,10 +35,10 @@ test-aarch64: .venv/installed system  ## an emulated aarch64 node with the real 
 	scripts/emulate-aarch64
 	.venv/bin/python -m pytest -m aarch64 tests/aarch64
 
-fuzz: .venv/installed  ## a million damaged tool outputs, for every parser; some minutes
+fuzz: .venv/installed  ## feed a million damaged tool outputs to every parser; some minutes
 	.venv/bin/python tests/fuzz/parsers.py
 
-releases: .venv/installed  ## what each release holds, and whether its parts go together
+releases: .venv/installed  ## show what each release contains, and whether its parts are compatible
 	.venv/bin/python scripts/releases.py
 
 variables: .venv/installed  ## write docs/variables.md from the roles' argument specs
@@ -46,35 +47,35 @@ variables: .venv/installed  ## write docs/variables.md from the roles' argument 
 lint: .venv/installed  ## ansible-lint, yamllint, ruff, mypy
 	.venv/bin/python -m pytest -m lint tests/contract
 
-depot-list: .venv/installed  ## every file that the depot needs, with address, size and sha256: RELEASES= ARCHITECTURES= SWARM=1 JSON=1
+depot-list: .venv/installed  ## list every file that the depot needs, with address, size and sha256: RELEASES= ARCHITECTURES= SWARM=1 JSON=1
 	@.venv/bin/python scripts/depot_list.py $(if $(RELEASES),--release $(RELEASES)) \
 	  $(if $(ARCHITECTURES),--architecture $(ARCHITECTURES)) $(if $(SWARM),--swarm) $(if $(JSON),--json)
 
-depot-check: .venv/installed  ## read every file of the depot, name what is damaged, fetch it again
+depot-check: .venv/installed  ## read every file of the depot, list damaged ones and fetch them again
 	.venv/bin/python scripts/depot_check.py --depot $(DEPOT) --inventory $(INVENTORY)
 
-bundle: .venv/installed  ## depot, project and a control node's Python and Ansible, in parts for disks: docs/airgap.md
+bundle: .venv/installed  ## pack the depot, the project and a control node's Python and Ansible into parts for disks: docs/airgap.md
 	.venv/bin/python scripts/bundle.py --depot $(DEPOT) --out $(OUT) --part-mb $(PART_MB) --control $(CONTROL) \
 	  $(if $(CONTROL_PYTHON),--control-python $(CONTROL_PYTHON)) $(if $(ANSIBLE_CORE),--ansible-core '$(ANSIBLE_CORE)') \
 	  $(if $(INCOMING),--incoming $(INCOMING))
 
-sbom: .venv/installed  ## CycloneDX 1.6, a file a release and architecture, in SBOM=; with a DEPOT= of yours also licences
+sbom: .venv/installed  ## write CycloneDX 1.6, one file per release and architecture, to SBOM=; with your own DEPOT= including licences
 	.venv/bin/python scripts/sbom.py --out $(SBOM) $(if $(filter-out file,$(origin DEPOT)),--depot $(DEPOT))
 
-audit: .venv/installed  ## every lock against known vulnerabilities; exit code 2 (of make) also where some could not be checked
+audit: .venv/installed  ## check every lock for known vulnerabilities; make also exits with 2 if some could not be checked
 	.venv/bin/python scripts/audit.py
 
-sign: .venv/installed  ## sign what is committed, with your GPG key: .ansible-sign/
+sign: .venv/installed  ## sign the committed files with your GPG key: .ansible-sign/
 	scripts/signing sign
 
-verify: .venv/installed  ## whether this checkout is what was signed: a file changed, added or removed
+verify: .venv/installed  ## verify this checkout against its signature: no file changed, added or removed
 	scripts/signing verify
 
-execution-environment: .venv/installed  ## an image for AWX and ansible-runner: docs/scale.md
+execution-environment: .venv/installed  ## build an image for AWX and ansible-runner: docs/scale.md
 	.venv/bin/ansible-galaxy collection build --force
 	.venv/bin/ansible-builder build --tag ascend-fleet-ee
 
-bench: .venv/installed system  ## what a fleet in step and a changed one, a node's facts, a transfer and an installation cost; two hours
+bench: .venv/installed system  ## measure a converged and a changed fleet, a node's facts, a transfer and an installation; two hours
 	.venv/bin/python tests/bench/facts.py
 	.venv/bin/python tests/bench/fleet_cost.py
 	.venv/bin/python tests/bench/transport.py

@@ -11,13 +11,13 @@ short_description: Report driver, cards, CANN, Pythons and environments of an As
 version_added: "0.1.0"
 description:
   - Observes an Ascend node in one round trip and changes nothing.
-  - Fails in time when the node does not answer, a dead network mount below one of its own places for example. What
-    others own, users' homes for example, is not looked at on network mounts, and elsewhere in a child process that has
-    a few seconds a place.
-  - Never fails because something is absent or broken on the node. That is among RV(ansible_facts.ascend.findings), with
-    the tool's own words and a remedy, so that one bad node cannot hide the others.
-  - Runs C(npu-smi info) once, and C(npu-smi info -t health) for each chip that is not OK, and asks C(timedatectl)
-    once. All else is read from files; no Python of an environment is started. Each call has a time limit and the
+  - Fails in time if the node does not answer, for example because of a dead network mount below one of its own places.
+    What others own, such as users' homes, is not read on network mounts, and elsewhere only in a child process with a
+    limit of a few seconds per place.
+  - Never fails because something is absent or broken on the node. RV(ansible_facts.ascend.findings) reports it instead,
+    with the tool's own output and a remedy, so one bad node cannot hide the others.
+  - Runs C(npu-smi info) once, and C(npu-smi info -t health) for each chip that is not OK, and C(timedatectl) once.
+    Everything else is read from files, and no environment's Python is started. Each call has a time limit and the
     locale C.
   - docs/facts.md describes every field and finding.
 author:
@@ -27,50 +27,50 @@ extends_documentation_fragment:
 options:
   gather_subset:
     description:
-      - What to observe. V(network) asks C(hccn_tool) four things a chip, and takes seconds; V(all) is every subset.
-      - V(links) is the short form of V(network), and asks one thing a chip. A chip that is not plainly healthy is asked
-        the rest, too. With V(network), also within V(all), it has no effect.
+      - What to observe. V(network) calls C(hccn_tool) four times per chip and takes seconds. V(all) is every subset.
+      - V(links) is the short form of V(network) with one call per chip. The remaining calls follow only for a chip that
+        is not clearly healthy. Together with V(network) or V(all) it has no effect.
       - V(network) and V(links) report RV(ansible_facts.ascend.npu) and RV(ansible_facts.ascend.driver) as well.
-      - V(cards) is the short form of V(npu), and does not look for processes that have a card's device file open
-        without being named by C(npu-smi), which takes some 6 us a file that is open on the node.
+      - V(cards) is the short form of V(npu). It skips the search for processes that have a card's device file open but
+        are not listed by C(npu-smi), which takes some 6 us per open file on the node.
     type: list
     elements: str
     choices: [all, cann, cards, links, network, npu, python, system]
     default: [cann, npu, python, system]
   kernel_settings:
     description:
-      - Names of kernel settings to report with V(system), as C(sysctl) has them, e.g. C(vm.max_map_count).
-      - A name that can be none fails the call; one that the kernel does not have is null.
+      - Names of kernel settings to report with V(system), as in C(sysctl), e.g. C(vm.max_map_count).
+      - An invalid name fails the call; the value of a setting that the kernel does not have is null.
     type: list
     elements: str
     default: []
   cards_out:
     description:
-      - NPU ids of cards that are out of use. They are among the devices, and V(network) and V(links) leave them out.
+      - NPU ids of cards that are out of use. The devices include them, V(network) and V(links) do not.
     type: list
     elements: int
     default: []
   users:
     description:
       - Accounts that train. Whether each may open the cards is reported with RV(ansible_facts.ascend.driver).
-      - They are looked up as sessions find them (C(getent), C(id)), each within ten seconds.
+      - The accounts are looked up as a session would (C(getent), C(id)), with a limit of ten seconds each.
     type: list
     elements: str
     default: []
   deep:
     description:
-      - Read every installed file of CANN and of the environments and compare it with what was recorded when it was
-        installed. Takes as long as reading some 15 GB. Without it sizes, times and small files decide.
+      - Read every installed file of CANN and of the environments and verify its recorded checksum. This takes as long
+        as reading some 15 GB. Without it, only sizes, times and small files are checked.
     type: bool
     default: false
   command_timeout_s:
-    description: Longest time for each call of a tool of the driver, in seconds.
+    description: How long each call of a driver tool may take, in seconds.
     type: int
     default: 30
   timeout_s:
     description:
-      - Longest time of the whole, in seconds. Then the call fails and says what it was reading, a place whose file
-        system does not answer for example. The deep form takes minutes, and wants more.
+      - How long the whole call may take, in seconds. After that it fails and names what it was reading, for example a
+        place whose file system does not answer. With O(deep) it takes minutes, so allow more.
     type: int
     default: 100
 attributes:
@@ -86,15 +86,15 @@ EXAMPLES = r"""
 - name: Observe the node
   ascend_facts:
 
-- name: Look at the cards alone
+- name: Observe the cards only
   ascend_facts:
     gather_subset: [npu]
 
-- name: Which cards can not take part in multi-node training, and why
+- name: Find which cards cannot take part in multi-node training, and why
   ascend_facts:
     gather_subset: [network]
 
-- name: Look at everything that a plan goes by, and at two kernel settings
+- name: Observe everything that a plan needs, and two kernel settings
   ascend_facts:
     gather_subset: [cann, links, npu, python, system]
     kernel_settings: [vm.max_map_count, net.core.somaxconn]
@@ -112,7 +112,7 @@ ansible_facts:
   type: dict
   contains:
     ascend:
-      description: What the node is. A key whose subset was not asked for is absent.
+      description: The state of the node. Keys of subsets that were not requested are absent.
       type: dict
       returned: always
       contains:
@@ -123,81 +123,82 @@ ansible_facts:
           sample: 2
         findings:
           description:
-            - What is wrong with the node, most telling first within a subset. Each has C(subset), C(name) (stable),
-              C(problem), C(wanted), C(found) (the tool's own words), C(where) and C(remedy) (the next command).
+            - What is wrong with the node, the most informative finding of each subset first. Each has C(subset),
+              C(name) (stable), C(problem), C(wanted), C(found) (the tool's own words), C(where) and C(remedy) (the next
+              command).
           type: list
           elements: dict
           returned: always
         system:
           description:
             - C(architecture), C(kernel), C(glibc) (null with another C library), C(distribution),
-              C(distribution_version), C(container) (its runtime, null on bare metal).
+              C(distribution_version), C(container) (the container's runtime, null on bare metal).
             - C(disk) maps each place to C(free_mb) (MB of 1048576 bytes), C(device) (number of the file system),
               C(path_measured) (the nearest folder that exists), C(total_mb), C(read_only), C(noexec) and C(free_inodes)
-              (files that can still be made; -1 where they are not counted). With an error of the file system 0 MB, the
-              device -1 and null. Beside the places of the options these are places where training writes.
-            - C(paths) is O(cann_root) and its parents, before them C(beside) in it where that is there, with C(exists),
+              (files that can still be created; -1 if they are not counted). A file system error is reported as 0 MB,
+              device -1 and null. Besides the places of the options these are the places that training writes to.
+            - C(paths) is O(cann_root) and its parents, preceded by C(beside) in it if that exists, each with C(exists),
               C(uid), C(mode).
             - C(limits) maps C(nofile), C(nproc), C(memlock) and C(stack) to the soft and the hard limit of the module's
               own session (a number; bytes of the last two; -1 for unlimited).
             - C(kernel_settings) maps the names of O(kernel_settings) to their values as text; null when absent.
-            - C(drop_ins) (C(kernel_settings) and C(limits) of this project's own files) and C(limits_elsewhere) (hard
-              limits by name, of everybody, C(*), and of C(root), in other files).
-            - C(lacking), the names of what the distribution has not installed, and C(package_manager), C(apt-get),
+            - C(drop_ins) is C(kernel_settings) and C(limits) from this project's own files. C(limits_elsewhere) is the
+              hard limits from other files by name, for everybody (C(*)) and for C(root).
+            - C(lacking) is the names of what is not installed from the distribution, C(package_manager) is C(apt-get),
               C(dnf), C(yum) or null.
-            - C(time_synchronised) is what systemd says of the clock; null when it does not say. C(time_s) is the time
-              of the reading, in seconds since 1970. C(time_keepers) are the programs that keep clocks, looked for where
-              the clock is not known to be synchronised.
+            - C(time_synchronised) is systemd's answer for the clock, or null without one. C(time_s) is the time of the
+              reading, in seconds since 1970. C(time_keepers) are the time services found; they are searched only if the
+              clock is not known to be synchronised.
           type: dict
           returned: subset system
         changes:
           description:
-            - C(running), the run that changes the node now, and C(last), the journal's newest entry; null where there
-              is none. Both have C(began), C(who), C(control), C(run), C(action), C(from), C(to); an entry has
-              C(ended), C(result) (done, failed, interrupted) and C(problem) besides.
+            - C(running) is the run that is changing the node now, and C(last) the newest entry of the journal; null if
+              there is none. Both have C(began), C(who), C(control), C(run), C(action), C(from), C(to); an entry also
+              has C(ended), C(result) (done, failed, interrupted) and C(problem).
           type: dict
           returned: subset system
         services:
           description:
-            - The models that C(serve.yml) began, each with C(name), C(account), C(address), C(port), C(devices),
-              C(environment), C(digest), C(state) (serving, silent, down) and C(why) it does not serve. Absent where
-              nothing was ever served.
+            - The models that C(serve.yml) started, each with C(name), C(account), C(address), C(port), C(devices),
+              C(environment), C(digest), C(state) (serving, silent, down) and C(why) (the reason if it does not serve).
+              Absent if the node has never served a model.
           type: list
           elements: dict
           returned: subset system
         driver:
           description:
-            - What the installer left, C(state) (complete, half-installed, absent), C(path), C(version) and
-              C(firmware_version) (from their version.info files; null when absent).
+            - The installation, C(state) (complete, half-installed, absent), C(path), C(version) and C(firmware_version)
+              (from their version.info files; null when absent).
             - C(device_nodes) counts /dev/davinci followed by a number, C(modules_loaded) the driver's kernel modules.
             - C(users) has, for each of O(users), C(name), C(state) (ok, absent, shut-out, unread), C(group) (the one to
-              join where it is shut out, else null) and C(found) (why, in words).
+              join if it is shut out, else null) and C(found) (the reason in words).
           type: dict
           returned: subset npu, cards, network or links
         npu:
           description:
-            - C(answered) (npu-smi gave its table), C(tool_version), C(driver_version) (of the running driver),
-              C(devices), C(processes) and C(process_count), C(processes_from) (npu-smi or /proc), C(unclear) (the NPU
-              ids of which it is not known whether a process uses them), C(unread) (the first lines that were not
-              understood).
-            - A device has C(npu_id), C(chip_id), C(name), C(health), C(errors) (codes, asked when health is not OK),
+            - C(answered) (whether npu-smi printed its table), C(tool_version), C(driver_version) (of the running
+              driver), C(devices), C(processes) and C(process_count), C(processes_from) (npu-smi or /proc), C(unclear)
+              (the NPU ids for which it is unknown whether a process uses them), C(unread) (the first lines that could
+              not be parsed).
+            - A device has C(npu_id), C(chip_id), C(name), C(health), C(errors) (codes, read if health is not OK),
               C(device_id), C(phy_id), C(bus_id), C(power_w) (W), C(temperature_c) (C), C(aicore_percent),
-              C(memory_used_mb), C(memory_total_mb), C(hbm_used_mb), C(hbm_total_mb) (MB). Null means that the table
-              does not say.
+              C(memory_used_mb), C(memory_total_mb), C(hbm_used_mb), C(hbm_total_mb) (MB). Null means that the table has
+              no value.
             - A process has C(pid), C(name), C(user), C(command), C(container), C(chips) (lists of NPU id, chip id, MB).
           type: dict
           returned: subset npu, cards, network or links
         network:
           description:
-            - Address, link, health and place in multi-node training of each chip; see docs/facts.md.
+            - Each chip's address, link, health and position in multi-node training; see docs/facts.md.
             - With V(links) alone, a healthy chip has null for address, netmask, gateway and link.
           type: dict
           returned: subset network or links
         cann:
           description:
             - C(root), C(latest) (the running version or null), C(latest_state) (ok, absent, dangling, mixed),
-              C(versions), C(elsewhere), C(record), C(repairing) (null, or a repair that was not seen to
-              end, with C(repaired), its version, and C(latest), to which it is to lead C(latest) again).
+              C(versions), C(elsewhere), C(record), C(repairing) (null, or an unfinished repair with C(repaired), its
+              version, and C(latest), the version that the link latest must point to afterwards).
             - A version has C(toolkit) and C(kernels) by chip, each with C(state) (complete, half-installed, altered,
               absent), C(problems) (at most five) and C(problem_count).
           type: dict
@@ -208,15 +209,15 @@ ansible_facts:
           returned: subset python
         system_pythons:
           description:
-            - The distribution's own Pythons, by series (3.11), with C(path) and C(lacks), what of C(python3) and
-              C(pip3) is not there beside it or belongs to another Python.
+            - The distribution's own Pythons, by series (3.11), with C(path) and C(lacks), which of C(python3) and
+              C(pip3) are missing beside it or belong to another Python.
           type: dict
           returned: subset python
         environments:
           description:
-            - C(current) is the name that the link leads to, or null, C(previous) that of the one which was current
-              before; C(all) maps names to environments, with their C(release) and what differs from the lock that they
-              were built from; see docs/facts.md.
+            - C(current) is the name of the environment that the link points to, or null, and C(previous) that of the
+              one before it. C(all) maps names to environments, with their C(release) and how they differ from the lock
+              that they were built from; see docs/facts.md.
           type: dict
           returned: subset python
         ascend_env:
@@ -225,8 +226,8 @@ ansible_facts:
           returned: subset python
         closed:
           description:
-            - What of our folders, of those above them and of ascend-env others cannot use, each with C(path), C(mode)
-              and C(ours), whether site.yml opens it.
+            - Those of our folders, their parents and ascend-env that other users cannot access, each with C(path),
+              C(mode) and C(ours) (whether site.yml opens it).
           type: list
           elements: dict
           returned: subset python

@@ -7,34 +7,33 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: ascend_record
-short_description: Record what an Ascend node says of itself, raw, with names and addresses masked
+short_description: Capture the raw state of an Ascend node, with names and addresses masked
 version_added: "0.1.0"
 description:
-  - Runs every query on which the facts of C(ascend_facts) rest, and further ones that only read, and packs the raw
-    outputs, the files and the facts into one text. Changes nothing.
+  - Runs every query behind the facts of C(ascend_facts) and further read-only ones, and packs the raw outputs, the
+    files and the facts into one text. Changes nothing.
   - Host and user names, serial numbers, IPv4, IPv6 and hardware addresses, UUIDs, mail addresses and passwords are
-    replaced on the node, before the text leaves it. The same value has the same pseudonym everywhere in a record.
-  - Fails rather than hand out a text that still contains something that was to be masked.
-  - What is absent or broken on the node is in the record and no failure. Each call has a time limit; a tool that did
-    not answer three times in that time is asked nothing more; the queries beyond those of the facts end after five
-    minutes.
+    replaced on the node, before the text leaves it. A value has the same pseudonym throughout a capture.
+  - Fails rather than return a text that still contains anything to be masked.
+  - Anything absent or broken on the node is part of the capture, not a failure. Each call has a time limit. A tool that
+    times out three times is not called again. The queries beyond those of the facts stop after five minutes.
 author:
   - The ascend-fleet authors (@ascend-fleet)
 extends_documentation_fragment:
   - ascend.fleet.places
 options:
   names:
-    description: Further words to mask, for example the node's names and addresses in the inventory.
+    description: More words to mask, for example the node's names and addresses in the inventory.
     type: list
     elements: str
     default: []
   command_timeout_s:
-    description: Longest time for each call of a tool, in seconds.
+    description: How long each call of a tool may take, in seconds.
     type: int
     default: 30
 attributes:
   check_mode:
-    description: Can run in check mode and return the same record.
+    description: Can run in check mode and return the same capture.
     support: full
   diff_mode:
     description: Changes nothing, so there is no difference to show.
@@ -42,12 +41,12 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Record the node
+- name: Capture the node's raw state
   ascend_record:
     names: ["{{ inventory_hostname }}"]
   register: recorded
 
-- name: Keep the record on the control node
+- name: Save the capture on the control node
   ansible.builtin.copy:
     content: "{{ recorded.record }}"
     dest: ./record.txt
@@ -58,16 +57,16 @@ EXAMPLES = r"""
 
 RETURN = r"""
 record:
-  description: The record, up to some 2 MB of text. docs/first-node.md says how to read it.
+  description: The capture, up to some 2 MB of text. docs/first-node.md explains how to read it.
   returned: success
   type: str
 size_bytes:
-  description: The length of the record in UTF-8, in bytes.
+  description: The length of the capture in UTF-8, in bytes.
   returned: success
   type: int
   sample: 412345
 made:
-  description: When the record was made, UTC, by the node's clock.
+  description: When the capture was made, in UTC by the node's clock.
   returned: success
   type: str
   sample: 20260102T030405Z

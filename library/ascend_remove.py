@@ -7,18 +7,18 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: ascend_remove
-short_description: Remove a release, what is old, or everything that this project put on a node
+short_description: Remove a release, old versions, or everything that this project installed on a node
 version_added: "0.1.0"
 description:
-  - Without O(release) and O(everything) it prunes. The current environment stays, the O(keep) newest others stay (the
-    one that was current before is the first of them), and what these need. Other environments go, and so do CANN
-    versions, Pythons and files of the cache that nothing needs which stays, and what interrupted runs left.
-  - What is current, in use by a process, or holds users' files is never pruned, and where it is asked for by name the
-    whole removal is refused, unless O(force). Where a file system is mounted in something, that is refused in any case.
-  - Only what this project made is removed. A CANN version is when a manifest tells that it was installed by this
-    project; then its own uninstaller is run. Other people's files beside ours stay, with the folders in which they lie.
-  - May be interrupted at any moment; the next call goes on.
-  - In check mode it returns what would be removed, what stays and what is refused, and does not fail for a refusal.
+  - Without O(release) and O(everything) it prunes. It keeps the current environment, O(keep) others (the previous one
+    first, then the newest) and what these need. It removes the other environments, the CANN versions, Pythons and
+    cached files no longer needed by anything that is kept, and the leftovers of interrupted runs.
+  - What is current, used by a process or contains users' files is never pruned. If you name it explicitly, the whole
+    removal is refused, unless O(force) is set. A folder with a file system mounted in it is always refused.
+  - Only what this project installed is removed. A CANN version counts as ours if a manifest says so; its own
+    uninstaller then removes it. Other people's files beside ours are kept, with their folders.
+  - If it is interrupted at any point, the next call continues.
+  - In check mode it returns what would be removed, kept and refused, and does not fail on a refusal.
 author:
   - The ascend-fleet authors (@ascend-fleet)
 extends_documentation_fragment:
@@ -26,24 +26,24 @@ extends_documentation_fragment:
 options:
   release:
     description:
-      - The release to remove. All its environments, its CANN version and its Python where no environment that stays
-        needs them, and their packages in the cache.
+      - The release to remove, with all its environments, their packages in the cache, and its CANN version and Python
+        if no environment that is kept needs them.
     type: str
     default: ""
   everything:
-    description: Remove everything that this project put on the node.
+    description: Remove everything that this project installed on the node.
     type: bool
     default: false
   keep:
-    description: How many environments stay beside the current one when O(release) and O(everything) are not given.
+    description: How many environments to keep besides the current one, without O(release) and O(everything).
     type: int
     default: 2
   force:
-    description: Remove also what is current, in use, or holds users' files. Pruning never removes what is current.
+    description: Also remove what is current, in use or contains users' files. Pruning never removes what is current.
     type: bool
     default: false
   timeout_s:
-    description: Longest time for each uninstaller of CANN, in seconds.
+    description: How long each of CANN's uninstallers may take, in seconds.
     type: int
     default: 1800
 attributes:
@@ -51,12 +51,12 @@ attributes:
     description: Returns the same selection and changes nothing.
     support: full
   diff_mode:
-    description: The table in RV(lines) says more than a difference would.
+    description: The table in RV(lines) shows more than a diff would.
     support: none
 """
 
 EXAMPLES = r"""
-- name: Show what pruning would remove and how much room that gives
+- name: Show what pruning would remove and how much space that frees
   ascend_remove:
   check_mode: true
 
@@ -64,7 +64,7 @@ EXAMPLES = r"""
   ascend_remove:
     release: 8.0.RC1
 
-- name: Remove everything of the project's, also what is current
+- name: Remove everything of this project, including what is current
   ascend_remove:
     everything: true
     force: true
@@ -73,11 +73,10 @@ EXAMPLES = r"""
 RETURN = r"""
 remove:
   description:
-    - What goes, in the order of removal, each with C(kind), C(name), C(path), C(size_mb) and C(reason).
+    - What is removed, in order, each with C(kind), C(name), C(path), C(size_mb) and C(reason).
     - The kinds are environment, CANN, kernels, Python, cache, leftover, and with O(everything) link, program, log,
       state and CANN's file.
-    - C(size_mb) is the room that the removal frees, in MB of 1048576 bytes; a file with another name elsewhere frees
-      none.
+    - C(size_mb) is the space that the removal frees, in MB of 1048576 bytes; a file with another hard link frees none.
   returned: always
   type: list
   elements: dict
@@ -88,27 +87,27 @@ remove:
       size_mb: 4710.5
       reason: not current, not among the 2 kept
 keep:
-  description: What stays and why, in the same form.
+  description: What is kept and why, in the same form.
   returned: always
   type: list
   elements: dict
 refusals:
-  description: Why nothing is removed, as a plan has refusals. Outside of check mode the module fails with them.
+  description: Why nothing is removed, in the form of a plan's refusals. Outside check mode the module fails with them.
   returned: always
   type: list
   elements: dict
 freed_mb:
-  description: The room that it frees or has freed, in MB.
+  description: The space that it frees or has freed, in MB.
   returned: always
   type: float
   sample: 9421.3
 lines:
-  description: All of that as a table for the terminal.
+  description: All of this as a table for the terminal.
   returned: always
   type: list
   elements: str
 notes:
-  description: What else there is to know, e.g. where CANN's C(latest) leads now.
+  description: Remarks, e.g. which version CANN's C(latest) now points to.
   returned: always
   type: list
   elements: str

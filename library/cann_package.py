@@ -10,11 +10,11 @@ module: cann_package
 short_description: Install or remove CANN's toolkit or kernels
 version_added: "0.1.0"
 description:
-  - Takes a C(.run) package (or the official C(.zip) around one) from the depot, verifies its size and sha256, runs its
-    installer with a time limit, and judges the result by the installed files, never by the installer's words.
-  - A package that is complete is not touched. One that is half-installed, or that lost a file since its installation
-    or has a changed one, is installed again. A file that changed again after its repair is told, and left.
-  - Where the installer ended well and its files lie otherwise than documented, the package is unproven, until
+  - Fetches a C(.run) package (or the official C(.zip) around one) from the depot, verifies its size and sha256, and
+    runs its installer with a time limit. The installed files decide about success, never the installer's output.
+  - A complete package is not touched. A half-installed one, or one with a file lost or changed since its installation,
+    is installed again. A file that changes again after its repair is reported and left as it is.
+  - If the installer succeeds but its files differ from the documented layout, the package is unproven until
     O(state=proven).
   - Changing the toolkit removes its kernels (the installer does that), so install the kernels afterwards.
 author:
@@ -28,7 +28,7 @@ options:
     choices: [kernels, toolkit]
     required: true
   version:
-    description: Its version, which is also in the name of its folder.
+    description: Its version, which is also part of its folder's name.
     type: str
     required: true
   chip:
@@ -36,33 +36,34 @@ options:
     type: str
   layout:
     description:
-      - How its installer lays it out, where it is not there yet. V(ascend-toolkit) is that of CANN up to 8.3, with a
-        folder C(ascend-toolkit/<version>); V(cann) that of CANN from 8.5 on, with a folder C(cann-<version>) and
-        kernels that are called ops.
+      - The layout of a version not yet installed. V(ascend-toolkit) is the layout of CANN up to 8.3, with a folder
+        C(ascend-toolkit/<version>). V(cann) is the layout from 8.5 on, with a folder C(cann-<version>) and kernels
+        called ops.
     type: str
     choices: [ascend-toolkit, cann]
     default: ascend-toolkit
   beside:
     description:
-      - Install it into C(beside/) of O(cann_root), where it takes no link of what lies in O(cann_root) itself.
-      - One that is there already stays where it is.
+      - Install it into C(beside/) of O(cann_root), where it does not take over the links of what is in O(cann_root)
+        itself.
+      - An installed version stays where it is.
     type: bool
     default: false
   state:
     description:
-      - Whether it shall be installed. V(cached) only takes it into the cache, which disturbs nobody.
-      - V(doubted) compares what CANN changed after its repair with what was installed once more, for a proof that
-        failed, of the toolkit and its kernels. So V(present) installs it again.
-      - V(running) leads C(latest), the version that a session finds by CANN's common environment file, to an installed
-        one, by CANN's own script.
-      - V(led-back) leads C(latest) where it led before a repair of ours (O(repair)) that was interrupted.
-      - V(proven) notes that the environment of the version ran on the cards, for the toolkit and its kernels. Where
-        they lie otherwise than documented, that makes them complete.
+      - Whether it must be installed. V(cached) only downloads it to the cache, which disturbs no job.
+      - V(doubted) is for a proof that failed. It compares the files of the toolkit and its kernels that CANN changed
+        after a repair with what was installed, once more, so that V(present) installs them again.
+      - V(running) points C(latest), the version that sessions get from CANN's common environment file, at an installed
+        version, with CANN's own script.
+      - V(led-back) points C(latest) at its version before a repair of ours (O(repair)) that was interrupted.
+      - V(proven) marks the toolkit and its kernels as proven by an environment that ran on the cards. If their layout
+        is not the documented one, this makes them complete.
     type: str
     choices: [absent, cached, doubted, led-back, present, proven, running]
     default: present
   url:
-    description: Where the depot gives it (http, https or file).
+    description: Its address in the depot (http, https or file).
     type: str
   sha256:
     description: Its sha256, in hexadecimal.
@@ -71,37 +72,37 @@ options:
     description: Its size in bytes.
     type: int
   depot_proxy:
-    description: The proxy through which the depot is asked, as http://host:port. Empty asks it directly.
+    description: The proxy between the node and the depot, as http://host:port. If empty, the node connects directly.
     type: str
     default: ""
   accept_eula:
-    description: That you have read and accept CANN's licence. The installer accepts it silently.
+    description: Whether you have read and accept CANN's licence. The installer accepts it without showing it.
     type: bool
     default: false
   allow_downgrade:
-    description: Install although a newer version is the latest one.
+    description: Install even if a newer version is the latest one.
     type: bool
     default: false
   repair:
     description:
-      - The version is in use and is put right. A newer one beside it does not forbid that, and C(latest) leads to that
-        one again afterwards, as it did before, also where the repair is interrupted and another run ends it.
+      - Repair the version in use, even if a newer one is installed beside it. C(latest) then points to the same version
+        as before, even if the repair is interrupted and another run finishes it.
     type: bool
     default: false
   deep:
-    description: Read every installed file and compare it with what was recorded when it was installed.
+    description: Read every installed file and verify its recorded checksum.
     type: bool
     default: false
   python_bin:
-    description: A folder with C(python3) and C(pip3), which the installer needs; put first in its PATH.
+    description: A folder with the C(python3) and C(pip3) that the installer needs, put first in its PATH.
     type: path
   timeout_s:
-    description: Longest time for the installer, in seconds.
+    description: How long the installer may take, in seconds.
     type: int
     default: 3600
 attributes:
   check_mode:
-    description: Says what would change, and writes nothing.
+    description: Reports what would change and writes nothing.
     support: full
   diff_mode:
     description: Shows the state before and after.

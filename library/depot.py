@@ -10,16 +10,15 @@ module: depot
 short_description: Fill one part of the depot, on the control node
 version_added: "0.1.0"
 description:
-  - Brings the files of a release into the depot, verified, and enters them into its C(index.json). What is there and
-    unchanged is not fetched again. What changed since it was taken is refused, unless a lock tells its sum; then it is
-    fetched again.
-  - Runs on the control node, as an action within Ansible's own process, so that it can show how far it is.
+  - Adds the files of a release to the depot, verified, and lists them in its C(index.json). Unchanged files are not
+    fetched again. A file that has changed since it was added is refused, or fetched again if a lock has its checksum.
+  - Runs on the control node, as an action within Ansible's own process, so that it can show its progress.
 author:
   - The ascend-fleet authors (@ascend-fleet)
 options:
   part:
     description:
-      - V(cann) takes CANN's packages, V(python) a relocatable CPython, V(uv) the program uv, V(wheels) every wheel of
+      - V(cann) adds CANN's packages, V(python) a relocatable CPython, V(uv) the program uv, V(wheels) every wheel of
         the lock, V(source) an archive of LLaMA-Factory, V(swarm) libtorrent's wheels.
     type: str
     choices: [cann, python, source, swarm, uv, wheels]
@@ -29,7 +28,9 @@ options:
     type: path
     required: true
   served:
-    description: Whether a web server gives it to the nodes. Refuses a folder above the depot that others cannot enter.
+    description:
+      - Whether a web server serves it to the nodes. If so, parent folders of the depot that others cannot enter are
+        refused.
     type: bool
     default: false
   release:
@@ -37,26 +38,26 @@ options:
     type: path
     required: true
   architecture:
-    description: For which nodes, as C(uname -m) says. Not for the part V(source).
+    description: The architecture of the nodes, as in C(uname -m). Not used for O(part=source).
     type: str
     choices: [aarch64, x86_64]
   lock:
-    description: The lock, for O(part=wheels); relative to the release. Its own when empty.
+    description: The lock for O(part=wheels), relative to the release. Empty for the release's own.
     type: str
   incoming:
-    description: A folder of yours with packages, archives and wheels, taken before anything is downloaded.
+    description: A folder with your own packages, archives and wheels, used before anything is downloaded.
     type: path
   cann_sha256:
-    description: File name to sha256 of your C(.run) packages.
+    description: The sha256 of your own C(.run) packages, by file name.
     type: dict
     default: {}
   python:
-    description: An interpreter of yours to make the archive from, for O(part=python).
+    description: Your own interpreter from which to build the archive, for O(part=python).
     type: path
   make_python:
     description:
-      - For O(part=python), whether an interpreter of this machine may do where the release's archive cannot be fetched.
-        It is warned of as not pinned.
+      - For O(part=python), whether an interpreter of this machine may be used if the release's archive cannot be
+        fetched. A warning says that it is not pinned.
     type: bool
     default: false
   requirements:
@@ -66,14 +67,14 @@ options:
     description: The requirements file with the hashes of libtorrent, for O(part=swarm).
     type: path
   deep:
-    description: Read every file that is there already, instead of those with another size or time.
+    description: Read every existing file, instead of only those with a changed size or time.
     type: bool
     default: false
   extra_index:
     description: The package index with torch's +cpu builds, used where a lock names one.
     type: str
   addresses:
-    description: Beginnings of addresses, and what is asked in their place.
+    description: Prefixes of addresses, and what to use instead.
     type: dict
     default: {}
   source:
@@ -82,15 +83,15 @@ options:
     default: {}
 attributes:
   check_mode:
-    description: Says what it would take, and writes nothing.
+    description: Reports what it would add and writes nothing.
     support: full
   diff_mode:
-    description: Shows what it takes.
+    description: Shows what it adds.
     support: full
 """
 
 EXAMPLES = r"""
-- name: Take every wheel of the lock
+- name: Add every wheel of the lock
   depot:
     part: wheels
     folder: /srv/ascend-depot
@@ -100,7 +101,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 taken:
-  description: What was taken.
+  description: What was added.
   returned: success
   type: list
   elements: str

@@ -10,12 +10,12 @@ module: depot_files
 short_description: Send files of the depot into the node's cache
 version_added: "0.2.0"
 description:
-  - Sends what a node lacks of the files through the connection by which Ansible works on it (SSH, for example). No
-    server, no mount and no other port is needed, and no rights but those of the account that logs in.
-  - What came before a connection broke is not sent again. Size and sha256 of each file are checked before it gets its
-    name. A file that is there is not sent.
-  - The module looks at the cache and gives the files that arrived their names. Its action plugin does the sending; the
-    options that it gives the module are C(state), C(uid) and C(files).
+  - Sends the files that a node is missing over Ansible's own connection to it (SSH, for example). It needs no server,
+    no mount, no other port and no rights beyond those of the login account.
+  - After a broken connection the transfer resumes. The size and sha256 of each file are verified before it gets its
+    final name. Existing files are not sent.
+  - The module checks the cache and gives received files their final names. Its action plugin sends them and sets the
+    module's options C(state), C(uid) and C(files).
 author:
   - The ascend-fleet authors (@ascend-fleet)
 extends_documentation_fragment:
@@ -33,18 +33,19 @@ options:
     default: []
   mirror:
     description:
-      - This host is a mirror. It is sent what the steps of those nodes need that name it in C(depot_mirror), each file
+      - This host is a mirror. It is sent the files for the steps of all nodes that name it in C(depot_mirror), each
         under its sha256. Several control nodes may send to it at the same time.
     type: bool
     default: false
   source:
     description:
-      - The address of the node's mirror, which is asked first, or V(swarm), whose peer ends then; given by the action
-        plugin.
+      - The address of the node's mirror, which is used first, or V(swarm), which ends the node's peer; given by the
+        action plugin.
     type: str
     default: ""
   state:
-    description: Tell which files the cache lacks, or give those that were sent their names; given by the action plugin.
+    description:
+      - Report which files the cache lacks, or give received files their final names; given by the action plugin.
     type: str
     choices: [arrived, lacking]
     default: lacking
@@ -54,7 +55,7 @@ options:
     default: 0
 attributes:
   check_mode:
-    description: Says what it would send, and writes nothing.
+    description: Reports what it would send and writes nothing.
     support: full
   diff_mode:
     description: Names the files that it sends.

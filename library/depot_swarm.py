@@ -7,15 +7,15 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: depot_swarm
-short_description: Have the nodes of a batch give each other the depot's files
+short_description: Share the depot's files between the nodes of a batch
 version_added: "0.2.0"
 description:
-  - Each node of a batch takes the depot's files that it lacks from the others and from the control node, by BitTorrent
-    (libtorrent, whose wheel comes from the depot through the connection), and gives what it has to them.
-  - Only the nodes of the batch and the control node are answered, and only for the files of this batch. The program
-    runs as C(nobody); it ends when M(ascend.fleet.depot_files) takes in what came, and with its playbook.
-  - Each file's sha256 comes from the control node through the connection, and is checked before the file gets its name.
-    What the others do not give is sent through the connection afterwards, by M(ascend.fleet.depot_files).
+  - Each node of a batch downloads the depot files that it lacks from the others and from the control node by
+    BitTorrent, and uploads what it has. The libtorrent wheel comes from the depot over Ansible's connection.
+  - A node answers only the control node and the nodes of its batch, and only for the files of this batch. The program
+    runs as C(nobody). It stops when M(ascend.fleet.depot_files) accepts the received files, or with its playbook.
+  - Each file's sha256 comes from the control node over Ansible's connection and is verified before the file gets its
+    final name. M(ascend.fleet.depot_files) then sends what the node did not receive from the others.
 author:
   - The ascend-fleet authors (@ascend-fleet)
 extends_documentation_fragment:
@@ -24,8 +24,8 @@ extends_documentation_fragment:
 options:
   part:
     description:
-      - V(seed) has the control node give what the batch needs, V(join) begins on the node, V(wait) ends when the node
-        has all, or gets nothing for half a minute. V(ask) is for the action plugin.
+      - V(seed) makes the control node seed what the batch needs, V(join) starts the node's peer, V(wait) returns when
+        the node has all files or has received nothing for half a minute. V(ask) is for the action plugin.
     type: str
     choices: [ask, join, seed, wait]
     required: true
@@ -39,7 +39,7 @@ options:
     elements: str
     default: []
   port:
-    description: The TCP port at which nodes answer each other, and the control node answers nodes.
+    description: The TCP port on which the nodes and the control node accept connections.
     type: int
     default: 6881
   torrent:
@@ -47,15 +47,15 @@ options:
     type: str
     default: ""
   job:
-    description: Whom the node may speak with; given by the action plugin.
+    description: The peers that the node may connect to; given by the action plugin.
     type: dict
     default: {}
   wheel:
-    description: The place of libtorrent's wheel in the cache; given by the action plugin.
+    description: The path of libtorrent's wheel in the cache; given by the action plugin.
     type: str
     default: ""
   wheel_sha256:
-    description: The sum that the wheel must have, in hexadecimal; given by the action plugin.
+    description: The sha256 that the wheel must have, in hexadecimal; given by the action plugin.
     type: str
     default: ""
 attributes:
@@ -63,30 +63,30 @@ attributes:
     description: Cannot run in check mode.
     support: none
   diff_mode:
-    description: Files are named when they are taken in.
+    description: M(ascend.fleet.depot_files) names the files when it accepts them.
     support: none
 """
 
 EXAMPLES = r"""
-- name: Give the depot's files to this batch
+- name: Seed the depot's files for this batch
   depot_swarm:
     part: seed
   run_once: true
 
-- name: Take what the environment needs from the others, and give it to them
+- name: Share what the environment needs with the other nodes
   depot_swarm:
     part: join
     wanted: "{{ preflight_node.wanted }}"
     steps: [environment]
 
-- name: Wait until the node has it
+- name: Wait for the node to receive all files
   depot_swarm:
     part: wait
 """
 
 RETURN = r"""
 joined:
-  description: Whether the node takes part. It does not where it has all, or where libtorrent has no wheel for it.
+  description: Whether the node takes part. It does not if it has all files or if libtorrent has no wheel for it.
   returned: part is join
   type: bool
   sample: true

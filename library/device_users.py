@@ -7,13 +7,13 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: device_users
-short_description: Let accounts open the cards
+short_description: Allow accounts to open the cards
 version_added: "0.2.0"
 description:
-  - Puts accounts that cannot read and write the driver's device files into the group that may, and leaves the others as
-    they are. New sessions have the group; those that run keep what they have.
-  - Accounts of a directory (LDAP, SSSD) join the group in C(/etc/group) of the node.
-  - Makes neither accounts nor groups, never adds one to the group of root, and takes nobody out of a group.
+  - Adds accounts that cannot read and write the driver's device files to the group that can, and does not change the
+    others. The group applies to new sessions, not to running ones.
+  - Accounts from a directory (LDAP, SSSD) are added to the group in the node's C(/etc/group).
+  - Creates no accounts or groups, never adds an account to root's group, and never removes one from a group.
 author:
   - The ascend-fleet authors (@ascend-fleet)
 options:
@@ -24,22 +24,22 @@ options:
     required: true
 attributes:
   check_mode:
-    description: Tells who would join, and changes nothing.
+    description: Reports who would be added and changes nothing.
     support: full
   diff_mode:
-    description: Shows the groups that are joined.
+    description: Shows the groups to which accounts are added.
     support: full
 """
 
 EXAMPLES = r"""
-- name: Let alice and bob use the cards
+- name: Allow alice and bob to use the cards
   device_users:
     users: [alice, bob]
 """
 
 RETURN = r"""
 joined:
-  description: Who joined which group, a dictionary an account with C(name) and C(group).
+  description: Who was added to which group, one dictionary per account with C(name) and C(group).
   returned: success
   type: list
   elements: dict

@@ -7,29 +7,30 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: mirror_prune
-short_description: Remove from a mirror of the depot what no node needs
+short_description: Remove files that no node needs from a mirror of the depot
 version_added: "0.2.0"
 description:
-  - Removes the files of the depot that are not O(needed), and that no run of C(site.yml) sent or asked for in
-    O(keep_days) days. So what another control node, or another inventory, has in use stays.
-  - Its action plugin finds what is needed, from the inventory's variables of all nodes that name this host in
-    C(depot_mirror), whatever C(--limit) is. Where no node does, it fails.
-  - Only regular files whose name is a sha256 are removed. A node that asks for one just then is sent it from the depot.
+  - Removes the depot's files that are not O(needed) and that no run of C(site.yml) has sent or requested for
+    O(keep_days) days. So files that another control node or inventory uses are kept.
+  - Its action plugin finds what is needed from the inventory's variables of all nodes that name this host in
+    C(depot_mirror), regardless of C(--limit). If no node does, it fails.
+  - Only regular files whose name is a sha256 are removed. A node that requests a file at that moment gets it from the
+    depot.
 author:
   - The ascend-fleet authors (@ascend-fleet)
 extends_documentation_fragment:
   - ascend.fleet.places
 options:
   folder:
-    description: Where the mirror keeps its files.
+    description: The folder of the mirror's files.
     type: path
     required: true
   keep_days:
-    description: What was sent or asked for in so many days stays.
+    description: How many days a file is kept after it was last sent or requested.
     type: int
     default: 30
   needed:
-    description: The sha256 of what stays in any case; given by the action plugin.
+    description: The sha256 of the files to keep in any case; given by the action plugin.
     type: list
     elements: str
     default: []
@@ -51,13 +52,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 remove:
-  description: What goes, with its C(path), C(size_mb) and C(days), so long ago a run asked for it last.
+  description: What is removed, with C(path), C(size_mb) and C(days) (since a run last requested it).
   returned: success
   type: list
   elements: dict
   sample: [{path: /srv/ascend-mirror/0123..., size_mb: 1204.5, days: 63}]
 lines:
-  description: All of that for the terminal.
+  description: All of this for the terminal.
   returned: success
   type: list
   elements: str

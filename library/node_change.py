@@ -7,17 +7,17 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: node_change
-short_description: Begin or end a change of a node, one run at a time
+short_description: Start or finish a change of a node, one run at a time
 version_added: "0.1.0"
 description:
-  - C(state=begun) takes the node's lock for this run, unless processes use the cards, and C(state=ended) gives it back
-    and writes the node's journal. Between them other modules change the node.
-  - A run that is alive keeps others out, which are told who it is and since when. A run that is dead is recognised,
-    what it left at work is ended, and the journal says that it was interrupted.
-  - The action plugin of the same name tells who runs the playbook, and whether the holder of a lock is alive on this
-    control node. There it also runs the commands by which a scheduler gives the node no more jobs (O(drain)) and
-    gives it jobs again (O(resume)). That the node is drained is written down on it before, so that a later run
-    resumes what one that was killed has drained.
+  - C(state=begun) takes the node's run lock for this run, unless processes use the cards. C(state=ended) releases it
+    and writes the node's journal. In between, other modules change the node.
+  - A live run keeps other runs out; their error names its owner and start time. A dead run is recognised. Its remaining
+    processes are stopped, and the journal notes that it was interrupted.
+  - The action plugin of the same name supplies who runs the playbook, and whether the holder of a lock is alive on this
+    control node. It also runs the scheduler's commands there, to drain the node (O(drain)) and to resume it
+    (O(resume)). A note on the node is written before it is drained, so that a later run can resume it if this one is
+    killed.
 author:
   - The ascend-fleet authors (@ascend-fleet)
 extends_documentation_fragment:
@@ -25,64 +25,64 @@ extends_documentation_fragment:
 options:
   state:
     description:
-      - Begin the change, or end it. C(resumed) resumes a node that a dead run has drained, and does nothing else.
-      - C(draining) and C(resuming) are between the action plugin and the module. They write down that this run drains
-        the node, and that it is the one which resumes it.
+      - Start the change, or finish it. C(resumed) only resumes a node that a dead run has drained.
+      - C(draining) and C(resuming) are for the action plugin only. They note on the node that this run drains it, and
+        that this run is the one to resume it.
     type: str
     choices: [begun, ended, resumed, draining, resuming]
     required: true
   action:
-    description: What is done, a word for the journal (provision, stage, rollback, remove).
+    description: The action, a word for the journal (provision, stage, rollback, remove).
     type: str
     default: change
   source:
-    description: What the node has before; for the journal.
+    description: What the node has before the change; for the journal.
     type: str
     default: ""
   target:
-    description: What it shall have; for the journal.
+    description: What it will have after the change; for the journal.
     type: str
     default: ""
   idle:
-    description: Do not begin while processes use the cards.
+    description: Do not start while processes use the cards.
     type: bool
     default: true
   cards_out:
     description:
-      - NPU ids of cards that are out of use. Of a dead card nobody knows whether a process uses it; that keeps no
-        change from beginning.
+      - NPU ids of cards that are out of use. It cannot be known whether a process uses a dead card, so these cards do
+        not prevent a change.
     type: list
     elements: int
     default: []
   wait_s:
     description:
-      - How long the action plugin waits for the end of the processes that use the cards, in seconds. It asks again and
-        again, so that nothing waits on the node for a run that has died.
+      - How long the action plugin waits for the processes that use the cards to end, in seconds. It polls, so that
+        nothing waits on the node for a run that has died.
     type: int
     default: 0
   drain:
     description:
-      - The command that has a scheduler give the node no more jobs, run on the control node before the cards are looked
-        at. A list, or text that is split as a shell does, but no shell runs it. Empty for none.
-      - Its exit code is 0 within two minutes, or the node is not changed.
+      - The command that makes a scheduler stop sending jobs to the node. It runs on the control node before the cards
+        are checked. It is a list, or text that is split like a shell's words but not run by a shell. Empty for none.
+      - Unless it exits with 0 within two minutes, the node is not changed.
     type: raw
     default: ""
   resume:
     description:
-      - The command that gives the node jobs again, in the same forms. It is run when the change has ended, or does not
-        begin, where this run or one that is dead has drained the node. The task fails where it fails.
+      - The command that makes the scheduler send jobs to the node again, in the same forms. It runs when the change has
+        ended or does not start, if this run or a dead one has drained the node. If it fails, the task fails.
     type: raw
     default: ""
   set_aside:
     description:
-      - Take the link C(current) away while the environment that it leads to, or what that stands on, is repaired, so
-        that it never leads to half of one.
+      - Remove the link C(current) while its environment, or the CANN or Python below it, is repaired, so that it never
+        points to a half-repaired environment.
     type: bool
     default: false
   replaces:
     description:
-      - Versions of CANN that the change uninstalls. It does not begin, and C(current) stays, where users have files in
-        one of them, or use it.
+      - Versions of CANN that the change uninstalls. If users have files in one of them or use it, the change does not
+        start and C(current) is kept.
     type: list
     elements: str
     default: []
@@ -96,7 +96,7 @@ options:
     type: str
     default: ""
   holder:
-    description: Who changes the node; given by the action plugin.
+    description: Who is changing the node; given by the action plugin.
     type: dict
     default: {}
   dead:
@@ -114,19 +114,19 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Begin
+- name: Start the change
   node_change:
     state: begun
     action: provision
     source: 8.0.RC1-0123456789ab
     target: 8.2.RC1-ba9876543210
 
-- name: End
+- name: Finish the change
   node_change:
     state: ended
     result: done
 
-- name: Begin on a node of Slurm's
+- name: Start the change on a Slurm node
   node_change:
     state: begun
     action: provision
@@ -141,31 +141,31 @@ begun:
   type: bool
   sample: true
 processes:
-  description: The processes that use the cards and keep the change from beginning, as C(ascend_facts) gives them.
+  description: The processes that use the cards and prevent the change, as in C(ascend_facts).
   returned: state=begun
   type: list
   elements: dict
   sample: [{pid: 4711, name: python, user: ml, command: python train.py, container: null, chips: [[0, 0, 30000]]}]
 unclear:
   description:
-    - The cards (NPU ids) of which it is not known whether a process uses them.
-    - They keep the change from beginning, too.
+    - The cards (NPU ids) for which it is unknown whether a process uses them.
+    - They prevent the change, too.
   returned: state=begun
   type: list
   elements: int
   sample: []
 taken_by:
-  description: The run that has the lock, where that keeps the change from beginning.
+  description: The run that holds the run lock, if that prevents the change.
   returned: state=begun
   type: dict
   sample: {run: 1f0e-4711-123456, who: ops, control: ctl, pid: 4711, began: "2026-01-31T23:59:59Z"}
 drained:
-  description: The run for which the node is drained, or was until now; empty for none.
+  description: The run that drained the node, if it is or was drained until now; empty if not.
   returned: success
   type: dict
   sample: {run: 1f0e-4711-123456, who: ops, control: ctl, pid: 4711, began: "2026-01-31T23:59:59Z"}
 resumed:
-  description: Whether the node was resumed by this task.
+  description: Whether this task resumed the node.
   returned: when a command was run
   type: bool
   sample: true

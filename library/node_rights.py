@@ -7,30 +7,30 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: node_rights
-short_description: Let every user of a node read, run and enter what is installed
+short_description: Allow every user of a node to read, run and enter what is installed
 version_added: "0.1.0"
 description:
-  - Gives group and others the rights that the owner has to read and run files, and those to list and enter folders, as
-    far as they lack them. Takes no right away, and makes nothing writable.
-  - Links are left alone, and so is what users made in an environment, in its checkout of LLaMA-Factory.
+  - Adds the owner's rights to read and run files, and to list and enter folders, for the group and others where
+    missing. It removes no right and makes nothing writable.
+  - Links are not changed, nor are files that users created in an environment's LLaMA-Factory checkout.
 author:
   - The ascend-fleet authors (@ascend-fleet)
 extends_documentation_fragment:
   - ascend.fleet.places
 options:
   paths:
-    description: Folders and files, without what lies in them. What is not there is left out.
+    description: Folders and files, without their contents. Missing ones are skipped.
     type: list
     elements: path
     default: []
   trees:
-    description: Folders with all that lies in them.
+    description: Folders with all their contents.
     type: list
     elements: path
     default: []
 attributes:
   check_mode:
-    description: Says what would change, and changes nothing.
+    description: Reports what would change and changes nothing.
     support: full
   diff_mode:
     description: Shows the first files and folders that were closed.
@@ -38,7 +38,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Let others use an environment
+- name: Open an environment to all users
   node_rights:
     paths: [/opt/ascend, /opt/ascend/env]
     trees: [/opt/ascend/env/8.0.RC1-0123456789ab]
@@ -46,7 +46,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 opened:
-  description: How many files and folders others got rights of (in check mode, would get).
+  description: How many files and folders were opened to others (in check mode, would be).
   returned: success
   type: int
   sample: 0

@@ -10,12 +10,12 @@ module: npu_check
 short_description: Run torch-npu in an environment on every card
 version_added: "0.1.0"
 description:
-  - Imports torch and torch_npu in the environment, through C(ascend-env), asks C(torch.npu.is_available()), moves a
-    tensor to each device and back, compares versions, imports what C(llamafactory-cli train) imports, which runs
-    LLaMA-Factory's own check of its dependencies, and runs C(llamafactory-cli version).
-  - All this is done as an account that is not root, in a private home that is removed afterwards, without a network.
-  - Fails when anything is not as expected, with the name of the symptom as far as it is known
-    (C(docs/troubleshooting.md)), what it means and what helps. Never changes anything.
+  - Imports torch and torch_npu in the environment through C(ascend-env), calls C(torch.npu.is_available()), moves a
+    tensor to each device and back, and compares versions. It also imports what C(llamafactory-cli train) imports, which
+    runs LLaMA-Factory's own check of its dependencies, and runs C(llamafactory-cli version).
+  - All of this runs as an account other than root, in a private home that is removed afterwards, without a network.
+  - Fails if anything is not as expected, with the name of the symptom if it is known (C(docs/troubleshooting.md)), its
+    meaning and a remedy. Never changes anything.
   - In check mode an environment that is absent is not checked.
 author:
   - The ascend-fleet authors (@ascend-fleet)
@@ -23,7 +23,7 @@ extends_documentation_fragment:
   - ascend.fleet.places
 options:
   environment:
-    description: The environment to prove.
+    description: The environment to verify.
     type: path
     required: true
   ascend_env:
@@ -36,25 +36,26 @@ options:
     required: true
   devices:
     description:
-      - The devices to use, by the numbers that C(ASCEND_RT_VISIBLE_DEVICES) takes. All of them where this is not given.
+      - The devices to use, numbered as in C(ASCEND_RT_VISIBLE_DEVICES). All of them if not given.
       - An empty list imports torch, torch_npu and LLaMA-Factory and touches no card.
     type: list
     elements: int
   expected_versions:
     description:
-      - Distribution to version, as the running interpreter must see them. Without C(llamafactory) its training is not
-        imported.
+      - The versions that the running interpreter must see, by distribution. Without C(llamafactory), its training is
+        not imported.
     type: dict
     default: {}
   users:
     description:
-      - Accounts that train. The first one that the node knows proves the environment.
-      - Without any, the owner of the driver's device files does; root only where that is root, or has no account.
+      - Accounts that train. The first one that exists on the node verifies the environment.
+      - Without any, the owner of the driver's device files does. It is root only if the owner is root or has no
+        account.
     type: list
     elements: str
     default: []
   timeout_s:
-    description: Longest time for each of the two programs, in seconds.
+    description: How long each of the two programs may take, in seconds.
     type: int
     default: 600
 attributes:
@@ -67,14 +68,14 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Prove the current environment
+- name: Verify the current environment
   npu_check:
     environment: /opt/ascend/env/current
     expected_devices: 8
     expected_versions:
       torch-npu: "2.1.0.post3"
 
-- name: Prove it as alice, on the cards that nobody uses
+- name: Verify the environment as alice, on idle cards
   npu_check:
     environment: /opt/ascend/env/current
     expected_devices: 8
@@ -85,16 +86,16 @@ EXAMPLES = r"""
 RETURN = r"""
 cards:
   description:
-    - A dictionary a device with C(index), C(ok), C(name), C(memory_total_mb) (MB), and, where it failed, its own words
-      C(error), the name of the symptom C(symptom) and the next command C(remedy); the last two are null where the words
-      are unknown.
-    - Empty when it is not the cards that fail, and when they were not used.
+    - One dictionary per device with C(index), C(ok), C(name), C(memory_total_mb) (MB) and, if it failed, C(error) (its
+      own words), C(symptom) (the symptom's name) and C(remedy) (the next command). The last two are null for an unknown
+      error.
+    - Empty if something other than the cards failed, or if they were not used.
   returned: always
   type: list
   elements: dict
   sample: [{index: 0, ok: true, name: Ascend910B3, memory_total_mb: 65536, error: null, symptom: null, remedy: null}]
 symptom:
-  description: The stable name of what is wrong, a row of C(docs/troubleshooting.md), or null where it is unknown.
+  description: The stable name of what is wrong, a row of C(docs/troubleshooting.md), or null if it is unknown.
   returned: failure
   type: str
   sample: device-start-failed
@@ -120,17 +121,17 @@ remedy:
   type: str
   sample: npu-smi info
 versions:
-  description: Distribution to version, as the running interpreter sees them.
+  description: The versions that the running interpreter sees, by distribution.
   returned: success
   type: dict
   sample: {torch: "2.1.0"}
 llamafactory:
-  description: The version that LLaMA-Factory's own module says, or null when it was not asked for.
+  description: The version that LLaMA-Factory's own module reports, or null if it was not requested.
   returned: success
   type: str
   sample: "0.9.1"
 account:
-  description: Who proved it, C(name), and C(why) that account.
+  description: The account that verified it, C(name), and C(why) it was chosen.
   returned: success
   type: dict
   sample: {name: HwHiAiUser, why: the owner of the device files; ascend_users names nobody}

@@ -7,15 +7,15 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: python_env
-short_description: Make a virtual environment exactly as its lock, offline, and make it current
+short_description: Build a virtual environment that matches its lock exactly, offline, and make it current
 version_added: "0.1.0"
 description:
-  - Builds the environment with uv from the depot's wheels, hashes required, bytecode compiled. What the lock does not
-    name is removed; what differs is replaced; nothing else is touched.
-  - A checkout of LLaMA-Factory (O(source_url)) is brought back to its archive, file by file. What was edited is kept,
-    in C(edited) of the environment; what training left in the checkout stays where it is.
-  - With O(current=true) the link C(current) beside the environment is led to it, atomically, and C(previous) to where
-    it led before. Without O(lock) that is all that happens.
+  - Builds the environment with uv from the depot's wheels, requires hashes and compiles bytecode. It removes what the
+    lock does not name, replaces what differs and touches nothing else.
+  - A LLaMA-Factory checkout (O(source_url)) is restored from its archive, file by file. Edited files are saved to
+    C(edited) of the environment; training output in the checkout is not touched.
+  - With O(current=true) the link C(current) beside the environment is switched to it atomically, and C(previous) is
+    pointed at the environment before. Without O(lock) nothing else happens.
 author:
   - The ascend-fleet authors (@ascend-fleet)
 extends_documentation_fragment:
@@ -26,32 +26,32 @@ options:
     type: path
     required: true
   state:
-    description: Whether it shall be there.
+    description: Whether the environment must exist.
     type: str
     choices: [absent, present]
     default: present
   release:
-    description: The release it is made for; kept in its receipt.
+    description: The release of the environment; stored in its receipt.
     type: str
   python:
-    description: The interpreter it is made with.
+    description: The interpreter of the environment.
     type: path
   cann_home:
-    description: The folder of the CANN version it is made for; C(ascend-env) sources that version's set_env.sh.
+    description: The folder of the environment's CANN version; C(ascend-env) sources that version's set_env.sh.
     type: path
   lock:
-    description: The lock's text, a requirements file in which every distribution is pinned and hashed.
+    description: The lock's text, a requirements file that pins and hashes every distribution.
     type: str
   lock_digest:
     description:
-      - What names the lock in the environment's receipt. Without it, the digest of O(lock).
-      - A depot's lock has the hashes of its own wheels alone, so a plan gives the digest of the release's lock.
+      - The digest that names the lock in the environment's receipt. Without it, the digest of O(lock).
+      - A depot's lock has only the hashes of its own wheels, so a plan passes the digest of the release's lock.
     type: str
   wheelhouse:
     description: The depot's folder of wheels (http, https or file).
     type: str
   uv_url:
-    description: Where the depot gives the program uv.
+    description: The address of the program uv in the depot.
     type: str
   uv_sha256:
     description: Its sha256, in hexadecimal.
@@ -60,7 +60,8 @@ options:
     description: Its size in bytes.
     type: int
   source_url:
-    description: Where the depot gives an archive of LLaMA-Factory to install editable, instead of the lock's release.
+    description:
+      - The address of a LLaMA-Factory archive in the depot, to install in editable mode instead of the lock's release.
     type: str
   source_sha256:
     description: Its sha256, in hexadecimal.
@@ -69,47 +70,49 @@ options:
     description: Its size in bytes.
     type: int
   depot_proxy:
-    description: The proxy through which the depot is asked, as http://host:port. Empty asks it directly.
+    description: The proxy between the node and the depot, as http://host:port. If empty, the node connects directly.
     type: str
     default: ""
   examples:
     description:
-      - The examples' texts by their names, folders included. What an earlier version of this project had and these
-        have not is removed. Without it they are left as they are.
+      - The texts of the examples by name, including folders. Examples of an earlier version of this project that are
+        not among them are removed. If not given, the examples are not changed.
     type: dict
   current:
-    description: Lead the link C(current) beside the environment to it.
+    description: Point the link C(current) beside the environment at it.
     type: bool
     default: false
   idle:
     description:
-      - Ask the cards before the link is led to another environment, and fail where processes use them. The result then
-        has C(busy). What was built stays.
+      - Check the cards before the link is switched to another environment, and fail if processes use them. The result
+        then has C(busy). What was built is kept.
     type: bool
     default: false
   cards_out:
-    description: NPU ids of cards that are out of use, of which it need not be known whether a process uses them.
+    description: NPU ids of cards that are out of use, which need not be known to be idle.
     type: list
     elements: int
     default: []
   replace_python:
-    description: Make the environment anew when it runs another Python than O(python).
+    description: Rebuild the environment if it uses a Python other than O(python).
     type: bool
     default: false
   deep:
-    description: Hold every file of every distribution to its sum, and have those replaced that differ.
+    description:
+      - Verify every file of every distribution against its recorded checksum, and replace the distributions that
+        differ.
     type: bool
     default: false
   timeout_s:
-    description: Longest time for each run of uv, in seconds.
+    description: How long each run of uv may take, in seconds.
     type: int
     default: 3600
 attributes:
   check_mode:
-    description: Says what would change, and writes nothing.
+    description: Reports what would change and writes nothing.
     support: full
   diff_mode:
-    description: Shows how the environment differs from its lock, and where the link leads.
+    description: Shows how the environment differs from its lock, and where the link points.
     support: full
 """
 
@@ -126,7 +129,7 @@ EXAMPLES = r"""
     uv_sha256: "{{ uv_sha256 }}"
     uv_size_bytes: "{{ uv_size_bytes }}"
 
-- name: Make it current
+- name: Make the environment current
   python_env:
     path: /opt/ascend/env/8.0.RC1-0123456789ab
     current: true
@@ -135,13 +138,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 differences:
-  description: How the environment differed from what is wanted, in words; empty when it did not.
+  description: How the environment differed from what is wanted, in words; empty if it did not.
   returned: success
   type: list
   elements: str
   sample: ["torch is missing"]
 kept:
-  description: Folder that keeps what of the checkout was edited and replaced; empty when nothing was.
+  description: The folder with the checkout's edited files that were replaced; empty if there were none.
   returned: success
   type: str
   sample: /opt/ascend/env/8.0.RC1-0123456789ab/edited/20250131T235959Z

@@ -10,8 +10,8 @@ module: python_runtime
 short_description: Install a relocatable CPython from the depot
 version_added: "0.1.0"
 description:
-  - Takes an archive with the one top folder C(python/) from the depot, verifies it, unpacks it beside its place, tries
-    it, and renames it into place. A version that is complete is not touched.
+  - Fetches an archive with the single top folder C(python/) from the depot, verifies it, unpacks it beside its final
+    place, tries it and renames it into place. A complete version is not touched.
 author:
   - The ascend-fleet authors (@ascend-fleet)
 extends_documentation_fragment:
@@ -22,7 +22,7 @@ options:
     type: str
     required: true
   url:
-    description: Where the depot gives the archive (http, https or file).
+    description: The archive's address in the depot (http, https or file).
     type: str
     required: true
   sha256:
@@ -34,16 +34,16 @@ options:
     type: int
     required: true
   depot_proxy:
-    description: The proxy through which the depot is asked, as http://host:port. Empty asks it directly.
+    description: The proxy between the node and the depot, as http://host:port. If empty, the node connects directly.
     type: str
     default: ""
   deep:
-    description: Read every installed file and compare it with what was recorded when it was installed.
+    description: Read every installed file and verify its recorded checksum.
     type: bool
     default: false
 attributes:
   check_mode:
-    description: Says what would change, and writes nothing.
+    description: Reports what would change and writes nothing.
     support: full
   diff_mode:
     description: Shows the state before and after.
@@ -61,7 +61,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 path:
-  description: Where the version lies.
+  description: The folder of the version.
   returned: success
   type: str
   sample: /opt/ascend/python/3.10.13

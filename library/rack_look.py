@@ -7,40 +7,40 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: rack_look
-short_description: Report what training over several nodes needs of a node
+short_description: Report what multi-node training needs from a node
 version_added: "0.1.0"
 description:
-  - Observes a node in one round trip and changes nothing. Beside the facts of M(ascend.fleet.ascend_facts) it tells of
-    the network interface by which ranks find each other, of ports that are taken, of the node's own name, of models
-    and data, and of each card's network what the facts do not hold.
-  - Fails in time when the node does not answer. Judges nothing; the action C(rack_report) compares the nodes.
+  - Observes a node in one round trip and changes nothing. Besides the facts of M(ascend.fleet.ascend_facts) it reports
+    the network interface over which ranks connect, ports in use, the node's own name, models and data, and what the
+    facts do not contain about each card's network.
+  - Fails in time if the node does not answer. It judges nothing; the action C(rack_report) compares the nodes.
 author:
   - The ascend-fleet authors (@ascend-fleet)
 extends_documentation_fragment:
   - ascend.fleet.places
 options:
   network:
-    description: Ask the cards' network, by C(hccn_tool); takes seconds.
+    description: Check the cards' network with C(hccn_tool); this takes seconds.
     type: bool
     default: true
   interface:
-    description: As C(HCCL_SOCKET_IFNAME) says it; empty for the interface that HCCL takes by itself.
+    description: The interface, as in C(HCCL_SOCKET_IFNAME); empty for the one that HCCL chooses.
     type: str
     default: ""
   ports:
-    description: Ports at which a job will listen, and which must be free.
+    description: Ports on which a job will listen; they must be free.
     type: list
     elements: int
     default: []
   paths:
     description:
-      - Models and data that are read, as the account that trains. Names, sizes and times of all files are compared by
-        digests; contents are not read.
+      - Models and data to read as the account that trains. Names, sizes and times of all files are compared by digests;
+        contents are not read.
     type: list
     elements: path
     default: []
   users:
-    description: Accounts that train; the first one that the node knows reads the paths.
+    description: Accounts that train; the first one that exists on the node reads the paths.
     type: list
     elements: str
     default: []
@@ -50,12 +50,12 @@ options:
     elements: str
     default: []
   cards_out:
-    description: NPU ids of cards that are out of use; their network is not asked.
+    description: NPU ids of cards that are out of use; their network is not checked.
     type: list
     elements: int
     default: []
   timeout_s:
-    description: Longest time of the whole, in seconds.
+    description: How long the whole call may take, in seconds.
     type: int
     default: 180
 attributes:
@@ -68,7 +68,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Look at a node before a job over several nodes
+- name: Inspect a node before a multi-node job
   rack_look:
     interface: bond0
     ports: [29500, 60000, 60001]
@@ -79,12 +79,11 @@ EXAMPLES = r"""
 RETURN = r"""
 look:
   description:
-    - C(facts) (subsets system, npu, python, and network where it was asked for), C(cards), C(host), C(interface),
-      C(taken), C(paths), C(account); C(began_s) and C(ended_s), the node's own clock before and after, in seconds
-      since 1970.
+    - C(facts) (subsets system, npu, python, and network if requested), C(cards), C(host), C(interface), C(taken),
+      C(paths), C(account); C(began_s) and C(ended_s), the node's own clock before and after, in seconds since 1970.
     - C(cards) has for each port C(device), C(netdetect) (the address that it watches), C(tls) (0 or 1),
-      C(link_up_count), C(link_downs_of_day), C(switch_port) (LLDP), each null where nobody knows, and C(unread), the
-      tool's words by question.
+      C(link_up_count), C(link_downs_of_day), C(switch_port) (LLDP), each null if unknown, and C(unread), the tool's
+      output by query.
     - C(host) has C(name), C(addresses) and C(error) of the node's own name; C(interface) has C(asked), C(name), C(up),
       C(address) and C(all).
     - C(taken) lists C(port), C(why), C(pid), C(user), C(command); C(paths) maps each path to C(error), C(files),

@@ -10,9 +10,10 @@ module: rack_reach
 short_description: Ping cards of other nodes, and connect to their addresses
 version_added: "0.1.0"
 description:
-  - Pings cards of other nodes from the cards of this one, by C(hccn_tool -i I -ping -g address IP), several cards side
-    by side, and connects by TCP from the address of this node's interface to those of others. Changes nothing.
-  - A port that refuses the connection is reached, since the other kernel answers; one that a firewall drops is not.
+  - Pings cards of other nodes from the cards of this one with C(hccn_tool -i I -ping -g address IP), several cards in
+    parallel, and opens TCP connections from the address of this node's interface to those of others. Changes nothing.
+  - A port that refuses the connection counts as reached, because the other kernel answers; one that a firewall drops
+    does not.
 author:
   - The ascend-fleet authors (@ascend-fleet)
 options:
@@ -31,15 +32,15 @@ options:
     type: str
     default: ""
   interface:
-    description: The interface by which to connect.
+    description: The interface to connect through.
     type: str
     default: ""
   ping_timeout_s:
-    description: Longest time of a ping, in seconds.
+    description: How long a ping may take, in seconds.
     type: int
     default: 20
   timeout_s:
-    description: No ping begins after so many seconds.
+    description: After this many seconds no ping is started.
     type: int
     default: 300
 attributes:
@@ -52,7 +53,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Ping card 0 of the next node, and connect to where its ranks will listen
+- name: Ping card 0 of the next node, and connect to the port of its ranks
   rack_reach:
     pings:
       - {device: 0, address: 10.20.2.1, to: npu-002, card: 0}
@@ -65,13 +66,13 @@ EXAMPLES = r"""
 RETURN = r"""
 pings:
   description:
-    - As they were asked, with C(ok) (null where there was no time or no tool), C(loss_percent), and C(words), the
-      tool's own.
+    - The pings as requested, with C(ok) (null if there was no time or no tool), C(loss_percent) and C(words) (the
+      tool's own).
   returned: success
   type: list
   elements: dict
 connections:
-  description: As they were asked, with C(ok) and C(words), the system's own.
+  description: The connections as requested, with C(ok) and C(words) (the system's own).
   returned: success
   type: list
   elements: dict

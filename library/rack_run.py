@@ -10,13 +10,13 @@ module: rack_run
 short_description: Run a matmul and all_reduce under torchrun, on one node or together with others
 version_added: "0.1.0"
 description:
-  - Starts a rank a card under torchrun in the environment, through C(ascend-env), as the account that trains. Each
-    multiplies two matrices, then all ranks do C(all_reduce) of several sizes, whose results are checked and timed; with
-    RV(ranks) and pairs, ranks of two nodes at a time, too. Changes nothing.
-  - With O(device=npu) on the cards with HCCL. With O(device=cpu) the same program runs on the CPU with gloo, for nodes
-    whose cards are simulated; that says nothing of the cards.
-  - Ends all ranks of all nodes within seconds when one fails. What ranks answer is the result; only a node on which
-    nothing could be started fails.
+  - Starts one rank per card under torchrun in the environment, through C(ascend-env), as the account that trains. Each
+    rank multiplies two matrices, then all ranks run C(all_reduce) in several sizes, whose results are checked and
+    timed. With O(rounds), pairs of nodes do so as well. Changes nothing.
+  - With O(device=npu) it runs on the cards with HCCL. With O(device=cpu) the same program runs on the CPU with gloo,
+    for nodes with simulated cards; this says nothing about the cards.
+  - If one rank fails, all ranks of all nodes are stopped within seconds. The result is what the ranks answer; only a
+    node on which nothing could be started fails.
 author:
   - The ascend-fleet authors (@ascend-fleet)
 options:
@@ -29,17 +29,17 @@ options:
     type: path
     default: /usr/local/bin/ascend-env
   device:
-    description: Where tensors lie and which back end is used.
+    description: The device of the tensors, which also selects the back end.
     type: str
     choices: [npu, cpu]
     default: npu
   devices:
-    description: The devices to use, by the numbers that C(ASCEND_RT_VISIBLE_DEVICES) takes; a rank each.
+    description: The devices to use, numbered as in C(ASCEND_RT_VISIBLE_DEVICES), with one rank each.
     type: list
     elements: int
     required: true
   counts:
-    description: How many ranks each node of the job has, in order. This node alone where it is empty.
+    description: How many ranks each node of the job has, in order. Empty for this node alone.
     type: list
     elements: int
     default: []
@@ -48,11 +48,11 @@ options:
     type: int
     default: 0
   master_address:
-    description: The first node's address; only of use with O(counts).
+    description: The first node's address; used only with O(counts).
     type: str
     default: ""
   master_port:
-    description: The port at which the first node's torchrun listens.
+    description: The port on which the first node's torchrun listens.
     type: int
     default: 29500
   sizes:
@@ -61,34 +61,34 @@ options:
     elements: int
     required: true
   repeats:
-    description: How often each is done, for its time.
+    description: How often each size is repeated for timing.
     type: int
     default: 5
   rounds:
-    description: Lists of pairs of nodes; the pairs of a round work side by side.
+    description: Lists of pairs of nodes; the pairs of a round run in parallel.
     type: list
     elements: list
     default: []
   interface:
-    description: The interface for C(HCCL_SOCKET_IFNAME) and C(GLOO_SOCKET_IFNAME), by its whole name.
+    description: The interface for C(HCCL_SOCKET_IFNAME) and C(GLOO_SOCKET_IFNAME), by its full name.
     type: str
     default: ""
   users:
-    description: Accounts that train; the first one that the node knows runs it.
+    description: Accounts that train; the first one that exists on the node runs the test.
     type: list
     elements: str
     default: []
   tmp_dir:
-    description: Where the private home lies in which it runs.
+    description: The folder for the private home in which it runs.
     type: path
     default: /var/tmp
   timeout_s:
-    description: Longest time of the whole, in seconds; then all is ended.
+    description: How long the whole call may take, in seconds; then everything is stopped.
     type: int
     default: 300
 attributes:
   check_mode:
-    description: Runs in check mode, too, since it changes nothing.
+    description: Also runs in check mode, because it changes nothing.
     support: full
   diff_mode:
     description: Changes nothing, so there is no difference to show.
@@ -96,13 +96,13 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: On this node alone, without a rendezvous
+- name: Test this node alone, without a rendezvous
   rack_run:
     environment: /opt/ascend/env/current
     devices: [0, 1, 2, 3, 4, 5, 6, 7]
     sizes: [1048576]
 
-- name: As the second of two nodes
+- name: Test as the second of two nodes
   rack_run:
     environment: /opt/ascend/env/current
     devices: [0, 1, 2, 3, 4, 5, 6, 7]
@@ -119,8 +119,8 @@ ranks:
     - What this node's ranks did. C(ok); C(sizes), bytes to seconds of one all_reduce, of the slowest rank; C(pairs),
       C([[node, node], seconds]); C(seconds) of the whole; C(account).
     - Of a failure C(error) (a rank's own words), C(at), C(kind) (killed, own, timeout, left), C(first) (whether it was
-      the first of all nodes' errors, null where nobody knows), C(symptom), C(remedy), and C(silent), nodes that gave
-      no sign of life.
+      the first of all nodes' errors, null if unknown), C(symptom), C(remedy), and C(silent), the nodes that did not
+      respond.
   returned: success
   type: dict
 """

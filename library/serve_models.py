@@ -7,33 +7,33 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: serve_models
-short_description: Serve models by LLaMA-Factory's API
+short_description: Serve models with LLaMA-Factory's API
 version_added: "0.3.0"
 description:
-  - Has a node serve the models of a list, each by C(llamafactory-cli api) as a service of systemd that begins with the
-    machine, or in a session of its own where there is no systemd. What serves already as it shall goes on untouched;
-    what is not in the list, and was begun by this module, is ended.
-  - Looks before at the configs' keys, at the files that they name, as the account that serves, at the cards and the
-    ports. What is wrong is told at once, all of it, and nothing is begun or ended.
+  - Serves the models of a list on a node, each with C(llamafactory-cli api) as a systemd service that starts at boot,
+    or in a session of its own if there is no systemd. A model that is already served as wanted is not touched. A model
+    that this module started and that is no longer in the list is stopped.
+  - First checks the configs' keys, the files that they name (as the account that serves), the cards and the ports. If
+    anything is wrong, it reports all problems together and starts or stops nothing.
 author:
   - The ascend-fleet authors (@ascend-fleet)
 extends_documentation_fragment:
   - ascend.fleet.places
 options:
   state:
-    description: Serve the list and nothing else, end what is named (or all), or tell what is served.
+    description: Serve exactly the models of the list, stop the named models (or all), or report what is served.
     type: str
     choices: [served, ended, read]
     required: true
   models:
     description:
-      - The models, a dictionary each with C(name), C(config) (what C(llamafactory-cli api) reads), C(port) (8000),
-        C(address) (127.0.0.1), C(devices) (as torch counts them, all without) and C(variables).
+      - The models, one dictionary each with C(name), C(config) (what C(llamafactory-cli api) reads), C(port) (8000),
+        C(address) (127.0.0.1), C(devices) (by torch's numbers; all if not given) and C(variables).
     type: list
     elements: dict
     default: []
   names:
-    description: With O(state=ended), the models to end. Without it all of them.
+    description: With O(state=ended), the models to stop. If not given, all of them.
     type: list
     elements: str
     default: []
@@ -41,11 +41,11 @@ options:
     description: The account that serves.
     type: str
   api_key:
-    description: What a client has to know. Required where an address is reached from elsewhere.
+    description: The key that clients must send. Required if an address can be reached from other machines.
     type: str
     default: ""
   environment:
-    description: The environment; a link is followed once, so a switch of C(current) does not reach the services.
+    description: The environment. A link is resolved once, so switching C(current) does not affect running services.
     type: path
     default: /opt/ascend/env/current
   ascend_env:
@@ -58,7 +58,7 @@ options:
     default: 0
 attributes:
   check_mode:
-    description: Looks at everything, and begins and ends nothing.
+    description: Checks everything, and starts and stops nothing.
     support: full
   diff_mode:
     description: There is no difference to show.
@@ -78,28 +78,28 @@ EXAMPLES = r"""
 
 RETURN = r"""
 models:
-  description: What is served now, as C(serve_status.yml) shows it; in check mode what was served before.
+  description: What is served now, as C(serve_status.yml) shows it; in check mode, what is served already.
   returned: success
   type: list
   elements: dict
   sample: [{name: llama3, state: serving, address: 127.0.0.1, port: 8000, devices: [0, 1], account: ascend-serve}]
 begun:
-  description: The names of the models that were begun, or begun anew.
+  description: The names of the models that were started or restarted.
   returned: state=served
   type: list
   elements: str
 ended:
-  description: The names of the models that were ended.
+  description: The names of the models that were stopped.
   returned: state=served, state=ended
   type: list
   elements: str
 problems:
-  description: What speaks against it, a dictionary each with C(problem), C(wanted), C(found), C(where) and C(remedy).
+  description: What prevents it, one dictionary each with C(problem), C(wanted), C(found), C(where) and C(remedy).
   returned: when something does
   type: list
   elements: dict
 remarks:
-  description: What is worth knowing and forbids nothing.
+  description: Remarks that prevent nothing.
   returned: state=served
   type: list
   elements: str

@@ -7,15 +7,15 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: system_settings
-short_description: Set kernel settings and limits of sessions, in drop-in files of their own
+short_description: Set kernel settings and session limits, in drop-in files of their own
 version_added: "0.1.0"
 description:
   - Writes C(/etc/sysctl.d/60-ascend-fleet.conf) and C(/etc/security/limits.d/60-ascend-fleet.conf), and sets the
-    running kernel. Nobody else's file is touched, and what is as it should be already is in neither file.
-  - What others have set is kept. Port ranges are united with those that the kernel has; a number is never lowered.
-  - What was asked for before is kept, too. A smaller wish, such as that of an older release, changes nothing.
-  - The kernel's values of before stand in comments of the file, by which C(ascend_remove) sets them back.
-  - Limits apply to sessions that begin afterwards.
+    running kernel. No other files are touched, and settings that are already right are in neither file.
+  - Existing settings are kept. Port ranges are merged with those of the kernel, and a number is never lowered.
+  - Earlier requests are kept, too. A lower value, such as that of an older release, changes nothing.
+  - Comments in the file have the kernel's previous values, which C(ascend_remove) restores.
+  - Limits apply to sessions that start afterwards.
 author:
   - The ascend-fleet authors (@ascend-fleet)
 extends_documentation_fragment:
@@ -23,19 +23,19 @@ extends_documentation_fragment:
 options:
   kernel_settings:
     description:
-      - Names as C(sysctl) has them, with the values that they shall have; a number is the least.
-      - One that the kernel does not have is left out.
+      - Kernel settings by C(sysctl) name, with their values; a number is a minimum.
+      - Settings that the kernel does not have are skipped.
     type: dict
     default: {}
   limits:
     description:
-      - The least hard limit of a session by name, C(nofile), C(nproc), C(memlock) or C(stack), the last two in bytes.
-      - It is written for everybody and for root, of whom limits.conf(5) asks to be named.
+      - The minimum hard limit of a session by name, C(nofile), C(nproc), C(memlock) or C(stack), the last two in bytes.
+      - It is written for everybody and for root, because limits.conf(5) requires root to be named.
     type: dict
     default: {}
 attributes:
   check_mode:
-    description: Says what would change, and writes nothing.
+    description: Reports what would change and writes nothing.
     support: full
   diff_mode:
     description: Shows both files and the kernel's values before and after.
@@ -43,7 +43,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Reserve the ports of HCCL and let sessions open more files
+- name: Reserve HCCL's ports and allow sessions to open more files
   system_settings:
     kernel_settings:
       net.ipv4.ip_local_reserved_ports: 60000-60015

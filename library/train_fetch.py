@@ -7,15 +7,15 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: train_fetch
-short_description: Bring what a training run wrote to the control node
+short_description: Fetch the files of a training run to the control node
 version_added: "0.3.0"
 description:
-  - Reads, as the account that trains, a run's log, its trainer_state.json (of its end, or of its newest checkpoint)
-    and its trainer_log.jsonl, and writes them below O(folder) on the control node, with train.json, which says what
-    the run is and how it ended. Works while the run is at work, and after.
-  - Secrets are masked on the node. The config and the job, which may hold some, are not read.
-  - Of a log above 16 MB come the beginning, what is around the first error, and the end; another file above 16 MB does
-    not come, and is named.
+  - Reads, as the account that trains, a run's log, its trainer_state.json (of its end, or of its newest checkpoint) and
+    its trainer_log.jsonl, and writes them below O(folder) on the control node, with train.json, which describes the run
+    and how it ended. It works during the run and after it.
+  - Secrets are masked on the node. The config and the job, which may contain some, are not read.
+  - Of a log above 16 MB, only the beginning, the part around the first error and the end are fetched. Any other file
+    above 16 MB is not fetched, and is named.
 author:
   - The ascend-fleet authors (@ascend-fleet)
 extends_documentation_fragment:
@@ -26,12 +26,14 @@ options:
     type: str
     required: true
   folder:
-    description: Of the control node; a node's files get a folder by its rank and name in it (action plugin).
+    description:
+      - A folder on the control node, in which each node's files get a folder named by its rank and name (action
+        plugin).
     type: path
     required: true
 attributes:
   check_mode:
-    description: Reads everything, and writes nothing on the control node.
+    description: Reads everything and writes nothing on the control node.
     support: full
   diff_mode:
     description: There is no difference to show.
@@ -52,12 +54,12 @@ run:
   type: dict
   sample: {name: llama3-lora, state: failed, account: alice, rank: 0, nodes: 1, error: "RuntimeError: EI0006"}
 remarks:
-  description: What of its files is odd, too large or missing, a sentence each.
+  description: Which of its files are odd, too large or missing, one sentence each.
   returned: success
   type: list
   elements: str
 folder:
-  description: Where its files lie now, on the control node.
+  description: The folder of the files on the control node.
   returned: success
   type: str
 """

@@ -7,20 +7,20 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: train_job
-short_description: Begin, look at, and end a training run on a node
+short_description: Start, inspect and stop a training run on a node
 version_added: "0.3.0"
 description:
-  - Begins C(llamafactory-cli train) in an environment as a unit of systemd, or in a session of its own where there is
-    no systemd. It goes on when the control node does not.
-  - Looks before at the config's keys, at the files that it names, as the account that trains, at the cards, and at the
-    room for checkpoints. What is wrong is told at once, all of it, and nothing is begun.
+  - Starts C(llamafactory-cli train) in an environment as a systemd unit, or in a session of its own if there is no
+    systemd. The run continues without the control node.
+  - First checks the config's keys, the files that it names (as the account that trains), the cards and the disk space
+    for checkpoints. If anything is wrong, it reports all problems together and starts nothing.
 author:
   - The ascend-fleet authors (@ascend-fleet)
 extends_documentation_fragment:
   - ascend.fleet.places
 options:
   state:
-    description: Begin it, end it with all that it began, or read what it does.
+    description: Start the run, stop it with all its processes, or read its state.
     type: str
     choices: [begun, ended, read]
     required: true
@@ -35,19 +35,20 @@ options:
     description: The config's text, as LLaMA-Factory reads it.
     type: str
   config_values:
-    description: What the config says.
+    description: The config's parsed values.
     type: dict
     default: {}
   devices:
-    description: The devices to use, as torch counts them. Without it all of them.
+    description: The devices to use, by torch's numbers. If not given, all of them.
     type: list
     elements: int
     default: []
   folder:
-    description: Where it begins; relative paths of the config start there. Without it the account's home.
+    description:
+      - The folder in which the run starts; relative paths in the config start there. If not given, the account's home.
     type: path
   environment:
-    description: The environment; a link is followed once, so a switch of C(current) does not reach the run.
+    description: The environment. A link is resolved once, so switching C(current) does not affect the run.
     type: path
     default: /opt/ascend/env/current
   ascend_env:
@@ -55,33 +56,33 @@ options:
     type: path
     default: /usr/local/bin/ascend-env
   variables:
-    description: Further variables of its environment.
+    description: More environment variables for the run.
     type: dict
     default: {}
   accelerate:
     description:
-      - The text of a config of accelerate, by which that launches the run (FSDP), in place of C(llamafactory-cli). How
-        many processes and nodes there are, and where they meet, is said beside it and counts more.
+      - The text of a config for accelerate, which then launches the run (FSDP) instead of C(llamafactory-cli). The
+        numbers of processes and nodes and the rendezvous are passed beside it and override the config.
     type: str
     default: ""
   resume:
-    description: Go on from the newest checkpoint that is whole.
+    description: Resume from the newest complete checkpoint.
     type: bool
     default: false
   peers:
     description:
-      - Of a run on several nodes, this one's C(rank), the C(count) of nodes, C(address) and C(port) at which rank 0
-        hears of the others, a C(token) that they share, and the C(interface) by which they find each other, as
-        C(HCCL_SOCKET_IFNAME) says it. C(MASTER_PORT) is the port before C(port).
+      - For a run on several nodes, this node's C(rank), the C(count) of nodes, the C(address) and C(port) at which rank
+        0 listens for the others, a shared C(token), and the C(interface) over which they connect, as in
+        C(HCCL_SOCKET_IFNAME). C(MASTER_PORT) is the port before C(port).
     type: dict
     default: {}
   follow:
-    description: With O(state=read), show the lines of the log as they come, until the run ends (action plugin).
+    description: With O(state=read), show the log as it grows until the run ends (action plugin).
     type: bool
     default: false
 attributes:
   check_mode:
-    description: Looks at everything, and begins and ends nothing.
+    description: Checks everything, and starts and stops nothing.
     support: full
   diff_mode:
     description: There is no difference to show.
@@ -107,22 +108,24 @@ run:
   sample: {name: llama3-lora, state: running, account: alice, devices: [0, 1], progress: {current_steps: 10}}
 problems:
   description:
-    - What keeps it from beginning, a dictionary each with C(problem), C(wanted), C(found), C(where) and C(remedy).
+    - What prevents the run from starting, one dictionary each with C(problem), C(wanted), C(found), C(where) and
+      C(remedy).
   returned: when it is not begun
   type: list
   elements: dict
 remarks:
-  description: What is worth knowing and forbids nothing.
+  description: Remarks that prevent nothing.
   returned: state=begun
   type: list
   elements: str
 removed:
-  description: Names of ended runs whose folders were removed; the newest 20 stay. What a run trained is not touched.
+  description:
+    - Names of ended runs whose folders were removed; the newest 20 are kept. The results of training are not touched.
   returned: state=begun, when it is begun
   type: list
   elements: str
 memory_mb:
-  description: The estimated need of a card in MB, in parts and in C(all); null where the model is not known.
+  description: The estimated memory that a card needs in MB, by part and in C(all); null if the model is not known.
   returned: state=begun
   type: dict
 """

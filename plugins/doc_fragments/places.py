@@ -8,23 +8,25 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
   cann_root:
-    description: Where CANN and the driver lie.
+    description: The folder of CANN and the driver.
     type: path
     default: /usr/local/Ascend
   ascend_root:
-    description: Where the Pythons (C(python/)) and the environments (C(env/)) lie.
+    description: The folder of the Pythons (C(python/)) and the environments (C(env/)).
     type: path
     default: /opt/ascend
   cache_dir:
-    description: Where files from the depot are kept.
+    description: The folder in which files from the depot are cached.
     type: path
     default: /var/cache/ascend-fleet
   state_dir:
-    description: Where the locks, the journal and the manifests of what was installed lie.
+    description: The folder of the locks, the journal and the manifests of what is installed.
     type: path
     default: /var/lib/ascend-fleet
   tmp_dir:
-    description: Where installers unpack and proofs have their home, in private folders that are removed afterwards.
+    description:
+      - The folder in which installers unpack and verifications have their home, in private folders that are removed
+        afterwards.
     type: path
     default: /var/tmp
 """

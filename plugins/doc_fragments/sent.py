@@ -14,7 +14,7 @@ options:
     default: []
     suboptions:
       path:
-        description: Its place in the cache.
+        description: Its path in the cache.
         type: str
         required: true
       sha256:

@@ -89,7 +89,7 @@ def test_accounts_that_train_are_let_in_and_the_first_proves(base: Fleet, node: 
     assert drift.code == 2, drift.output[-2000:]
     assert "alice is not in the group HwHiAiUser" in words(drift.output)
     run = site(base, node, *users)
-    assert (run.code, run.changed_tasks) == (0, ["Let the accounts that train open the cards"]), run.output[-4000:]
+    assert (run.code, run.changed_tasks) == (0, ["Allow the accounts that train to open the cards"]), run.output[-4000:]
     assert sh(node, "id -nG alice; id -nG bob").splitlines() == ["alice HwHiAiUser", "bob HwHiAiUser"]
     assert "proven as alice (of ascend_users): 1 card" in words(verified(base, node, *users))
     again = site(base, node, *users)
@@ -115,7 +115,7 @@ def test_what_the_fast_form_cannot_see_is_repaired_when_the_proof_fails(base: Fl
     assert "The proof failed, and files were altered: environment " in told
     assert "No module named 'torcg'" in told
     assert run.changed_tasks[0] == f"Install the CANN toolkit {OLD}"
-    assert any(task.startswith("Build exactly as its lock") for task in run.changed_tasks)
+    assert any(task.startswith("Build the locked environment") for task in run.changed_tasks)
     assert base.facts([node], deep=True)[node]["environments"]["current"].startswith(OLD)
     assert f"changed and verified: 1 node ({node})" in run.output
     assert site(base, node).changed == 0
@@ -127,7 +127,7 @@ def test_a_proof_that_nothing_repairs_fails_once_with_a_command_that_works(base:
     assert run.code == 2, run.output[-4000:]
     told = run.told(node)
     assert "Every file of CANN, the Python and the environment was read" in told
-    assert run.output.count("TASK [ascend.fleet.verify : Prove the environment on the cards, as an account") == 1
+    assert run.output.count("TASK [ascend.fleet.verify : Verify the environment on the cards, as an account") == 1
     assert sh(node, "readlink /opt/ascend/env/current", False) == ""
     sh(node, "ascend-sim unset device_error.0")
     assert site(base, node).code == 0

@@ -166,7 +166,7 @@ def test_a_node_that_becomes_idle_is_switched_with_what_was_staged(base: Fleet, 
     process = base.start("site.yml", *limited(busy), "-e", "ascend_busy_policy=wait", "-e", "ascend_busy_wait_s=120")
     log = process.log
     until = time.monotonic() + 300
-    while "TASK [Wait for the end of the jobs" not in log.read_text() and time.monotonic() < until:
+    while "TASK [Wait for the jobs to end" not in log.read_text() and time.monotonic() < until:
         time.sleep(0.5)
     time.sleep(3)  # the task that waits is told of when it has ended
     sh(busy, "touch /tmp/job/stop; ascend-sim unset process.0")

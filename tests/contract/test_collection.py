@@ -134,7 +134,7 @@ def test_a_drift_check_where_there_is_no_checkout(installed: Path, place: Path) 
 
 def test_the_plan_and_its_depot_where_there_is_no_checkout(installed: Path, place: Path) -> None:
     done = played(installed, place, "site", "--check", "--limit", "here,localhost")
-    assert "Take every wheel of the lock for 8.0.RC1 on" in done.stdout, done.stdout
+    assert "Add every wheel of the lock for 8.0.RC1 on" in done.stdout, done.stdout
     assert "next:   read the licence" in done.stdout, done.stdout
     assert done.returncode == 2
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.tree import ROOT
+from tests.contract.tree import ROOT, modules, yaml_files
 
 FOLDERS = ("module_utils", "library", "plugins/action", "plugins/callback", "plugins/filter", "scripts")
 FILES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
@@ -35,6 +35,11 @@ OF_DOCUMENTS = {
     "recorded": {"shapes.py"},
     "running": {"shapes.py", "found.py", "rollout.py", "warnings.py"},
 }
+# Tasks and plays begin with a verb that says what is done: Require, Load, Create, Allow, Show, Add. ansible-lint puts
+# the name first, so a module's own `name` does not match.
+EMPTY_VERBS = "Hold|Have|Know|Lead|Say|Tell|Let|Give|Bring|Take|See"
+NAMED = re.compile(rf"""^ *- name: ["']?(?:.*\| )?((?:{EMPTY_VERBS})\b.*)""", re.MULTILINE)
+TASK_FILES = [*yaml_files("roles", "playbooks", "molecule"), *modules()]
 
 
 def identifiers(tree: ast.AST) -> Iterator[str]:
@@ -100,3 +105,17 @@ def test_one_that_has_to_be_decoded_is_seen(text: str) -> None:
 @pytest.mark.parametrize("text", ["threshold = 1", "recorded_chips()", "x['record']", "record_file.rows()", "# held"])
 def test_one_that_has_not_is_not(text: str) -> None:
     assert retired(Path("x.py"), text) == set()
+
+
+def test_no_task_begins_with_a_verb_that_says_nothing() -> None:
+    named = {str(path.relative_to(ROOT)): NAMED.findall(path.read_text(encoding="utf-8")) for path in TASK_FILES}
+    assert {path: names for path, names in named.items() if names} == {}
+
+
+@pytest.mark.parametrize("name", ["Take it", '"Have {{ item }}"', "'Let them'", "Send | Tell them", "See"])
+def test_a_task_that_begins_so_is_seen(name: str) -> None:
+    assert len(NAMED.findall(f"---\n    - name: {name}\n      debug:\n")) == 1
+
+
+def test_a_task_that_does_not_is_not() -> None:
+    assert NAMED.findall("- name: Seed\n  user:\n    name: Tell\n- name: Letters\n- name: Show what to take\n") == []

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.e2e
 TOOLKIT = "/usr/local/Ascend/ascend-toolkit/8.0.RC1"
 SITE_PACKAGES = "/opt/ascend/env/current/lib/python3.10/site-packages"
 ALL_STEPS = ["system", "python", "toolkit", "kernels", "environment", "ascend-env", "current"]
-ENVIRONMENT = "Build exactly as its lock the environment"
+ENVIRONMENT = "Build the locked environment"
 TOOLKIT_TASK = "Install the CANN toolkit 8.0.RC1"
 KERNELS_TASK = "Install the CANN kernels for 910b"
 

@@ -166,10 +166,10 @@ def test_the_depot_is_filled_for_the_union_and_each_node_finds_its_own(
     table.write_text(json.dumps({**index, "locks": {}, "cann": {}, "uv": {}}))
     # A limit that keeps this machine in changes nothing of that. What is whole has no task.
     said = ansible("ansible-playbook", "playbooks/depot.yml", "-i", mixed, "--limit", "localhost,npu-001")
-    assert re.findall(r"TASK \[\S* ?:? ?(Take \S+).* for (\S+ on \S+)\]", said) == [
-        ("Take CANN's", "8.0.RC1 on aarch64"),
-        ("Take CPython", "8.2.RC1 on aarch64"),
-        ("Take every", "8.0.RC1 on x86_64"),
+    assert re.findall(r"TASK \[\S* ?:? ?(Add \S+).* for (\S+ on \S+)\]", said) == [
+        ("Add CANN's", "8.0.RC1 on aarch64"),
+        ("Add CPython", "8.2.RC1 on aarch64"),
+        ("Add every", "8.0.RC1 on x86_64"),
     ]
     assert json.loads(table.read_text()) == index
     for release, architecture, _ in FLEET.values():

@@ -46,7 +46,7 @@ def play(tmp_path: Path, **more: Any) -> Path:
         "lock": str(tmp_path / "own" / "lock-8.0.RC1.txt"),
         **more,
     }
-    tasks = [{"name": "Take every wheel", "ascend.fleet.depot": options}]
+    tasks = [{"name": "Add every wheel", "ascend.fleet.depot": options}]
     path = tmp_path / "play.yml"
     path.write_text(yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
     return path
@@ -86,7 +86,7 @@ def test_on_a_terminal_one_line_is_redrawn(server: Files, tmp_path: Path) -> Non
     assert all(re.match(rf"{WHAT}: \d.* of 5 files, ", each) for each in before)
     assert LAST.match(last)
     lines = text.split("\n")
-    assert lines[lines.index(drawn) - 1].startswith("TASK [Take every wheel]")
+    assert lines[lines.index(drawn) - 1].startswith("TASK [Add every wheel]")
     assert lines[lines.index(drawn) + 1] == "changed: [localhost]"
     assert text.count("TASK [") == 1
     log = (tmp_path / "log").read_text()
@@ -111,7 +111,7 @@ def test_in_a_log_there_is_one_line_at_the_end_of_a_short_fill(server: Files, tm
     assert code == 0, text
     assert "\r" not in text
     assert text.count(WHAT) == 1
-    assert text.index("TASK [Take every wheel]") < text.index(WHAT) < text.index("changed: [localhost]")
+    assert text.index("TASK [Add every wheel]") < text.index(WHAT) < text.index("changed: [localhost]")
 
 
 @pytest.mark.whole

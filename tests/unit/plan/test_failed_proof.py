@@ -22,7 +22,7 @@ PLAY = """
     - name: Look at the node
       ascend.fleet.ascend_facts:
       register: looked
-    - name: Have the plan of a node whose link is to be switched
+    - name: Set the plan of a node whose link is to be switched
       ansible.builtin.set_fact:
         preflight_node:
           wanted: "{{ wanted }}"
