@@ -45,6 +45,7 @@ def render(fleet: Fleet, templates: Path) -> str:
     style, script = ((templates / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     together = causes.groups_of(fleet)
     installed = _installed(fleet)
+    nodes = _nodes(fleet, installed)
     return (
         _environment(templates)
         .get_template("index.html.j2")
@@ -52,6 +53,7 @@ def render(fleet: Fleet, templates: Path) -> str:
             fleet=fleet,
             # The terminal and the mail begin with the same words.
             headline=summary.lines(fleet, "", width=1000)[0],
+            worst=_worst(fleet, nodes),
             duration=_duration(fleet["seconds"]),
             compared=fleet["changes"]["since"] is not None,
             chart=_chart(fleet["trend"]),
@@ -61,7 +63,7 @@ def render(fleet: Fleet, templates: Path) -> str:
             merged=merge_words(fleet["merged"]) if "merged" in fleet else "",
             gone=causes.causes(_gone(fleet), together),
             not_checked=_not_checked(fleet, together),
-            racks=_racks(_nodes(fleet, installed), together),
+            racks=_racks(nodes, together),
             installed=installed,
             style=Markup(style),
             script=Markup(script),
@@ -110,6 +112,12 @@ def _of_no_node(fleet: Fleet) -> list[View]:
         *({**finding, "of": "The fleet"} for finding in between["findings"]),
         *({**found, **remark, "of": "The fleet"} for found in between["remarks"]),
     ]
+
+
+def _worst(fleet: Fleet, nodes: list[View]) -> str:
+    """Return the worst level of the whole report, "clean" of one in which nothing is wrong, "unknown" of an empty one."""
+    levels = {node["worst"] for node in nodes} | {finding["level"] for finding in _of_no_node(fleet)}
+    return next((level for level in LEVELS if level in levels), "clean" if nodes else "unknown")
 
 
 def _not_checked(fleet: Fleet, together: causes.Groups) -> list[str]:

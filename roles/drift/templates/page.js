@@ -85,12 +85,12 @@
     const racks = [...document.querySelectorAll(".rack")].map((rack) => ({ rack, open: rack.open, nodes: [...rack.querySelectorAll(".node")] }));
     const words = new Map();
 
-    // What a node says, its rack, and what is installed on it.
+    // What a node says, without the page's own words, and what is installed on it.
     function searched(node) {
       if (!words.has(node)) {
         const set = node.querySelector("a[href^='#installed-']");
-        const more = [node.closest(".rack").querySelector("b"), set && byId(set.hash.slice(1))];
-        words.set(node, [node, ...more].map((each) => each?.textContent).join(" ").toLowerCase());
+        const parts = [...node.querySelectorAll("b, i, em, h3, dd, code, .word"), set && byId(set.hash.slice(1))];
+        words.set(node, parts.map((each) => each?.textContent).join("\n").toLowerCase());
       }
       return words.get(node);
     }
