@@ -148,9 +148,7 @@ def command(found: Found, together: Groups) -> View:
 
 def _without(name: str, remedy: str) -> str:
     """Return a remedy with a mark in place of the node, where ``plan.words.of_node`` put its name."""
-    return re.sub(
-        rf"(?<=--limit ){re.escape(shlex.quote(name))}(?!\S)|(?<=ansible ){re.escape(name)}(?!\S)", "\0", remedy
-    )
+    return re.sub(rf"(--limit|ansible) {re.escape(shlex.quote(name))}(?!\S)", "\\1 \0", remedy)
 
 
 def _by_number(name: str) -> tuple[bool, list[tuple[int, str]]]:

@@ -115,7 +115,7 @@ def _of_no_node(fleet: Fleet) -> list[View]:
 
 
 def _worst(fleet: Fleet, nodes: list[View]) -> str:
-    """Return the worst level of the whole report, "clean" of one in which nothing is wrong, "unknown" of an empty one."""
+    """Return the worst level of the whole report: "clean" where nothing is wrong, "unknown" where there is no node."""
     levels = {node["worst"] for node in nodes} | {finding["level"] for finding in _of_no_node(fleet)}
     return next((level for level in LEVELS if level in levels), "clean" if nodes else "unknown")
 
