@@ -37,6 +37,18 @@ LEAST_CONTRAST = """() => {
 }"""
 
 
+# Words with an override of the direction that reaches what stands after them.
+REACHING = """() => {
+  const found = [], walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (let text = walker.nextNode(); text; text = walker.nextNode()) {
+    const style = getComputedStyle(text.parentElement), last = !text.nextSibling?.textContent.trim();
+    if (!text.data.includes("\\u202e") || style.unicodeBidi === "isolate" || (style.display !== "inline" && last)) continue;
+    found.push(text.parentElement.outerHTML.slice(0, 120));
+  }
+  return found;
+}"""
+
+
 def recent(fleet: dict[str, Any], hours: float) -> dict[str, Any]:
     made = datetime.now(timezone.utc) - timedelta(hours=hours)
     return {**fleet, "made": made.strftime("%Y-%m-%dT%H:%M:%SZ")}
@@ -180,6 +192,7 @@ def test_hostile_words_are_shown_and_do_nothing(show: Shower) -> None:
         expect(article).to_be_visible()
         assert article.locator("dd").all_text_contents() == [words] * 3
         assert article.locator("code").text_content() == words
+    assert tab.evaluate(REACHING) == []
     for width in (1440, 390):
         tab.set_viewport_size({"width": width, "height": 800})
         open_all(tab)
@@ -312,6 +325,8 @@ def test_nothing_is_cut_off_and_nothing_scrolls_sideways(show: Shower, size: int
         open_all(tab)
         assert tab.evaluate(CUT) == [], width
         assert tab.evaluate("document.documentElement.scrollWidth") <= width
+    widths = tab.locator(".cause h3, .cause code").evaluate_all("all => all.map((each) => each.clientWidth)")
+    assert min(width for width in widths if width) > 300, "words have the whole of a phone's width"
 
 
 def test_a_bad_night_is_seen_on_the_first_screen(show: Shower) -> None:
