@@ -42,8 +42,8 @@ REACHING = """() => {
   const found = [], walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   for (let text = walker.nextNode(); text; text = walker.nextNode()) {
     const style = getComputedStyle(text.parentElement), last = !text.nextSibling?.textContent.trim();
-    if (!text.data.includes("\\u202e") || style.unicodeBidi === "isolate" || (style.display !== "inline" && last)) continue;
-    found.push(text.parentElement.outerHTML.slice(0, 120));
+    if (!text.data.includes("\\u202e") || style.unicodeBidi === "isolate") continue;
+    if (style.display === "inline" || !last) found.push(text.parentElement.outerHTML.slice(0, 120));
   }
   return found;
 }"""

@@ -95,9 +95,9 @@ def _cause(which: str, found: Found, together: Groups) -> View:
 
 
 def _parts(names: list[str], fresh: set[str]) -> list[tuple[str, list[str]]]:
-    """Return the nodes on which it is new and the others, where there are both."""
+    """Return the nodes on which it is new and the others, where there are both and many."""
     others = [name for name in names if name not in fresh]
-    if not fresh or not others:
+    if not fresh or not others or len(names) <= FEW:
         return [("", names)]
     return [("new", [name for name in names if name in fresh]), ("there before", others)]
 

@@ -89,7 +89,7 @@
     function searched(node) {
       if (!words.has(node)) {
         const set = node.querySelector("a[href^='#installed-']");
-        const parts = [...node.querySelectorAll("b, i, em, h3, dd, code, .word"), set && byId(set.hash.slice(1))];
+        const parts = [...node.querySelectorAll("b, i, em, h3, dd, code, bdi"), set && byId(set.hash.slice(1))];
         words.set(node, parts.map((each) => each?.textContent).join("\n").toLowerCase());
       }
       return words.get(node);
