@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Dialog, Page, sync_playwright
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Dialog, Locator, Page, sync_playwright
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift import page
 
@@ -23,8 +25,17 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
-VISIBLE_NODES = """() => [...document.querySelectorAll("tr.node")]
-    .filter((row) => row.checkVisibility()).map((row) => row.querySelector("th").innerText.split("\\n")[0].trim())"""
+VISIBLE_NODES = """() => [...document.querySelectorAll("details.node")]
+    .filter((node) => node.checkVisibility()).map((node) => node.querySelector("summary b").textContent)"""
+# Text that is cut, or longer than its place, or beyond the window.
+CUT = """() => [...document.querySelectorAll("body *")].filter((each) => {
+    if (!each.checkVisibility() || !each.textContent.trim() || each.closest("i, svg, .unseen")) return false;
+    const style = getComputedStyle(each), clips = style.overflowX !== "visible" || style.overflowY !== "visible";
+    const box = style.display !== "inline";
+    return (box && each.scrollWidth > each.clientWidth + 1) || (clips && each.scrollHeight > each.clientHeight + 1)
+        || style.textOverflow === "ellipsis" || style.webkitLineClamp !== "none"
+        || each.getBoundingClientRect().right > innerWidth + 1;
+}).map((each) => each.outerHTML.slice(0, 120))"""
 
 
 def rendered(fleet: dict[str, Any]) -> str:
@@ -77,7 +88,29 @@ class Shower:
             context.close()
 
 
+def node_of(tab: Page, name: str) -> Locator:
+    return tab.locator("details.node").filter(has=tab.locator("summary b", has_text=re.compile(f"^{re.escape(name)}$")))
+
+
+def open_all(tab: Page) -> None:
+    tab.evaluate("document.querySelectorAll('details').forEach((each) => (each.open = true))")
+
+
+def open_one_of_each(tab: Page) -> None:
+    """Open the first of each kind: axe-core looks at every word, and takes minutes over all of them."""
+    kinds = (".where", ".all", ".more", ".rack", ".node", ".node.clean", ".set", "#gone")
+    tab.evaluate("(kinds) => kinds.forEach((each) => ((document.querySelector(each) || {}).open = true))", list(kinds))
+
+
+def violations(tab: Page, *rules: str) -> list[tuple[str, str]]:
+    """Return what axe-core has against the page, by all of its rules or by these: the rule, and the first element."""
+    answer = (
+        Axe().run(tab, options={"resultTypes": ["violations"], **({"runOnly": list(rules)} if rules else {})}).response
+    )
+    return [(each["id"], each["nodes"][0]["html"][:120]) for each in answer["violations"]]
+
+
 def visible(tab: Page) -> list[str]:
-    """Return the names of the nodes whose rows are seen, from top to bottom."""
+    """Return the names of the nodes that are seen, from top to bottom."""
     names: list[str] = tab.evaluate(VISIBLE_NODES)
     return names

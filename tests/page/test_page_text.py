@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -12,15 +11,21 @@ from typing import Any
 import jinja2
 import pytest
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift.links import link_to
 from tests import fleets
 from tests.page.browsing import TEMPLATES, rendered
+from tests.page.nights import NIGHTS
 
 # Nothing of these is shown; the page is drawn from the nodes.
-NOT_SHOWN = {("schema",), ("nodes", "seconds"), ("changes", "new", "name"), ("changes", "gone", "name")}
-NOT_SHOWN |= {("changes", kind, key) for kind in ("new", "gone") for key in ("subject", "first_seen", "last_seen")}
-NOT_SHOWN |= {("changes", "gone", "id"), ("trend", "nodes")}
-NOT_SHOWN |= {("between", "findings", key) for key in ("component", "level", "name", "subject", "first_seen", "status")}
-NOT_SHOWN |= {("between", "remarks", key) for key in ("component", "name", "subject", "wanted")}
+MENTIONED = ("node", "id", "component", "level", "name", "subject", "problem", "first_seen", "last_seen")
+NOT_SHOWN = {("schema",), ("nodes", "seconds"), ("trend", "nodes"), ("counts", "by_component")}
+NOT_SHOWN |= {("changes", "new", key) for key in MENTIONED}
+NOT_SHOWN |= {("changes", "gone", key) for key in ("id", "subject", "last_seen")}
+NOT_SHOWN |= {
+    ("between", "findings", "subject"),
+    ("between", "remarks", "subject"),
+    ("between", "remarks", "component"),
+}
 
 
 def fields(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -49,10 +54,10 @@ def without(fleet: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
 
 def full() -> dict[str, Any]:
     """A fleet with something in every list."""
-    fleet = fleets.fleet(3, 3)
+    fleet = {**fleets.fleet(3, 3), "limit": "prod"}
     for node in fleet["nodes"]:
         node["remarks"] = [fleets.remark("cann", "cann-layout-unknown", "CANN lies otherwise than documented")]
-    fleet["between"]["findings"] = [fleets.finding("the fleet", fleets.FAULTS[0])]
+    fleet["between"]["findings"] = [fleets.finding("the fleet", fleets.FAULTS[0], "2026-02-20T01:30:00Z")]
     fleet["between"]["remarks"] = [fleets.remark("driver", "drivers-not-alike", "drivers differ")]
     return fleet
 
@@ -83,7 +88,8 @@ def test_rendering_leaves_the_fleet_as_it_is() -> None:
 
 
 def test_the_page_of_a_thousand_nodes_is_small() -> None:
-    assert len(rendered(fleets.fleet(1000)).encode()) < 1_000_000
+    assert len(rendered(fleets.fleet(1000)).encode()) < 500_000
+    assert len(rendered(NIGHTS[1000]()).encode()) < 1_000_000
 
 
 def test_nodes_are_drawn_the_worst_first() -> None:
@@ -98,7 +104,7 @@ def test_nodes_are_drawn_the_worst_first() -> None:
         fleets.node("f", [unchecked]),
         fleets.node("g", [change]),
     ]
-    names = re.findall(r'<th scope="row"><button[^>]*><span>(.)</span>', rendered(fleets.report(nodes)))
+    names = re.findall(r'<details class="node[^>]*><summary>.*? <b>(.)</b>', rendered(fleets.report(nodes)))
     assert names == ["f", "e", "d", "c", "g", "b", "a"]
 
 
@@ -111,28 +117,25 @@ def test_alike_findings_count_nodes_and_are_alike_up_to_a_colon() -> None:
         fleets.node("b", [fleets.finding("b", other)]),
         fleets.node("c", [fleets.finding("c", refusal), fleets.finding("c", card)]),
     ]
-    lines = re.findall(
-        r'<li><i class="(\w+)">.*?</i> <a href="#alike=.*?>(.*?)</a>(.*?)</li>', rendered(fleets.report(nodes))
-    )
-    told = [(level, count, re.sub(r"<[^>]*>", "", rest).strip()) for level, count, rest in lines]
-    assert told == [
-        ("change", "2 nodes", "cann toolkit 8.0.RC1 is altered ..."),
-        ("refusal", "1 node", "cards cards are not healthy 2 findings"),
+    text = rendered(fleets.report(nodes))
+    lines = re.findall(r'class="many"><i class="(\w+)">.*?<b>(.*?)</b>.*?<h3>(.*?)</h3>(.*?)</article>', text, re.S)
+    assert [line[:3] for line in lines] == [
+        ("change", "2 nodes", "toolkit 8.0.RC1 is altered"),
+        ("refusal", "1 node", "cards are not healthy"),
     ]
+    assert re.findall('<p class="words">(.*?)</p>', lines[0][3]) == [f"1 node: {row[4]}" for row in (toolkit, other)]
+    assert "2 findings" in lines[1][3]
 
 
-def test_a_remark_is_shown_on_a_clean_page_and_found_by_its_words() -> None:
+def test_a_remark_is_shown_on_a_clean_page() -> None:
     remark = fleets.remark("cann", "cann-layout-unknown", "CANN lies <i>otherwise</i>")
     nodes = [{**fleets.node(name, []), "remarks": [remark]} for name in "ab"]
     text = rendered(fleets.report(nodes))
-    shown = re.findall(r'<li><i class="remark">remark</i> (.*?)</li>', text)
-    assert [re.sub(r"<[^>]*>", "", each) for each in shown] == ["2 nodes cann CANN lies &lt;i&gt;otherwise&lt;/i&gt;"]
-    assert text.count('<article class="cann">') == 2, "each node's row opens it"
+    assert text.count("<h3>CANN lies &lt;i&gt;otherwise&lt;/i&gt;</h3>") == 1
+    assert text.count("</i> CANN lies &lt;i&gt;otherwise&lt;/i&gt;</h3>") == 2, "each node says it"
     assert "All 2 nodes are as the inventory says." in text
-    found = re.search(r'id="data">(.*?)</script>', text, re.S)
-    assert found
-    assert [node["remarks"] for node in json.loads(found[1])["nodes"]] == [[remark["problem"]]] * 2
-    assert "Remarks" not in rendered(fleets.fleet(2))
+    assert "Nothing." in text
+    assert 'id="remarks"' not in rendered(fleets.fleet(2))
 
 
 def test_the_policy_lets_only_the_pages_own_text_run() -> None:
@@ -145,24 +148,41 @@ def test_the_policy_lets_only_the_pages_own_text_run() -> None:
     assert set(rules) == {"default-src", "style-src", "script-src", "base-uri", "form-action"}
 
 
-def test_nothing_leads_out_of_the_page() -> None:
-    text = rendered(fleets.fleet(20, 20))
-    assert set(re.findall(r'(?:href|src|action|srcset)="(.)', text)) == {"#"}
-    assert not re.search(r"https?://|@import|url\(", text)
+def hostile() -> dict[str, Any]:
+    words = "</script><a href='https://x.example'>\u202e\" #&%"
+    node = fleets.node(words, [fleets.finding(words, fleets.FAULTS[0])], (words, "rack_<1>"))
+    return fleets.report([node, *fleets.fleet(40, 40)["nodes"]])
 
 
-def test_equal_installed_values_are_carried_once() -> None:
-    found = re.search(r'id="data">(.*?)</script>', rendered(fleets.fleet(100, 0)), re.S)
-    assert found
-    data = json.loads(found[1])
-    assert len(data["installed"]) == 1
-    assert len(data["nodes"]) == 100
+def test_every_link_leads_to_a_place_of_the_page_or_to_the_docs() -> None:
+    for fleet in (full(), hostile(), NIGHTS[1000]()):
+        text = rendered(fleet)
+        assert not re.search(r"(?:src|action|srcset)=|@import|url\(", text)
+        places = re.findall(r' id="([^"]*)"', text)
+        assert len(places) == len(set(places))
+        leads = set(re.findall(r'href="([^"]*)"', text))
+        assert {lead[1:] for lead in leads if lead[0] == "#"} <= set(places)
+        found = [f for node in fleet["nodes"] for f in [*node["findings"], *node["remarks"]]]
+        found += [*fleet.get("depot", []), *fleet["between"]["findings"], *fleet["between"]["remarks"]]
+        assert {lead for lead in leads if lead[0] != "#"} == {link_to(finding["name"]) for finding in found}
 
 
-def test_words_cannot_end_the_embedded_data() -> None:
-    fleet = fleets.fleet(1, 1)
-    fleet["nodes"][0]["findings"][0]["problem"] = "</script><!--<script>"
-    assert rendered(fleet).count("</script>") == 2
+def test_equal_installed_values_are_carried_once_and_others_named() -> None:
+    nodes = fleets.fleet(100, 0)["nodes"]
+    nodes[3]["installed"] = {**nodes[3]["installed"], "driver": "23.0.3"}
+    text = rendered(fleets.report(nodes))
+    assert re.findall('class="set"><summary>(.*?)</summary>', text) == [
+        "set 1: 99 nodes",
+        "set 2: 1 node, driver 23.0.3",
+    ]
+    assert text.count("<dt>firmware</dt>") == 2
+    assert text.count('href="#installed-1"') == 99
+
+
+def test_words_cannot_end_the_script_or_become_markup() -> None:
+    text = rendered(hostile())
+    assert text.count("</script>") == 1
+    assert "x.example'>" not in text
 
 
 def test_what_cannot_be_encoded_is_no_hindrance() -> None:
@@ -186,10 +206,3 @@ def test_templates_are_those_of_the_role() -> None:
         "page.css",
         "page.js",
     ]
-
-
-def test_both_ways_to_the_dark_theme_have_the_same_colours() -> None:
-    style = (TEMPLATES / "page.css").read_text()
-    dark = re.findall(r"\{\s*color-scheme: dark;(.*?)\}", style, re.S)
-    assert len(dark) == 2
-    assert dark[0].split() == dark[1].split()

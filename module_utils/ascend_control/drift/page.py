@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The drift report as one HTML file: no network, no server; whatever nodes and tools say is shown as text.
 
-The template draws every node and finding, so that the page is read without scripts and on paper. What only filters and
-opened nodes need goes along as JSON, with equal values once.
+It answers from the top down: is the fleet well, what is wrong and what do I type (causes), where (racks), which node,
+what is on it. All of it is in the markup, so that it is read without scripts and on paper; the script finds and copies.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable
+import re
+from collections import Counter
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -20,8 +21,10 @@ from markupsafe import Markup
 
 from ...ascend.times import UTC
 from ..plan.between import compared_words
-from . import summary
-from .findings import LEVELS, start
+from ..plan.components import COMPONENTS
+from . import causes, summary
+from .findings import LEVELS
+from .links import link_to
 from .merge import merge_words
 
 Fleet = dict[str, Any]
@@ -30,6 +33,8 @@ View = dict[str, Any]
 # The chart, in CSS pixels: its points are the last whole reports.
 POINTS = 30
 STEP, BAR, HEIGHT = 12, 8, 64
+OPEN = 16  # nodes of a fleet whose racks are open from the beginning
+PLAIN = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 def render(fleet: Fleet, templates: Path) -> str:
@@ -38,8 +43,9 @@ def render(fleet: Fleet, templates: Path) -> str:
     The same fleet gives the same text. Raises KeyError or jinja2.UndefinedError when a field is not there.
     """
     style, script = ((templates / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
-    kinds = _kinds(fleet)
-    nodes = _nodes(fleet)
+    together = causes.groups_of(fleet)
+    installed = _installed(fleet)
+    nodes = _nodes(fleet, installed)
     return (
         _environment(templates)
         .get_template("index.html.j2")
@@ -47,16 +53,18 @@ def render(fleet: Fleet, templates: Path) -> str:
             fleet=fleet,
             # The terminal and the mail begin with the same words.
             headline=summary.lines(fleet, "", width=1000)[0],
+            worst=_worst(fleet, nodes),
             duration=_duration(fleet["seconds"]),
             compared=fleet["changes"]["since"] is not None,
             chart=_chart(fleet["trend"]),
-            kinds=kinds,
-            remarks=_remarks(fleet),
-            scope=compared_words(fleet["between"]["compared"]),
-            merge=merge_words(fleet["merged"]) if "merged" in fleet else "",
-            nodes=nodes,
-            groups=_counted(group for node in fleet["nodes"] for group in node["groups"]),
-            data=_data(fleet, nodes, kinds),
+            of_no_node=_of_no_node(fleet),
+            causes=causes.causes(_found(fleet), together),
+            remarks=causes.causes(_remarked(fleet), together),
+            merged=merge_words(fleet["merged"]) if "merged" in fleet else "",
+            gone=causes.causes(_gone(fleet), together),
+            not_checked=_not_checked(fleet, together),
+            racks=_racks(nodes, together),
+            installed=installed,
             style=Markup(style),
             script=Markup(script),
             style_sum=_sum(style),
@@ -74,101 +82,140 @@ def _environment(templates: Path) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.policies["json.dumps_kwargs"] = {"sort_keys": True, "separators": (",", ":")}
-    environment.filters.update(moment=_moment, day=_day, number=_number, times=_times)
+    environment.filters.update(
+        moment=_moment, day=_day, days=_days, number=_number, times=_times, anchor=_anchor, explained=link_to
+    )
     return environment
 
 
-def _nodes(fleet: Fleet) -> list[View]:
-    """Return what is drawn of each node, the worst first, then those with most findings, then by name."""
-    made = fleet["made"]
+def _found(fleet: Fleet) -> causes.Found:
+    return [(node["name"], finding) for node in fleet["nodes"] for finding in node["findings"]]
+
+
+def _remarked(fleet: Fleet) -> causes.Found:
+    """Remarks have no level and no history."""
+    more = {"level": "remark", "first_seen": fleet["made"], "status": ""}
+    return [(node["name"], {**remark, **more}) for node in fleet["nodes"] for remark in node["remarks"]]
+
+
+def _gone(fleet: Fleet) -> causes.Found:
+    """What is gone asks for nothing."""
+    return [(each["node"], {**each, "remedy": "", "status": ""}) for each in fleet["changes"]["gone"]]
+
+
+def _of_no_node(fleet: Fleet) -> list[View]:
+    """Return what is wrong, or worth knowing, with the control node and between nodes."""
+    remark = {"id": "", "level": "remark", "first_seen": fleet["made"], "status": ""}
+    between = fleet["between"]
+    return [
+        *({**finding, "of": "Control node"} for finding in fleet.get("depot", [])),
+        *({**finding, "of": "The fleet"} for finding in between["findings"]),
+        *({**found, **remark, "of": "The fleet"} for found in between["remarks"]),
+    ]
+
+
+def _worst(fleet: Fleet, nodes: list[View]) -> str:
+    """Return the worst level of the whole report: "clean" where nothing is wrong, "unknown" where there is no node."""
+    levels = {node["worst"] for node in nodes} | {finding["level"] for finding in _of_no_node(fleet)}
+    return next((level for level in LEVELS if level in levels), "clean" if nodes else "unknown")
+
+
+def _not_checked(fleet: Fleet, together: causes.Groups) -> list[str]:
+    """Return what this report does not tell of, a line each."""
+    silent = [node["name"] for node in fleet["nodes"] if node["state"] == "unchecked"]
+    lines = [_on("", silent, together)] if silent else []
+    for component in fleet["components"]:
+        names = [
+            node["name"]
+            for node in fleet["nodes"]
+            if node["state"] != "unchecked" and node["components"][component] == "unknown"
+        ]
+        lines += [_on(f"{component} on ", names, together)] if names else []
+    left_out = [component for component in COMPONENTS if component not in fleet["components"]]
+    lines += [f"left out: {', '.join(left_out)}"] if left_out else []
+    if fleet["limit"] is not None:
+        scope = f"; {compared_words(fleet['between']['compared'])}" if "driver" in fleet["components"] else ""
+        lines.append(f"nodes beyond --limit {fleet['limit']}{scope}")
+    return lines + ([] if fleet["deep"] else ["every byte of the files: -e drift_deep=true reads them"])
+
+
+def _on(what: str, names: list[str], together: causes.Groups) -> str:
+    where = causes.where(names, together) or (", ".join(names) if len(names) <= causes.FEW else "")
+    return f"{what}{_times(len(names), 'node')}{f': {where}' if where else ''}"
+
+
+def _installed(fleet: Fleet) -> list[View]:
+    """Return the sets of what is installed, of most nodes first: ``{"items", "others": than the first, "nodes"}``."""
+    counts = Counter(tuple(node["installed"].items()) for node in fleet["nodes"] if node["installed"]).most_common()
+    first = set(counts[0][0]) if counts else set()
+    return [
+        {"items": items, "others": [item for item in items if item not in first], "nodes": nodes}
+        for items, nodes in counts
+    ]
+
+
+def _nodes(fleet: Fleet, installed: list[View]) -> list[View]:
+    """Return what is drawn of each node, its findings the worst and the new ones first."""
+    numbers = {each["items"]: number for number, each in enumerate(installed, start=1)}
     drawn = []
     for node in fleet["nodes"]:
-        findings = [{**finding, "days": _days(finding["first_seen"], made)} for finding in node["findings"]]
-        findings.sort(key=lambda finding: (LEVELS.index(finding["level"]), finding["status"] != "new"))
-        cells = [(component, node["components"][component]) for component in fleet["components"]]
-        drawn.append({**node, "findings": findings, "cells": cells})
-    return sorted(drawn, key=_worst_first)
+        findings = sorted(node["findings"], key=lambda each: (LEVELS.index(each["level"]), each["status"] != "new"))
+        worst = findings[0]["level"] if findings else "clean"
+        number = numbers.get(tuple(node["installed"].items()), 0)
+        states = [(name, node["components"][name]) for name in fleet["components"]]
+        drawn.append(
+            {
+                **node,
+                "findings": findings,
+                "worst": worst,
+                "installed": number,
+                "components": [pair for pair in states if pair[1] in LEVELS],
+                "unknown": [name for name, state in states if state == "unknown"],
+            }
+        )
+    return drawn
+
+
+def _racks(nodes: list[View], together: causes.Groups) -> list[View]:
+    """Return the racks, or without them the nodes with findings and the others: ``{"name", "strip", "nodes", ...}``.
+
+    The strip shows nodes in the order of the inventory, the list the worst first.
+    """
+    if any(together.racks):
+        by_name = {node["name"]: node for node in nodes}
+        parts = {rack or "in no rack": [by_name[name] for name in names] for rack, names in together.racks.items()}
+    else:
+        parts = {"With findings": [node for node in nodes if node["findings"]]}
+        parts["Clean"] = [node for node in nodes if not node["findings"]]
+    return [
+        {
+            "name": name,
+            "strip": [node["worst"] for node in some] if any(together.racks) else [],
+            "nodes": sorted(some, key=_worst_first),
+            "words": _states(some),
+            "open": len(nodes) <= OPEN,
+        }
+        for name, some in parts.items()
+        if some
+    ]
+
+
+def _states(nodes: list[View]) -> str:
+    counts = Counter(node["state"] for node in nodes)
+    words = {"unchecked": "not checked", "drifted": "drifted"}
+    bad = [f"{counts[state]:,} {how}" for state, how in words.items() if counts[state]]
+    return ", ".join(bad) or f"{len(nodes):,} clean"
 
 
 def _worst_first(node: View) -> tuple[int, int, str]:
-    worst = LEVELS.index(node["findings"][0]["level"]) if node["findings"] else len(LEVELS)
+    worst = LEVELS.index(node["worst"]) if node["findings"] else len(LEVELS)
     return worst, -len(node["findings"]), node["name"]
 
 
-def _kinds(fleet: Fleet) -> list[View]:
-    """Return the findings that are alike but for the details after a colon, those of most nodes first.
-
-    ``{"key", "component", "level": the worst, "text", "nodes": number, "findings": number}`` each.
-    """
-    alike: dict[str, list[tuple[str, dict[str, str]]]] = {}
-    for node in fleet["nodes"]:
-        for finding in node["findings"]:
-            alike.setdefault(_kind(finding), []).append((node["name"], finding))
-    kinds = []
-    for key, found in alike.items():
-        first = found[0][1]
-        texts = {finding["problem"] for _, finding in found}
-        kinds.append(
-            {
-                "key": key,
-                "component": first["component"],
-                "level": min((finding["level"] for _, finding in found), key=LEVELS.index),
-                "text": first["problem"] if len(texts) == 1 else f"{start(first['problem'])} ...",
-                "nodes": len({name for name, _ in found}),
-                "findings": len(found),
-            }
-        )
-    return sorted(kinds, key=lambda kind: (-kind["nodes"], -kind["findings"], kind["component"], kind["text"]))
-
-
-def _remarks(fleet: Fleet) -> list[View]:
-    """Return the remarks of the same words once, those of most nodes first: ``{"component", "problem", "nodes"}``."""
-    alike: dict[tuple[str, str], set[str]] = {}
-    for node in fleet["nodes"]:
-        for remark in node["remarks"]:
-            alike.setdefault((remark["component"], remark["problem"]), set()).add(node["name"])
-    kinds = sorted(alike.items(), key=lambda kind: (-len(kind[1]), kind[0]))
-    return [{"component": key[0], "problem": key[1], "nodes": len(names)} for key, names in kinds]
-
-
-def _kind(finding: dict[str, str]) -> str:
-    """The same in every report, so that a link to a kind of findings stays."""
-    words = "\0".join((finding["component"], finding["name"], start(finding["problem"])))
-    return hashlib.sha256(words.encode("utf-8", "surrogatepass")).hexdigest()[:12]
-
-
-def _data(fleet: Fleet, nodes: list[View], kinds: list[View]) -> View:
-    """Return what the script needs, nodes in the order of their rows; groups and installed by their number."""
-    groups = {name: number for number, (name, _) in enumerate(_counted(g for node in nodes for g in node["groups"]))}
-    installed: dict[tuple[tuple[str, str], ...], int] = {}
-    return {
-        "made": fleet["made"],
-        "components": fleet["components"],
-        "kinds": {kind["key"]: kind["text"] for kind in kinds},
-        "nodes": [
-            {
-                "name": node["name"],
-                "state": node["state"],
-                "release": node["release"],
-                "groups": [groups[name] for name in node["groups"]],
-                "installed": installed.setdefault(tuple(node["installed"].items()), len(installed)),
-                "findings": [
-                    {
-                        "component": finding["component"],
-                        "kind": _kind(finding),
-                        "new": finding["status"] == "new",
-                        "problem": finding["problem"],
-                    }
-                    for finding in node["findings"]
-                ],
-                "remarks": [remark["problem"] for remark in node["remarks"]],
-            }
-            for node in nodes
-        ],
-        "groups": list(groups),
-        "installed": [list(values) for values in installed],
-    }
+def _anchor(name: str) -> str:
+    """Return the name of a node as an address may hold it."""
+    plain = PLAIN.fullmatch(name)
+    return f"node-{name if plain else hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}"
 
 
 def _chart(trend: list[View]) -> View:
@@ -189,14 +236,6 @@ def _chart(trend: list[View]) -> View:
             }
         )
     return {"top": top, "bars": bars, "width": POINTS * STEP, "height": HEIGHT, "bar": BAR}
-
-
-def _counted(names: Iterable[str]) -> list[tuple[str, int]]:
-    """Return each name with its number of times, by name."""
-    counts: dict[str, int] = {}
-    for name in names:
-        counts[name] = counts.get(name, 0) + 1
-    return sorted(counts.items())
 
 
 def _sum(text: str) -> str:

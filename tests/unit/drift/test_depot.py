@@ -86,5 +86,5 @@ def test_the_summary_and_the_page_say_it_in_the_depots_own_words(reports: list[d
     assert not [line for line in summary.lines(reports[0], "/reports/latest") if "Control node" in line]
     drawn = page.render(reports[1], ROOT / "roles" / "drift" / "templates")
     assert drawn.count("the depot is gone") >= 1
-    assert "Control node:" in drawn
-    assert "Control node:" not in page.render(reports[0], ROOT / "roles" / "drift" / "templates")
+    assert "<b>Control node</b>" in drawn
+    assert "<b>Control node</b>" not in page.render(reports[0], ROOT / "roles" / "drift" / "templates")
