@@ -22,11 +22,12 @@ from tests.unit.plan.planner_nodes import converged
 from tests.unit.plan.test_wanted import settings
 
 Facts = dict[str, Any]
+LINK = "hccn_tool -i 2 -link -g  # cable, transceiver, switch port"
 # What a node's ssh does: it takes what it is sent, says what lies beside it, and ends as ssh did.
 SSH = """#!/bin/sh
 case " $* " in *" -O "* | *" -V "*) exit 0 ;; esac
-[ -t 0 ] || cat > /dev/null
-cat '{answer}'
+proofs=$([ -t 0 ] || grep -acF '"_ansible_module_name": "ascend.fleet.npu_check"')
+if [ "${{proofs:-0}}" -gt 0 ]; then cat '{proof}'; else cat '{answer}'; fi
 cat '{errors}' >&2
 exit {code}
 """
@@ -49,7 +50,7 @@ def healthy() -> Facts:
 
 def _another_fire(found: Facts) -> None:
     (environment,) = found["environments"]["all"].values()
-    environment["difference"]["other"] = {"fire": {"wanted": "0.7.0", "found": "0.6.0"}}
+    environment["difference"]["other"] = {"fire": ["0.6.0", "0.7.0"]}
     environment["difference_count"] = 1
 
 
@@ -66,7 +67,7 @@ def _old_driver(found: Facts) -> None:
 
 
 def _link_down(found: Facts) -> None:
-    down = finding("network", "network-link-down", "the link is not UP", "UP", "card 2: DOWN", "hccn_tool", "hccn_tool")
+    down = finding("network", "network-link-down", "the link is not UP", "UP", "card 2: DOWN", "", LINK)
     found["findings"].append(down)
 
 
@@ -83,7 +84,13 @@ ANSWERS: dict[str, Callable[[Facts], None]] = {
     "an old driver": _old_driver,
     "a link is down": _link_down,
     "a busy network": _busy_network,
+    "a card that fails": lambda _: None,
 }
+ACCOUNT = {"name": "HwHiAiUser", "why": "the owner of the device files"}
+CARDS = [{"index": number, "ok": True, "name": "Ascend910B3", "memory_total_mb": 65536} for number in range(8)]
+PROOF = {"changed": False, "cards": CARDS, "account": ACCOUNT, "llamafactory": "0.9.1", "versions": {}}
+NO_PROOF = {"failed": True, "cards": [], "symptom": "device-start-failed", "problem": "card 3 cannot be used"}
+NO_PROOF |= {"msg": "card 3 cannot be used", "wanted": "a tensor", "found": "507033", "remedy": "npu-smi info"}
 SILENT = {
     "away": (255, "ssh: connect to host 198.51.100.7 port 22: Connection timed out\n"),
     "another key": (255, "Host key verification failed.\n"),
@@ -117,15 +124,17 @@ class Kinds:
         folder = self.folder / kind.replace(" ", "-")
         folder.mkdir()
         code, errors, answer = 0, "", ""
+        proof = json.dumps(NO_PROOF if kind == "a card that fails" else PROOF)
         if kind in SILENT:
             code, errors = SILENT[kind]
         else:
             found = copy.deepcopy(healthy())
             ANSWERS[kind](found)
             answer = json.dumps({"changed": False, "ansible_facts": {"ascend": found}})
-        places = {name: folder / name for name in ("answer", "errors")}
+        places = {name: folder / name for name in ("answer", "errors", "proof")}
         places["answer"].write_text(answer)
         places["errors"].write_text(errors)
+        places["proof"].write_text(proof)
         program = folder / "ssh"
         program.write_text(SSH.format(code=code, **places))
         program.chmod(0o755)

@@ -58,7 +58,7 @@ def document(fleet: Mapping[str, Any], earlier: Sequence[Earlier], inventory: st
         "version": VERSION,
         **{key: fleet[key] for key in ("made", "seconds", "limit", "deep", "components", "partial")},
         "inventory": inventory,
-        "exit_code": _exit_code(verdicts, of_fleet),
+        "exit_code": exit_code(verdicts, of_fleet),
         "counts": {"nodes": len(nodes), **{verdict: verdicts[verdict] for verdict in VERDICTS}},
         "tests": {each.kind: _test(each, names) for each in earlier},
         "fleet": of_fleet,
@@ -95,7 +95,8 @@ def _verdict(state: str, causes: Iterable[Cause]) -> str:
     return UNCHECKED if state == "unchecked" else next(verdict for verdict in VERDICTS if verdict in {*found, HEALTHY})
 
 
-def _exit_code(verdicts: Mapping[str, int], of_fleet: Sequence[Any]) -> int:
+def exit_code(verdicts: Mapping[str, int], of_fleet: Sequence[Any]) -> int:
+    """Return 0 where all is well, 2 where a node is broken or nobody knows, else 1."""
     if verdicts[BROKEN] or verdicts[UNCHECKED]:
         return 2
     return 1 if verdicts[ATTENTION] or of_fleet else 0
