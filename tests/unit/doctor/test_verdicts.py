@@ -66,11 +66,11 @@ def test_the_worst_finding_decides(rows: list[str], verdict: str, code: int) -> 
 
 def test_a_test_that_failed_breaks_a_node_until_it_is_too_old() -> None:
     nodes: dict[str, list[str]] = {"npu-1": [], "npu-2": [], "npu-3": ["unreachable"]}
-    report = judged(nodes, [failed("verify", "fresh", "npu-1"), failed("preflight", "old", "npu-2", "npu-3")])
+    report = judged(nodes, [failed("verify", "fresh", "npu-1", "npu-3"), failed("preflight", "old", "npu-2", "npu-3")])
     assert [node["verdict"] for node in report["nodes"]] == ["broken", "attention", "unchecked"]
     assert [node["causes"][0]["level"] for node in report["nodes"]] == ["failure", "old-failure", "unchecked"]
     shown = "\n".join(screen.lines(report, "doctor"))
-    assert "verify (standard), 1 day ago: 0 passed, 1 failed, 2 not known" in shown
+    assert "verify (standard), 1 day ago: 0 passed, 2 failed, 1 not known" in shown
     assert "too old to count: 2 failed" in shown
 
 
@@ -126,6 +126,13 @@ def test_a_name_is_replaced_where_it_is_one() -> None:
     (cause,) = reported(fleet)["causes"]
     assert cause["command"] == "ansible-playbook site.yml -i inventory/prod --limit @doctor/cause-1.txt"
     assert cause["command_for"] == 4
+
+
+def test_a_command_that_names_several_nodes_stays_as_it_is() -> None:
+    """Of an all_reduce that ended with another node: that is to be left out."""
+    words = fleets.finding("a", BY_NAME["toolkit"]) | {"remedy": "ansible-playbook preflight.yml --limit a,b"}
+    fleet = fleets.report([fleets.node("a", [words]), fleets.node("b", [words])])
+    assert reported(fleet)["causes"][0]["command"] == words["remedy"]
 
 
 def test_files_for_limit(tmp_path: Path) -> None:
