@@ -40,6 +40,8 @@ def reported(fleet: Any, tests: list[Earlier] = MISSING) -> Any:
     shown = screen.lines(report, "doctor")
     assert sum(-(-len(line) // 80) for line in shown) <= 22, "\n".join(shown)
     assert all(len(line) <= 80 or line.startswith("   ") for line in shown), "\n".join(shown)
+    named = [line for line in shown if line.startswith(tuple(screen.WORDS.values()))]
+    assert len(named) >= min(4, len(report["groups"])), "\n".join(shown)
     names = [name for group in report["groups"] for name in group["nodes"]]
     assert sorted(names) == sorted(node["name"] for node in report["nodes"]), "each node is in one group"
     assert all(node["verdict"] == "healthy" or node["causes"] for node in report["nodes"])
@@ -163,11 +165,35 @@ def test_any_fleet_is_one_screen(size: int, bad: float, seed: int) -> None:
     assert report["counts"]["nodes"] == size
 
 
-def test_a_screen_of_long_words_is_one() -> None:
-    long = "x" * 5000
-    fleet = fleets.report(
-        [fleets.node(f"npu-{long[:200]}-{number}", [{**fleets.finding("n", row), "name": f"{row[2]}-{number}{long}",
-         "problem": long, "remedy": f"{long} {number}"} for row in fleets.FAULTS[:3]]) for number in range(30)]
-    )  # fmt: skip
-    report = reported({**fleet, "limit": long, "partial": True})
-    assert any("too long for this screen" in line for line in screen.lines(report, long))
+def test_nodes_that_were_not_checked_are_named_before_others() -> None:
+    rows = {
+        f"npu-{number:02d}": [{**fleets.finding("n", BY_NAME["health"]), "name": f"sick-{number}"}]
+        for number in range(40)
+    }
+    rows["npu-99"] = [fleets.finding("n", BY_NAME["unreachable"])]
+    report = reported(fleets.report([fleets.node(name, found) for name, found in rows.items()]))
+    shown = screen.lines(report, "doctor")
+    assert any(line.startswith("not checked") and "unreachable  npu-99: " in line for line in shown), shown
+
+
+@pytest.mark.parametrize("length", [230, 5000])
+def test_a_screen_of_long_words_is_one(length: int) -> None:
+    """Commands that take three rows each, below a heading of all that there can be, leave room for the nodes."""
+    long = "x" * length
+    nodes = []
+    for number in range(30):
+        rows = [
+            {
+                **fleets.finding("n", row),
+                "name": f"{number}-{row[2]}{long}",
+                "problem": long,
+                "remedy": f"{long} {number}",
+            }
+            for row in fleets.FAULTS[:3]
+        ]
+        nodes.append(fleets.node(f"npu-{long[:200]}-{number}", rows))
+        nodes[-1]["components"]["network"] = "unknown"
+    found = [{**rows[0], "problem": long}] * 3
+    report = reported({**fleets.report(nodes), "limit": long, "partial": True, "depot": found})
+    too_long = any("too long for this screen" in line for line in screen.lines(report, long))
+    assert too_long == (length > 240)
