@@ -57,7 +57,8 @@ def _report(arguments: dict[str, Any], task_vars: Any) -> dict[str, Any]:
     check = merged(folder.name, slices.read(folder), groups, others, slices.code(), now, again)
     run = run_of(check.made, check.seconds, check.deep, check.components)
     peers = {name: peer for name, peer in check.peers.items() if name in groups}
-    between = fleet.between_nodes(peers, len(groups), run["limit"], check.components, str(arguments["folder"]))
+    latest = f"{arguments['folder']}/latest/fleet.json"
+    between = fleet.between_nodes(peers, len(groups), run["limit"], check.components, latest)
     return fleet.fleet(check.nodes, run, check.depot, between, check.merge)
 
 

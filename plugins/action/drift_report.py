@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import shlex
 import time
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +21,9 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.masking import masked_values
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.times import UTC
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.trouble import trouble
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift import fleet, slices, summary
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift.silence import said_by
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.wishes import flag
-from ansible_collections.ascend.fleet.plugins.plugin_utils.drift_reports import options, reported, run_of
+from ansible_collections.ascend.fleet.plugins.plugin_utils.drift_reports import checked, options, reported
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
@@ -41,46 +37,19 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         try:
             flag("drift_accept_unchecked", arguments["accept_unchecked"])
             if arguments.get("slices"):
-                result.update(_sliced(_checked(arguments, task_vars), arguments, task_vars))
+                result.update(_sliced(checked(arguments, task_vars), arguments, task_vars))
             else:
                 _require_whole(task_vars)
-                result.update(reported(_report(_checked(arguments, task_vars), arguments), arguments))
+                result.update(reported(_report(checked(arguments, task_vars), arguments), arguments))
         except AscendError as error:
             raise AnsibleActionFail(str(error)) from None
         return {**result, "seconds": round(time.monotonic() - begin, 2)}
 
 
-def _checked(arguments: dict[str, Any], task_vars: Any) -> dict[str, Any]:
-    """Return what was found: every node of the play, also one whose result was lost; with how it was run."""
-    components = fleet.chosen(arguments["components"])
-    nodes = []
-    for name in task_vars["ansible_play_hosts_all"]:
-        variables = task_vars["hostvars"][name]
-        nodes.append(_node(name, variables.get(arguments["answers"]), variables, components))
-    began = min((node.pop("began") for node in nodes if "began" in node), default=time.time())
-    made = datetime.fromtimestamp(began, timezone.utc).strftime(UTC)
-    run = run_of(made, round(max(0.0, time.time() - began), 1), flag("drift_deep", arguments["deep"]), components)
-    peers = {node["name"]: node.pop("peer") for node in nodes if "peer" in node}
-    depots = {node.pop("depot_dir") for node in nodes if "depot_dir" in node}
-    troubles = [trouble(folder, options(run)) for folder in sorted(depots)]
-    depot = fleet.of_the_depot(found for found in troubles if found)
-    return {"nodes": nodes, "peers": peers, "depot": depot, "run": run}
-
-
-def _node(name: str, answer: Any, variables: Any, components: tuple[str, ...]) -> dict[str, Any]:
-    groups = sorted(str(group) for group in variables["group_names"])
-    if answer and "node" in answer:
-        return {**answer["node"], "groups": groups}
-    # The action failed as a whole, or Ansible never ran it.
-    reason = said_by(answer) if answer else "no result came back"
-    return {**fleet.unchecked(name, reason, True, {}, components, ""), "groups": groups, "seconds": None}
-
-
 def _report(found: dict[str, Any], arguments: dict[str, Any]) -> dict[str, Any]:
     run = found["run"]
-    between = fleet.between_nodes(
-        found["peers"], len(found["nodes"]), run["limit"], run["components"], str(arguments["folder"])
-    )
+    latest = f"{arguments['folder']}/latest/fleet.json"
+    between = fleet.between_nodes(found["peers"], len(found["nodes"]), run["limit"], run["components"], latest)
     return fleet.fleet(found["nodes"], run, found["depot"], between)
 
 

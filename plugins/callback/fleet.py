@@ -50,6 +50,7 @@ REPORTS = {
     "ascend.fleet.drift_report": "DRIFT",
     "ascend.fleet.drift_merge": "DRIFT",
     "ascend.fleet.rack_report": "PREFLIGHT",
+    "ascend.fleet.doctor_report": "DOCTOR",
     "ascend.fleet.ssh_enroll": "ENROLMENT",
 }
 DEPOT = "ascend.fleet.depot"

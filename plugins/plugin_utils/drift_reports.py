@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the actions of the drift check share: how it was asked for, and the report that comes of it."""
+"""What the actions of the drift check share: what its nodes answered, how it was asked for, and the report of it."""
 
 from __future__ import annotations
 
 import shlex
+import time
 from collections.abc import Iterable
 from datetime import datetime, timezone
 from pathlib import Path
@@ -13,6 +14,8 @@ from ansible import constants
 from ansible.context import CLIARGS
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.masking import masked_values
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.times import UTC
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.trouble import trouble
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift import (
     fleet,
     history,
@@ -20,7 +23,34 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift 
     report_folder as reports,
     summary,
 )
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift.silence import said_by
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.wishes import flag
+
+
+def checked(arguments: dict[str, Any], task_vars: Any) -> dict[str, Any]:
+    """Return what was found: every node of the play, also one whose result was lost; with how it was run."""
+    components = fleet.chosen(arguments["components"])
+    nodes = []
+    for name in task_vars["ansible_play_hosts_all"]:
+        variables = task_vars["hostvars"][name]
+        nodes.append(_node(name, variables.get(arguments["answers"]), variables, components))
+    began = min((node.pop("began") for node in nodes if "began" in node), default=time.time())
+    made = datetime.fromtimestamp(began, timezone.utc).strftime(UTC)
+    run = run_of(made, round(max(0.0, time.time() - began), 1), flag("drift_deep", arguments["deep"]), components)
+    peers = {node["name"]: node.pop("peer") for node in nodes if "peer" in node}
+    depots = {node.pop("depot_dir") for node in nodes if "depot_dir" in node}
+    troubles = [trouble(folder, options(run)) for folder in sorted(depots)]
+    depot = fleet.of_the_depot(found for found in troubles if found)
+    return {"nodes": nodes, "peers": peers, "depot": depot, "run": run}
+
+
+def _node(name: str, answer: Any, variables: Any, components: tuple[str, ...]) -> dict[str, Any]:
+    groups = sorted(str(group) for group in variables["group_names"])
+    if answer and "node" in answer:
+        return {**answer["node"], "groups": groups}
+    # The action failed as a whole, or Ansible never ran it.
+    reason = said_by(answer) if answer else "no result came back"
+    return {**fleet.unchecked(name, reason, True, {}, components, ""), "groups": groups, "seconds": None}
 
 
 def run_of(made: str, seconds: float, deep: bool, components: Iterable[str]) -> dict[str, Any]:

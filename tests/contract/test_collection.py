@@ -89,7 +89,16 @@ def test_the_archive_holds_the_product_alone(archive: Path) -> None:
         members = {member.name: member for member in tar}
     tops = {PurePosixPath(name).parts[0] for name in members}
     assert tops == {
-        *("CHANGELOG.md", "CONTRIBUTING.md", "FILES.json", "LICENSE", "MANIFEST.json", "README.md", "README.zh-CN.md"),
+        *(
+            "AGENTS.md",
+            "CHANGELOG.md",
+            "CONTRIBUTING.md",
+            "FILES.json",
+            "LICENSE",
+            "MANIFEST.json",
+            "README.md",
+            "README.zh-CN.md",
+        ),
         *("docs", "inventory", "library", "meta", "module_utils", "playbooks", "plugins", "releases", "roles"),
     }
     assert {name for name in members if re.search(r"__pycache__|\.pyc$|/\.[^/]*$", name)} == set()

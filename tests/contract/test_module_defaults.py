@@ -39,7 +39,7 @@ NOTHING = "- ansible.builtin.meta: noop\n"
 STAND_INS = {
     "rollout": {"main": CALL, "stage": CALL, "groups": NOTHING},
     "preflight": {"main": NOTHING},
-    "verify": {"cards": CALL},
+    "verify": {"cards": CALL, "report": NOTHING},
     "remove": {"main": CALL},
 }
 # How many plays of the playbook call modules of a node.

@@ -178,7 +178,16 @@ OF_THE_CONTROL_NODE = {
 }  # fmt: skip
 OF_THE_CONTROL_NODES_ACTIONS = {
     f"ascend.fleet.{name}"
-    for name in ("drift_report", "drift_merge", "inventory_check", "rack_plan", "rack_report", "train_report")
+    for name in (
+        "drift_report",
+        "drift_merge",
+        "inventory_check",
+        "rack_plan",
+        "rack_report",
+        "train_report",
+        "doctor_report",
+        "verify_report",
+    )
 }
 OF_LOCALHOST = ("depot", "nightly", "notify")  # roles
 

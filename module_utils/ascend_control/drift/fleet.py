@@ -112,17 +112,17 @@ def of_the_depot(troubles: Iterable[AscendError]) -> list[findings.Finding]:
 
 
 def between_nodes(
-    peers: dict[str, Peer], asked: int, limit: str | None, components: Iterable[str], folder: str
+    peers: dict[str, Peer], asked: int, limit: str | None, components: Iterable[str], file: str
 ) -> dict[str, Any]:
     """Return what differs between nodes (plan/between.py), as findings and remarks of the fleet as a whole.
 
-    ``peers``: host name -> by what it is compared, of those that told, among ``asked`` ones; ``folder`` is that of all
-    reports.
+    ``peers``: host name -> by what it is compared, of those that told, among ``asked`` ones; ``file`` is the
+    report that will say what each node has installed.
     """
     if "driver" not in components:
         return dict(NOTHING_BETWEEN)
-    report = shlex.quote(f"{folder}/latest/fleet.json")
-    found = compare(peers, asked, limit, f"jq -r '.nodes[] | [.installed.driver, .name] | @tsv' {report} | sort")
+    look = f"jq -r '.nodes[] | [.installed.driver, .name] | @tsv' {shlex.quote(file)} | sort"
+    found = compare(peers, asked, limit, look)
     plan: Plan = {"steps": [], "refusals": [], "warnings": found["warnings"], "remarks": found["remarks"]}
     of_fleet = findings.findings(FLEET, plan, "")
     return {"compared": found["compared"], "findings": of_fleet, "remarks": findings.remarks(plan, FLEET)}

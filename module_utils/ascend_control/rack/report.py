@@ -196,7 +196,12 @@ def write(report: Mapping[str, Any], folder: Path, baseline: str) -> None:
 def write_names(folder: Path, passing: Sequence[str], failing: Sequence[str]) -> None:
     """Write passing.txt and failing.txt, for ``--limit @FILE``. Raises OSError."""
     for name, names in (("passing.txt", passing), ("failing.txt", failing)):
-        atomic.write(str(folder / name), "".join(f"{each}\n" for each in names or [NOBODY]))
+        atomic.write(str(folder / name), names_file(names))
+
+
+def names_file(names: Sequence[str]) -> str:
+    """Return what a file for ``--limit @FILE`` holds; where it names nobody, a pattern of nobody."""
+    return "".join(f"{each}\n" for each in names or [NOBODY])
 
 
 def exit_code(report: Mapping[str, Any]) -> int:

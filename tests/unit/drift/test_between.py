@@ -37,7 +37,7 @@ class Nights:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder, self.monkeypatch, self.clock = folder, monkeypatch, 1_772_415_000.0
         monkeypatch.setattr(ActionBase, "run", lambda *_: {})
-        monkeypatch.setattr(drift_report, "trouble", lambda *_: None)
+        monkeypatch.setattr(drift_reports, "trouble", lambda *_: None)
 
     def report(self, drivers: dict[str, str | None], limit: str | None = None, **changes: Any) -> Any:
         self.clock += 60

@@ -41,7 +41,7 @@ class Control:
         self.slices, self.reports = folder / "slices", folder / "reports"
         self.clock = float(int(time.time())) - HOUR
         monkeypatch.setattr(ActionBase, "run", lambda *_: {})
-        monkeypatch.setattr(drift_report, "trouble", lambda *_: self.trouble)
+        monkeypatch.setattr(drift_reports, "trouble", lambda *_: self.trouble)
 
     def check(self, names: Iterable[str], check: str = "monday", **changes: Any) -> Any:
         """A run of playbooks/drift.yml over these nodes: a slice, or with check="" the whole fleet."""
