@@ -17,7 +17,7 @@ import pytest
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import HELPER, HELPER_CONFIG, HELPER_RULE
 from tests.change.fleet import Fleet, sh
 
-pytestmark = pytest.mark.whole  # a minute and a half
+pytestmark = pytest.mark.whole  # three minutes
 
 ACCOUNT = "ascend-drift"
 HOME = "/var/lib/ascend-drift"
@@ -79,12 +79,12 @@ class Account(Fleet):
         return self.state / "known_hosts"
 
 
-@pytest.fixture(scope="module")
-def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
+@pytest.fixture(scope="module", params=["", "hardened"], ids=["plain", "hardened"])
+def fleet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     state = tmp_path_factory.mktemp("account") / "state"
     made = Account("ascend-account", state, state)
     made.command("down")
-    made.command("up", "--nodes", "1")
+    made.command("up", "--nodes", "1", "--profile", request.param)
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(state / "drift")], check=True)
     sh(NODE, HOSTILE)
     made.setup()
