@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
@@ -42,10 +42,11 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(407, b"", {"Proxy-Authenticate": "Basic"})
             return
         kind, _, rest = parts.path.lstrip("/").partition("/")
+        rest += "index.html" if rest.endswith("/") else ""
         if kind not in ("depot", "index", "extra", "git") or not self._has(kind, "Authorization"):
             self._answer(401, b"who is there?", {"WWW-Authenticate": "Basic realm=x"})
-        elif kind == "depot" and (self.server.depot / rest).is_file():
-            self._send(self.server.depot / rest)
+        elif kind == "depot" and (self.server.depot / unquote(rest)).is_file():
+            self._send(self.server.depot / unquote(rest))
         else:
             self._answer(404, b"no such file", {})
 

@@ -42,6 +42,11 @@ def test_it_is_found(how: str) -> None:
     }
 
 
+def test_it_is_found_in_what_is_large() -> None:
+    haystack = b"x y\n" * 300_000
+    assert marks_in(haystack + base64.b64encode(MARK.encode()) + haystack, {"it": MARK, "no": OTHER}) == {"it"}
+
+
 def test_nothing_else_is() -> None:
     near = f"{MARK[:11]} {MARK[::-1]} {MARK.lower()} {MARK[6:17]}"
     assert marks_in(near.encode(), {"it": MARK}) == set()

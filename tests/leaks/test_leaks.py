@@ -34,6 +34,7 @@ KEPT = {
 # What the test itself put there, as an operator or a user of the node does.
 GIVEN = (
     r"node:/home/fleet/\.profile",
+    r"node:/etc/ascend-sim/password",
     r"control:(given-\d+\.json|vault_password|msmtprc|fleet/(password_.*|id_ed25519)|train\.yaml)",
 )
 # A user's own program shows what it was started with.
@@ -53,7 +54,7 @@ PLACES = {
     "reports, in base64": "control:out/drift/planted.html",
     "captures": "control:out/records/planted.txt",
     "sshd's log": "control:node-sshd",
-    "the product's journal": f"node:{FOLDER}/journal.jsonl",
+    "the product's journal": f"node:{FOLDER}/planted.json",
     "units": "node:/etc/systemd/system/planted.service",
     "histories of the node": "node:/home/fleet/.bash_history",
     "temporary files of the node, cut": "node:/tmp/planted",
@@ -101,7 +102,7 @@ def seen(world: World) -> dict[str, dict[str, Any]]:
 
 def everything(world: World) -> None:
     """The whole life of a node; each step says how it has to end."""
-    assert world.play("playbooks/enroll.yml").code == 0, world.terminal[-4000:]
+    assert world.play("playbooks/enroll.yml", ansible_user="ascend-fleet").code == 0, world.terminal[-4000:]
     fill(world)
     provision(world)
     use(world)
@@ -173,7 +174,7 @@ def plant(world: World) -> None:
     """Leak one secret to every place, in several writings."""
     mark, out = world.marks["planted"], world.state / "out"
     files = {
-        f"{FOLDER}/journal.jsonl": json.dumps({"x": mark}) + "\n",
+        f"{FOLDER}/planted.json": json.dumps({"x": mark}) + "\n",
         "/etc/systemd/system/planted.service": f"Environment=X={mark}\n",
         "/home/fleet/.bash_history": quote(f"x {mark}", safe="").replace("K", "%4B") + "\n",
         "/tmp/planted": f"{mark[:9]}\\\n  {mark[9:]}\n",

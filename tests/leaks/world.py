@@ -282,6 +282,12 @@ class World:
         for name in ("execs", "processes", "syslog", "sshd"):
             path = self.state / f"node-{name}"
             path.write_text(self.sh(f"cat {WATCH}/{name} | tr -d '\\000'"))
-        here = finder.in_files((str(path) for path in self.state.rglob("*") if path.is_file()), self.marks)
+        paths = [path for path in self.state.rglob("*") if path.is_file()]
+        small = [
+            str(path)
+            for path in paths
+            if path.parts[: len(self.state.parts) + 1][-1] != "depot" or path.suffix == ".json"
+        ]
+        here = finder.in_files(small, self.marks)
         found = {f"control:{Path(path).relative_to(self.state)}": about for path, about in here.items()}
         return {**{f"node:{path}": about for path, about in on_node.items()}, **found}
