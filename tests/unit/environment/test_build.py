@@ -322,6 +322,8 @@ def test_an_account_of_the_depot_stands_in_no_command_line(wanted: environment.W
     environment.build(replace(wanted, wheelhouse=f"file://{folder}"), watched)
     assert environment.problems(wanted) == []
     with pytest.raises(AscendError, match="uv ended with code") as refused:
-        environment.build(replace(wanted, path=f"{wanted.path}-2", wheelhouse="http://a:geheim99@127.0.0.1:9/x"), watched)
+        environment.build(
+            replace(wanted, path=f"{wanted.path}-2", wheelhouse="http://a:geheim99@127.0.0.1:9/x"), watched
+        )
     assert "127.0.0.1:9" in refused.value.found + refused.value.wanted
     assert "geheim99" not in " ".join(seen) + str(refused.value)
