@@ -62,6 +62,7 @@ class World:
             path.touch()
             path.chmod(0o666)
         self.terminal = ""
+        self.failed: dict[str, str] = {}
         self.server = Server(self.marks, cache / "depot")
         with socket.create_server(("127.0.0.1", 0)) as unused:
             mail_port = unused.getsockname()[1]
@@ -292,4 +293,6 @@ class World:
         ]
         here = finder.in_files(small, self.marks)
         found = {f"control:{Path(path).relative_to(self.state)}": about for path, about in here.items()}
-        return {**{f"node:{path}": about for path, about in on_node.items()}, **found}
+        found |= {f"node:{path}": about for path, about in on_node.items()}
+        (self.state / "seen.json").write_text(json.dumps(found, indent=1))
+        return found
