@@ -19,11 +19,12 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.leaks.world import MODEL, NODE, PORT, PYTHON, ROOT, World
+from tests.leaks.world import MODEL, NODE, PORT, PYTHON, ROOT, USER, World
 
 pytestmark = [pytest.mark.e2e, pytest.mark.whole]  # a quarter of an hour
 
 FOLDER = "/var/lib/ascend-fleet"
+HOME = f"/home/{USER}"
 # Who may have which secret, where: (path, owner, mode), each of them the account's alone, which needs it.
 KEPT = {
     (f"node:{FOLDER}/train/tiny/job.json", "fleet", "0400"): {"train"},
@@ -33,7 +34,7 @@ KEPT = {
 }
 # What the test itself put there, as an operator or a user of the node does.
 GIVEN = (
-    r"node:/home/fleet/\.profile",
+    rf"node:{HOME}/\.profile",
     r"node:/etc/ascend-sim/password",
     r"control:(given-\d+\.json|vault_password|msmtprc|fleet/(password_.*|id_ed25519)|train\.yaml)",
 )
@@ -56,7 +57,7 @@ PLACES = {
     "sshd's log": "control:node-sshd",
     "the product's journal": f"node:{FOLDER}/planted.json",
     "units": "node:/etc/systemd/system/planted.service",
-    "histories of the node": "node:/home/fleet/.bash_history",
+    "histories of the node": f"node:{HOME}/.bash_history",
     "temporary files of the node, cut": "node:/tmp/planted",
     "a file's name": "node:/var/tmp/",
     "histories of the control node": "control:home/.bash_history",
@@ -71,7 +72,7 @@ lora_target: all
 dataset_dir: /opt/ascend/env/current/share/llamafactory/data
 dataset: identity
 template: default
-output_dir: /home/fleet/saves
+output_dir: saves
 overwrite_output_dir: true
 per_device_train_batch_size: 2
 max_steps: 5
@@ -154,7 +155,7 @@ def provision(world: World) -> None:
 def train(world: World) -> None:
     """A run on the CPU, and beside it a user's program and a profile, which the facts quote."""
     mark, config = world.marks, world.state / "train.yaml"
-    world.sh("cat >>/home/fleet/.profile", f"export LD_LIBRARY_PATH=/none HF_TOKEN={mark['profile']}\n")
+    world.sh(f"cat >>{HOME}/.profile", f"export LD_LIBRARY_PATH=/none HF_TOKEN={mark['profile']}\n")
     program = f"setsid runuser -u fleet -- {PYTHON} -c 'import time; time.sleep(3600)' --hub_token $(cat)"
     shown = "ascend-sim set process.7=$(cat /tmp/own):python3:100"
     world.sh(f"{program} >/dev/null 2>&1 & echo $! >/tmp/own; {shown}", mark["argv"])
@@ -197,7 +198,7 @@ def plant(world: World) -> None:
     files = {
         f"{FOLDER}/planted.json": json.dumps({"x": mark}) + "\n",
         "/etc/systemd/system/planted.service": f"Environment=X={mark}\n",
-        "/home/fleet/.bash_history": quote(f"x {mark}", safe="").replace("K", "%4B") + "\n",
+        f"{HOME}/.bash_history": quote(f"x {mark}", safe="").replace("K", "%4B") + "\n",
         "/tmp/planted": f"{mark[:9]}\\\n  {mark[9:]}\n",
         f"/var/tmp/{mark}": "\n",
     }

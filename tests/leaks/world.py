@@ -28,6 +28,7 @@ HERE = Path(__file__).parent
 FLEET = "ascend-leaks"
 NODE = f"{FLEET}-1"
 PORT = 2222
+USER = "fleet"
 WATCH = "/leaks"  # in the node
 # Where an operator can put a secret; of each there is one.
 NAMES = [
