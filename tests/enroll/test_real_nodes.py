@@ -44,6 +44,12 @@ NODES = [
     ),
     RealNode("rsa-known", kinds=("rsa", "ed25519")),
     RealNode("renewed", f"{ROOT_HAS}; chage -d 0 root", variables={"enroll_new_password": NEW}),
+    # In a terminal sshd has passwd ask for it; root's is without one.
+    RealNode(
+        "renewed-sudo",
+        f"{ADMIN_HAS}; chage -d 0 admin; echo 'admin ALL=(ALL) ALL' >/etc/sudoers.d/admin",
+        variables={**ADMIN, "enroll_new_password": NEW},
+    ),
     # Rules of a baseline that end accounts whose password is old.
     RealNode("aging", f"{FLEET}; chage -d 2020-01-01 -M 90 -I 30 ascend-fleet"),
     # From here on: what is wrong.

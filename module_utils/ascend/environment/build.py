@@ -280,10 +280,11 @@ def _sync(wanted: Wanted, made: Optional[Made], deep: bool, uv: str, run: Run) -
     requirements = os.path.join(wanted.building, "lock.txt")
     atomic.write(requirements, text)
     argv = [uv, "pip", "sync", "--python", os.path.join(wanted.path, "bin", "python"), "--require-hashes"]
-    argv += ["--no-index", "--find-links", wanted.wheelhouse, "--link-mode", "hardlink", "--compile-bytecode"]
+    argv += ["--no-index", "--link-mode", "hardlink", "--compile-bytecode"]
     for name in _reinstalled(wanted, made, deep):
         argv += ["--reinstall-package", name]
-    _uv(wanted, run, [*argv, requirements])
+    # Not in the command line, which every user of the node reads: an address may hold an account. Commas part them.
+    _uv(wanted, run, [*argv, requirements], {"UV_FIND_LINKS": wanted.wheelhouse.replace(",", "%2C")})
 
 
 def _reinstalled(wanted: Wanted, made: Optional[Made], deep: bool) -> List[str]:
@@ -312,8 +313,9 @@ def _restore_checkout(wanted: Wanted, source: DepotFile) -> str:
     return checkout_restore.restore(wanted.checkout, archive, source.sha256, manifest, building)
 
 
-def _uv(wanted: Wanted, run: Run, argv: List[str]) -> None:
+def _uv(wanted: Wanted, run: Run, argv: List[str], more: Optional[Dict[str, str]] = None) -> None:
     environment = {
+        **(more or {}),
         "PATH": os.path.dirname(wanted.python) + ":/usr/local/bin:/usr/bin:/bin",
         "HOME": wanted.building,
         "TMPDIR": wanted.building,

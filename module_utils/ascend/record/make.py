@@ -304,7 +304,9 @@ def _words(places: Places) -> Set[str]:
     """Words of the capture's own: a node called so is not named by them."""
     own = [INTRODUCTION, *vars(places).values(), *record_sources.FILES, *KINDS.values()]
     own += [" ".join(query.argv) for query in record_sources.queries([{"npu_id": 0, "chip_id": 0}], [0])]
-    return set(re.findall("[a-z][a-z0-9]+", " ".join([*own, _OWN_WORDS]).lower().replace("_", " ")))
+    text = " ".join([*own, _OWN_WORDS]).lower().replace("_", " ")
+    # Whole ones, too: an account that we made is called ascend-fleet.
+    return set(re.findall("[a-z][a-z0-9]+", text)) | set(re.findall("[a-z][a-z0-9]*(?:-[a-z0-9]+)+", text))
 
 
 def _known(node: Node, names: Sequence[str]) -> Tuple[List[str], List[str], List[str]]:

@@ -104,10 +104,10 @@ def _resolve(
         argv += ["--format", "pylock.toml", "--output-file", str(answer), "--python-version", series]
         # No Python is needed; without one named, uv starts each that it finds on this machine, which takes seconds.
         argv += ["--python", sys.executable, "--python-platform", f"{architecture}-manylinux_2_{NEWEST_GLIBC}"]
-        argv += ["--extra-index-url", extra_index] if own else []
-        done = subprocess.run(
-            argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, env=environment(found)
-        )
+        env = environment(found)
+        if own:  # not in the command line, which everybody on this machine reads: an address may hold an account
+            env["UV_EXTRA_INDEX_URL"] = f"{env.get('UV_EXTRA_INDEX_URL', '')} {extra_index}".strip()
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, env=env)
         if done.returncode:
             raise _unresolved(entries, done.stderr, extra_index if own else "", found)
         packages: list[dict[str, Any]] = tomllib.loads(answer.read_text(encoding="utf-8"))["packages"]

@@ -22,9 +22,14 @@ from ...ascend.masking import masked
 from . import proxies
 from .index import Index, place, source_key, source_of
 from .indexes import Indexes, environment
-from .web import Web, reason, without_account
+from .web import Web, account_of, reason, without_account
 
 VERSION_FILE = "src/llamafactory/extras/env.py"
+# Gives git the account of an address: everybody on this machine reads command lines, git's and its helpers'.
+_HELPER = (
+    "!f() { test \"$1\" != get || printf 'username=%s\\npassword=%s\\n'"
+    ' "$ASCEND_FLEET_NAME" "$ASCEND_FLEET_PASSWORD"; }; f'
+)
 
 
 def fill(index: Index, source: dict[str, Any], requirements: dict[str, dict[str, Any]], check: bool) -> list[str]:
@@ -94,10 +99,16 @@ def table(requirements: dict[str, dict[str, Any]]) -> str:
 
 def _clone(source: dict[str, Any], folder: Path) -> Path:
     checkout = folder / "checkout"
-    argv = ["git", "clone", "--quiet", "--depth", "1", f"--branch={source['version']}", "--"]
-    argv += [source["url"], str(checkout)]  # neither is an option, whatever it begins with
+    argv, env, url = ["git"], environment(Indexes()), source["url"]
+    account = account_of(url) if url.startswith(("http://", "https://")) else ""
+    if account:
+        env["ASCEND_FLEET_NAME"], _, env["ASCEND_FLEET_PASSWORD"] = account.partition(":")
+        # The first, empty, forgets what other helpers there are.
+        argv, url = ["git", "-c", "credential.helper=", "-c", f"credential.helper={_HELPER}"], without_account(url)
+    argv += ["clone", "--quiet", "--depth", "1", f"--branch={source['version']}", "--"]
+    argv += [url, str(checkout)]  # neither is an option, whatever it begins with
     _require_answer(source["url"])
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, env=environment(Indexes()))
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, env=env)
     if done.returncode:
         raise _not_cloned(source["url"], masked(done.stderr).strip()[-300:])
     archive = folder / "source.tar.gz"

@@ -264,6 +264,9 @@ def _heard(channel: paramiko.Channel, initial: Initial) -> Answer:
             # Another account's password (targetpw), or a second question: a wrong answer would be one more failure.
             is_right = asked == (initial.user,)
             channel.sendall(initial.password.reveal().encode() + b"\n" if is_right else b"\x03")
+        elif not asked and is_expired(output) and re.search(r"password[^\r\n:]*:\s*$", output, re.IGNORECASE):
+            channel.close()  # in a terminal sshd starts passwd in place of the command, which waits for an answer
+            break
     text = initial.password.without(output.replace("\r\n", "\n"))
     return Answer(channel.recv_exit_status(), _ASKED.sub("", text), tuple(_ASKED.findall(output)))
 

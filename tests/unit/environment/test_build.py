@@ -308,3 +308,22 @@ def test_what_cannot_be_removed_is_said(wanted: environment.Wanted, monkeypatch:
     Path(wanted.path).write_text("a file")
     environment.build(wanted, run)
     assert environment.problems(wanted) == []
+
+
+def test_an_account_of_the_depot_stands_in_no_command_line(wanted: environment.Wanted, tmp_path: Path) -> None:
+    """Every user of a node reads those; uv's environment is root's. A folder's name may have what parts addresses."""
+    folder = shutil.copytree(wanted.wheelhouse.removeprefix("file://"), tmp_path / "a,b")
+    seen: list[str] = []
+
+    def watched(argv: list[str], *arguments: Any, **more: Any) -> Result:
+        seen.extend(argv)
+        return run(argv, *arguments, **more)
+
+    environment.build(replace(wanted, wheelhouse=f"file://{folder}"), watched)
+    assert environment.problems(wanted) == []
+    with pytest.raises(AscendError, match="uv ended with code") as refused:
+        environment.build(
+            replace(wanted, path=f"{wanted.path}-2", wheelhouse="http://a:geheim99@127.0.0.1:9/x"), watched
+        )
+    assert "127.0.0.1:9" in refused.value.found + refused.value.wanted
+    assert "geheim99" not in " ".join(seen) + str(refused.value)

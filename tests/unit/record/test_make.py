@@ -257,6 +257,12 @@ def test_what_must_stay_stays(live: Live) -> None:
         assert words in text
 
 
+def test_the_account_of_our_own_making_is_no_leak(live: Live) -> None:
+    """enroll.yml makes it; its name begins the record."""
+    write(live.root, "/etc/profile", "export LD_LIBRARY_PATH=/home/ascend-fleet/lib\n")
+    assert live.make(names=["ascend-fleet"]).startswith("ascend-fleet record")
+
+
 def test_relations_survive(live: Live) -> None:
     conf = next(s.content for s in replay.sections(live.make(), "file") if s.title == "/etc/hccn.conf")
     (one, gateway), (other, second) = (

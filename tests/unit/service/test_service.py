@@ -278,6 +278,17 @@ def test_a_unit_that_does_not_begin_is_told(tmp_path: Path, units: Path) -> None
     assert units.is_dir()
 
 
+@pytest.mark.parametrize("lasting", [False, True])
+def test_a_unit_holds_no_secret(tmp_path: Path, lasting: bool) -> None:
+    """Everybody reads units, and what systemctl shows of them."""
+    secret = {
+        "argv": ["/bin/true", "--key", "geheim99"],
+        "env": {"HF_TOKEN": "geheim99"},
+        "peers": {"token": "geheim99"},
+    }
+    assert "geheim99" not in services.unit_text(unit_of(tmp_path, lasting=lasting, **secret))
+
+
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd-analyze here")
 @pytest.mark.parametrize("lasting", [False, True])
 def test_systemd_reads_the_unit(tmp_path: Path, lasting: bool) -> None:
