@@ -159,7 +159,8 @@ def fleet_certificates(
         return None, made
     text = known_hosts.read(wishes.known_hosts)
     lines = [line for name in options["revoke"] for line in _lines_of(name, text, wishes)]
-    pairs = sorted({node.private_key for node in nodes if node.private_key and node.private_key.is_file()})
+    named = {node.private_key for node in nodes if node.private_key}
+    pairs = sorted(pair for pair in named if pair.is_file() and pair.with_name(f"{pair.name}.pub").is_file())
     if user:
         days = int(options["user_days"])
         for pair in pairs:
@@ -172,7 +173,7 @@ def fleet_certificates(
 
 def _revoke(lines: Sequence[str], pairs: Sequence[Path], host: Authority | None, wishes: Wishes) -> list[str]:
     """Write the list of revoked keys, and what OpenSSH of the control node takes from known_hosts."""
-    keys = [host_keys.public_key(line, "enroll_revoke") for line in lines if "-cert-v01" not in line.split()[0]]
+    keys = [key for line in lines if "-cert-v01" not in (key := host_keys.public_key(line, "enroll_revoke")).kind]
     own = [line for pair in pairs for line in _own_lines(pair)]
     made = ["the list of revoked keys was written"] if authority.revoke(wishes.revoked, lines, own) else []
 
@@ -187,7 +188,7 @@ def _revoke(lines: Sequence[str], pairs: Sequence[Path], host: Authority | None,
 def _lines_of(name: str, text: str, wishes: Wishes) -> list[str]:
     path = Path(name).expanduser()
     if path.is_file():
-        return path.read_text(encoding="utf-8").splitlines()
+        return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     found = [key.line for key in known_hosts.pinned(text, name)]
     if not found:
         raise AscendError(

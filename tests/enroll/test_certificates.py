@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -12,10 +13,12 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend import ssh_certificate
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.enroll import openssh
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.enroll import authority, certificates, openssh
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.enroll.certificates import Certifying
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.enroll.openssh import Access
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.enroll.target import Target, target
-from tests.enroll.rack import Rack, RealNode, play
+from tests.enroll.rack import PASSWORD, Rack, RealNode, play
 
 RENEW = "playbooks/ssh_certificates.yml"
 INCLUDE = "Include /etc/ssh/sshd_config.d/*.conf\n"
@@ -31,6 +34,7 @@ NODES = [
     RealNode("drop-in", variables=aliased("drop-in"), options=INCLUDE),
     RealNode("by-address", address="127.0.0.2"),
     # From here on: what is wrong.
+    RealNode("skewed", "install -m 644 /rack/skew.so /etc; echo /etc/skew.so >/etc/ld.so.preload", address="127.0.0.4"),
     RealNode("other-list", variables=aliased("other-list"), options="RevokedKeys /etc/ssh/empty\n"),
     RealNode("same-address-1", address="127.0.0.3"),
     RealNode("same-address-2", address="127.0.0.3"),
@@ -38,10 +42,33 @@ NODES = [
 GOOD = ["block", "drop-in", "by-address"]
 
 
+# A clock that is two days ahead, for all programs of a node.
+SKEW = """
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+time_t time(time_t *at) {
+  struct timespec now;
+  syscall(SYS_clock_gettime, CLOCK_REALTIME, &now);
+  time_t then = now.tv_sec + 2 * 86400;
+  if (at) *at = then;
+  return then;
+}
+"""
+
+
+def _skew(library: Path) -> None:
+    library.parent.mkdir(parents=True)
+    argv = ["gcc", "-shared", "-fPIC", "-x", "c", "-", "-o", str(library)]
+    subprocess.run(argv, input=SKEW, text=True, check=True)
+
+
 @pytest.fixture(scope="module")
 def rack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rack]:
     made = Rack(tmp_path_factory.mktemp("rack"), NODES)
     made.nodes["other-list"].setup += "; : >/etc/ssh/empty"
+    made.nodes["skewed"].setup += f"; echo 'root:{PASSWORD}' | chpasswd"
+    _skew(made.folder / "rack" / "skew.so")
     try:
         made.start()
         yield made
@@ -75,8 +102,13 @@ HUP = 'kill -HUP $(pgrep -of "sshd: /usr/sbin/sshd -D -E /rack/{name}/")'
 
 
 def install(rack: Rack, name: str, line: str) -> None:
+    reloaded(rack, name, f"echo '{line}' >{CERTIFICATE}")
+
+
+def reloaded(rack: Rack, name: str, script: str) -> None:
+    """Run a script where the node's files are, and have its sshd read its configuration anew."""
     times = rack.log(name).count("Server listening")
-    rack.inside(name, f"echo '{line}' >{CERTIFICATE}; {HUP.format(name=name)}")
+    rack.inside(name, f"{script}; {HUP.format(name=name)}")
     while rack.log(name).count("Server listening") == times:
         time.sleep(0.05)
 
@@ -122,17 +154,19 @@ def test_the_user_authority_counts_for_the_fleets_account_alone(rack: Rack, firs
 @pytest.mark.parametrize(
     ("name", "problem", "remedy"),
     [
+        # Its sshd judges the control node's certificate, and by its clock that has expired.
+        ("skewed", "OpenSSH does not log in by them", "date -u"),
         ("other-list", "a list of revoked keys that is not the fleet's", "enroll_revoke"),
         ("same-address-1", "certificates have no port", "HostKeyAlias"),
         ("same-address-2", "certificates have no port", "HostKeyAlias"),
     ],
 )
-def test_what_is_wrong_is_refused_and_left_as_it_was(
-    rack: Rack, first: str, name: str, problem: str, remedy: str
-) -> None:
+def test_what_is_wrong_is_told_and_left_as_it_was(rack: Rack, first: str, name: str, problem: str, remedy: str) -> None:
     error = rack.report()[name]["error"]
     assert problem in error["problem"], error
     assert remedy in error["remedy"], error
+    if name == "skewed":
+        return
     assert rack.inside(name, "ls /etc/ssh").count("ascend-fleet") == 0
     assert "ascend-fleet" not in rack.inside(name, "cat /etc/ssh/sshd_config")
 
@@ -205,6 +239,61 @@ def test_the_reload_cuts_no_connection(rack: Rack, first: str) -> None:
     script = f"echo begun; {HUP.format(name='block')}; sleep 1; echo goes on"
     reply = openssh.run(where, access, f"sudo sh -c '{script}'")
     assert reply.output.split("\n")[:2] == ["begun", "goes on"], reply
+
+
+@pytest.mark.whole
+def test_the_plain_key_goes_where_the_certificate_logs_in(rack: Rack, first: str) -> None:
+    plain = (rack.known_hosts.parent / "id_ed25519.pub").read_text().split()[1]
+    authorized = "cat /home/ascend-fleet/.ssh/authorized_keys"
+    assert plain in rack.inside("by-address", authorized)
+    for playbook, changed in ((RENEW, ["plain key"]), (RENEW, []), ("playbooks/enroll.yml", [])):
+        run = play(
+            rack.inventory(["by-address"], enroll_password=""),
+            "-e",
+            "enroll_certificates_only=true",
+            playbook=playbook,
+        )
+        assert run.code == 0, run.output
+        assert rack.report()["by-address"]["changed"] == changed
+        lines = rack.inside("by-address", authorized).splitlines()
+        assert [line.split()[0] for line in lines] == ['cert-authority,principals="ascend-fleet"']
+
+
+@pytest.mark.whole
+@pytest.mark.parametrize("name", ["block", "drop-in"])
+def test_a_change_may_be_killed_at_any_line(rack: Rack, first: str, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """bash runs the program and ends it before its Nth command: sshd still starts, and the next run puts all right."""
+    where, access = at(rack, name)
+    folder = rack.known_hosts.parent
+    host, user = (authority.authority(folder / file) for file in ("host_ca", "user_ca"))
+    wishes = Certifying(host, user, folder / "revoked_keys")
+    node = certificates.Node(name, {})
+    program = certificates._CHANGE
+    # The list goes last: an sshd whose configuration names it takes no key without it.
+    undo = (
+        "rm -f /etc/ssh/sshd_config.d/10-ascend-fleet.conf; sed -i '/ascend-fleet/d' /etc/ssh/sshd_config;"
+        "sed -i '/user-ca/d' /home/ascend-fleet/.ssh/authorized_keys"
+    )
+    killed = 0
+    for number in range(begin, 200, 2):
+        reloaded(rack, name, undo)
+        rack.inside(name, "rm -rf /etc/ssh/ascend-fleet")
+        trap = f"trap 'n=$((n+1)); [ $n -lt {number} ] || kill -9 $$' DEBUG\n"
+        monkeypatch.setattr(certificates, "_CHANGE", f'exec bash -T -c {shlex.quote(trap + program)} "$0" "$@"')
+        try:
+            certificates.certify(where, access, wishes, node, check=False)
+            break
+        except AscendError:
+            killed += 1
+        assert rack.inside(name, "/usr/sbin/sshd -t; /usr/sbin/sshd -T >/dev/null; echo fine") == "fine\n"
+        if number % 10 < 2:
+            monkeypatch.setattr(certificates, "_CHANGE", program)
+            certificates.certify(where, access, wishes, node, check=False)
+            assert openssh.certified(where, access)[0] == rack.fingerprint(name)
+            assert ".part" not in rack.inside(name, "ls -A /etc/ssh /etc/ssh/ascend-fleet /etc/ssh/sshd_config.d")
+    print(f"killed at {killed} commands")
+    assert killed > 30
+    assert certificates.certify(where, access, wishes, node, check=False) == []
 
 
 def test_keys_are_revoked(rack: Rack, first: str) -> None:

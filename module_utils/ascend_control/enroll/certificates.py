@@ -214,7 +214,7 @@ def certify(at: Target, access: Access, wishes: Certifying, node: Node, check: b
     names = principals(node.name, at)
     line, lines = "", _lines(wishes)
     authorized = user_line(wishes.user, access.account) if wishes.user else ""
-    revoked = wishes.revoked.read_bytes()
+    revoked = wishes.revoked.read_bytes() if wishes.revoked.is_file() else b""  # check mode made none
     changed = []
     if wishes.host and not _is_right(seen.certificate, key, wishes.host, names):
         _require_own_names(at, names, seen.keys, node.pins)
@@ -357,7 +357,16 @@ def user_certificate(
     """
     line, path = _public(private), _certificate_of(private)
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    if _is_right(parse(text), public_key(line, str(private)), by, [account], USER) and text.strip() not in revoking:
+    found = parse(text)
+    if found and found.signed_by != by.key.blob:
+        raise AscendError(
+            "a certificate of another authority lies beside the private key",
+            wanted=f"one of {by.public}, or none",
+            found=found.key_id,
+            where=str(path),
+            remedy=f"ssh-keygen -L -f {path}  # move it away, or name another key: ansible_ssh_private_key_file",
+        )
+    if _is_right(found, public_key(line, str(private)), by, [account], USER) and text.strip() not in revoking:
         return False
     if not check:
         atomic.write(str(path), signed(by, line, [account], account, days, is_host=False) + "\n")
