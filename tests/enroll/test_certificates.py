@@ -260,8 +260,10 @@ def test_the_plain_key_goes_where_the_certificate_logs_in(rack: Rack, first: str
 
 
 @pytest.mark.whole
-@pytest.mark.parametrize("name", ["block", "drop-in"])
-def test_a_change_may_be_killed_at_any_line(rack: Rack, first: str, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+@pytest.mark.parametrize(("name", "begin"), [("block", 1), ("drop-in", 2)])
+def test_a_change_may_be_killed_at_any_line(
+    rack: Rack, first: str, monkeypatch: pytest.MonkeyPatch, name: str, begin: int
+) -> None:
     """bash runs the program and ends it before its Nth command: sshd still starts, and the next run puts all right."""
     where, access = at(rack, name)
     folder = rack.known_hosts.parent
