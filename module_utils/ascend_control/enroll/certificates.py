@@ -57,7 +57,8 @@ printf '%s\n' "$settings" | grep -E '^(hostcertificate|revokedkeys) ' | while re
 [ ! -f "$dir/revoked_keys" ] || fact sum "$(sha256sum <"$dir/revoked_keys")"
 [ ! -e "$dir/reload" ] || fact reload
 home=$(getent passwd "$1" | cut -d: -f6)
-grep -F ascend-fleet-user-ca "$home/.ssh/authorized_keys" 2>/dev/null |
+# A file server may trust no root.
+runuser -u "$1" -- grep -F ascend-fleet-user-ca "$home/.ssh/authorized_keys" 2>/dev/null |
   while read -r line; do fact authorized "$line"; done
 fact done
 """
