@@ -15,6 +15,7 @@ description:
     password, once; pins the key; makes the account with its key and its sudo rights; tests the login by OpenSSH.
   - No password is an option. They come from the nodes' variables C(enroll_password) and C(enroll_new_password), for the
     account C(enroll_user), or from the terminal, where one is needed. None is in the result.
+  - Where the fleet has certificate authorities (O(host_ca), O(user_ca)), gives the nodes their certificates, too.
   - A host key that two nodes have is refused for both. A node whose account logs in already needs no password.
   - Runs on the control node, as an action within Ansible's own process; needs paramiko there, and OpenSSH.
 author:
@@ -46,6 +47,43 @@ options:
     description: Whether the password of the initial account is locked at the end, where the login by key works.
     type: bool
     default: false
+  host_ca:
+    description:
+      - The private key, on the control node, of the authority that signs the nodes' host keys; what counts is the
+        C(.pub) beside it. A key with a passphrase or on a card signs through ssh-agent. Empty for none.
+    type: str
+    default: ""
+  user_ca:
+    description: The same of the authority whose certificates the account takes.
+    type: str
+    default: ""
+  host_days:
+    description: How many days a host certificate is valid; it is renewed when half of them are over.
+    type: int
+    default: 90
+  user_days:
+    description: How many days the control node's own certificate is valid.
+    type: int
+    default: 1
+  certificates_only:
+    description: Whether the fleet's plain public key goes from a node where its certificate has logged in.
+    type: bool
+    default: false
+  renew:
+    description: Whether certificates alone are looked at, on nodes that are enrolled. No password is needed.
+    type: bool
+    default: false
+  make_ca:
+    description: Whether authorities that are not there are made. One that is there is never replaced.
+    type: bool
+    default: false
+  revoke:
+    description:
+      - What is added to the list of revoked keys, C(revoked_keys) beside O(known_hosts) - paths of public keys and
+        certificates, or names of nodes as known_hosts has them.
+    type: list
+    elements: str
+    default: []
   folder:
     description: Where C(report.json), C(passing.txt) and C(failing.txt) are written, on the control node.
     type: path
@@ -72,8 +110,9 @@ RETURN = r"""
 nodes:
   description:
     - Of each node C(name), C(address), C(state) (V(enrolled), V(already), V(would enroll), V(failed)), C(fingerprint)
-      and C(key_type) of its host key, C(known_by) (V(inventory), V(known_hosts), V(first use)), C(changed) (what was
-      changed on it), C(seconds), and C(error), null or what was wanted, found, where, and the next command.
+      and C(key_type) of its host key, C(known_by) (V(inventory), V(known_hosts), V(host CA), V(first use)),
+      C(changed) (what was changed on it), C(seconds), and C(error), null or what was
+      wanted, found, where, and the next command.
   returned: success
   type: list
   elements: dict
@@ -99,5 +138,13 @@ ARGUMENT_SPEC = {
     "trust_on_first_use": {"type": "bool", "default": False},
     "known_hosts": {"type": "str", "default": "~/.ssh/ascend-fleet/known_hosts"},
     "lock_password": {"type": "bool", "default": False},
+    "host_ca": {"type": "str", "default": ""},
+    "user_ca": {"type": "str", "default": ""},
+    "host_days": {"type": "int", "default": 90},
+    "user_days": {"type": "int", "default": 1},
+    "certificates_only": {"type": "bool", "default": False},
+    "renew": {"type": "bool", "default": False},
+    "make_ca": {"type": "bool", "default": False},
+    "revoke": {"type": "list", "elements": "str", "default": []},
     "folder": {"type": "path", "required": True},
 }

@@ -66,7 +66,15 @@ if TYPE_CHECKING:
         drop_ins: DropIns
         limits_elsewhere: Dict[str, Dict[str, int]]
 
-    class System(NodeSettings):
+    class HostCertificate(TypedDict):
+        path: str
+        valid_after_s: Optional[int]
+        valid_before_s: Optional[int]
+
+    class PerhapsCertified(TypedDict, total=False):
+        host_certificate: HostCertificate
+
+    class System(NodeSettings, PerhapsCertified):
         architecture: str
         kernel: str
         glibc: Optional[str]

@@ -11,7 +11,7 @@ import stat
 import time
 from typing import TYPE_CHECKING, Dict, List, Optional, Sequence
 
-from . import files, needs
+from . import files, needs, ssh_certificate
 from .errors import AscendError
 from .node import Node
 from .settings import node_settings
@@ -79,6 +79,7 @@ def read_system(
         "time_synchronised": synchronised,
         "time_keepers": [] if synchronised else _time_keepers(node),
         "time_s": int(time.time()),
+        **ssh_certificate.facts(node),
     }
 
 

@@ -11,3 +11,11 @@ UTC = "%Y-%m-%dT%H:%M:%SZ"
 def now() -> str:
     """Return the time, in UTC."""
     return time.strftime(UTC, time.gmtime())
+
+
+def utc(time_s: float) -> str:
+    """Return a time that somebody tells (seconds since 1970), which may be none."""
+    try:
+        return time.strftime(UTC, time.gmtime(time_s))
+    except (OverflowError, ValueError, OSError):
+        return "%s s after 1970" % time_s

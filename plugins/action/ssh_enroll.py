@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.enroll
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.enroll.password import Password, password_of
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.enroll.run import FAILED, WOULD, Enrolment
 from ansible_collections.ascend.fleet.plugins.modules.ssh_enroll import ARGUMENT_SPEC
-from ansible_collections.ascend.fleet.plugins.plugin_utils.enrolment import Inventory, wishes_of
+from ansible_collections.ascend.fleet.plugins.plugin_utils.enrolment import Inventory, fleet_certificates, wishes_of
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
@@ -55,12 +56,15 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         inventory = Inventory(task_vars, self._templar, options, check)
         commands = inventory_options(CLIARGS.get("inventory"))
         wishes = wishes_of(options, check, int(task_vars.get("ansible_forks") or 5), commands)
-        enrolment = Enrolment(inventory.nodes(), wishes, _prompt)
+        nodes = inventory.nodes()
+        certifying, made = fleet_certificates(options, nodes, wishes)
+        enrolment = Enrolment(nodes, replace(wishes, certifying=certifying), _prompt)
         enrolment.run()
         run = {
             "made": datetime.fromtimestamp(began, timezone.utc).strftime(UTC),
             "seconds": round(time.time() - began, 1),
             "inventory": commands,
+            "playbook": "ssh_certificates" if wishes.renew else "enroll",
             "limit": CLIARGS.get("subset"),
             "known_hosts": str(wishes.known_hosts),
             "account": wishes.account,
@@ -69,11 +73,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         folder = Path(options["folder"])
         reports.write(report, folder)
         failed = any(node.state == FAILED for node in enrolment.nodes)
-        changed = enrolment.before != enrolment.after or inventory.made_key
+        changed = enrolment.before != enrolment.after or inventory.made_key or bool(made)
         return {
             "changed": changed or any(node.changed or node.state == WOULD for node in enrolment.nodes),
             "exit_code": 2 if failed else 0,
-            "summary": reports.lines(report, str(folder), inventory.remarks()),
+            "summary": reports.lines(report, str(folder), [*inventory.remarks(), *made]),
             "nodes": report["nodes"],
             "folder": str(folder),
             "diff": [

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import shlex
 from collections import ChainMap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,16 @@ from ansible.plugins.loader import connection_loader
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.text import listed
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.enroll import host_keys, keypair
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.enroll import (
+    authority,
+    certificates,
+    host_keys,
+    keypair,
+    known_hosts,
+)
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.enroll.account import NAME
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.enroll.authority import Authority
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.enroll.certificates import Certifying
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.enroll.login import Initial
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.enroll.password import password_of
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.enroll.run import Asked, Wishes
@@ -123,4 +131,76 @@ def wishes_of(options: Mapping[str, Any], check: bool, at_once: int, inventory: 
         check=check,
         at_once=at_once,
         inventory=inventory,
+        renew=bool(options["renew"]),
     )
+
+
+def fleet_certificates(
+    options: Mapping[str, Any], nodes: Sequence[Asked], wishes: Wishes
+) -> tuple[Certifying | None, list[str]]:
+    """Return what certificates the nodes are to get, None without an authority, and what was made here, in words.
+
+    Raises AscendError, OSError.
+    """
+    paths = {name: Path(options[f"{name}_ca"]).expanduser() for name in ("host", "user") if options[f"{name}_ca"]}
+    made = []
+    if options["make_ca"]:
+        made = [f"{path} was made" for name, path in paths.items() if authority.made(path, f"{name}-ca", wishes.check)]
+    host, user = (authority.authority(paths[name]) if name in paths else None for name in ("host", "user"))
+    if not host and not user:
+        if options["renew"] and not wishes.check:
+            raise AscendError(
+                "the fleet has no certificate authority",
+                wanted="a public key of one",
+                found="none",
+                where=listed([f"{path}.pub" for path in paths.values()]) or "enroll_host_ca and enroll_user_ca",
+                remedy=f"ansible-playbook playbooks/ssh_certificates.yml {wishes.inventory} -e enroll_make_ca=true",
+            )
+        return None, made
+    text = known_hosts.read(wishes.known_hosts)
+    lines = [line for name in options["revoke"] for line in _lines_of(name, text, wishes)]
+    named = {node.private_key for node in nodes if node.private_key}
+    pairs = sorted(pair for pair in named if pair.is_file() and pair.with_name(f"{pair.name}.pub").is_file())
+    if user:
+        days = int(options["user_days"])
+        for pair in pairs:
+            if certificates.user_certificate(pair, user, wishes.account, days, lines, wishes.check):
+                made.append(f"a certificate of {days} days was signed for {pair}")
+    made += [] if wishes.check else _revoke(lines, pairs, host, wishes)
+    only = bool(options["certificates_only"])
+    return Certifying(host, user, wishes.revoked, int(options["host_days"]), only), made
+
+
+def _revoke(lines: Sequence[str], pairs: Sequence[Path], host: Authority | None, wishes: Wishes) -> list[str]:
+    """Write the list of revoked keys, and what OpenSSH of the control node takes from known_hosts."""
+    keys = [key for line in lines if "-cert-v01" not in (key := host_keys.public_key(line, "enroll_revoke")).kind]
+    own = [line for pair in pairs for line in _own_lines(pair)]
+    made = ["the list of revoked keys was written"] if authority.revoke(wishes.revoked, lines, own) else []
+
+    def change(text: str) -> str:
+        text = known_hosts.with_authority(text, host.key) if host else text
+        return known_hosts.with_revoked(text, keys) if keys else text
+
+    before, after = known_hosts.edit(wishes.known_hosts, change)
+    return made + ([f"{wishes.known_hosts} was changed"] if before != after else [])
+
+
+def _lines_of(name: str, text: str, wishes: Wishes) -> list[str]:
+    path = Path(name).expanduser()
+    if path.is_file():
+        return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    found = [key.line for key in known_hosts.pinned(text, name)]
+    if not found:
+        raise AscendError(
+            "nothing to revoke",
+            wanted="the path of a public key or a certificate, or a node's name in known_hosts",
+            found=repr(name),
+            where="enroll_revoke",
+            remedy=f"ssh-keygen -F ADDRESS -f {wishes.known_hosts}  # [ADDRESS]:PORT where the port is not 22",
+        )
+    return found
+
+
+def _own_lines(pair: Path) -> list[str]:
+    files = [pair.with_name(pair.name + end) for end in (".pub", "-cert.pub")]
+    return [line for file in files if file.is_file() for line in file.read_text(encoding="utf-8").splitlines()]

@@ -156,6 +156,8 @@ class Rack:
             "enroll_password": PASSWORD,
             "of_another_purpose": "{{ nosuch_variable }}",
             "enroll_known_hosts": str(self.known_hosts),
+            "enroll_host_ca": str(self.known_hosts.with_name("host_ca")),
+            "enroll_user_ca": str(self.known_hosts.with_name("user_ca")),
             "enroll_dir": str(self.folder / "out"),
             "ansible_ssh_private_key_file": str(self.known_hosts.with_name("id_ed25519")),
             "ansible_ssh_common_args": f"-o UserKnownHostsFile={self.known_hosts} -o StrictHostKeyChecking=yes",

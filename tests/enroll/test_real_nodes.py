@@ -25,6 +25,15 @@ ADMIN_HAS = f"useradd -m -s /bin/bash admin; echo 'admin:{PASSWORD}' | chpasswd"
 ADMIN = {"enroll_user": "admin"}
 FLEET = f"{ROOT_HAS}; useradd -m -s /bin/bash -p '*' ascend-fleet"
 INTERACTIVE = "PasswordAuthentication no\nKbdInteractiveAuthentication yes"
+# Where root may do what anybody may: as on a file server that trusts no root. sshd, and all below it, lose those rights.
+SQUASHED = """
+mount -t tmpfs none /home
+cp /usr/sbin/sshd /etc/ssh/real-sshd
+printf '%s\\n' '#!/bin/sh' \\
+  'exec setpriv --bounding-set -dac_override,-dac_read_search,-fowner /etc/ssh/real-sshd "$@"' >/etc/ssh/wrapped
+chmod 755 /etc/ssh/wrapped
+mount --bind /etc/ssh/wrapped /usr/sbin/sshd
+"""
 BAD = "SHA256:" + "A" * 43
 
 NODES = [
@@ -52,6 +61,7 @@ NODES = [
     ),
     # Rules of a baseline that end accounts whose password is old.
     RealNode("aging", f"{FLEET}; chage -d 2020-01-01 -M 90 -I 30 ascend-fleet"),
+    RealNode("squashed", f"{SQUASHED}\n{FLEET}; chown nobody /home; chmod 700 /home/ascend-fleet"),
     # From here on: what is wrong.
     RealNode("wrong-key", variables={"ssh_host_fingerprints": [BAD]}),
     RealNode("clone-a"),
@@ -75,6 +85,7 @@ NODES = [
     RealNode("sudo-later", f"{ROOT_HAS}; echo 'ascend-fleet ALL=(ALL) PASSWD: ALL' >/etc/sudoers.d/zz"),
     RealNode("no-sudo", f"{ROOT_HAS}; mount --bind /dev/null /usr/bin/sudo"),
     RealNode("read-only", f"{FLEET}; mount -o remount,bind,ro /home"),
+    RealNode("squashed-new", f"{SQUASHED}\n{ROOT_HAS}; chown nobody /home; chmod 755 /home"),
     RealNode("open-home", f"{FLEET}; chmod 0777 /home/ascend-fleet"),
     RealNode("allow-users", options="AllowUsers root"),
     RealNode("no-password", variables={"enroll_password": ""}),
@@ -96,6 +107,7 @@ WRONG = {
     "sudo-later": ("may not become root", "a password is required", "sudo -l -U ascend-fleet"),
     "no-sudo": ("lacks a program", "sudo", "install sudo"),
     "read-only": ("home cannot be written", "Read-only file system", "usermod -d"),
+    "squashed-new": ("home cannot be written", "does not exist.*cannot create directory", "usermod -d"),
     "open-home": ("does not take its key", "StrictModes.*mode 0777.*chmod go-w /home/ascend-fleet", "journalctl"),
     "allow-users": ("does not take its key", "sshd_config has allowusers root", "sshd -T"),
     "no-password": ("no initial password", "neither", "ansible-vault"),

@@ -78,6 +78,7 @@ PARSERS: list[Parser] = [
     Parser("cann.files", "parse_version_cfg", FILES),
     Parser("cann.files", "parse_version_info", FILES),
     Parser("cann.files", "parse_install_info", FILES),
+    Parser("ssh_certificate", "parse", ("ssh-certificate",)),
     Parser("npu.symptoms", "recognise", ("errors", "torch-npu"), share=2),
 ]
 
@@ -87,6 +88,13 @@ SMALL: dict[str, tuple[str, ...]] = {
         "\tTotal Count                    : 2\n\n\tNPU ID                         : 0\n\tChip Count      : 1\n",
         "\tNPU ID      Chip ID     Chip Logic ID     Chip Name\n\t0           0           0         Ascend 910B3\n",
         "\tHealth Status                  : Alarm\n\tError Code         : 80E18005\n\tError Information    : NA\n",
+    ),
+    "ssh-certificate": (
+        "ssh-ed25519-cert-v01@openssh.com AAAAIHNzaC1lZDI1NTE5LWNlcnQtdjAxQG9wZW5zc2guY29tAAAAILn6iD/TW+F7qLN"
+        "E3SLX5/4617EFmLVlRpx/QZ5X4JwiAAAAIMG/cHJdPLhX+LXOX6ZveWo8JPpKlfraGGeLmdvfTYu5AAAAAAAAAAAAAAACAAAAB25"
+        "wdS0wMDEAAAAZAAAAB25wdS0wMDEAAAAKMTkyLjAuMi4zMQAAAABrDUKFAAAAAGuD95UAAAAAAAAAAAAAAAAAAAAzAAAAC3NzaC1"
+        "lZDI1NTE5AAAAIC5c5TDxV6DWbSMkPBxTjYn2yVruaalK9JbCdMuv6F7hAAAAUwAAAAtzc2gtZWQyNTUxOQAAAEB7wbDyMWOntyt"
+        "CFkxZoNUqdd/+8URXGuATalWajEbeof8VGda/gJcDPzG9D4ge3l+H7pID7KqOzSPXTqbiiiIF npu-001",
     ),
     "errors": ("dcmi module initialize failed. ret is -8005\n",),
     "hccn": (

@@ -18,7 +18,7 @@ from ...ascend.errors import AscendError
 _FINGERPRINT = re.compile(r"SHA256:([A-Za-z0-9+/]{43})=?(?![A-Za-z0-9+/])")
 _COLUMNS = ("host", "fingerprint")
 # From where a key is known to be right, for the report.
-INVENTORY, PINNED, FIRST_USE = "inventory", "known_hosts", "first use"
+INVENTORY, PINNED, FIRST_USE, AUTHORITY = "inventory", "known_hosts", "first use", "host CA"
 
 
 @dataclass(frozen=True)
@@ -124,17 +124,28 @@ def is_known(key: HostKey, allowed: Iterable[str]) -> bool:
     return key.fingerprint in set(allowed)
 
 
-def unknown(found: Sequence[HostKey], where: str, inventory: str) -> AscendError:
-    """Return the error of a node of whose host key nothing is known."""
+def unknown(found: Sequence[HostKey], where: str, inventory: str, complaint: str = "") -> AscendError:
+    """Return the error of a node of whose host key nothing is known; ``complaint`` is OpenSSH's, of its certificate."""
     first = found[0]
     return AscendError(
         "the node's host key is not known",
         wanted="its fingerprint in the inventory (ssh_host_fingerprints), or in a CSV (enroll_fingerprints)",
-        found=", ".join(key.shown for key in found),
+        found=", ".join([*(key.shown for key in found), *([complaint] if complaint else [])]),
         where=where,
         remedy="compare it with the node's console (ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub), then: "
         f'ssh_host_fingerprints: ["{first.fingerprint}"] in the inventory; or, where nobody can stand between: '
         f"ansible-playbook playbooks/enroll.yml {inventory} -e enroll_trust_on_first_use=true",
+    )
+
+
+def revoked(key: HostKey, where: str, file: Path) -> AscendError:
+    """Return the error of a host key that the fleet has revoked."""
+    return AscendError(
+        "the node shows a host key that was revoked",
+        wanted=f"a key that is not in {file}",
+        found=key.shown,
+        where=where,
+        remedy="on its console: rm /etc/ssh/ssh_host_*; ssh-keygen -A; systemctl restart sshd  # a new fingerprint",
     )
 
 

@@ -35,7 +35,7 @@ def line_of(given: str) -> str:
     return f"{key.line} {comment}".strip()
 
 
-def made(path: Path, check: bool) -> tuple[str, bool]:
+def made(path: Path, check: bool, comment: str = "ascend-fleet") -> tuple[str, bool]:
     """Return the public key's line of a pair ("" where check mode does not make it), and whether it had to be made.
 
     Raises AscendError, OSError.
@@ -52,7 +52,7 @@ def made(path: Path, check: bool) -> tuple[str, bool]:
     part = path.with_name(f"{path.name}.part")
     for leftover in (part, Path(f"{part}.pub")):
         leftover.unlink(missing_ok=True)
-    _keygen("-q", "-t", "ed25519", "-N", "", "-C", "ascend-fleet", "-f", str(part))
+    _keygen("-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(part))
     os.replace(f"{part}.pub", public)
     os.replace(part, path)
     return line_of(str(public)), True

@@ -7,7 +7,7 @@ import base64
 import binascii
 import fcntl
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from ...ascend import atomic
 from .host_keys import HostKey
 
 SSH_PORT = 22
+AUTHORITY = "@cert-authority"
 _HEAD = "# Host keys of the fleet, pinned by playbooks/enroll.yml; ssh reads them by ansible.cfg.\n"
 
 
@@ -43,6 +44,15 @@ def pinned(text: str, name: str) -> list[HostKey]:
     return [key for names, key in _entries(text) if name in names]
 
 
+def keys_of_hosts(text: str) -> dict[str, set[bytes]]:
+    """Return host -> blobs of the keys that are pinned for it, on whichever port."""
+    found: dict[str, set[bytes]] = {}
+    for names, key in _entries(text):
+        for name in names:
+            found.setdefault(name.partition("]:")[0].lstrip("["), set()).add(key.blob)
+    return found
+
+
 def names_with(text: str, key: HostKey) -> list[str]:
     """Return the names for which this key is pinned."""
     return [name for names, other in _entries(text) if other.blob == key.blob for name in names]
@@ -65,6 +75,23 @@ def merged(text: str, pins: Mapping[str, HostKey]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def with_authority(text: str, key: HostKey) -> str:
+    """Return the file with the line that has OpenSSH trust what this authority signed, for the names in it alone."""
+    return _with_lines(text, [f"{AUTHORITY} * {key.line}"])
+
+
+def with_revoked(text: str, keys: Sequence[HostKey]) -> str:
+    """Return the file without what is pinned of these keys, and with lines that refuse them, certificates too."""
+    blobs = {key.blob for key in keys}
+    lines = [line for line in text.splitlines() if not ((entry := _entry(line)) and entry[1].blob in blobs)]
+    return _with_lines("".join(f"{line}\n" for line in lines), [f"@revoked * {key.line}" for key in keys])
+
+
+def _with_lines(text: str, lines: Sequence[str]) -> str:
+    new = [line for line in dict.fromkeys(lines) if line not in text.splitlines()]
+    return "".join(f"{line}\n" for line in [*(text.splitlines() or [_HEAD.rstrip()]), *new]) if new else text
+
+
 def read(path: Path) -> str:
     """Return the file's text, "" where there is none. Raises OSError."""
     try:
@@ -84,9 +111,14 @@ def alone(path: Path) -> Iterator[None]:
 
 def pin(path: Path, pins: Mapping[str, HostKey]) -> tuple[str, str]:
     """Write the file with these keys, once and whole; return its text before and after. Raises OSError."""
+    return edit(path, lambda text: merged(text, pins))
+
+
+def edit(path: Path, change: Callable[[str], str]) -> tuple[str, str]:
+    """Write the file as ``change`` makes it of its text, once and whole; return both. Raises OSError."""
     with alone(path):
         before = read(path)
-        after = merged(before, pins)
+        after = change(before)
         if after != before:
             # A link stays one: the file may lie in a checkout of its own.
             atomic.write(os.path.realpath(path), after)

@@ -21,7 +21,10 @@ SHOWN_FAILING = 20
 
 
 def document(nodes: Sequence[Node], run: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the report; ``run`` has ``made``, ``seconds``, ``inventory``, ``limit``, ``known_hosts``, ``account``."""
+    """Return the report.
+
+    ``run`` has ``made``, ``seconds``, ``inventory``, ``playbook``, ``limit``, ``known_hosts``, ``account``.
+    """
     return {
         "schema": SCHEMA,
         "version": VERSION,
@@ -70,7 +73,7 @@ def lines(report: Mapping[str, Any], folder: str, remarks: Sequence[str]) -> lis
     text.append(f"Report: {folder}/report.json; passing.txt and failing.txt beside it, for --limit")
     if failing:
         options = f"{report['inventory']} --limit @{shlex.quote(folder)}/failing.txt".strip()
-        text.append(f"After the repair: ansible-playbook playbooks/enroll.yml {options}")
+        text.append(f"After the repair: ansible-playbook playbooks/{report['playbook']}.yml {options}")
     return text
 
 

@@ -16,9 +16,11 @@ from pathlib import Path
 
 from ...ascend.errors import AscendError
 from ...ascend.text import one_line
-from . import account, host_keys, known_hosts, login, openssh
+from . import account, certificates, host_keys, known_hosts, login, openssh
+from .authority import REVOKED, is_revoked
+from .certificates import Certifying
 from .connection import shown_keys
-from .host_keys import FIRST_USE, INVENTORY, PINNED, HostKey
+from .host_keys import AUTHORITY, FIRST_USE, INVENTORY, PINNED, HostKey
 from .login import ExpiredError, Initial
 from .openssh import Access
 from .password import Password
@@ -44,7 +46,10 @@ class Asked:
 
 @dataclass(frozen=True)
 class Wishes:
-    """How all nodes are to be enrolled; ``inventory`` are the options of commands in messages."""
+    """How all nodes are to be enrolled; ``inventory`` are the options of commands in messages.
+
+    ``certifying``: what certificates they get; ``renew``: that, and nothing else, on nodes that are enrolled.
+    """
 
     account: str
     known_hosts: Path
@@ -53,6 +58,13 @@ class Wishes:
     check: bool = False
     at_once: int = 50
     inventory: str = ""
+    certifying: Certifying | None = None
+    renew: bool = False
+
+    @property
+    def revoked(self) -> Path:
+        """Where the list of revoked keys is, if there is one."""
+        return self.known_hosts.with_name(REVOKED)
 
 
 @dataclass
@@ -103,6 +115,11 @@ class Enrolment:
     def run(self) -> None:
         """Enroll the nodes. What is wrong with one of them is its error. Raises AscendError, OSError."""
         self.before = self.after = known_hosts.read(self.wishes.known_hosts)
+        if self.wishes.renew:
+            self.access_file = self.wishes.known_hosts
+            self._each(self._log_in)
+            self._certify()
+            return
         self._each(self._look)
         self._compare()
         with ExitStack() as ends:
@@ -114,11 +131,15 @@ class Enrolment:
             else:
                 self._passwords()
                 self._each(self._enroll)
+            self._certify()
             if self.wishes.lock:
-                self._each(self._lock, [node for node in self.nodes if node.state in (ENROLLED, ALREADY)])
+                self._each(self._lock, self._enrolled())
 
     def _left(self) -> list[Node]:
         return [node for node in self.nodes if not node.state]
+
+    def _enrolled(self) -> list[Node]:
+        return [node for node in self.nodes if node.state in (ENROLLED, ALREADY)]
 
     def _each(self, step: Step, nodes: list[Node] | None = None) -> None:
         """Do a step of all nodes that are left, many at once."""
@@ -133,18 +154,29 @@ class Enrolment:
 
     def _look(self, node: Node) -> None:
         asked = node.asked
-        node.target = target(asked.host, asked.port, asked.options, str(self.wishes.known_hosts))
+        node.target = self._target(asked)
         pinned = [key.fingerprint for key in known_hosts.pinned(self.before, node.target.known_as)]
         allowed = asked.allowed or pinned
         is_any = self.wishes.first_use and not allowed
         found = shown_keys(node.target, lambda key: is_any or host_keys.is_known(key, allowed))
         where = f"{asked.name} ({node.target.shown})"
-        if not allowed and not is_any:
-            raise host_keys.unknown(found, where, self.wishes.inventory)
-        if not is_any and not host_keys.is_known(found[-1], allowed):
-            raise self._mismatch(node, found, allowed, where)
-        node.key = found[-1]
         node.source = INVENTORY if asked.allowed else PINNED if pinned else FIRST_USE
+        node.key = next((key for key in found if is_any or host_keys.is_known(key, allowed)), None)
+        complaint = ""
+        if not asked.allowed and (node.key is None or is_any) and known_hosts.AUTHORITY in self.before:
+            # A pinned key may be older than the certificate.
+            certified, complaint = openssh.certified(node.target, self._access(node, self.wishes.known_hosts))
+            if certified:
+                node.key, node.source = next((key for key in found if key.fingerprint == certified), None), AUTHORITY
+        if node.key is None:
+            if allowed:
+                raise self._mismatch(node, found, allowed, where)
+            raise host_keys.unknown(found, where, self.wishes.inventory, complaint)
+        if is_revoked(self.wishes.revoked, node.key.line):
+            raise host_keys.revoked(node.key, where, self.wishes.revoked)
+
+    def _target(self, asked: Asked) -> Target:
+        return target(asked.host, asked.port, asked.options, str(self.wishes.known_hosts))
 
     def _mismatch(self, node: Node, found: list[HostKey], allowed: Sequence[str], where: str) -> AscendError:
         source = INVENTORY if node.asked.allowed else str(self.wishes.known_hosts)
@@ -177,14 +209,43 @@ class Enrolment:
         file.write_text(self.after, encoding="utf-8", errors="surrogateescape")
         return file
 
-    def _access(self, node: Node) -> Access:
-        return Access(self.wishes.account, node.asked.private_key, self.access_file, node.asked.options)
+    def _access(self, node: Node, file: Path | None = None) -> Access:
+        asked, wishes = node.asked, self.wishes
+        return Access(wishes.account, asked.private_key, file or self.access_file, asked.options, wishes.revoked)
 
     def _try_key(self, node: Node) -> None:
-        """Have a node done whose account logs in already: its password is not asked for."""
+        """Have a node done whose account logs in already: its password is not asked for.
+
+        A host key that OpenSSH refuses (@revoked) gets none either.
+        """
         private_key = node.asked.private_key
-        if (private_key is None or private_key.is_file()) and openssh.key_login(node.at, self._access(node)) is None:
+        if private_key is not None and not private_key.is_file() and self.wishes.check:
+            return
+        reply = openssh.key_login(node.at, self._access(node))
+        if reply is None:
             node.state = ALREADY
+        elif openssh.HOST_REFUSED.search(reply.errors):
+            raise openssh.refused(node.at, self._access(node), reply, [])
+
+    def _log_in(self, node: Node) -> None:
+        node.target = self._target(node.asked)
+        reply = openssh.key_login(node.target, self._access(node))
+        if reply is not None:
+            raise openssh.refused(node.target, self._access(node), reply, [])
+        node.state = ALREADY
+
+    def _certify(self) -> None:
+        """Give the nodes that are enrolled their certificates, where the fleet has an authority."""
+        certifying, check = self.wishes.certifying, self.wishes.check
+        if certifying is None:
+            return
+        pins = known_hosts.keys_of_hosts(self.after)
+
+        def certify(node: Node) -> None:
+            which = certificates.Node(node.asked.name, pins)
+            node.changed += certificates.certify(node.at, self._access(node), certifying, which, check)
+
+        self._each(certify, self._enrolled())
 
     def _passwords(self) -> None:
         needed = [node for node in self._left() if not node.asked.initial.password]

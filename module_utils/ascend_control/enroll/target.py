@@ -15,20 +15,24 @@ from .known_hosts import SSH_PORT, name_of
 # Without a terminal of its own it asks nobody.
 STRICT = ("-o", "StrictHostKeyChecking=yes", "-o", "BatchMode=yes")
 ALONE = ("-o", "ControlMaster=no", "-o", "ControlPath=none")
-_HOST = re.compile(r"[A-Za-z0-9_.:%-]+")
+HOST_NAME = re.compile(r"[A-Za-z0-9_.:%-]+")
 _ASK_S = 20
 _NEXT = "NEXT-HOP"
 
 
 @dataclass(frozen=True)
 class Target:
-    """A node as OpenSSH sees it; ``name`` is what it was asked for, ``proxy`` a command for the shell, "" for none."""
+    """A node as OpenSSH sees it; ``name`` is what it was asked for, ``proxy`` a command for the shell, "" for none.
+
+    ``alias`` is its HostKeyAlias, the only name that OpenSSH then asks for.
+    """
 
     name: str
     host: str
     port: int
     known_as: str
     proxy: str = ""
+    alias: str = ""
 
     @property
     def shown(self) -> str:
@@ -40,7 +44,7 @@ class Target:
 def target(host: str, port: int | None, options: Sequence[str], known_hosts: str) -> Target:
     """Return what OpenSSH makes of a host with these options and the user's configuration. Raises AscendError."""
     host = host.strip("[]") if ":" in host else host
-    if not _HOST.fullmatch(host) or host.startswith("-"):
+    if not HOST_NAME.fullmatch(host) or host.startswith("-"):
         raise AscendError(
             "not an address",
             wanted="a name, an IPv4 or an IPv6 address",
@@ -68,8 +72,9 @@ def target(host: str, port: int | None, options: Sequence[str], known_hosts: str
         )
     found = dict(line.split(" ", 1) for line in asked.stdout.splitlines() if " " in line)
     address, number = found["hostname"], int(found["port"])
-    known_as = found.get("hostkeyalias") or name_of(address, number)
-    return Target(host, address, number, known_as, _proxy(found, address, number, host, _hops(options, known_hosts)))
+    alias = found.get("hostkeyalias", "")
+    proxy = _proxy(found, address, number, host, _hops(options, known_hosts))
+    return Target(host, address, number, alias or name_of(address, number), proxy, alias)
 
 
 def _hops(options: Sequence[str], known_hosts: str) -> list[str]:

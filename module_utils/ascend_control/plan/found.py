@@ -44,6 +44,15 @@ class DropIns:
 
 
 @dataclass(frozen=True)
+class HostCertificate:
+    """The dates of sshd's certificate (seconds since 1970): it is none without the first, endless without the other."""
+
+    path: str
+    valid_after_s: int | None
+    valid_before_s: int | None
+
+
+@dataclass(frozen=True)
 class System:
     architecture: str
     glibc: str | None
@@ -59,6 +68,7 @@ class System:
     time_synchronised: bool | None = None
     time_keepers: list[str] = field(default_factory=list)
     time_s: float | None = None
+    host_certificate: HostCertificate | None = None
 
 
 @dataclass(frozen=True)

@@ -5,20 +5,20 @@ from __future__ import annotations
 
 import os
 import re
-import time
 
 from ...ascend import files, rights
 from ...ascend.cann.layouts import version_of
 from ...ascend.errors import AscendError
 from ...ascend.finding import Refusal, refusal
 from ...ascend.places import BESIDE
-from ...ascend.times import UTC
+from ...ascend.times import utc
 from ...ascend.versions import compare_cann
 from .asked import Wanted
 from .components import Step, names_of
 from .crossing import cross_refusals
 from .disks import disks
 from .found import Found
+from .host_certificate import host_certificate_refusals
 from .packages import packages_refusals
 
 _OF_CANN = ("toolkit", "kernels")
@@ -32,6 +32,7 @@ def preconditions(found: Found, wanted: Wanted, steps: list[Step]) -> list[Refus
     return (
         _system(found)
         + _clock(found, wanted)
+        + host_certificate_refusals(found, wanted)
         + _supply(wanted, steps)
         + _downgrade(found, wanted, steps)
         + cross_refusals(found, wanted, steps)
@@ -65,8 +66,8 @@ def _clock(found: Found, wanted: Wanted) -> list[Refusal]:
             "system",
             "clock-wrong",
             "the clock of the node is wrong, or that of the control node",
-            f"{_utc(here)}, the control node's time, give or take an hour",
-            _utc(node_s),
+            f"{utc(here)}, the control node's time, give or take an hour",
+            utc(node_s),
             f"date -u; {_set_clock(found)}  # and on the control node?",
             "date -u",
         )
@@ -100,13 +101,6 @@ def _set_clock(found: Found) -> str:
     for name in keepers(found):
         return f"systemctl restart {name}" if name in PTP else _SET[name]
     return "systemctl restart chronyd && chronyc makestep"
-
-
-def _utc(time_s: float) -> str:
-    try:
-        return time.strftime(UTC, time.gmtime(time_s))
-    except (OverflowError, ValueError, OSError):
-        return f"{time_s} s after 1970"
 
 
 def _supply(wanted: Wanted, steps: list[Step]) -> list[Refusal]:

@@ -14,6 +14,7 @@ from .components import STEPS, Step, as_refusal, component_of, names_of
 from .disks import nearly_full
 from .found import Found
 from .hardware import of_cards_out
+from .host_certificate import host_certificate_warnings
 from .packages import packages_remarks
 from .preconditions import PTP, install_record_in_the_way, keepers, look_at_clock
 from .services import services_warnings
@@ -35,7 +36,7 @@ def warnings(found: Found, wanted: Wanted, steps: list[Step]) -> list[Refusal]:
     observed += _latest(found, wanted, steps)
     observed += packages_remarks(found, wanted, steps) + settings_warnings(found, wanted) + _clock(found)
     observed += nearly_full(found, wanted, steps) + _unfinished(found, wanted) + _drained(found, wanted)
-    return observed + services_warnings(found, wanted)
+    return observed + services_warnings(found, wanted) + host_certificate_warnings(found, wanted)
 
 
 def _observed(found: Found, wanted: Wanted, cured: set[str]) -> list[Refusal]:
