@@ -15,7 +15,7 @@ PAGES = [path for path in committed() if path.name.endswith(ENDING)]
 
 
 def outline(page: Path) -> dict[str, list[str]]:
-    """What both languages have to share: headings' levels, blocks of commands without comments, links, tables' columns."""
+    """What both languages share: levels of headings, commands without comments, links, columns of tables, code."""
     text = page.read_text(encoding="utf-8")
     blocks = re.findall(r"^ *```\w*\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)
     prose = re.sub(r"^ *```\w*\n.*?^ *```", "", text, flags=re.MULTILINE | re.DOTALL)
