@@ -10,7 +10,7 @@ PART_MB ?= 4000
 CONTROL ?= $(shell uname -m)
 export PYTHON ?= python3
 
-.PHONY: demo demo-down test test-fast test-all test-aarch64 fuzz releases lint bench system depot-list depot-check bundle execution-environment sbom audit sign verify
+.PHONY: demo demo-down test test-fast test-all test-aarch64 fuzz releases lint bench system depot-list depot-check bundle execution-environment sbom audit sign verify docs
 
 demo: .venv/installed system  ## two simulated nodes, from bare to torch.npu.is_available()
 	.venv/bin/python sim/demo.py --nodes $(NODES)
@@ -68,6 +68,9 @@ verify: .venv/installed  ## whether this checkout is what was signed: a file cha
 execution-environment: .venv/installed  ## an image for AWX and ansible-runner: docs/scale.md
 	.venv/bin/ansible-galaxy collection build --force
 	.venv/bin/ansible-builder build --tag ascend-fleet-ee
+
+docs: .venv/installed  ## the documents as a site, into build/site: opens without a server and without a network
+	.venv/bin/python scripts/site.py
 
 bench: .venv/installed system  ## what a fleet in step and a changed one, a node's facts, a transfer and an installation cost; two hours
 	.venv/bin/python tests/bench/facts.py
