@@ -31,6 +31,8 @@ MODULES = "docs/modules"
 NAMESPACE = "ascend.fleet."
 # What the theme would fetch so that its search works from file://: ours stands in its place.
 _FETCHED = "https://unpkg.com/iframe-worker/shim"
+# How a page leads to the first one: a folder, of which a browser shows a list where no web server is.
+_FOLDER = re.compile(r'href="(\.{1,2}(?:/\.\.)*)"')
 # Backslashes that CommonMark takes away, and Python-Markdown shows.
 _NEEDLESS = re.compile(r"\\(?=[\"$%&',/:;=?@^~<])")
 _LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)\s]*)?\)|(?:src|srcset)=\"([^\":]+)\"")
@@ -58,11 +60,12 @@ def main() -> int:
 
 
 def keep_at_home() -> None:
-    """Put our own file in the place of the one script that the pages would fetch."""
+    """Put our file in the place of the one script that pages would fetch, and let them open without a web server."""
     shutil.copyfile(WORKER, SITE / "assets" / WORKER.name)
     for page in SITE.rglob("*.html"):
         ours = f"{os.path.relpath(SITE, page.parent)}/assets/{WORKER.name}"
-        page.write_text(text(page).replace(_FETCHED, ours), encoding="utf-8")
+        content = _FOLDER.sub(r'href="\1/index.html"', text(page).replace(_FETCHED, ours))
+        page.write_text(content, encoding="utf-8")
 
 
 def copy_pages() -> None:

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Browsers start no worker for a page of file://. There the site's search runs in a hidden frame instead.
+// Browsers start no worker for a page of file://. There the site's search runs in a hidden frame instead. As with a
+// worker, each side has its own copy of a message, and an answer comes after the code that asked has ended.
 if (location.protocol === "file:") {
   window.Worker = class {
     constructor(url) {
@@ -7,7 +8,10 @@ if (location.protocol === "file:") {
       this.frame.hidden = true;
       document.body.append(this.frame);
       const inner = this.frame.contentWindow;
-      inner.postMessage = (data) => this.onmessage?.({ data });
+      inner.postMessage = (message) => {
+        const data = structuredClone(message);
+        setTimeout(() => this.onmessage?.({ data }));
+      };
       const script = inner.document.createElement("script");
       script.src = new URL(url, location);
       this.loaded = new Promise((resolve) => { script.onload = resolve; });
@@ -15,8 +19,9 @@ if (location.protocol === "file:") {
       inner.document.head.append(script);
     }
 
-    postMessage(data) {
-      this.loaded.then(() => this.frame.contentWindow.onmessage({ data }));
+    postMessage(message) {
+      const data = structuredClone(message);
+      this.loaded.then(() => this.frame.contentWindow?.onmessage({ data }));
     }
 
     terminate() {
