@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Iterator
 from functools import cache
+from pathlib import Path
 from typing import NamedTuple
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend import rights
@@ -14,18 +16,21 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment im
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.symptom_table import TABLE
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.remove import chosen
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift import merge, silence_reasons
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.components import STEPS
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.rack import between
 from tests.contract.tree import ROOT
 
-# What makes a finding or a step's cause -> which of its arguments is the name, and how many it has at least.
-FOLDERS = ("module_utils", "plugins/action", "plugins/plugin_utils")
+# A folder without any of these makes none.
+_MAKES = re.compile(r"\b(?:finding|refusal|cause|cause_of)\(|\"(?:problem|level)\": ")
+TOPS = ("module_utils", "plugins/action", "plugins/plugin_utils")
 Makers = dict[str, tuple[int, int]]
+# What makes a finding or a step's cause -> which of its arguments is the name, and how many it has at least.
 MAKERS: Makers = {"finding": (1, 3), "refusal": (1, 3), "cause": (0, 2), "cause_of": (0, 2)}
 SYMPTOMS = {row.name for row in TABLE}
 _REASONS = {reason.name for reason in (*silence_reasons.REASONS, silence_reasons.UNREACHABLE, silence_reasons.CRASHED)}
 _LATEST = {"cann-latest-mixed", "cann-latest-dangling", "cann-latest-absent", "cann-layout-unknown"}
-# Steps that can come without a cause: they are the finding's name themselves.
-_STEPS = {"python", "toolkit", "kernels", "latest", "environment", "examples", "ascend-env", "current"}
+# A step without causes is the finding itself. These always have some.
+_STEPS = set(STEPS) - {"packages", "system", "cross", "source", "rights", "users"}
 # A name that is no constant -> all that it can be; nothing new where it comes from a finding that is made elsewhere.
 COMPUTED: dict[tuple[str, str], set[str]] = {
     ("ascend/cann/read.py", "key"): {row[0] for row in cann_read._FINDINGS.values()} | _LATEST,
@@ -55,17 +60,15 @@ COMPUTED: dict[tuple[str, str], set[str]] = {
 
 def of_the_product() -> set[str]:
     """Return the names of all findings. One that is neither a constant nor in ``COMPUTED`` is a KeyError."""
-    trees = {
-        path: ast.parse(path.read_text(encoding="utf-8"))
-        for folder in FOLDERS
-        for path in sorted((ROOT / folder).rglob("*.py"))
-    }
+    texts: dict[Path, dict[str, str]] = {}
+    for path in sorted(path for top in TOPS for path in (ROOT / top).rglob("*.py")):
+        place = path.relative_to(ROOT).as_posix().removeprefix("module_utils/")
+        texts.setdefault(path.parent, {})[place] = path.read_text(encoding="utf-8")
     found: set[str] = set()
-    for folder in {path.parent for path in trees}:
-        inside = {path: tree for path, tree in trees.items() if path.parent == folder}
-        public = makers_of(inside.values(), private=False)
-        for path, tree in inside.items():
-            place = path.relative_to(ROOT).as_posix().removeprefix("module_utils/")
+    for inside in (each for each in texts.values() if any(_MAKES.search(text) for text in each.values())):
+        trees = {place: ast.parse(text) for place, text in inside.items()}
+        public = makers_of(trees.values(), private=False)
+        for place, tree in trees.items():
             found |= explained(tree, place, makers_of([tree], public))
     return found
 
