@@ -95,10 +95,10 @@ def documented() -> dict[str, dict[str, Any]]:
     """Return module -> what ansible-doc says of it: ``{"doc", "examples", "return"}``."""
     names = sorted(NAMESPACE + path.stem for path in (ROOT / "library").glob("*.py") if not path.name.startswith("_"))
     command = [str(Path(sys.executable).parent / "ansible-doc"), "--type", "module", "--json", *names]
-    said = subprocess.run(
+    answer = subprocess.run(
         command, cwd=ROOT, env={**os.environ, "ANSIBLE_CONFIG": "ansible.cfg"}, stdout=subprocess.PIPE, check=True
     ).stdout
-    found: dict[str, dict[str, Any]] = json.loads(said)
+    found: dict[str, dict[str, Any]] = json.loads(answer)
     return found
 
 
