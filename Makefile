@@ -11,7 +11,7 @@ PART_MB ?= 4000
 CONTROL ?= $(shell uname -m)
 export PYTHON ?= python3
 
-.PHONY: venv variables demo demo-down test test-fast test-all test-aarch64 fuzz releases lint bench system depot-list depot-check bundle execution-environment sbom audit sign verify
+.PHONY: venv variables demo demo-down test test-fast test-all test-aarch64 fuzz releases lint bench system depot-list depot-check bundle execution-environment sbom audit sign verify docs
 
 venv: .venv/installed  ## ansible-core and what the playbooks need on a control node, in .venv
 
@@ -74,6 +74,9 @@ verify: .venv/installed  ## verify this checkout against its signature: no file 
 execution-environment: .venv/installed  ## build an image for AWX and ansible-runner: docs/scale.md
 	.venv/bin/ansible-galaxy collection build --force
 	.venv/bin/ansible-builder build --tag ascend-fleet-ee
+
+docs: .venv/installed  ## the documents as a site, into build/site: opens without a server and without a network
+	.venv/bin/python scripts/site.py
 
 bench: .venv/installed system  ## measure a converged and a changed fleet, a node's facts, a transfer and an installation; two hours
 	.venv/bin/python tests/bench/facts.py

@@ -78,7 +78,7 @@ def links() -> tuple[Path, ...]:
 def yaml_files(*folders: str) -> list[Path]:
     """YAML files of these folders and playbooks of the top folder."""
     files = [path for folder in folders for path in (ROOT / folder).rglob("*.yml")]
-    return sorted([*files, *ROOT.glob("*.yml")])
+    return sorted([*files, *(path for path in ROOT.glob("*.yml") if path.name != "mkdocs.yml")])
 
 
 def run(
