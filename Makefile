@@ -10,7 +10,10 @@ PART_MB ?= 4000
 CONTROL ?= $(shell uname -m)
 export PYTHON ?= python3
 
-.PHONY: demo demo-down test test-fast test-all test-aarch64 fuzz releases lint bench system depot-list depot-check bundle execution-environment sbom audit sign verify
+.PHONY: plan demo demo-down test test-fast test-all test-aarch64 fuzz releases lint bench system depot-list depot-check bundle execution-environment sbom audit sign verify
+
+plan: .venv/installed  ## what each node of the inventory needs, as a table; changes nothing: INVENTORY= LIMIT=
+	@ASCEND_FLEET_VIEW=plan .venv/bin/ansible-playbook playbooks/plan.yml -i $(INVENTORY) $(if $(LIMIT),--limit '$(LIMIT)')
 
 demo: .venv/installed system  ## two simulated nodes, from bare to torch.npu.is_available()
 	.venv/bin/python sim/demo.py --nodes $(NODES)

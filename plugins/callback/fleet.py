@@ -98,6 +98,7 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
         self._titled: Any = None  # the task whose name stands on the screen
         self._checked = self._bad = self._total = 0
         self._lacking = 0
+        self._diffs: set[tuple[str, int]] = set()
         self._report: dict[str, Any] = {}
         self._plans: dict[str, plan_table.Planned] = {}
         self._notes: list[str] = []
@@ -171,9 +172,11 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
         else:
             if task.action == INVENTORY:
                 self._set_exit_code(result._result.pop("exit_code", 2))
+            # A node that must not be changed stands in the table, all that have the same reason together.
+            in_table = self._view == "plan" and task.action == NODE and "plan" in result._result
             if task.action == NODE and not self._run_is_verbose(result):
                 self._leave_the_reason(result._result)
-            with self._shown(task):
+            with self._out.only("log") if in_table else self._shown(task):
                 super().v2_runner_on_failed(result, ignore_errors)
                 if any(result._result.get(key) for key in ("module_stderr", "module_stdout", "timedout")):
                     self._show_reason(result, reached=True)
@@ -227,8 +230,24 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
     def v2_on_file_diff(self, result: Any) -> None:
         # Every file that the depot lacks: a fleet's plan is not looked for below 130 lines of that.
         of_depot = result._task.action == DEPOT and result._task.check_mode and not self._display.verbosity
-        with self._out.only("log") if of_depot else self._shown(result._task):
+        with self._out.only("log") if of_depot or self._is_shown(result) else self._shown(result._task):
             super().v2_on_file_diff(result)
+
+    def _is_shown(self, result: Any) -> bool:
+        """Whether another node's diff is on the screen that is the same. If not, say whose comes now: no line does."""
+        answer = result._result
+        diffs = answer.get("diff") or [item.get("diff") for item in answer.get("results", [])]
+        if not self._run.drawn or not any(diffs):
+            return False
+        key = (result._task._uuid, hash(str(diffs)))
+        if key not in self._diffs:
+            self._diffs.add(key)
+            if self._last_task_banner != result._task._uuid:
+                self._print_task_banner(result._task)
+            with self._shown(result._task):
+                self._display.display(f"{result._host.get_name()}, and each node with the same diff:", screen_only=True)
+            return False
+        return True
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         self._end_batch()

@@ -89,11 +89,11 @@ class Watched:
         self.write("play", play=play, batch=number, batches=batches, nodes=list(batch))
 
     def end_batch(self, busy: Collection[str]) -> None:
-        """Leave a line of a batch in which something was done."""
+        """Leave a line of a batch, unless nothing was done in it, and nothing failed."""
         with self._lock:
-            did = self._watch.task
+            worth = self._watch.seconds() >= 1 or self._watch.failed()
             self._watch.end_batch(set(busy))
-        if did and self.drawn:
+        if worth and self.drawn and self._watch.play:
             self._display.display(batch_over(self._watch), screen_only=True)
 
     def begin_task(self, task: str, once: bool, sends_to: int) -> None:

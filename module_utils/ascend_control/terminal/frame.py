@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
@@ -99,9 +100,10 @@ class Frame:
             return []
         shown = nodes if len(nodes) <= room else nodes[: room - 1]
         rows = [(node, self._bytes_of(node)) for node in shown]
-        name_width = min(max(Text(_plain(node.name)).cell_len for node in shown), max(8, width // 3))
+        name_width = min(_widest(node.name for node in shown), max(8, width // 3))
         far_width = max((len(_far(far)) for _, far in rows), default=0)
-        task_width = max(8, width - name_width - far_width - 9 - 2 - (2 if far_width else 0) - 2)
+        room_for_task = max(8, width - name_width - far_width - 9 - 2 - (2 if far_width else 0) - 2)
+        task_width = min(_widest(node.task for node in shown), room_for_task)
         lines = [self._node(node, far, name_width, task_width, far_width) for node, far in rows]
         if len(nodes) > len(shown):
             lines.append(Text(f"  and {len(nodes) - len(shown)} more: {_tasks(nodes[len(shown) :])}", style="dim"))
@@ -125,6 +127,10 @@ class Frame:
     def _failure(node: Node) -> Text:
         reason = ": ".join(words for words in (_plain(node.task), one_line(node.reason)) if words)
         return Text.assemble(("  failed ", STYLES[FAILED]), f"{_plain(node.name)}  {reason}")
+
+
+def _widest(words: Iterable[str]) -> int:
+    return max((cell_len(_plain(each)) for each in words), default=0)
 
 
 def _tasks(nodes: Sequence[Node]) -> str:
