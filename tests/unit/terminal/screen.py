@@ -54,6 +54,12 @@ class Terminal:
                 return
         assert true(self), "\n".join(self.history())
 
+    def wait(self, seconds: float) -> None:
+        """Read what comes in that time."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and self._read():
+            pass
+
     def ends(self, most_s: float = 120.0) -> int:
         """Read to the end; return the exit code."""
         end = time.monotonic() + most_s
