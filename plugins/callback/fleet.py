@@ -252,7 +252,7 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
     def v2_playbook_on_stats(self, stats: Any) -> None:
         self._end_batch()
         self._run.end()
-        for line in self._lacks():
+        for line in self._missing():
             self._display.display(line)
         if self._report:
             self._display.banner(self._report["title"])
@@ -325,7 +325,7 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
 
     # What stands at the end
 
-    def _lacks(self) -> list[str]:
+    def _missing(self) -> list[str]:
         if not self._lacking:
             return []
         return [f"The depot lacks {self._lacking} files, which a run takes first. Which: --check --diff -v"]

@@ -59,7 +59,10 @@ class Watched:
             return  # no rich: a control node with the bare collection
         utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
         frame = Frame(self._watch, self._bytes_of, bool(ANSIBLE_COLOR), ascii_only=not utf8)
-        region = self._region = Region(sys.stdout, self._lock, frame.draw)
+        region = Region(sys.stdout, self._lock, frame.draw)
+        if not region.has_room():
+            return
+        self._region = region
         self.out.region, self.out.note, self.drawn = region, self._note, True
         # The shell wrote meanwhile.
         signal.signal(signal.SIGCONT, lambda *_: region.forget())

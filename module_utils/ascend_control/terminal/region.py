@@ -33,6 +33,10 @@ class Region:
         self._away = 0
         self._gone = False
 
+    def has_room(self) -> bool:
+        """Whether the terminal has a size that is known and large enough."""
+        return self._size() is not None
+
     def draw(self) -> None:
         """Draw what is now, unless a prompt or another program has the terminal."""
         with self._lock:

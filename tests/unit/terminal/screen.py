@@ -17,6 +17,11 @@ from pathlib import Path
 import pyte
 
 
+def set_size(file: int, columns: int = 80, rows: int = 24) -> None:
+    """Give a pty a size, which it has not by itself."""
+    fcntl.ioctl(file, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+
 class Terminal:
     """A process on a pty of that size. ``seen`` is all that came, ``lines()`` what the screen shows now."""
 
@@ -27,12 +32,12 @@ class Terminal:
         self.code: int | None = None
         self.process, self._file = pty.fork()
         if not self.process:
+            set_size(0, columns, rows)
             os.chdir(cwd)
             os.execvpe(argv[0], list(argv), dict(environment))
-        self.resize(columns, rows)
 
     def resize(self, columns: int, rows: int) -> None:
-        fcntl.ioctl(self._file, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        set_size(self._file, columns, rows)
         self.screen.resize(rows, columns)
 
     def type(self, text: str) -> None:
