@@ -95,6 +95,7 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
         self._run = Watched(self._display, CLIARGS.get("forks") or 1)
         self._out = self._run.out
         self._view = "plain"
+        self._names: dict[str, str] = {}  # of tasks
         self._titled: Any = None  # the task whose name stands on the screen
         self._checked = self._bad = self._total = 0
         self._lacking = 0
@@ -124,7 +125,8 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
         inventory = play.get_variable_manager()._inventory
         names = [host.name for host in inventory.get_hosts(play.hosts, ignore_restrictions=True)]
         batch = [host.name for host in inventory.get_hosts(play.hosts)]
-        self._run.begin_batch(play.get_name().strip(), names, batch, _sizes(play.serial, len(names)))
+        sizes = _sizes(play.serial, len(names))
+        self._run.begin_batch(play.get_name().strip(), names, batch, sizes, self._beside(set(names)))
 
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
         with self._quiet():
@@ -133,7 +135,9 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
         shows = task.action in (DEPOT, SEND, SWARM) and not self._run.drawn
         self._out.ahead = functools.partial(self._print_task_banner, task) if shows else None
         sends_to = self._hosts(task) if task.action in (SEND, SWARM) else 0
-        self._run.begin_task(_name(task), bool(task.run_once), sends_to)
+        # Here alone it has the values of its variables.
+        self._names[task._uuid] = masked(str(task.name or task.action))
+        self._run.begin_task(self._names[task._uuid], bool(task.run_once), sends_to)
         if task.action == NODE:
             self._total = self._hosts(task)
             # Workers are forked from here: what no garbage collector touches, they share instead of copying it.
@@ -142,7 +146,7 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
 
     def v2_runner_on_start(self, host: Any, task: Any) -> None:
         super().v2_runner_on_start(host, task)
-        self._run.begin_node(host.get_name(), _name(task))
+        self._run.begin_node(host.get_name(), self._names.get(task._uuid, task.action))
 
     def v2_runner_on_ok(self, result: Any) -> None:
         answer, task = result._result, result._task
@@ -276,11 +280,12 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
     @contextmanager
     def _shown(self, task: Any) -> Iterator[None]:
         """Show something of a task on the screen, below its name."""
-        if self._run.drawn or self._view == "plan":
-            self._out.ahead = functools.partial(self._title, task)
+        if not self._run.drawn and self._view != "plan":
+            yield
+            return
+        self._out.ahead = functools.partial(self._title, task)
         yield
-        if self._run.drawn:
-            self._out.ahead = None
+        self._out.ahead = None
 
     def _title(self, task: Any) -> None:
         if self._last_task_banner == task._uuid != self._titled:
@@ -303,6 +308,14 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
         groups = self._play.get_variable_manager()._inventory.get_groups_dict() if self._play else {}
         return {name: groups.get(name, []) for name in GROUPS}
 
+    def _beside(self, names: set[str]) -> dict[str, int]:
+        """Return how many nodes are busy, and wait for idle cards, beside those of a play that changes nodes."""
+        groups = {name: set(hosts) for name, hosts in self._groups().items()}
+        if not names & (groups[TO_CHANGE] | groups[WAITING]):
+            return {}
+        others = groups["ascend"] - names
+        return {watch.BUSY: len(groups[BUSY] & others), watch.WAITING: len(groups[WAITING] & others)}
+
     def _end_batch(self) -> None:
         self._run.end_batch(self._groups()[BUSY])
 
@@ -311,7 +324,7 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
         reason = ""
         if outcome in ("failed", "unreachable", "ignored"):
             reason = cut(one_line(masked(str(result._result.get("msg") or "")[:2000])), 300)
-        self._run.end_node(name, state, reason, outcome, _name(task), task.action)
+        self._run.end_node(name, state, reason, outcome, self._names.get(task._uuid, ""), task.action)
 
     def _keep(self, result: Any) -> None:
         """Keep what is shown when all is over."""
@@ -406,11 +419,6 @@ def _state(task: Any, answer: dict[str, Any]) -> str:
     if task.action != NODE or task.args.get("begun"):
         return watch.WORK
     return watch.BUSY if answer.get("plan", {}).get("group") == BUSY else watch.DONE
-
-
-def _name(task: Any) -> str:
-    """Return a task's name, without its role's."""
-    return masked(str(task.name or task.action))
 
 
 def _sizes(serial: list[Any], nodes: int) -> list[int]:

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ansible.utils.color import ANSIBLE_COLOR
@@ -85,9 +85,12 @@ class Watched:
         if problem:
             self._display.warning(problem)
 
-    def begin_batch(self, play: str, names: Sequence[str], batch: Sequence[str], sizes: Sequence[int]) -> None:
+    def begin_batch(
+        self, play: str, names: Sequence[str], batch: Sequence[str], sizes: Sequence[int], beside: Mapping[str, int]
+    ) -> None:
+        """``beside`` are nodes that are none of the play's, by their state."""
         with self._lock:
-            self._watch.begin(play, names, batch, sizes)
+            self._watch.begin(play, names, batch, sizes, beside)
         number, batches = self._watch.batch, len(self._watch.sizes)
         self.write("play", play=play, batch=number, batches=batches, nodes=list(batch))
 

@@ -7,7 +7,7 @@ It is told what Ansible's callbacks are, and draws nothing. Times are seconds of
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 WAITING, WORK, DONE, FAILED, BUSY = "waiting", "in work", "done", "failed", "busy"
@@ -42,9 +42,20 @@ class Watch:
         self._batch_began = self.began
         self._rounds = self._spent = 0.0
         self._lost: dict[str, str] = {}
+        self._beside: dict[str, int] = {}
 
-    def begin(self, play: str, names: Sequence[str], batch: Sequence[str], sizes: Sequence[int]) -> None:
-        """A batch of a play begins. ``names`` are the nodes of all of its batches, ``sizes`` those batches' sizes."""
+    def begin(
+        self,
+        play: str,
+        names: Sequence[str],
+        batch: Sequence[str],
+        sizes: Sequence[int],
+        beside: Mapping[str, int] | None = None,
+    ) -> None:
+        """A batch of a play begins. ``names`` are the nodes of all of its batches, ``sizes`` those batches' sizes.
+
+        ``beside`` are nodes that are none of the play's: how many there are of a state.
+        """
         goes_on = (play, list(names)) == (self.play, self._names) and not any(
             self.nodes[name].state != WAITING for name in batch if name not in self._lost
         )
@@ -55,6 +66,7 @@ class Watch:
                 self.nodes[name].state, self.nodes[name].reason = FAILED, self._lost[name]
             self.play, self._names, self.sizes = play, list(names), list(sizes)
             self.batch, self.began, self._rounds, self._spent = 0, now, 0.0, 0.0
+        self._beside = dict(beside or {})
         self.batch += 1
         self._batch, self._batch_began = list(batch), now
         self.task = self.note = ""
@@ -92,8 +104,8 @@ class Watch:
         return took
 
     def count(self) -> dict[str, int]:
-        """Return how many nodes of the play are in each state."""
-        counts = dict.fromkeys(STATES, 0)
+        """Return how many nodes are in each state: the play's, and those beside it."""
+        counts = {state: self._beside.get(state, 0) for state in STATES}
         for node in self.nodes.values():
             counts[node.state] += 1
         return counts
@@ -126,9 +138,9 @@ class Watch:
             coming = one * sum(self._round(size) for size in self.sizes[self.batch :])
             here = one * self._round(len(self._batch)) - (now - self._batch_began)
             return coming + here if here > 0 else None
-        counts = self.count()
-        done, open_ = len(self.nodes) - counts[WAITING] - counts[WORK], counts[WAITING] + counts[WORK]
-        if not counts[DONE] or done < min(self._forks, len(self.nodes) / 2):
+        open_ = sum(node.state in (WAITING, WORK) for node in self.nodes.values())
+        done = len(self.nodes) - open_
+        if not done or done < min(self._forks, len(self.nodes) / 2):
             return None
         return (now - self.began) / done * open_
 

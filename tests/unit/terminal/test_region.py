@@ -13,7 +13,6 @@ from typing import Any
 import pyte
 import pytest
 
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.terminal import region as regions
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.terminal.output import Output
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.terminal.pulse import Pulse
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.terminal.region import Region, can_draw
@@ -53,7 +52,7 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> Screen:
     def size(_: int) -> os.terminal_size:
         return os.terminal_size((made.screen.columns, made.screen.lines))
 
-    monkeypatch.setattr(regions.os, "get_terminal_size", size)
+    monkeypatch.setattr(os, "get_terminal_size", size)
     return made
 
 

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -68,17 +69,19 @@ class Folder:
         program = (tools or Path(sys.executable).parent) / "ansible-playbook"
         return [str(program), "-i", str(self.path / "hosts"), str(self.path / "play.yml"), *words]
 
-    def environment(self, name: str = "", **more: str) -> dict[str, str]:
+    def environment(self, name: str, more: Mapping[str, str]) -> dict[str, str]:
         known = {key: value for key, value in os.environ.items() if key not in ("CI", "NO_COLOR", "COLUMNS", "LINES")}
         log = {"ANSIBLE_LOG_PATH": str(self.path / f"{name}.log")} if name else {}
         return {**known, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8", **log, **more}
 
-    def terminal(self, *words: str, tools: Path | None = None, name: str = "", **more: str) -> Terminal:
-        return Terminal(self.argv(*words, tools=tools), 80, 24, self.environment(name, **more), ROOT)
+    def terminal(
+        self, *words: str, tools: Path | None = None, name: str = "", more: Mapping[str, str] | None = None
+    ) -> Terminal:
+        return Terminal(self.argv(*words, tools=tools), 80, 24, self.environment(name, more or {}), ROOT)
 
-    def piped(self, *words: str, name: str = "", **more: str) -> tuple[int, str]:
+    def piped(self, *words: str, name: str = "") -> tuple[int, str]:
         done = subprocess.run(
-            self.argv(*words), cwd=ROOT, env=self.environment(name, **more), stdin=subprocess.DEVNULL,
+            self.argv(*words), cwd=ROOT, env=self.environment(name, {}), stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
         )  # fmt: skip
         return done.returncode, done.stdout
@@ -107,7 +110,7 @@ def test_a_run_is_drawn_and_what_matters_stays(tmp_path: Path, tools: tuple[Path
     folder = Folder(tmp_path, asks=True)
     programs, environment = tools
     events = {"ASCEND_FLEET_EVENTS": str(tmp_path / "events")}
-    run = folder.terminal(tools=programs, name="drawn", **environment, **events)
+    run = folder.terminal(tools=programs, name="drawn", more={**environment, **events})
     answer_prompts(run)
     run.until(lambda run: "Change the nodes, batch 2 of 2" in "\n".join(run.lines()))
     run.until(lambda run: "1 done   0 failed   0 busy   3 in work   0 waiting" in run.lines())
@@ -170,7 +173,7 @@ def test_the_log_has_every_line_of_before(tmp_path: Path) -> None:
     ],
 )
 def test_plain_lines_where_nobody_wants_it_drawn(tmp_path: Path, words: list[str], environment: dict[str, str]) -> None:
-    run = Folder(tmp_path, nodes=3).terminal(*words, **environment)
+    run = Folder(tmp_path, nodes=3).terminal(*words, more=environment)
     assert run.ends() == 2
     assert not UP.search(run.seen)
     assert "changed: [npu-2]" in run.seen.decode()
@@ -180,7 +183,7 @@ def test_plain_lines_where_nobody_wants_it_drawn(tmp_path: Path, words: list[str
 def test_without_rich_it_is_plain_and_no_traceback(tmp_path: Path) -> None:
     (tmp_path / "libraries" / "rich").mkdir(parents=True)
     (tmp_path / "libraries" / "rich" / "__init__.py").write_text("raise ImportError('no rich')\n")
-    run = Folder(tmp_path, nodes=3).terminal(PYTHONPATH=str(tmp_path / "libraries"))
+    run = Folder(tmp_path, nodes=3).terminal(more={"PYTHONPATH": str(tmp_path / "libraries")})
     assert run.ends() == 2
     assert not UP.search(run.seen)
     assert "Traceback" not in run.seen.decode()
@@ -225,7 +228,9 @@ def test_a_terminal_that_is_made_narrow_is_drawn_anew(tmp_path: Path) -> None:
 
 @pytest.mark.whole
 def test_two_hundred_forks_end(tmp_path: Path) -> None:
-    run = Folder(tmp_path, nodes=200, seconds=0).terminal("-f", "200", ASCEND_FLEET_EVENTS=str(tmp_path / "events"))
+    run = Folder(tmp_path, nodes=200, seconds=0).terminal(
+        "-f", "200", more={"ASCEND_FLEET_EVENTS": str(tmp_path / "events")}
+    )
     assert run.ends(most_s=900) == 2
     assert "201 hosts: ok " in "\n".join(run.history())
 

@@ -125,6 +125,17 @@ def test_of_a_play_without_batches_time_left_is_told_by_the_nodes_that_are_done(
     assert watch.left() == pytest.approx(95.0)
 
 
+def test_nodes_beside_the_play_are_counted_and_cost_no_time() -> None:
+    clock = Clock()
+    watch = Watch(1, clock)
+    watch.begin(PLAY, ["a", "b"], ["a", "b"], [2], {BUSY: 3, WAITING: 4})
+    watch.start("a", "task")
+    clock.now += 10
+    watch.end("a", DONE)
+    assert counts(watch) == (1, 0, 3, 0, 5)
+    assert watch.left() == pytest.approx(10.0)
+
+
 def test_how_many_nodes_have_a_task_behind_them() -> None:
     watch = Watch(5, Clock())
     watch.begin(PLAY, ["a", "b", "c"], ["a", "b", "c"], [3])
