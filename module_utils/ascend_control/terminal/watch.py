@@ -153,7 +153,3 @@ class Watch:
     def _node(self, name: str) -> Node:
         # A host that the play added while it ran.
         return self.nodes.setdefault(name, Node(name, -1))
-
-
-def _since(node: Node) -> float:
-    return node.since or 0.0
