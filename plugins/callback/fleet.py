@@ -163,15 +163,17 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
                 super().v2_runner_on_ok(result)
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
-        task = result._task
-        if ignore_errors:
+        task, ends = result._task, self._ends_the_check(result)
+        if ends:  # which is no failure of the node that stands for all
+            self._run.end_node(result._host.get_name())
+        elif ignore_errors:
             self._ended(result, "ignored", watch.WORK)
         else:
             self._ended(result, "failed", watch.DONE if _is_check(task) else watch.FAILED)
         self._keep(result)
         if _is_check(task):
             self._progress("unchecked")
-        elif self._ends_the_check(result):
+        elif ends:
             self._set_exit_code(self._report["exit_code"])
         else:
             if task.action == INVENTORY:

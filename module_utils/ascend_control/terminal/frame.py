@@ -141,6 +141,8 @@ def _far(far: Bytes | None) -> str:
     if not far:
         return ""
     total, done, rate = far
+    if done >= total:
+        return f"all of {size_text(total)}"
     return f"{size_text(done)} of {size_text(total)}, {size_text(rate)}/s"
 
 
