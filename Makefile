@@ -11,9 +11,12 @@ PART_MB ?= 4000
 CONTROL ?= $(shell uname -m)
 export PYTHON ?= python3
 
-.PHONY: venv variables demo demo-down test test-fast test-all test-aarch64 fuzz releases lint bench system depot-list depot-check bundle execution-environment sbom audit sign verify docs
+.PHONY: venv plan variables demo demo-down test test-fast test-all test-aarch64 fuzz releases lint bench system depot-list depot-check bundle execution-environment sbom audit sign verify docs
 
 venv: .venv/installed  ## ansible-core and what the playbooks need on a control node, in .venv
+
+plan: .venv/installed  ## what each node of the inventory needs, as a table; changes nothing: INVENTORY= LIMIT=
+	@ASCEND_FLEET_VIEW=plan .venv/bin/ansible-playbook playbooks/plan.yml -i $(INVENTORY) $(if $(LIMIT),--limit '$(LIMIT)')
 
 demo: .venv/installed system  ## two simulated nodes, from bare to torch.npu.is_available()
 	.venv/bin/python sim/demo.py --nodes $(NODES)

@@ -7,6 +7,7 @@ until it has ended.
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -16,10 +17,11 @@ from ansible.utils.display import Display
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend import rights
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.fill import outcome
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.progress import Progress
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.terminal.region import can_draw
 from ansible_collections.ascend.fleet.plugins.modules.depot import ARGUMENT_SPEC, REQUIRED_IF
 
 # Looked at when Ansible's main process finds this action: a worker, which runs it, has no terminal.
-TERMINAL = sys.stdout.isatty()
+TERMINAL = can_draw(sys.stdout, os.environ)
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types

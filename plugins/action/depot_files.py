@@ -148,7 +148,8 @@ class Progress:
         sender.send(files, self.tell)
         took = max(board.now() - self.began, 0.001)
         rate = f" ({size_text(self.total / took)}/s)" if took >= 1 else ""
-        self.display.display(f"{self.name}: {size_text(self.total)} sent in {time_text(took)}{rate}")
+        line = f"{self.name}: {size_text(self.total)} sent in {time_text(took)}{rate}"
+        self.display.display(line, log_only=self.board.watched)
 
     def broke(self, error: BrokenError) -> None:
         far = f"{size_text(self.sent)} of {size_text(self.total)}"
@@ -162,11 +163,7 @@ class Progress:
         line = self.board.line(board.now())
         if not line:
             return
-        line = f"{self.name}: {line}" if self.alone else line
-        if self.board.terminal:
-            self.display.display(f"\r{line}\x1b[K", screen_only=True, newline=False)
-        else:
-            self.display.display(line)
+        self.display.display(f"{self.name}: {line}" if self.alone else line)
 
 
 def _outgoing(file: Sent, have_bytes: int) -> Outgoing:

@@ -3,9 +3,9 @@
 
 Arguments: ``answers`` (the variable in which ``node_plan`` was registered), ``purpose`` (its own) and ``batches``.
 
-Result: ``lines`` to show, with what differs between the nodes; ``nodes``, ``[{"name", "groups"}]``, of which something
-is to be done; ``groups``, all that there may be; ``batches``, those of the rollout. Fails where the nodes do not have
-one way to be rolled out, and where the run is a slice of AWX's.
+Result: ``lines`` to show, the last of them ``notes``: who is busy, warnings, what differs between the nodes; ``nodes``,
+``[{"name", "groups"}]``, of which something is to be done; ``groups``, all that there may be; ``batches``, those of the
+rollout. Fails where the nodes do not have one way to be rolled out, and where the run is a slice of AWX's.
 """
 
 from __future__ import annotations
@@ -32,7 +32,11 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.r
     WAITING,
     groups_of,
 )
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.words import fleet_plan, rollback_lines
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.words import (
+    fleet_plan,
+    plan_notes,
+    rollback_lines,
+)
 from ansible_collections.ascend.fleet.plugins.plugin_utils.mirrors import GROUP as MIRRORS
 
 WAYS = ("rollout_batches", "rollout_max_fail_percentage")
@@ -57,15 +61,17 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         except AscendError as error:
             raise AnsibleActionFail(str(error)) from None
         if arguments["purpose"] == "rollback":
-            lines = rollback_lines(plans, {name: answers[name]["release"] for name in plans})
+            lines, notes = rollback_lines(plans, {name: answers[name]["release"] for name in plans}), []
         else:
-            lines = fleet_plan(plans) + _between(answers)
+            differs = _between(answers)
+            lines, notes = fleet_plan(plans) + differs, plan_notes(plans) + differs
         groups = {name: groups_of(plan) for name, plan in plans.items()}
         chosen = [{"name": name, "groups": groups[name]} for name in plans if groups[name]]
         return {
             **result,
             "changed": False,
             "lines": lines,
+            "notes": notes,
             "nodes": chosen,
             "groups": [TO_CHANGE, WAITING, BUSY, DRAINED, MIRRORS],
             "batches": serial,

@@ -33,6 +33,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.rack.w
     SMOKE_SIZES,
     Wishes,
 )
+from ansible_collections.ascend.fleet.plugins.plugin_utils.playbook import is_time_limit
 from ansible_collections.ascend.fleet.plugins.plugin_utils.rack import paths_of, wishes_in
 from ansible_collections.ascend.fleet.plugins.plugin_utils.rendered import rendered
 
@@ -136,8 +137,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         except AnsibleConnectionFailure as error:
             return None, str(error), False
         except BaseException as error:
-            # The task's time limit is none of Exception's kin, and its class has moved between versions of Ansible.
-            if type(error).__name__ == "TaskTimeoutError":
+            if is_time_limit(error):
                 return None, f"nothing within {self._task.timeout} s, the time limit of the check", True
             if not isinstance(error, Exception):
                 raise

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import mmap
 import struct
-import sys
 import time
 from typing import NamedTuple
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.progress import size_text, time_text
 
-TERMINAL_S, LOG_S = 0.5, 10.0  # between two lines
+LOG_S = 10.0  # between two lines
 _CLOCK = struct.Struct("=d")  # when the last line was shown
 _NODE = struct.Struct("=QQd")  # bytes to send, bytes sent, when that began
 
@@ -27,11 +26,11 @@ class _Node(NamedTuple):
 
 
 class Board:
-    """``terminal`` is whether one line is drawn again and again, or plain ones are added."""
+    """``watched`` is whether the output plugin draws it; else a line is shown now and then."""
 
-    def __init__(self, nodes: int, terminal: bool = False) -> None:
+    def __init__(self, nodes: int, watched: bool = False) -> None:
         self.nodes = nodes
-        self.terminal = terminal
+        self.watched = watched
         self._memory = mmap.mmap(-1, _CLOCK.size + nodes * _NODE.size)
 
     def set(self, number: int, total: int, sent: int, began: float) -> None:
@@ -41,18 +40,28 @@ class Board:
     def line(self, now: float) -> str:
         """Return the line that is due, or nothing."""
         (last,) = _CLOCK.unpack_from(self._memory)
-        if now - last < (TERMINAL_S if self.terminal else LOG_S):
+        if self.watched or now - last < LOG_S:
             return ""
         _CLOCK.pack_into(self._memory, 0, now)
-        # The first one is no news, in a log.
-        return self.text(now) if last or self.terminal else ""
+        # The first one is no news.
+        return self.text(now) if last else ""
+
+    def of(self, number: int, now: float) -> tuple[int, int, float] | None:
+        """Return a node's bytes to send, those sent, and how many go in a second; None where it has not begun."""
+        if not 0 <= number < self.nodes:
+            return None
+        node = _Node(*_NODE.unpack_from(self._memory, _CLOCK.size + number * _NODE.size))
+        return (node.total, node.sent, node.sent / max(now - node.began, 0.001)) if node.total else None
+
+    def bytes(self) -> tuple[int, int]:
+        """Return how many bytes were sent, and how many are to be, of all nodes that have begun."""
+        begun = self._begun()
+        return sum(node.sent for node in begun), sum(node.total for node in begun)
 
     def text(self, now: float) -> str:
         """Return how far all nodes are that have begun: how much, how fast, how long it takes."""
-        size = self.nodes * _NODE.size
-        found = _NODE.iter_unpack(self._memory[_CLOCK.size : _CLOCK.size + size])
-        begun = [node for node in map(_Node._make, found) if node.total]
-        total, sent = sum(node.total for node in begun), sum(node.sent for node in begun)
+        begun = self._begun()
+        sent, total = self.bytes()
         done = len([node for node in begun if node.sent == node.total])
         rate = sent / max(now - min((node.began for node in begun), default=now), 0.001)
         left = f", {time_text((total - sent) / rate)} left" if rate else ""
@@ -60,13 +69,17 @@ class Board:
             f"sent to {done} of {len(begun)} nodes: {size_text(sent)} of {size_text(total)}, {size_text(rate)}/s{left}"
         )
 
+    def _begun(self) -> list[_Node]:
+        found = _NODE.iter_unpack(self._memory[_CLOCK.size : _CLOCK.size + self.nodes * _NODE.size])
+        return [node for node in map(_Node._make, found) if node.total]
+
 
 _shared: list[Board] = []
 
 
-def share(nodes: int) -> None:
+def share(nodes: int, watched: bool) -> None:
     """Lay out a board for so many nodes. Called where the workers are forked."""
-    _shared[:] = [Board(nodes, sys.stdout.isatty())]
+    _shared[:] = [Board(nodes, watched)]
 
 
 def shared() -> Board | None:

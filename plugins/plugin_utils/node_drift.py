@@ -24,6 +24,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.w
 
 from . import node_facts
 from .node_facts import Execute
+from .playbook import is_time_limit
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,7 @@ class Check:
         except AnsibleConnectionFailure as error:
             return None, str(error), False
         except BaseException as error:
-            # The task's time limit is none of Exception's kin, and its class has moved between versions of Ansible.
-            if type(error).__name__ == "TaskTimeoutError":
+            if is_time_limit(error):
                 return None, f"nothing within {self.task.timeout} s, the time limit of the check", True
             if not isinstance(error, Exception):
                 raise

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The process of the playbook that runs an action: each action is a fork of it."""
+"""The process of the playbook that runs an action: each action is a fork of it; and the time limit of its task."""
 
 from __future__ import annotations
 
@@ -16,3 +16,12 @@ def playbook() -> int:
 def has_ended() -> bool:
     """Whether the playbook is gone: an action outlives it, in a session of its own."""
     return os.getppid() != playbook()
+
+
+def is_time_limit(error: BaseException) -> bool:
+    """Whether the task's time is over.
+
+    Known by its name, since Ansible has no public class for it: executor.task_executor has one in 2.17, and
+    _internal._errors from 2.19 on. It is none of Exception's kin.
+    """
+    return type(error).__name__ == "TaskTimeoutError"

@@ -63,7 +63,12 @@ def stopped_text(plan: Document, node: str) -> str:
 
 
 def fleet_plan(plans: dict[str, Applied]) -> list[str]:
-    """Return the plans of many nodes (host name -> plan) as lines; nodes with the same plan share a block.
+    """Return the plans of many nodes (host name -> plan) as lines, and what there is to say beside them."""
+    return _blocks(plans) + plan_notes(plans)
+
+
+def _blocks(plans: dict[str, Applied]) -> list[str]:
+    """Return a block for all nodes with the same plan.
 
     Of a node that must not be changed the problems stand here; it is stopped with all else that there is to say.
     """
@@ -79,7 +84,12 @@ def fleet_plan(plans: dict[str, Applied]) -> list[str]:
         else:
             lines.append(f"{_nodes(hosts)}:{'' if steps else ' nothing to do'}")
         lines += [f"  {number}. {step_name:<11} {text}" for number, (step_name, text) in enumerate(steps, 1)]
-    return lines + _busy(plans) + _remarked(plans)
+    return lines
+
+
+def plan_notes(plans: dict[str, Applied]) -> list[str]:
+    """Return busy nodes, warnings and remarks as lines."""
+    return _busy(plans) + _remarked(plans)
 
 
 def _problems(refusals: list[Refusal]) -> tuple[str, ...]:

@@ -154,10 +154,12 @@ def test_a_log_has_a_line_every_ten_seconds_and_none_at_once() -> None:
     assert lines[20] == "sent to 0 of 1 nodes: 20.0 MB of 100.0 MB, 1.0 MB/s, 1:20 left"
 
 
-def test_a_terminal_is_drawn_twice_a_second() -> None:
-    board = boards.Board(1, terminal=True)
-    board.set(0, 100, 0, 5.0)
-    assert [bool(board.line(5 + tenth / 10)) for tenth in range(11)] == [True, *[False] * 4, True, *[False] * 4, True]
+def test_where_the_output_plugin_draws_each_node_no_line_is_shown() -> None:
+    board = boards.Board(2, watched=True)
+    board.set(1, 1000, 400, 5.0)
+    assert not any(board.line(5.0 + second) for second in range(60))
+    assert (board.of(1, 7.0), board.of(0, 7.0), board.of(2, 7.0)) == ((1000, 400, 200.0), None, None)
+    assert board.bytes() == (400, 1000)
 
 
 class OpenSSH(Connection):

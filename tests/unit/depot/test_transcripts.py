@@ -18,6 +18,7 @@ import yaml
 
 from tests.standin import build as standin
 from tests.unit.depot.fileserver import Files, index_of, serving
+from tests.unit.terminal.screen import set_size
 
 pytestmark = pytest.mark.slow
 
@@ -55,12 +56,14 @@ def play(tmp_path: Path, **more: Any) -> Path:
 def environment(server: Files, tmp_path: Path) -> dict[str, str]:
     own = {"PIP_INDEX_URL": f"{server.address}/simple", "ANSIBLE_NOCOLOR": "1", "ANSIBLE_LOG_PATH": f"{tmp_path}/log"}
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("UV_", "PIP_"))}
-    return {**kept, **own, "PIP_CONFIG_FILE": os.devnull}
+    return {**kept, **own, "PIP_CONFIG_FILE": os.devnull, "CI": "", "TERM": "xterm"}
 
 
 def shown(argv: list[str], server: Files, tmp_path: Path, terminal: bool, seen: re.Pattern[str]) -> tuple[str, int]:
     """Run; return what is shown, and the exit code. What the server holds back it gives when ``seen`` was shown."""
     reader, writer = pty.openpty() if terminal else os.pipe()
+    if terminal:
+        set_size(writer)
     process = subprocess.Popen(
         argv, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=writer, stderr=writer, env=environment(server, tmp_path)
     )
@@ -75,7 +78,22 @@ def shown(argv: list[str], server: Files, tmp_path: Path, terminal: bool, seen: 
     return text, process.wait()
 
 
-def test_on_a_terminal_one_line_is_redrawn(server: Files, tmp_path: Path) -> None:
+def test_on_a_terminal_it_is_drawn_with_the_task(server: Files, tmp_path: Path) -> None:
+    drawn = re.compile(rf"Take every wheel  0:\d\d\x1b\[K\n{WHAT}: \d.* of 5 files, .*\x1b\[K\n")
+    text, code = shown([str(PLAYBOOK), str(play(tmp_path))], server, tmp_path, True, drawn)
+    assert (code, server.release.is_set()) == (0, True), text
+    assert re.search(rf"(^|\x1b\[J){LAST.pattern}[^\n]*\n", text, re.MULTILINE), "it stays, on a line of its own"
+    log = (tmp_path / "log").read_text()
+    assert LAST.search(log)
+    assert "changed: [localhost]" in log
+    assert "of 5 files, " not in log, "what is drawn is not logged"
+
+
+@pytest.mark.whole
+def test_on_a_terminal_without_it_one_line_is_redrawn(
+    server: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ASCEND_FLEET_VIEW", "plain")
     argv = [str(PLAYBOOK), str(play(tmp_path))]
     text, code = shown(argv, server, tmp_path, True, re.compile(rf"(\r{WHAT}: .*){{3}}"))
     assert code == 0, text
@@ -122,7 +140,7 @@ def test_nothing_is_shown_of_a_depot_that_is_whole(server: Files, tmp_path: Path
     asked = len(server.asked)
     text, code = shown(argv, server, tmp_path, True, LAST)
     assert (code, WHAT in text, len(server.asked)) == (0, False, asked)
-    assert "ok: [localhost]" in text
+    assert "ok: [localhost]" in (tmp_path / "log").read_text()
 
 
 def test_a_failure_on_a_terminal_begins_in_a_line_of_its_own(server: Files, tmp_path: Path) -> None:
@@ -131,7 +149,7 @@ def test_a_failure_on_a_terminal_begins_in_a_line_of_its_own(server: Files, tmp_
     server.release.set()
     text, code = shown([str(PLAYBOOK), str(play(tmp_path))], server, tmp_path, True, LAST)
     assert code == 2
-    assert re.search(r"^fatal: \[localhost\]: FAILED! =>", text, re.MULTILINE)
+    assert re.search(r"(^|\x1b\[J)fatal: \[localhost\]: FAILED! =>", text, re.MULTILINE)
     assert "torch-2.1.0+standin-py3-none-any.whl cannot be fetched; wanted: http://127.0.0.1:" in " ".join(text.split())
 
 
