@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.leaks.world import MODEL, NODE, PORT, PYTHON, ROOT, USER, World
+from tests.leaks.world import MODEL, PORT, PYTHON, ROOT, USER, World
 
 pytestmark = [pytest.mark.e2e, pytest.mark.whole]  # a quarter of an hour
 
