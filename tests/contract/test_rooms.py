@@ -17,7 +17,19 @@ DOCUMENT = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 # Which floor stands on which, from the ground up. A room is a folder, or a file that lies beside the folders.
 CONTROL = [
     f"ascend_control.{name}"
-    for name in ("inventory", "notice", "release", "depot", "bundle", "plan", "terminal", "drift", "rack", "doctor", "enroll")
+    for name in (
+        "inventory",
+        "notice",
+        "release",
+        "depot",
+        "bundle",
+        "plan",
+        "terminal",
+        "drift",
+        "rack",
+        "doctor",
+        "enroll",
+    )
 ]
 
 
