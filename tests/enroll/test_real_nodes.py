@@ -25,7 +25,7 @@ ADMIN_HAS = f"useradd -m -s /bin/bash admin; echo 'admin:{PASSWORD}' | chpasswd"
 ADMIN = {"enroll_user": "admin"}
 FLEET = f"{ROOT_HAS}; useradd -m -s /bin/bash -p '*' ascend-fleet"
 INTERACTIVE = "PasswordAuthentication no\nKbdInteractiveAuthentication yes"
-# Where root may do what anybody may: as on a file server that trusts no root. sshd, and all below it, lose those rights.
+# As with homes on a file server that trusts no root: sshd, and all that it starts, lose root's rights over files.
 SQUASHED = """
 mount -t tmpfs none /home
 cp /usr/sbin/sshd /etc/ssh/real-sshd

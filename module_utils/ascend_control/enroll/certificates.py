@@ -139,9 +139,8 @@ fact done
 _AS_THE_ACCOUNT = r"""
 umask 077
 cd "$1" && mkdir -p .ssh && cd .ssh && touch authorized_keys || exit 1
-sed -e '$a\' authorized_keys | grep -vF ascend-fleet-user-ca | { [ -z "$3" ] && cat || grep -vF "$3"; } \
-  >authorized_keys.part
-printf '%s\n' "$2" >>authorized_keys.part || exit 1
+awk -v gone="$3" 'index($0, "ascend-fleet-user-ca") || (gone != "" && index($0, gone)) { next } { print }' \
+  authorized_keys >authorized_keys.part && printf '%s\n' "$2" >>authorized_keys.part || exit 1
 cmp -s authorized_keys.part authorized_keys && rm authorized_keys.part && exit
 mv authorized_keys.part authorized_keys && chmod 600 authorized_keys && echo changed
 """
@@ -217,8 +216,9 @@ def certify(at: Target, access: Access, wishes: Certifying, node: Node, check: b
     authorized = user_line(wishes.user, access.account) if wishes.user else ""
     revoked = wishes.revoked.read_bytes() if wishes.revoked.is_file() else b""  # check mode made none
     changed = []
-    if wishes.host and not _is_right(seen.certificate, key, wishes.host, names):
+    if wishes.host:
         _require_own_names(at, names, seen.keys, node.pins)
+    if wishes.host and not _is_right(seen.certificate, key, wishes.host, names):
         changed.append("host certificate")
         line = "" if check else signed(wishes.host, key.line, names, node.name, wishes.days, is_host=True)
     facts = [*map(_as_sshd_says, lines[1:]), f"sum {hashlib.sha256(revoked).hexdigest()}  -"]

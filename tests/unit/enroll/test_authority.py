@@ -129,12 +129,13 @@ def test_the_control_nodes_certificate_is_for_the_account_and_forwards_nothing(t
 
 def test_half_of_its_time_later_it_is_renewed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pair(tmp_path, "key")
-    give = (tmp_path / "key", ca(tmp_path), "ascend-fleet", 2, [], True)
-    certificates.user_certificate(*give[:-1], check=False)
+    by = ca(tmp_path)
+    certificates.user_certificate(tmp_path / "key", by, "ascend-fleet", 2, [], check=False)
     now = time.time()
     for later_h, is_due in ((0, False), (22, False), (25, True), (49, True), (-2, True)):
         monkeypatch.setattr(time, "time", lambda later=later_h: now + later * 3600)
-        assert certificates.user_certificate(*give) is is_due, later_h
+        due = certificates.user_certificate(tmp_path / "key", by, "ascend-fleet", 2, [], check=True)
+        assert due is is_due, later_h
 
 
 def test_the_list_of_revoked_keys(tmp_path: Path) -> None:
