@@ -135,13 +135,13 @@ def test_exit_codes_are_those_of_the_code() -> None:
         "`playbooks/doctor.yml`": doctor,
         "`playbooks/drift.yml`, `playbooks/merge.yml`": drift,
         "`playbooks/preflight.yml`": {rack.exit_code({"counts": {rack.FAIL: count}}) for count in (0, 1)},
-        "`playbooks/enroll.yml`": {0, 2},
+        "`playbooks/enroll.yml`, `playbooks/ssh_certificates.yml`": {0, 2},
         "`site.yml` and all others": ansible,
     }
     # Those that fail by their report's code; every other one has Ansible's.
     texts = {path.stem: path.read_text() for path in yaml_files("playbooks")}
     assert {name for name, text in texts.items() if "_report.exit_code" in text} == {
-        *("doctor", "enroll", "preflight", "tell")
+        *("doctor", "enroll", "preflight", "ssh_certificates", "tell")
     }
     assert {name for name, text in texts.items() if "tasks/tell.yml" in text} == {"drift", "merge"}
     assert {name for name, text in texts.items() if "inventory_exit_code: 3" in text} == {"drift", "merge"}
