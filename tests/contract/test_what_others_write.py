@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What we put on nodes: nobody else can write it, and no name of a temporary file can be guessed beforehand.
 
-Read from the code that runs on nodes, or is sent to them; what a run leaves on a node is looked at in tests/e2e.
+Read from the code that runs on nodes, or is sent to them.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ KEPT = {
 GIVEN = (
     rf"node:{HOME}/\.profile",
     r"node:/etc/ascend-sim/password",
-    r"control:(given-\d+\.json|vault_password|msmtprc|fleet/(password_.*|id_ed25519)|train\.yaml)",
+    r"control:(given-\d+\.json|vault_password|msmtprc|fleet/(fleet\.json|password_.*|id_ed25519)|train\.yaml)",
 )
 # A user's own program shows what it was started with.
 OWN = {"argv": ("control:node-processes", "control:node-execs")}
@@ -156,9 +156,9 @@ def train(world: World) -> None:
     """A run on the CPU, and beside it a user's program and a profile, which the facts quote."""
     mark, config = world.marks, world.state / "train.yaml"
     world.sh(f"cat >>{HOME}/.profile", f"export LD_LIBRARY_PATH=/none HF_TOKEN={mark['profile']}\n")
-    program = f"setsid runuser -u fleet -- {PYTHON} -c 'import time; time.sleep(3600)' --hub_token $(cat)"
-    shown = "ascend-sim set process.7=$(cat /tmp/own):python3:100"
-    world.sh(f"{program} >/dev/null 2>&1 & echo $! >/tmp/own; {shown}", mark["argv"])
+    program = f"setsid runuser -u {USER} -- {PYTHON} -c 'import time; time.sleep(3600)' --hub_token $token"
+    shown = "ascend-sim set process.7=$!:python3:100"
+    world.sh(f"token=$(cat)\n{program} >/dev/null 2>&1 </dev/null &\n{shown}", mark["argv"])
     make = "ASCEND_RT_VISIBLE_DEVICES= ascend-env python $(ascend-env --examples)/tiny/make_model.py"
     world.sh(f"{make} {MODEL} && chmod --recursive a+rX {MODEL}")
     config.write_text(TRAIN % (MODEL, mark["config"]))
@@ -229,11 +229,12 @@ def test_each_step_ended_as_it_should(world: World) -> None:
     assert world.failed == {}
 
 
-def test_every_secret_was_used(world: World) -> None:
+def test_every_secret_was_used(world: World, seen: dict[str, dict[str, Any]]) -> None:
     wanted = "depot proxy web index extra git webhook wecom signing mail"
     assert world.server.used >= set(wanted.split()), set(wanted.split()) - world.server.used
     assert world.mailbox.received
     assert "Accepted password for admin" in world.sh("cat /leaks/sshd")
+    assert "argv" in seen["control:node-processes"]["marks"]
 
 
 def test_what_is_planted_is_seen_in_every_place(seen: dict[str, dict[str, Any]]) -> None:
