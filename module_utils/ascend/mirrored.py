@@ -32,10 +32,10 @@ def asked_for(names: Iterable[str], folder: str) -> None:
 def old(folder: str, needed: Iterable[str], keep_days: int) -> List[Dict[str, Any]]:
     """Return what goes, oldest first, as ``{"path", "size_mb", "days"}``: so long ago a run asked for it last.
 
-    What is on its way is a day old at least. Raises AscendError when ``keep_days`` is no number of days.
+    What is on its way is a day old at least. Raises AscendError when ``keep_days`` is not a number of days.
     """
     if keep_days < 0:
-        raise AscendError("depot_mirror_keep_days is no number of days", wanted="0 or more", found=str(keep_days))
+        raise AscendError("depot_mirror_keep_days is not a number of days", wanted="0 or more", found=str(keep_days))
     rows = []
     kept = set(needed)
     for place, least in ((folder, keep_days), (os.path.join(folder, incoming.FOLDER), max(keep_days, 1))):

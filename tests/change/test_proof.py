@@ -229,7 +229,7 @@ def test_a_checkout_is_provisioned_the_guides_own_way(base: Fleet, node: str, tm
     assert run.code == 0, run.output[-6000:]
     asked = "ascend-env python -c 'import llamafactory; print(llamafactory.__file__)'"
     assert sh(node, asked).endswith("/src/LLaMA-Factory/src/llamafactory/__init__.py\n")
-    assert "LLaMA-Factory 0.9.1 takes its libraries" in words(verified(base, node, *named))
+    assert "LLaMA-Factory 0.9.1 works with its libraries" in words(verified(base, node, *named))
     assert site(base, node, *named).changed == 0
 
 

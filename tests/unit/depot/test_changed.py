@@ -288,7 +288,7 @@ def test_a_depot_that_may_not_be_read(filled: tuple[Path, Path]) -> None:
         (errno.ENOSPC, "a disk is full"),
         (errno.EROFS, "read-only"),
         (errno.EACCES, "may not be read or written"),
-        (errno.ESTALE, "file system answers with an error"),
+        (errno.ESTALE, "file system returns errors"),
         (errno.ENOTCONN, "refuses something|system call"),
     ],
 )

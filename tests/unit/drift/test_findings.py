@@ -191,7 +191,7 @@ def test_why_a_node_is_silent(said: str, reached: bool, name: str) -> None:
 
 def test_what_the_inventory_wants_and_cannot_be_is_told_as_that() -> None:
     """No "the check ended on the node": the node was not asked."""
-    error = AscendError("ascend_cards_out is no list of cards", wanted="[4, 6]", found="'4-6'", remedy="mend it")
+    error = AscendError("ascend_cards_out is not a list of cards", wanted="[4, 6]", found="'4-6'", remedy="mend it")
     (finding,) = unchecked("npu-1", error, True, {}, COMPONENTS, "-i inventory/prod")["findings"]
     told = {
         key: finding[key] for key in ("component", "level", "name", "problem", "wanted", "found", "where", "remedy")
@@ -200,7 +200,7 @@ def test_what_the_inventory_wants_and_cannot_be_is_told_as_that() -> None:
         "component": "access",
         "level": "unchecked",
         "name": "inventory",
-        "problem": "ascend_cards_out is no list of cards",
+        "problem": "ascend_cards_out is not a list of cards",
         "wanted": "[4, 6]",
         "found": "'4-6'",
         "where": "npu-1",
