@@ -190,7 +190,7 @@ def test_a_second_run_is_told_who_has_the_node(base: Fleet, nodes: list[str]) ->
     second = base.site(*limited(node))
     assert second.code == 2
     told = re.sub(r"\s+", " ", second.output)
-    assert "another run changes this node" in told
+    assert "another run is changing this node" in told
     assert re.search(r"found: provision, started by \S+, since \d{4}-\d\d-\d\dT", told), told
     assert f"process {first.pid}" in told
     sh(node, "rm /var/lib/ascend-fleet/stop-at")

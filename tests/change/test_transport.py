@@ -119,7 +119,7 @@ def test_a_connection_that_breaks_in_the_middle_goes_on_there_in_the_same_run(ba
     done = base.finish(run)
     assert have >= 6 * MB
     assert done.code == 0, done.output[-6000:]
-    broke = rf"^{node}: the connection broke after ([\d.]+) MB of ([\d.]+) MB \(.*\); it goes on from there$"
+    broke = rf"^{node}: the connection broke after ([\d.]+) MB of ([\d.]+) MB \(.*\); it resumes from there$"
     ((far, total),) = re.findall(broke, done.output, re.MULTILINE)
     (rest,) = re.findall(rf"^{node}: ([\d.]+) MB sent in", done.output, re.MULTILINE)
     assert have <= float(far) * 1_000_000 + 100_000, "what came was sent before"

@@ -177,7 +177,7 @@ def test_nodes_that_hang_stop_nobody(tools: Path, tmp_path: Path) -> None:
             check=False,
         )
     said = " ".join((done.stdout + done.stderr).split())
-    assert f"the node does not answer: reading {dead} does not end" in said, said
+    assert f"the node does not answer: reading {dead} did not end" in said, said
     assert f"findmnt -T {dead}" in said
     assert "steps left once that is cured: " in said, "the third has its plan"
     assert "refusals:" not in said, "in words alone"

@@ -157,7 +157,7 @@ def test_facts_in_time_are_the_facts(tmp_path: Path) -> None:
 
 def test_a_wrong_question_is_refused_as_without_a_child(tmp_path: Path) -> None:
     here: Node = answers.node(tmp_path, names=())
-    with pytest.raises(AscendError, match="no name of a kernel setting"):
+    with pytest.raises(AscendError, match="not the name of a kernel setting"):
         facts.collect_in_time(60, here, Places(*["/x"] * 5), ["system"], 5, False, ["../x"])
 
 
@@ -184,7 +184,7 @@ def test_a_module_that_looks_ends_where_a_place_hangs(
     monkeypatch.setattr(module, "AnsibleModule", lambda **_: module_like)
     with no_hang(), pytest.raises(EndedError):
         module.main()
-    assert "does not end" in said["msg"]
+    assert "did not end" in said["msg"]
     assert "found: nothing" in said["msg"]
 
 

@@ -76,7 +76,7 @@ def test_another_file_is_refused_and_not_kept(depot: str, tmp_path: Path, sha256
 
 
 def test_a_file_that_is_not_there(depot: str, tmp_path: Path) -> None:
-    with pytest.raises(AscendError, match=r"the depot does not give a file.*curl -fI"):
+    with pytest.raises(AscendError, match=r"the depot did not serve a file.*curl -fI"):
         take(DepotFile(depot + "/other.run", SHA256, len(CONTENT)), str(tmp_path / "cache"))
 
 

@@ -163,7 +163,7 @@ def elsewhere_findings(elsewhere: List[Elsewhere]) -> List[Finding]:
         return []
     words = listed(["%(path)s (%(why)s)" % item for item in elsewhere])
     remedy = "grep -n set_env.sh /etc/profile /etc/profile.d/* /root/.bashrc /home/*/.bashrc  # which do sessions take?"
-    problem = "CANN lies in other places too: a session may take it from there"
+    problem = "CANN is installed in other places too, and a session may use one of them"
     return [finding("cann", "cann-elsewhere", problem, "one place", words, str(elsewhere[0]["path"]), remedy)]
 
 

@@ -106,7 +106,7 @@ def _differ(cann: str, groups: list[tuple[str, list[str]]], hangs: bool, where: 
         f"{problem}, and its HCCL hangs between them" if hangs else problem,
         "one driver on all nodes of a job",
         listed(texts, most=_SHOWN_DRIVERS),
-        f"{look}  # then the same Ascend HDK on all, and reboot; until then run no job across nodes with different drivers",
+        f"{look}  # then the same Ascend HDK on all, and reboot; until then no job across different drivers",
         where,
         cann,
     )

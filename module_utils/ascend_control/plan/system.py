@@ -124,7 +124,9 @@ def _limit_warnings(found: Found, wanted: Wanted, policy: str) -> list[Refusal]:
                 "limit-of-session",
                 f"this session has a lower limit {name} than {drop_ins.LIMITS} says",
             )
-            remedy = "log in again; if it is still lower: is UsePAM yes in /etc/ssh/sshd_config, pam_limits.so in /etc/pam.d/sshd?"
+            remedy = (
+                "log in again; still lower? Is UsePAM yes in /etc/ssh/sshd_config, pam_limits.so in /etc/pam.d/sshd?"
+            )
             where = drop_ins.LIMITS
         else:
             check, where = "limit", "/etc/security/limits.conf"

@@ -282,7 +282,7 @@ def test_room_is_asked_for_before_anything_is_written(
     ):
         taken(out, target)
     assert [path.name for path in target.iterdir()] == [".lock"]
-    with pytest.raises(AscendError, match=rf"the bundle has no room.*wanted: {total + 10**9} bytes"):
+    with pytest.raises(AscendError, match=rf"not enough room for the bundle.*wanted: {total + 10**9} bytes"):
         pack.require_room(planned, out, 10**9)
 
 

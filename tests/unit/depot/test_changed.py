@@ -34,7 +34,7 @@ from tests.unit.depot.test_fill import cann_release, fill_cann, fill_python, pac
 
 ROOT = Path(__file__).resolve().parents[3]
 OWN = "Ascend-cann-toolkit.run"
-CHANGED = "a file of the depot changed since it was taken"
+CHANGED = "a file of the depot has changed since it was added"
 
 
 def same_size(path: Path, later_ns: int = 10**9) -> None:
@@ -254,7 +254,7 @@ def test_files_that_are_lost_or_of_another_size(filled: tuple[Path, Path]) -> No
     target.unlink()
     found = trouble(folder)
     assert (found.problem, found.found) == (
-        "the depot is not whole",
+        "the depot is incomplete",
         f"1 are missing or of another size: cann/8.0.RC1/{OWN}",
     )
     assert cann(folder, incoming) == [OWN]

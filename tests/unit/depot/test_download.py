@@ -209,7 +209,7 @@ def test_a_black_hole_costs_one_wait_for_all_files(
     monkeypatch.setattr(Web, "opened", counted)
     with black_hole(answers) as address:
         files = [File(f"{address}/{number}", "0" * 64, f"file-{number}") for number in range(100)]
-        words = "nothing came for 0.2 s" if answers else "no connection within 0.2 s"
+        words = "no data for 0.2 s" if answers else "no connection within 0.2 s"
         with pytest.raises(AscendError, match=words):
             fetched(tmp_path / "t", *files)
     assert len(opened) <= module.AT_ONCE * module.FRUITLESS + module.AT_ONCE

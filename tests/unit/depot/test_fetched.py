@@ -243,7 +243,7 @@ def test_a_python_of_this_machine_is_made_where_that_is_allowed_and_named_as_not
 
 def test_none_is_made_where_nobody_allowed_it(index: Index, here: str) -> None:
     asked = depot_python.Asked({"series": "3.11"}, here)
-    with pytest.raises(AscendError, match=r"no CPython 3\.11 for .* can be had"):
+    with pytest.raises(AscendError, match=r"cannot obtain CPython 3\.11 for .*"):
         depot_python.fill(index, asked, Sources(), silent(), False)
     assert depot_python.fill(index, asked._replace(make=True), Sources(), silent(), False)[0]
 
@@ -274,7 +274,7 @@ def test_a_git_server_of_which_nothing_comes_back(index: Index, answers: bool, m
     monkeypatch.setenv(web.STALL, "0.2")
     with black_hole(answers) as address:
         source = {"url": f"{address}/LLaMA-Factory.git", "version": "v0.9.1"}
-        words = "nothing came for" if answers else "no connection within"
+        words = "no data for" if answers else "no connection within"
         with pytest.raises(AscendError, match=rf"cannot be cloned.*{words} 0\.2 s") as caught:
             depot_source.fill(index, source, {}, False)
     assert caught.value.remedy.startswith(f"git ls-remote {address}/LLaMA-Factory.git")

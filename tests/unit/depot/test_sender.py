@@ -130,7 +130,7 @@ def test_a_file_that_changed_in_the_depot_is_named(tmp_path: Path, there: Path) 
     connection = Connection()
     for left in ("short", ""):
         (tmp_path / "file").write_text(left) if left else (tmp_path / "file").unlink()
-        with pytest.raises(AscendError, match="a file of the depot cannot be read") as raised:
+        with pytest.raises(AscendError, match="cannot read a file of the depot") as raised:
             Sender(connection, connection.run, str(there), "python3").send([file], lambda _: None)
         assert raised.value.where == str(tmp_path / "file")
 

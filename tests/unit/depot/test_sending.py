@@ -135,7 +135,7 @@ def test_the_address_of_a_mirror_is_its_hosts() -> None:
     hosts = {"a": {"ansible_host": "192.0.2.40"}, "b": {"depot_server_port": 8443, "depot_server_certificate": "/x"}}
     variables = {"groups": {"depot_mirrors": ["a", "b"]}, "hostvars": {**hosts, "other": {}}}
     assert [mirror_url(name, variables) for name in ("a", "b", "")] == ["http://192.0.2.40:8080", "https://b:8443", ""]
-    with pytest.raises(AnsibleActionFail, match="depot_mirror names no mirror"):
+    with pytest.raises(AnsibleActionFail, match="depot_mirror does not name a mirror"):
         mirror_url("other", variables)
 
 

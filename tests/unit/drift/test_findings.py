@@ -234,7 +234,7 @@ def test_the_nodes_own_words_come_first() -> None:
     assert said_by(result).startswith("sudo: a password is required")
     assert said_by({"msg": "bad argument"}) == "bad argument"
     assert said_by({"exception": Captured()}) == "cannot import name x"
-    assert said_by({}) == "no word"
+    assert said_by({}) == "no output"
 
 
 def test_a_fleets_report_counts_its_nodes() -> None:

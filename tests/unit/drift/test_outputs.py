@@ -138,7 +138,7 @@ def test_junit_skips_what_was_not_looked_at() -> None:
     del fleet["nodes"][0]["components"]["cann"]
     skipped = cases(fleet)["cann", "npu-1"]
     assert skipped is not None
-    assert (skipped.tag, skipped.attrib) == ("skipped", {"message": "this was not looked at"})
+    assert (skipped.tag, skipped.attrib) == ("skipped", {"message": "this was not checked"})
 
 
 def test_junit_loses_no_finding_of_a_part_that_was_not_asked_for() -> None:

@@ -147,7 +147,7 @@ def test_a_health_query_that_hangs_is_not_repeated(tmp_path: Path) -> None:
         (Result(3, "", False), "npu-smi-fails", "exit code 3: no word"),
         (Result(-11, "", False), "tool-crashed", "ended by signal 11: no word"),
         (Result(1, "\x1b]0;title\x07\x1b[2Jno\n", False), "npu-smi-fails", r"\x1b[2Jno"),
-        (Result(0, "", False), "npu-smi-unreadable", "no word"),
+        (Result(0, "", False), "npu-smi-unreadable", "no output"),
         (Result(0, "all is well\n", False), "npu-smi-unreadable", "all is well"),
         (Result(0, NPU_SMI_HEAD[: NPU_SMI_HEAD.index("Bus-Id")], False), "npu-smi-unreadable", ""),
     ],

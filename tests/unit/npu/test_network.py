@@ -76,7 +76,7 @@ CASES: list[tuple[str, dict[str, Answer], list[str], list[str], str]] = [
         ["net health: Odd"],
         "Odd: card 1",
     ),
-    ("no health", {"1 -net_health": ""}, ["network-unread"], ["net health cannot be read"], "no word"),
+    ("no health", {"1 -net_health": ""}, ["network-unread"], ["net health cannot be read"], "no output"),
     ("health unknown to the card", {"1 -net_health": UNSUPPORTED}, [], [], ""),
     ("no gateway", {"1 -gateway": ""}, [], [], ""),
     ("odd gateway", {"1 -gateway": "default gateway:x\n"}, ["network-unread"], [], "gateway is 'x'"),

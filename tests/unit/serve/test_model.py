@@ -46,7 +46,7 @@ def test_what_e_makes_text_is_understood() -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ("llama3", "serve_models is no list"),
+        ("llama3", "serve_models is not a list"),
         ([PLAIN, "more"], "no mapping"),
         ([{**PLAIN, "prot": 1}], "unknown key"),
         ([{**PLAIN, "name": "Llama 3"}], "no usable name"),

@@ -175,7 +175,7 @@ def test_how_far_it_is(failed: Runs, content: bytes, progress: dict[str, str]) -
     path.write_bytes(content)
     assert failed.read("my")["progress"] == progress
     os.utime(path, (1, 1))
-    assert failed.read("my")["progress"] == {}, "it is of a run before"
+    assert failed.read("my")["progress"] == {}, "it is from an earlier run"
     path.unlink()
     (failed.top / "others").write_text('{"current_steps": 7}')
     path.symlink_to(failed.top / "others")
@@ -219,7 +219,7 @@ def test_the_module_begins_a_run_and_removes_old_ones(runs: Runs, monkeypatch: p
     assert result["run"]["output_dir"] == f"{DAEMON.pw_dir}/out"
     config = (runs.folder("new") / "config.yaml").read_text()
     assert config == 'a: 1\nresume_from_checkpoint: "/out/checkpoint-9"\n'
-    with pytest.raises(AscendError, match="a training run of that name is at work"):
+    with pytest.raises(AscendError, match="a training run with that name is running"):
         train_job.begin(options, NODE, False)
 
 
