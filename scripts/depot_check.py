@@ -26,7 +26,7 @@ STEP = 5 * 10**9  # bytes between two lines
 def main() -> int:
     parser = argparse.ArgumentParser(prog="depot-check", description=__doc__)
     parser.add_argument("--depot", type=Path, default=Path("/srv/ascend-depot"))
-    parser.add_argument("--inventory", "-i", default="inventory/prod", help="says what the depot is to hold")
+    parser.add_argument("--inventory", "-i", default="inventory/prod", help="says what the depot must contain")
     parser.add_argument("--look", action="store_true", help="name what is damaged, and leave it as it is")
     options = parser.parse_args()
     try:

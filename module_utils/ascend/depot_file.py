@@ -129,7 +129,7 @@ def _fetch(file: DepotFile, partial: str) -> "tuple[str, int]":
             wanted=file.url,
             found=depot_way.error_text(error),
             where=depot_way.words(file.proxy),
-            remedy="%s  # on the node; is ascend_depot_url right and the depot served?"
+            remedy="%s  # on the node; is ascend_depot_url right, and is the depot's server running?"
             % depot_way.command(file.url, file.proxy),
         ) from error
     return digest.hexdigest(), size

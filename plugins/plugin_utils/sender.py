@@ -105,7 +105,7 @@ def _unreadable(piece: Piece, found: str) -> AscendError:
         wanted=f"{piece.file.size_bytes} bytes",
         found=found,
         where=piece.file.source,
-        remedy="ansible-playbook playbooks/depot.yml -e ascend_deep=true  # takes it anew",
+        remedy="ansible-playbook playbooks/depot.yml -e ascend_deep=true  # fetches it again",
     )
 
 

@@ -188,7 +188,7 @@ SAID = {
     "the helper is not on the node": f"rm {HELPER}",
     "sudo does not let the account run the helper": f"rm {HELPER_RULE}",
     "the helper is from another version of ascend-fleet": f"sed -i 's/^main(\"..../main(\"0000/' {HELPER}",
-    "the helper was set up with other values than": f"sed -i 's|/opt/ascend|/opt/another|' {HELPER_CONFIG}",
+    "the helper was set up with other values than the inventory's": f"sed -i 's|/opt/ascend|/opt/x|' {HELPER_CONFIG}",
     "others can write the helper's settings": f"chmod 666 {HELPER_CONFIG}",
 }
 

@@ -54,13 +54,13 @@ def read_install_record(node: Node, cann_root: str) -> Tuple[Optional[str], List
 
 def _stale(cann_root: str, found: str) -> Finding:
     words = "CANN's install record is stale"
-    remedy = "mv %s %s.old  # the next installation writes it anew" % (CANN_INSTALL_RECORD, CANN_INSTALL_RECORD)
+    remedy = "mv %s %s.old  # the next installation writes a new one" % (CANN_INSTALL_RECORD, CANN_INSTALL_RECORD)
     return finding("cann", "cann-record-stale", words, cann_root, found, CANN_INSTALL_RECORD, remedy)
 
 
 def _unreadable(problem: str) -> Finding:
     words, path = "CANN's install record cannot be read", CANN_INSTALL_RECORD
-    remedy = "ls -la %s; mv %s %s.old  # the next installation writes it anew" % (path, path, path)
+    remedy = "ls -la %s; mv %s %s.old  # the next installation writes a new one" % (path, path, path)
     return finding("cann", "cann-record-unreadable", words, "Toolkit_InstallPath=<path>", problem, path, remedy)
 
 

@@ -58,7 +58,9 @@ def _remedy(package: Package, path: str, output: str) -> str:
     if disk:
         return disk
     if "No packages to install" in output:
-        return "uname -m; bash %s --list | head -n 20  # for another machine: put the right one into the depot" % path
+        return (
+            "uname -m; bash %s --list | head -n 20  # for another architecture? Put the right one into the depot" % path
+        )
     if os.path.exists(package.log):
         return "less %s  # on the node; then run site.yml again" % package.log
     look = "bash %s --nox11 --check; " % path if path.endswith(".run") else ""

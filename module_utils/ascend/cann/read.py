@@ -204,7 +204,7 @@ def _without_kernels(versions: Dict[str, CannVersion], latest: Optional[str]) ->
     if not version or version["kernels"] or version["toolkit"]["state"] == "absent":
         return []
     others = ["%s %s" % (chip, name) for name in sorted(versions) for chip in sorted(versions[name]["kernels"])]
-    remedy = "ansible-playbook site.yml --limit NODE  # a new toolkit takes the kernels of the old one away"
+    remedy = "ansible-playbook site.yml --limit NODE  # a new toolkit removes the kernels of the old one"
     name = "cann-kernels-version" if others else "cann-kernels-absent"
     problem = "the latest CANN %s has no kernels" % latest
     wanted = "kernels of %s" % latest

@@ -110,7 +110,7 @@ def end_leftovers(state_dir: str, run: str) -> None:
             wanted="no process of an earlier change",
             found="process %s hangs in the kernel" % ", ".join(str(pid) for pid in stuck),
             where=path,
-            remedy="cat /proc/%d/stack; dmesg | tail  # then restart the node" % stuck[0],
+            remedy="cat /proc/%d/stack; dmesg | tail  # then reboot the node" % stuck[0],
         )
 
 

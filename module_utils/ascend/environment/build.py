@@ -336,7 +336,7 @@ def _uv(wanted: Wanted, run: Run, argv: List[str]) -> None:
         found=result.last_lines(12),
         where=wanted.path,
         remedy=disk_remedy(result.output, wanted.path)
-        or "ansible-playbook playbooks/depot.yml -e ascend_deep=true  # has the depot every wheel, whole?",
+        or "ansible-playbook playbooks/depot.yml -e ascend_deep=true  # is every wheel in the depot, and intact?",
     )
 
 

@@ -170,7 +170,7 @@ def _unread(program: str, info: npu_smi.NpuSmiInfo, answered: bool) -> List[Find
             "every line of the table understood",
             found,
             program,
-            "ansible-playbook playbooks/record.yml  # and attach the record to a report",
+            "ansible-playbook playbooks/record.yml  # attach the record to a bug report",
         )
     ]
 

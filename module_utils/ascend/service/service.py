@@ -138,7 +138,7 @@ def stop(folder: str, run: Run, grace_s: float) -> bool:
             wanted="no process of %s" % began.get("name"),
             found="process %d hangs in the kernel" % left[0],
             where=folder,
-            remedy="cat /proc/%d/stack; dmesg | tail  # then restart the node" % left[0],
+            remedy="cat /proc/%d/stack; dmesg | tail  # then reboot the node" % left[0],
         )
     return was_alive or bool(mine)
 

@@ -107,7 +107,7 @@ def _shown(texts: Dict[str, str], in_kernel: Dict[str, str]) -> str:
 
 
 def _set(node: Node, name: str, value: str) -> None:
-    remedy = "sysctl -w %s='%s'  # in a container its host has to be set; %s" % (name, value, _POLICY)
+    remedy = "sysctl -w %s='%s'  # in a container, set it on the host; %s" % (name, value, _POLICY)
     _write(node, name, value, remedy)
     have = kernel_setting(node, name)
     if have is None or not drop_ins.fulfils(have, value):

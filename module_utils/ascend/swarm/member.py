@@ -104,7 +104,7 @@ def leave(cache_dir: str) -> None:
                 wanted="no peer",
                 found="process %d hangs in the kernel" % stuck[0],
                 where=folder,
-                remedy="cat /proc/%d/stack; dmesg | tail  # then restart the node" % stuck[0],
+                remedy="cat /proc/%d/stack; dmesg | tail  # then reboot the node" % stuck[0],
             )
     atomic.remove(os.path.join(folder, "pid"))
 
@@ -179,7 +179,7 @@ def _start(folder: str) -> None:
             wanted="libtorrent, started as %s" % ACCOUNT,
             found=(files.text(log) or "nothing within %d s" % BEGIN_S).strip()[-400:],
             where=folder,
-            remedy="depot_transport: ssh  # in the inventory, until it does",
+            remedy="depot_transport: ssh  # in the inventory, until the peer starts",
         )
 
 

@@ -223,7 +223,7 @@ class _Download:
     def _by_hand(self) -> str:
         from_pages = f" -e {REFERER}" if of_huawei(self._url) else ""
         command = f"curl -fLI --max-time 20{from_pages} {shlex.quote(without_account(self._url))}"
-        return f"{command}  # the same run again goes on where it stopped; or {self._file.instead}"
+        return f"{command}  # the same command resumes where it stopped; or {self._file.instead}"
 
 
 class _Partial:

@@ -116,7 +116,7 @@ def _of_another_check(found: Slice, code: str, now: datetime) -> str:
     apart = age(found, now)
     if abs(apart) > APART:
         hours = round(abs(apart).total_seconds() / 3600)
-        return f"begun {hours} hours {'before' if apart > timedelta() else 'after'} the merge, at {found['made']}"
+        return f"started {hours} hours {'before' if apart > timedelta() else 'after'} the merge, at {found['made']}"
     return ""
 
 
@@ -124,10 +124,10 @@ def _require_one_question(in_order: list[tuple[str, Slice]], check: str, left_ou
     if not in_order:
         raise AscendError(
             "none of the slices can be merged",
-            wanted=f"slices of the check {check} by this ascend-fleet, begun within 12 hours of the merge",
+            wanted=f"slices of the check {check} by this ascend-fleet, started within 12 hours of the merge",
             found=listed([f"{file}: {reason}" for file, reason in sorted(left_out.items())], most=_SHOWN),
             where="drift_slices_dir",
-            remedy=f"{again}  # each slice anew",
+            remedy=f"{again}  # each slice again",
         )
     first_file, first = in_order[0]
     for file, found in in_order:

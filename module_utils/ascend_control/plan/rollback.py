@@ -102,7 +102,7 @@ def _cann_version(environment: Environment) -> str:
 
 
 def _nothing(problem: str, wanted: str, names: Iterable[str], ascend_root: str) -> Refusal:
-    remedy = "ansible-playbook site.yml -e ascend_release=RELEASE  # installs what is not there"
+    remedy = "ansible-playbook site.yml -e ascend_release=RELEASE  # installs what is missing"
     where = posixpath.join(ascend_root, "env")
     return refusal("env", "rollback", problem, wanted, listed(sorted(names)) or "no environment", remedy, where)
 

@@ -131,7 +131,7 @@ def _clock(found: Found) -> list[Refusal]:
             "the time is not synchronised",
             "a clock synchronised by NTP",
             "NTPSynchronized=no",
-            f"{look_at_clock(found)}  # several nodes train together by their clocks",
+            f"{look_at_clock(found)}  # training across nodes needs synchronised clocks",
             "timedatectl",
         )
     ]
@@ -147,8 +147,8 @@ def _unfinished(found: Found, wanted: Wanted) -> list[Refusal]:
             "system",
             "change-unfinished",
             "a change to the node has not ended",
-            "no run at work",
-            f"{change.action} to {change.to}, begun {change.began} by {change.who} from control node {change.control}",
+            "no run in progress",
+            f"{change.action} to {change.to}, started {change.began} by {change.who} on control node {change.control}",
             "wait for it to end; the next site.yml cleans up after a run that died",
             os.path.join(wanted.places.state, RUN),
         )

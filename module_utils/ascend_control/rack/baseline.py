@@ -40,7 +40,7 @@ def made_of(report: Mapping[str, Any]) -> dict[str, Any]:
 
 def read(file: str) -> dict[str, Any]:
     """Return a baseline. Raises AscendError for a file that is none, or one of another version."""
-    remedy = f"-e preflight_write_baseline={file}  # with nodes that are right, writes one"
+    remedy = f"-e preflight_write_baseline={file}  # writes one, from healthy nodes"
     wanted = f"a file with schema {SCHEMA}, version {VERSION}"
     try:
         document = json.loads(Path(file).read_text(encoding="utf-8"))

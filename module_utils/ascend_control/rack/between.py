@@ -120,7 +120,7 @@ def _add_path(found: Failures, looks: Mapping[str, Any], path: str) -> None:
         if each and not each["error"]:
             listings[node] = f"{each['files']} files, {each['bytes']} bytes, listing {each['sizes']}"
     remedy = (
-        f"find {shlex.quote(path)} -type f -printf '%P %s\\n' | sort | sha256sum  # on both nodes; then copy it anew"
+        f"find {shlex.quote(path)} -type f -printf '%P %s\\n' | sort | sha256sum  # on both nodes; then copy it again"
     )
     _add(found, odd_ones(listings), "path-differs", f"{path} differs from the other nodes'", path, remedy)
 

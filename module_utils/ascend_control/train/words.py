@@ -41,7 +41,7 @@ def exit_words(code: Any) -> str:
 def training_text(run: Mapping[str, Any]) -> str:
     """Return what a run (module train_job) does, in lines: the first error counts, and what to type next."""
     progress, state = run["progress"], run["state"]
-    lines = [f"{run['name']}: {state}, as {run['account']}, begun {run['began']}"]
+    lines = [f"{run['name']}: {state}, as {run['account']}, started {run['began']}"]
     if progress.get("total_steps"):
         loss = f", loss {progress['loss']}" if "loss" in progress else ""
         left = f", {progress['remaining_time']} left" if state == "running" and "remaining_time" in progress else ""

@@ -91,14 +91,14 @@ Change = Callable[[Path], Any]
         (lambda root: (root / "toolkit").chmod(0o711), (CLOSED, "toolkit (0711)")),
         (lambda root: (root / "link").unlink(), (LOST, "missing link")),
         (lambda root: swap(root / "link", "elsewhere"), (ALTERED, "link leads to elsewhere, not opp/op.so")),
-        (lambda root: swap(root / "opp/op.so", "x"), (ALTERED, "opp/op.so is no regular file any more")),
+        (lambda root: swap(root / "opp/op.so", "x"), (ALTERED, "opp/op.so is no longer a regular file")),
         (
             lambda root: [(root / "link").unlink(), write(root, "link", "x")],
-            (ALTERED, "link is no link to opp/op.so"),
+            (ALTERED, "link is not a link to opp/op.so"),
         ),
         (
             lambda root: [(root / "opp/op.so").unlink(), (root / "opp/op.so").mkdir()],
-            (ALTERED, "opp/op.so is no regular file any more"),
+            (ALTERED, "opp/op.so is no longer a regular file"),
         ),
     ],
 )
@@ -260,7 +260,7 @@ def test_the_sizes_of_an_old_manifest(installed: Installed) -> None:
             (ALTERED, "link leads to x, not opp/op.so"),
             (LOST, "missing opp/op.so"),
             (ALTERED, "opp/empty has 1 bytes, not 0"),
-            (ALTERED, "single is no regular file any more"),
+            (ALTERED, "single is no longer a regular file"),
         ]
 
 
