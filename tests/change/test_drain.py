@@ -121,7 +121,7 @@ def test_a_node_is_drained_before_its_change_and_resumed_whatever_becomes_of_it(
     assert scheduler.asked(began) == ["drain, written down, in step", "resume, written down, in step"]
     assert [mark(node) for node in nodes] == [""] * 5
     assert sh(began, "readlink /opt/ascend/env/current", check=False) == ""
-    assert re.search("jobs began on the cards since the change of the node did.*process 4711", run.told(began))
+    assert re.search("jobs started on the cards after the change of the node began.*process 4711", run.told(began))
 
 
 def test_a_node_that_is_not_changed_is_resumed_too(base: Fleet, nodes: list[str], scheduler: Scheduler) -> None:

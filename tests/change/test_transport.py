@@ -96,7 +96,9 @@ def test_a_mirror_is_filled_once_and_a_dead_one_is_replaced_by_the_depot(base: F
         sh(two, "rm -rf /var/cache/ascend-fleet/*")
         alone = base.site("--limit", two, *STAGE)
         assert alone.code == 0, alone.output[-4000:]
-        assert f"The mirror {mirror} does not give all, so the depot sends the rest" in alone.output.replace("\n", " ")
+        assert f"The mirror {mirror} did not serve every file, so the depot sends the rest" in alone.output.replace(
+            "\n", " "
+        )
         assert re.search(rf"^{two}: [\d.]+ [kM]B sent in", alone.output, re.MULTILINE)
     finally:
         base.beside = {}

@@ -184,7 +184,7 @@ def test_a_mirror_of_the_role_comes_before_uvs(index: Index, standalone: Files) 
 
 def test_an_archive_with_another_sum_is_not_taken(index: Index, standalone: Files) -> None:
     asked = depot_python.Asked(pinned(b"another"), OTHER)
-    with pytest.raises(AscendError, match="not the file that was published"):
+    with pytest.raises(AscendError, match="not the published file"):
         depot_python.fill(index, asked, Sources(), silent(), False)
     assert index["pythons"] == {}
     assert list((index.folder / "python").iterdir()) == []
@@ -275,14 +275,14 @@ def test_a_git_server_of_which_nothing_comes_back(index: Index, answers: bool, m
     with black_hole(answers) as address:
         source = {"url": f"{address}/LLaMA-Factory.git", "version": "v0.9.1"}
         words = "no data for" if answers else "no connection within"
-        with pytest.raises(AscendError, match=rf"cannot be cloned.*{words} 0\.2 s") as caught:
+        with pytest.raises(AscendError, match=rf"cannot clone.*{words} 0\.2 s") as caught:
             depot_source.fill(index, source, {}, False)
     assert caught.value.remedy.startswith(f"git ls-remote {address}/LLaMA-Factory.git")
 
 
 def test_a_git_server_that_asks_for_a_password_does_not_hang(index: Index, server: Files) -> None:
     server.account = "somebody:else"
-    with pytest.raises(AscendError, match=r"cannot be cloned.*(Authentication failed|could not read Username)"):
+    with pytest.raises(AscendError, match=r"cannot clone.*(Authentication failed|could not read Username)"):
         depot_source.fill(index, {"url": f"{server.address}/x.git", "version": "v1"}, {}, False)
 
 

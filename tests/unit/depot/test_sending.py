@@ -111,7 +111,7 @@ def test_the_address_of_each_way(transport: str, url: str, expected: str) -> Non
     if expected:
         assert address(transport, url, "/srv/depot") == expected
     else:
-        with pytest.raises(AscendError, match="ascend_depot_url is no address"):
+        with pytest.raises(AscendError, match="ascend_depot_url is not an address"):
             address(transport, url, "/srv/depot")
 
 
@@ -219,7 +219,7 @@ def test_what_changed_in_the_depot_is_sent_anew_and_then_named(wanted: dict[str,
     toolkit.write_bytes(b"x" * toolkit.stat().st_size)
     done = subprocess.run(play.argv, cwd=tmp_path, env=play.environment, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "arrived as another one, twice" in done.stdout
+    assert "arrived damaged twice" in done.stdout
     assert str(toolkit) in done.stdout
     assert done.stdout.count("node: 100 kB sent") == 2
     assert play.files() == []

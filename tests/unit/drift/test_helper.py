@@ -111,7 +111,7 @@ def test_what_it_looks_at_comes_from_a_file_that_nobody_else_writes(program: Pat
     assert "Too many levels" in ask(program, link)["refused"]["found"]
     pipe = config.with_name("pipe")
     os.mkfifo(pipe, 0o600)
-    assert "others may write" in ask(program, pipe)["refused"]["problem"]
+    assert "others can write" in ask(program, pipe)["refused"]["problem"]
     for text in ("{", "[]", '{"asked": {}}', json.dumps({"asked": ASKED})):
         config.write_text(text)
         assert ask(program, config)["refused"]["problem"] == "the helper cannot read its settings"
@@ -171,5 +171,5 @@ def test_what_is_no_answer_is_said_as_itself(said: dict[str, Any], problem: str,
 
 def test_the_deep_form_is_none_of_its_work() -> None:
     helper.refuse_deep(ASKED)
-    with pytest.raises(helper.HelperError, match="cannot do the deep form"):
+    with pytest.raises(helper.HelperError, match="cannot run a deep check"):
         helper.refuse_deep({**ASKED, "deep": True})

@@ -281,7 +281,7 @@ def test_a_slice_of_awx_has_the_number_of_its_workflow_job(control: Control) -> 
 
 
 def test_a_slice_of_awx_alone_is_no_report_and_no_merge(control: Control) -> None:
-    with pytest.raises(AnsibleActionFail, match=r"a slice alone makes no report.*workflow job 4711, 'Drift'"):
+    with pytest.raises(AnsibleActionFail, match=r"one slice cannot make a report.*workflow job 4711, 'Drift'"):
         control.check(["npu-1"], check="", variables=AWX, slices="")
     control.check(["npu-1"])
     with pytest.raises(AnsibleActionFail, match="the merge is not sliced"):

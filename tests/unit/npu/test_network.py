@@ -219,7 +219,7 @@ def test_the_whole_has_a_time_limit(tmp_path: Path) -> None:
     facts, findings = tool.read(devices(64), timeout_s=0.1)
     assert len(tool.asked) <= 8 * 4
     assert named(findings) == ["hccn-tool-hangs"]
-    assert "the time was up before cards" in findings[0]["found"]
+    assert "time ran out before cards" in findings[0]["found"]
     assert {tuple(card["reasons"]) for card in facts["cards"]} == {("no answer",)}
 
 

@@ -190,7 +190,7 @@ def test_a_file_server_that_hangs_hides_no_run(failed: Runs, monkeypatch: pytest
     monkeypatch.setattr(job, "ASK_S", 0.2)
     found = failed.read("my")
     assert "the node does not answer" in found["progress"]["problem"]
-    assert "how far it is cannot be read" in training_text(found)
+    assert "cannot read its progress" in training_text(found)
 
 
 def test_the_module_begins_a_run_and_removes_old_ones(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
