@@ -231,7 +231,7 @@ def test_the_metrics_are_the_counts() -> None:
 
 
 def test_a_remark_is_counted_apart_and_fails_no_case() -> None:
-    remark = fleets.remark("cann", "cann-layout-unknown", "CANN lies otherwise")
+    remark = fleets.remark("cann", "cann-layout-unknown", "CANN has an undocumented layout")
     fleet = fleets.report([{**fleets.node("a", []), "remarks": [remark]}, fleets.node("b", [])])
     found = metrics(outputs.prometheus(fleet))
     assert [key for key, value in found.items() if key[0] == "ascend_fleet_remarks" and value] == [

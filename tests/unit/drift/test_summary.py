@@ -69,7 +69,7 @@ def test_a_report_of_a_good_night_is_four_lines() -> None:
 
 def test_remarks_are_told_and_are_no_drift() -> None:
     made = fleet(("npu-1", [fleets.FAULTS[2]]), clean=2)
-    unknown = fleets.remark("cann", "cann-layout-unknown", "CANN lies otherwise")
+    unknown = fleets.remark("cann", "cann-layout-unknown", "CANN has an undocumented layout")
     for node in made["nodes"]:
         node["remarks"] = [unknown]
     made["nodes"][0]["remarks"].append(fleets.remark("network", "tool-busy", "hccn_tool was busy"))

@@ -80,7 +80,7 @@ def test_a_node_alone_needs_no_key(address: str) -> None:
 def test_who_is_reached_from_elsewhere_needs_a_key(address: str) -> None:
     models = models_of([{**PLAIN, "address": address}])
     require_key(models, "secret")
-    with pytest.raises(AscendError, match="whoever reaches"):
+    with pytest.raises(AscendError, match="anyone who reaches"):
         require_key(models, "")
 
 
