@@ -175,7 +175,7 @@ def _outgoing(file: Sent, have_bytes: int) -> Outgoing:
 
 def _changed(file: Sent, found: str) -> AscendError:
     return AscendError(
-        "a file of the depot arrived damaged twice",
+        "a file of the depot arrived with the wrong content twice",
         wanted=f"{file.size_bytes} bytes, sha256 {file.sha256}",
         found=found,
         where=file.source,

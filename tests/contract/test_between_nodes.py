@@ -22,7 +22,7 @@ MODULE = """#!/bin/sh
 # WANT_JSON
 cat "$(sed 's/.*"state_dir": *"\\([^"]*\\)".*/\\1/' "$1")/answer.json"
 """
-PROBLEM = "nodes with CANN 8.0.RC1 have different drivers, and its HCCL hangs between them"
+PROBLEM = "nodes with CANN 8.0.RC1 have different drivers, and HCCL hangs between them"
 
 
 class Rack:

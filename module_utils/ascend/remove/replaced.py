@@ -21,11 +21,11 @@ def require_nobodys(node: Node, tree: Tree, version: str) -> None:
     words = next(_not_ours(node, tree, version), "")
     if words:
         raise AscendError(
-            "CANN %s cannot be replaced: users' files or processes are in it" % version,
-            wanted="no users' files in it, no process that uses it",
+            "CANN %s cannot be replaced: users' files, mounts or processes are in it" % version,
+            wanted="no users' files, mounts or processes in it",
             found=words,
             where=path,
-            remedy="move the files or wait for the processes to end, then run it again; or set cann_cross: beside",
+            remedy="move the files, unmount, or wait for the processes; then run it again; or set cann_cross: beside",
         )
 
 

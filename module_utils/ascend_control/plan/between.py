@@ -103,7 +103,7 @@ def _differ(cann: str, groups: list[tuple[str, list[str]]], hangs: bool, where: 
     return refusal(
         "driver",
         "drivers-differ" if hangs else "drivers-not-alike",
-        f"{problem}, and its HCCL hangs between them" if hangs else problem,
+        f"{problem}, and HCCL hangs between them" if hangs else problem,
         "one driver on all nodes of a job",
         listed(texts, most=_SHOWN_DRIVERS),
         f"{look}  # then the same Ascend HDK on all, and reboot; until then no job across different drivers",

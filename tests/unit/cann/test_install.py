@@ -282,7 +282,7 @@ def test_installed_files_that_cannot_be_read_are_said(node: Node, monkeypatch: p
         raise OSError(5, "Input/output error", "libascendcl.so")
 
     monkeypatch.setattr(manifest, "write", fails)
-    with pytest.raises(AscendError, match=r"cannot be remembered.*Input/output error"):
+    with pytest.raises(AscendError, match=r"cannot record the installed files.*Input/output error"):
         cann_install.install(node.package("toolkit"), node.file, Calls((node.put_toolkit, done())))
 
 

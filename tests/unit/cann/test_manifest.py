@@ -257,7 +257,7 @@ def test_the_sizes_of_an_old_manifest(installed: Installed) -> None:
     swap(installed.root / "single", "opp")
     for deep in (False, True):
         assert installed.differences(deep) == [
-            (ALTERED, "link leads to x, not opp/op.so"),
+            (ALTERED, "link points to x, not opp/op.so"),
             (LOST, "missing opp/op.so"),
             (ALTERED, "opp/empty has 1 bytes, not 0"),
             (ALTERED, "single is no longer a regular file"),

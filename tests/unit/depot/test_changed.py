@@ -188,7 +188,7 @@ def test_two_groups_have_a_checkout_each(tmp_path: Path) -> None:
     assert len(depot_source.fill(index, one, rows, False)) == 1
     assert depot_source.fill(index, one, rows, False) == []
     (tmp_path / "one.tar.gz").write_bytes(b"<html>")
-    with pytest.raises(AscendError, match="cannot be unpacked"):
+    with pytest.raises(AscendError, match="cannot unpack"):
         depot_source.fill(index, one, rows, False)
 
 
@@ -278,7 +278,7 @@ def test_a_depot_that_may_not_be_read(filled: tuple[Path, Path]) -> None:
         os.setgid(65534)
         os.setuid(65534)
         found = depot_trouble.trouble(str(folder))
-        os._exit(0 if found and "may not be read" in found.problem and "namei -l" in found.remedy else 1)
+        os._exit(0 if found and "no permission to read" in found.problem and "namei -l" in found.remedy else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
@@ -288,7 +288,7 @@ def test_a_depot_that_may_not_be_read(filled: tuple[Path, Path]) -> None:
         (errno.ENOSPC, "a disk is full"),
         (errno.EROFS, "read-only"),
         (errno.EACCES, "no permission to read or write"),
-        (errno.ESTALE, "file system returns errors"),
+        (errno.ESTALE, "file system returned an error"),
         (errno.ENOTCONN, "refuses something|system call"),
     ],
 )

@@ -219,7 +219,7 @@ def test_what_changed_in_the_depot_is_sent_anew_and_then_named(wanted: dict[str,
     toolkit.write_bytes(b"x" * toolkit.stat().st_size)
     done = subprocess.run(play.argv, cwd=tmp_path, env=play.environment, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "arrived damaged twice" in done.stdout
+    assert "arrived with the wrong content twice" in done.stdout
     assert str(toolkit) in done.stdout
     assert done.stdout.count("node: 100 kB sent") == 2
     assert play.files() == []

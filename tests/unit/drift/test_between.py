@@ -23,7 +23,7 @@ from tests.unit.drift.test_outputs import cases, metrics
 ROOT = Path(__file__).resolve().parents[3]
 TEMPLATES = ROOT / "roles" / "drift" / "templates"
 FLEET = ("drift", "the fleet")
-PROBLEM = "nodes with CANN 8.0.RC1 have different drivers, and its HCCL hangs between them"
+PROBLEM = "nodes with CANN 8.0.RC1 have different drivers, and HCCL hangs between them"
 SILENT = None  # a node that gives no facts
 
 

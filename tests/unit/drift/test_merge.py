@@ -196,7 +196,7 @@ def test_a_slice_of_another_ascend_fleet_does_not_count(control: Control) -> Non
 
 
 @pytest.mark.parametrize(
-    ("hours", "words"), [(24, "begun 24 hours before the merge"), (-24, "begun 24 hours after the merge")]
+    ("hours", "words"), [(24, "started 24 hours before the merge"), (-24, "started 24 hours after the merge")]
 )
 def test_a_slice_of_another_day_does_not_count(control: Control, hours: float, words: str) -> None:
     """A check of the same name, of the night before; or a clock that is wrong."""
@@ -222,7 +222,7 @@ def test_a_file_that_is_no_slice_does_not_count_and_is_told(control: Control, te
         lost.made.write_text(text)
     merged = control.merge(["npu-1", "npu-2"])
     assert (merged.exit_code, list(unheard(merged.fleet))) == (3, ["npu-2"])
-    assert f"{lost.made.name} left out: it cannot be read" in told(merged).replace("  ", " ")
+    assert f"{lost.made.name} left out: cannot read it" in told(merged).replace("  ", " ")
 
 
 def test_nodes_that_the_inventory_does_not_have_are_told_and_not_reported(control: Control) -> None:
@@ -249,7 +249,7 @@ def test_without_a_slice_that_counts_there_is_no_report(control: Control) -> Non
     with pytest.raises(AnsibleActionFail, match="no slice of a drift check to merge"):
         control.merge()
     control.edit(control.check(["npu-1"]), made=ago(30))
-    with pytest.raises(AnsibleActionFail, match=r"none of the slices can be merged.*begun 30 hours before the merge"):
+    with pytest.raises(AnsibleActionFail, match=r"none of the slices can be merged.*started 30 hours before the merge"):
         control.merge(["npu-1"])
     with pytest.raises(AnsibleActionFail, match=r"nothing to merge.*drift_slices_dir"):
         control.merge(slices="")

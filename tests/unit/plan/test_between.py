@@ -23,7 +23,7 @@ from tests.unit.plan.test_node_plan import Asked, facts
 from tests.unit.plan.test_wanted import settings
 
 NOTHING: dict[str, list[Refusal]] = {"warnings": [], "remarks": []}
-DIFFER = "nodes with CANN 8.0.RC1 have different drivers, and its HCCL hangs between them"
+DIFFER = "nodes with CANN 8.0.RC1 have different drivers, and HCCL hangs between them"
 
 
 def peers(cann: str = "8.0.RC1", mixed: str = "hang", **drivers: str) -> dict[str, Peer]:
