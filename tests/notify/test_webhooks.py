@@ -139,7 +139,7 @@ def test_answers_belong_to_the_webhooks_that_were_asked() -> None:
 
 
 def test_what_is_no_list_is_said() -> None:
-    assert "NOT sent to notify_webhooks: it cannot be read" in outcome_line({}, [], [], "", {}, 10)
+    assert "NOT sent to notify_webhooks: it is not a list of {form, url}" in outcome_line({}, [], [], "", {}, 10)
     assert outcome_line(None, [], None, None, {}, 10) == "notifications: nobody to notify"
 
 

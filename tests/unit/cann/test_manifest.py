@@ -90,7 +90,7 @@ Change = Callable[[Path], Any]
         (lambda root: (root / "opp/deep").chmod(0o750), (CLOSED, "opp/deep (0750)")),
         (lambda root: (root / "toolkit").chmod(0o711), (CLOSED, "toolkit (0711)")),
         (lambda root: (root / "link").unlink(), (LOST, "missing link")),
-        (lambda root: swap(root / "link", "elsewhere"), (ALTERED, "link leads to elsewhere, not opp/op.so")),
+        (lambda root: swap(root / "link", "elsewhere"), (ALTERED, "link points to elsewhere, not opp/op.so")),
         (lambda root: swap(root / "opp/op.so", "x"), (ALTERED, "opp/op.so is no longer a regular file")),
         (
             lambda root: [(root / "link").unlink(), write(root, "link", "x")],

@@ -195,7 +195,7 @@ def test_a_release_of_ones_own_brings_its_row(tmp_path: Path) -> None:
 )
 def test_rows_that_are_not_in_their_form(text: str, told: str, tmp_path: Path) -> None:
     (tmp_path / "compatibility.yml").write_text(text)
-    with pytest.raises(AscendError, match="not in its form") as raised:
+    with pytest.raises(AscendError, match="does not match its schema") as raised:
         read_matrix(str(tmp_path))
     assert told in raised.value.found
     assert raised.value.where == str(tmp_path / "compatibility.yml")

@@ -137,7 +137,7 @@ def test_a_mistake_is_refused_with_its_line(right: str, wrong: str, words: str, 
     path = tmp_path / "mine" / "release.yml"
     path.parent.mkdir()
     path.write_text(mistaken)
-    with pytest.raises(AscendError, match="not in its form") as raised:
+    with pytest.raises(AscendError, match="does not match its schema") as raised:
         read_release(str(path.parent))
     assert words in raised.value.found, raised.value.found
     named = {mistaken.splitlines()[int(number) - 1] for number in re.findall(r"line (\d+),", raised.value.found)}
@@ -155,7 +155,7 @@ def test_what_is_no_yaml_is_refused_with_its_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize("document", [None, [], "8.2.RC1", 8.2, {}], ids=str)
 def test_what_is_no_release_at_all(document: Any, tmp_path: Path) -> None:
     (tmp_path / "release.yml").write_text(yaml.safe_dump(document))
-    with pytest.raises(AscendError, match="not in its form"):
+    with pytest.raises(AscendError, match="does not match its schema"):
         read_release(str(tmp_path))
 
 

@@ -266,7 +266,7 @@ def test_canns_own_files_stay_with_any_cann() -> None:
 
 
 def test_no_number() -> None:
-    with pytest.raises(AscendError, match="no number"):
+    with pytest.raises(AscendError, match="not a number"):
         select(there(), Asked(keep=-1))
 
 

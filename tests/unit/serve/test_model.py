@@ -47,7 +47,7 @@ def test_what_e_makes_text_is_understood() -> None:
     ("given", "words"),
     [
         ("llama3", "serve_models is not a list"),
-        ([PLAIN, "more"], "no mapping"),
+        ([PLAIN, "more"], "not a mapping"),
         ([{**PLAIN, "prot": 1}], "unknown key"),
         ([{**PLAIN, "name": "Llama 3"}], "no usable name"),
         ([{**PLAIN, "name": "../x"}], "no usable name"),
