@@ -162,7 +162,7 @@ def _require_room(folder: str, file: DepotFile) -> None:
     free = room.f_bavail * room.f_frsize
     if free < file.size_bytes:
         raise AscendError(
-            "not enough room in the cache",
+            "too little room in the cache",
             wanted="%d MB" % (file.size_bytes // BLOCK + 1),
             found="%d MB" % (free // BLOCK),
             where=folder,

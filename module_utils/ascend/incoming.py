@@ -189,7 +189,7 @@ def require_room(folder: str, need: int) -> None:
     free = room.f_bavail * room.f_frsize
     if free < need:
         raise AscendError(
-            "not enough room in the cache",
+            "too little room in the cache",
             wanted="%d MB" % (need // MB + 1),
             found="%d MB" % (free // MB),
             where=folder,

@@ -129,7 +129,7 @@ def test_another_file_gets_no_name(cache: Path, came: bytes) -> None:
 def test_room_is_looked_for_before(cache: Path) -> None:
     cache.mkdir()
     lack: dict[str, Any] = {**file(ONE)._asdict(), "size_bytes": 10**18, "have_bytes": 0}
-    with pytest.raises(AscendError, match="not enough room in the cache"):
+    with pytest.raises(AscendError, match="too little room in the cache"):
         incoming.prepare([lack], str(cache), 0)
     lack["have_bytes"] = 10**18 - 1
     incoming.prepare([lack], str(cache), 0)

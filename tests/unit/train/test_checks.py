@@ -203,7 +203,7 @@ def no_checkpoint(node: Node) -> None:
         (no_deepspeed, r"cannot read deepspeed: it does not exist; .*found: ds\.json"),
         (closed_model, "cannot read model_name_or_path: the account has no read permission"),
         (closed_way, "cannot read model_name_or_path: the account cannot reach it"),
-        (no_json, r"dataset_info\.json is no JSON"),
+        (no_json, r"dataset_info\.json is not JSON"),
         (no_data_set, "unknown data set: yours; wanted: one of mine"),
         (no_output, "the config names no output_dir"),
         (closed_output, "daemon cannot write to the output_dir; .*where: .*/home/out;"),
