@@ -263,7 +263,7 @@ def test_a_lost_file_within_a_distribution_is_restored(wanted: environment.Wante
 def test_an_interrupted_build_does_not_count_and_is_finished(wanted: environment.Wanted) -> None:
     environment.build(wanted, run)
     (Path(wanted.path) / ".ascend-fleet.json").unlink()
-    with pytest.raises(AscendError, match="not finished"):
+    with pytest.raises(AscendError, match="an unfinished environment"):
         environment.make_current(wanted.path, str(Path(wanted.path).parent / "current"))
     assert "it was not finished" in environment.problems(wanted)
     environment.build(wanted, run)
