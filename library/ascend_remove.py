@@ -148,7 +148,7 @@ def main() -> None:
     node = Node(query, module.get_bin_path)
     try:
         if asked.release and asked.everything:
-            raise AscendError("two things are asked for", wanted="a release or everything", found=asked.release)
+            raise AscendError("two kinds of removal at once", wanted="a release or everything", found=asked.release)
         result = in_time(LIMIT_S, lambda at: look(node._replace(at=at), places, asked))
         if result["refusals"] and not module.check_mode:
             first = result["refusals"][0]

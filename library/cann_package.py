@@ -195,7 +195,7 @@ ASKED = {
     "doubted": "compared with what was installed",
     "proven": "proven",
     "running": "running",
-    "led-back": "latest led back",
+    "led-back": "latest restored",
 }
 
 
@@ -222,8 +222,8 @@ def main() -> None:
             # No failure: ascend-env goes by the environment, and not by this link.
             changed = False
             module.warn(
-                "%s: CANN's `latest` is not led to %s, since its installer left no %s there; a session that sources "
-                "CANN's common set_env.sh gets the other one" % (state, package.version, cann_install.RELINK)
+                "%s: CANN's `latest` does not point to %s, because its installer left no %s there; a session that "
+                "sources CANN's common set_env.sh gets the other one" % (state, package.version, cann_install.RELINK)
             )
         if changed and not module.check_mode:
             for warning in change(package, file, options):
@@ -251,7 +251,7 @@ def state_of(package: cann_install.Package, file: Optional[DepotFile], found: Pa
     if asked == "led-back":
         before = cann_latest.read(package.tree)
         if before or cann_install.is_link_lost(package):
-            return "latest is to lead to %s" % (before["latest"] if before else package.version)
+            return "latest must point to %s" % (before["latest"] if before else package.version)
         return ASKED[asked]
     if asked == "proven":
         news = cann_proof.prove(package.tree, package.version, check_mode=True)

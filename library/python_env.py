@@ -230,7 +230,7 @@ def ensure(options: Dict[str, Any], check_mode: bool, node: Node) -> Dict[str, A
                 examples.write(path, options["examples"])
             if switch:
                 if options["idle"]:
-                    words = "`current` still leads to %s" % (current or "none")
+                    words = "`current` still points to %s" % (current or "none")
                     require_idle(node, options["cards_out"], options["state_dir"], words)
                 environment.make_current(path, link)
     before: List[str] = list(differences)
@@ -238,7 +238,7 @@ def ensure(options: Dict[str, Any], check_mode: bool, node: Node) -> Dict[str, A
     if remove:
         before, after = ["%s is there" % path], ["%s is absent" % path]
     if unlike:
-        before.append("examples differ from the wanted ones")
+        before.append("other examples")
     if switch:
         before.append("current -> %s" % current)
         after.append("current -> %s" % path)
@@ -282,7 +282,7 @@ def remove_environment(path: str, current: Optional[str]) -> None:
     """Remove an environment, never the one that is current."""
     if current == path:
         raise AscendError(
-            "the current environment is not removed", wanted="another one to be current", found=path, where=path
+            "the current environment is not removed", wanted="another current environment", found=path, where=path
         )
     environment.remove(path)
 

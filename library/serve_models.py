@@ -186,7 +186,7 @@ def serve(options: Dict[str, Any], node: Node, check_mode: bool) -> Dict[str, An
         changing = [model for model in models if not server.is_as(model, how, run)]
         problems = look(node, changing, how, home)
         if problems:
-            return {**result, **refusal("Nothing is changed:", problems)}
+            return {**result, **refusal("Nothing was changed:", problems)}
         result.update(changed=bool(unlisted or changing), begun=[model.name for model in changing])
         result["remarks"] = remarks(node)
     if check_mode:
@@ -227,9 +227,9 @@ def remarks(node: Node) -> List[str]:
     """Return what the node cannot do for its services."""
     found = []
     if not services.has_systemd():
-        found.append("the node has no systemd: nothing begins these programs again when they fail, or after a restart")
+        found.append("the node has no systemd: nothing restarts these programs when they fail, or after a reboot")
     if not node.find("logrotate"):
-        found.append("the node has no logrotate: the logs grow without end")
+        found.append("the node has no logrotate: the logs grow without limit")
     return found
 
 
@@ -248,7 +248,7 @@ def end(options: Dict[str, Any], check_mode: bool) -> Dict[str, Any]:
     if unknown:
         raise AscendError(
             "%s is not served here" % unknown[0],
-            wanted="a model that serve.yml began",
+            wanted="a model that serve.yml started",
             found=", ".join(known) or "none",
             where=os.path.join(options["state_dir"], server.FOLDER),
             remedy="playbooks/serve_status.yml",

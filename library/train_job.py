@@ -205,7 +205,7 @@ def begin(options: Dict[str, Any], node: Node, check_mode: bool) -> Dict[str, An
     seen = seen._replace(problems=seen.problems + together)
     learnt = {"remarks": seen.remarks, "memory_mb": seen.memory_mb}
     if seen.problems:
-        return {"changed": False, **refusal("The run is not begun:", seen.problems), **learnt}
+        return {"changed": False, **refusal("The run was not started:", seen.problems), **learnt}
     if check_mode:
         return {"changed": True, "run": {}, **learnt}
     training = job.Training(

@@ -79,7 +79,7 @@ def asked(files: list[Path], service: str) -> list[dict[str, Any]] | str:
         except subprocess.TimeoutExpired:
             return f"no answer within {LIMIT_S} s"
         except (ValueError, KeyError):
-            return (done.stderr.strip().splitlines() or ["pip-audit says nothing"])[-1][:300]
+            return (done.stderr.strip().splitlines() or ["pip-audit printed nothing"])[-1][:300]
     return found
 
 
@@ -94,7 +94,7 @@ def judged(pins: dict[tuple[str, str], list[str]], answer: list[dict[str, Any]] 
             checked.add(key)
         for defect in each.get("vulns", []):
             fixed = ", ".join(defect["fix_versions"]) or "no version"
-            lines.append(f"{key[0]} {key[1]}: {defect['id']}, mended in {fixed} ({', '.join(pins.get(key, []))})")
+            lines.append(f"{key[0]} {key[1]}: {defect['id']}, fixed in {fixed} ({', '.join(pins.get(key, []))})")
     left = sorted(set(pins) - checked)
     reason = next((each["skip_reason"] for each in answer if "skip_reason" in each), "pip-audit does not name it")
     if left:

@@ -26,7 +26,7 @@ STEP = 5 * 10**9  # bytes between two lines
 def main() -> int:
     parser = argparse.ArgumentParser(prog="depot-check", description=__doc__)
     parser.add_argument("--depot", type=Path, default=Path("/srv/ascend-depot"))
-    parser.add_argument("--inventory", "-i", default="inventory/prod", help="says what the depot is to hold")
+    parser.add_argument("--inventory", "-i", default="inventory/prod", help="says what the depot must contain")
     parser.add_argument("--look", action="store_true", help="name what is damaged, and leave it as it is")
     options = parser.parse_args()
     try:
@@ -52,7 +52,7 @@ def _checked(options: argparse.Namespace) -> int:
         return 1
     left = [damage for damage in damaged if not (options.depot / damage.file).is_file()]
     for damage in left:
-        _say(f"    {damage.file} is not fetched again: nothing of {options.inventory} needs it")
+        _say(f"    {damage.file} is not fetched again, because nothing in {options.inventory} needs it")
     return 0
 
 
@@ -70,7 +70,7 @@ def _look(depot: Path) -> list[check.Damage]:
         _say(f"    {damage.file}")
         _say(f"      wanted: {damage.wanted}")
         _say(f"      found:  {damage.found}")
-    outcome = f"{len(damaged)} damaged" if damaged else "all as they were"
+    outcome = f"{len(damaged)} damaged" if damaged else "all intact"
     _say(f"==> {count} files, {read[0] / 1e9:.2f} GB read: {outcome}")
     return damaged
 

@@ -148,7 +148,7 @@ def _wheels(depot: Path, architecture: str) -> dict[str, tuple[str, str | None]]
     """Return sha256 -> (file name, licence) of the depot's wheels for an architecture. Each is read."""
     if not depot.is_dir():
         raise AscendError(
-            "there is no such depot", wanted="a folder", found="none", where=str(depot), remedy="make sbom DEPOT=..."
+            "the depot does not exist", wanted="a folder", found="none", where=str(depot), remedy="make sbom DEPOT=..."
         )
     found = {}
     for path in sorted(depot.rglob("*.whl")):

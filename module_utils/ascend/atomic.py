@@ -54,9 +54,9 @@ def settle(folder: str, run: Callable[..., Result]) -> None:
     """
     result = run(["sync", "--file-system", folder], SETTLE_S)
     if result.code != 0:
-        what = "no end within %d s" % SETTLE_S if result.timed_out else result.last_lines(3)
+        what = "not finished within %d s" % SETTLE_S if result.timed_out else result.last_lines(3)
         raise AscendError(
-            "what was written does not come to the disk",
+            "sync failed",
             wanted="sync --file-system, with code 0",
             found=what or "code %d" % result.code,
             where=folder,

@@ -129,7 +129,7 @@ def each(places: Sequence[str], read: Callable[[str], Any], limit_s: Optional[fl
             while left:
                 value = child.next(time.monotonic() + (PLACE_S if limit_s is None else limit_s))
                 if value is None:
-                    raise RuntimeError("the reading of %s ended without a word" % left[0])
+                    raise RuntimeError("the reading of %s ended without an answer" % left[0])
                 looked.found[left.pop(0)] = value[0]
         except LateError:
             looked.hung.append(left.pop(0))
@@ -164,7 +164,7 @@ def whole(work: Callable[[Any], Any], limit_s: float) -> Any:
         while True:
             value = child.next(min(until, own))
             if value is None:
-                raise RuntimeError("the reading ended without a word, at %s" % at)
+                raise RuntimeError("the reading ended without an answer, at %s" % at)
             if "done" in value:
                 return value["done"]
             at, limit = value["at"]

@@ -82,7 +82,12 @@ def unpacked_run(path: str) -> str:
         with zipfile.ZipFile(path) as bundle:
             runs = [entry for entry in bundle.infolist() if entry.filename.endswith(".run")]
             if len(runs) != 1:
-                raise AscendError("not one package in a bundle", wanted="one .run", found=str(len(runs)), where=path)
+                raise AscendError(
+                    "the bundle does not contain exactly one package",
+                    wanted="one .run",
+                    found=str(len(runs)),
+                    where=path,
+                )
             target = os.path.join(os.path.dirname(path), os.path.basename(runs[0].filename))
             if _is_unpacked(bundle, runs[0], target):
                 return target
@@ -94,7 +99,7 @@ def unpacked_run(path: str) -> str:
             os.replace(partial, target)
             return target
     except (zipfile.BadZipFile, OSError) as error:
-        raise AscendError("a bundle cannot be unpacked", found=str(error), where=path) from error
+        raise AscendError("cannot unpack a bundle", found=str(error), where=path) from error
 
 
 def _is_unpacked(bundle: zipfile.ZipFile, entry: zipfile.ZipInfo, target: str) -> bool:
@@ -120,11 +125,11 @@ def _fetch(file: DepotFile, partial: str) -> "tuple[str, int]":
         if isinstance(error, OSError) and error.errno in LOCAL:
             raise  # of the cache's disk, not of the depot
         raise AscendError(
-            "the depot does not give a file",
+            "the depot did not serve a file",
             wanted=file.url,
             found=depot_way.error_text(error),
             where=depot_way.words(file.proxy),
-            remedy="%s  # on the node; is ascend_depot_url right and the depot served?"
+            remedy="%s  # on the node; is ascend_depot_url right, and is the depot's server running?"
             % depot_way.command(file.url, file.proxy),
         ) from error
     return digest.hexdigest(), size
@@ -132,7 +137,7 @@ def _fetch(file: DepotFile, partial: str) -> "tuple[str, int]":
 
 def _not_sent(file: DepotFile, path: str) -> AscendError:
     return AscendError(
-        "a file of the depot was not sent to the node, or was removed from its cache since",
+        "a file of the depot was not sent to the node, or has since been removed from its cache",
         wanted="%d bytes, sha256 %s" % (file.size_bytes, file.sha256),
         found="no such file",
         where=path,
@@ -144,7 +149,7 @@ def _require_same(file: DepotFile, digest: str, size: int) -> None:
     if (digest, size) == (file.sha256, file.size_bytes):
         return
     raise AscendError(
-        "a file from the depot is not what the control node said",
+        "a file from the depot differs from the control node's",
         wanted="%d bytes, sha256 %s" % (file.size_bytes, file.sha256),
         found="%d bytes, sha256 %s" % (size, digest),
         where=file.url,

@@ -33,7 +33,7 @@ def opened(url: str, proxy: str, timeout_s: float, offset: int = 0) -> Any:
         parts = urlsplit(place)
         if parts.scheme != "http" or not parts.hostname:
             raise AscendError(
-                "ascend_depot_proxy names no proxy",
+                "ascend_depot_proxy is not a proxy's address",
                 wanted="http://host:port",
                 found=proxy,
                 remedy="set ascend_depot_proxy in the inventory; empty asks the depot directly",

@@ -49,20 +49,20 @@ _DISKS = (
     ),
     (
         "a file system is read-only",
-        "a file system that can be written to",
-        "findmnt -no TARGET,OPTIONS -T %(place)s; dmesg | tail -n 30  # did errors of its disk make it so?",
+        "a writable file system",
+        "findmnt -no TARGET,OPTIONS -T %(place)s; dmesg | tail -n 30  # did disk errors cause this?",
         (errno.EROFS,),
         ("read-only file system",),
     ),
     (
-        "a disk or its file system answers with an error",
+        "a disk or its file system returned an error",
         "files that can be read and written",
         "dmesg | tail -n 30; findmnt -T %(place)s  # then the disk's, or the file server's, service",
         (errno.EIO, errno.EUCLEAN, errno.EBADMSG, errno.ESTALE),
         ("input/output error", "structure needs cleaning", "stale file handle"),
     ),
     (
-        "a file or folder may not be changed",
+        "no permission to change a file or folder",
         "the rights of root, and no attribute that forbids changes",
         "ls -lad %(place)s; lsattr -d %(place)s; id -u  # Ansible needs become: true",
         (errno.EACCES, errno.EPERM),
@@ -89,7 +89,7 @@ def from_os_error(error: OSError, place: str = "/") -> AscendError:
                 problem, wanted, str(error), named or place, remedy % {"place": _nearest(named or place)}
             )
     return AscendError(
-        "the operating system refuses something",
+        "the system call failed",
         wanted="a call that succeeds",
         found="%s: %s" % (type(error).__name__, error),
         where=named or place,

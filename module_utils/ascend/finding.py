@@ -50,8 +50,8 @@ def bounded(findings: List[Finding], room: int) -> List[Finding]:
         kept += 1
     left_out = [found["name"] for found in findings[kept:]]
     counts = ["%d x %s" % (left_out.count(name), name) for name in sorted(set(left_out))]
-    problem = "%d findings more than the facts have room for" % len(left_out)
-    remedy = "cure those above first, then look again: ansible NODE -m ascend.fleet.ascend_facts"
+    problem = "%d more findings than the facts have room for" % len(left_out)
+    remedy = "ansible NODE -m ascend.fleet.ascend_facts  # again, once those above are cured"
     more = finding("facts", "findings-left-out", problem, "a node with few faults", ", ".join(counts), "", remedy)
     return [*findings[:kept], more]
 

@@ -63,7 +63,7 @@ def _answer(arguments: List[str], config: str, lock: str) -> Dict[str, Any]:
     if arguments:
         raise _refusal("the helper takes no argument", "none", "%d of them" % len(arguments), "its command line")
     if not sys.flags.isolated:
-        raise _refusal("the helper was not started as it is to be", "python3 -I", "python3 without -I", sys.argv[0])
+        raise _refusal("the helper was started without isolation", "python3 -I", "python3 without -I", sys.argv[0])
     settings = _settings(config)
     asked = settings["asked"]
     turn = _turn(lock)
@@ -91,18 +91,18 @@ def _settings(path: str) -> Mapping[str, Any]:
     try:
         number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
-        raise _refusal("the helper does not know what to look at", wanted, error.strerror or "", path) from None
+        raise _refusal("the helper cannot open its settings", wanted, error.strerror or "", path) from None
     with open(number, encoding="utf-8") as stream:
         about = os.fstat(number)
         if not stat.S_ISREG(about.st_mode) or about.st_uid != os.geteuid() or about.st_mode & 0o022:
             found = "owner %d, mode %o" % (about.st_uid, about.st_mode & 0o7777)
-            raise _refusal("others may write what the helper looks at", "a file that root alone writes", found, path)
+            raise _refusal("others can write the helper's settings", "a file that only root can write", found, path)
         try:
             settings: Mapping[str, Any] = json.load(stream)
             Places.of(settings["asked"])
             settings["timeout_s"] + 0
         except (ValueError, KeyError, TypeError) as error:
-            raise _refusal("the helper cannot read what it is to look at", wanted, repr(error), path) from None
+            raise _refusal("the helper cannot read its settings", wanted, repr(error), path) from None
     return settings
 
 
@@ -125,9 +125,9 @@ def _turn(path: str) -> Optional[int]:
             if time.monotonic() >= until:
                 os.close(number)
                 raise _refusal(
-                    "another drift check looks at the node",
-                    "its end within %d s" % TURN_S,
-                    "it goes on",
+                    "another drift check is running on the node",
+                    "an end within %d s" % TURN_S,
+                    "it is still running",
                     path,
                     "fuser -v %s  # on the node: who? then check again" % path,
                 ) from None

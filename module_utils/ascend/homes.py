@@ -117,7 +117,7 @@ def hung_findings(homes: Homes) -> List[Finding]:
         finding(
             "system",
             "place-hangs",
-            "a place does not answer: what lies there was not looked at",
+            "a path does not answer, so nothing below it was checked",
             "an answer within %g s" % bounded.PLACE_S,
             ", ".join(hung) + more,
             hung[0],

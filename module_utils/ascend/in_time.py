@@ -31,7 +31,7 @@ def in_time(limit_s: float, read: Callable[[At], Any]) -> Any:
         place = hung.at if hung.at.startswith("/") else ""
         look = "findmnt -T %s; timeout 5 ls -la %s; " % (place, place) if place else ""
         raise AscendError(
-            "the node does not answer: reading %s does not end" % hung.at,
+            "the node does not answer: reading %s did not end" % hung.at,
             wanted="an answer within %g s, the time limit of the check" % hung.seconds,
             found="nothing",
             where=hung.at,

@@ -140,11 +140,11 @@ def _require_same_account(folder: str, uid: int) -> None:
     other = os.stat(folder).st_uid
     if other != uid:
         raise AscendError(
-            "another run sends files to this host, as another account",
+            "another run is sending files to this host from another account",
             wanted="the account with the number %d, or no other run" % uid,
             found="the number %d, at work in the last %d s" % (other, QUIET_S),
             where=folder,
-            remedy="wait for its end, then run the same command again: what came stays. Or log in by one account",
+            remedy="wait for it to end, then run it again (what arrived is kept); or log in with one account",
         )
 
 

@@ -278,13 +278,13 @@ def _verify_links(root: str, links: Dict[str, str]) -> List[Difference]:
             have = os.readlink(full)
         except OSError as error:
             if os.path.lexists(full):
-                words = "%s is no link to %s" % (_shown(relative), _shown(target))
+                words = "%s is not a link to %s" % (_shown(relative), _shown(target))
                 found.append(Difference(ALTERED, words, relative))
             else:
                 found.append(_gone(relative, error))
             continue
         if have != target:
-            words = "%s leads to %s, not %s" % (_shown(relative), _shown(have), _shown(target))
+            words = "%s points to %s, not %s" % (_shown(relative), _shown(have), _shown(target))
             found.append(Difference(ALTERED, words, relative))
     return found
 
@@ -315,7 +315,7 @@ def _gone(relative: str, error: OSError) -> Difference:
 def _changed(relative: str, status: os.stat_result, size: int, mode: int) -> Difference:
     shown = _shown(relative)
     if not stat.S_ISREG(status.st_mode):
-        return Difference(ALTERED, "%s is no regular file any more" % shown, relative)
+        return Difference(ALTERED, "%s is no longer a regular file" % shown, relative)
     if status.st_size != size:
         return Difference(ALTERED, "%s has %d bytes, not %d" % (shown, status.st_size, size), relative)
     words = "%s has mode %04o, not %04o" % (shown, stat.S_IMODE(status.st_mode), mode)

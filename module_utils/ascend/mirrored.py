@@ -32,10 +32,10 @@ def asked_for(names: Iterable[str], folder: str) -> None:
 def old(folder: str, needed: Iterable[str], keep_days: int) -> List[Dict[str, Any]]:
     """Return what goes, oldest first, as ``{"path", "size_mb", "days"}``: so long ago a run asked for it last.
 
-    What is on its way is a day old at least. Raises AscendError when ``keep_days`` is no number of days.
+    What is on its way is a day old at least. Raises AscendError when ``keep_days`` is not a number of days.
     """
     if keep_days < 0:
-        raise AscendError("depot_mirror_keep_days is no number of days", wanted="0 or more", found=str(keep_days))
+        raise AscendError("depot_mirror_keep_days is not a number of days", wanted="0 or more", found=str(keep_days))
     rows = []
     kept = set(needed)
     for place, least in ((folder, keep_days), (os.path.join(folder, incoming.FOLDER), max(keep_days, 1))):
@@ -50,7 +50,9 @@ def old(folder: str, needed: Iterable[str], keep_days: int) -> List[Dict[str, An
 
 def lines(rows: List[Dict[str, Any]], keep_days: int) -> List[str]:
     """Return what goes as lines for the terminal; the last one tells the sum."""
-    found = ["remove  %s  %8.1f MB  asked for %d days ago" % (row["path"], row["size_mb"], row["days"]) for row in rows]
+    found = [
+        "remove  %s  %8.1f MB  last requested %d days ago" % (row["path"], row["size_mb"], row["days"]) for row in rows
+    ]
     if not rows:
-        return ["nothing to remove: what no node needs was asked for in the last %d days" % keep_days]
+        return ["nothing to remove: every unneeded file was requested in the last %d days" % keep_days]
     return [*found, "%d to remove, which frees %.1f MB" % (len(rows), sum(row["size_mb"] for row in rows))]

@@ -148,7 +148,7 @@ def require_way(path: str, what: str) -> None:
     """Raise AscendError when others cannot get to ``path`` because of a folder above it; ``what`` says who should."""
     for each in shut(os.path.dirname(path)):
         raise AscendError(
-            "%s cannot get to %s" % (what, path),
+            "%s cannot reach %s" % (what, path),
             wanted="folders that others can enter",
             found="%s has mode %04o" % (each.path, each.mode),
             where=each.path,

@@ -171,7 +171,7 @@ def _kernel_setting(node: Node, name: str) -> Optional[str]:
     """Return a setting's value, several numbers with one blank between them; None where the kernel has no such one."""
     if not _SETTING.fullmatch(name):
         raise AscendError(
-            "no name of a kernel setting",
+            "not the name of a kernel setting",
             wanted="a name such as vm.max_map_count",
             found=repr(name),
             remedy="sysctl -a  # lists the names",

@@ -60,9 +60,9 @@ def compare(one: str, other: str) -> int:
     if one.strip().lower() == other.strip().lower() or (first.whole and second.whole):
         return 0
     raise AscendError(
-        "the order of two versions is not known",
+        "cannot compare two versions",
         wanted="versions such as 24.1.rc1, 24.1.rc2.2, 8.0.RC1.alpha001 or 25.5.0",
-        found="%s and %s" % (one or "an empty text", other or "an empty text"),
+        found="%s and %s" % (one or "an empty string", other or "an empty string"),
     )
 
 

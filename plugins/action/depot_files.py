@@ -107,14 +107,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
 
     def _warn_of_the_mirror(self, problem: str) -> None:
         name = self._task.args["wanted"]["depot"]["mirror"]
-        Display().warning(f"The mirror {name} does not give all, so the depot sends the rest. Found: {problem}")
+        Display().warning(f"The mirror {name} did not serve every file, so the depot sends the rest. Found: {problem}")
 
     def _uid(self) -> int:
         answer = self._low_level_execute_command("id -u", sudoable=False)
         words = (answer.get("stdout") or "").split()
         if answer["rc"] or not words or not words[-1].isdigit():
             raise AscendError(
-                "the account that logs in is not known",
+                "cannot identify the account that logs in",
                 wanted="a number, from: id -u",
                 found=(answer.get("stdout", "") + answer.get("stderr", "")).strip(),
                 remedy="ansible -m raw -a 'id -u' NODE  # prints what it says",
@@ -153,7 +153,7 @@ class Progress:
 
     def broke(self, error: BrokenError) -> None:
         far = f"{size_text(self.sent)} of {size_text(self.total)}"
-        self.display.display(f"{self.name}: the connection broke after {far} ({error}); it goes on from there")
+        self.display.display(f"{self.name}: the connection broke after {far} ({error}); it resumes from there")
 
     def tell(self, size: int) -> None:
         if has_ended():
@@ -172,7 +172,7 @@ def _outgoing(file: Sent, have_bytes: int) -> Outgoing:
 
 def _changed(file: Sent, found: str) -> AscendError:
     return AscendError(
-        "a file of the depot arrived as another one, twice",
+        "a file of the depot arrived with the wrong content twice",
         wanted=f"{file.size_bytes} bytes, sha256 {file.sha256}",
         found=found,
         where=file.source,

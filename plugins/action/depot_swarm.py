@@ -62,7 +62,7 @@ class ActionModule(depot_files.ActionModule):
             depot = next(iter(nodes.values()))["wanted"]["depot"]["folder"]
             seed.begin(_folder(), files.values(), addresses, self._port(), depot, playbook())
         except REPORTED as error:
-            Display().warning(f"No swarm, so the depot sends all. {error}")
+            Display().warning(f"No swarm, so the depot sends everything. {error}")
         return {}
 
     def _address(self, task_vars: Any, name: str) -> str:
@@ -72,7 +72,7 @@ class ActionModule(depot_files.ActionModule):
             return str(socket.getaddrinfo(host, self._port(), type=socket.SOCK_STREAM)[0][4][0])
         except OSError as error:
             Display().warning(
-                f"{name} takes no part in the swarm, the depot sends it all: no address of {host}: {error}"
+                f"{name} takes no part in the swarm, the depot sends it everything: no address of {host}: {error}"
             )
             return ""
 
@@ -88,7 +88,7 @@ class ActionModule(depot_files.ActionModule):
         wheel = self._wheel(asked["tag"])
         if not wheel:
             Display().warning(
-                f"{name} takes no part in the swarm: no libtorrent for {asked['tag']}; the depot sends it all"
+                f"{name} takes no part in the swarm: no libtorrent for {asked['tag']}; the depot sends it everything"
             )
             return {"joined": False}
         self._send([wheel], task_vars)
@@ -101,7 +101,9 @@ class ActionModule(depot_files.ActionModule):
                 "join", task_vars, files=lacked, torrent=torrent, job=job, wheel=wheel.path, wheel_sha256=wheel.sha256
             )
         except depot_files.UnsentError as unsent:
-            Display().warning(f"{name} takes no part in the swarm, the depot sends it all. {unsent.answer.get('msg')}")
+            Display().warning(
+                f"{name} takes no part in the swarm, the depot sends it everything. {unsent.answer.get('msg')}"
+            )
             return {"joined": False}
 
     def _wheel(self, tag: str) -> Sent | None:
@@ -134,7 +136,9 @@ class ActionModule(depot_files.ActionModule):
                     else f"{far.get('peers', 0)} peers, nothing for {STALL_S:.0f} s"
                 )
                 why += f": {far['problem']}" if far.get("problem") else ""
-                Display().warning(f"The swarm does not give {name} all, so the depot sends the rest. Found: {why}")
+                Display().warning(
+                    f"{name} did not get everything from the swarm, so the depot sends the rest. Found: {why}"
+                )
                 return {}
 
     def _part(self, part: str, task_vars: Any, **options: Any) -> Answer:

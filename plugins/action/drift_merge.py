@@ -65,8 +65,8 @@ def _report(arguments: dict[str, Any], task_vars: Any) -> dict[str, Any]:
 def _require_inventory(arguments: dict[str, Any], task_vars: Any) -> None:
     if not arguments["slices"]:
         raise AscendError(
-            "there is nothing to merge",
-            wanted="the folder in which the slices of a drift check left what they found",
+            "nothing to merge",
+            wanted="the folder with the slices of a drift check",
             found="none",
             where="drift_slices_dir",
             remedy="-e drift_slices_dir=/shared/slices  # docs/scale.md",

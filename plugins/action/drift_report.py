@@ -58,7 +58,7 @@ def _require_whole(variables: Any) -> None:
     slice_of = slices.slice_of(variables)
     if slice_of:
         raise AscendError(
-            "a slice alone makes no report of the fleet",
+            "one slice cannot make a report of the fleet",
             wanted="a folder for the slices, from which playbooks/merge.yml makes one report",
             found=f"{slice_of}, and no folder",
             where="drift_slices_dir",

@@ -83,7 +83,7 @@ def _require_whole(variables: Any) -> None:
     slice_of = slices.slice_of(variables)
     if slice_of:
         raise AscendError(
-            "a rollout is never sliced: each slice would begin with a canary of its own, and none would know that"
+            "a rollout cannot be sliced: each slice would start with its own canary, and none would know that"
             " another's failed",
             wanted="one job over the whole inventory; nothing was changed on a node",
             found=slice_of,

@@ -39,7 +39,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         needed = sums_needed(its_nodes)
         if not needed:
             raise AscendError(
-                "nothing is pruned: no node needs a file of this mirror",
+                "nothing was pruned: no node needs a file of this mirror",
                 wanted=f"nodes with depot_mirror: {mirror}, and their files in the depot",
                 found=f"{len(nodes)} nodes of the group ascend, none of them with both",
                 where="the inventory",

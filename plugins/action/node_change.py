@@ -99,7 +99,7 @@ class Change:
             # One that misses its time may have done it: what is written down stays, and the end of the change resumes.
             if not result.timed_out and not answer.get("drained"):
                 self._ask("resumed")
-            raise scheduler.refused(scheduler.DRAIN, self._drain, result, self._node, "the node is not changed")
+            raise scheduler.refused(scheduler.DRAIN, self._drain, result, self._node, "the node was not changed")
         if has_ended():
             raise AnsibleActionFail("the run of this playbook has ended; the next one resumes the node")
         return answer

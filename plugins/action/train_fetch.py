@@ -32,5 +32,5 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         try:
             changed = False if self._task.check_mode else fetched.write(folder, run, texts)
         except OSError as error:
-            return {**result, "failed": True, "msg": f"{folder} cannot be written: {error}"}
+            return {**result, "failed": True, "msg": f"cannot write {folder}: {error}"}
         return {**result, **answer, "changed": changed, "folder": str(folder)}

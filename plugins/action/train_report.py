@@ -29,7 +29,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         try:
             changed, picture = self._draw(folder, answers)
         except OSError as error:
-            return {**result, "failed": True, "msg": f"{folder} cannot be written: {error}"}
+            return {**result, "failed": True, "msg": f"cannot write {folder}: {error}"}
         return {**result, "changed": changed, "summary": fetched.lines(answers, picture)}
 
     def _draw(self, folder: Path, answers: dict[str, Any]) -> tuple[bool, str]:

@@ -21,7 +21,7 @@ def mirror_url(name: str, task_vars: Any) -> str:
         raise AnsibleActionFail(
             str(
                 AscendError(
-                    "depot_mirror names no mirror",
+                    "depot_mirror does not name a mirror",
                     wanted=f"a host of the group {GROUP}",
                     found=name,
                     where="the inventory",

@@ -24,7 +24,7 @@ def paths_of(given: Any) -> list[str]:
     listed = [str(word).strip("\"'") for word in words or []]
     if not all(word.startswith("/") for word in listed):
         raise AscendError(
-            "preflight_paths names what is no path",
+            "preflight_paths has an entry that is not a path",
             wanted="paths from / on, such as [/data/models/llama3]",
             found=repr(given),
             where="the inventory, or -e",

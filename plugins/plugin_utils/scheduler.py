@@ -18,7 +18,7 @@ LIMIT_S = 120.0  # it tells a scheduler something, and waits for no job
 def argv_of(variable: str, given: Any) -> list[str]:
     """Return a command as a list; text is split as a shell does. Empty for none.
 
-    Raises AscendError for what is no command.
+    Raises AscendError for what is not a command.
     """
     try:
         words = shlex.split(given) if isinstance(given, str) else given or []
@@ -33,7 +33,7 @@ def require_both(drain: list[str], resume: list[str]) -> None:
     """Raise AscendError where a node would be drained that nothing resumes."""
     if drain and not resume:
         raise AscendError(
-            f"{DRAIN} is set, and {RESUME} is not: nothing would give the node jobs again",
+            f"{DRAIN} is set but {RESUME} is not, so nothing would give the node jobs again",
             wanted="both of them, or neither; nothing was done to the node",
             found=f"{DRAIN}: {shlex.join(drain)}",
             where="the inventory",
@@ -49,7 +49,7 @@ def ask(argv: list[str]) -> Result:
 def refused(variable: str, argv: list[str], result: Result, node: str, left: str) -> AscendError:
     """Return what the operator must know of a command that failed; ``left`` says with what the node is left."""
     words = result.last_lines(5) or "no output"
-    ended = f"no end within {LIMIT_S:g} s" if result.timed_out else f"exit code {result.code}"
+    ended = f"not finished within {LIMIT_S:g} s" if result.timed_out else f"exit code {result.code}"
     return AscendError(
         f"{variable} failed for {node}: {left}",
         wanted="exit code 0",
@@ -62,7 +62,7 @@ def refused(variable: str, argv: list[str], result: Result, node: str, left: str
 def nothing_resumes(node: str, began: str, file: str) -> AscendError:
     """Return what the operator must know of a node that is drained, where the inventory has no command any more."""
     return AscendError(
-        f"{node} is still drained by a run that has died, and {RESUME} is not set",
+        f"{node} is still drained by a dead run, and {RESUME} is not set",
         wanted=f"{RESUME}, as when the node was drained",
         found=f"drained since {began}",
         where=file,
@@ -72,9 +72,9 @@ def nothing_resumes(node: str, began: str, file: str) -> AscendError:
 
 def _no_command(variable: str, found: str) -> AscendError:
     return AscendError(
-        f"{variable} is no command",
+        f"{variable} is not a command",
         wanted='a program and its arguments, text or a list, as in "scontrol update NodeName=npu-001 State=RESUME"',
         found=found,
         where="the inventory",
-        remedy=f"mend {variable}; what needs a shell goes into a script, which the variable names",
+        remedy=f"correct {variable}; what needs a shell goes into a script, which the variable names",
     )

@@ -101,11 +101,11 @@ def _read(piece: Piece) -> bytes:
 
 def _unreadable(piece: Piece, found: str) -> AscendError:
     return AscendError(
-        "a file of the depot cannot be read",
+        "cannot read a file of the depot",
         wanted=f"{piece.file.size_bytes} bytes",
         found=found,
         where=piece.file.source,
-        remedy="ansible-playbook playbooks/depot.yml -e ascend_deep=true  # takes it anew",
+        remedy="ansible-playbook playbooks/depot.yml -e ascend_deep=true  # fetches it again",
     )
 
 
@@ -150,7 +150,7 @@ class Sender:
             words = back.read().decode(errors="replace").strip()
             code = process.wait()
         finally:
-            process.kill()  # the task's time is over, or a file of the depot cannot be read
+            process.kill()  # the task's time is over, or cannot read a file of the depot
             process.wait()
         if code == BROKEN:
             raise BrokenError(words)
@@ -174,8 +174,8 @@ class Sender:
             return
         found = words.splitlines()[-1] if words else f"exit code {code}"
         raise AscendError(
-            "a file cannot be written on the node",
-            wanted="the account that logs in writes into a folder made for it",
+            "cannot write a file on the node",
+            wanted="a folder that the login account can write to",
             found=found,
             where=self.folder,
             remedy=disk_remedy(found, self.folder) or f"ls -lad {self.folder} {os.path.dirname(self.folder)}",

@@ -228,7 +228,7 @@ INSTALLERS = (
     Fault("uv killed", arrange=AMBUSH.format(seen=" pip sync ", whom="program"), words="uv ended with code -9"),
 )
 PACKAGES = (
-    Fault("package with another sha256", depot="sha256", words="not what the control node said"),
+    Fault("package with another sha256", depot="sha256", words="differs from the control node's"),
     Fault("package damaged in its middle", depot="damaged", words="SHA256"),
     Fault("package cut off", depot="truncated", words="code 2"),
     Fault("package for another machine", depot="architecture", words="No packages to install"),

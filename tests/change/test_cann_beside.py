@@ -47,7 +47,7 @@ def repaired(base: Fleet, node: str, before: str) -> None:
 def test_it_is_a_remark_and_no_drift(base: Fleet, node: str, tmp_path: Path) -> None:
     run = base.playbook("playbooks/drift.yml", "--limit", node, "-e", f"drift_dir={tmp_path}", release=OLD)
     assert run.code == 0, run.output[-4000:]
-    assert f"`latest` leads to {NEW}" in run.output
+    assert f"`latest` points to {NEW}" in run.output
 
 
 @pytest.mark.parametrize(

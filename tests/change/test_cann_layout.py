@@ -60,11 +60,11 @@ def test_it_converges_and_the_layout_is_a_remark(base: Fleet, node: str, tmp_pat
     run = base.site("--limit", node)
     assert run.code == 0, run.output[-6000:]
     assert "changed=0 " in run.output
-    assert f"remark: toolkit {NEW} lies otherwise than documented" in run.output
+    assert f"remark: toolkit {NEW} has an undocumented layout" in run.output
     assert drift(base, node, tmp_path) == (0, [], ["cann-layout-unknown", "cann-layout-unknown"])
     shown = base.playbook("playbooks/verify.yml", "--limit", node)
     assert shown.code == 0, shown.output[-3000:]
-    assert f"remark: kernels-910b {NEW} lies otherwise than documented" in shown.output
+    assert f"remark: kernels-910b {NEW} has an undocumented layout" in shown.output
 
 
 def test_a_lost_file_of_it_is_drift_and_repaired(base: Fleet, node: str, tmp_path: Path) -> None:

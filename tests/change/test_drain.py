@@ -110,9 +110,9 @@ def test_a_node_is_drained_before_its_change_and_resumed_whatever_becomes_of_it(
     assert run.code == 2, run.output[-4000:]
     assert fates(run) == {
         "changed and verified": f"2 nodes ({', '.join(sorted((done, killed)))})",
-        "failed, not changed to what was wanted": f"1 node ({failed})",
+        "failed before the change was complete": f"1 node ({failed})",
         "busy, left as they are": f"1 node ({busy})",
-        "busy since their change began, built and not yet current": f"1 node ({began})",
+        "busy since their change began, built but not yet current": f"1 node ({began})",
     }
     assert scheduler.asked(done) == ["drain, written down", "resume, written down, in step"]
     assert scheduler.asked(failed) == ["drain, written down", "resume, written down"]
@@ -121,7 +121,7 @@ def test_a_node_is_drained_before_its_change_and_resumed_whatever_becomes_of_it(
     assert scheduler.asked(began) == ["drain, written down, in step", "resume, written down, in step"]
     assert [mark(node) for node in nodes] == [""] * 5
     assert sh(began, "readlink /opt/ascend/env/current", check=False) == ""
-    assert re.search("jobs began on the cards since the change of the node did.*process 4711", run.told(began))
+    assert re.search("jobs started on the cards after the change of the node began.*process 4711", run.told(began))
 
 
 def test_a_node_that_is_not_changed_is_resumed_too(base: Fleet, nodes: list[str], scheduler: Scheduler) -> None:
@@ -133,7 +133,10 @@ def test_a_node_that_is_not_changed_is_resumed_too(base: Fleet, nodes: list[str]
     sh(waits, f"echo '{json.dumps({**DEAD, 'node_boot': boot, 'began': 'now'})}' >{MARK}")
     run = base.site(*limited(done, busy, waits), release=OLD)
     assert run.code == 0, run.output[-4000:]
-    assert "warning: the node is drained for a change of ours, and gets no jobs (drained 2026-03-02T01:30" in run.output
+    assert (
+        "warning: ascend-fleet drained the node for a change, so it gets no jobs (drained 2026-03-02T01:30"
+        in run.output
+    )
     assert fates(run) == {"busy, left as they are": f"1 node ({busy})"}
     assert scheduler.asked(done) == ["resume, written down, in step"]
     assert scheduler.asked(busy) == ["resume, written down"]

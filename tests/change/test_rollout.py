@@ -53,7 +53,7 @@ def test_a_canary_that_fails_stops_the_rollout_with_the_others_untouched(base: F
     assert run.code == 2, run.output[-4000:]
     assert {node: sh(node, LISTED) for node in others} == before
     assert fates(run) == {
-        "failed, not changed to what was wanted": f"1 node ({first})",
+        "failed before the change was complete": f"1 node ({first})",
         "not reached, left as they were": f"3 nodes ({', '.join(others)})",
     }
     assert current(base, first).startswith(OLD)
@@ -84,7 +84,7 @@ def test_a_canary_of_several_stops_it_when_one_fails(base: Fleet) -> None:
     assert run.code == 2, run.output[-4000:]
     assert fates(run) == {
         "changed and verified": f"1 node ({nodes[0]})",
-        "failed, not changed to what was wanted": f"1 node ({nodes[1]})",
+        "failed before the change was complete": f"1 node ({nodes[1]})",
         "not reached, left as they were": f"1 node ({nodes[2]})",
     }
     assert "of the first batch, of which none may" in run.output
@@ -106,7 +106,7 @@ def test_other_versions_of_ansible_stop_it_as_well(
     run = base.site(*limited(*nodes))
     assert run.code == 2, run.output[-4000:]
     assert fates(run) == {
-        "failed, not changed to what was wanted": f"1 node ({nodes[0]})",
+        "failed before the change was complete": f"1 node ({nodes[0]})",
         "not reached, left as they were": f"2 nodes ({', '.join(nodes[1:])})",
     }
     assert {node: sh(node, LISTED) for node in nodes[1:]} == before
@@ -191,7 +191,7 @@ def test_a_second_run_is_told_who_has_the_node(base: Fleet, nodes: list[str]) ->
     second = base.site(*limited(node))
     assert second.code == 2
     told = re.sub(r"\s+", " ", second.output)
-    assert "another run changes this node" in told
+    assert "another run is changing this node" in told
     assert re.search(r"found: provision, started by \S+, since \d{4}-\d\d-\d\dT", told), told
     assert f"process {first.pid}" in told
     sh(node, "rm /var/lib/ascend-fleet/stop-at")
@@ -245,7 +245,7 @@ def test_an_environment_that_is_damaged_is_not_gone_back_to_and_keeps_no_other_n
     sh(node, f"rm -r /opt/ascend/env/{previous}/lib/python3.10/site-packages/torch")
     run = base.playbook("playbooks/rollback.yml", *limited(node, other))
     assert run.code == 2
-    assert "is not whole" in run.output
+    assert "is not intact" in run.output
     assert fates(run) == {
         "changed and verified": f"1 node ({other})",
         "refused or unreachable, left as they were": f"1 node ({node})",

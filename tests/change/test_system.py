@@ -59,7 +59,7 @@ def test_noexec_is_refused_before_anything_is_fetched(fleet: Fleet) -> None:
     node = fleet.node(1)
     run = fleet.site()
     assert (run.code, run.recap[node]["changed"]) == (2, 0), run.output[-4000:]
-    assert "programs are started from /var/tmp" in run.output
+    assert "programs start from /var/tmp" in run.output
     assert "ascend_tmp_dir" in run.output
     assert sorted(sh(node, EVERYTHING).splitlines()) == sorted(fleet.bare)
 

@@ -96,7 +96,9 @@ def test_a_mirror_is_filled_once_and_a_dead_one_is_replaced_by_the_depot(base: F
         sh(two, "rm -rf /var/cache/ascend-fleet/*")
         alone = base.site("--limit", two, *STAGE)
         assert alone.code == 0, alone.output[-4000:]
-        assert f"The mirror {mirror} does not give all, so the depot sends the rest" in alone.output.replace("\n", " ")
+        assert f"The mirror {mirror} did not serve every file, so the depot sends the rest" in alone.output.replace(
+            "\n", " "
+        )
         assert re.search(rf"^{two}: [\d.]+ [kM]B sent in", alone.output, re.MULTILINE)
     finally:
         base.beside = {}
@@ -119,7 +121,7 @@ def test_a_connection_that_breaks_in_the_middle_goes_on_there_in_the_same_run(ba
     done = base.finish(run)
     assert have >= 6 * MB
     assert done.code == 0, done.output[-6000:]
-    broke = rf"^{node}: the connection broke after ([\d.]+) MB of ([\d.]+) MB \(.*\); it goes on from there$"
+    broke = rf"^{node}: the connection broke after ([\d.]+) MB of ([\d.]+) MB \(.*\); it resumes from there$"
     ((far, total),) = re.findall(broke, done.output, re.MULTILINE)
     (rest,) = re.findall(rf"^{node}: ([\d.]+) MB sent in", done.output, re.MULTILINE)
     assert have <= float(far) * 1_000_000 + 100_000, "what came was sent before"

@@ -155,7 +155,7 @@ def test_the_inventorys_places_reach_the_modules(installed: Path, place: Path) -
     done = played(installed, place, "remove", "--check", "--limit", "here")
     assert re.search(rf"remove +leftover +{dead} ", done.stdout), done.stdout
     done = played(installed, place, "remove", "--check", "--limit", "here", "-e", "ascend_root=/opt")
-    assert "ascend_root cannot be a place on a node" in done.stdout, done.stdout
+    assert "ascend_root is not a usable path for a node" in done.stdout, done.stdout
     assert done.returncode == 2
 
 

@@ -53,7 +53,7 @@ def test_the_files_of_two_ranks(tmp_path: Path) -> None:
     done = run(words, env={"ANSIBLE_NOCOLOR": "1"})
     shown = " ".join(done.stdout.split())
     assert done.returncode == 2, "one node gave nothing"
-    assert "npu-gone: not fetched: there is no training run of that name" in shown, done.stdout
+    assert "npu-gone: not fetched: no training run has that name" in shown, done.stdout
     assert f"the loss: {folder}/loss.svg" in shown
     assert "the first error: rank 1 (npu-b): ValueError: first" in shown
     assert "secret-1" not in done.stdout

@@ -37,7 +37,7 @@ def test_two_nodes_do_all_reduce_over_gloo(pair: Rack) -> None:
     run = pair.preflight("-e", f"preflight_write_baseline={baseline}")
     assert run.code == 0, run.output
     assert "2 of 2 nodes pass" in run.output
-    assert "say nothing of the cards" in run.output
+    assert "say nothing about the cards" in run.output
     report = pair.report()
     assert [row["bytes"] for row in report["all_reduce"]] == [65536, 1048576, 8388608]
     assert all(row["bus_gb_s"] > 0 for row in report["all_reduce"])

@@ -41,7 +41,7 @@ INTERRUPTED: dict[str, tuple[list[str], list[str]]] = {
     "in-a-repair": (["environment repair", "current switch"], [r"/opt/ascend/env/\.building-8\.0\.RC1-\w{12}"]),
     "before-the-switch": (["current switch"], []),
     "after-the-switch": ([], []),
-    "latest-elsewhere": (["latest lead back", "current switch"], []),
+    "latest-elsewhere": (["latest restore", "current switch"], []),
 }
 CHECKED = {"field-1": "converged", "field-11": "card-warning", "field-12": "link-down"}  # by the drift reports
 PACKAGES = "opt/ascend/env/8*/lib/python3.10/site-packages"

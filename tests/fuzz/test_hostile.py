@@ -134,7 +134,7 @@ def test_a_checkouts_address_and_version_are_no_options_of_git(
 ) -> None:
     monkeypatch.setenv("GIT_SSH_COMMAND", "false")  # what has a colon is a host to git
     for url, version in ((value, "v1"), (str(tmp_path / "none"), value)):
-        with pytest.raises(AscendError, match="cannot be cloned"):
+        with pytest.raises(AscendError, match="cannot clone"):
             source._clone({"url": url, "version": version}, tmp_path)
 
 

@@ -108,7 +108,7 @@ def test_receivers_that_fail_are_named_and_the_others_are_notified(
         f"NOT sent to unsigned: {refused}, code 310000, sign not match",
         f"NOT sent to repeating: {refused}, code 93000",
         "NOT sent to moved: HTTP 302, redirects are not followed",
-        "NOT sent to webhook 9: its form is none of json, feishu, dingtalk, wecom, slack",
+        "NOT sent to webhook 9: its form is not one of json, feishu, dingtalk, wecom, slack",
         "NOT sent to no url: it has no url",
         "NOT sent to mail: sendmail, exit code 75: no such account",
     ]
@@ -149,8 +149,8 @@ def test_nothing_new_notifies_nobody_but_a_test_and_unreadable_variables_are_rep
     run = playbook.run()
     assert run.code == 0, run.output
     unreadable = (
-        "NOT sent to notify_webhooks: it cannot be read as a list of {form, url}; "
-        "NOT sent to mail: notify_mail_to or notify_mail_from cannot be read"
+        "NOT sent to notify_webhooks: it is not a list of {form, url}; "
+        "NOT sent to mail: cannot read notify_mail_to or notify_mail_from"
     )
     assert run.outcomes == ["notifications: sent to webhook 1 (json)", f"notifications: {unreadable}"], run.output
     assert receivers.of("anything")["test"] is True

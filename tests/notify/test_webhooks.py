@@ -15,7 +15,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.notice
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.notice.outcome import outcome_line
 from tests.notify.messages import HOOK, NOW, TOKEN, full, mention
 
-UNKNOWN_KEY = "it has a key that is none of form, url, secret, label"
+UNKNOWN_KEY = "it has a key other than form, url, secret, label"
 
 
 SERVICES = ("feishu", "dingtalk", "wecom", "slack")
@@ -115,10 +115,10 @@ def test_feishu_signs_in_the_body_and_dingtalk_in_the_query() -> None:
         ({"form": "slack", "url": f"https://a.example/{TOKEN}\nHost: b"}, "its url is not https://host/..."),
         ({"form": "slack", "url": f"https://a.example/{TOKEN} b"}, "its url is not https://host/..."),
         ({"form": "slack", "url": None}, "it has no url"),
-        ({"form": "slack", "url": HOOK, "secret": TOKEN}, "a secret is for feishu and dingtalk alone"),
+        ({"form": "slack", "url": HOOK, "secret": TOKEN}, "only feishu and dingtalk take a secret"),
         ({"form": "slack", "url": HOOK, TOKEN: 1}, UNKNOWN_KEY),
-        ({"url": HOOK}, "its form is none of json, feishu, dingtalk, wecom, slack"),
-        ({"form": TOKEN, "url": TOKEN}, "its form is none of json, feishu, dingtalk, wecom, slack"),
+        ({"url": HOOK}, "its form is not one of json, feishu, dingtalk, wecom, slack"),
+        ({"form": TOKEN, "url": TOKEN}, "its form is not one of json, feishu, dingtalk, wecom, slack"),
         (HOOK, "it is not {form, url}"),
     ],
 )  # fmt: skip
@@ -139,8 +139,8 @@ def test_answers_belong_to_the_webhooks_that_were_asked() -> None:
 
 
 def test_what_is_no_list_is_said() -> None:
-    assert "NOT sent to notify_webhooks: it cannot be read" in outcome_line({}, [], [], "", {}, 10)
-    assert outcome_line(None, [], None, None, {}, 10) == "notifications: there is nobody to notify"
+    assert "NOT sent to notify_webhooks: it is not a list of {form, url}" in outcome_line({}, [], [], "", {}, 10)
+    assert outcome_line(None, [], None, None, {}, 10) == "notifications: nobody to notify"
 
 
 LATE = "no answer within 10 s"

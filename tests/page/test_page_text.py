@@ -56,7 +56,7 @@ def full() -> dict[str, Any]:
     """A fleet with something in every list."""
     fleet = {**fleets.fleet(3, 3), "limit": "prod"}
     for node in fleet["nodes"]:
-        node["remarks"] = [fleets.remark("cann", "cann-layout-unknown", "CANN lies otherwise than documented")]
+        node["remarks"] = [fleets.remark("cann", "cann-layout-unknown", "CANN has an undocumented layout")]
     fleet["between"]["findings"] = [fleets.finding("the fleet", fleets.FAULTS[0], "2026-02-20T01:30:00Z")]
     fleet["between"]["remarks"] = [fleets.remark("driver", "drivers-not-alike", "drivers differ")]
     return fleet

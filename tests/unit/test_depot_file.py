@@ -70,13 +70,13 @@ def test_a_mount(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("sha256", "size"), [("0" * 64, len(CONTENT)), (SHA256, len(CONTENT) - 1)])
 def test_another_file_is_refused_and_not_kept(depot: str, tmp_path: Path, sha256: str, size: int) -> None:
-    with pytest.raises(AscendError, match="is not what the control node said"):
+    with pytest.raises(AscendError, match="differs from the control node's"):
         take(DepotFile(depot + "/cann.run", sha256, size), str(tmp_path / "cache"))
     assert [path for path in (tmp_path / "cache").rglob("*") if path.is_file()] == []
 
 
 def test_a_file_that_is_not_there(depot: str, tmp_path: Path) -> None:
-    with pytest.raises(AscendError, match=r"the depot does not give a file.*curl -fI"):
+    with pytest.raises(AscendError, match=r"the depot did not serve a file.*curl -fI"):
         take(DepotFile(depot + "/other.run", SHA256, len(CONTENT)), str(tmp_path / "cache"))
 
 
@@ -105,5 +105,5 @@ def test_a_bundle_without_a_package(tmp_path: Path) -> None:
     bundle = tmp_path / "other.zip"
     with zipfile.ZipFile(bundle, "w") as archive:
         archive.writestr("README", b"")
-    with pytest.raises(AscendError, match="not one package"):
+    with pytest.raises(AscendError, match="not contain exactly one package"):
         unpacked_run(str(bundle))

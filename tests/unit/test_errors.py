@@ -22,12 +22,12 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import 
         (errno.ENOSPC, "a disk is full", "df -h /; df -i /"),
         (errno.EDQUOT, "a disk is full", "df -h"),
         (errno.EROFS, "a file system is read-only", "findmnt"),
-        (errno.EIO, "a disk or its file system answers with an error", "dmesg"),
-        (errno.EUCLEAN, "a disk or its file system answers with an error", "dmesg"),
-        (errno.ESTALE, "a disk or its file system answers with an error", "dmesg"),
-        (errno.EACCES, "a file or folder may not be changed", "lsattr -d /;"),
-        (errno.EPERM, "a file or folder may not be changed", "become"),
-        (errno.EMFILE, "the operating system refuses something", "dmesg"),
+        (errno.EIO, "a disk or its file system returned an error", "dmesg"),
+        (errno.EUCLEAN, "a disk or its file system returned an error", "dmesg"),
+        (errno.ESTALE, "a disk or its file system returned an error", "dmesg"),
+        (errno.EACCES, "no permission to change a file or folder", "lsattr -d /;"),
+        (errno.EPERM, "no permission to change a file or folder", "become"),
+        (errno.EMFILE, "the system call failed", "dmesg"),
     ],
 )
 def test_errors_have_a_next_command(number: int, problem: str, command: str) -> None:

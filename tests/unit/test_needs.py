@@ -114,7 +114,7 @@ def test_a_distribution_that_nobody_knows_gets_no_command_that_does_not_work() -
         result = planned(without(bare(), "tar", manager=None), policy)
         assert "packages" not in [step["component"] for step in result["steps"]]
         (refusal,) = result["refusals"]
-        assert refusal["remedy"] == "install tar by the distribution's own means"
+        assert refusal["remedy"] == "install tar with the distribution's package manager"
 
 
 def test_a_converged_node_needs_nothing_to_install_with() -> None:

@@ -145,6 +145,6 @@ def test_a_link_in_the_place_of_what_is_opened_is_not_followed(tmp_path: Path) -
 
 def test_the_way_to_the_depot_is_refused_with_the_command(tmp_path: Path) -> None:
     tmp_path.chmod(0o750)
-    with pytest.raises(AscendError, match="cannot get to") as told:
+    with pytest.raises(AscendError, match="cannot reach") as told:
         rights.require_way(f"{tmp_path}/depot", "the web server")
     assert told.value.as_dict()["remedy"].startswith("chmod o+rx /")

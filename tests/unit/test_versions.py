@@ -102,7 +102,7 @@ def test_a_readable_beginning_decides(odd: str, other: str, order: int) -> None:
 )
 def test_an_order_that_nobody_knows(one: str, other: str) -> None:
     for pair in ((one, other), (other, one)):
-        with pytest.raises(AscendError, match="order of two versions is not known"):
+        with pytest.raises(AscendError, match="cannot compare two versions"):
             compare_driver(*pair)
 
 
@@ -150,7 +150,7 @@ def order(one: str, other: str) -> int | str:
     try:
         found = compare_driver(one, other)
     except AscendError:
-        with pytest.raises(AscendError, match="not known"):
+        with pytest.raises(AscendError, match="cannot compare two versions"):
             compare_driver(other, one)
         return "unknown"
     assert compare_driver(other, one) == -found

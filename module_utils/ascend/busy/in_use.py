@@ -45,11 +45,11 @@ def require_idle(node: Node, cards_out: Sequence[int], state_dir: str, left: str
         words = [_words(process) for process in found["processes"]]
         words += ["npu-smi info does not say whether processes use card %d" % card for card in found["unclear"]]
         raise InUseError(
-            "jobs began on the cards since the change of the node did: " + left,
+            "jobs started on the cards after the change of the node began: " + left,
             wanted="idle cards",
             found=listed(words, most=SHOWN),
             where="npu-smi info",
-            remedy="run it again when they have ended, and it goes on from here; -e ascend_busy_policy=wait waits",
+            remedy="run it again when they have ended: it continues from here; -e ascend_busy_policy=wait waits",
         )
 
 

@@ -54,13 +54,13 @@ def read_install_record(node: Node, cann_root: str) -> Tuple[Optional[str], List
 
 def _stale(cann_root: str, found: str) -> Finding:
     words = "CANN's install record is stale"
-    remedy = "mv %s %s.old  # the next installation writes it anew" % (CANN_INSTALL_RECORD, CANN_INSTALL_RECORD)
+    remedy = "mv %s %s.old  # the next installation writes a new one" % (CANN_INSTALL_RECORD, CANN_INSTALL_RECORD)
     return finding("cann", "cann-record-stale", words, cann_root, found, CANN_INSTALL_RECORD, remedy)
 
 
 def _unreadable(problem: str) -> Finding:
     words, path = "CANN's install record cannot be read", CANN_INSTALL_RECORD
-    remedy = "ls -la %s; mv %s %s.old  # the next installation writes it anew" % (path, path, path)
+    remedy = "ls -la %s; mv %s %s.old  # the next installation writes a new one" % (path, path, path)
     return finding("cann", "cann-record-unreadable", words, "Toolkit_InstallPath=<path>", problem, path, remedy)
 
 
@@ -163,7 +163,7 @@ def elsewhere_findings(elsewhere: List[Elsewhere]) -> List[Finding]:
         return []
     words = listed(["%(path)s (%(why)s)" % item for item in elsewhere])
     remedy = "grep -n set_env.sh /etc/profile /etc/profile.d/* /root/.bashrc /home/*/.bashrc  # which do sessions take?"
-    problem = "CANN lies in other places too: a session may take it from there"
+    problem = "CANN is installed in other places too, and a session may use one of them"
     return [finding("cann", "cann-elsewhere", problem, "one place", words, str(elsewhere[0]["path"]), remedy)]
 
 

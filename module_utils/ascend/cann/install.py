@@ -206,7 +206,7 @@ def _write_manifests(package: Package) -> None:
             manifest.write(folder, _kernels_tops(package), package.manifest, without=_of_other_kernels(package))
     except OSError as error:
         raise AscendError(
-            "the installed files cannot be remembered",
+            "cannot record the installed files",
             wanted="every file of %s read once" % folder,
             found=str(error),
             where=os.path.dirname(toolkit),
@@ -264,7 +264,7 @@ def make_latest(package: Package, run: Run) -> None:
     latest = latest_version(package)
     if latest != package.version:
         raise AscendError(
-            "CANN's `latest` was not led to %s" % package.version,
+            "CANN's `latest` does not point to %s" % package.version,
             wanted=package.version,
             found="%s%s" % (latest, words),
             where=script or link,
@@ -318,7 +318,7 @@ def _led_back(package: Package, version: str, run: Run) -> str:
     if leads == version:
         return ""
     return (
-        "CANN's `latest` led to %s and now leads to %s: a session that sources CANN's common set_env.sh gets that one"
+        "CANN's `latest` pointed to %s and now points to %s, which a session gets that sources CANN's common set_env.sh"
         % (version, leads or "no version")
     )
 
@@ -361,10 +361,10 @@ def _require_whole(package: Package, path: str, run: Run, tmp: str) -> None:
     result = run(["bash", path, "--nox11", "--check"], package.timeout_s, env=_environment(package, tmp))
     if result.code != 0 or result.timed_out:
         raise AscendError(
-            "the package does not pass its own check",
+            "the package fails its own check",
             wanted="bash %s --check, with code 0" % os.path.basename(path),
-            found="no end within %d s" % package.timeout_s if result.timed_out else "code %d" % result.code,
-            where="%s; it said: %s" % (path, result.last_lines(3) or "nothing"),
+            found="not finished within %d s" % package.timeout_s if result.timed_out else "code %d" % result.code,
+            where="%s; its output: %s" % (path, result.last_lines(3) or "nothing"),
             remedy="bash %s --nox11 --check; sha256sum %s  # on the node; then run site.yml again" % (path, path),
         )
 

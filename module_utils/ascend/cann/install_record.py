@@ -103,8 +103,8 @@ def _write(path: str, text: str) -> None:
         atomic.write(path, text)
     except OSError as error:
         raise AscendError(
-            "CANN's install record cannot be led to the place of a package",
-            wanted="a file that can be written",
+            "cannot point CANN's install record to a package",
+            wanted="a writable file",
             found=str(error),
             where=path,
             remedy="df -h %s; findmnt -T %s  # then run site.yml again" % (path, path),

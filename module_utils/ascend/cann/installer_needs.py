@@ -42,7 +42,7 @@ def require(kind: str, root: str, env: Dict[str, str], run: Run, node_root: str 
 
 def lacking(env: Dict[str, str]) -> str:
     """Return, for the message of a failed installer, what some versions need besides; "" when it is there."""
-    return "" if shutil.which("unzip", path=env["PATH"]) else "there is no unzip, which some of its parts need"
+    return "" if shutil.which("unzip", path=env["PATH"]) else "unzip is missing, which some of its parts need"
 
 
 def _require_program(program: str, path: str, remedy: str) -> None:
@@ -67,7 +67,7 @@ def _require_pip(env: Dict[str, str], run: Run) -> None:
     raise AscendError(
         "pip3 does not run, which CANN's installer needs",
         wanted="pip3 --version with code 0, as root",
-        found="%s: %s" % (what, result.last_lines(3) or "no words"),
+        found="%s: %s" % (what, result.last_lines(3) or "no output"),
         where=program,
         remedy=_python_remedy(env),
     )

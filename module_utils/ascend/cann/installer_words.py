@@ -39,7 +39,7 @@ def failure(package: Package, path: str, result: Result, found: PackageFact, wan
         "the installer of %s %s %s" % (package.name, package.version, what),
         wanted=wanted,
         found="%s: %s" % (found["state"], _left(package, found, lacking)),
-        where="%s; it said: %s" % (path, reason),
+        where="%s; its output: %s" % (path, reason),
         remedy=_remedy(package, path, result.output),
     )
 
@@ -49,7 +49,7 @@ def _left(package: Package, found: PackageFact, lacking: str) -> str:
     words = [", ".join(found["problems"]) or "nothing of it"]
     if package.kind == "kernels":
         others = [chip for chip in cann_packages.chips_of(package.tree, package.version) if chip != package.chip]
-        words += ["there are kernels for another chip: %s" % ", ".join(others)] if others else []
+        words += ["kernels for another chip are installed: %s" % ", ".join(others)] if others else []
     return "; ".join(words + ([lacking] if lacking else []))
 
 
@@ -58,7 +58,9 @@ def _remedy(package: Package, path: str, output: str) -> str:
     if disk:
         return disk
     if "No packages to install" in output:
-        return "uname -m; bash %s --list | head -n 20  # for another machine: put the right one into the depot" % path
+        return (
+            "uname -m; bash %s --list | head -n 20  # for another architecture? Put the right one into the depot" % path
+        )
     if os.path.exists(package.log):
         return "less %s  # on the node; then run site.yml again" % package.log
     look = "bash %s --nox11 --check; " % path if path.endswith(".run") else ""

@@ -50,8 +50,8 @@ def keep(tree: Tree, repaired: str) -> Optional[str]:
         atomic.write(_path(tree), json.dumps({"schema": 1, "repaired": repaired, "latest": latest}) + "\n")
     except OSError as error:
         raise AscendError(
-            "where CANN's `latest` leads cannot be remembered, so CANN %s is not repaired" % repaired,
-            wanted="a file that can be written",
+            "cannot record where CANN's `latest` points, so CANN %s is not repaired" % repaired,
+            wanted="a writable file",
             found=str(error),
             where=_path(tree),
             remedy="df -h %s; findmnt -T %s  # then run site.yml again" % (tree.state_dir, tree.state_dir),

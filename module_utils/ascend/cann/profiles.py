@@ -182,17 +182,17 @@ def _judged(line: _Line, roots: List[str]) -> List[Finding]:
         words = "PYTHONPATH puts %s in front of every environment" % shown(
             listed(_foreign(line, value.split(":"), roots))
         )
-        return [_setting("pythonpath-set", words, "CANN's folders alone", line.text, line.where)]
+        return [_setting("pythonpath-set", words, "only CANN's folders", line.text, line.where)]
     if name == "LD_LIBRARY_PATH":
         others = [entry for entry in _foreign(line, value.split(":"), roots) if not _SYSTEM_LIBRARIES.fullmatch(entry)]
         words = "LD_LIBRARY_PATH puts the libraries in %s before others" % _shown(listed(others))
-        wanted = "CANN's and the driver's folders alone"
+        wanted = "only CANN's and the driver's folders"
         return [_setting("ld-library-path-set", words, wanted, line.text, line.where)] if others else []
     if name in _VISIBLE and value:
         words = "%s hides cards from every session" % name
-        return [_setting("visible-devices-set", words, "set where a job starts alone", line.text, line.where)]
+        return [_setting("visible-devices-set", words, "set only where a job starts", line.text, line.where)]
     if name in _CANN_HOMES and os.path.isabs(value) and not _within(value, roots):
-        return [_other(line.text, line.where, "%s leads to another CANN: %s" % (name, _shown(value)))]
+        return [_other(line.text, line.where, "%s points to another CANN: %s" % (name, _shown(value)))]
     return []
 
 
@@ -200,22 +200,24 @@ def _other_cann(script: _Sourced, roots: List[str], places: Dict[str, Optional[s
     """Return a finding of an environment file of another root, or of a version that is not its place's latest one."""
     latest = next((version for base, version in places.items() if _within(script.script, [base])), None)
     if not _within(script.script, roots):
-        return [_other(script.text, script.where, "sessions take another CANN: %s" % _shown(script.script))]
+        return [_other(script.text, script.where, "sessions use another CANN: %s" % _shown(script.script))]
     match = _VERSION_FOLDER.search(script.script)
     version = match.group(1) if match else ""
     if not latest or version == latest or not VERSION_NAME.fullmatch(version):
         return []
-    return [_other(script.text, script.where, "sessions take CANN %s, not %s, which runs" % (_shown(version), latest))]
+    return [
+        _other(script.text, script.where, "sessions use CANN %s, not %s, which is latest" % (_shown(version), latest))
+    ]
 
 
 def _other(text: str, where: str, problem: str) -> Finding:
-    return _setting("cann-other-set", problem, "the CANN that `latest` leads to, or ascend-env", text, where)
+    return _setting("cann-other-set", problem, "the CANN that `latest` points to, or ascend-env", text, where)
 
 
 def _setting(name: str, problem: str, wanted: str, text: str, where: str) -> Finding:
     remedy = "remove it from the line and log in again; set for one job: env NAME=... /usr/local/bin/ascend-env COMMAND"
     if name in ("pythonpath-set", "pythonhome-set"):
-        remedy = "remove it from the line and log in again; a program's own modules belong into an environment"
+        remedy = "remove it from the line and log in again; a program's own modules belong in an environment"
     return finding("python", name, problem, wanted, _shown(text.strip()), where, remedy)
 
 

@@ -101,8 +101,8 @@ def _keep(tree: Tree, version: str, package: str, receipt: Receipt) -> None:
         cann_receipts.write(tree.state_dir, version, package, receipt)
     except OSError as error:
         raise AscendError(
-            "what is known of CANN's installation cannot be remembered",
-            wanted="a file that can be written",
+            "cannot write CANN's receipt",
+            wanted="a writable file",
             found=str(error),
             where=os.path.join(tree.state_dir, cann_receipts.FILE),
             remedy="df -h %s; findmnt -T %s  # then run site.yml again" % (tree.state_dir, tree.state_dir),

@@ -120,9 +120,9 @@ _ROOT = "ask as root: ansible-playbook --become"
 _UNKNOWN = (
     "cann-layout-unknown",
     "the documented layout",
-    "ansible-playbook playbooks/record.yml --limit NODE  # read the record, then send it to us: no repair is needed",
+    "ansible-playbook playbooks/record.yml --limit NODE  # read the record, then send it to us: it needs no repair",
 )
-_LAYOUT = (_UNKNOWN[0], "%s lies otherwise than documented", *_UNKNOWN[1:])
+_LAYOUT = (_UNKNOWN[0], "%s has an undocumented layout", *_UNKNOWN[1:])
 # Kind of problem -> name of the finding, what it says of a package, what is wanted, what helps.
 _FINDINGS = {
     HALF: ("cann-half-installed", "%s is half-installed", "all of its parts", _REPAIR),
@@ -141,13 +141,13 @@ _FINDINGS = {
     UNPROVEN: _LAYOUT,
     ITSELF: (
         "cann-changes-itself",
-        "recorded files of %s changed again after their repair, and are repaired no more",
+        "recorded files of %s changed again after their repair, so they are not repaired again",
         "the files as they were installed",
         "ls -l FILE; lsof FILE  # who writes it? A cache or a log of CANN's own is no damage: send us its path",
     ),
     ALTERED: ("cann-altered", "files of %s are lost or changed", "the files as they were installed", _REPAIR),
     CLOSED: (rights.FINDING, "others cannot use %s", rights.WANTED, rights.REMEDY),
-    EXTRA: ("cann-extra", "files were added to %s", "", "who put them there? rpm -qf FILE, ls -l FILE"),
+    EXTRA: ("cann-extra", "files were added to %s", "", "rpm -qf FILE; ls -l FILE  # who put them there?"),
     UNREAD: ("cann-unverified", "%s was not verified in full", "", "ask once with deep: true, which reads all files"),
 }
 
@@ -166,8 +166,8 @@ def _latest_findings(tree: Tree, latest: Latest, versions: List[str]) -> List[Fi
     """Return what is wrong with the link (or folder of links) of a layout that has these versions."""
     name = os.path.relpath(latest.path, tree.root)
     problem = {
-        "mixed": ("cann-latest-mixed", "%s leads to more than one version", "links to one version"),
-        "dangling": ("cann-latest-dangling", "%s leads to what is not there", "links to a version that is there"),
+        "mixed": ("cann-latest-mixed", "%s points to more than one version", "links to one version"),
+        "dangling": ("cann-latest-dangling", "%s points to nothing", "links to an installed version"),
         "absent": ("cann-latest-absent", "%s is absent", "a link to one of " + listed(versions)),
     }.get(latest.state)
     if not problem or (not versions and latest.state == "absent"):
@@ -187,7 +187,7 @@ def _from_the_beginning(tree: Tree, versions: List[str]) -> Set[str]:
 
 def _top_set_env_findings(tree: Tree, versions: List[str]) -> List[Finding]:
     """Return that the environment file which the older layout's versions share is lost, empty or unreadable."""
-    words = "no session finds CANN by its own environment file"
+    words = "no session finds CANN through its environment file"
     wanted = "ascend-toolkit/set_env.sh"
     where = tree.shown(tree.top_set_env)
     return [
@@ -204,7 +204,7 @@ def _without_kernels(versions: Dict[str, CannVersion], latest: Optional[str]) ->
     if not version or version["kernels"] or version["toolkit"]["state"] == "absent":
         return []
     others = ["%s %s" % (chip, name) for name in sorted(versions) for chip in sorted(versions[name]["kernels"])]
-    remedy = "ansible-playbook site.yml --limit NODE  # a new toolkit takes the kernels of the old one away"
+    remedy = "ansible-playbook site.yml --limit NODE  # a new toolkit removes the kernels of the old one"
     name = "cann-kernels-version" if others else "cann-kernels-absent"
     problem = "the latest CANN %s has no kernels" % latest
     wanted = "kernels of %s" % latest
@@ -245,6 +245,6 @@ def _denied(tree: Tree) -> List[Finding]:
             problem = "CANN's folder cannot be read"
             words = str(error.strerror)
             found.append(
-                finding("cann", "cann-unreadable", problem, "a folder to list", words, tree.shown(path), _ROOT)
+                finding("cann", "cann-unreadable", problem, "a readable folder", words, tree.shown(path), _ROOT)
             )
     return found

@@ -38,7 +38,7 @@ def clean(places: Places) -> List[str]:
     removed = leftovers(places)
     for path in removed:
         # Whoever removed it meanwhile did what was wanted.
-        with atomic.removing(path, "what an interrupted run left cannot be removed"), suppress(FileNotFoundError):
+        with atomic.removing(path, "cannot remove what an interrupted run left"), suppress(FileNotFoundError):
             atomic.remove(path)
     return removed
 

@@ -106,11 +106,11 @@ def end_leftovers(state_dir: str, run: str) -> None:
     stuck = process.end(process.with_sessions(process.users(path)))
     if stuck:
         raise AscendError(
-            "what a dead run left at work cannot be ended",
+            "cannot end the processes of a dead run",
             wanted="no process of an earlier change",
             found="process %s hangs in the kernel" % ", ".join(str(pid) for pid in stuck),
             where=path,
-            remedy="cat /proc/%d/stack; dmesg | tail  # then restart the node" % stuck[0],
+            remedy="cat /proc/%d/stack; dmesg | tail  # then reboot the node" % stuck[0],
         )
 
 
@@ -127,11 +127,11 @@ def _already_taken(path: str) -> AscendError:
     alive = _alive(holder)
     who = "%s, process %s%s" % (holder.get("what", "a change"), holder.get("pid", "?"), "" if alive else " (dead)")
     return AscendError(
-        "another change is at work on this node",
+        "another change is running on this node",
         wanted="one change at a time",
         found="%s, since %s" % (who, holder.get("since", "?")),
         where=path,
-        remedy="wait for its end" if alive else "run the playbook again: it ends what a dead run left at work",
+        remedy="wait for it to end" if alive else "run the playbook again: it ends the processes of the dead run",
     )
 
 

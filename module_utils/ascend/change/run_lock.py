@@ -69,12 +69,13 @@ def release(state_dir: str, run: str, result: str, problem: str) -> None:
 def already_taken(holder: Holder) -> AscendError:
     """Return what a second run is told."""
     return AscendError(
-        "another run changes this node",
+        "another run is changing this node",
         wanted="one run at a time",
         found="%s, started by %s, since %s" % (holder.get("action"), holder.get("who"), holder.get("began")),
         where="control node %s, process %s" % (holder.get("control"), holder.get("pid")),
-        remedy="wait for its end, or end it on %s: kill %s; a dead run's lock is taken over, from there at once, from"
-        " another control node %d h after its last step" % (holder.get("control"), holder.get("pid"), STALE_S // 3600),
+        remedy="wait for it to end, or end it on %s: kill %s; a dead run's lock can be taken over at once from"
+        " there, and from another control node %d h after its last step"
+        % (holder.get("control"), holder.get("pid"), STALE_S // 3600),
     )
 
 

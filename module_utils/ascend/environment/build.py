@@ -113,11 +113,11 @@ def build(wanted: Wanted, run: Run, deep: bool = False) -> str:
     left = broken + _checkout_differences(wanted, found)
     if left:
         raise AscendError(
-            "the environment is not as its lock although every step ended well",
+            "the environment differs from its lock although every step succeeded",
             wanted="lock %s" % wanted.lock_digest,
             found=listed(left),
             where=wanted.path,
-            remedy="run site.yml again; if it stays so, report it with the lock",
+            remedy="run site.yml again; if it fails again, report it with the lock",
         )
     return kept
 
@@ -173,14 +173,14 @@ def make_current(path: str, link: str) -> None:
     """
     if not os.path.isfile(os.path.join(path, environment_read.RECEIPT)):
         raise AscendError(
-            "an environment that is not finished cannot become current",
+            "an unfinished environment cannot become current",
             wanted="%s with its receipt" % path,
             found="no %s in it" % environment_read.RECEIPT,
             remedy="build it first (python_env with a lock)",
         )
     if os.path.isdir(link) and not os.path.islink(link):
         raise AscendError(
-            "the link to the current environment cannot be made",
+            "cannot create the link to the current environment",
             wanted="a link, or nothing there",
             found="a folder",
             where=link,
@@ -213,7 +213,7 @@ def _lead(link: str, name: str) -> None:
 
 def remove(path: str) -> None:
     """Remove what lies at a path, if anything does. Raises AscendError."""
-    with atomic.removing(path, "what was there before cannot be removed", "a place for what the lock names"):
+    with atomic.removing(path, "cannot remove the old environment", "room for what the lock names"):
         atomic.remove(path)
 
 
@@ -338,7 +338,7 @@ def _uv(wanted: Wanted, run: Run, argv: List[str], more: Optional[Dict[str, str]
         found=result.last_lines(12),
         where=wanted.path,
         remedy=disk_remedy(result.output, wanted.path)
-        or "ansible-playbook playbooks/depot.yml -e ascend_deep=true  # has the depot every wheel, whole?",
+        or "ansible-playbook playbooks/depot.yml -e ascend_deep=true  # is every wheel in the depot, and intact?",
     )
 
 

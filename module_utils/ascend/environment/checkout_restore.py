@@ -73,7 +73,7 @@ def restore(place: str, archive: str, sha256: str, manifest_file: str, building:
             os.rename(fresh, place)
     except OSError as error:
         raise AscendError(
-            "the checkout cannot be brought back to its archive",
+            "cannot restore the checkout from its archive",
             wanted="the files of %s" % os.path.basename(archive),
             found=str(error),
             where=place,
@@ -91,11 +91,11 @@ def _unpack(archive: str, folder: str) -> Tuple[str, Optional[str]]:
             stream.extractall(folder)
             commit = checkout.as_commit(stream.pax_headers.get("comment", ""))
     except (OSError, tarfile.TarError) as error:
-        raise AscendError("the source archive cannot be unpacked", found=str(error), where=archive) from error
+        raise AscendError("cannot unpack the source archive", found=str(error), where=archive) from error
     tops = files.names(folder)
     if len(tops) != 1 or not os.path.isdir(os.path.join(folder, tops[0])):
         raise AscendError(
-            "the source archive is no checkout",
+            "the source archive is not a checkout",
             wanted="one folder at its top",
             found=", ".join(tops[:5]) or "nothing",
             where=archive,

@@ -52,7 +52,7 @@ def write(environment: str, contents: Mapping[str, str]) -> None:
     The list comes last: an interruption leaves another sum than the wanted one, and the next run writes them again.
     """
     if not os.path.isdir(environment):
-        raise AscendError("examples belong into an environment", wanted="a folder", found="none", where=environment)
+        raise AscendError("examples belong in an environment", wanted="a folder", found="none", where=environment)
     folder = os.path.join(environment, FOLDER)
     gone = sorted(set(ours(environment)) - set(contents))
     for name in gone:

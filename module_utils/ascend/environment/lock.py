@@ -20,7 +20,7 @@ def parse(text: str) -> Dict[str, str]:
         match = _PIN.fullmatch(line)
         if not match or "--hash=" not in line:
             raise AscendError(
-                "a lock holds a line that is not a pinned, hashed distribution",
+                "a lock has a line that is not a pinned, hashed distribution",
                 wanted="name==version --hash=sha256:...",
                 found=line[:80],
                 remedy="make the lock with uv pip compile --generate-hashes (releases/README.md)",

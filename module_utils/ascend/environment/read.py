@@ -257,17 +257,17 @@ def _current(node: Node, env_dir: str) -> Tuple[Optional[str], List[Finding]]:
     problem = ""
     if link_text is None:
         if os.path.lexists(node.path(path)):
-            problem = "is no link"
+            problem = "is not a link"
     else:
         target = os.path.normpath(os.path.join(env_dir, link_text))
         if os.path.dirname(target) == os.path.normpath(env_dir):
             link_text = os.path.basename(target)
         if not os.path.isdir(node.path(target)):
-            problem = "leads to nothing"
+            problem = "points to nothing"
         link_text = shown(link_text)
     if not problem:
         return link_text, []
-    remedy = "rm %s  # if it is no link, rm -r; then: ansible-playbook site.yml" % path
+    remedy = "rm %s  # if it is not a link, rm -r; then: ansible-playbook site.yml" % path
     words = "the link %s %s" % (CURRENT, problem)
     name = "environment-current-dangling"
     return link_text, [

@@ -88,7 +88,7 @@ def fewer_visible(npu: Npu, device_nodes: int) -> List[Finding]:
             "as many chips in npu-smi as /dev/davinci<N>",
             "%d chips in npu-smi, %d device files" % (shown, device_nodes),
             "/dev/davinci*",
-            "npu-smi info -l; dmesg | grep -i davinci  # a card that fell off, or a container with a part of them",
+            "npu-smi info -l; dmesg | grep -i davinci  # did a card fall off, or a container with a part of them?",
         )
     ]
 
@@ -122,7 +122,7 @@ def _facts(node: Node, info: Optional[npu_smi.NpuSmiInfo], answered: bool, file_
 
 
 def _why_silent(program: str, result: Result, info: npu_smi.NpuSmiInfo, timeout_s: float) -> Optional[Finding]:
-    wanted = "%s info answers with its table" % os.path.basename(program)
+    wanted = "%s info prints its table" % os.path.basename(program)
     if result.timed_out:
         return finding(
             "npu",
@@ -139,13 +139,13 @@ def _why_silent(program: str, result: Result, info: npu_smi.NpuSmiInfo, timeout_
     from . import symptoms
 
     known = symptoms.recognise(result.printed)
-    last_words = result.last_lines(3) or "no word"
+    last_words = result.last_lines(3) or "no output"
     if known:
         symptom = known[0]
         return finding("npu", symptom.name, symptom.what, wanted, last_words, program, symptom.remedy)
     if is_busy(result):
         remedy = "ps -ef | grep -e npu-smi -e npu-exporter  # which program asks it all the time? then again"
-        words = "npu-smi is busy each time that it is asked: not known"
+        words = "npu-smi was busy each time: the cards' state is unknown"
         return finding("npu", "npu-smi-busy", words, wanted, last_words, program, remedy)
     if result.code < 0:
         found = "ended by signal %d: %s" % (-result.code, last_words)
@@ -170,7 +170,7 @@ def _unread(program: str, info: npu_smi.NpuSmiInfo, answered: bool) -> List[Find
             "every line of the table understood",
             found,
             program,
-            "ansible-playbook playbooks/record.yml  # and attach the record to a report",
+            "ansible-playbook playbooks/record.yml  # attach the record to a bug report",
         )
     ]
 

@@ -134,11 +134,11 @@ def _absent(user: User) -> Finding:
     return finding(
         "driver",
         "device-user-absent",
-        "the account %s, which is to train, does not exist" % user["name"],
+        "the account %s, which should train, does not exist" % user["name"],
         "an account %s" % user["name"],
         user["found"],
         "ascend_users",
-        "useradd --create-home %s  # or join the node to your directory; else mend ascend_users" % user["name"],
+        "useradd --create-home %s  # or join the node to your directory; else correct ascend_users" % user["name"],
     )
 
 
@@ -146,13 +146,13 @@ def _shut_out(user: User) -> Finding:
     remedy = "gpasswd --add %s %s  # for new sessions" % (user["name"], user["group"])
     if user["group"] is None:
         remedy = (
-            "ls -l /dev/davinci*  # install the driver with a user and group of its own (HwHiAiUser): they own these"
+            "ls -l /dev/davinci*  # install the driver with its own user and group (HwHiAiUser), which then own these"
         )
     return finding(
         "driver",
         "device-user-shut-out",
         "%s cannot open the cards" % user["name"],
-        "an account that may read and write the device files",
+        "an account that can read and write the device files",
         user["found"],
         "/dev/davinci*",
         remedy,
@@ -163,7 +163,7 @@ def _unread(user: User) -> Finding:
     return finding(
         "driver",
         "device-user-unread",
-        "whether %s may open the cards is not known" % user["name"],
+        "cannot tell whether %s can open the cards" % user["name"],
         "an answer of the node's name service",
         user["found"],
         "ascend_users",

@@ -77,12 +77,12 @@ def _absent(path: str, loaded: str) -> Finding:
     return finding(
         "driver",
         "driver-missing",
-        "a driver runs, and its files are not there",
-        "the files of the driver that runs, and its record %s" % tools.INSTALL_INFO,
+        "a driver is loaded, but its files are missing",
+        "the files of the loaded driver, and its record %s" % tools.INSTALL_INFO,
         "nothing there; npu-smi says that %s runs" % loaded,
         path,
         "find / -xdev -path '*/driver/version.info' 2>/dev/null; cat %s  # removed since it was loaded? Then install"
-        " Ascend HDK again; it does not come back after a reboot" % tools.INSTALL_INFO,
+        " Ascend HDK again; without it the cards are gone after a reboot" % tools.INSTALL_INFO,
     )
 
 
@@ -118,7 +118,7 @@ def _missing(node: Node, path: str, install_info: Dict[str, str], driver: Dict[s
     if status != "complete":
         missing.append("%s says Driver_Install_Status=%s" % (tools.INSTALL_INFO, status))
     if not driver.get("Version"):
-        missing.append("version.info is missing or says no Version")
+        missing.append("version.info is missing or has no Version")
     missing += [name + "/ is missing" for name in ("lib64",) if not os.path.isdir(node.path(os.path.join(path, name)))]
     return missing
 
@@ -140,7 +140,7 @@ def _firmware(driver: Dict[str, str], firmware: Dict[str, str], root: str) -> Li
         finding(
             "driver",
             "firmware-incompatible",
-            "driver and firmware do not belong together",
+            "driver and firmware do not match",
             "firmware " + " or ".join("%s to %s" % pair for pair in ranges),
             "firmware %s with driver %s" % (version, driver.get("Version", "")),
             os.path.join(root, "firmware", "version.info"),

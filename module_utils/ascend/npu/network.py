@@ -122,5 +122,5 @@ def _value(port: Port, question: str, result: Result, found: hccn.Value, optiona
     if _NOT_SUPPORTED.search(found.error) or (optional and (silent or _NO_ADDRESS.search(found.error))):
         return None
     reason = "; ".join(found.problems) or found.error
-    port.unread.append((question, reason or "exit code %d, no word" % result.code))
+    port.unread.append((question, reason or "exit code %d, no output" % result.code))
     return None

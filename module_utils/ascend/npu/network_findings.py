@@ -42,7 +42,7 @@ def _silent(ports: List[Port], timeout_s: float) -> List[Finding]:
         return []
     found = "nothing within %g s from %s" % (timeout_s, _cards(hung)) if hung else "slow answers"
     if late:
-        found += "; the time was up before %s" % _cards(late)
+        found += "; time ran out before %s" % _cards(late)
     return [
         finding(
             "network",
@@ -65,7 +65,7 @@ def _busy(ports: List[Port]) -> List[Finding]:
         finding(
             "network",
             "network-busy",
-            "hccn_tool is busy each time that it is asked: not known",
+            "hccn_tool was busy each time: the network's state is unknown",
             "an answer",
             "%s: %s" % (_cards(busy), busy[0].busy),
             "hccn_tool -i %d" % busy[0].device,
@@ -91,7 +91,7 @@ def _no_address(ports: List[Port]) -> List[Finding]:
                 CONF,
                 number,
             )
-        wanted = "an address of its own for every card"
+        wanted = "a different address for every card"
         where = "hccn_tool -i %d -ip -g" % number
         findings.append(
             finding("network", "network-no-address", "cards have no address", wanted, _cards(group), where, remedy)
@@ -114,7 +114,7 @@ def _duplicates(ports: List[Port]) -> List[Finding]:
             "network",
             "network-duplicate-address",
             "cards share an address",
-            "an address of its own for every card",
+            "a different address for every card",
             "; ".join("%s: %s" % (address, _cards(group)) for address, group in shared.items()),
             "hccn_tool -i %d -ip -g" % last.device,
             "hccn_tool -i %d -ip -s address 10.0.0.2 netmask %s  # with a free address of your plan"
@@ -154,7 +154,7 @@ def _unhealthy(ports: List[Port]) -> List[Finding]:
             finding(
                 "network",
                 "network-unhealthy",
-                "cards do not reach the address that they watch",
+                "cards cannot reach the address that they watch",
                 "net health status: %s" % HEALTHY,
                 "%s: %s" % (word, _cards(group)),
                 "hccn_tool -i %d -net_health -g" % first.device,
@@ -177,7 +177,7 @@ def _gateways(ports: List[Port]) -> List[Finding]:
             "network",
             "network-gateway-unreachable-by-mask",
             "the gateway of cards is not in their own network",
-            "a gateway in the network that address and netmask make",
+            "a gateway in the network of address and netmask",
             "; ".join(shown),
             "hccn_tool -i %d -gateway -g" % number,
             "hccn_tool -i %d -gateway -s gateway 10.0.0.1  # with the gateway of that network" % number,
@@ -204,13 +204,13 @@ def _not_persistent(ports: List[Port]) -> List[Finding]:
         option = "-inet6 -s ipv6_address %s prefix_length %d" % (first.address, first.prefix_length)
     else:
         option = "-s address %s netmask %s" % (first.address, first.netmask or "255.255.0.0")
-    remedy = "hccn_tool -i %d -ip %s  # writes it down, too" % (first.device, option)
+    remedy = "hccn_tool -i %d -ip %s  # also saves it" % (first.device, option)
     return [
         finding(
             "network",
             "network-not-persistent",
             "the address of cards is lost or changed at the next boot",
-            "%s says what is set now" % CONF,
+            "the same settings in %s as now" % CONF,
             "; ".join("card %s: %s" % (port.label, words) for port, words in lost),
             CONF,
             remedy,

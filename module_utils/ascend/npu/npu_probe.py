@@ -207,7 +207,7 @@ def _require_versions(versions: Dict[str, Any], proof: Proof) -> None:
                 wanted=wanted,
                 found=str(versions.get(name)),
                 where=proof.environment,
-                remedy="run site.yml: it restores the lock",
+                remedy="ansible-playbook site.yml --limit NODE  # restores the lock",
             )
 
 
@@ -217,18 +217,18 @@ def _require_training(training: Dict[str, Any], program: _Program) -> None:
     if training["error"]:
         known = recognise(training["error"])[:1]
         raise ProbeError(
-            "LLaMA-Factory's training does not start%s" % (": " + known[0].what if known else ""),
+            "LLaMA-Factory cannot start training%s" % (": " + known[0].what if known else ""),
             symptom=known[0].name if known else None,
-            wanted="llamafactory.train.tuner imports: LLaMA-Factory takes the libraries of this environment",
+            wanted="an import of llamafactory.train.tuner: LLaMA-Factory works with this environment's libraries",
             found=training["error"],
             where=proof.environment,
             remedy="choose the LLaMA-Factory of the release (make releases), or a lock of your own: releases/README.md",
         )
     if training["version"] != wanted:
         found = "llamafactory.extras.env says %s" % training["version"]
-        remedy = "run site.yml: it restores the lock"
+        remedy = "ansible-playbook site.yml --limit NODE  # restores the lock"
         raise ProbeError(
-            "LLaMA-Factory is another version", wanted=wanted, found=found, where=proof.environment, remedy=remedy
+            "LLaMA-Factory has another version", wanted=wanted, found=found, where=proof.environment, remedy=remedy
         )
 
 
@@ -237,7 +237,7 @@ def _require_command(command: Dict[str, Any], ended: Result, program: _Program) 
     if command["error"]:
         known = recognise("%s\n%s" % (command["error"], ended.printed))[:1]
         raise ProbeError(
-            "llamafactory-cli does not run: %s" % (known[0].what if known else command["error"]),
+            "llamafactory-cli fails: %s" % (known[0].what if known else command["error"]),
             symptom=known[0].name if known else None,
             wanted="llamafactory-cli version with code 0, as %s" % program.prover.name,
             found="%s\n%s" % (command["error"], ended.last_lines(3)),

@@ -180,7 +180,7 @@ def _read_conf(node: Node) -> Tuple[Optional[hccn_conf.Conf], List[Finding]]:
     path = node.path(CONF)
     text = files.text(path)
     if text is None and os.path.lexists(path):
-        return None, [unread(CONF, "the file cannot be read", "ls -l %s" % CONF)]
+        return None, [unread(CONF, "cannot read the file", "ls -l %s" % CONF)]
     conf = hccn_conf.parse_conf(text or "")
     if conf.problems:
         return conf, [unread(CONF, "; ".join(conf.problems[:5]), "cat %s" % CONF)]
@@ -189,7 +189,9 @@ def _read_conf(node: Node) -> Tuple[Optional[hccn_conf.Conf], List[Finding]]:
 
 def unread(where: str, found: str, remedy: str) -> Finding:
     """Return the finding of an answer or a file that cannot be read."""
-    return finding("network", "network-unread", "the cards' network cannot be read", "an answer", found, where, remedy)
+    return finding(
+        "network", "network-unread", "cannot read the cards' network settings", "an answer", found, where, remedy
+    )
 
 
 def _fact(port: Port) -> PortFact:

@@ -42,7 +42,7 @@ def prover(node: Node, users: Sequence[str]) -> Prover:
         unknown = "; not known: %s" % (why or "the account %s" % name)
     files = sorted(device_users.device_files(node), key=lambda file: not file.path.endswith(device_users.MANAGER))
     if not files:
-        return Prover(None, "root", "there are no device files that tell whose the cards are" + unknown)
+        return Prover(None, "root", "no device files show who owns the cards" + unknown)
     if files[0].uid == device_users.ROOT:
         return Prover(None, "root", "%s is root's: name those who train in ascend_users" % files[0].path + unknown)
     account, why = accounts.account(node, str(files[0].uid))

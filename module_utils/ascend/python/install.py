@@ -66,11 +66,11 @@ def _unpack(path: str, partial: str) -> None:
             archive.extractall(partial)
     except (EOFError, lzma.LZMAError, tarfile.TarError, zlib.error) as error:
         raise AscendError(
-            "the Python archive cannot be unpacked",
+            "cannot unpack the Python archive",
             wanted="an archive with the one top folder python/",
             found=str(error),
             where=path,
-            remedy="tar -tzf %s | tail -n 3; ansible-playbook playbooks/depot.yml, then again" % path,
+            remedy="tar -tzf %s | tail -n 3; ansible-playbook playbooks/depot.yml  # then run site.yml again" % path,
         ) from error
 
 
@@ -85,7 +85,7 @@ def _try(unpacked: str, version: str, path: str, run: Run) -> None:
         wanted="Python %s with ssl, sqlite3, ctypes, lzma" % version,
         found=result.last_lines(3),
         where=path,
-        remedy="ldd on its lib-dynload files; fill the depot with an archive for this system (roles/depot)",
+        remedy="run ldd on its lib-dynload files; fill the depot with an archive for this system (roles/depot)",
     )
 
 

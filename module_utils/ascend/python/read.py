@@ -51,7 +51,7 @@ def findings(pythons: Dict[str, Python]) -> List[Finding]:
             "python",
             "python-half-installed",
             "Python %s is half-installed" % name,
-            "an interpreter that can be run, its receipt %s, and every file as it was unpacked" % RECEIPT,
+            "an interpreter that runs, its receipt %s, and every file as it was unpacked" % RECEIPT,
             python["problem"],
             python["path"],
             "ansible-playbook site.yml  # or remove it",

@@ -59,7 +59,7 @@ def _card(port: Port, answers: Answers) -> Card:
         found = parse(result) if result else None
         card.update(found if found is not None else dict.fromkeys(names))
         if found is None:
-            card["unread"][question] = quoted(result.last_lines(2) if result else nothing) or "no words"
+            card["unread"][question] = quoted(result.last_lines(2) if result else nothing) or "no output"
     return card
 
 

@@ -49,7 +49,7 @@ def ping_cards(
                 **ping,
                 "ok": None,
                 "loss_percent": None,
-                "words": "no hccn_tool" if not tool else "the time was up",
+                "words": "no hccn_tool" if not tool else "time ran out",
             }
         argv = [tool, "-i", str(ping["device"]), "-ping", "-g", "address", ping["address"]]
         result = turns.ask(lambda: node.run(argv, timeout_s), until)

@@ -293,7 +293,7 @@ def _require_masked(mask: Mask, text: str) -> None:
     leaks = mask.leaks(joined)
     if leaks:
         raise AscendError(
-            "the record would still name the node or a person, so it is not handed out",
+            "the record would still identify the node or a person, so it was withheld",
             "no host name, user name, address or serial number in the record",
             ", ".join(leaks),
             remedy="run ascend_facts alone, and report this with the kind that was found",

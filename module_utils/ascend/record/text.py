@@ -178,7 +178,7 @@ class _Reader:
             self._finish_line("")
         self._close_section()
         if self._about is None:
-            self._problem("this is no record: it has no line that says what it is")
+            self._problem("this is not a record: it has no line that says what it is")
         if not self._ended:
             wanted = (self._about or {}).get("sections", "?")
             self._problem("the record is cut: it ends in section %d of %s" % (len(self._sections), wanted))

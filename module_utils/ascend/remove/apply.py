@@ -82,7 +82,7 @@ def _take(node: Node, places: Places, row: Row, force: bool, uninstallers: cann.
 def delete(node: Node, path: str) -> None:
     """Remove what lies at a path, if anything does, and nothing that is mounted below it. Raises AscendError."""
     here = node.path(path)
-    with atomic.removing(path, "it cannot be removed"):
+    with atomic.removing(path, "cannot remove %s" % path):
         if os.path.isdir(here) and not os.path.islink(here):
             _require_unmounted(node, here, path)
         atomic.remove(here)
@@ -92,7 +92,7 @@ def _require_unmounted(node: Node, here: str, path: str) -> None:
     points_within = mounts.within(mounts.read(node.path("/proc/self/mountinfo")), os.path.realpath(here))
     if points_within:
         raise AscendError(
-            "a file system is mounted in what is to be removed",
+            "a file system is mounted inside what you asked to remove",
             wanted="nothing mounted there",
             found=", ".join(points_within),
             where=path,
@@ -141,7 +141,7 @@ def _set_aside(node: Node, row: Row, force: bool) -> None:
             raise
     except OSError as error:
         if error.errno != errno.EXDEV:
-            raise AscendError("it cannot be set aside", wanted=aside, found=str(error), where=path) from error
+            raise AscendError("cannot move %s aside" % path, wanted=aside, found=str(error), where=path) from error
         _unfinish(node, row, force)
         aside = path
     delete(node, aside)
@@ -160,11 +160,11 @@ def _require_unused(node: Node, row: Row, paths: List[str], force: bool) -> None
     users = [] if force else [each for found in in_use.users(node, paths).values() for each in found]
     if users:
         raise AscendError(
-            "%s %s is in use since a moment ago" % (row["kind"], row["name"]),
+            "%s %s has just come into use" % (row["kind"], row["name"]),
             wanted="no process that uses it",
             found="pid %d of %s: %s" % (users[0]["pid"], users[0]["user"], users[0]["command"]),
             where=row["path"],
-            remedy="wait for its end, then run it again",
+            remedy="wait for it to end, then run it again",
         )
 
 

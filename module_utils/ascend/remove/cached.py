@@ -16,7 +16,7 @@ def choose(chosen: Chosen) -> None:
         name = ", ".join(each["files"]) or each["name"]
         if not each["ours"]:
             if chosen.asked.mode != RELEASE:
-                chosen.kept("cache", each["name"], each, "was not put there by this project")
+                chosen.kept("cache", each["name"], each, "was not stored by this project")
             continue
         needed, reason = _cached(chosen, each)
         if needed:
@@ -40,7 +40,7 @@ def _cached(chosen: Chosen, each: Row) -> Tuple[bool, str]:
         return not gone, "of release " + asked.release if gone else "not of release " + asked.release
     if each["cann"] and _is_to_come(each["cann"][0], list(surveyed["cann"])):
         return True, "CANN %s is not installed yet" % each["cann"][0]
-    return False, "nothing that stays needs it"
+    return False, "nothing that remains needs it"
 
 
 def _owner(chosen: Chosen, each: Row) -> Tuple[str, bool]:

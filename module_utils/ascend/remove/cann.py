@@ -51,11 +51,11 @@ class Uninstallers:
                 cann_install.uninstall(self._package("toolkit", version), self.run)
         except AscendError as error:
             self.notes.append(
-                "CANN %s: its folder %s was removed, since its uninstaller did not: %s" % (version, path, error)
+                "CANN %s: its folder %s was removed, because its uninstaller failed: %s" % (version, path, error)
             )
         fault_points.reached("remove.uninstalled")
         aside = os.path.join(os.path.dirname(home), survey.REMOVING + os.path.basename(home))
-        with atomic.removing(path, "what CANN's uninstaller left cannot be removed", "nothing of CANN %s" % version):
+        with atomic.removing(path, "cannot remove what CANN's uninstaller left", "nothing of CANN %s" % version):
             if os.path.lexists(home):
                 atomic.remove(aside)
                 shutil.rmtree(_renamed(home, aside))
@@ -82,7 +82,7 @@ class Uninstallers:
 
     def _clear(self, place: Place) -> None:
         """Take away what installers left beside for their sessions, and no file of others."""
-        with atomic.removing(self.tree.shown(place.base), "what CANN's uninstaller left cannot be removed"):
+        with atomic.removing(self.tree.shown(place.base), "cannot remove what CANN's uninstaller left"):
             for path in (place.link, os.path.join(place.base, "ascend-toolkit", "latest"), *place.shared):
                 if path == place.base:
                     continue  # somebody may have led it to a disk of its own
@@ -100,12 +100,12 @@ class Uninstallers:
         try:
             if cann_install.can_lead_latest(package):
                 cann_install.make_latest(package, self.run)
-                self.notes.append("CANN's latest leads to %s now" % version)
+                self.notes.append("CANN's latest now points to %s" % version)
                 return
         except AscendError as error:
             words = str(error)
-        remedy = "sessions that source its common set_env.sh find none; ascend-env does"
-        self.notes.append("CANN's latest leads to no version now, since %s: %s" % (words, remedy))
+        remedy = "sessions that source its common set_env.sh find no CANN, but ascend-env does"
+        self.notes.append("CANN's latest now points to no version, because %s: %s" % (words, remedy))
 
     def _package(self, kind: str, version: str, chip: Optional[str] = None) -> cann_install.Package:
         more: Any = self.places

@@ -28,11 +28,11 @@ ORDER = (
 COMPONENT = {"service": "env", "environment": "env", "CANN": "cann", "kernels": "cann", "Python": "python"}
 _WANTED = {
     "mounted": "nothing mounted there",
-    "current": "another one current",
+    "current": "another current environment",
     "in-use": "no process that uses it",
-    "users-files": "only what came with it",
+    "users-files": "only its own files",
 }
-_FORCE = "-e remove_force=true removes it all the same"
+_FORCE = "-e remove_force=true removes it anyway"
 
 Surveyed = Dict[str, Any]
 Row = Dict[str, Any]
@@ -102,14 +102,14 @@ class Chosen:
         if self.asked.force:
             return found
         if kind == "environment" and name == self.surveyed["current"]:
-            remedy = "playbooks/rollback.yml leads back to another one; " + _FORCE
+            remedy = "playbooks/rollback.yml switches to another one; " + _FORCE
             found.append(_Problem("current", "it is current", "jobs start in it", remedy))
         users = self.surveyed["processes"].get(path)
         if users:
-            found.append(_Problem("in-use", "processes use it", _users(users), "wait for their end; " + _FORCE))
+            found.append(_Problem("in-use", "processes use it", _users(users), "wait for them to end; " + _FORCE))
         if each.get("belongings"):
             words = "%s in %s" % (listed(each["belongings"]), path)
-            found.append(_Problem("users-files", "it holds users' files", words, "move them; " + _FORCE))
+            found.append(_Problem("users-files", "it contains users' files", words, "move them; " + _FORCE))
         return found
 
 

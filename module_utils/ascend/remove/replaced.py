@@ -21,11 +21,11 @@ def require_nobodys(node: Node, tree: Tree, version: str) -> None:
     words = next(_not_ours(node, tree, version), "")
     if words:
         raise AscendError(
-            "CANN %s is to be replaced, and holds or does what is not ours" % version,
-            wanted="no files of users in it, no process that uses it",
+            "CANN %s cannot be replaced: users' files, mounts or processes are in it" % version,
+            wanted="no users' files, mounts or processes in it",
             found=words,
             where=path,
-            remedy="move them away, or wait for its end, then run it again; or set cann_cross: beside",
+            remedy="move the files, unmount, or wait for the processes; then run it again; or set cann_cross: beside",
         )
 
 

@@ -23,7 +23,7 @@ def select(surveyed: Surveyed, asked: Asked) -> Dict[str, List[Any]]:
     order of removal. With a refusal nothing is to be removed. Raises AscendError when ``keep`` is no number of things.
     """
     if asked.keep < 0:
-        raise AscendError("no number of environments to keep", wanted="0 or more", found=str(asked.keep))
+        raise AscendError("not a number of environments to keep", wanted="0 or more", found=str(asked.keep))
     chosen = Chosen(surveyed, asked)
     _environments(chosen)
     needs = _needs(chosen)
@@ -34,7 +34,7 @@ def select(surveyed: Surveyed, asked: Asked) -> Dict[str, List[Any]]:
         chosen.remove.append(row("leftover", os.path.basename(path), path, "left by an interrupted run"))
     if asked.mode == EVERYTHING:
         for each in surveyed["services"]:
-            chosen.wanted("service", each["name"], each, "begun by playbooks/serve.yml")
+            chosen.wanted("service", each["name"], each, "started by playbooks/serve.yml")
         _parts(chosen)
     chosen.remove.sort(key=lambda each: ORDER.index(each["kind"]))
     return {"remove": chosen.remove, "keep": chosen.keep, "refusals": chosen.refusals}
@@ -71,12 +71,14 @@ def _kept_by_number(surveyed: Surveyed, keep: int) -> Dict[str, str]:
     if surveyed["current"] in ours:
         staying[surveyed["current"]] = "is current"
     elif newest:
-        staying[newest[0]] = "is the newest, and none is current"
+        staying[newest[0]] = "is the newest, and no environment is current"
     others = [name for name in newest if name not in staying]
     others.sort(key=lambda name: name != surveyed["previous"])
     for name in others[:keep]:
         is_back = name == surveyed["previous"]
-        staying[name] = "was current before: the way back" if is_back else "is among the %d newest others" % keep
+        staying[name] = (
+            "was current before, and rollback needs it" if is_back else "is among the %d newest others" % keep
+        )
     return staying
 
 
@@ -123,7 +125,7 @@ def _cann(chosen: Chosen, needs: _Needs) -> None:
         elif asked.mode == RELEASE and not {version, os.path.normpath(each["path"])} & goes:
             chosen.kept("CANN", version, each, "not of release " + asked.release)
         else:
-            chosen.wanted("CANN", version, each, "no environment that stays needs it")
+            chosen.wanted("CANN", version, each, "no remaining environment needs it")
 
 
 def _pythons(chosen: Chosen, needs: _Needs) -> None:
@@ -137,7 +139,7 @@ def _pythons(chosen: Chosen, needs: _Needs) -> None:
         elif chosen.asked.mode == RELEASE and version not in goes:
             chosen.kept("Python", version, each, "not of release " + chosen.asked.release)
         else:
-            chosen.wanted("Python", version, each, "no environment that stays needs it")
+            chosen.wanted("Python", version, each, "no remaining environment needs it")
 
 
 def _of_removed(chosen: Chosen, key: str, known: Set[str]) -> Set[str]:
@@ -158,6 +160,6 @@ def _parts(chosen: Chosen) -> None:
         if each["kind"] == "CANN" and versions:
             chosen.keep.append(row(kind, name, path, "CANN %s stays" % listed(versions)))
         elif not each["ours"]:
-            chosen.keep.append(row(kind, name, path, "its folder was there before this project"))
+            chosen.keep.append(row(kind, name, path, "its folder is older than this project"))
         else:
             chosen.remove.append(row(kind, name, path, "came with this project"))

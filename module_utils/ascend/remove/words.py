@@ -37,5 +37,5 @@ def lines(selection: Dict[str, List[Any]], freed_mb: float) -> List[str]:
     if not count:
         return [*found, "nothing to remove"]
     if selection["refusals"]:
-        return [*found, "refused, for the reasons given below; it would free %s" % sizes.shown(freed_mb)]
+        return [*found, "refused for the reasons below; it would free %s" % sizes.shown(freed_mb)]
     return [*found, "%d to remove, which frees %s" % (count, sizes.shown(freed_mb))]

@@ -40,7 +40,7 @@ def _files(model: Model, how: How, home: str) -> List[AscendError]:
         value = model.config.get(key)
         for path in str(value).split(",") if value else ():  # several adapters
             if path.startswith((".", "~")):
-                words = "%s is no absolute path" % key
+                words = "%s is not an absolute path" % key
                 return [_wrong(model, words, "a path from /, or a model of a hub", path, os.path.join(home, path))]
             if path.startswith("/"):
                 paths[path] = key
@@ -53,8 +53,8 @@ def _files(model: Model, how: How, home: str) -> List[AscendError]:
     seen = in_time(LOOK_S, look) if paths else {}
     return [
         AscendError(
-            "%s of %s cannot be read: %s" % (paths[path], model.name, words),
-            wanted="a path that %s may read" % how.account.name,
+            "cannot read %s of %s: %s" % (paths[path], model.name, words),
+            wanted="a path that %s can read" % how.account.name,
             found=path,
             where="serve_models",
             remedy="runuser -u %s -- ls -ld %s" % (how.account.name, shlex.quote(path)),
@@ -69,10 +69,10 @@ def _address(node: Node, model: Model) -> List[AscendError]:
     for port in read_taken(node, [model.port], model.address):
         if port["pid"]:
             who = "process %s of %s: %s" % (port["pid"], port["user"], port["command"])
-            look = "ss -ltnp 'sport = :%d'; or another port" % model.port
-            problems.append(_wrong(model, "port %d is taken" % model.port, "a port of its own", who, look))
+            look = "ss -ltnp 'sport = :%d'; or choose another port" % model.port
+            problems.append(_wrong(model, "port %d is taken" % model.port, "a free port", who, look))
         else:
-            words = "it cannot listen on %s, port %d" % (model.address, model.port)
+            words = "cannot listen on %s, port %d" % (model.address, model.port)
             problems.append(_wrong(model, words, "an address of the node", port["why"], "ip -br address; ss -ltnp"))
     return problems
 

@@ -64,7 +64,7 @@ def _yaml(value: Any) -> str:
 def models_of(given: Any) -> List[Model]:
     """Return the models of ``serve_models``. Raises AscendError for what can be none of them."""
     if not isinstance(given, list):
-        raise _wrong("serve_models is no list", "[%s]" % FORM, given)
+        raise _wrong("serve_models is not a list", "[%s]" % FORM, given)
     models = [_model(each) for each in given]
     named: List[Tuple[str, List[Any]]] = [("name", [each.name for each in models])]
     for what, values in [*named, ("port", [each.port for each in models])]:
@@ -83,7 +83,7 @@ def require_key(models: Sequence[Model], key: str) -> None:
     bare = [model for model in models if model.is_open and not key]
     if bare:
         raise AscendError(
-            "%s would answer whoever reaches %s" % (bare[0].name, bare[0].address),
+            "%s would answer anyone who reaches %s" % (bare[0].name, bare[0].address),
             wanted="serve_api_key, from a vault",
             found="none",
             where="the inventory",
@@ -97,7 +97,7 @@ def is_loopback(address: str) -> bool:
 
 def _model(given: Any) -> Model:
     if not isinstance(given, Mapping):
-        raise _wrong("a model of serve_models is no mapping", FORM, given)
+        raise _wrong("a model of serve_models is not a mapping", FORM, given)
     unknown = sorted(str(key) for key in set(given) - set(KEYS))
     if unknown:
         raise _wrong("a model of serve_models has an unknown key", listed(list(KEYS)), unknown[0])
@@ -110,7 +110,7 @@ def _model(given: Any) -> Model:
         raise _wrong("the model %s has no config" % name, "a mapping that names model_name_or_path", config)
     variables = given.get("variables") or {}
     if not isinstance(variables, Mapping):
-        raise _wrong("the variables of %s are no mapping" % name, '{"OMP_NUM_THREADS": "8"}', variables)
+        raise _wrong("the variables of %s are not a mapping" % name, '{"OMP_NUM_THREADS": "8"}', variables)
     return Model(
         name,
         {**DEFAULTS, **config},
@@ -125,22 +125,26 @@ def _address(name: str, given: Any) -> str:
     try:
         return str(ipaddress.ip_address(str(given)))
     except ValueError:
-        raise _wrong("the address of %s is none" % name, "127.0.0.1, ::1, or one of the node", given) from None
+        raise _wrong(
+            "the address of %s is not an IP address" % name, "127.0.0.1, ::1, or one of the node", given
+        ) from None
 
 
 def _port(name: str, given: Any) -> int:
     if not re.fullmatch("[0-9]{1,5}", str(given)) or not 1024 <= int(given) <= 65535:
-        raise _wrong("the port of %s is none that it may open" % name, "1024 to 65535", given)
+        raise _wrong("the port of %s is outside the allowed range" % name, "1024 to 65535", given)
     return int(given)
 
 
 def _devices(name: str, given: Any) -> Tuple[int, ...]:
     values = given if isinstance(given, list) else [given]
     if not all(re.fullmatch("[0-9]{1,3}", str(value)) for value in values):
-        raise _wrong("the devices of %s are no cards" % name, "numbers from 0, as torch counts them: [0, 1]", given)
+        raise _wrong(
+            "the devices of %s are not card numbers" % name, "numbers from 0, as torch counts them: [0, 1]", given
+        )
     return tuple(sorted({int(value) for value in values}))
 
 
 def _wrong(problem: str, wanted: str, found: Any) -> AscendError:
-    where, remedy = "serve_models", "grep -rn serve_models inventory/  # then mend it there"
+    where, remedy = "serve_models", "grep -rn serve_models inventory/  # then correct it there"
     return AscendError(problem, wanted=wanted, found=str(found), where=where, remedy=remedy)

@@ -208,7 +208,7 @@ def at_work(node: Node, state_dir: str) -> List[Dict[str, Any]]:
                     "pid": services.main_pid(folder, node.run),
                     "name": "serving %s" % name,
                     "user": served.get("account"),
-                    "command": "begun by playbooks/serve.yml, port %s" % served.get("port"),
+                    "command": "started by playbooks/serve.yml, port %s" % served.get("port"),
                     "container": None,
                     "devices": served.get("devices") or [],
                 }

@@ -164,7 +164,7 @@ class Peers:
     def _require_all(self) -> None:
         absent = sorted(set(range(1, self._job["count"])) - set(self._links))
         if absent:
-            self._fail(absent[0], "the runner of rank %d did not come within %d s" % (absent[0], MEET_S))
+            self._fail(absent[0], "the runner of rank %d did not connect within %d s" % (absent[0], MEET_S))
 
     def _meet(self) -> None:
         until = time.monotonic() + MEET_S

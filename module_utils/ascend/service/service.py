@@ -134,11 +134,11 @@ def stop(folder: str, run: Run, grace_s: float) -> bool:
     left = process.end(mine + ([began["pid"]] if process.runs(began) else []))
     if left:
         raise AscendError(
-            "a program cannot be ended",
+            "cannot end a program",
             wanted="no process of %s" % began.get("name"),
             found="process %d hangs in the kernel" % left[0],
             where=folder,
-            remedy="cat /proc/%d/stack; dmesg | tail  # then restart the node" % left[0],
+            remedy="cat /proc/%d/stack; dmesg | tail  # then reboot the node" % left[0],
         )
     return was_alive or bool(mine)
 
@@ -242,7 +242,7 @@ def _systemctl(run: Run, *words: str, wait_s: float = ASK_S) -> None:
     result = run(["systemctl", *words], wait_s)
     if result.code:
         raise AscendError(
-            "systemctl %s fails" % " ".join(words),
+            "systemctl %s failed" % " ".join(words),
             wanted="exit code 0",
             found=result.last_lines(5) or "exit code %d" % result.code,
             where="systemd",

@@ -107,12 +107,12 @@ def _shown(texts: Dict[str, str], in_kernel: Dict[str, str]) -> str:
 
 
 def _set(node: Node, name: str, value: str) -> None:
-    remedy = "sysctl -w %s='%s'  # in a container its host has to be set; %s" % (name, value, _POLICY)
+    remedy = "sysctl -w %s='%s'  # in a container, set it on the host; %s" % (name, value, _POLICY)
     _write(node, name, value, remedy)
     have = kernel_setting(node, name)
     if have is None or not drop_ins.fulfils(have, value):
         raise AscendError(
-            "the kernel took a setting and does not have it",
+            "the kernel accepted a setting but did not apply it",
             wanted="%s = %s" % (name, value),
             found=str(have),
             where=_proc(name),
@@ -126,7 +126,7 @@ def _write(node: Node, name: str, value: str, remedy: str) -> None:
             stream.write(value + "\n")
     except OSError as error:
         raise AscendError(
-            "the kernel does not take a setting",
+            "the kernel refused a setting",
             wanted="%s = %s" % (name, value),
             found=str(error),
             where=_proc(name),
@@ -146,5 +146,5 @@ def restore(node: Node) -> List[str]:
             _write(node, name, ours.was[name], "sysctl -w %s='%s'  # then run it again" % (name, ours.was[name]))
             notes.append("%s is %s again" % (name, ours.was[name] or "empty"))
         elif have is not None:
-            notes.append("%s stays %s: somebody else has set it since" % (name, have or "empty"))
+            notes.append("%s stays %s, because somebody else has set it since" % (name, have or "empty"))
     return notes

@@ -100,11 +100,11 @@ def leave(cache_dir: str) -> None:
         stuck = process.end([known["pid"]])
         if stuck:
             raise AscendError(
-                "the node's peer in the swarm cannot be ended",
-                wanted="no peer, or one that ends",
+                "cannot end the node's peer in the swarm",
+                wanted="no peer",
                 found="process %d hangs in the kernel" % stuck[0],
                 where=folder,
-                remedy="cat /proc/%d/stack; dmesg | tail  # then restart the node" % stuck[0],
+                remedy="cat /proc/%d/stack; dmesg | tail  # then reboot the node" % stuck[0],
             )
     atomic.remove(os.path.join(folder, "pid"))
 
@@ -175,11 +175,11 @@ def _start(folder: str) -> None:
     if not os.path.exists(says):
         leave(os.path.dirname(folder))
         raise AscendError(
-            "the node's peer in the swarm does not begin",
+            "the node's peer in the swarm does not start",
             wanted="libtorrent, started as %s" % ACCOUNT,
             found=(files.text(log) or "nothing within %d s" % BEGIN_S).strip()[-400:],
             where=folder,
-            remedy="depot_transport: ssh  # in the inventory, until it does",
+            remedy="depot_transport: ssh  # in the inventory, until the peer starts",
         )
 
 

@@ -23,7 +23,7 @@ from .checkpoints import Checkpoint
 
 LOOK_S = 60
 MB = 1024 * 1024
-ABSENT = "it is not there"
+ABSENT = "it does not exist"
 MOST_FILES = 500  # of a folder
 MOST_BYTES = 4 * MB  # of a file whose content counts
 
@@ -81,7 +81,9 @@ def check(asked: Asked, npu: Mapping[str, Any]) -> Seen:
     for each in named:
         words = seen["refused"].get(each.path, "")
         if words == ABSENT and each.may_be_of_a_hub:
-            remarks.append("%s %s is no folder here: it is fetched when the run begins" % (each.key, each.value))
+            remarks.append(
+                "%s %s is not a folder here, so it is downloaded when the run starts" % (each.key, each.value)
+            )
         elif words:
             problems.append(_path_problem(each, words, asked.account))
     problems += _datasets(asked, seen["files"].get(_dataset_info(asked)))
@@ -96,9 +98,7 @@ def check(asked: Asked, npu: Mapping[str, Any]) -> Seen:
         resume_from, more, further = _resume(asked, output, [Checkpoint(*each) for each in seen["checkpoints"]])
         problems, remarks = problems + more, remarks + further
     else:
-        problems.append(
-            _wrong("the config names no output_dir", "a folder for what is trained", "none", "output_dir: ...")
-        )
+        problems.append(_wrong("the config names no output_dir", "a folder for the results", "none", "output_dir: ..."))
     return Seen(problems, remarks, parts, resume_from)
 
 
@@ -136,9 +136,9 @@ def cards(indexes: Sequence[int], npu: Mapping[str, Any], others: str) -> List[A
         ]
         if users:
             who = "%s %s of %s" % (users[0]["name"], users[0]["pid"], users[0]["user"])
-            problems.append(_wrong("card %d is in use" % index, "a card that nobody uses", who, others, "npu-smi"))
+            problems.append(_wrong("card %d is in use" % index, "an idle card", who, others, "npu-smi"))
         elif card in npu["unclear"]:
-            words = "whether card %d is in use is not known" % index
+            words = "cannot tell whether card %d is in use" % index
             problems.append(_wrong(words, "an answer of npu-smi", "none", "npu-smi info", "npu-smi"))
     return problems
 
@@ -204,17 +204,17 @@ def refused(path: str) -> str:
     try:
         os.stat(path)
     except PermissionError:
-        return "the account may not go there"
+        return "the account cannot reach it"
     except OSError:
         return ABSENT
     is_folder = os.path.isdir(path)
     if not os.access(path, os.R_OK | (os.X_OK if is_folder else 0)):
-        return "the account may not read it"
+        return "the account has no read permission"
     # safetensors writes files of mode 0600, whatever the umask says: another account sees the folder, and no weights.
     closed = (
         [name for name in files.names(path)[:MOST_FILES] if not _is_open(os.path.join(path, name))] if is_folder else []
     )
-    return "the account may not read %s in it" % listed(closed) if closed else ""
+    return "the account has no permission to read %s in it" % listed(closed) if closed else ""
 
 
 def _is_open(path: str) -> bool:
@@ -231,8 +231,8 @@ def _nearest(path: str) -> str:
 
 def _path_problem(named: Named, words: str, account: Account) -> AscendError:
     return AscendError(
-        "%s cannot be read: %s" % (named.key, words),
-        wanted="a path that %s may read" % account.name,
+        "cannot read %s: %s" % (named.key, words),
+        wanted="a path that %s can read" % account.name,
         found=named.value,
         where=named.path,
         remedy="runuser -u %s -- ls -ld %s" % (account.name, shlex.quote(named.path)),
@@ -245,7 +245,13 @@ def _datasets(asked: Asked, text: Optional[str]) -> List[AscendError]:
         known = json.loads(text) if text else None
     except (ValueError, RecursionError):
         return [
-            _wrong("dataset_info.json is no JSON", "a list of data sets", "unreadable", "mend it", _dataset_info(asked))
+            _wrong(
+                "dataset_info.json is not JSON",
+                "a list of data sets",
+                "unreadable",
+                "correct the file",
+                _dataset_info(asked),
+            )
         ]
     value = asked.config.get("dataset")
     if not isinstance(known, dict) or not isinstance(value, str):
@@ -254,7 +260,7 @@ def _datasets(asked: Asked, text: Optional[str]) -> List[AscendError]:
     if not missing:
         return []
     remedy = "name it in dataset_info.json, or correct dataset:"
-    words = "the data set %s is not known" % missing[0]
+    words = "unknown data set: %s" % missing[0]
     return [_wrong(words, "one of %s" % listed(sorted(known)), missing[0], remedy, _dataset_info(asked))]
 
 
@@ -280,7 +286,7 @@ def _stage(asked: Asked, contents: Mapping[str, str]) -> int:
 
 def _memory_words(asked: Asked, parts: Optional[Mapping[str, int]]) -> List[str]:
     if parts is None:
-        return ["how much memory the run needs is not known: the model's config.json was not read"]
+        return ["cannot estimate the memory that the run needs: the model's config.json was not read"]
     words = "estimate: some %.0f GB of %.0f GB a card" % (parts["all"] / 1024, asked.card_memory_mb / 1024)
     if asked.card_memory_mb and parts["all"] > asked.card_memory_mb:
         words += ": it may not fit; a smaller batch, DeepSpeed ZeRO-3 or LoRA need less (docs/train.md)"
@@ -289,10 +295,8 @@ def _memory_words(asked: Asked, parts: Optional[Mapping[str, int]]) -> List[str]
 
 def _room(asked: Asked, seen: Mapping[str, Any], output: str, model: Optional[memory.Model]) -> List[AscendError]:
     if seen["free_mb"] is None:
-        words = "%s cannot write the output_dir" % asked.account.name
-        return [
-            _wrong(words, "a folder of its own", "no right to write there", "ls -ld %s" % seen["place"], seen["place"])
-        ]
+        words = "%s cannot write to the output_dir" % asked.account.name
+        return [_wrong(words, "a folder of its own", "no write permission", "ls -ld %s" % seen["place"], seen["place"])]
     if model is None:
         return []
     full = asked.config.get("finetuning_type", "lora") == "full"
@@ -303,9 +307,11 @@ def _room(asked: Asked, seen: Mapping[str, Any], output: str, model: Optional[me
     )
     if seen["free_mb"] * MB >= need:
         return []
-    words = "there is no room for one checkpoint"
+    words = "not enough room for one checkpoint"
     found = "%d MB" % seen["free_mb"]
-    return [_wrong(words, "some %d MB" % (need // MB), found, "df -h %s; another output_dir" % output, output)]
+    return [
+        _wrong(words, "some %d MB" % (need // MB), found, "df -h %s; or choose another output_dir" % output, output)
+    ]
 
 
 def _resume(asked: Asked, output: str, found: List[Checkpoint]) -> "tuple[str, List[AscendError], List[str]]":
@@ -313,17 +319,21 @@ def _resume(asked: Asked, output: str, found: List[Checkpoint]) -> "tuple[str, L
     if not asked.resume:
         return "", [], []
     if asked.config.get("resume_from_checkpoint"):
-        words = "the config names a checkpoint already"
+        words = "the config already names a checkpoint"
         given = str(asked.config["resume_from_checkpoint"])
-        return "", [_wrong(words, "train_resume, or that key", given, "take resume_from_checkpoint out of it")], []
+        return (
+            "",
+            [_wrong(words, "train_resume, or that key", given, "remove resume_from_checkpoint from the config")],
+            [],
+        )
     chosen, skipped = checkpoints.newest(found)
     remarks = ["%s is skipped: %s" % (each.path, each.problem) for each in skipped]
     if chosen is None:
-        words = "there is no whole checkpoint to go on from"
+        words = "no complete checkpoint to resume from"
         why = remarks[0] if remarks else "none"
         return (
             "",
-            [_wrong(words, "checkpoint-<step> in the output_dir", why, "train.yml without train_resume", output)],
+            [_wrong(words, "checkpoint-<step> in the output_dir", why, "run train.yml without train_resume", output)],
             [],
         )
-    return chosen.path, [], [*remarks, "goes on from %s" % chosen.path]
+    return chosen.path, [], [*remarks, "resumes from %s" % chosen.path]

@@ -69,7 +69,7 @@ def problems(config: Mapping[str, object], environment: str, checkout: str, wher
             wanted="one of its %d keys" % len(keys),
             found=key,
             where=where,
-            remedy="write %s" % " or ".join(alike) if alike else "take it out",
+            remedy="write %s" % " or ".join(alike) if alike else "remove the key",
         )
         for key, alike in unknown(config, keys).items()
     ]

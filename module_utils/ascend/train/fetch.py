@@ -91,14 +91,14 @@ def _take(
         text = content.decode("utf-8", "replace")
         remarks.append("%s: byte %d is not UTF-8; such bytes are replaced (%s)" % (name, error.start, path))
     if name == STATE and not _is_object(text):
-        remarks.append("%s: it is no JSON (%s)" % (name, path))
+        remarks.append("%s: it is not JSON (%s)" % (name, path))
     files[name] = _packed(masked(text))
 
 
 def _log(path: str, errors: List[str]) -> Tuple[bytes, str]:
     stream = logs.opened(path)
     if stream is None:
-        return b"", "there is none, or it is no file of its own"
+        return b"", "no such file, or not a regular file"
     with stream:
         content, error = logs.kept(stream, path)
     errors.append(error)
@@ -109,11 +109,11 @@ def _whole(path: str, since_s: float) -> Tuple[bytes, str]:
     """Return (content, why it is not read)."""
     stream = logs.opened(path) if path else None
     if stream is None:
-        return b"", "there is none yet, or it is no file of its own"
+        return b"", "no such file yet, or not a regular file"
     with stream:
         status = os.fstat(stream.fileno())
         if status.st_mtime < since_s:
-            return b"", "it is of a run before"
+            return b"", "it is from an earlier run"
         if status.st_size > logs.MOST:
             return b"", "%d bytes are too many, at most %d are fetched" % (status.st_size, logs.MOST)
         return stream.read(logs.MOST), ""

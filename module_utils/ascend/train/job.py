@@ -89,9 +89,9 @@ def begin(state_dir: str, training: Training, run: Run) -> None:
     folder = place(state_dir, training.name)
     if services.alive(folder, run):
         raise AscendError(
-            "a training run of that name is at work",
+            "a training run with that name is running",
             wanted="no run named %s, or one that has ended" % training.name,
-            found="begun %s" % files.mapping(os.path.join(folder, "began.json")).get("began"),
+            found="started %s" % files.mapping(os.path.join(folder, "began.json")).get("began"),
             where=folder,
             remedy="playbooks/train_status.yml -e train_name=%s; playbooks/train_stop.yml ends it" % training.name,
         )
@@ -191,7 +191,7 @@ def at_work(node: Node, state_dir: str) -> List[Dict[str, Any]]:
                 "pid": pid,
                 "name": "training %s" % name,
                 "user": about.get("account"),
-                "command": "begun by playbooks/train.yml, %s" % began.get("began"),
+                "command": "started by playbooks/train.yml, %s" % began.get("began"),
                 "container": None,
                 "devices": about.get("devices") or [],
             }
@@ -286,11 +286,11 @@ def required(state_dir: str, name: str) -> Dict[str, Any]:
     if not about:
         known = ", ".join(names(state_dir))
         raise AscendError(
-            "there is no training run of that name",
+            "no training run has that name",
             wanted=name,
             found=known or "none",
             where=os.path.join(state_dir, FOLDER),
-            remedy="-e train_name=NAME; train.yml begins one",
+            remedy="-e train_name=NAME; train.yml starts one",
         )
     return about
 

@@ -25,10 +25,10 @@ def known_account(node: Node, name: str, variable: str) -> Tuple[Account, str]:
     account, why = account_of(node, name)
     if account is None or account.uid == 0:
         raise AscendError(
-            "%s names no account of the node" % variable if account is None else "root neither trains nor serves",
+            "%s is not an account of the node" % variable if account is None else "root must not train or serve",
             wanted="%s, an account of the node that is not root" % variable,
             found=why or ("root" if account else "no account %s" % name),
-            remedy="-e %s=NAME; ascend_users lets it open the cards" % variable,
+            remedy="-e %s=NAME; add it to ascend_users, so that it can open the cards" % variable,
         )
     return account, pwd.getpwnam(account.name).pw_dir
 
@@ -37,7 +37,7 @@ def require_ready(state_dir: str, link: str, environment: str) -> None:
     """Raise AscendError where ``environment``, to which ``link`` leads, is none, or another run changes the node."""
     if not os.path.isfile(os.path.join(environment, ".cann_home")):
         raise AscendError(
-            "the node has no environment to work in",
+            "the node has no environment",
             wanted="an environment that site.yml made",
             found="none",
             where=link,

@@ -22,7 +22,7 @@ def check(node: Node, peers: Mapping[str, Any]) -> Seen:
     found = read_interface(node, str(peers["interface"]))
     name = found["name"]
     if name is None:
-        return [_no_interface(found, "none of that name")], {}
+        return [_no_interface(found, "no interface has that name")], {}
     if not found["up"] or not found["address"]:
         return [_no_interface(found, "%s is down, or has no address" % name)], {}
     # The runner of rank 0 listens beside torchrun's: service/runner.py.
@@ -33,7 +33,7 @@ def check(node: Node, peers: Mapping[str, Any]) -> Seen:
 
 def _no_interface(found: Mapping[str, Any], words: str) -> AscendError:
     return AscendError(
-        "the nodes cannot find each other by the interface %s" % found["asked"],
+        "the nodes cannot find each other through the interface %s" % found["asked"],
         wanted="an interface that is up and has an address",
         found="%s; the node has %s" % (words, listed(found["all"])),
         where="train_interface",
@@ -48,5 +48,5 @@ def _taken(port: Mapping[str, Any]) -> AscendError:
         wanted="train_master_port and the one after it, free",
         found=who,
         where="train_master_port",
-        remedy="ss -ltnp 'sport = :%d'; or -e train_master_port=..." % port["port"],
+        remedy="ss -ltnp 'sport = :%d'; or set -e train_master_port=..." % port["port"],
     )

@@ -85,9 +85,9 @@ def _glibc(archive: Path) -> str:
                     stream = tar.extractfile(entry)
                     asked.update(_GLIBC.findall(stream.read()) if stream else ())
     except (tarfile.TarError, EOFError, OSError) as error:
-        raise AscendError("a CPython archive cannot be read", found=str(error), where=str(archive)) from error
+        raise AscendError("cannot read a CPython archive", found=str(error), where=str(archive)) from error
     if not programs:
-        raise AscendError("an archive is no relocatable CPython", wanted="python/bin/python3", where=str(archive))
+        raise AscendError("an archive is not a relocatable CPython", wanted="python/bin/python3", where=str(archive))
     return str(max(Version(version.decode()) for version in asked))
 
 

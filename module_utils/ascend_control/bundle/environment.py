@@ -59,7 +59,7 @@ def _run(argv: list[str], project: Path) -> str:
     if done.returncode:
         words = (done.stdout + done.stderr).strip()
         raise AscendError(
-            f"{Path(argv[0]).name} fails on the control node",
+            f"{Path(argv[0]).name} failed on the control node",
             wanted=" ".join(argv),
             found=words[-800:] or f"exit code {done.returncode}",
             where=str(project),

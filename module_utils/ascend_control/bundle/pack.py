@@ -42,7 +42,7 @@ def contents(index: Index) -> dict[str, dict[str, Any]]:
     lost = sorted(set(index["files"]) - set(found))
     if lost or not found:
         raise AscendError(
-            "the depot is not whole" if lost else "the depot is empty",
+            "the depot is incomplete" if lost else "the depot is empty",
             wanted="a depot that playbooks/depot.yml filled",
             found=f"{len(lost)} files are missing, {lost[0]} first" if lost else "no file in its index",
             where=str(index.folder),
@@ -72,7 +72,7 @@ def require_room(planned: dict[str, Any], out: Path, others_bytes: int) -> int:
     free = shutil.disk_usage(out).free + sum(path.stat().st_size for path in out.glob("depot-*.tar"))
     if free < wanted:
         raise AscendError(
-            "the bundle has no room",
+            "not enough room for the bundle",
             wanted=f"{wanted} bytes for {len(planned['parts'])} parts and what goes along",
             found=f"{free} bytes free",
             where=str(out),

@@ -103,7 +103,7 @@ def _require_room(depot: Path, carried: Mapping[str, Any], ahead: Mapping[str, l
     free = shutil.disk_usage(depot).free
     if free < wanted:
         raise AscendError(
-            "the depot's disk has no room for the bundle",
+            "not enough room for the bundle on the depot's disk",
             wanted=f"{wanted} bytes more, of {sum(entry['size_bytes'] for entry in carried.values())} as a whole",
             found=f"{free} bytes free",
             where=str(depot),

@@ -145,7 +145,7 @@ def _take_run(
     if own.name in sums and index.sum_of(own) != sums[own.name].lower():
         wanted = f"sha256 {sums[own.name]}"
         raise AscendError(
-            "your package is not what you said",
+            "your package does not match the sum that you gave",
             wanted=wanted,
             found=f"sha256 {index.sum_of(own)}",
             where=str(own),
@@ -155,7 +155,7 @@ def _take_run(
         return False
     warnings += makeself.inspect(own, package["architecture"], package["chip"])
     if own.name not in sums:
-        warnings.append(f"{own.name} is taken as it lies in {own.parent}: no sum of it is known (depot_cann_sha256)")
+        warnings.append(f"{own.name} in {own.parent} is used unchecked: no sum of it is given (depot_cann_sha256)")
     if not check:
         place(own, target)
         index.enter(relative, index.sum_of(own))
@@ -192,7 +192,7 @@ def _unpack(bundle: Path, package: dict[str, Any], target: Path) -> str:
         makeself.inspect(partial, package["architecture"], package["chip"])
         partial.replace(target)
     except zipfile.BadZipFile as error:
-        raise AscendError("the bundle cannot be unpacked", found=str(error), where=str(bundle)) from error
+        raise AscendError("cannot unpack the bundle", found=str(error), where=str(bundle)) from error
     finally:
         partial.unlink(missing_ok=True)
     return digest.hexdigest()

@@ -161,7 +161,7 @@ class _Download:
         begins = re.match(r"bytes (\d+)-", answer.headers.get("Content-Range", ""))
         if answer.status == 206 and (not begins or int(begins[1]) != partial.size):
             partial.begin_anew()
-            raise _BrokenError("it gave another part of the file than was asked for")
+            raise _BrokenError("it sent another part of the file than the one requested")
         if answer.status == 200 and partial.size:
             partial.begin_anew()  # this server knows no parts
         partial.resumed |= answer.status == 206
@@ -178,7 +178,7 @@ class _Download:
         if answer.headers.get("Content-Range", "").rpartition("/")[2] == str(partial.size):
             return
         partial.begin_anew()
-        raise _BrokenError("it has less of the file than came from it before")
+        raise _BrokenError("it now has less of the file than it has already sent")
 
     def _require_size(self, answer: urllib3.BaseHTTPResponse, partial: _Partial) -> None:
         """End a download that will not have the size that it must have before it begins."""
@@ -204,7 +204,7 @@ class _Download:
 
     def _other(self, wanted: str, found: str) -> AscendError:
         return AscendError(
-            f"{self._file.name} is not the file that was published",
+            f"{self._file.name} is not the published file",
             wanted=wanted,
             found=found,
             where=f"{self._url}{proxies.way(self._url)}",
@@ -223,7 +223,7 @@ class _Download:
     def _by_hand(self) -> str:
         from_pages = f" -e {REFERER}" if of_huawei(self._url) else ""
         command = f"curl -fLI --max-time 20{from_pages} {shlex.quote(without_account(self._url))}"
-        return f"{command}  # the same run again goes on where it stopped; or {self._file.instead}"
+        return f"{command}  # the same command resumes where it stopped; or {self._file.instead}"
 
 
 class _Partial:

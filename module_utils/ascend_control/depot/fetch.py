@@ -158,9 +158,9 @@ def _best(package: dict[str, Any], architecture: str, series: str) -> dict[str, 
     ranked = [(rank, file) for file in package["files"] if (rank := _rank(file, order)) is not None]
     if not ranked:
         raise AscendError(
-            f"{package['name']} {package['version']} has no file for {architecture} that the lock names",
+            f"{package['name']} {package['version']} has no file for {architecture} in the lock",
             found=", ".join(_name(file) for file in _files(package)) or "nothing",
-            remedy="make the lock anew (releases/README.md)",
+            remedy="make a new lock (releases/README.md)",
         )
     best: dict[str, Any] = min(ranked, key=lambda pair: pair[0])[1]
     return best

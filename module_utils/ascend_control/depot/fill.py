@@ -89,7 +89,7 @@ def alone(folder: Path, progress: Progress) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            progress.say(f"another run fills {folder}: waiting until it has ended")
+            progress.say(f"another run is filling {folder}: waiting for it to end")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

@@ -64,11 +64,11 @@ class Index:
             self["files"][relative] = found
             return True
         raise AscendError(
-            "a file of the depot changed since it was taken",
+            "a file of the depot has changed since it was added",
             wanted=f"{wanted[1]} bytes, sha256 {wanted[0]}",
             found=f"{found['size_bytes']} bytes, sha256 {found['sha256']}",
             where=str(path),
-            remedy=f"rm {shlex.quote(str(path))}  # then run the same command again: the file is taken anew",
+            remedy=f"rm {shlex.quote(str(path))}  # then run the same command again: the file is fetched again",
         )
 
     def sha256(self, relative: str) -> str:

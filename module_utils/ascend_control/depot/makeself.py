@@ -78,10 +78,10 @@ def _header(path: Path, stream: BinaryIO) -> Header:
 def _no_package(path: Path, text: bytes) -> AscendError:
     looks = next((words for start, words in _STARTS if text.lstrip(b"\xef\xbb\xbf \r\n").startswith(start)), "")
     if not looks:
-        looks = "a script that is no package" if text.startswith(b"#!") else "something else"
+        looks = "a script that is not a package" if text.startswith(b"#!") else "something else"
     beginning = text[:60].decode("ascii", "replace").replace("\ufffd", "?").strip()
     return AscendError(
-        "a file is no CANN package",
+        "a file is not a CANN package",
         wanted="a .run package: a script of makeself with its payload",
         found=f"{looks}: {beginning!r}" if text else "an empty file",
         where=str(path),
@@ -96,7 +96,7 @@ def _damaged(path: Path, wanted: str, found: str) -> AscendError:
 def _require_size(path: Path, header: Header) -> None:
     wanted, found = header.offset + sum(header.sizes), path.stat().st_size
     if wanted != found:
-        how = "cut off" if found < wanted else "with something behind its end"
+        how = "cut off" if found < wanted else "with extra data after its end"
         raise _damaged(path, f"{wanted} bytes, as its own header says", f"{found} bytes: {how}")
 
 
@@ -108,7 +108,7 @@ def _require_sums(path: Path, stream: BinaryIO, header: Header) -> list[str]:
         if len(sums) == len(header.sizes) and all(set(each) != {"0"} for each in sums)
     ]
     if not known:
-        return [f"{path.name} holds no sum of its content"]
+        return [f"{path.name} contains no checksum"]
     name, sums = known[0]
     stream.seek(header.offset)
     for size, wanted in zip(header.sizes, sums, strict=True):
@@ -137,12 +137,12 @@ def _require_names(path: Path, stream: BinaryIO, header: Header, architecture: s
                 return []
     except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
         if not architectures and not chips:
-            return [f"the content of {path.name} cannot be listed: {error}"]
+            return [f"cannot list the content of {path.name}: {error}"]
     if architectures and architecture not in architectures:
         raise _another(path, "architecture", architecture, architectures)
     if chip and chips and chip.lower() not in chips:
         raise _another(path, "chip", chip, chips)
-    return [] if architectures or chips else [f"nothing in {path.name} tells for which machine it is"]
+    return [] if architectures or chips else [f"{path.name} does not say which architecture it is for"]
 
 
 def _names(stream: BinaryIO, header: Header) -> Iterator[str]:
@@ -164,5 +164,5 @@ def _another(path: Path, what: str, wanted: str, found: set[str]) -> AscendError
         wanted=wanted,
         found=", ".join(sorted(found)),
         where=str(path),
-        remedy=f"put the package for {wanted} there: the name of the file does not make it one",
+        remedy=f"put the package for {wanted} there: renaming another one is not enough",
     )

@@ -72,7 +72,7 @@ class Progress:
         """Leave one line that says what came, in which time."""
         seconds = self._clock() - self._started
         came = self._done - self._kept
-        kept = f", {size_text(self._kept)} were there from before" if self._kept > 0 else ""
+        kept = f", {size_text(self._kept)} were already there" if self._kept > 0 else ""
         rate = f" ({size_text(came / seconds)}/s)" if seconds >= 1 else ""
         self._put(
             f"{self._what}: {_files(self._files)}, {size_text(came)} in {time_text(seconds)}{rate}{kept}", end=True

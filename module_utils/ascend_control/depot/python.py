@@ -101,7 +101,7 @@ def _none(asked: Asked, tried: list[str]) -> AscendError:
     own = Path(unquote(urlsplit(asked.pinned.get("url", "")).path)).name
     remedy = f"put {own or 'an install_only archive of python-build-standalone'} into depot_incoming"
     return AscendError(
-        f"no CPython {asked.series} for {asked.architecture} can be had",
+        f"cannot obtain CPython {asked.series} for {asked.architecture}",
         wanted=f"an archive with one folder python/, named cpython-{named}-linux-{asked.architecture}.tar.gz{limits}",
         found="; ".join(dict.fromkeys(tried)),
         where=asked.pinned.get("url", "python.archives of release.yml, which has none"),
@@ -201,7 +201,7 @@ def _archive_of(index: Index, program: Path, asked: Asked, tried: list[str]) -> 
         tried.append(f"{program} is {version}")
         return None
     if Path(prefix) == Path("/usr"):
-        tried.append(f"{program} is the distribution's own: it cannot be moved")
+        tried.append(f"{program} is the distribution's own and cannot be moved")
         return None
     return _pack(index, Path(prefix), version, asked.architecture)
 

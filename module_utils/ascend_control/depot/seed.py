@@ -112,7 +112,7 @@ def _write_torrent(client: Path, folder: Path, source: Mapping[str, str]) -> Non
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     if done.returncode:
         raise AscendError(
-            "the torrent of the depot's files cannot be made",
+            "cannot make the torrent of the depot's files",
             found=done.stderr.decode(errors="replace").strip()[-400:],
             where=str(folder),
             remedy="depot_transport: ssh  # in the inventory",

@@ -71,7 +71,7 @@ def require_tested(name: str, version: str, requirements: dict[str, dict[str, An
     excluded = row.get("excluded", {}).get(version)
     if excluded:
         raise AscendError(
-            f"{name} {version} does not take the libraries of this release",
+            f"{name} {version} does not work with the libraries of this release",
             wanted=f"{row['minimum']} to {row['tested_maximum']}, without {', '.join(sorted(row['excluded']))}",
             found=excluded,
             remedy="choose one of the table:\n" + table(requirements),
@@ -132,7 +132,7 @@ def _require_answer(url: str) -> None:
 def _not_cloned(url: str, found: str) -> AscendError:
     address = without_account(url)
     return AscendError(
-        "the source cannot be cloned",
+        "cannot clone the source",
         wanted=address,
         found=found,
         where=f"llamafactory_source{proxies.way(url)}",
@@ -142,7 +142,7 @@ def _not_cloned(url: str, found: str) -> AscendError:
 
 def _version(archive: Path) -> str:
     if not archive.is_file():
-        raise AscendError("the source archive is not there", wanted=str(archive), found="no such file")
+        raise AscendError("the source archive is missing", wanted=str(archive), found="no such file")
     try:
         with tarfile.open(archive) as tar:
             members = [name for name in tar.getnames() if name.split("/", 1)[-1] == VERSION_FILE]
@@ -150,11 +150,11 @@ def _version(archive: Path) -> str:
             text = stream.read().decode("utf-8", "replace") if stream else ""
     except (tarfile.TarError, EOFError, zlib.error) as error:
         raise AscendError(
-            "the source archive cannot be unpacked", wanted="a .tar.gz", found=str(error), where=str(archive)
+            "cannot unpack the source archive", wanted="a .tar.gz", found=str(error), where=str(archive)
         ) from error
     match = re.search(r'^VERSION = "([^"]+)"', text, re.MULTILINE)
     if not match:
         raise AscendError(
-            "the archive is no LLaMA-Factory", wanted=f"*/{VERSION_FILE} with VERSION", where=str(archive)
+            "the archive is not LLaMA-Factory", wanted=f"*/{VERSION_FILE} with VERSION", where=str(archive)
         )
     return match.group(1)

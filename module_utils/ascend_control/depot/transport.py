@@ -26,10 +26,10 @@ def address(transport: str, url: str, folder: str) -> str:
         return f"file://{folder}"
     if not _ADDRESSES[transport].fullmatch(url):
         raise AscendError(
-            f"ascend_depot_url is no address for depot_transport: {transport}",
+            f"ascend_depot_url is not an address for depot_transport: {transport}",
             wanted=_WANTED[transport],
             found=repr(url),
             where="the inventory, or -e",
-            remedy="mend ascend_depot_url, or leave it out: then the files go through SSH",
+            remedy="correct ascend_depot_url, or remove it to send the files through SSH",
         )
     return url.rstrip("/")

@@ -28,8 +28,8 @@ def of_depot(error: Exception, folder: str) -> AscendError:
     if error.errno in (errno.EACCES, errno.EPERM):
         user, make = shlex.quote(getpass.getuser()), shlex.quote(folder)
         return AscendError(
-            "the depot may not be read or written",
-            wanted=f"{user} reads {folder}, and writes it where it is filled",
+            "no permission to read or write the depot",
+            wanted=f"{user} can read {folder}, and write to it when filling it",
             found=str(error),
             where=where,
             remedy=f"namei -l {shlex.quote(where)}  # then, for example: sudo install -d -o {user} {make}; or name a"
@@ -104,7 +104,7 @@ def _trouble(folder: str) -> AscendError | None:
     changed = [name for name in lost if Path(folder, name).is_file()]
     away = f"cd {shlex.quote(folder)} && rm {' '.join(map(shlex.quote, changed))}; cd -; " if changed else ""
     return AscendError(
-        "the depot is not whole",
+        "the depot is incomplete",
         wanted=f"{len(files)} files, as its index.json says",
         found=f"{len(lost)} are missing or of another size: {listed(lost)}",
         where=folder,

@@ -79,10 +79,10 @@ class Web:
             answer.drain_conn()
             target = urljoin(url, location)
             if url.startswith("https:") and not target.startswith("https:"):
-                words = "a server leads from https to http"
+                words = "a server redirects from https to http"
                 raise AscendError(words, wanted=url, found=target, remedy=f"curl -ILv {shlex.quote(url)}")
             url = target
-        raise AscendError("a server leads round in circles", wanted=url, remedy=f"curl -ILv {shlex.quote(url)}")
+        raise AscendError("a server redirects in a loop", wanted=url, remedy=f"curl -ILv {shlex.quote(url)}")
 
     def _manager(self, url: str) -> urllib3.PoolManager:
         proxy = proxies.proxy_of(url)
@@ -121,7 +121,7 @@ def authorities() -> str:
     path = os.environ.get(name, "")
     if path and not os.path.exists(path):
         raise AscendError(
-            "the authorities that are to be trusted are not there",
+            "the file of trusted CA certificates is missing",
             wanted=f"a file of certificates, as {name} says",
             found="no such file",
             where=path,
@@ -158,7 +158,7 @@ def reason(error: Exception) -> str:
     if isinstance(error, urllib3.exceptions.ConnectTimeoutError) and not refused:
         return f"no connection within {CONNECT_S:g} s"
     if isinstance(error, urllib3.exceptions.ReadTimeoutError):
-        return f"nothing came for {stall_s():g} s"
+        return f"no data for {stall_s():g} s"
     cause: BaseException = error
     while cause.__cause__:
         cause = cause.__cause__
@@ -185,7 +185,7 @@ def _manager(proxy: str) -> urllib3.PoolManager:
         return urllib3.PoolManager(**options)
     if urlsplit(proxy).scheme not in ("http", "https"):
         raise AscendError(
-            "the proxy is none that files can be fetched through",
+            "the proxy cannot be used to fetch files",
             wanted="http://host:port or https://host:port",
             found=proxy,
             where="https_proxy, http_proxy, all_proxy",
@@ -209,7 +209,7 @@ def _context() -> ssl.SSLContext:
         return context
     except ssl.SSLError as error:
         raise AscendError(
-            "the authorities that are to be trusted cannot be read",
+            "cannot read the trusted CA certificates",
             wanted="certificates in PEM",
             found=str(error),
             where=path,

@@ -58,7 +58,7 @@ def fill(
         have = _present(index, wheels, wanted)
     lost = sorted(set(wanted) - set(have))
     if lost:
-        raise AscendError("wheels are missing although all were fetched", wanted=", ".join(lost), where=str(wheels))
+        raise AscendError("wheels are missing after fetching all of them", wanted=", ".join(lost), where=str(wheels))
     relative = f"locks/{release}-{digest}-{architecture}.txt"
     # The nodes' lock: each distribution with the one hash of the one wheel that the depot holds.
     _derived(index, relative, "".join(f"{key} --hash=sha256:{sha256}\n" for key, (_, sha256) in sorted(have.items())))

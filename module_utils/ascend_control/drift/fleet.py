@@ -30,7 +30,7 @@ def chosen(words: str | Iterable[str] | None) -> tuple[str, ...]:
     unknown = sorted(set(names) - set(COMPONENTS))
     if unknown:
         raise AscendError(
-            f"there is no component {', '.join(unknown)}",
+            f"unknown component: {', '.join(unknown)}",
             wanted=", ".join(COMPONENTS[1:]),
             found=", ".join(names),
             where="drift_components",
@@ -67,7 +67,7 @@ def unproven(answer: dict[str, Any]) -> Refusal:
     keys = ("wanted", "found", "remedy", "where")
     words = {key: str(answer.get(key) or "") for key in keys}
     words["found"] = words["found"] or said_by(answer)
-    problem = str(answer.get("problem") or "torch-npu could not be tried")
+    problem = str(answer.get("problem") or "cannot test torch-npu")
     remedy = words["remedy"] or "/usr/local/bin/ascend-env python -c 'import torch_npu'"
     wanted = words["wanted"] or "torch and torch_npu import"
     return refusal(

@@ -75,7 +75,7 @@ def facts(answer: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
     answered = _answered(answer)
     if answered.get("helper") != version():
         raise HelperError(
-            "the helper is of another version of ascend-fleet",
+            "the helper is from another version of ascend-fleet",
             f"version {version()[:12]}, the control node's",
             f"version {str(answered.get('helper'))[:12]}",
         )
@@ -87,7 +87,7 @@ def facts(answer: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
     differs = _differs(json.loads(json.dumps(asked)), answered.get("asked") or {})
     if differs:
         raise HelperError(
-            "the helper was set up to look at something else",
+            "the helper was set up with other values than the inventory's",
             "what the inventory says of " + ", ".join(differs),
             "another value when playbooks/drift_account.yml wrote it",
             HELPER_CONFIG,
@@ -100,8 +100,8 @@ def refuse_deep(asked: dict[str, Any]) -> None:
     """Raise HelperError for the deep form, which runs torch on the cards: the helper reads, and no more."""
     if asked["deep"]:
         raise HelperError(
-            "the helper cannot do the deep form",
-            "the fast form, or the account of site.yml",
+            "the helper cannot run a deep check",
+            "a fast check, or site.yml's account",
             "drift_deep or ascend_deep, with drift_by_helper",
             "the inventory",
             "ansible-playbook playbooks/drift.yml INVENTORY --limit NODE -e drift_deep=true -e drift_by_helper=false",
@@ -121,7 +121,7 @@ def _answered(answer: dict[str, Any]) -> dict[str, Any]:
     raise HelperError(
         _why(words),
         f"its answer to {COMMAND}",
-        quoted(words or "no word") + f" (exit code {answer.get('rc')})",
+        quoted(words or "no output") + f" (exit code {answer.get('rc')})",
     )
 
 
@@ -132,8 +132,8 @@ def _why(words: str) -> str:
     if re.search(r"sudo: .*(?:command not found|no such file)", lowered):
         return "the helper is not on the node"
     if "sudo" in lowered and "not found" in lowered:
-        return "there is no sudo on the node"
-    return "the helper gave no facts"
+        return "the node has no sudo"
+    return "the helper returned no facts"
 
 
 def _differs(asked: dict[str, Any], other: dict[str, Any]) -> list[str]:

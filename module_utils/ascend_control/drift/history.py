@@ -82,7 +82,9 @@ def update(path: Path, fleet: Fleet, keep_days: int = KEEP_DAYS) -> None:
         except _DamagedError as damage:
             aside = _move_aside(path, fleet["made"])
             compared = _add(path, fleet, keep_days)
-            note = f"{path} was damaged ({damage}). It is now {aside.name}; a new history begins: every finding is new."
+            note = (
+                f"{path} was damaged ({damage}). It is now {aside.name}; a new history begins, so every finding is new."
+            )
     except (_UnusableError, _DamagedError) as reason:
         compared, note = _without_history(fleet), f"{path} {reason}"
     except OSError as error:
@@ -162,7 +164,7 @@ def _prepare(database: sqlite3.Connection) -> None:
         return
     if version > VERSION:
         raise _UnusableError(
-            f"is of a later ascend-fleet (format {version}, this one knows {VERSION}): {UNKNOWN}. "
+            f"was written by a later ascend-fleet (format {version}, this one knows {VERSION}): {UNKNOWN}. "
             "Next: use that ascend-fleet, or move the file away"
         )
     problem = database.execute("PRAGMA integrity_check(1)").fetchone()[0]
@@ -171,7 +173,7 @@ def _prepare(database: sqlite3.Connection) -> None:
     if version == 1:
         _upgrade(database)
     if not version or _tables(database) != TABLES:
-        raise _DamagedError("its tables are others")
+        raise _DamagedError("its tables are not the expected ones")
 
 
 def _tables(database: sqlite3.Connection) -> dict[str, str]:

@@ -99,11 +99,11 @@ def merge_words(merge: Mapping[str, Any]) -> str:
     """Return how a report came about, in words."""
     number = len(merge["slices"])
     words = [f"merged from {number} slice{'' if number == 1 else 's'} of the check {merge['check']}"]
-    words += [f"no slice tells of {nodes_text(merge['missing'])}"] if merge["missing"] else []
+    words += [f"no slice covers {nodes_text(merge['missing'])}"] if merge["missing"] else []
     words += [f"{each['file']} left out: {each['reason']}" for each in merge["left_out"][:_SHOWN]]
     more = len(merge["left_out"]) - _SHOWN
     words += [f"{more} more left out"] if more > 0 else []
-    words += [f"{nodes_text(merge['twice'])} twice, the later look counts"] if merge["twice"] else []
+    words += [f"{nodes_text(merge['twice'])} twice: the later check counts"] if merge["twice"] else []
     names = merge["strangers"]
     words += [f"not in the inventory: {listed(names, most=_SHOWN)}"] if names else []
     return "; ".join(words)
@@ -116,7 +116,7 @@ def _of_another_check(found: Slice, code: str, now: datetime) -> str:
     apart = age(found, now)
     if abs(apart) > APART:
         hours = round(abs(apart).total_seconds() / 3600)
-        return f"begun {hours} hours {'before' if apart > timedelta() else 'after'} the merge, at {found['made']}"
+        return f"started {hours} hours {'before' if apart > timedelta() else 'after'} the merge, at {found['made']}"
     return ""
 
 
@@ -124,16 +124,16 @@ def _require_one_question(in_order: list[tuple[str, Slice]], check: str, left_ou
     if not in_order:
         raise AscendError(
             "none of the slices can be merged",
-            wanted=f"slices of the check {check} by this ascend-fleet, begun within 12 hours of the merge",
+            wanted=f"slices of the check {check} by this ascend-fleet, started within 12 hours of the merge",
             found=listed([f"{file}: {reason}" for file, reason in sorted(left_out.items())], most=_SHOWN),
             where="drift_slices_dir",
-            remedy=f"{again}  # each slice anew",
+            remedy=f"{again}  # each slice again",
         )
     first_file, first = in_order[0]
     for file, found in in_order:
         if (found["components"], found["deep"]) != (first["components"], first["deep"]):
             raise AscendError(
-                "the slices looked at different things",
+                "the slices checked different components",
                 wanted="slices with the same drift_components and drift_deep",
                 found=f"{_looked_at(first)} in {first_file}, {_looked_at(found)} in {file}",
                 where=f"the check {check}",
@@ -149,15 +149,15 @@ def _unheard(check: str, slices: int, nodes: int, again: str) -> Callable[[str, 
     """Return what makes the finding of a node that no slice tells of."""
 
     def finding(name: str, reason: str | None) -> Finding:
-        without = f"{slices} slice{'' if slices == 1 else 's'} with {nodes_text(nodes)}, and not this one"
+        without = f"{slices} slice{'' if slices == 1 else 's'} with {nodes_text(nodes)}, but not this one"
         return {
             "component": "access",
             "level": "unchecked",
             "name": NAME,
             "subject": "",
-            "problem": "no slice tells of the node",
+            "problem": "no slice covers the node",
             "wanted": f"the node in a slice of the check {check}",
-            "found": f"a slice that does not count: {reason}" if reason else without,
+            "found": f"a slice that was left out: {reason}" if reason else without,
             "where": name,
             "remedy": f"{again} --limit {shlex.quote(name)}  # then merge again",
         }

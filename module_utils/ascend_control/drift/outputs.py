@@ -112,7 +112,7 @@ def _judged(case: ElementTree.Element, node: dict[str, Any], component: str) -> 
         return _found(case, findings)
     if node["components"].get(component, "unknown") == "unknown":
         why = [finding["problem"] for finding in node["findings"] if finding["level"] == "unchecked"]
-        ElementTree.SubElement(case, "skipped", message=_xml("; ".join(why) or "this was not looked at"))
+        ElementTree.SubElement(case, "skipped", message=_xml("; ".join(why) or "this was not checked"))
         return "skipped"
     return "passed"
 
@@ -164,17 +164,17 @@ def prometheus(fleet: Fleet) -> str:
         ("findings", "Findings of the last drift check.", findings),
         (
             "remarks",
-            "What the last drift check remarked, which is no drift.",
+            "Remarks of the last drift check, which are not drift.",
             {_labels(component=component): remarks[component] for component in _components(fleet)},
         ),
         (
             "depot_troubles",
-            "What is wrong with the depot itself, on the control node.",
+            "Findings about the depot itself, on the control node.",
             {"": len(fleet.get("depot", []))},
         ),
         (
             "findings_between_nodes",
-            "What the last drift check found to differ between nodes.",
+            "Differences that the last drift check found between nodes.",
             {"": len(between_of(fleet)["findings"])},
         ),
         (

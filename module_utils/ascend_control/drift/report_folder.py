@@ -48,7 +48,7 @@ def write(directory: Path, fleet: dict[str, Any], page: str) -> Path:
         "fleet.prom": outputs.prometheus(fleet),
     }
     name = datetime.strptime(fleet["made"], UTC).strftime(TIME)
-    with failing_as(directory, "the drift report cannot be written"):
+    with failing_as(directory, "cannot write the drift report"):
         if not directory.is_dir():
             directory.mkdir(parents=True)
             directory.chmod(0o755)
@@ -72,7 +72,7 @@ def prune(directory: Path, keep_days: int, keep_reports: int, now: datetime) -> 
     is. What an interrupted run left half written goes after a day. Raises AscendError when something cannot be removed.
     """
     removed: list[str] = []
-    with failing_as(directory, "old drift reports cannot be removed"):
+    with failing_as(directory, "cannot remove old drift reports"):
         if not directory.is_dir():
             return []
         reports = sorted(_reports(directory))
@@ -126,7 +126,7 @@ def _lead_latest_to(folder: Path) -> None:
     latest = folder.with_name(LATEST)
     if os.path.lexists(latest) and not latest.is_symlink():
         raise AscendError(
-            f"the drift report is written, but {LATEST} does not lead to it",
+            f"the drift report is written, but {LATEST} does not point to it",
             wanted=f"a link to {folder.name}",
             found="a folder that no drift check made" if latest.is_dir() else "a file that no drift check made",
             where=str(latest),
@@ -178,7 +178,7 @@ def failing_as(directory: Path, problem: str) -> Iterator[None]:
         full = error.errno in FULL
         raise AscendError(
             problem,
-            wanted="room for some MB" if full else "a folder that this user may write",
+            wanted="room for some MB" if full else "a folder that this user can write to",
             found=f"{error.strerror}: {error.filename}" if error.filename else str(error.strerror),
             where=str(directory),
             remedy=f"df -h {directory}" if full else f"ls -ld {directory}; id",

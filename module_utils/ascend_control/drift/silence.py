@@ -31,7 +31,7 @@ def silence(node: str, answer: str, reached: bool, inventory: str) -> Finding:
         "subject": "",
         "problem": reason.problem,
         "wanted": reason.wanted,
-        "found": quoted(found or "no word"),
+        "found": quoted(found or "no output"),
         "where": node,
         "remedy": _command(reason.remedy, node, inventory),
     }
@@ -85,7 +85,7 @@ def said_by(result: dict[str, Any]) -> str:
     exception = result.get("exception")
     # From ansible-core 2.19 on a module's exception is an object that holds its words, before it is a traceback.
     event = getattr(exception, "event", None)
-    return str(result.get("msg") or getattr(event, "msg", None) or exception or "no word")
+    return str(result.get("msg") or getattr(event, "msg", None) or exception or "no output")
 
 
 def _telling(answer: str) -> list[str]:

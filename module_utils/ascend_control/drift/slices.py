@@ -105,7 +105,7 @@ def write(directory: Path, found: Slice) -> Path:
     made = datetime.strptime(found["made"], UTC).strftime("%Y%m%dT%H%M%SZ")
     file = folder / f"{made}-{secrets.token_hex(8)}.json"
     partial = file.with_suffix(".partial")
-    with failing_as(directory, "the slice of the drift check cannot be written"):
+    with failing_as(directory, "cannot write the slice of the drift check"):
         folder.mkdir(parents=True, exist_ok=True)
         with open(partial, "x", encoding="utf-8") as stream:
             # No secrets are in it, and the run that merges may be another user's, whatever the umask is.
@@ -119,13 +119,13 @@ def write(directory: Path, found: Slice) -> Path:
 
 def folder_of(directory: Path, check: str) -> Path:
     """Return the folder of a check, or that with the newest slice. Raises AscendError where there is none."""
-    with failing_as(directory, "the slices of the drift check cannot be read"):
+    with failing_as(directory, "cannot read the slices of the drift check"):
         folders = [directory / _name(check)] if check else _entries(directory)
         newest = max(((files[-1].name, folder) for folder in folders if (files := _files(folder))), default=None)
     if not newest:
         slice_of = f"-e drift_slices_dir={shlex.quote(str(directory))} -e drift_check={check or 'NAME'}"
         raise AscendError(
-            "there is no slice of a drift check to merge",
+            "no slice of a drift check to merge",
             wanted=f"a file for each slice{f' of the check {check}' if check else ''}",
             found="none",
             where=str(directory / check),
@@ -141,12 +141,12 @@ def read(folder: Path) -> tuple[dict[str, Slice], dict[str, str]]:
     """
     slices: dict[str, Slice] = {}
     broken: dict[str, str] = {}
-    with failing_as(folder, "the slices of the drift check cannot be read"):
+    with failing_as(folder, "cannot read the slices of the drift check"):
         for path in _files(folder):
             try:
                 slices[path.name] = _understood(json.loads(path.read_text(encoding="utf-8")))
             except (OSError, ValueError) as error:
-                broken[path.name] = f"it cannot be read: {error}"
+                broken[path.name] = f"cannot read it: {error}"
     return slices, broken
 
 
@@ -156,7 +156,7 @@ def prune(directory: Path, keep_days: int, now: datetime) -> None:
     A folder with anything else in it stays. Raises AscendError where one cannot be removed.
     """
     oldest = (now - timedelta(days=keep_days)).strftime("%Y%m%dT%H%M%SZ")
-    with failing_as(directory, "old slices of drift checks cannot be removed"):
+    with failing_as(directory, "cannot remove old slices of drift checks"):
         for folder in _entries(directory):
             names = [path.name for path in _entries(folder)]
             if names and max(names) < oldest and all(_OURS.fullmatch(name) for name in names):
@@ -179,7 +179,7 @@ def _understood(found: Any) -> Slice:
         raise ValueError(f"its form is {form}, not {FORM}: another version of ascend-fleet wrote it")
     wrong = [key for key, kind in KEYS.items() if not isinstance(found.get(key), kind)]
     if wrong or not all(isinstance(node, dict) and node.keys() >= _OF_NODE for node in found["nodes"]):
-        raise ValueError(f"{', '.join(wrong) or 'a node'} is not what a slice has")
+        raise ValueError(f"{', '.join(wrong) or 'a node'} is missing or wrong for a slice")
     datetime.strptime(found["made"], UTC)
     return found
 

@@ -57,7 +57,7 @@ def _unreachable(name: str, value: Any) -> str | None:
     form = _ADDRESS if name in _REACHED_BY else _ACCOUNT if name in _LOGIN else None
     if form is None or not isinstance(value, str) or "{{" in value or form.fullmatch(value):
         return None
-    return f"ssh would read more in it than a name or an address: {value[:80]!r}"
+    return f"ssh would read it as more than a name or an address: {value[:80]!r}"
 
 
 def _refused(owners: Mapping[tuple[str, str], list[str]], sources: list[str]) -> AscendError:
@@ -68,9 +68,9 @@ def _refused(owners: Mapping[tuple[str, str], list[str]], sources: list[str]) ->
     more = [f"and {len(owners) - _MOST} more"] if len(owners) > _MOST else []
     name = next(iter(owners))[0]
     return AscendError(
-        "the inventory has variables that are misspelt, or have a value that they cannot have; nothing was touched",
-        wanted="names and values as the roles take them",
+        "the inventory has misspelt variables or invalid values; nothing was changed",
+        wanted="names and values that the roles accept",
         found="; ".join([*lines, *more]),
         where=", ".join(source for source in sources if not source.endswith("_vars")) or "-e",
-        remedy=f"mend {name} where it stands; every variable of ours: roles/*/defaults/main.yml",
+        remedy=f"correct {name} where it is set; every variable of ours: roles/*/defaults/main.yml",
     )

@@ -53,18 +53,18 @@ def _is_template(value: Any) -> bool:
 def _problems(value: Any, option: Mapping[str, Any]) -> Iterator[str]:
     kind, shown = option.get("type", "str"), _hidden if option.get("no_log") else _shown
     if not _KINDS[kind](value):
-        yield f"{_WANTED[kind]} is wanted, found {shown(value)}"
+        yield f"expected {_WANTED[kind]}, found {shown(value)}"
         return
     parts = _parts(value) if kind == "list" else [value]
     element = option.get("elements", "raw") if kind == "list" else "raw"
     yield from (
-        f"a list of {_WANTED[element]} is wanted, found {shown(part)}" for part in parts if not _KINDS[element](part)
+        f"expected a list of {_WANTED[element]}, found {shown(part)}" for part in parts if not _KINDS[element](part)
     )
     choices = [str(choice) for choice in option.get("choices") or []]
     for part in parts:
         if choices and str(part) not in choices:
             near = difflib.get_close_matches(str(part), choices, n=1)
-            yield f"{' or '.join(choices)} is wanted, found {shown(part)}" + (
+            yield f"expected {' or '.join(choices)}, found {shown(part)}" + (
                 f"; did you mean {near[0]}?" if near else ""
             )
         if isinstance(part, Mapping) and option.get("options"):

@@ -50,7 +50,7 @@ def results(to: Any, sender: Any, sendmail: Mapping[str, Any], limit_s: int) -> 
 def _addresses(to: Any) -> tuple[list[str], list[str]]:
     """Return the mail addresses, and what is wrong with the others."""
     if to is not None and not isinstance(to, (str, list, tuple)):
-        return [], ["notify_mail_to or notify_mail_from cannot be read"]
+        return [], ["cannot read notify_mail_to or notify_mail_from"]
     addresses = [str(address).strip() for address in ([to] if isinstance(to, str) else to or [])]
     good = [address for address in addresses if ADDRESS.fullmatch(address)]
     wrong = [number for number, address in enumerate(addresses, 1) if not ADDRESS.fullmatch(address)]

@@ -25,4 +25,4 @@ def outcome_line(
     notified = ", ".join(name for name, problem in results if not problem)
     parts = [f"sent to {notified}"] if notified else []
     parts += [f"NOT sent to {name}: {problem}" for name, problem in results if problem]
-    return f"notifications: {'; '.join(parts) or 'there is nobody to notify'}"
+    return f"notifications: {'; '.join(parts) or 'nobody to notify'}"

@@ -54,7 +54,7 @@ def receivers(webhooks: Any) -> list[Receiver]:
     if webhooks is None:
         return []
     if not isinstance(webhooks, (list, tuple)):
-        return [Receiver("notify_webhooks", problem="it cannot be read as a list of {form, url}")]
+        return [Receiver("notify_webhooks", problem="it is not a list of {form, url}")]
     return [_receiver(number, webhook) for number, webhook in enumerate(webhooks, start=1)]
 
 
@@ -71,14 +71,14 @@ def _receiver(number: int, webhook: Any) -> Receiver:
 def _problem(webhook: Mapping[str, Any], form: str, url: str, secret: str) -> str:
     """Say what is wrong without repeating it: a secret may stand in any wrong place."""
     if form not in FORMS:
-        return f"its form is none of {', '.join(FORMS)}"
+        return f"its form is not one of {', '.join(FORMS)}"
     if not url:
         return "it has no url"
     if not _is_url(url):
         return "its url is not https://host/..."
     if set(webhook) - set(KEYS):
-        return f"it has a key that is none of {', '.join(KEYS)}"
-    return f"a secret is for {' and '.join(SIGNED)} alone" if secret and form not in SIGNED else ""
+        return f"it has a key other than {', '.join(KEYS)}"
+    return f"only {' and '.join(SIGNED)} take a secret" if secret and form not in SIGNED else ""
 
 
 def _is_url(url: str) -> bool:

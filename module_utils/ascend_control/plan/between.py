@@ -89,8 +89,8 @@ def _same(one: str, other: str) -> bool:
 
 def _where(compared: int, silent: int, limit: str | None) -> str:
     words = [f"npu-smi info of {nodes_text(compared)}"]
-    words += [f"{nodes_text(silent)} did not tell"] if silent else []
-    return "; ".join([*words, *([f"others were not asked (--limit {limit})"] if limit is not None else [])])
+    words += [f"{nodes_text(silent)} gave no answer"] if silent else []
+    return "; ".join([*words, *([f"the others were not asked (--limit {limit})"] if limit is not None else [])])
 
 
 def _differ(cann: str, groups: list[tuple[str, list[str]]], hangs: bool, where: str, look: str) -> Refusal:
@@ -103,10 +103,10 @@ def _differ(cann: str, groups: list[tuple[str, list[str]]], hangs: bool, where: 
     return refusal(
         "driver",
         "drivers-differ" if hangs else "drivers-not-alike",
-        f"{problem}, between which its HCCL hangs" if hangs else problem,
+        f"{problem}, and HCCL hangs between them" if hangs else problem,
         "one driver on all nodes of a job",
         listed(texts, most=_SHOWN_DRIVERS),
-        f"{look}  # then the same Ascend HDK on all, and reboot; until then no job over nodes with different drivers",
+        f"{look}  # then the same Ascend HDK on all, and reboot; until then no job across different drivers",
         where,
         cann,
     )

@@ -68,7 +68,7 @@ def cross_refusals(found: Found, wanted: Wanted, steps: list[Step]) -> list[Refu
             refusal(
                 "cann",
                 "cann-cross",
-                f"CANN {version} would take the links and environment files of the CANN that is there",
+                f"CANN {version} would take over the links and environment files of the installed CANN",
                 f"no CANN of another layout in {root}",
                 f"CANN {listed(list(others))}",
                 "-e cann_cross=replace  # uninstalls it first; a rollback to it then has to install it again",
@@ -83,7 +83,7 @@ def cross_refusals(found: Found, wanted: Wanted, steps: list[Step]) -> list[Refu
         refusal(
             "cann",
             "cann-cross-foreign",
-            f"CANN {listed(list(foreign))} was installed by somebody else, and is to be replaced",
+            f"CANN {listed(list(foreign))} was installed by somebody else, and this plan would replace it",
             "a CANN that this project installed",
             listed([each.path for each in foreign.values()]),
             f"ask whose it is; then bash {first.path}/*-linux/script/uninstall.sh on the node, or cann_cross: beside",

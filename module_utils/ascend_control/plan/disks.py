@@ -102,7 +102,7 @@ def _state(disk: Disk, paths: list[str]) -> list[Refusal]:
     measured = disk.path_measured or paths[0]
     total, inodes = disk.total_mb, disk.free_inodes
     if disk.device == UNREAD:
-        problem, want, have = f"the file system of {listed} answers with an error", "one that can be read", "an error"
+        problem, want, have = f"the file system of {listed} returns errors", "a readable file system", "an error"
         remedy = f"dmesg | tail -n 30; findmnt -T {measured}  # then the disk's, or the file server's, service"
         return [refusal("system", "disk-error", problem, want, have, remedy, measured, listed)]
     if disk.read_only:
@@ -114,7 +114,7 @@ def _state(disk: Disk, paths: list[str]) -> list[Refusal]:
         remedy = f"df -h {measured}; du -xh --max-depth=2 {measured} | sort -h | tail  # then make room"
         return [refusal("system", "disk-low", problem, want, have, remedy, measured, listed)]
     if inodes is not None and 0 <= inodes < LOW_FILES:
-        problem = f"hardly another file can be made in {listed}: the next repair cannot run, and training dies"
+        problem = f"the file system of {listed} is nearly out of inodes: the next repair cannot run, and training dies"
         want, have = f"{LOW_FILES} free inodes", f"{inodes} free inodes"
         remedy = (
             f"df -i {measured}; du -x --inodes --max-depth=2 {measured} | sort -n | tail  # then remove small files"
@@ -169,8 +169,8 @@ def _noexec(name: str, disk: Disk, places: list[str], paths: list[str]) -> Refus
     return refusal(
         "system",
         name,
-        f"programs are started from {listed}, and its file system is mounted noexec",
-        "one mounted without noexec",
+        f"programs start from {listed}, but its file system is mounted noexec",
+        "a file system mounted without noexec",
         "noexec",
         remount + ("  # " + elsewhere if names else ""),
         measured,
@@ -184,7 +184,7 @@ def _read_only(name: str, disk: Disk, paths: list[str]) -> Refusal:
         "system",
         name,
         f"the file system of {', '.join(paths)} is read-only",
-        "one that can be written to",
+        "a writable file system",
         "read-only",
         f"findmnt -T {measured}; dmesg | tail -n 30  # an error of the disk? else: mount -o remount,rw on its TARGET",
         measured,
@@ -232,6 +232,6 @@ def _inodes(disk: Disk, need: int, paths: list[str]) -> list[Refusal]:
         return []
     listed = ", ".join(paths)
     remedy = f"df -i {' '.join(paths)}  # remove folders of many small files there"
-    problem = f"too few files can be made in {listed}"
+    problem = f"the file system of {listed} has too few free inodes"
     found = f"{free} free inodes"
     return [refusal("system", "inodes", problem, f"{need} free inodes", found, remedy, listed, listed)]

@@ -307,8 +307,8 @@ class OtherVersionError(AscendError):
 
     def __init__(self, found: str) -> None:
         super().__init__(
-            "the node's facts are those of another version of ascend-fleet",
-            wanted=f"facts of schema {SCHEMA}, as this version's module tells them",
+            "the node's facts come from another version of ascend-fleet",
+            wanted=f"facts of schema {SCHEMA}, from this version's module",
             found=found,
             where="the module ascend.fleet.ascend_facts",
             remedy="ansible-doc -t module ascend.fleet.ascend_facts | head -n 1  # which file is it? run it from there",

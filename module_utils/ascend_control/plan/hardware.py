@@ -72,10 +72,10 @@ def _unknown_out(devices: Devices, wanted: Wanted) -> list[Refusal]:
         refusal(
             "cards",
             "cards-out-unknown",
-            "ascend_cards_out names what no node has",
+            "ascend_cards_out names a card that the node does not have",
             f"ids of npu-smi, here of {', '.join(str(card) for card in shown)}",
             ", ".join(str(card) for card in unknown),
-            "npu-smi info -l  # shows the ids; then mend ascend_cards_out in the inventory, such as [4, 6]",
+            "npu-smi info -l  # shows the ids; then correct ascend_cards_out in the inventory, such as [4, 6]",
             "the inventory",
         )
     ]
@@ -83,8 +83,8 @@ def _unknown_out(devices: Devices, wanted: Wanted) -> list[Refusal]:
 
 def _every_card_out(wanted: Wanted) -> Refusal:
     out = ", ".join(str(card) for card in wanted.cards.out)
-    remedy = "take the node out of the inventory, or leave a card that is well out of ascend_cards_out"
-    return refusal("cards", "card", "the inventory takes every card out", "a card to train on", out, remedy, _TABLE)
+    remedy = "remove the node from the inventory, or a healthy card from ascend_cards_out"
+    return refusal("cards", "card", "ascend_cards_out excludes every card", "a card to train on", out, remedy, _TABLE)
 
 
 def _chips(devices: Devices, wanted: Wanted) -> list[Refusal]:
@@ -104,7 +104,7 @@ def _chips(devices: Devices, wanted: Wanted) -> list[Refusal]:
                 f"chip {name} is not supported: {why}",
                 f"cards of {supported}",
                 f"{name} ({family or 'unknown'})",
-                "take the node out of the inventory, or give it a release that supports the chip",
+                "remove the node from the inventory, or give it a release that supports the chip",
                 _TABLE,
                 name,
             )
@@ -145,7 +145,7 @@ def _count(devices: Devices, wanted: Wanted) -> list[Refusal]:
     if not want or want in (count, len(shown.union(wanted.cards.out))):
         return []
     problem = f"there are {count} cards, not {want}"
-    remedy = "lspci | grep -i d802; dmesg | grep -i davinci  # did a card fall off? else mend ascend_card_count"
+    remedy = "lspci | grep -i d802; dmesg | grep -i davinci  # did a card fall off? else correct ascend_card_count"
     return [refusal("cards", "card-count", problem, f"{want} cards", f"{count} cards", remedy, _TABLE)]
 
 
@@ -156,8 +156,8 @@ def _memory(devices: Devices, wanted: Wanted) -> list[Refusal]:
     others = [f"{count} x {size} MB" for size, count in sorted(sizes.items()) if size != want]
     if not want or not others:
         return []
-    remedy = "npu-smi info  # is it another model? else mend ascend_card_memory_mb"
-    problem = "chips have another memory size than the inventory says"
+    remedy = "npu-smi info  # is it another model? else correct ascend_card_memory_mb"
+    problem = "the chips' memory size is not the inventory's"
     return [refusal("cards", "card-memory", problem, f"{want} MB on each chip", ", ".join(others), remedy, _TABLE)]
 
 
@@ -270,9 +270,9 @@ def _order_unknown(what: str, version: str, minimum: str, wanted: Wanted, change
     return refusal(
         "driver",
         what + ("-order-unknown" if changes else "-unordered"),
-        f"whether the {what} is as new as release {wanted.release} needs is not known",
+        f"cannot tell whether the {what} is new enough for release {wanted.release}",
         f"{what} {minimum} or newer",
-        f"{version}, whose order is not known" if version else "no version",
+        f"{version}, which cannot be compared" if version else "no version",
         "ansible-playbook playbooks/verify.yml --limit NODE  # where every card works, it is new enough",
         _TABLE if what == "driver" else "firmware/version.info",
     )

@@ -64,7 +64,7 @@ def _problem(need: Need) -> str:
 def _refusal(name: str, needs: list[Need], found: Found, wanted: Wanted) -> Refusal:
     names: Any = _names(found, wanted)
     if names is None:
-        remedy = f"install {', '.join(need.name for need in needs)} by the distribution's own means"
+        remedy = f"install {', '.join(need.name for need in needs)} with the distribution's package manager"
     else:
         packages = " ".join(sorted(names[need.name] for need in needs))
         remedy = f"{found.system.package_manager} install {packages}"

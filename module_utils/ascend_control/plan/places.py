@@ -39,7 +39,7 @@ def places(settings: Document) -> dict[str, str]:
     for name, variable in _ALL.items():
         same = [other for key, other in _ALL.items() if key != name and settings[key] == settings[name]]
         if same:
-            raise _wrong(variable, settings[name], f"another place than that of {same[0]}")
+            raise _wrong(variable, settings[name], f"a path other than that of {same[0]}")
     for name, variable in _ALL.items():
         # Folders may lie where installers unpack: these remove their own alone.
         around = [
@@ -48,7 +48,7 @@ def places(settings: Document) -> dict[str, str]:
             if key not in (name, "tmp_dir") and str(settings[name]).startswith(f"{settings[key]}/")
         ]
         if around:
-            raise _wrong(variable, settings[name], f"a place that is not within that of {around[0]}")
+            raise _wrong(variable, settings[name], f"a path outside that of {around[0]}")
     keys = {"cann": "cann_root", "tmp": "tmp_dir", "env": "ascend_root", "cache": "cache_dir", "state": "state_dir"}
     return {place: str(settings[name]) for place, name in keys.items()}
 
@@ -70,7 +70,7 @@ def examples_of(folder: str, ascend_root: str) -> dict[str, str]:
 
 def _wrong(variable: str, found: Any, wanted: str) -> AscendError:
     return AscendError(
-        f"{variable} cannot be a place on a node",
+        f"{variable} is not a usable path for a node",
         wanted=wanted,
         found=repr(found),
         remedy=f"set {variable} in the inventory; the defaults are in roles/ascend/defaults/main.yml",

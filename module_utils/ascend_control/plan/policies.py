@@ -38,7 +38,7 @@ def one_of(variable: str, value: Any) -> str:
     values = _VALUES[variable]
     if value not in values:
         raise AscendError(
-            f"{variable} has no such value",
+            f"{variable} has an unknown value",
             wanted=", ".join(values),
             found=repr(value),
             remedy=f"set {variable} to one of them in the inventory; the default is {values[0]}",
@@ -51,11 +51,11 @@ def number(variable: str, value: Any) -> int:
     words = str(value).strip()
     if not (words.isascii() and words.isdigit()):
         raise AscendError(
-            f"{variable} is no number",
+            f"{variable} is not a number",
             wanted="a whole number, 0 or more",
             found=repr(value),
             where="the inventory, or -e",
-            remedy=f"mend {variable} in the inventory; 0 asks for none in particular",
+            remedy=f"correct {variable} in the inventory; 0 requires no particular number",
         )
     return int(words)
 
@@ -66,11 +66,11 @@ def users(given: Any) -> list[str]:
     wrong = [word for word in listed if not isinstance(word, str) or not _ACCOUNT.fullmatch(word)]
     if wrong:
         raise AscendError(
-            "ascend_users names what can be no account",
+            "ascend_users has an entry that is not an account name",
             wanted="names of accounts, not their numbers, such as [alice, bob]; [] names nobody",
             found=", ".join(repr(word) for word in wrong),
             where="the inventory, or -e",
-            remedy="mend ascend_users in the inventory, "
+            remedy="correct ascend_users in the inventory, "
             + with_e("ascend_users", '["alice", "bob"]')
             + "; getent passwd  # on a node, shows the names that it knows",
         )
@@ -83,11 +83,11 @@ def architectures(given: Any) -> list[str]:
     listed = [word for word in listed if word not in ("", None)]
     if not all(word in _ARCHITECTURES for word in listed):
         raise AscendError(
-            "depot_architectures is no list of architectures",
+            "depot_architectures is not a list of known architectures",
             wanted=", ".join(_ARCHITECTURES),
             found=repr(given),
             where="the inventory, or -e",
-            remedy="mend depot_architectures in the inventory, " + with_e("depot_architectures", '["x86_64"]'),
+            remedy="correct depot_architectures in the inventory, " + with_e("depot_architectures", '["x86_64"]'),
         )
     return list(dict.fromkeys(listed))
 
@@ -97,11 +97,11 @@ def batches(given: Any) -> list[int | str]:
     listed = [str(word).strip(" \"'") for word in _words(given)]
     if not listed or not all(_BATCH.fullmatch(word) for word in listed):
         raise AscendError(
-            "rollout_batches can be no batches",
+            "rollout_batches is not a list of batch sizes",
             wanted='numbers of nodes from 1 on, or parts of those that need a change, such as [1, "10%", "100%"]',
             found=repr(given),
             where="the inventory, or -e",
-            remedy="mend rollout_batches in group_vars/all.yml, "
+            remedy="correct rollout_batches in group_vars/all.yml, "
             + with_e("rollout_batches", '[1, "10%", "100%"]')
             + "; the default is in roles/rollout/defaults/main.yml",
         )
@@ -114,7 +114,7 @@ def require_one_way(variable: str, values: Sequence[Any]) -> None:
     if len(ways) > 1:
         raise AscendError(
             f"the nodes of a rollout have several values of {variable}",
-            wanted=f"one value of {variable} for all nodes of a rollout, which is one",
+            wanted=f"one value of {variable} for all nodes of a rollout",
             found=" and ".join(ways),
             where="the inventory",
             remedy=f"set {variable} once, in group_vars/all.yml; or roll out group by group, with --limit",
@@ -144,11 +144,11 @@ def percent(variable: str, given: Any) -> float:
     words = str(given).strip().rstrip("% ")
     if not _PERCENT.fullmatch(words) or float(words) > 100:
         raise AscendError(
-            f"{variable} is no part in percent",
+            f"{variable} is not a percentage",
             wanted='0 to 100, or "30%"',
             found=repr(given),
             where="the inventory, or -e",
-            remedy=f"mend {variable} in group_vars/all.yml",
+            remedy=f"correct {variable} in group_vars/all.yml",
         )
     return float(words)
 

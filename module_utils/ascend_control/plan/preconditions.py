@@ -65,7 +65,7 @@ def _clock(found: Found, wanted: Wanted) -> list[Refusal]:
         refusal(
             "system",
             "clock-wrong",
-            "the clock of the node is wrong, or that of the control node",
+            "the node's clock or the control node's clock is wrong",
             f"{utc(here)}, the control node's time, give or take an hour",
             utc(node_s),
             f"date -u; {_set_clock(found)}  # and on the control node?",
@@ -125,12 +125,12 @@ def _downgrade(found: Found, wanted: Wanted, steps: list[Step]) -> list[Refusal]
         problem, have = "a newer release is current", f"{environments.current}, of CANN {current_version}"
         other = current_version
     elif todo.intersection(_OF_CANN) and latest and _newer(latest, version) and not repairs_cann(found, wanted, steps):
-        problem, have = "a newer CANN is installed", f"CANN {latest} is what `latest` leads to"
+        problem, have = "a newer CANN is installed", f"`latest` points to CANN {latest}"
         other = latest
     else:
         return []
     if not _ordered(other, version):
-        problem = f"whether CANN {version} is older than what is there is not known"
+        problem = f"cannot tell whether CANN {version} is older than the installed one"
     remedy = "set ascend_release to the newer release, or ask for the older: -e cann_allow_downgrade=true"
     return [refusal("cann", "downgrade", problem, f"CANN {version}", have, remedy, found.cann.root)]
 

@@ -102,7 +102,7 @@ def _cann_version(environment: Environment) -> str:
 
 
 def _nothing(problem: str, wanted: str, names: Iterable[str], ascend_root: str) -> Refusal:
-    remedy = "ansible-playbook site.yml -e ascend_release=RELEASE  # installs what is not there"
+    remedy = "ansible-playbook site.yml -e ascend_release=RELEASE  # installs what is missing"
     where = posixpath.join(ascend_root, "env")
     return refusal("env", "rollback", problem, wanted, listed(sorted(names)) or "no environment", remedy, where)
 
@@ -117,19 +117,19 @@ def _incomplete(name: str, environment: Environment) -> list[Refusal]:
         words.append(f"others cannot use {environment.closed}")
     if not words:
         return []
-    problem = f"environment {name} is not whole"
+    problem = f"environment {name} is not intact"
     remedy = f"ansible-playbook site.yml -e ascend_release={environment.release or 'RELEASE'}  # repairs it"
     return [refusal("env", "rollback", problem, "a complete environment", "; ".join(words), remedy, environment.path)]
 
 
 def _without_cann(node: _Node, name: str, environment: Environment) -> list[Refusal]:
     version = _cann_version(environment)
-    missing = ["no word in the environment of which CANN it was built for"]
+    missing = ["the environment does not say which CANN it was built for"]
     if version:
         missing = _missing_of_cann(version, node, environment.cann_home or "")
     if not missing:
         return []
-    problem = f"the CANN of environment {name} is not whole"
+    problem = f"the CANN of environment {name} is not intact"
     release = environment.release or "RELEASE"
     remedy = f"ansible-playbook site.yml -e ascend_release={release} -e cann_allow_downgrade=true"
     if version and node.cann.others_in_place(environment.cann_home or ""):

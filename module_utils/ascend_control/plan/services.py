@@ -14,7 +14,7 @@ _LOOK = "ansible-playbook playbooks/serve_status.yml --limit NODE"
 
 
 def services_warnings(found: Found, wanted: Wanted) -> list[Refusal]:
-    """Return what is served otherwise than the inventory says, or does not answer: one reason a model."""
+    """Return what is not served as the inventory says, or does not answer: one reason a model."""
     served = {each.name: each for each in found.services}
     digests = {each.name: each.digest for each in wanted.services}
     observed = [
@@ -24,9 +24,11 @@ def services_warnings(found: Found, wanted: Wanted) -> list[Refusal]:
     ]
     for name, each in served.items():
         if name not in digests:
-            words = f"{name} is served, and the inventory does not name it"
+            words = f"{name} is served, but the inventory does not name it"
             observed.append(
-                _warning("service-unlisted", name, words, "no service, or a line of serve_models", _place(each), _CURE)
+                _warning(
+                    "service-unlisted", name, words, "no such service, or an entry in serve_models", _place(each), _CURE
+                )
             )
         elif each.state != "serving":
             problem = f"{name} is not served" if each.state == "down" else f"{name} does not answer"
@@ -34,7 +36,7 @@ def services_warnings(found: Found, wanted: Wanted) -> list[Refusal]:
                 _warning(f"service-{each.state}", name, problem, "an answer on " + _place(each), each.why, _LOOK)
             )
         elif each.digest != digests[name]:
-            words = f"{name} is served otherwise than the inventory says"
+            words = f"{name} is not served as the inventory says"
             observed.append(
                 _warning(
                     "service-altered", name, words, "what serve_models says", "another config, address or cards", _CURE

@@ -64,8 +64,8 @@ def _latest(found: Found, wanted: Wanted) -> list[Step]:
     before = found.cann.repairing
     if not before:
         return _lost_link(found, wanted)
-    reason = f"a repair of CANN {before.repaired} was interrupted before `latest` led to {before.latest} again"
-    return [step("latest", "lead back", reason, found.cann.latest or "no version", before.latest, found.cann.root)]
+    reason = f"a repair of CANN {before.repaired} was interrupted before `latest` pointed to {before.latest} again"
+    return [step("latest", "restore", reason, found.cann.latest or "no version", before.latest, found.cann.root)]
 
 
 def _lost_link(found: Found, wanted: Wanted) -> list[Step]:
@@ -74,8 +74,8 @@ def _lost_link(found: Found, wanted: Wanted) -> list[Step]:
     one_link = LAYOUTS[wanted.toolkit.layout].one_link
     if not one_link or found.cann.of(version).toolkit.state == "absent" or found.cann.latest_of(home):
         return []
-    reason = "CANN's link `cann` leads to no version: sessions that source its set_env.sh find none"
-    return [step("latest", "lead", reason, "no version", version, home.rpartition("/")[0])]
+    reason = "CANN's link `cann` points to no version, so sessions that source its set_env.sh find no CANN"
+    return [step("latest", "link", reason, "no version", version, home.rpartition("/")[0])]
 
 
 def _package(step_name: str, name: str, package: Package, wanted: Wanted) -> list[Step]:
@@ -113,7 +113,7 @@ def _environment(found: Found, wanted: Wanted) -> list[Step]:
     reasons = listed([each["problem"] for each in causes], len(causes) + unlisted)
     reason = f"environment {name}: {reasons}"
     if unlisted > 0:
-        causes.append(cause("unlisted", f"{unlisted} differences more than the facts list"))
+        causes.append(cause("unlisted", f"{unlisted} more differences than the facts list"))
     return [step("environment", "repair", reason, built.state, name, where, causes)]
 
 
@@ -198,7 +198,7 @@ def _current(found: Found, wanted: Wanted) -> list[Step]:
         return []
     if have == want:
         return _unproven(found, wanted)
-    leads = f"leads to {have}" if have else "is absent"
+    leads = f"points to {have}" if have else "is absent"
     where = wanted.environment.path.rpartition("/")[0] + "/current"
     return [step("current", "switch", f"the link current {leads}", have or "absent", want, where)]
 

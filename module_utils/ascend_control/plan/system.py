@@ -97,7 +97,7 @@ def _kernel_warnings(found: Found, wanted: Wanted, policy: str) -> list[Refusal]
             refusal(
                 "system",
                 "kernel-setting",
-                f"{name} is not what release {wanted.release} asks for",
+                f"{name} is not what release {wanted.release} needs",
                 str(want),
                 "empty" if have == "" else str(have if have is not None else "no such setting"),
                 f"echo '{name} = {value}' > /etc/sysctl.d/60-ascend.conf && sysctl --system",
@@ -125,12 +125,12 @@ def _limit_warnings(found: Found, wanted: Wanted, policy: str) -> list[Refusal]:
                 f"this session has a lower limit {name} than {drop_ins.LIMITS} says",
             )
             remedy = (
-                "log in anew; if that stays: is UsePAM yes in /etc/ssh/sshd_config, pam_limits.so in /etc/pam.d/sshd?"
+                "log in again; still lower? Is UsePAM yes in /etc/ssh/sshd_config, pam_limits.so in /etc/pam.d/sshd?"
             )
             where = drop_ins.LIMITS
         else:
             check, where = "limit", "/etc/security/limits.conf"
-            problem = f"the limit {name} is lower than release {wanted.release} asks for"
+            problem = f"the limit {name} is lower than release {wanted.release} needs"
             lines = rf"* hard {name} {minimum}\nroot hard {name} {minimum}\n"
             remedy = f"printf '{lines}' > /etc/security/limits.d/60-ascend.conf  # for new sessions"
         warnings.append(refusal("system", check, problem, f"{minimum} or more", str(hard), remedy, where, name))

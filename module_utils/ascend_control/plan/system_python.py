@@ -7,7 +7,7 @@ from ...ascend.finding import Refusal, refusal
 from .asked import WantedPython
 from .found import SystemPython
 
-_OTHERWISE = "take the depot's: ascend_python: depot"
+_OTHERWISE = "take the depot's (ascend_python: depot)"
 
 
 def python_refusals(

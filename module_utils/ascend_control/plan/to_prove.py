@@ -34,14 +34,14 @@ def to_prove(facts: Document, out: Sequence[Any] = (), spare_busy: bool = False)
 
 def _why(device: Device, taken: set[str], busy: set[int] | None, unclear: Sequence[int]) -> str:
     if str(device.npu_id) in taken:
-        return "taken out by ascend_cards_out"
+        return "excluded by ascend_cards_out"
     if device.health != "OK":
         return "its health is %s" % (device.health or "unread")
     if busy is None:
-        return "processes use cards, and not all of them say which"
+        return "npu-smi does not say which card each process uses"
     if device.npu_id in busy:
         return "a process uses it"
-    return "whether a process uses it is not known" if device.npu_id in unclear else ""
+    return "npu-smi does not say whether a process uses it" if device.npu_id in unclear else ""
 
 
 def _indexes(devices: list[Device]) -> list[int]:

@@ -28,7 +28,7 @@ def users_step(found: Found) -> list[Step]:
         for problem, (user, group) in zip(words, joining, strict=True)
     ]
     names = ", ".join(user.name for user, _ in joining)
-    return [step("users", "repair", reason, f"{names}: shut out", groups, "/dev/davinci*", causes)]
+    return [step("users", "repair", reason, f"{names}: no access", groups, "/dev/davinci*", causes)]
 
 
 def users_refusals(found: Found) -> list[Refusal]:

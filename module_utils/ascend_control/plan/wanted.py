@@ -150,11 +150,11 @@ def cards_out(given: Any) -> list[int]:
     listed = [str(word).strip() for word in (words if isinstance(words, list) else [words]) if word != ""]
     if not all(re.fullmatch("[0-9]{1,3}", word) for word in listed):
         raise AscendError(
-            "ascend_cards_out is no list of cards",
-            wanted="npu-smi's ids, each by itself, such as [4, 6]; [] takes none out",
+            "ascend_cards_out is not a list of cards",
+            wanted="npu-smi's ids, each by itself, such as [4, 6]; [] excludes none",
             found=repr(given),
             where="the inventory, or -e",
-            remedy="npu-smi info -l  # shows the ids; then mend ascend_cards_out in the inventory, "
+            remedy="npu-smi info -l  # shows the ids; then correct ascend_cards_out in the inventory, "
             + with_e("ascend_cards_out", "[4, 6]"),
         )
     return sorted({int(word) for word in listed})
@@ -212,7 +212,7 @@ class _Depot:
         problem = refusal(
             "system",
             "depot",
-            f"the depot holds no {what} for {architecture}",
+            f"the depot has no {what} for {architecture}",
             f"{what} for {architecture} in {self.folder}",
             self.unread or "not in its index.json",
             f"{FILL} -e ascend_release={self.release}, with {architecture} in"

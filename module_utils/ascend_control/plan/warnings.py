@@ -99,7 +99,7 @@ def _latest(found: Found, wanted: Wanted, steps: list[Step]) -> list[Refusal]:
         refusal(
             "cann",
             "latest-other",
-            f"CANN's `latest` leads to {latest}, so sessions that source its set_env.sh get another CANN",
+            f"CANN's `latest` points to {latest}, so sessions that source its set_env.sh get another CANN",
             version,
             latest,
             remedy,
@@ -118,9 +118,9 @@ def _clock(found: Found) -> list[Refusal]:
             refusal(
                 "system",
                 "clock-kept-otherwise",
-                f"whether the time is synchronised is not known: {', '.join(by)} keeps the clock",
-                "a clock that is kept in step",
-                "NTPSynchronized=no, which speaks of NTP" if own else "NTPSynchronized=no, in a container",
+                f"cannot tell whether the time is synchronised: {', '.join(by)} keeps the clock",
+                "a synchronised clock",
+                "NTPSynchronized=no, which is about NTP only" if own else "NTPSynchronized=no, in a container",
                 look_at_clock(found),
                 "timedatectl",
             )
@@ -130,9 +130,9 @@ def _clock(found: Found) -> list[Refusal]:
             "system",
             "clock",
             "the time is not synchronised",
-            "a clock that NTP keeps",
+            "a clock synchronised by NTP",
             "NTPSynchronized=no",
-            f"{look_at_clock(found)}  # several nodes train together by their clocks",
+            f"{look_at_clock(found)}  # training across nodes needs synchronised clocks",
             "timedatectl",
         )
     ]
@@ -147,10 +147,10 @@ def _unfinished(found: Found, wanted: Wanted) -> list[Refusal]:
         refusal(
             "system",
             "change-unfinished",
-            "a change of the node has not ended",
-            "no run at work",
-            f"{change.action} to {change.to}, begun {change.began} by {change.who} from control node {change.control}",
-            "wait for its end; what a run that died has left, the next site.yml clears away",
+            "a change to the node has not ended",
+            "no run in progress",
+            f"{change.action} to {change.to}, started {change.began} by {change.who} on control node {change.control}",
+            "wait for it to end; the next site.yml cleans up after a run that died",
             os.path.join(wanted.places.state, RUN),
         )
     ]
@@ -165,10 +165,10 @@ def _drained(found: Found, wanted: Wanted) -> list[Refusal]:
         refusal(
             "system",
             "node-drained",
-            "the node is drained for a change of ours, and gets no jobs",
-            "a node that was resumed when its change ended",
+            "ascend-fleet drained the node for a change, so it gets no jobs",
+            "a node resumed after its change",
             f"drained {drained.began} by {drained.who} from control node {drained.control}",
-            "wait for that run's end; where it died: ansible-playbook site.yml --limit NODE  # resumes the node",
+            "wait for that run to end; if it died: ansible-playbook site.yml --limit NODE  # resumes the node",
             os.path.join(wanted.places.state, DRAINED),
         )
     ]

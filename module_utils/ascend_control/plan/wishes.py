@@ -36,12 +36,12 @@ def understood(settings: Mapping[str, Any]) -> dict[str, Any]:
     for name, variable in _TEXTS.items():
         value = settings[name]
         if not isinstance(value, str) or not value:
-            raise _wrong(variable, "is no text", 'text, in quotes where it looks like a number ("8.0")', value)
+            raise _wrong(variable, "is not text", 'text, in quotes where it looks like a number ("8.0")', value)
     if not isinstance(settings["depot_url"], str):
-        raise _wrong("ascend_depot_url", "is no text", 'an address, or nothing: ""', settings["depot_url"])
+        raise _wrong("ascend_depot_url", "is not text", 'an address, or nothing: ""', settings["depot_url"])
     for name, (variable, form) in _MAPPINGS.items():
         if not isinstance(settings[name], Mapping):
-            raise _wrong(variable, "is no mapping", f"{form}; {{}} for none", settings[name])
+            raise _wrong(variable, "is not a mapping", f"{form}; {{}} for none", settings[name])
     return {**settings, **{name: flag(variable, settings[name]) for name, variable in _FLAGS.items()}}
 
 
@@ -59,5 +59,5 @@ def _wrong(variable: str, problem: str, wanted: str, found: Any) -> AscendError:
         wanted=wanted,
         found=repr(found),
         where="the inventory, or -e",
-        remedy=f"grep -rn {variable} inventory/  # then mend it there",
+        remedy=f"grep -rn {variable} inventory/  # then correct it there",
     )

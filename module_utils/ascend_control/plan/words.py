@@ -58,7 +58,7 @@ def stopped_text(plan: Document, node: str) -> str:
     """Return why a node must not be changed, its warnings, and the names of the steps that are left then."""
     lines = [refusal_text(plan["refusals"], node), *_lines(plan.get("warnings", []), "warning")]
     if plan.get("steps"):
-        lines.append(f"left to do when that is cured: {', '.join(step['component'] for step in plan['steps'])}")
+        lines.append(f"steps left once that is cured: {', '.join(step['component'] for step in plan['steps'])}")
     return "\n".join(lines)
 
 
@@ -79,7 +79,7 @@ def _blocks(plans: dict[str, Applied]) -> list[str]:
     lines = []
     for (problems, steps), hosts in sorted(alike.items(), key=lambda item: (item[0][0], -len(item[0][1]), item[1])):
         if problems:
-            then = "; when these are cured, there is left to do:" if steps else ""
+            then = "; once these are cured, these steps are left:" if steps else ""
             lines.append(f"{_nodes(hosts)}: must not be changed: {', '.join(problems)}{then}")
         else:
             lines.append(f"{_nodes(hosts)}:{'' if steps else ' nothing to do'}")
@@ -161,9 +161,11 @@ def proof_lines(result: dict[str, Any], left_out: list[dict[str, Any]]) -> list[
     for card in cards:
         answer = f"{card['name']}, {card['memory_total_mb']} MB" if card["ok"] else card["error"]
         lines.append(f"npu:{card['index']:<8} torch.npu.is_available() {card['ok']}: {answer}")
-    training = f", and LLaMA-Factory {result['llamafactory']} takes its libraries" if result.get("llamafactory") else ""
+    training = (
+        f", and LLaMA-Factory {result['llamafactory']} works with its libraries" if result.get("llamafactory") else ""
+    )
     count = len(cards)
-    proven = f"{count} card{'s' if count > 1 else ''}" if count else "no card, imports alone"
+    proven = f"{count} card{'s' if count > 1 else ''}" if count else "no card, imports only"
     return [*lines, *left_out_lines(left_out), f"proven as    {account['name']} ({account['why']}): {proven}{training}"]
 
 
@@ -188,7 +190,7 @@ def rollback_lines(plans: dict[str, Rollback], wanted: dict[str, str]) -> list[s
     for release in sorted({release for host, release in releases.items() if release != wanted[host]}):
         hosts = sorted(host for host in releases if releases[host] == release != wanted[host])
         lines.append(
-            f'{_nodes(hosts)}: set ascend_release: "{release}" in the inventory, or site.yml leads them forward again'
+            f'{_nodes(hosts)}: set ascend_release: "{release}" in the inventory, or site.yml moves them forward again'
         )
     return lines
 
@@ -198,7 +200,7 @@ def _way(plan: Rollback, target: Target | None) -> str:
         return f"cannot go back: {', '.join(_problems(plan['refusals']))}"
     if target["switch"]:
         return f"from {plan['from']} back to {target['name']}"
-    then = f"lead CANN's latest to {target['cann_version']}" if target["lead_latest"] else "nothing to do"
+    then = f"point CANN's latest to {target['cann_version']}" if target["lead_latest"] else "nothing to do"
     return f"{target['name']} is current: {then}"
 
 
@@ -215,10 +217,10 @@ def rollout_lines(groups: dict[str, list[str]], failed: list[str]) -> list[str]:
     lost = fleet & set(failed)
     fates = {
         "changed and verified": done - lost,
-        "failed, not changed to what was wanted": lost & reached,
+        "failed before the change was complete": lost & reached,
         "refused or unreachable, left as they were": lost - reached,
         "busy, left as they are": busy - lost - done - built,
-        "busy since their change began, built and not yet current": built - lost - done,
+        "busy since their change began, built but not yet current": built - lost - done,
         "not reached, left as they were": (chosen | reached) - done - lost - busy - built,
     }
     return [f"{fate}: {_nodes(sorted(hosts))}" for fate, hosts in fates.items() if hosts]

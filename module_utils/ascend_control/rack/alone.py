@@ -73,7 +73,7 @@ def _of_cards(cards: list[Any]) -> list[str]:
         silent = [str(card["device"]) for card in cards if question in card["unread"]]
         if silent:
             first = next(card["unread"][question] for card in cards if question in card["unread"])
-            words.append(f"hccn_tool -{question} tells nothing of card {listed(silent, most=8)}: {first}")
+            words.append(f"hccn_tool -{question} gave no answer for card {listed(silent, most=8)}: {first}")
     return words
 
 
@@ -82,7 +82,7 @@ def _changing(facts: Any) -> list[Finding]:
     if not change:
         return []
     found = f"{change['action']} by {change['who']} from {change['control']}, since {change['began']}"
-    wanted, remedy = "no change of the node at work", "wait for its end, or run site.yml again for this node"
+    wanted, remedy = "no change of the node in progress", "wait for it to end, or run site.yml again for this node"
     return [failure("being-changed", "the node is being changed", wanted, found, "the run lock", remedy)]
 
 
@@ -109,7 +109,7 @@ def _in_use(facts: Any) -> list[Finding]:
         if not npu["unclear"]:
             return []
         cards = listed([str(card) for card in npu["unclear"]])
-        found, problem = f"cards {cards}", "whether processes use the cards is not known"
+        found, problem = f"cards {cards}", "cannot tell whether processes use the cards"
     else:
         found = listed(
             [f"{each['pid']} ({each['command'] or each['name']}, {each['user']})" for each in processes],
@@ -117,8 +117,8 @@ def _in_use(facts: Any) -> list[Finding]:
             3,
         )
         problem = "processes use the cards"
-    remedy = "npu-smi info; fuser -v /dev/davinci*  # end a left-over job, wait 10 s; a job that runs is not disturbed"
-    return [failure("cards-in-use", problem, "cards that nobody uses", found, "npu-smi info", remedy)]
+    remedy = "npu-smi info; fuser -v /dev/davinci*  # end a left-over job, wait 10 s; leave a running job alone"
+    return [failure("cards-in-use", problem, "idle cards", found, "npu-smi info", remedy)]
 
 
 def _environment(facts: Any) -> list[Finding]:
@@ -223,7 +223,7 @@ def _limits(look: Any, wishes: Wishes) -> list[Finding]:
     return [
         failure(
             "limits",
-            "limits are lower than the release wants",
+            "limits are lower than the release needs",
             "those of the release",
             "; ".join(found),
             "ulimit -H -a",
@@ -240,7 +240,7 @@ def _name(host: Any) -> list[Finding]:
         return [
             failure(
                 "own-name",
-                "the node does not know its own name",
+                "the node cannot resolve its own name",
                 wanted,
                 f"{name}: {host['error']}",
                 "/etc/hosts",
@@ -254,7 +254,7 @@ def _name(host: Any) -> list[Finding]:
     return [
         failure(
             "own-name",
-            "the node's own name leads to itself alone",
+            "the node's own name resolves to loopback only",
             wanted,
             f"{name} is {', '.join(loops)}",
             "/etc/hosts",
@@ -300,7 +300,7 @@ def _network(look: Any) -> list[Finding]:
         found.append(
             failure(
                 "link-flaps",
-                "links go down again and again",
+                "links keep going down",
                 f"at most {MOST_DOWNS} times a day",
                 shown,
                 f"hccn_tool -i {number} -link_stat -g",

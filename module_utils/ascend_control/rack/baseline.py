@@ -40,16 +40,16 @@ def made_of(report: Mapping[str, Any]) -> dict[str, Any]:
 
 def read(file: str) -> dict[str, Any]:
     """Return a baseline. Raises AscendError for a file that is none, or one of another version."""
-    remedy = f"-e preflight_write_baseline={file}  # with nodes that are right, writes one"
+    remedy = f"-e preflight_write_baseline={file}  # writes one, from healthy nodes"
     wanted = f"a file with schema {SCHEMA}, version {VERSION}"
     try:
         document = json.loads(Path(file).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise AscendError("the baseline cannot be read", wanted, str(error), file, remedy) from None
+        raise AscendError("cannot read the baseline", wanted, str(error), file, remedy) from None
     found = (document.get("schema"), document.get("version")) if isinstance(document, dict) else (None, None)
     if found != (SCHEMA, VERSION) or not _has_form(document):
         raise AscendError(
-            "the file is no baseline of this version", wanted, f"{found[0]}, version {found[1]}", file, remedy
+            "the file is not a baseline of this version", wanted, f"{found[0]}, version {found[1]}", file, remedy
         )
     return dict(document)
 
@@ -104,11 +104,11 @@ def _of_node(node: Mapping[str, Any], before: Mapping[str, Any], baseline: Mappi
             flaps.append(f"card {number}: link up {now} times, was {then}")
     found = []
     if moved:
-        remedy = "hccn_tool -i N -lldp -g  # was a cable moved? if it shall be so, write the baseline anew"
+        remedy = "hccn_tool -i N -lldp -g  # was a cable moved? if on purpose, write a new baseline"
         found.append(
             failure(
                 "switch-port-moved",
-                "cards are at other ports of the switch",
+                "cards are on other switch ports",
                 where,
                 listed(moved, most=8),
                 where,

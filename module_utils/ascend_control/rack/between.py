@@ -67,7 +67,7 @@ def remarks(answers: Mapping[str, Answer]) -> list[str]:
         alike = len({each["sizes"] for each in of_path.values()}) == 1
         if alike and len({each["times"] for each in of_path.values()}) > 1:
             words.append(
-                f"{path} has the same names and sizes on all nodes, and other times: copies that were made anew?"
+                f"{path} has the same names and sizes on all nodes, but other times: were the copies made again?"
             )
     return words
 
@@ -120,9 +120,9 @@ def _add_path(found: Failures, looks: Mapping[str, Any], path: str) -> None:
         if each and not each["error"]:
             listings[node] = f"{each['files']} files, {each['bytes']} bytes, listing {each['sizes']}"
     remedy = (
-        f"find {shlex.quote(path)} -type f -printf '%P %s\\n' | sort | sha256sum  # on both nodes; then copy it anew"
+        f"find {shlex.quote(path)} -type f -printf '%P %s\\n' | sort | sha256sum  # on both nodes; then copy it again"
     )
-    _add(found, odd_ones(listings), "path-differs", f"{path} is not what other nodes have", path, remedy)
+    _add(found, odd_ones(listings), "path-differs", f"{path} differs from the other nodes'", path, remedy)
 
 
 def _add_clocks(found: Failures, answers: Mapping[str, Answer], tolerance_s: float) -> None:
@@ -156,7 +156,7 @@ def _add_tls(found: Failures, looks: Mapping[str, Any]) -> None:
         wanted = str(most).replace("nodes have", "cards have")
     for node, cards in odd.items():
         remedy = "for i in {0..7}; do hccn_tool -i $i -tls -s enable 0; done  # the same on all nodes, 0 or 1"
-        problem = "the TLS switch of cards is another than on the others: they do not connect (EI0006)"
+        problem = "the TLS switch of cards differs from the others', so they do not connect (EI0006)"
         found[node].append(
             failure("tls-differs", problem, wanted, listed(cards, most=8), "hccn_tool -i N -tls -g", remedy)
         )
@@ -177,7 +177,7 @@ def _add_addresses(found: Failures, looks: Mapping[str, Any]) -> None:
                 found[node].append(
                     failure(
                         "address-twice",
-                        "a card has the address of another node's",
+                        "a card has the address of a card of another node",
                         "an address of its own",
                         words,
                         "hccn_tool -i N -ip -g",

@@ -98,7 +98,7 @@ def _add(found: dict[str, list[Finding]], answers: Mapping[str, Any], kind: str,
 
 def _silent(answer: Mapping[str, Any]) -> Finding:
     words = str(answer.get("msg") or answer.get("error") or "no answer")[-500:]
-    problem = "the node does not answer any more: whom it reaches is not known"
+    problem = "the node no longer answers, so it is unknown which nodes it reaches"
     return failure("no-answer", problem, "an answer", words, "rack_reach", "ansible NODE -m ping")
 
 
@@ -129,7 +129,7 @@ def _connections(by: Sequence[Any], of: Sequence[Any]) -> Finding:
     return failure(
         "not-reached",
         problem,
-        "an answer, be it that nobody listens there yet",
+        "an answer, even where nothing listens",
         listed(shown, most=4),
         "connect()",
         remedy,
@@ -145,7 +145,7 @@ def _pings(by: Sequence[Any], of: Sequence[Any]) -> Finding:
     return failure(
         "card-not-reached",
         problem,
-        "every packet back",
+        "no packet lost",
         listed(shown, most=4),
         command,
         command + "  # then the switch's ports, VLAN and PFC",

@@ -87,7 +87,7 @@ def document(found: Found, run: Mapping[str, Any], reached: Answers, ran: Answer
     report["remarks"] = between.remarks(found.answers) + reach.unasked(reached)
     report["remarks"] += [f"a slow link {words}" for words in rates.slow_links(measured, marked, wishes.slow)]
     if len(found.passing()) > len(names) and wishes.network and len(names) < 2:
-        report["remarks"].append("no all_reduce between nodes: it takes two that passed all before")
+        report["remarks"].append("no all_reduce between nodes: it needs two that passed everything before")
     if baseline:
         found.add(baselines.failures(report, baseline))
         report["remarks"] += baselines.remarks(report, baseline)
@@ -142,7 +142,7 @@ def _heading(report: Mapping[str, Any]) -> list[str]:
     text = [head + (f"; {report['pings']}" if report["pings"] else "")]
     if report["device"] == CPU:
         text.append(
-            "On the CPU with gloo (preflight_device: cpu): matmul, all_reduce and rates say nothing of the cards."
+            "On the CPU with gloo (preflight_device: cpu): matmul, all_reduce and rates say nothing about the cards."
         )
     return text
 

@@ -77,7 +77,7 @@ def wishes_of(given: Mapping[str, Any], release: Mapping[str, Any]) -> Wishes:
 def _one_of(variable: str, value: Any, values: tuple[str, ...]) -> str:
     if value not in values:
         raise AscendError(
-            f"{variable} has no such value",
+            f"{variable} has an unknown value",
             wanted=", ".join(values),
             found=repr(value),
             where="-e, or the inventory",
@@ -93,10 +93,10 @@ def _number(variable: str, value: Any, least: float, most: float) -> float:
         number = least - 1
     if not least <= number <= most:
         raise AscendError(
-            f"{variable} is no such number",
+            f"{variable} is not a number in range",
             wanted=f"a number from {least:g} to {most:g}",
             found=repr(value),
             where="-e, or the inventory",
-            remedy=f"grep -rn {variable} inventory/  # then mend it there",
+            remedy=f"grep -rn {variable} inventory/  # then correct it there",
         )
     return number

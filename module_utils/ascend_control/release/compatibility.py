@@ -25,7 +25,7 @@ Compare = Callable[[str, str], int]
 
 ALWAYS_LOCKED = ("llamafactory", "torch", "torch-npu")  # what the matrix misses already when a lock has none
 ADD = "add its row to releases/compatibility.yml, or your releases' own (releases/README.md), once you have tried it"
-LOCK = "make the lock anew with versions that go together (releases/README.md)"
+LOCK = "make a new lock with versions that go together (releases/README.md)"
 SERIES = "set python.series in release.yml; " + LOCK
 
 
@@ -76,7 +76,7 @@ def _cann(release: dict[str, Any], cann: str, row: dict[str, Any], public: Pins)
             found.append(_refusal(part, what, f"{row[part]} or newer", minimum, remedy))
     layout = layout_of(release)
     if row.get("layout", layout) != layout:
-        what = f"CANN {cann} lies on a node in another way than the release says"
+        what = f"CANN {cann} has another layout on a node than the release says"
         remedy = f"set cann.layout in release.yml to {row['layout']}"
         found.append(_refusal("layout", what, f"layout {row['layout']}", layout, remedy))
     torch_npu = public.get("torch-npu", "")
@@ -141,7 +141,7 @@ def _own(release: dict[str, Any], public: Pins) -> Refusals:
         if not version and name not in ALWAYS_LOCKED:
             found.append(_missing(name))
         elif version and not _between(version, row["minimum"], row["tested_maximum"], compare):
-            what = f"{name} {version} is outside of what this release was tested with"
+            what = f"{name} {version} is outside the range tested with this release"
             remedy = ("" if name == "cann" else f"{LOCK}, or, ") + f"once tried, set requirements.{name} in release.yml"
             limits = _range(row["minimum"], row["tested_maximum"])
             found.append(_refusal(f"requirements {name}", what, limits, version, remedy))
@@ -153,7 +153,7 @@ def _refusal(subject: str, problem: str, wanted: str, found: str, remedy: str) -
 
 
 def _unknown(name: str, version: str) -> Refusal:
-    return _refusal(name.lower(), f"what goes with {name} {version} is not known", f"a row for {version}", "none", ADD)
+    return _refusal(name.lower(), f"it is unknown what goes with {name} {version}", f"a row for {version}", "none", ADD)
 
 
 def _missing(name: str) -> Refusal:

@@ -51,11 +51,11 @@ def require_form(release: Any, path: Path) -> None:
     listed = [f"line {line}, {problem}" for line, problem in zip(lines, found, strict=True)]
     more = [f"and {len(listed) - MOST} more"] if len(listed) > MOST else []
     raise AscendError(
-        "release.yml is not in its form",
+        "release.yml does not match its schema",
         wanted="what releases/release.schema.json says",
         found="; ".join([*listed[:MOST], *more]),
         where=f"{path}:{lines[0]}",
-        remedy=f"mend {path}; releases/README.md says what each key means",
+        remedy=f"correct {path}; releases/README.md says what each key means",
     )
 
 
@@ -76,7 +76,7 @@ def _wrong(value: Any, schema: Mapping[str, Any], keys: tuple[Any, ...]) -> Iter
     kinds = schema.get("type", ())
     kinds = [kinds] if isinstance(kinds, str) else kinds
     if kinds and not any(_is(value, kind) for kind in kinds):
-        yield Problem(keys, f"{' or '.join(_NAMES[kind] for kind in kinds)} is wanted, found {_shown(value)}")
+        yield Problem(keys, f"expected {' or '.join(_NAMES[kind] for kind in kinds)}, found {_shown(value)}")
         return
     for word, check in _CHECKS.items():
         if word in schema:
@@ -132,28 +132,28 @@ def _keys(value: Any, schema: Mapping[str, Any], keys: tuple[Any, ...]) -> Itera
 
 def _some(value: Any, schema: Mapping[str, Any], keys: tuple[Any, ...]) -> Iterator[Problem]:
     if isinstance(value, dict) and len(value) < schema["minProperties"]:
-        yield Problem(keys, "at least one is wanted, found none")
+        yield Problem(keys, "expected at least one, found none")
 
 
 def _pattern(value: Any, schema: Mapping[str, Any], keys: tuple[Any, ...]) -> Iterator[Problem]:
     if isinstance(value, str) and not re.fullmatch(schema["pattern"], value):
         length = f", {len(value)} characters" if "{64}" in schema["pattern"] else ""
-        yield Problem(keys, f"{schema['pattern']} is wanted, found {_shown(value)}{length}")
+        yield Problem(keys, f"expected {schema['pattern']}, found {_shown(value)}{length}")
 
 
 def _enum(value: Any, schema: Mapping[str, Any], keys: tuple[Any, ...]) -> Iterator[Problem]:
     if value not in schema["enum"]:
-        yield Problem(keys, f"{' or '.join(map(str, schema['enum']))} is wanted, found {_shown(value)}")
+        yield Problem(keys, f"expected {' or '.join(map(str, schema['enum']))}, found {_shown(value)}")
 
 
 def _minimum(value: Any, schema: Mapping[str, Any], keys: tuple[Any, ...]) -> Iterator[Problem]:
     if _is(value, "integer") and value < schema["minimum"]:
-        yield Problem(keys, f"{schema['minimum']} or more is wanted, found {value}")
+        yield Problem(keys, f"expected {schema['minimum']} or more, found {value}")
 
 
 def _length(value: Any, schema: Mapping[str, Any], keys: tuple[Any, ...]) -> Iterator[Problem]:
     if isinstance(value, str) and len(value) < schema["minLength"]:
-        yield Problem(keys, "words are wanted, found none")
+        yield Problem(keys, "expected text, found none")
 
 
 def _all_of(value: Any, schema: Mapping[str, Any], keys: tuple[Any, ...]) -> Iterator[Problem]:

@@ -41,7 +41,7 @@ def read_release(folder: str) -> dict[str, Any]:
     if not path.is_file():
         known = sorted(entry.parent.name for entry in path.parent.parent.glob("*/release.yml"))
         raise AscendError(
-            f"there is no release {path.parent.name}",
+            f"unknown release: {path.parent.name}",
             wanted=str(path),
             found=", ".join(known) or "no release at all",
             remedy="set ascend_release to one of those, or add a folder: releases/README.md",
@@ -122,11 +122,11 @@ def _yaml(path: str, _changed_ns: int) -> dict[str, Any]:
             document: dict[str, Any] = yaml.load(file, Loader=_LOADER)
         except yaml.YAMLError as error:
             raise AscendError(
-                f"{Path(path).name} is no YAML",
+                f"{Path(path).name} is not YAML",
                 wanted="YAML",
                 found=" ".join(str(error).split()),
                 where=path,
-                remedy=f"mend {path}; yamllint {path}  # names the line",
+                remedy=f"correct {path}; yamllint {path}  # names the line",
             ) from None
     return document
 
@@ -141,7 +141,7 @@ def _matrix(path: str, changed_ns: int) -> dict[str, Any]:
             wrong += [f"{table} {version!r}: {problem}" for problem in problems]
     if wrong:
         raise AscendError(
-            "the compatibility matrix is not in its form",
+            "the compatibility table does not match its schema",
             wanted="; ".join(f"{table}: {', '.join(keys)}" for table, keys in ROWS.items()),
             found="; ".join(wrong),
             where=path,
@@ -158,7 +158,7 @@ def _wrong(version: Any, row: Any, keys: dict[str, type], may_say: dict[str, tup
     wrong += [f"{key}: {given[key]!r}" for key, words in may_say.items() if given.get(key, words[0]) not in words]
     limits = given.get("deepspeed")
     if isinstance(limits, dict) and set(limits) != {"minimum", "maximum"}:
-        wrong.append("deepspeed: minimum and maximum are asked for")
+        wrong.append("deepspeed: minimum and maximum are both needed")
     return wrong + [f"{value!r} is not quoted" for value in _leaves(given) if not isinstance(value, str)]
 
 

@@ -38,7 +38,7 @@ def stopped_text(model: Mapping[str, Any], seconds: float) -> str:
     """Return why a model is not served, and what to type next."""
     ended = model["state"] == "down"
     first = "ended before it answered" if ended else f"does not answer after {seconds:.0f} s"
-    more = [] if ended else ["it goes on to load: playbooks/serve_status.yml; -e serve_wait_s=3600 waits longer"]
+    more = [] if ended else ["it is still loading: playbooks/serve_status.yml; -e serve_wait_s=3600 waits longer"]
     return "\n".join([f"{model['name']} {first}", *_trouble(model), *more])
 
 

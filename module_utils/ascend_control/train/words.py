@@ -23,7 +23,7 @@ def devices(given: Any) -> list[int]:
     listed = [word for word in listed if word]
     if not all(re.fullmatch("[0-9]{1,3}", word) for word in listed):
         raise AscendError(
-            "train_devices is no list of cards",
+            "train_devices is not a list of cards",
             wanted="numbers from 0, as torch counts the cards",
             found=repr(given),
             remedy="-e train_devices=0,1",
@@ -41,20 +41,20 @@ def exit_words(code: Any) -> str:
 def training_text(run: Mapping[str, Any]) -> str:
     """Return what a run (module train_job) does, in lines: the first error counts, and what to type next."""
     progress, state = run["progress"], run["state"]
-    lines = [f"{run['name']}: {state}, as {run['account']}, begun {run['began']}"]
+    lines = [f"{run['name']}: {state}, as {run['account']}, started {run['began']}"]
     if progress.get("total_steps"):
         loss = f", loss {progress['loss']}" if "loss" in progress else ""
         left = f", {progress['remaining_time']} left" if state == "running" and "remaining_time" in progress else ""
         lines.append(f"step {progress.get('current_steps')} of {progress['total_steps']}{loss}{left}")
     if progress.get("problem"):
-        lines.append(f"how far it is cannot be read: {progress['problem']}")
+        lines.append(f"cannot read its progress: {progress['problem']}")
     if run["because"]:
         lines.append(f"ended, since {run['because']}: look there first")
     elif state == "failed":
         lines.append(exit_words(run["code"]))
     elif state == "lost":
         why = "the node was restarted, the disk is full (df -h), or it was killed (dmesg | grep -i oom)"
-        lines.append(f"nobody wrote how it ended: {why}")
+        lines.append(f"its end was not recorded: {why}")
     if state in ("failed", "lost"):
         words = "\n".join(run["last"])  # masked on the node
         lines += [f"the first error: {run['error']}"] if run["error"] else []

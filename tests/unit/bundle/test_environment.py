@@ -57,6 +57,6 @@ def test_make_takes_it_for_new_where_the_clock_is_behind(project: Path, monkeypa
 
 
 def test_what_a_program_says_is_in_the_error(project: Path) -> None:
-    with pytest.raises(AscendError, match=r"sh fails on the control node.*found: no room left; .*where: ") as caught:
+    with pytest.raises(AscendError, match=r"sh failed on the control node.*found: no room left; .*where: ") as caught:
         environment._run(["sh", "-c", "echo no room left >&2; exit 3"], project)
     assert str(project) in caught.value.where

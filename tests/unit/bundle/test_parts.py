@@ -265,7 +265,7 @@ def test_a_damaged_file_of_the_depot_is_not_carried(depot: Path, tmp_path: Path)
 
 def test_a_depot_that_lacks_files_is_refused_at_once(depot: Path, tmp_path: Path) -> None:
     (depot / "uv/uv-0.9.9-aarch64").unlink()
-    with pytest.raises(AscendError, match=r"not whole.*1 files are missing, uv/uv-0.9.9-aarch64.*make depot-check"):
+    with pytest.raises(AscendError, match=r"is incomplete.*1 files are missing, uv/uv-0.9.9-aarch64.*make depot-check"):
         packed(depot, tmp_path / "out")
 
 
@@ -278,11 +278,11 @@ def test_room_is_asked_for_before_anything_is_written(
     assert pack.require_room(planned, out, 1000) == total + 1000
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 9, 1))
     with pytest.raises(
-        AscendError, match=rf"no room for the bundle.*wanted: {sum(map(len, CONTENT.values())) + 25} bytes"
+        AscendError, match=rf"not enough room for the bundle.*wanted: {sum(map(len, CONTENT.values())) + 25} bytes"
     ):
         taken(out, target)
     assert [path.name for path in target.iterdir()] == [".lock"]
-    with pytest.raises(AscendError, match=rf"the bundle has no room.*wanted: {total + 10**9} bytes"):
+    with pytest.raises(AscendError, match=rf"not enough room for the bundle.*wanted: {total + 10**9} bytes"):
         pack.require_room(planned, out, 10**9)
 
 

@@ -70,7 +70,7 @@ def test_a_pip_that_may_not_be_run_counts_as_missing(tmp_path: Path, env: dict[s
     [
         ("#!/bin/sh\necho No module named pip >&2; exit 1\n", "code 1: No module named pip"),
         ("#!/nowhere/python3\n", "code 127: "),
-        ("#!/bin/sh\nexit 3\n", "code 3: no words"),
+        ("#!/bin/sh\nexit 3\n", "code 3: no output"),
     ],
 )
 def test_a_pip_that_does_not_run(tmp_path: Path, env: dict[str, str], script: str, found: str) -> None:
@@ -153,7 +153,7 @@ def test_an_installer_that_says_it_is_done_and_did_nothing(tmp_path: Path) -> No
     error = Failing(tmp_path).told(Result(0, "", False))
     assert error.problem == "the installer of toolkit 8.0.RC1 ended with code 0 and installed nothing"
     assert error.found.startswith("absent: nothing of it")
-    assert error.where == "/cache/x.run; it said: nothing"
+    assert error.where == "/cache/x.run; its output: nothing"
     assert error.remedy.startswith("bash /cache/x.run --nox11 --check; ls -la /var/log/ascend_seclog")
 
 
@@ -162,12 +162,12 @@ def test_an_error_of_an_older_run_is_not_taken_for_this_one_s(tmp_path: Path, mo
     write(tmp_path, "ascend_toolkit_install.log", "[Toolkit] [t] [ERROR] older\n")
     failing = Failing(tmp_path)
     error = failing.told(Result(1, "[Toolkit] [t] [INFO] LogFile:x\n[Toolkit] [t] [ERROR] newer\nbye\n", False))
-    assert error.where == "/cache/x.run; it said: [Toolkit] [t] [ERROR] newer"
+    assert error.where == "/cache/x.run; its output: [Toolkit] [t] [ERROR] newer"
     assert error.remedy.startswith(f"less {tmp_path}/ascend_toolkit_install.log")
-    assert "it said: words" in failing.told(Result(1, "words\n", False)).where
+    assert "its output: words" in failing.told(Result(1, "words\n", False)).where
     hung = failing.told(Result(-9, "", True))
     assert "did not end within 7 s" in hung.problem
-    assert hung.where.endswith("it said: nothing; the last error in its log is: [Toolkit] [t] [ERROR] older")
+    assert hung.where.endswith("its output: nothing; the last error in its log is: [Toolkit] [t] [ERROR] older")
 
 
 def test_a_disk_that_filled_up_is_named(tmp_path: Path) -> None:
@@ -184,4 +184,4 @@ def test_a_package_for_another_machine_or_chip_is_told_as_such(tmp_path: Path) -
     write(
         tmp_path, f"Ascend/ascend-toolkit/8.0.RC1/{cann_layout.KERNEL}/config/ascend310b/binary_info_config.json", "{}"
     )
-    assert "there are kernels for another chip: 310b" in failing.told(Result(0, "", False)).found
+    assert "kernels for another chip are installed: 310b" in failing.told(Result(0, "", False)).found

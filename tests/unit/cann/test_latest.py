@@ -228,7 +228,7 @@ def test_without_room_to_remember_nothing_is_installed(node: Node, monkeypatch: 
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(atomic, "write", full)
-    with pytest.raises(AscendError, match=r"where CANN's `latest` leads cannot be remembered.*No space left"):
+    with pytest.raises(AscendError, match=r"cannot record where CANN's `latest` points.*No space left"):
         cann_install.repair(node.package("toolkit"), node.file, Calls())
 
 

@@ -90,15 +90,15 @@ Change = Callable[[Path], Any]
         (lambda root: (root / "opp/deep").chmod(0o750), (CLOSED, "opp/deep (0750)")),
         (lambda root: (root / "toolkit").chmod(0o711), (CLOSED, "toolkit (0711)")),
         (lambda root: (root / "link").unlink(), (LOST, "missing link")),
-        (lambda root: swap(root / "link", "elsewhere"), (ALTERED, "link leads to elsewhere, not opp/op.so")),
-        (lambda root: swap(root / "opp/op.so", "x"), (ALTERED, "opp/op.so is no regular file any more")),
+        (lambda root: swap(root / "link", "elsewhere"), (ALTERED, "link points to elsewhere, not opp/op.so")),
+        (lambda root: swap(root / "opp/op.so", "x"), (ALTERED, "opp/op.so is no longer a regular file")),
         (
             lambda root: [(root / "link").unlink(), write(root, "link", "x")],
-            (ALTERED, "link is no link to opp/op.so"),
+            (ALTERED, "link is not a link to opp/op.so"),
         ),
         (
             lambda root: [(root / "opp/op.so").unlink(), (root / "opp/op.so").mkdir()],
-            (ALTERED, "opp/op.so is no regular file any more"),
+            (ALTERED, "opp/op.so is no longer a regular file"),
         ),
     ],
 )
@@ -257,10 +257,10 @@ def test_the_sizes_of_an_old_manifest(installed: Installed) -> None:
     swap(installed.root / "single", "opp")
     for deep in (False, True):
         assert installed.differences(deep) == [
-            (ALTERED, "link leads to x, not opp/op.so"),
+            (ALTERED, "link points to x, not opp/op.so"),
             (LOST, "missing opp/op.so"),
             (ALTERED, "opp/empty has 1 bytes, not 0"),
-            (ALTERED, "single is no regular file any more"),
+            (ALTERED, "single is no longer a regular file"),
         ]
 
 

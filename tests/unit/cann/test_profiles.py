@@ -201,8 +201,8 @@ def test_what_sessions_begin_with(path: str, text: str, wanted: list[tuple[int, 
         ("beside/cann/set_env.sh", []),
         ("beside/cann-9.0.0/set_env.sh", []),
         ("ascend-toolkit/8.0.RC1/x86_64-linux/script/set_env.sh", []),
-        ("beside/cann-9.1.0/set_env.sh", ["sessions take CANN 9.1.0, not 9.0.0, which runs"]),
-        ("ascend-toolkit/8.2.RC1/set_env.sh", ["sessions take CANN 8.2.RC1, not 8.0.RC1, which runs"]),
+        ("beside/cann-9.1.0/set_env.sh", ["sessions use CANN 9.1.0, not 9.0.0, which is latest"]),
+        ("ascend-toolkit/8.2.RC1/set_env.sh", ["sessions use CANN 8.2.RC1, not 8.0.RC1, which is latest"]),
     ],
 )
 def test_a_cann_beside_another_has_its_own_latest(script: str, told: list[str], tmp_path: Path) -> None:

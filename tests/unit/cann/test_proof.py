@@ -293,6 +293,6 @@ def test_receipts_that_cannot_be_written_stop_before_anything_is_changed(
 
     write(proven.home / "aoe/bin/aoe", "longer than it was\n")
     monkeypatch.setattr(atomic, "write", fails)
-    with pytest.raises(AscendError, match=r"cannot be remembered.*No space left.*df -h"):
+    with pytest.raises(AscendError, match=r"cannot write.*No space left.*df -h"):
         cann_install.install(proven.package("toolkit"), proven.file, Calls())
     assert Path(proven.package("toolkit").manifest).exists()

@@ -172,7 +172,7 @@ FAULTS: dict[str, tuple[Fault, str, str, list[str]]] = {
     "link leads elsewhere": (
         lead(f"{V}/lib64", "elsewhere"),
         ALTERED,
-        f"lib64 leads to elsewhere, not {MACHINE}-linux/lib64",
+        f"lib64 points to elsewhere, not {MACHINE}-linux/lib64",
         ["cann-altered"],
     ),
     "record of another root": (

@@ -136,7 +136,7 @@ def test_a_drain_command_that_fails(node: Node, then: str) -> None:
     node.script("drain", then)
     result = node.change("begun")
     assert result["failed"] is True
-    assert "rollout_drain_command failed for npu-1: the node is not changed" in result["problem"]
+    assert "rollout_drain_command failed for npu-1: the node was not changed" in result["problem"]
     assert result["found"] == "exit code 3: " + ("Invalid node name" if "echo" in then else "no output")
     assert f"{node.folder}/drain npu-1 (control node " in result["where"]
     # It was not drained, so that it must not be resumed: perhaps it was drained for somebody else.
@@ -153,7 +153,7 @@ def test_one_that_is_no_program(node: Node) -> None:
 def test_a_drain_command_that_does_not_end_may_have_drained(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scheduler, "LIMIT_S", 0.3)
     node.script("drain", "sleep 60")
-    assert "no end within 0.3 s" in node.change("begun")["found"]
+    assert "not finished within 0.3 s" in node.change("begun")["found"]
     assert node.drained()
     node.asked()
     assert node.change("ended", drain="")["resumed"]
@@ -200,7 +200,7 @@ def test_what_a_living_run_drained_is_its_own(node: Node) -> None:
     assert node.change("resumed", drain="") == {"changed": False, "resumed": False}
     result = node.change("begun")
     assert result["failed"] is True
-    assert "another run changes this node" in result["msg"]
+    assert "another run is changing this node" in result["msg"]
     assert node.change("ended", drain="")["resumed"] is False
     assert node.asked() == ["resuming", "draining", "ended", "resuming"]
     assert node.drained() == "dead"
@@ -223,7 +223,7 @@ def test_a_command_that_nobody_has_any_more(node: Node) -> None:
 
 def test_one_command_without_the_other_is_refused(node: Node) -> None:
     result = node.change("begun", resume="")
-    assert "rollout_resume_command is not: nothing would give the node jobs again" in result["msg"]
+    assert "rollout_resume_command is not, so nothing would give the node jobs again" in result["msg"]
     assert node.asked() == []
 
 
@@ -251,7 +251,7 @@ def test_a_command_is_a_list_or_text(given: Any, argv: list[str]) -> None:
 
 @pytest.mark.parametrize("given", ["scontrol 'x", {"a": 1}, [["a"]], 7, [""], True])
 def test_what_is_no_command_is_refused(given: Any) -> None:
-    with pytest.raises(AscendError, match="rollout_drain_command is no command"):
+    with pytest.raises(AscendError, match="rollout_drain_command is not a command"):
         scheduler.argv_of(scheduler.DRAIN, given)
 
 

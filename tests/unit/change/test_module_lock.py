@@ -110,7 +110,7 @@ def test_the_second_is_told_who_holds_the_node(state: str) -> None:
     error = raised.value
     assert error.found.startswith(f"toolkit 8.0.RC1: present, process {child}, since 20")
     assert error.found.endswith("Z")
-    assert (error.where, error.remedy) == (f"{state}/{module_lock.FILE}", "wait for its end")
+    assert (error.where, error.remedy) == (f"{state}/{module_lock.FILE}", "wait for it to end")
     assert all(error.as_dict().values())
     kill(child)
     with module_lock.taken(state, "environment x"):
@@ -150,7 +150,7 @@ def test_the_program_of_a_killed_module_keeps_the_node(state: str, tmp_path: Pat
     with pytest.raises(AscendError) as raised, module_lock.taken(state, "x"):
         pytest.fail("beside an installer")
     assert f"process {module} (dead), since" in raised.value.found
-    assert raised.value.remedy == "run the playbook again: it ends what a dead run left at work"
+    assert raised.value.remedy == "run the playbook again: it ends the processes of the dead run"
 
 
 def test_what_a_dead_run_left_is_ended_and_nothing_else(state: str, tmp_path: Path) -> None:
@@ -347,7 +347,7 @@ def test_takers_are_alone(state: str, monkeypatch: pytest.MonkeyPatch) -> None:
             except AscendError as error:
                 return error.problem
 
-        assert in_child(second) == "another change is at work on this node"
+        assert in_child(second) == "another change is running on this node"
     assert in_child(second) == "both"
 
 

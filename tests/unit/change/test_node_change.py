@@ -174,7 +174,7 @@ def test_a_cann_with_files_of_users_is_not_replaced(options: dict[str, Any], tmp
     (cann / "opp/vendors/mine").mkdir(parents=True)
     (cann / "opp/vendors/mine/op.so").touch()
     options["replaces"] = ["8.0.RC1"]
-    with pytest.raises(AscendError, match="is to be replaced") as raised:
+    with pytest.raises(AscendError, match="cannot be replaced") as raised:
         begin(options, tmp_path, set_aside=True)
     assert raised.value.where == str(cann)
     assert link.is_symlink()
@@ -263,7 +263,7 @@ def test_one_that_never_began_has_no_end(options: dict[str, Any], tmp_path: Path
     begin(options, tmp_path)
     with module_lock.taken(options["state_dir"], "toolkit"):
         node_change.end({**options, "holder": {**HOLDER, "run": "two"}})
-        with pytest.raises(AscendError, match="another change is at work"):
+        with pytest.raises(AscendError, match="another change is running"):
             node_change.end(options)
     assert run_lock.read(options["state_dir"]) is not None
 

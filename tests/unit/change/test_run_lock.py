@@ -139,10 +139,10 @@ def test_an_alive_one_keeps_others_out(state: str) -> None:
 def test_what_the_second_is_told() -> None:
     error = run_lock.already_taken({**holder(), **CHANGE, "began": "2026-01-31T23:59:59Z"})
     assert str(error) == (
-        "another run changes this node; wanted: one run at a time; "
+        "another run is changing this node; wanted: one run at a time; "
         "found: provision, started by ops, since 2026-01-31T23:59:59Z; where: control node ctl, process 4711; "
-        "next: wait for its end, or end it on ctl: kill 4711; a dead run's lock is taken over, from there at once, "
-        "from another control node 2 h after its last step"
+        "next: wait for it to end, or end it on ctl: kill 4711; a dead run's lock can be taken over at once from "
+        "there, and from another control node 2 h after its last step"
     )
     assert all(error.as_dict().values())
 
@@ -345,7 +345,7 @@ def test_a_free_node_that_another_takes_between_two_looks(state: str, monkeypatc
             except AscendError as error:
                 return error.problem
 
-        assert in_child(other) == "another change is at work on this node"
+        assert in_child(other) == "another change is running on this node"
         begin(state_dir, run)
 
     monkeypatch.setattr(module_lock, "end_leftovers", late)

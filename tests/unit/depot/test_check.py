@@ -68,7 +68,7 @@ def looked(depot: Path, *options: str) -> subprocess.CompletedProcess[str]:
 def test_a_depot_that_is_whole_says_so(depot: Path) -> None:
     done = looked(depot)
     assert done.returncode == 0
-    assert "==> 3 files, 0.00 GB read: all as they were" in done.stdout
+    assert "==> 3 files, 0.00 GB read: all intact" in done.stdout
 
 
 def test_a_look_leaves_everything_as_it_is(depot: Path) -> None:

@@ -150,7 +150,7 @@ def test_a_beginning_of_another_file_costs_one_more_download(
 
 def test_another_content_is_not_given_the_name_and_asked_for_once(server: Files, tmp_path: Path) -> None:
     wanted = file(server, content=b"x" * len(CONTENT))
-    with pytest.raises(AscendError, match="not the file that was published") as caught:
+    with pytest.raises(AscendError, match="not the published file") as caught:
         fetched(tmp_path / "t", wanted)
     assert (caught.value.wanted, caught.value.where) == (f"sha256 {wanted.sha256}", wanted.url)
     assert list((tmp_path / "t").iterdir()) == []
@@ -209,7 +209,7 @@ def test_a_black_hole_costs_one_wait_for_all_files(
     monkeypatch.setattr(Web, "opened", counted)
     with black_hole(answers) as address:
         files = [File(f"{address}/{number}", "0" * 64, f"file-{number}") for number in range(100)]
-        words = "nothing came for 0.2 s" if answers else "no connection within 0.2 s"
+        words = "no data for 0.2 s" if answers else "no connection within 0.2 s"
         with pytest.raises(AscendError, match=words):
             fetched(tmp_path / "t", *files)
     assert len(opened) <= module.AT_ONCE * module.FRUITLESS + module.AT_ONCE
@@ -337,7 +337,7 @@ def test_https_does_not_become_http(
     first, trusted = secure
     monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
     first.leads = {"/a.whl": f"{server.address}/a.whl"}
-    with pytest.raises(AscendError, match="leads from https to http"):
+    with pytest.raises(AscendError, match="redirects from https to http"):
         fetched(tmp_path / "t", file(first))
     assert server.asked == []
 

@@ -51,7 +51,7 @@ def test_nodes_with_the_same_plan_share_a_block() -> None:
         "12 nodes (n00, n01, n02, n03, n04, n05, n06, n07 and 4 more):",
         "  1. toolkit     install: toolkit 8.0.RC1 is absent",
         "1 node (ok): nothing to do",
-        "1 node (sick): must not be changed: cards are not healthy; when these are cured, there is left to do:",
+        "1 node (sick): must not be changed: cards are not healthy; once these are cured, these steps are left:",
         "  1. toolkit     install: toolkit 8.0.RC1 is absent",
     ]
     plans["sick"]["steps"] = []
@@ -286,7 +286,7 @@ def test_the_operators_own_package(depot: Index, tmp_path: Path) -> None:
     own = tmp_path / "Ascend-cann-toolkit.run"
     content = package(own)
     release = cann_release("0" * 64)
-    with pytest.raises(AscendError, match="not what you said"):
+    with pytest.raises(AscendError, match="does not match the sum that you gave"):
         fill_cann(depot, release, tmp_path, {own.name: "0" * 64})
     taken, warnings = fill_cann(depot, release, tmp_path)
     assert (taken, len(warnings)) == ([own.name], 1)
@@ -300,7 +300,7 @@ def test_a_package_that_cannot_be_the_right_one_is_not_taken(depot: Index, tmp_p
     with pytest.raises(AscendError, match="architecture"):
         fill_cann(depot, cann_release("0" * 64), tmp_path)
     own.write_text("<html>log in</html>")
-    with pytest.raises(AscendError, match="no CANN package"):
+    with pytest.raises(AscendError, match="not a CANN package"):
         fill_cann(depot, cann_release("0" * 64), tmp_path)
     assert not list(depot.folder.rglob("*.run*"))
 
@@ -332,7 +332,7 @@ def test_a_llamafactory_that_does_not_take_the_libraries_of_the_lock() -> None:
     """Between two that do: 0.9.0 wants transformers <= 4.45.0 and others, as its extras/misc.py says."""
     requirements = read_release(str(RELEASES / "8.0.RC1"))["requirements"]
     with pytest.raises(
-        AscendError, match=r"(?s)0\.9\.0 does not take the libraries.*without 0\.9\.0.*transformers <= 4\.45"
+        AscendError, match=r"(?s)0\.9\.0 does not work with the libraries.*without 0\.9\.0.*transformers <= 4\.45"
     ):
         depot_source.require_tested("llamafactory", "0.9.0", requirements)
 

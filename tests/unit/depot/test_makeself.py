@@ -21,7 +21,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot import makeself
 
 ROOT = Path(__file__).resolve().parents[3]
-NO_PACKAGE = "a file is no CANN package"
+NO_PACKAGE = "a file is not a CANN package"
 DAMAGED = "a CANN package is damaged"
 COMPRESSIONS: dict[str, Any] = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress, "": bytes}
 AARCH64 = "run_package/CANN-runtime-7.3.0.1.231-linux.aarch64.run"
@@ -85,7 +85,7 @@ def test_a_package_that_is_damaged_anywhere(packages: dict[str, Path], tmp_path:
         path.write_bytes(whole[:cut])
         assert refused(path, "x86_64").problem in (DAMAGED, NO_PACKAGE)
     path.write_bytes(whole + b"\0")
-    assert "with something behind its end" in refused(path, "x86_64").found
+    assert "with extra data after its end" in refused(path, "x86_64").found
     for place in (len(whole) - 1, len(whole) - 2000):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
         error = refused(path, "x86_64")
@@ -102,8 +102,8 @@ def test_a_package_that_is_damaged_anywhere(packages: dict[str, Path], tmp_path:
         (b"PK\x03\x04\x14\0", "a zip archive: give it the name of the .zip"),
         (b"\x7fELF\x02", "a program"),
         (b"\0" * 4096, "a file of zeros"),
-        (b"#!/bin/sh\necho hello\n", "a script that is no package"),
-        (b'#!/bin/sh\nskip="many"\nfilesizes=""\n', "a script that is no package"),
+        (b"#!/bin/sh\necho hello\n", "a script that is not a package"),
+        (b'#!/bin/sh\nskip="many"\nfilesizes=""\n', "a script that is not a package"),
         (b"\x89PNG\r\n", "something else"),
     ],
 )
@@ -144,7 +144,7 @@ def test_kernels_of_another_chip(tmp_path: Path, names: list[str], chip: str | N
         assert refused(path, "aarch64", chip).found == found
     else:
         told = makeself.inspect(path, "aarch64", chip)
-        assert ["nothing in x.run tells for which machine it is"] * (found == "?") == told
+        assert ["x.run does not say which architecture it is for"] * (found == "?") == told
 
 
 def test_names_of_the_other_architecture_beside_the_wanted_one_are_no_fault(tmp_path: Path) -> None:
@@ -166,19 +166,19 @@ def test_older_sums_and_none(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     assert refused(path).found.startswith("md5 ")
     path = made(tmp_path / "y.run", packed([AARCH64]), sha=False)
-    assert makeself.inspect(path, "aarch64", None) == ["y.run holds no sum of its content"]
+    assert makeself.inspect(path, "aarch64", None) == ["y.run contains no checksum"]
 
 
 def test_what_cannot_be_listed_is_said_and_not_refused(tmp_path: Path) -> None:
     (told,) = makeself.inspect(made(tmp_path / "x.run", b"\x28\xb5\x2f\xfd zstd"), "aarch64", None)
-    assert told.startswith("the content of x.run cannot be listed: ")
+    assert told.startswith("cannot list the content of x.run: ")
 
 
 def test_a_long_payload_is_not_read_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = made(tmp_path / "x.run", packed([f"f{number}" for number in range(50)] + [AARCH64]))
     assert makeself.inspect(path, "aarch64", None) == []
     monkeypatch.setattr(makeself, "MOST_LISTED", 512 * 10)
-    assert makeself.inspect(path, "aarch64", None) == ["nothing in x.run tells for which machine it is"]
+    assert makeself.inspect(path, "aarch64", None) == ["x.run does not say which architecture it is for"]
 
 
 def test_the_simulator_s_header_has_what_is_read(packages: dict[str, Path]) -> None:

@@ -262,7 +262,7 @@ def test_a_value_that_cannot_be_is_told(tmp_path: Path, monkeypatch: pytest.Monk
         asked.parts()
     asked = Asked(tmp_path, monkeypatch)
     asked.nodes[0]["ascend_settings"]["llamafactory_source"] = "v0.9.1"
-    with pytest.raises(AnsibleActionFail, match=r"_source is no mapping.*found: 'v0.9.1'; where: .*; next: "):
+    with pytest.raises(AnsibleActionFail, match=r"_source is not a mapping.*found: 'v0.9.1'; where: .*; next: "):
         asked.parts()
 
 
@@ -276,7 +276,7 @@ def test_a_list_behind_e_is_text(text: str, tmp_path: Path, monkeypatch: pytest.
     assert {architecture for _, architecture in asked.parts()} == {"x86_64"}
     asked.nodes[0]["depot_architectures"] = "[x86_64,"
     with pytest.raises(
-        AnsibleActionFail, match=r"depot_architectures is no list.*found: '\[x86_64,'; where: .*; next: "
+        AnsibleActionFail, match=r"depot_architectures is not a list.*found: '\[x86_64,'; where: .*; next: "
     ):
         asked.parts()
 

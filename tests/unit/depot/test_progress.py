@@ -86,7 +86,7 @@ def test_what_was_there_is_no_speed() -> None:
     shown.after(10, 10 * MB)
     assert shown.last == "wheels: 510.0 MB of 1.00 GB, 0 of 3 files, 1.0 MB/s, 8:10 left"
     shown.progress.end()
-    assert shown.last == "wheels: 3 files, 10.0 MB in 0:10 (1.0 MB/s), 500.0 MB were there from before"
+    assert shown.last == "wheels: 3 files, 10.0 MB in 0:10 (1.0 MB/s), 500.0 MB were already there"
 
 
 def test_sizes_that_are_not_known_yet() -> None:

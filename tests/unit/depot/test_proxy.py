@@ -143,13 +143,13 @@ def test_a_depot_with_a_password_is_asked_with_it(private_depot: Server, proxy: 
 
 @pytest.mark.parametrize("address", ["http://a:geheim99:x/", "http://[::1/geheim99", "http://127.0.0.1:1/x y", "x://y"])
 def test_odd_addresses_are_errors_of_the_operators(address: str, tmp_path: Path) -> None:
-    with pytest.raises(AscendError, match="the depot does not give a file"):
+    with pytest.raises(AscendError, match="the depot did not serve a file"):
         take(DepotFile(address, SHA256, len(CONTENT)), str(tmp_path))
 
 
 @pytest.mark.parametrize("way", ["proxy.corp.test:3128", "socks5://127.0.0.1:1080", "http://"])
 def test_a_proxy_that_is_none_is_refused(depot: Server, way: str, tmp_path: Path) -> None:
-    with pytest.raises(AscendError, match="ascend_depot_proxy names no proxy"):
+    with pytest.raises(AscendError, match="ascend_depot_proxy is not a proxy's address"):
         take(file(depot.address, way), str(tmp_path))
 
 

@@ -81,7 +81,7 @@ def test_what_did_not_come_to_its_end_goes_too(tmp_path: Path) -> None:
 
 
 def test_a_number_of_days_is_none_below_zero(tmp_path: Path) -> None:
-    with pytest.raises(AscendError, match="depot_mirror_keep_days is no number of days"):
+    with pytest.raises(AscendError, match="depot_mirror_keep_days is not a number of days"):
         mirrored.old(str(tmp_path), ["needed"], -1)
 
 

@@ -98,7 +98,7 @@ def test_a_folder_above_that_shuts_others_out_is_refused_and_left(tmp_path: Path
         with pytest.raises(AscendError, match=f"chmod o\\+rx {above}"):
             wheels(above / "ascend-depot", incoming, served=True)
     wheels(above / "ascend-depot", incoming)
-    with pytest.raises(AscendError, match=r"(?s)as another user, cannot get to .*found: /.* has mode 07[05]0"):
+    with pytest.raises(AscendError, match=r"(?s)as another user, cannot reach .*found: /.* has mode 07[05]0"):
         wheels(above / "ascend-depot", incoming, served=True)
     assert above.stat().st_mode & 0o777 == 0o700
 

@@ -119,7 +119,7 @@ def test_what_broke_off_goes_on_where_it_was(tmp_path: Path, there: Path, monkey
 def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:
     files = made(tmp_path, file=b"x")
     connection = Connection()
-    with pytest.raises(AscendError, match="cannot be written on the node") as raised:
+    with pytest.raises(AscendError, match="cannot write a file on the node") as raised:
         Sender(connection, connection.run, str(tmp_path / "absent"), "python3").send(files, lambda _: None)
     assert "No such file or directory" in raised.value.found
     assert raised.value.remedy == f"ls -lad {tmp_path}/absent {tmp_path}"
@@ -130,7 +130,7 @@ def test_a_file_that_changed_in_the_depot_is_named(tmp_path: Path, there: Path) 
     connection = Connection()
     for left in ("short", ""):
         (tmp_path / "file").write_text(left) if left else (tmp_path / "file").unlink()
-        with pytest.raises(AscendError, match="a file of the depot cannot be read") as raised:
+        with pytest.raises(AscendError, match="cannot read a file of the depot") as raised:
             Sender(connection, connection.run, str(there), "python3").send([file], lambda _: None)
         assert raised.value.where == str(tmp_path / "file")
 

@@ -112,7 +112,7 @@ def test_the_address_of_each_way(transport: str, url: str, expected: str) -> Non
     if expected:
         assert address(transport, url, "/srv/depot") == expected
     else:
-        with pytest.raises(AscendError, match="ascend_depot_url is no address"):
+        with pytest.raises(AscendError, match="ascend_depot_url is not an address"):
             address(transport, url, "/srv/depot")
 
 
@@ -136,7 +136,7 @@ def test_the_address_of_a_mirror_is_its_hosts() -> None:
     hosts = {"a": {"ansible_host": "192.0.2.40"}, "b": {"depot_server_port": 8443, "depot_server_certificate": "/x"}}
     variables = {"groups": {"depot_mirrors": ["a", "b"]}, "hostvars": {**hosts, "other": {}}}
     assert [mirror_url(name, variables) for name in ("a", "b", "")] == ["http://192.0.2.40:8080", "https://b:8443", ""]
-    with pytest.raises(AnsibleActionFail, match="depot_mirror names no mirror"):
+    with pytest.raises(AnsibleActionFail, match="depot_mirror does not name a mirror"):
         mirror_url("other", variables)
 
 
@@ -221,7 +221,7 @@ def test_what_changed_in_the_depot_is_sent_anew_and_then_named(wanted: dict[str,
     toolkit.write_bytes(b"x" * toolkit.stat().st_size)
     done = subprocess.run(play.argv, cwd=tmp_path, env=play.environment, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "arrived as another one, twice" in done.stdout
+    assert "arrived with the wrong content twice" in done.stdout
     assert str(toolkit) in done.stdout
     assert done.stdout.count("node: 100 kB sent") == 2
     assert play.files() == []

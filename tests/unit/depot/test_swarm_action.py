@@ -98,7 +98,7 @@ def test_a_node_that_gets_no_more_goes_on_with_a_warning(
     warnings: list[str], clock: list[float], answers: list[dict[str, Any]], found: str
 ) -> None:
     assert Action(list(answers), part="wait")._wait(variables()) == {}
-    assert warnings == [f"The swarm does not give one all, so the depot sends the rest. Found: {found}"]
+    assert warnings == [f"one did not get everything from the swarm, so the depot sends the rest. Found: {found}"]
 
 
 @pytest.fixture
@@ -153,7 +153,7 @@ def test_a_batch_of_one_needs_no_swarm(depot: Path, warnings: list[str], monkeyp
     assert warnings == []
     assert seeded(depot, monkeypatch, one=one, two=unknown) == []
     assert [warning.partition(":")[0] for warning in warnings] == [
-        "two takes no part in the swarm, the depot sends it all"
+        "two takes no part in the swarm, the depot sends it everything"
     ]
 
 
@@ -164,7 +164,7 @@ def test_a_control_node_that_cannot_give_is_told_of_once(depot: Path, warnings: 
     }
     assert Action([], part="seed")._seed(variables(**hosts)) == {}
     assert [warning.partition(";")[0] for warning in warnings] == [
-        "No swarm, so the depot sends all. the control node has no libtorrent"
+        "No swarm, so the depot sends everything. the control node has no libtorrent"
     ]
     action = Action([], part="join", steps=["toolkit"], wanted=node(depot)["wanted"])
     assert action._join(variables()) == {"joined": False}
@@ -220,7 +220,7 @@ def test_a_node_is_told_of_its_batch_and_of_nobody_else(batch: Path, warnings: l
         ),
         (
             [{**MISSES, "tag": "cp39-aarch64"}, {"failed": True, "msg": "it does not begin"}],
-            "one takes no part in the swarm, the depot sends it all. it does not begin",
+            "one takes no part in the swarm, the depot sends it everything. it does not begin",
         ),
     ],
 )

@@ -148,7 +148,7 @@ def test_another_account_is_told_that_a_run_is_at_work(tmp_path: Path) -> None:
     one.begin(MB)
     with pytest.raises(AscendError) as told:
         other.ask()
-    assert told.value.problem == "another run sends files to this host, as another account"
+    assert told.value.problem == "another run is sending files to this host from another account"
     assert all((told.value.wanted, told.value.found, told.value.where, told.value.remedy))
     assert one.end() == []
     assert other.ask() == []

@@ -23,7 +23,7 @@ from tests.unit.drift.test_outputs import cases, metrics
 ROOT = Path(__file__).resolve().parents[3]
 TEMPLATES = ROOT / "roles" / "drift" / "templates"
 FLEET = ("drift", "the fleet")
-PROBLEM = "nodes with CANN 8.0.RC1 have different drivers, between which its HCCL hangs"
+PROBLEM = "nodes with CANN 8.0.RC1 have different drivers, and HCCL hangs between them"
 SILENT = None  # a node that gives no facts
 
 
@@ -125,7 +125,7 @@ def test_with_a_limit_it_says_what_was_compared(nights: Nights) -> None:
     line = "<li>nodes beyond --limit npu-1,npu-3; drivers compared between 2 nodes</li>"
     assert line in (Path(two.folder) / "index.html").read_text()
     (told,) = two.fleet["between"]["findings"]
-    assert told["where"] == "npu-smi info of 2 nodes; others were not asked (--limit npu-1,npu-3)"
+    assert told["where"] == "npu-smi info of 2 nodes; the others were not asked (--limit npu-1,npu-3)"
     other = nights.report({"npu-1": "24.1.rc1"}, limit="npu-1", components=["cann"])
     assert "Partial: --limit npu-1; looked at access, cann." in other.summary
 

@@ -151,10 +151,10 @@ def test_components_can_be_chosen() -> None:
     assert chosen(None) == chosen([]) == chosen("") == COMPONENTS
     assert chosen("env, cann") == chosen(["cann", "env"]) == ("access", "cann", "env")
     assert chosen("[env,cann]") == ("access", "cann", "env")
-    with pytest.raises(AscendError, match="no component kann"):
+    with pytest.raises(AscendError, match="unknown component: kann"):
         chosen("kann")
     for cut in ("cann,", "[cann,"):  # what is left of "cann, env" behind -e
-        with pytest.raises(AscendError, match=r"no component .*next: .*without spaces"):
+        with pytest.raises(AscendError, match=r"unknown component: .*next: .*without spaces"):
             chosen(cut)
 
 
@@ -191,7 +191,7 @@ def test_why_a_node_is_silent(said: str, reached: bool, name: str) -> None:
 
 def test_what_the_inventory_wants_and_cannot_be_is_told_as_that() -> None:
     """No "the check ended on the node": the node was not asked."""
-    error = AscendError("ascend_cards_out is no list of cards", wanted="[4, 6]", found="'4-6'", remedy="mend it")
+    error = AscendError("ascend_cards_out is not a list of cards", wanted="[4, 6]", found="'4-6'", remedy="mend it")
     (finding,) = unchecked("npu-1", error, True, {}, COMPONENTS, "-i inventory/prod")["findings"]
     told = {
         key: finding[key] for key in ("component", "level", "name", "problem", "wanted", "found", "where", "remedy")
@@ -200,7 +200,7 @@ def test_what_the_inventory_wants_and_cannot_be_is_told_as_that() -> None:
         "component": "access",
         "level": "unchecked",
         "name": "inventory",
-        "problem": "ascend_cards_out is no list of cards",
+        "problem": "ascend_cards_out is not a list of cards",
         "wanted": "[4, 6]",
         "found": "'4-6'",
         "where": "npu-1",
@@ -234,7 +234,7 @@ def test_the_nodes_own_words_come_first() -> None:
     assert said_by(result).startswith("sudo: a password is required")
     assert said_by({"msg": "bad argument"}) == "bad argument"
     assert said_by({"exception": Captured()}) == "cannot import name x"
-    assert said_by({}) == "no word"
+    assert said_by({}) == "no output"
 
 
 def test_a_fleets_report_counts_its_nodes() -> None:

@@ -99,7 +99,7 @@ def test_it_tells_the_facts_and_takes_nothing_from_its_caller(program: Path, con
 
 def test_it_takes_no_argument_and_wants_to_be_isolated(program: Path, config: Path) -> None:
     assert ask(program, config, "x")["refused"]["problem"] == "the helper takes no argument"
-    assert ask(program, config, flags="")["refused"]["problem"] == "the helper was not started as it is to be"
+    assert ask(program, config, flags="")["refused"]["problem"] == "the helper was started without isolation"
 
 
 def test_what_it_looks_at_comes_from_a_file_that_nobody_else_writes(program: Path, config: Path) -> None:
@@ -111,10 +111,10 @@ def test_what_it_looks_at_comes_from_a_file_that_nobody_else_writes(program: Pat
     assert "Too many levels" in ask(program, link)["refused"]["found"]
     pipe = config.with_name("pipe")
     os.mkfifo(pipe, 0o600)
-    assert "others may write" in ask(program, pipe)["refused"]["problem"]
+    assert "others can write" in ask(program, pipe)["refused"]["problem"]
     for text in ("{", "[]", '{"asked": {}}', json.dumps({"asked": ASKED})):
         config.write_text(text)
-        assert ask(program, config)["refused"]["problem"] == "the helper cannot read what it is to look at"
+        assert ask(program, config)["refused"]["problem"] == "the helper cannot read its settings"
 
 
 def answer(**told: Any) -> dict[str, Any]:
@@ -129,9 +129,13 @@ def test_facts_are_taken_from_the_same_version_that_was_asked_the_same() -> None
 @pytest.mark.parametrize(
     ("said", "problem", "found"),
     [
-        (answer(helper="0" * 64), "the helper is of another version of ascend-fleet", "version 000000000000"),
-        (answer(asked={**ASKED, "tmp_dir": "/x"}), "the helper was set up to look at something else", "another value"),
-        (answer(asked=None), "the helper was set up to look at something else", "another value"),
+        (answer(helper="0" * 64), "the helper is from another version of ascend-fleet", "version 000000000000"),
+        (
+            answer(asked={**ASKED, "tmp_dir": "/x"}),
+            "the helper was set up with other values than the inventory's",
+            "another value",
+        ),
+        (answer(asked=None), "the helper was set up with other values than the inventory's", "another value"),
         (answer(refused={"problem": "p", "found": "f"}), "p", "f"),
         (
             {"rc": 1, "stdout": "", "stderr": "sudo: a password is required"},
@@ -148,9 +152,9 @@ def test_facts_are_taken_from_the_same_version_that_was_asked_the_same() -> None
             "the helper is not on the node",
             "command not found",
         ),
-        ({"rc": 127, "stdout": "", "stderr": "sh: 1: sudo: not found"}, "there is no sudo on the node", "sudo"),
-        ({"rc": 0, "stdout": '{"other": 1}\n{', "stderr": ""}, "the helper gave no facts", "exit code 0"),
-        ({"rc": 1, "stdout": "", "stderr": "Segmentation fault"}, "the helper gave no facts", "Segmentation"),
+        ({"rc": 127, "stdout": "", "stderr": "sh: 1: sudo: not found"}, "the node has no sudo", "sudo"),
+        ({"rc": 0, "stdout": '{"other": 1}\n{', "stderr": ""}, "the helper returned no facts", "exit code 0"),
+        ({"rc": 1, "stdout": "", "stderr": "Segmentation fault"}, "the helper returned no facts", "Segmentation"),
     ],
 )
 def test_what_is_no_answer_is_said_as_itself(said: dict[str, Any], problem: str, found: str) -> None:
@@ -167,5 +171,5 @@ def test_what_is_no_answer_is_said_as_itself(said: dict[str, Any], problem: str,
 
 def test_the_deep_form_is_none_of_its_work() -> None:
     helper.refuse_deep(ASKED)
-    with pytest.raises(helper.HelperError, match="cannot do the deep form"):
+    with pytest.raises(helper.HelperError, match="cannot run a deep check"):
         helper.refuse_deep({**ASKED, "deep": True})

@@ -153,9 +153,9 @@ def test_a_slice_that_is_missing_is_never_overlooked(control: Control, accepts: 
     control.check(["npu-1"])
     merged = control.merge(["npu-1", "npu-3"], accept_unchecked=accepts)
     assert merged.exit_code == 3, "also where silent nodes are accepted: nobody asked this one"
-    assert unheard(merged.fleet) == {"npu-3": "1 slice with 1 node, and not this one"}
-    assert "no slice tells of 1 node" in told(merged)
-    assert "no slice tells of 1 node" in (merged.made / "index.html").read_text()
+    assert unheard(merged.fleet) == {"npu-3": "1 slice with 1 node, but not this one"}
+    assert "no slice covers 1 node" in told(merged)
+    assert "no slice covers 1 node" in (merged.made / "index.html").read_text()
     (lost,) = (node for node in merged.fleet["nodes"] if node["name"] == "npu-3")
     assert (lost["state"], lost["groups"]) == ("unchecked", ["ascend"])
     again = f"ansible-playbook playbooks/drift.yml -i inventory/prod -e drift_slices_dir={control.slices}"
@@ -182,7 +182,7 @@ def test_of_two_looks_at_a_node_the_later_counts(control: Control, monkeypatch: 
     merged = control.merge(["npu-1", "npu-2"])
     assert [found["name"] for node in merged.fleet["nodes"] for found in node["findings"]] == ["driver"]
     assert merged.fleet["merged"]["twice"] == 1
-    assert "1 node twice, the later look counts" in told(merged)
+    assert "1 node twice: the later check counts" in told(merged)
 
 
 def test_a_slice_of_another_ascend_fleet_does_not_count(control: Control) -> None:
@@ -190,13 +190,13 @@ def test_a_slice_of_another_ascend_fleet_does_not_count(control: Control) -> Non
     control.edit(control.check(["npu-2"]), code="0123456789ab")
     merged = control.merge(["npu-1", "npu-2"])
     reason = f"made by another ascend-fleet (0123456789ab, this one is {slices.code()})"
-    assert unheard(merged.fleet) == {"npu-2": f"a slice that does not count: {reason}"}
+    assert unheard(merged.fleet) == {"npu-2": f"a slice that was left out: {reason}"}
     assert merged.exit_code == 3
     assert reason in told(merged)
 
 
 @pytest.mark.parametrize(
-    ("hours", "words"), [(24, "begun 24 hours before the merge"), (-24, "begun 24 hours after the merge")]
+    ("hours", "words"), [(24, "started 24 hours before the merge"), (-24, "started 24 hours after the merge")]
 )
 def test_a_slice_of_another_day_does_not_count(control: Control, hours: float, words: str) -> None:
     """A check of the same name, of the night before; or a clock that is wrong."""
@@ -222,7 +222,7 @@ def test_a_file_that_is_no_slice_does_not_count_and_is_told(control: Control, te
         lost.made.write_text(text)
     merged = control.merge(["npu-1", "npu-2"])
     assert (merged.exit_code, list(unheard(merged.fleet))) == (3, ["npu-2"])
-    assert f"{lost.made.name} left out: it cannot be read" in told(merged).replace("  ", " ")
+    assert f"{lost.made.name} left out: cannot read it" in told(merged).replace("  ", " ")
 
 
 def test_nodes_that_the_inventory_does_not_have_are_told_and_not_reported(control: Control) -> None:
@@ -249,9 +249,9 @@ def test_without_a_slice_that_counts_there_is_no_report(control: Control) -> Non
     with pytest.raises(AnsibleActionFail, match="no slice of a drift check to merge"):
         control.merge()
     control.edit(control.check(["npu-1"]), made=ago(30))
-    with pytest.raises(AnsibleActionFail, match=r"none of the slices can be merged.*begun 30 hours before the merge"):
+    with pytest.raises(AnsibleActionFail, match=r"none of the slices can be merged.*started 30 hours before the merge"):
         control.merge(["npu-1"])
-    with pytest.raises(AnsibleActionFail, match=r"there is nothing to merge.*drift_slices_dir"):
+    with pytest.raises(AnsibleActionFail, match=r"nothing to merge.*drift_slices_dir"):
         control.merge(slices="")
     assert not control.reports.exists()
 
@@ -260,7 +260,7 @@ def test_without_a_slice_that_counts_there_is_no_report(control: Control) -> Non
 def test_slices_that_looked_at_different_things_are_refused(control: Control, other: dict[str, Any]) -> None:
     control.check(["npu-1"])
     control.check(["npu-2"], **other)
-    with pytest.raises(AnsibleActionFail, match="the slices looked at different things"):
+    with pytest.raises(AnsibleActionFail, match="the slices checked different components"):
         control.merge()
 
 
@@ -281,7 +281,7 @@ def test_a_slice_of_awx_has_the_number_of_its_workflow_job(control: Control) -> 
 
 
 def test_a_slice_of_awx_alone_is_no_report_and_no_merge(control: Control) -> None:
-    with pytest.raises(AnsibleActionFail, match=r"a slice alone makes no report.*workflow job 4711, 'Drift'"):
+    with pytest.raises(AnsibleActionFail, match=r"one slice cannot make a report.*workflow job 4711, 'Drift'"):
         control.check(["npu-1"], check="", variables=AWX, slices="")
     control.check(["npu-1"])
     with pytest.raises(AnsibleActionFail, match="the merge is not sliced"):

@@ -81,5 +81,5 @@ def test_what_an_action_fails_with_is_printed_without_its_causes(tmp_path: Path)
     places = f"folder: {tmp_path}/file/reports, templates: {ROOT}/roles/drift/templates"
     report = f"{{answers: none, {places}, {options}}}"
     said = printed(tmp_path, "here", f"debug:\n    - ascend.fleet.drift_report: {report}")
-    assert said.count("the drift report cannot be written") == 2, said
+    assert said.count("cannot write the drift report") == 2, said
     assert "[Errno" not in said

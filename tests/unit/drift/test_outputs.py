@@ -138,7 +138,7 @@ def test_junit_skips_what_was_not_looked_at() -> None:
     del fleet["nodes"][0]["components"]["cann"]
     skipped = cases(fleet)["cann", "npu-1"]
     assert skipped is not None
-    assert (skipped.tag, skipped.attrib) == ("skipped", {"message": "this was not looked at"})
+    assert (skipped.tag, skipped.attrib) == ("skipped", {"message": "this was not checked"})
 
 
 def test_junit_loses_no_finding_of_a_part_that_was_not_asked_for() -> None:
@@ -231,7 +231,7 @@ def test_the_metrics_are_the_counts() -> None:
 
 
 def test_a_remark_is_counted_apart_and_fails_no_case() -> None:
-    remark = fleets.remark("cann", "cann-layout-unknown", "CANN lies otherwise")
+    remark = fleets.remark("cann", "cann-layout-unknown", "CANN has an undocumented layout")
     fleet = fleets.report([{**fleets.node("a", []), "remarks": [remark]}, fleets.node("b", [])])
     found = metrics(outputs.prometheus(fleet))
     assert [key for key, value in found.items() if key[0] == "ascend_fleet_remarks" and value] == [

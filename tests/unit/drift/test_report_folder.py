@@ -156,10 +156,10 @@ def test_without_the_permission_the_error_says_where(open_folder: Path) -> None:
         return refused(lambda: reports.write(directory, fleet(), "<p>page</p>"))
 
     told = in_child(as_nobody)
-    assert told["problem"] == "the drift report cannot be written"
+    assert told["problem"] == "cannot write the drift report"
     assert told["found"].startswith("Permission denied: ")
     assert (told["where"], told["remedy"]) == (str(directory), f"ls -ld {directory}; id")
-    assert told["wanted"] == "a folder that this user may write"
+    assert told["wanted"] == "a folder that this user can write to"
     assert os.listdir(directory) == []
 
 
@@ -309,5 +309,5 @@ def test_what_cannot_be_removed_is_told(open_folder: Path) -> None:
         return refused(lambda: reports.prune(directory, 30, 0, NOW))
 
     told = in_child(as_nobody)
-    assert told["problem"] == "old drift reports cannot be removed"
+    assert told["problem"] == "cannot remove old drift reports"
     assert told["where"] == str(directory)

@@ -359,7 +359,7 @@ def test_what_is_not_known_is_called_so_and_quoted(said: str, reached: bool) -> 
     finding = silence("npu-1", said, reached, "")
     assert not is_known(finding), finding
     assert "not known" in finding["problem"]
-    assert finding["found"] == (" ".join(said.split()) or "no word")
+    assert finding["found"] == (" ".join(said.split()) or "no output")
 
 
 def test_a_banner_decides_nothing_where_the_failure_says_more() -> None:

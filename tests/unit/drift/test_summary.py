@@ -69,20 +69,20 @@ def test_a_report_of_a_good_night_is_four_lines() -> None:
 
 def test_remarks_are_told_and_are_no_drift() -> None:
     made = fleet(("npu-1", [fleets.FAULTS[2]]), clean=2)
-    unknown = fleets.remark("cann", "cann-layout-unknown", "CANN lies otherwise")
+    unknown = fleets.remark("cann", "cann-layout-unknown", "CANN has an undocumented layout")
     for node in made["nodes"]:
         node["remarks"] = [unknown]
     made["nodes"][0]["remarks"].append(fleets.remark("network", "tool-busy", "hccn_tool was busy"))
     text = summary.lines(made, FOLDER)
     assert text[0] == "1 of 3 nodes drifted."
     assert text[-4:-1] == [
-        "Remark, no drift: 3 nodes (clean-0000, clean-0001 and 1 more): CANN lies otherwise",
+        "Remark, no drift: 3 nodes (clean-0000, clean-0001 and 1 more): CANN has an undocumented layout",
         "Remark, no drift: npu-1: hccn_tool was busy",
         "",
     ]
     made["nodes"][1]["remarks"] = [unknown, *(fleets.remark("env", f"r{n}", f"remark {n}") for n in range(40))]
     assert summary.lines(made, FOLDER)[-4:-2] == [
-        "Remark, no drift: 3 nodes (clean-0000, clean-0001 and 1 more): CANN lies otherwise",
+        "Remark, no drift: 3 nodes (clean-0000, clean-0001 and 1 more): CANN has an undocumented layout",
         "and 41 other remarks, see the report",
     ]
 

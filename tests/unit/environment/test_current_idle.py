@@ -52,7 +52,7 @@ def test_an_idle_node_is_asked_once(options: dict[str, Any], tmp_path: Path) -> 
 
 @pytest.mark.parametrize("answer", [BUSY, NPU_SMI_HEAD + CARD])
 def test_a_job_keeps_the_link_where_it_is(options: dict[str, Any], tmp_path: Path, answer: str) -> None:
-    with pytest.raises(in_use.InUseError, match="jobs began on the cards") as raised:
+    with pytest.raises(in_use.InUseError, match="jobs started on the cards") as raised:
         ensure(options, tmp_path, answer, answer)
     assert leads_to(options) == "old"
     told = failure(raised.value)

@@ -68,6 +68,6 @@ def test_at_every_call_the_link_leads_to_a_finished_environment(link: Path) -> N
 
 def test_an_environment_without_its_record_does_not_become_current(link: Path) -> None:
     (link.with_name("new") / environment_read.RECEIPT).unlink()
-    with pytest.raises(AscendError, match="not finished"):
+    with pytest.raises(AscendError, match="an unfinished environment"):
         environment.make_current(str(link.with_name("new")), str(link))
     assert os.readlink(link) == "old"

@@ -34,7 +34,7 @@ def test_what_is_written_is_read(place: Path, tmp_path: Path) -> None:
 
 def test_none_are_read_where_none_were_written(tmp_path: Path) -> None:
     assert examples.read(str(tmp_path)) is None
-    with pytest.raises(AscendError, match="belong into an environment"):
+    with pytest.raises(AscendError, match="belong in an environment"):
         examples.write(str(tmp_path / "gone"), CONTENTS)
     assert not (tmp_path / "gone").exists()
 

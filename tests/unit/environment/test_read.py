@@ -157,7 +157,7 @@ def test_a_folder_in_place_of_the_link(place: Path, tmp_path: Path) -> None:
     facts, findings = read(tmp_path)
     assert (facts["current"], list(facts["all"])) == (None, [tree.NAME])
     assert [(finding["name"], finding["problem"]) for finding in findings] == [
-        ("environment-current-dangling", "the link current is no link")
+        ("environment-current-dangling", "the link current is not a link")
     ]
 
 

@@ -71,8 +71,8 @@ def test_every_place_of_an_inventory_is_looked_at(inventory: Path, tmp_path: Pat
     words = " ".join(run.output.split())
     for expected in (
         f"depot_incomming ({inventory}/group_vars/ascend/depot.yml:3): no such variable, did you mean depot_incoming?",
-        f"ascend_deep ({inventory}/host_vars/npu-002.yml:1): true or false is wanted, found 'ture'",
-        f"ascend_release ({inventory}/host_vars/npu-002.yml:2): text is wanted, found 8.0 without quotes",
+        f"ascend_deep ({inventory}/host_vars/npu-002.yml:1): expected true or false, found 'ture'",
+        f"ascend_release ({inventory}/host_vars/npu-002.yml:2): expected text, found 8.0 without quotes",
         f"ascend-users ({inventory}/host_vars/npu-002.yml:3): no such variable, did you mean ascend_users?",
         f"ascend_card_cuont ({inventory}/extra.ini:2): no such variable, did you mean ascend_card_count?",
         f"train_nmae ({tmp_path}/more.yml:1): no such variable, did you mean train_name?",

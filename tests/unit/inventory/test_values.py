@@ -35,25 +35,25 @@ RIGHT: list[tuple[str, Any]] = [
     ("drift_check", 20240501),
 ]
 WRONG: list[tuple[str, Any, str]] = [
-    ("ascend_release", 8.0, "text is wanted, found 8.0 without quotes"),
-    ("ascend_release", ["8.0"], "text is wanted, found a list"),
-    ("ascend_depot_proxy", False, "text is wanted, found False"),
-    ("ascend_depot_dir", {"a": "secret"}, "a path is wanted, found a mapping"),
-    ("ascend_deep", "ture", "true or false is wanted, found 'ture'"),
-    ("ascend_deep", 2, "true or false is wanted, found 2"),
-    ("ascend_card_count", "eight", "a whole number is wanted, found 'eight'"),
-    ("ascend_card_count", 8.5, "a whole number is wanted, found 8.5 without quotes"),
-    ("ascend_card_count", True, "a whole number is wanted, found True"),
-    ("ascend_cards_out", ["four"], "a list of a whole number is wanted, found 'four'"),
-    ("ascend_cards_out", "[4, x]", "a list of a whole number is wanted, found 'x'"),
-    ("ascend_users", {"alice": 1}, "a list is wanted, found a mapping"),
-    ("ascend_users", [["alice"]], "a list of text is wanted, found a list"),
-    ("ascend_locks", "aarch64", "a mapping is wanted, found 'aarch64'"),
-    ("ascend_busy_policy", "wiat", "skip or wait or ignore is wanted, found 'wiat'; did you mean wait?"),
-    ("ascend_busy_policy", "never", "skip or wait or ignore is wanted, found 'never'"),
-    ("depot_transport", "ssh ", "ssh or path or http or swarm is wanted, found 'ssh '; did you mean ssh?"),
+    ("ascend_release", 8.0, "expected text, found 8.0 without quotes"),
+    ("ascend_release", ["8.0"], "expected text, found a list"),
+    ("ascend_depot_proxy", False, "expected text, found False"),
+    ("ascend_depot_dir", {"a": "secret"}, "expected a path, found a mapping"),
+    ("ascend_deep", "ture", "expected true or false, found 'ture'"),
+    ("ascend_deep", 2, "expected true or false, found 2"),
+    ("ascend_card_count", "eight", "expected a whole number, found 'eight'"),
+    ("ascend_card_count", 8.5, "expected a whole number, found 8.5 without quotes"),
+    ("ascend_card_count", True, "expected a whole number, found True"),
+    ("ascend_cards_out", ["four"], "expected a list of a whole number, found 'four'"),
+    ("ascend_cards_out", "[4, x]", "expected a list of a whole number, found 'x'"),
+    ("ascend_users", {"alice": 1}, "expected a list, found a mapping"),
+    ("ascend_users", [["alice"]], "expected a list of text, found a list"),
+    ("ascend_locks", "aarch64", "expected a mapping, found 'aarch64'"),
+    ("ascend_busy_policy", "wiat", "expected skip or wait or ignore, found 'wiat'; did you mean wait?"),
+    ("ascend_busy_policy", "never", "expected skip or wait or ignore, found 'never'"),
+    ("depot_transport", "ssh ", "expected ssh or path or http or swarm, found 'ssh '; did you mean ssh?"),
     ("cann_toolkit", {"verson": "8.0"}, "no such key: verson; did you mean version?"),
-    ("cann_toolkit", {"layout": "flat"}, "layout: ascend-toolkit or cann is wanted, found 'flat'"),
+    ("cann_toolkit", {"layout": "flat"}, "layout: expected ascend-toolkit or cann, found 'flat'"),
 ]  # fmt: skip
 
 
@@ -89,5 +89,5 @@ def test_what_is_in_a_vault_is_left_to_the_node() -> None:
 def test_a_secret_of_the_wrong_kind_is_not_shown() -> None:
     """An unquoted password may be a number."""
     words = wrong(123456.5, {"type": "str", "no_log": True})
-    assert words == "text is wanted, found float, which is not shown"
-    assert wrong(123456.5, {"type": "str"}) == "text is wanted, found 123456.5 without quotes"
+    assert words == "expected text, found float, which is not shown"
+    assert wrong(123456.5, {"type": "str"}) == "expected text, found 123456.5 without quotes"

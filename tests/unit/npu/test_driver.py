@@ -58,7 +58,7 @@ def test_a_driver_that_runs_without_its_files(tmp_path: Path) -> None:
     """npu-smi answers: the package was removed and the node not rebooted, or the files are elsewhere."""
     _, (told,) = driver.read_driver(node(tmp_path), ROOT, "driver 24.1.rc1")
     assert told["name"] == "driver-missing"
-    assert told["problem"] == "a driver runs, and its files are not there"
+    assert told["problem"] == "a driver is loaded, but its files are missing"
     assert "driver 24.1.rc1 runs" in told["found"]
     assert told["remedy"].startswith("find / -xdev -path '*/driver/version.info'")
 

@@ -76,7 +76,7 @@ CASES: list[tuple[str, dict[str, Answer], list[str], list[str], str]] = [
         ["net health: Odd"],
         "Odd: card 1",
     ),
-    ("no health", {"1 -net_health": ""}, ["network-unread"], ["net health cannot be read"], "no word"),
+    ("no health", {"1 -net_health": ""}, ["network-unread"], ["net health cannot be read"], "no output"),
     ("health unknown to the card", {"1 -net_health": UNSUPPORTED}, [], [], ""),
     ("no gateway", {"1 -gateway": ""}, [], [], ""),
     ("odd gateway", {"1 -gateway": "default gateway:x\n"}, ["network-unread"], [], "gateway is 'x'"),
@@ -219,7 +219,7 @@ def test_the_whole_has_a_time_limit(tmp_path: Path) -> None:
     facts, findings = tool.read(devices(64), timeout_s=0.1)
     assert len(tool.asked) <= 8 * 4
     assert named(findings) == ["hccn-tool-hangs"]
-    assert "the time was up before cards" in findings[0]["found"]
+    assert "time ran out before cards" in findings[0]["found"]
     assert {tuple(card["reasons"]) for card in facts["cards"]} == {("no answer",)}
 
 

@@ -137,7 +137,7 @@ def test_links_have_a_time_limit_too(tmp_path: Path) -> None:
     tool.wait_s = 0.1
     facts, findings = tool.links(devices(64), timeout_s=0.1)
     assert len(tool.asked) <= 8 * 4
-    assert "the time was up before cards" in findings[0]["found"]
+    assert "time ran out before cards" in findings[0]["found"]
     assert {tuple(card["reasons"]) for card in facts["cards"]} == {("no answer",)}
 
 

@@ -269,7 +269,7 @@ DEPENDENCY = (
 def test_llamafactorys_own_check_of_its_dependencies_decides(environment: Environment) -> None:
     environment.write("llamafactory/train/tuner.py", f"raise ImportError({DEPENDENCY!r})")
     said = environment.refused()
-    assert said["problem"].startswith("LLaMA-Factory's training does not start")
+    assert said["problem"].startswith("LLaMA-Factory cannot start training")
     assert said["found"] == f"ImportError: {DEPENDENCY}"
     assert "releases/README.md" in said["remedy"]
 
@@ -277,14 +277,14 @@ def test_llamafactorys_own_check_of_its_dependencies_decides(environment: Enviro
 @pytest.mark.parametrize("line", ["import yaml_is_gone", "import sys; sys.exit('no')", "raise TypeError('x')"])
 def test_training_that_cannot_be_imported(environment: Environment, line: str) -> None:
     environment.write("llamafactory/train/tuner.py", line)
-    assert environment.refused()["problem"].startswith("LLaMA-Factory's training does not start")
+    assert environment.refused()["problem"].startswith("LLaMA-Factory cannot start training")
 
 
 def test_the_version_is_what_its_own_module_says(environment: Environment) -> None:
     environment.write("llamafactory/extras/env.py", 'VERSION = "0.9.0"\nprint("version 0.9.1")\n')
     said = environment.refused()
     assert (said["problem"], said["wanted"], "0.9.0" in said["found"]) == (
-        "LLaMA-Factory is another version",
+        "LLaMA-Factory has another version",
         "0.9.1",
         True,
     )
@@ -311,7 +311,7 @@ def test_versions_are_those_of_the_lock(environment: Environment, name: str, fou
 def test_what_users_type_has_to_start(environment: Environment, line: str, mode: int, first: str, words: str) -> None:
     environment.command(line, mode, first)
     said = environment.refused()
-    assert said["problem"].startswith("llamafactory-cli does not run: ")
+    assert said["problem"].startswith("llamafactory-cli fails: ")
     assert words in said["problem"]
     assert "llamafactory-cli version" in said["remedy"] or said["symptom"]
 

@@ -171,5 +171,5 @@ def test_how_the_inventory_and_the_command_line_say_it(given: Any, means: list[i
 )
 def test_what_is_no_list_of_cards(given: Any) -> None:
     """Neither a guess, as card 1 for ``true`` and card 4 for 4.5, nor a crash."""
-    with pytest.raises(AscendError, match=r"ascend_cards_out is no list of cards.*\[4, 6\].*npu-smi info -l"):
+    with pytest.raises(AscendError, match=r"ascend_cards_out is not a list of cards.*\[4, 6\].*npu-smi info -l"):
         cards_out(given)

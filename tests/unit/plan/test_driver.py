@@ -64,7 +64,7 @@ def test_a_driver_of_which_nobody_knows_the_order(driver: str | None, policy: st
     assert told(node(bare(), driver), policy=policy) == {**NOTHING, "warnings": ["driver-order-unknown"]}
     assert told(node(converged(), driver), policy=policy) == {**NOTHING, "remarks": ["driver-unordered"]}
     (warning,) = plan(node(bare(), driver), wanted())["warnings"]
-    assert "not known" in warning["problem"]
+    assert "cannot tell" in warning["problem"]
     assert "install" not in warning["remedy"]
     assert str(driver or "no version") in warning["found"]
 

@@ -145,7 +145,7 @@ def test_facts_of_another_version_are_told_as_such(
     answer = facts()
     change(answer["ansible_facts"]["ascend"])
     words = Asked(answer, purpose, settings(tmp_path), monkeypatch).told(purpose, "version")
-    assert words.startswith("the node's facts are those of another version of ascend-fleet; wanted: ")
+    assert words.startswith("the node's facts come from another version of ascend-fleet; wanted: ")
     assert found in words.partition("; found: ")[2].partition("; where: ")[0]
     assert whole(words)
 
@@ -187,7 +187,7 @@ def test_a_node_that_must_not_be_changed_fails_with_what_is_left_to_do(
     assert stopped["plan"]["refusals"]
     (warning, *_) = stopped["plan"]["warnings"]
     assert f"warning: {warning['problem']}" in stopped["msg"]
-    assert stopped["msg"].endswith(f"left to do when that is cured: {', '.join(stopped['components'])}")
+    assert stopped["msg"].endswith(f"steps left once that is cured: {', '.join(stopped['components'])}")
     assert "facts" not in stopped
 
 

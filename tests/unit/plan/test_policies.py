@@ -40,7 +40,7 @@ def test_accounts(given: Any, accounts: list[str]) -> None:
 def test_what_can_be_no_account_is_told(given: Any) -> None:
     with pytest.raises(AscendError) as told:
         policies.users(given)
-    assert told.value.problem == "ascend_users names what can be no account"
+    assert told.value.problem == "ascend_users has an entry that is not an account name"
     assert all((told.value.wanted, told.value.found, told.value.where, told.value.remedy))
 
 
@@ -65,7 +65,7 @@ def test_architectures(given: Any, architectures: list[str]) -> None:
 def test_what_is_no_list_of_architectures_is_told(given: Any) -> None:
     with pytest.raises(AscendError) as told:
         policies.architectures(given)
-    assert told.value.problem == "depot_architectures is no list of architectures"
+    assert told.value.problem == "depot_architectures is not a list of known architectures"
     assert told.value.found == repr(given)
     assert """-e '{"depot_architectures": ["x86_64"]}'""" in told.value.remedy
 
@@ -87,7 +87,7 @@ def test_batches(given: Any, batches: list[int | str]) -> None:
 
 @pytest.mark.parametrize("given", [[], "", 0, -1, ["0%"], ["101%"], ["ten"], [[1]], [1.5], None, True, {"a": 1}, "[1,"])
 def test_what_can_be_no_batches_is_told(given: Any) -> None:
-    with pytest.raises(AscendError, match="rollout_batches can be no batches"):
+    with pytest.raises(AscendError, match="rollout_batches is not a list of batch sizes"):
         policies.batches(given)
 
 
@@ -98,7 +98,7 @@ def test_parts_in_percent(given: Any, part: float) -> None:
 
 @pytest.mark.parametrize("given", ["a third", -1, 101, None, True, [1], "nan"])
 def test_what_is_no_part_is_told(given: Any) -> None:
-    with pytest.raises(AscendError, match="rollout_max_fail_percentage is no part in percent"):
+    with pytest.raises(AscendError, match="rollout_max_fail_percentage is not a percentage"):
         policies.percent("rollout_max_fail_percentage", given)
 
 

@@ -206,7 +206,7 @@ def test_a_cann_whose_order_is_not_known_is_told_as_such() -> None:
     (refusal,) = plan(found, wanted())["refusals"]
     assert (refusal["check"], refusal["problem"]) == (
         "downgrade",
-        "whether CANN 8.0.RC1 is older than what is there is not known",
+        "cannot tell whether CANN 8.0.RC1 is older than the installed one",
     )
 
 

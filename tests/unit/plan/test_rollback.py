@@ -182,7 +182,7 @@ def test_an_environment_that_is_not_whole(change: dict[str, Any], words: str) ->
     found = upgraded()
     found["environments"]["all"][OLD].update(change)
     refusal = refused(found)
-    assert refusal["problem"] == f"environment {OLD} is not whole"
+    assert refusal["problem"] == f"environment {OLD} is not intact"
     assert words in refusal["found"]
     assert refusal["remedy"].startswith("ansible-playbook site.yml -e ascend_release=8.0.RC1")
     assert refusal["where"] == f"/opt/ascend/env/{OLD}"
@@ -194,7 +194,7 @@ def test_an_environment_that_says_nothing_of_itself() -> None:
     plan = rollback(found, "")
     assert [refusal["component"] for refusal in plan["refusals"]] == ["env", "cann"]
     assert "None" not in str(plan["refusals"])
-    assert plan["refusals"][1]["found"] == "no word in the environment of which CANN it was built for"
+    assert plan["refusals"][1]["found"] == "the environment does not say which CANN it was built for"
     assert plan["target"]
     assert plan["target"]["release"] == ""
 

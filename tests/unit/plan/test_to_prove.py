@@ -46,8 +46,8 @@ def test_ids_of_npu_smi_are_not_the_numbers_of_devices() -> None:
     assert to_prove(node(two), [1]) == {
         "devices": [2],
         "left_out": [
-            {"card": 1, "index": 0, "why": "taken out by ascend_cards_out"},
-            {"card": 1, "index": 1, "why": "taken out by ascend_cards_out"},
+            {"card": 1, "index": 0, "why": "excluded by ascend_cards_out"},
+            {"card": 1, "index": 1, "why": "excluded by ascend_cards_out"},
         ],
     }
 
@@ -80,7 +80,7 @@ def test_a_card_of_which_it_is_not_known_is_spared_as_well() -> None:
     assert (proven["devices"], left_out(proven)) == ([0, 2, 4, 5, 6, 7], [(1, 1), (3, 3)])
     assert [each["why"] for each in proven["left_out"]] == [
         "a process uses it",
-        "whether a process uses it is not known",
+        "npu-smi does not say whether a process uses it",
     ]
     assert to_prove(found)["devices"] == list(range(8))
 
@@ -89,7 +89,7 @@ def test_a_card_of_which_it_is_not_known_is_spared_as_well() -> None:
 def test_a_process_whose_cards_are_not_known_may_be_on_each(processes: Any, count: int | None) -> None:
     proven = to_prove(node(processes=processes, count=count), [], True)
     assert proven["devices"] == []
-    assert "not all of them say which" in proven["left_out"][7]["why"]
+    assert "which card each process uses" in proven["left_out"][7]["why"]
 
 
 def test_the_words_of_a_proof() -> None:
@@ -100,11 +100,9 @@ def test_the_words_of_a_proof() -> None:
     assert proof_lines({"cards": [card, bad], "llamafactory": "0.9.1", "account": account}, out) == [
         "npu:0        torch.npu.is_available() True: Ascend910B3, 65536 MB",
         "npu:1        torch.npu.is_available() False: RuntimeError: x",
-        "npu:4        left out: card 4, taken out by ascend_cards_out",
+        "npu:4        left out: card 4, excluded by ascend_cards_out",
         "proven as    HwHiAiUser (the owner of the device files; ascend_users names nobody): 2 cards, and LLaMA-Factory"
-        " 0.9.1 takes its libraries",
+        " 0.9.1 works with its libraries",
     ]
-    assert proof_lines({"cards": [], "llamafactory": None, "account": account}, [])[0].endswith(
-        "no card, imports alone"
-    )
+    assert proof_lines({"cards": [], "llamafactory": None, "account": account}, [])[0].endswith("no card, imports only")
     assert left_out_lines([]) == []

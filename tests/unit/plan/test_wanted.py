@@ -195,5 +195,5 @@ def test_a_value_that_cannot_be_is_told_with_its_variable(tmp_path: Path, name: 
 
 @pytest.mark.parametrize("value", ["ignore", "Warn", None, True])
 def test_a_policy_that_is_none_is_told(tmp_path: Path, value: Any) -> None:
-    with pytest.raises(AscendError, match=r"ascend_driver_policy has no such value; wanted: fail, warn"):
+    with pytest.raises(AscendError, match=r"ascend_driver_policy has an unknown value; wanted: fail, warn"):
         resolve(node(converged()), {**settings(tmp_path), "driver_policy": value})

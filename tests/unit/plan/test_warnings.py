@@ -191,7 +191,7 @@ def test_a_change_that_has_not_ended_is_told_and_needs_no_step() -> None:
     result = plan(found, wanted())
     (warning,) = result["warnings"]
     assert (result["steps"], result["refusals"], warning["check"]) == ([], [], "change-unfinished")
-    assert warning["found"] == f"provision to {NAME}, begun 2026-03-02T01:30:00Z by alice from control node ctl-1"
+    assert warning["found"] == f"provision to {NAME}, started 2026-03-02T01:30:00Z by alice on control node ctl-1"
 
 
 def test_a_node_that_is_still_drained_is_told_with_the_command_that_resumes_it() -> None:

@@ -38,7 +38,7 @@ def test_every_node_of_a_rollout_has_its_fate() -> None:
     )
     assert said == [
         "changed and verified: 3 nodes (a, b, e)",
-        "failed, not changed to what was wanted: 1 node (c)",
+        "failed before the change was complete: 1 node (c)",
         "refused or unreachable, left as they were: 2 nodes (refused, silent)",
         "busy, left as they are: 2 nodes (f, g)",
         "not reached, left as they were: 1 node (d)",
@@ -48,7 +48,7 @@ def test_every_node_of_a_rollout_has_its_fate() -> None:
 def test_a_job_that_began_meanwhile_is_no_failure() -> None:
     assert lines(to_change="a b", reached="a b", done="b", built="a") == [
         "changed and verified: 1 node (b)",
-        "busy since their change began, built and not yet current: 1 node (a)",
+        "busy since their change began, built but not yet current: 1 node (a)",
     ]
 
 
@@ -62,7 +62,7 @@ def test_fates_that_no_node_had_are_left_out() -> None:
 def test_one_that_failed_after_its_change_failed() -> None:
     """It is in two groups, and its last word counts."""
     assert lines(to_change="a", reached="a", done="a", failed="a") == [
-        "failed, not changed to what was wanted: 1 node (a)"
+        "failed before the change was complete: 1 node (a)"
     ]
 
 
@@ -97,8 +97,8 @@ def test_nodes_with_the_same_way_back_share_a_line() -> None:
         "2 nodes (a, b): from 8.2.RC1-y back to 8.0.RC1-x",
         "1 node (c): cannot go back: none",
         "1 node (d): 8.2.RC1-y is current: nothing to do",
-        "1 node (e): 8.0.RC1-x is current: lead CANN's latest to 8.0.RC1",
-        '3 nodes (a, b, e): set ascend_release: "8.0.RC1" in the inventory, or site.yml leads them forward again',
+        "1 node (e): 8.0.RC1-x is current: point CANN's latest to 8.0.RC1",
+        '3 nodes (a, b, e): set ascend_release: "8.0.RC1" in the inventory, or site.yml moves them forward again',
     ]
 
 

@@ -61,8 +61,8 @@ def test_nodes_that_are_none_fail_by_name_and_the_others_are_not_run(inventory: 
     ("given", "words"),
     [
         ("preflight_level=deep", "preflight_level"),
-        ("preflight_paths=model", "preflight_paths names what is no path"),
-        ("preflight_baseline=/nosuch.json", "the baseline cannot be read"),
+        ("preflight_paths=model", "preflight_paths has an entry that is not a path"),
+        ("preflight_baseline=/nosuch.json", "cannot read the baseline"),
     ],
 )
 def test_a_wish_that_can_be_none_is_told(inventory: Path, given: str, words: str) -> None:

@@ -62,7 +62,7 @@ def test_a_failure_has_the_tools_words_and_the_next_command() -> None:
 
 def test_the_cpu_says_that_it_is_no_card() -> None:
     text = "\n".join(reports.lines(report(device="cpu"), "preflight"))
-    assert "say nothing of the cards" in text
+    assert "say nothing about the cards" in text
 
 
 def limited(folder: Path, file: str) -> list[str]:

@@ -74,8 +74,8 @@ def test_a_changed_or_lost_line_is_told() -> None:
     assert changed.problems == ("section 1 (s0) is damaged or cut",)
     lost = record.parse(re.sub(r"(?s)= 2 s1.*?\n\n", "", text))
     assert "section 3 follows section 1" in lost.problems[0]
-    assert record.parse("").problems[0].startswith("this is no record")
-    assert record.parse("no record\n").problems[0].startswith("this is no record")
+    assert record.parse("").problems[0].startswith("this is not a record")
+    assert record.parse("no record\n").problems[0].startswith("this is not a record")
 
 
 @settings(max_examples=300, deadline=None)

@@ -40,6 +40,6 @@ def test_what_is_known_of_a_release(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_another_word_than_the_known_ones_is_refused(tmp_path: Path) -> None:
     (tmp_path / "compatibility.yml").write_text('cann: {"8.0.9": {' + ROW + ", mixed_drivers: hangs}}")
-    with pytest.raises(AscendError, match="not in its form") as raised:
+    with pytest.raises(AscendError, match="does not match its schema") as raised:
         drivers_of(str(tmp_path), "8.0.9")
     assert "cann '8.0.9': mixed_drivers: 'hangs'" in raised.value.found

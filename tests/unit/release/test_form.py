@@ -77,18 +77,18 @@ MISTAKES = [
     (
         'series: "3.11"',
         "series: 3.11",
-        'python.series: text in quotes is wanted, found 3.11 without quotes: write "3.11"',
+        'python.series: expected text in quotes, found 3.11 without quotes: write "3.11"',
         "series",
     ),
     ('depot: "3.11.7"', "depot: 3.11", 'found 3.11 without quotes: write "3.11"', "depot"),
     (
         'release: "8.2.RC1"',
         "release: 8.2",
-        'release: text in quotes is wanted, found 8.2 without quotes: write "8.2"',
+        'release: expected text in quotes, found 8.2 without quotes: write "8.2"',
         "release",
     ),
     (SHA, SHA[:-1], "63 characters", SHA[:-1]),
-    (SHA, SHA.upper(), "^[0-9a-f]{64}$ is wanted", SHA.upper()),
+    (SHA, SHA.upper(), "expected ^[0-9a-f]{64}$", SHA.upper()),
     (
         "    aarch64:\n      file: Ascend-cann-toolkit",
         "    arm64:\n      file: Ascend-cann-toolkit",
@@ -104,27 +104,27 @@ MISTAKES = [
     (
         "locks:\n  aarch64: lock-aarch64.txt\n  x86_64: lock-x86_64.txt",
         "locks: {}",
-        "locks: at least one is wanted",
+        "locks: expected at least one",
         "locks: {}",
     ),
     (
         "  layout: ascend-toolkit",
         "  layout: later",
-        "cann.layout: ascend-toolkit or cann is wanted, found 'later'",
+        "cann.layout: expected ascend-toolkit or cann, found 'later'",
         "layout: later",
     ),
     (
         "  layout: ascend-toolkit",
         "  layout:",
-        "cann.layout: ascend-toolkit or cann is wanted, found nothing",
+        "cann.layout: expected ascend-toolkit or cann, found nothing",
         "layout:",
     ),
-    ("    supported: true", '    supported: "true"', "true or false is wanted, found 'true'", 'supported: "true"'),
+    ("    supported: true", '    supported: "true"', "expected true or false, found 'true'", 'supported: "true"'),
     ("    supported: true", "    supported: false", "chips.910b: reason is missing", '"910b"'),
-    ("  cache: 8000", '  cache: "8000"', "disk_mb.cache: a whole number is wanted", "cache:"),
-    ("  cache: 8000", "  cache: -1", "0 or more is wanted", "cache:"),
+    ("  cache: 8000", '  cache: "8000"', "disk_mb.cache: expected a whole number", "cache:"),
+    ("  cache: 8000", "  cache: -1", "expected 0 or more", "cache:"),
     ("  cache: 8000\n", "", "disk_mb: cache is missing", "disk_mb"),
-    ("https://ascend-repo", "htp://ascend-repo", "is wanted, found 'htp:", "htp:"),
+    ("https://ascend-repo", "htp://ascend-repo", ", found 'htp:", "htp:"),
     ("lock-aarch64.txt", "../lock-aarch64.txt", "found '../lock-aarch64.txt'", "../lock"),
 ]
 
@@ -137,7 +137,7 @@ def test_a_mistake_is_refused_with_its_line(right: str, wrong: str, words: str, 
     path = tmp_path / "mine" / "release.yml"
     path.parent.mkdir()
     path.write_text(mistaken)
-    with pytest.raises(AscendError, match="not in its form") as raised:
+    with pytest.raises(AscendError, match="does not match its schema") as raised:
         read_release(str(path.parent))
     assert words in raised.value.found, raised.value.found
     named = {mistaken.splitlines()[int(number) - 1] for number in re.findall(r"line (\d+),", raised.value.found)}
@@ -147,7 +147,7 @@ def test_a_mistake_is_refused_with_its_line(right: str, wrong: str, words: str, 
 
 def test_what_is_no_yaml_is_refused_with_its_line(tmp_path: Path) -> None:
     (tmp_path / "release.yml").write_text('release: "8.2\ncann: {')
-    with pytest.raises(AscendError, match=r"release\.yml is no YAML; .*line 1") as raised:
+    with pytest.raises(AscendError, match=r"release\.yml is not YAML; .*line 1") as raised:
         read_release(str(tmp_path))
     assert raised.value.where == str(tmp_path / "release.yml")
 
@@ -155,7 +155,7 @@ def test_what_is_no_yaml_is_refused_with_its_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize("document", [None, [], "8.2.RC1", 8.2, {}], ids=str)
 def test_what_is_no_release_at_all(document: Any, tmp_path: Path) -> None:
     (tmp_path / "release.yml").write_text(yaml.safe_dump(document))
-    with pytest.raises(AscendError, match="not in its form"):
+    with pytest.raises(AscendError, match="does not match its schema"):
         read_release(str(tmp_path))
 
 

@@ -111,7 +111,7 @@ DEFECT = {"id": "GHSA-1", "fix_versions": ["2"]}
     ("answer", "code", "words"),
     [
         ([{"name": "a", "version": "1", "vulns": []}], 0, "All 1 distributions were checked."),
-        ([{"name": "a", "version": "1", "vulns": [DEFECT]}], 1, "a 1: GHSA-1, mended in 2 (x)"),
+        ([{"name": "a", "version": "1", "vulns": [DEFECT]}], 1, "a 1: GHSA-1, fixed in 2 (x)"),
         ([{"name": "a", "skip_reason": "Dependency not found"}], 3, "Not checked, 1 of 1: a 1. The first reason: Depe"),
         ([], 3, "Not checked, 1 of 1: a 1."),
         ("no network", 3, "Not checked, none of 1: no network"),

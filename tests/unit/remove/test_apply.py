@@ -93,7 +93,7 @@ def test_the_current_release_is_refused_and_goes_when_forced(machine: Machine) -
         machine.remove(Asked(release=NEW))
     assert machine.tree() == before
     notes = machine.remove(Asked(release=NEW, force=True))
-    assert notes == [f"CANN's latest leads to {OLD} now"]
+    assert notes == [f"CANN's latest now points to {OLD}"]
     assert not (machine.root / "opt/ascend/env/current").is_symlink()
     assert os.readlink(machine.root / TOOLKITS / "latest/runtime") == f"../{OLD}/runtime"
     assert machine.env(OLD).is_dir()
@@ -102,7 +102,7 @@ def test_the_current_release_is_refused_and_goes_when_forced(machine: Machine) -
 def test_latest_that_nothing_leads_back_is_told(machine: Machine) -> None:
     (machine.cann(OLD) / "create_version_softlink.sh").unlink()
     (note,) = machine.remove(Asked(release=NEW, force=True))
-    assert "leads to no version now" in note
+    assert "now points to no version" in note
     assert "create_version_softlink.sh" in note
 
 
@@ -224,7 +224,7 @@ def test_what_users_edited_is_not_thrown_away(machine: Machine) -> None:
     assert "src/LLaMA-Factory/saves" in refused["found"]
     assert "edited" in refused["found"]
     kept = {row["name"]: row["reason"] for row in machine.selection(Asked(keep=0))["keep"]}
-    assert "it holds users' files" in kept[f"{OLD}-{DIGEST[OLD]}"]
+    assert "it contains users' files" in kept[f"{OLD}-{DIGEST[OLD]}"]
     assert machine.selection(Asked(release=OLD, force=True))["refusals"] == []
 
 
@@ -300,7 +300,7 @@ def test_who_starts_in_an_environment_meanwhile_keeps_it(machine: Machine, monke
         return {path: [process] for path in folders if survey.REMOVING in path and os.path.isdir(node.path(path))}
 
     monkeypatch.setattr(in_use, "users", users)
-    with pytest.raises(AscendError, match="in use since a moment ago"):
+    with pytest.raises(AscendError, match="has just come into use"):
         machine.remove(Asked(release=OLD))
     assert below(machine.tree(), "opt/ascend/env") == below(before, "opt/ascend/env") - {"opt/ascend/env/previous"}
 
@@ -333,8 +333,11 @@ def test_a_half_built_environment_is_pruned(machine: Machine) -> None:
 @pytest.mark.parametrize(
     ("stuck", "problem"),
     [
-        (f"{TOOLKITS}/.removing-{OLD}", "what CANN's uninstaller left cannot be removed"),
-        (f"opt/ascend/env/.removing-{OLD}-{DIGEST[OLD]}", "it cannot be removed"),
+        (f"{TOOLKITS}/.removing-{OLD}", "cannot remove what CANN's uninstaller left"),
+        (
+            f"opt/ascend/env/.removing-{OLD}-{DIGEST[OLD]}",
+            f"cannot remove /opt/ascend/env/.removing-{OLD}-{DIGEST[OLD]}",
+        ),
     ],
 )
 def test_what_cannot_be_removed_is_said(

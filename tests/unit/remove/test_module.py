@@ -114,5 +114,5 @@ def test_a_refusal_fails_with_its_words(call: Call, held: list[str]) -> None:
 
 
 def test_two_things_at_once(call: Call) -> None:
-    assert "two things" in call(release=OLD, everything=True).result["msg"]
-    assert "no number" in call(keep=-1).result["msg"]
+    assert "two kinds of removal" in call(release=OLD, everything=True).result["msg"]
+    assert "not a number" in call(keep=-1).result["msg"]

@@ -71,7 +71,7 @@ def test_pruning_keeps_the_current_one_the_way_back_and_the_newest(keep: int, go
 
 def test_reasons() -> None:
     assert kept(there()) == {
-        "a": "was current before: the way back",
+        "a": "was current before, and rollback needs it",
         "b": "is current",
         "d": "is among the 2 newest others",
     }
@@ -88,7 +88,7 @@ def test_reasons() -> None:
 
 def test_without_a_current_one_the_newest_stays() -> None:
     assert removed(there(current=None, previous=None), Asked(keep=0)) == ["a", "b", "c"]
-    assert kept(there(current=None), Asked(keep=0)) == {"d": "is the newest, and none is current"}
+    assert kept(there(current=None), Asked(keep=0)) == {"d": "is the newest, and no environment is current"}
     assert removed(there(current="gone", previous=None), Asked(keep=1)) == ["a", "b"]
 
 
@@ -211,9 +211,9 @@ def test_the_cache() -> None:
     found["environments"]["c"].update(source="d" * 64)
     gone = {row["path"][-1]: row["reason"] for row in select(found, Asked())["remove"] if row["kind"] == "cache"}
     assert gone == {
-        "1": "nothing that stays needs it",
-        "d": "nothing that stays needs it",
-        "5": "nothing that stays needs it",
+        "1": "nothing that remains needs it",
+        "d": "nothing that remains needs it",
+        "5": "nothing that remains needs it",
         "6": "left by an interrupted run",
     }
     reasons = {row["path"][-1]: row["reason"] for row in select(found, Asked())["keep"] if row["kind"] == "cache"}
@@ -242,8 +242,8 @@ def test_wheels_that_were_sent_stay_with_their_environments() -> None:
     gone = {row["path"]: row["reason"] for row in rows["remove"] if row["kind"] == "cache"}
     folder = "/var/cache/ascend-fleet/"
     assert gone == {
-        f"{folder}{digests['c']}-x86_64": "nothing that stays needs it",
-        f"{folder}e-1-x86_64": "nothing that stays needs it",
+        f"{folder}{digests['c']}-x86_64": "nothing that remains needs it",
+        f"{folder}e-1-x86_64": "nothing that remains needs it",
     }
     assert removed(found, Asked(release="d"), "cache") == ["wheels"]
 
@@ -266,7 +266,7 @@ def test_canns_own_files_stay_with_any_cann() -> None:
 
 
 def test_no_number() -> None:
-    with pytest.raises(AscendError, match="no number"):
+    with pytest.raises(AscendError, match="not a number"):
         select(there(), Asked(keep=-1))
 
 
@@ -356,7 +356,7 @@ def test_the_table() -> None:
     many = words.lines({"remove": selection["remove"] * 60, "keep": [], "refusals": []}, 1)
     assert many[-2] == "and 20 more"
     refused = words.lines({**selection, "refusals": [{}]}, 5709.8)
-    assert refused[-1] == "refused, for the reasons given below; it would free 5.6 GB"
+    assert refused[-1] == "refused for the reasons below; it would free 5.6 GB"
 
 
 # --- served models ------------------------------------------------------------------------------------------------

@@ -46,8 +46,8 @@ def test_what_e_makes_text_is_understood() -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ("llama3", "serve_models is no list"),
-        ([PLAIN, "more"], "no mapping"),
+        ("llama3", "serve_models is not a list"),
+        ([PLAIN, "more"], "not a mapping"),
         ([{**PLAIN, "prot": 1}], "unknown key"),
         ([{**PLAIN, "name": "Llama 3"}], "no usable name"),
         ([{**PLAIN, "name": "../x"}], "no usable name"),
@@ -80,7 +80,7 @@ def test_a_node_alone_needs_no_key(address: str) -> None:
 def test_who_is_reached_from_elsewhere_needs_a_key(address: str) -> None:
     models = models_of([{**PLAIN, "address": address}])
     require_key(models, "secret")
-    with pytest.raises(AscendError, match="whoever reaches"):
+    with pytest.raises(AscendError, match="anyone who reaches"):
         require_key(models, "")
 
 

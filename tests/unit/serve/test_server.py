@@ -186,14 +186,14 @@ def test_what_cannot_be_served_is_told(how: server.How) -> None:
         Path(closed, "model.safetensors").touch(0o600)
         Path(closed, "config.json").touch(0o644)
         (weights,) = check(NODE, model(config={"model_name_or_path": closed}), how, "/", "", FREE, is_our_port=False)
-    assert "the account may not read model.safetensors in it" in str(weights)
+    assert "the account has no permission to read model.safetensors in it" in str(weights)
     words = [str(each) for each in problems]
-    assert "the account may not read it" in words[0]
+    assert "the account has no read permission" in words[0]
     assert "/no/such" in words[1]
     assert "card 0 is in use" in words[-1]
     assert "runuser -u daemon" in words[0]
     relative = check(NODE, model(config={"model_name_or_path": "./tiny"}), how, "/", "", npu, is_our_port=False)
-    assert "no absolute path" in str(relative[0])
+    assert "not an absolute path" in str(relative[0])
 
 
 def unit_of(tmp_path: Path) -> str:

@@ -273,7 +273,7 @@ def test_a_unit_is_begun_asked_for_and_taken_away(tmp_path: Path, units: Path) -
 
 
 def test_a_unit_that_does_not_begin_is_told(tmp_path: Path, units: Path) -> None:
-    with pytest.raises(AscendError, match=r"systemctl start ascend-test\.service fails"):
+    with pytest.raises(AscendError, match=r"systemctl start ascend-test\.service failed"):
         services.start(unit_of(tmp_path), Systemd("failed"))
     assert units.is_dir()
 

@@ -194,23 +194,23 @@ def no_checkpoint(node: Node) -> None:
         (no_card_at_all, "cards are not there; .*found: 0 cards"),
         (used_card, "card 1 is in use; .*found: python3 7 of bob"),
         (used_card_of_unknown_chip, "card 1 is in use"),
-        (unclear_card, "whether card 0 is in use is not known"),
-        (no_folder, "train_folder cannot be read: it is not there"),
-        (no_model, "model_name_or_path cannot be read: it is not there; wanted: a path that daemon may read"),
-        (no_model_below_folders, "model_name_or_path cannot be read: it is not there"),
-        (no_model_at_home, "model_name_or_path cannot be read: it is not there"),
-        (second_adapter, r"adapter_name_or_path cannot be read: it is not there; .*found: \./second"),
-        (no_deepspeed, r"deepspeed cannot be read: it is not there; .*found: ds\.json"),
-        (closed_model, "model_name_or_path cannot be read: the account may not read it"),
-        (closed_way, "model_name_or_path cannot be read: the account may not go there"),
-        (no_json, r"dataset_info\.json is no JSON"),
-        (no_data_set, "the data set yours is not known; wanted: one of mine"),
+        (unclear_card, "cannot tell whether card 0 is in use"),
+        (no_folder, "cannot read train_folder: it does not exist"),
+        (no_model, "cannot read model_name_or_path: it does not exist; wanted: a path that daemon can read"),
+        (no_model_below_folders, "cannot read model_name_or_path: it does not exist"),
+        (no_model_at_home, "cannot read model_name_or_path: it does not exist"),
+        (second_adapter, r"cannot read adapter_name_or_path: it does not exist; .*found: \./second"),
+        (no_deepspeed, r"cannot read deepspeed: it does not exist; .*found: ds\.json"),
+        (closed_model, "cannot read model_name_or_path: the account has no read permission"),
+        (closed_way, "cannot read model_name_or_path: the account cannot reach it"),
+        (no_json, r"dataset_info\.json is not JSON"),
+        (no_data_set, "unknown data set: yours; wanted: one of mine"),
         (no_output, "the config names no output_dir"),
-        (closed_output, "daemon cannot write the output_dir; .*where: .*/home/out;"),
-        (closed_output_to_be_made, "daemon cannot write the output_dir; .*where: .*/home/data;"),
-        (no_room, "there is no room for one checkpoint"),
-        (checkpoint_twice, "the config names a checkpoint already"),
-        (no_checkpoint, "there is no whole checkpoint to go on from; .*found: none"),
+        (closed_output, "daemon cannot write to the output_dir; .*where: .*/home/out;"),
+        (closed_output_to_be_made, "daemon cannot write to the output_dir; .*where: .*/home/data;"),
+        (no_room, "not enough room for one checkpoint"),
+        (checkpoint_twice, "the config already names a checkpoint"),
+        (no_checkpoint, "no complete checkpoint to resume from; .*found: none"),
     ],
 )
 def test_what_is_wrong_is_told_and_nothing_else(node: Node, broken: Callable[[Node], None], words: str) -> None:
@@ -231,8 +231,8 @@ def test_a_name_that_is_no_folder_is_a_hubs(node: Node, name: str) -> None:
     node.config["model_name_or_path"] = name
     seen = node.seen()
     assert seen.problems == []
-    assert seen.remarks[0] == f"model_name_or_path {name} is no folder here: it is fetched when the run begins"
-    assert "how much memory the run needs is not known" in seen.remarks[1]
+    assert seen.remarks[0] == f"model_name_or_path {name} is not a folder here, so it is downloaded when the run starts"
+    assert "cannot estimate the memory that the run needs" in seen.remarks[1]
 
 
 def test_a_folder_that_only_root_sees_is_told(node: Node) -> None:
@@ -241,8 +241,8 @@ def test_a_folder_that_only_root_sees_is_told(node: Node) -> None:
     assert node.seen().problems == []
     os.chown(node.home, 0, 0)
     problems = [problem.problem for problem in node.seen().problems]
-    assert "train_folder cannot be read: the account may not read it" in problems
-    assert "model_name_or_path cannot be read: the account may not go there" in problems
+    assert "cannot read train_folder: the account has no read permission" in problems
+    assert "cannot read model_name_or_path: the account cannot reach it" in problems
 
 
 def test_a_need_beyond_the_card_is_a_remark(node: Node) -> None:
@@ -279,7 +279,7 @@ def test_it_goes_on_from_the_newest_checkpoint_that_is_whole(node: Node) -> None
     assert (seen.problems, seen.resume_from) == ([], str(whole))
     assert seen.remarks[1:] == [
         f"{broken} is skipped: trainer_state.json is not whole",
-        f"goes on from {whole}",
+        f"resumes from {whole}",
     ]
     (whole / "trainer_state.json").unlink()
     assert [problem.found for problem in node.seen().problems] == [seen.remarks[1]]

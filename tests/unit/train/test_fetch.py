@@ -106,7 +106,7 @@ def test_what_is_no_text_or_no_json_is_named(place: Place) -> None:
     assert texts(brought)["trainer_state.json"] == '{"global_step": '
     assert [words.split(" (")[0] for words in brought.remarks] == [
         "log: byte 0 is not UTF-8; such bytes are replaced",
-        "trainer_state.json: it is no JSON",
+        "trainer_state.json: it is not JSON",
         "trainer_log.jsonl: byte 0 is not UTF-8; such bytes are replaced",
     ]
 
@@ -127,7 +127,7 @@ def test_files_of_a_run_before_stay(place: Place) -> None:
         os.utime(path, (1000, 1000))
     brought = place.read(since_s=2000)
     assert set(brought.files) == {"log"}
-    assert [words.split(" (")[0].split(": ")[1] for words in brought.remarks] == ["it is of a run before"] * 2
+    assert [words.split(" (")[0].split(": ")[1] for words in brought.remarks] == ["it is from an earlier run"] * 2
 
 
 @as_root

@@ -175,7 +175,7 @@ def test_how_far_it_is(failed: Runs, content: bytes, progress: dict[str, str]) -
     path.write_bytes(content)
     assert failed.read("my")["progress"] == progress
     os.utime(path, (1, 1))
-    assert failed.read("my")["progress"] == {}, "it is of a run before"
+    assert failed.read("my")["progress"] == {}, "it is from an earlier run"
     path.unlink()
     (failed.top / "others").write_text('{"current_steps": 7}')
     path.symlink_to(failed.top / "others")
@@ -190,7 +190,7 @@ def test_a_file_server_that_hangs_hides_no_run(failed: Runs, monkeypatch: pytest
     monkeypatch.setattr(job, "ASK_S", 0.2)
     found = failed.read("my")
     assert "the node does not answer" in found["progress"]["problem"]
-    assert "how far it is cannot be read" in training_text(found)
+    assert "cannot read its progress" in training_text(found)
 
 
 def test_the_module_begins_a_run_and_removes_old_ones(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,7 +219,7 @@ def test_the_module_begins_a_run_and_removes_old_ones(runs: Runs, monkeypatch: p
     assert result["run"]["output_dir"] == f"{DAEMON.pw_dir}/out"
     config = (runs.folder("new") / "config.yaml").read_text()
     assert config == 'a: 1\nresume_from_checkpoint: "/out/checkpoint-9"\n'
-    with pytest.raises(AscendError, match="a training run of that name is at work"):
+    with pytest.raises(AscendError, match="a training run with that name is running"):
         train_job.begin(options, NODE, False)
 
 

@@ -34,7 +34,7 @@ RUN: dict[str, Any] = {
 def test_a_run_at_work() -> None:
     lines = training_text(RUN).splitlines()
     assert lines == [
-        "my: running, as alice, begun 2026-01-31T23:59:59Z",
+        "my: running, as alice, started 2026-01-31T23:59:59Z",
         "step 5 of 10, loss 1.5, 0:01:00 left",
         "its log: /log",
     ]
