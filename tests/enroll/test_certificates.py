@@ -171,6 +171,7 @@ def test_what_is_wrong_is_told_and_left_as_it_was(rack: Rack, first: str, name: 
     assert "ascend-fleet" not in rack.inside(name, "cat /etc/ssh/sshd_config")
 
 
+@pytest.mark.whole
 def test_a_second_run_changes_nothing(rack: Rack, first: str) -> None:
     again = play(rack.inventory(GOOD, enroll_password=""), playbook=RENEW)
     assert again.code == 0, again.output
@@ -210,6 +211,7 @@ def test_certificates_that_openssh_refuses(
         install(rack, "block", before)
 
 
+@pytest.mark.whole
 def test_one_that_expired_is_renewed_by_the_pinned_key(rack: Rack, first: str, tmp_path: Path) -> None:
     key = tmp_path / "key.pub"
     key.write_text(rack.public("block"))
@@ -223,6 +225,7 @@ def test_one_that_expired_is_renewed_by_the_pinned_key(rack: Rack, first: str, t
     assert openssh.certified(*at(rack, "block"))[0] == rack.fingerprint("block")
 
 
+@pytest.mark.whole
 def test_a_node_is_enrolled_again_by_its_certificate_alone(rack: Rack, first: str) -> None:
     """Nothing is pinned, nothing stands in the inventory; the account is gone, as after a re-installation of homes."""
     rack.inside("drop-in", "userdel -r ascend-fleet; rm /etc/sudoers.d/ascend-fleet")
@@ -298,6 +301,7 @@ def test_a_change_may_be_killed_at_any_line(
     assert certificates.certify(where, access, wishes, node, check=False) == []
 
 
+@pytest.mark.whole
 def test_keys_are_revoked(rack: Rack, first: str) -> None:
     """A node's key on the control node, a user's on the nodes; and not the fleet's own."""
     folder = rack.known_hosts.parent
