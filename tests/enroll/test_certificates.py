@@ -212,16 +212,19 @@ def test_certificates_that_openssh_refuses(
 
 
 @pytest.mark.whole
-def test_one_that_expired_is_renewed_by_the_pinned_key(rack: Rack, first: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("ca", "valid"), [("host_ca", "-2d:-1d"), ("user_ca", "-1d:+90d")])
+def test_one_that_expired_or_is_anothers_is_renewed_by_the_pinned_key(
+    rack: Rack, first: str, tmp_path: Path, ca: str, valid: str
+) -> None:
     key = tmp_path / "key.pub"
     key.write_text(rack.public("block"))
-    install(rack, "block", sign(rack, "host_ca", key, "-h", "-n", "block", "-V", "-2d:-1d"))
-    run = play(rack.inventory(["block"], enroll_password=""), "--check", playbook=RENEW)
-    assert run.code == 0, run.output
-    assert "expired" in refused(rack, "block")
-    run = play(rack.inventory(["block"], enroll_password=""), playbook=RENEW)
-    assert run.code == 0, run.output
-    assert rack.report()["block"]["changed"] == ["host certificate"]
+    install(rack, "block", sign(rack, ca, key, "-h", "-n", "block", "-V", valid))
+    inventory = rack.inventory(["block"], enroll_password="")
+    for options in (["--check"], []):
+        refused(rack, "block")
+        run = play(inventory, *options, playbook=RENEW)
+        assert run.code == 0, run.output
+        assert rack.report()["block"]["changed"] == ["host certificate"]
     assert openssh.certified(*at(rack, "block"))[0] == rack.fingerprint("block")
 
 
