@@ -171,6 +171,7 @@ def test_what_is_wrong_is_told_and_left_as_it_was(rack: Rack, first: str, name: 
     assert "ascend-fleet" not in rack.inside(name, "cat /etc/ssh/sshd_config")
 
 
+@pytest.mark.whole
 def test_a_second_run_changes_nothing(rack: Rack, first: str) -> None:
     again = play(rack.inventory(GOOD, enroll_password=""), playbook=RENEW)
     assert again.code == 0, again.output
@@ -210,19 +211,24 @@ def test_certificates_that_openssh_refuses(
         install(rack, "block", before)
 
 
-def test_one_that_expired_is_renewed_by_the_pinned_key(rack: Rack, first: str, tmp_path: Path) -> None:
+@pytest.mark.whole
+@pytest.mark.parametrize(("ca", "valid"), [("host_ca", "-2d:-1d"), ("user_ca", "-1d:+90d")])
+def test_one_that_expired_or_is_anothers_is_renewed_by_the_pinned_key(
+    rack: Rack, first: str, tmp_path: Path, ca: str, valid: str
+) -> None:
     key = tmp_path / "key.pub"
     key.write_text(rack.public("block"))
-    install(rack, "block", sign(rack, "host_ca", key, "-h", "-n", "block", "-V", "-2d:-1d"))
-    run = play(rack.inventory(["block"], enroll_password=""), "--check", playbook=RENEW)
-    assert run.code == 0, run.output
-    assert "expired" in refused(rack, "block")
-    run = play(rack.inventory(["block"], enroll_password=""), playbook=RENEW)
-    assert run.code == 0, run.output
-    assert rack.report()["block"]["changed"] == ["host certificate"]
+    install(rack, "block", sign(rack, ca, key, "-h", "-n", "block", "-V", valid))
+    inventory = rack.inventory(["block"], enroll_password="")
+    for options in (["--check"], []):
+        refused(rack, "block")
+        run = play(inventory, *options, playbook=RENEW)
+        assert run.code == 0, run.output
+        assert rack.report()["block"]["changed"] == ["host certificate"]
     assert openssh.certified(*at(rack, "block"))[0] == rack.fingerprint("block")
 
 
+@pytest.mark.whole
 def test_a_node_is_enrolled_again_by_its_certificate_alone(rack: Rack, first: str) -> None:
     """Nothing is pinned, nothing stands in the inventory; the account is gone, as after a re-installation of homes."""
     rack.inside("drop-in", "userdel -r ascend-fleet; rm /etc/sudoers.d/ascend-fleet")
@@ -298,6 +304,7 @@ def test_a_change_may_be_killed_at_any_line(
     assert certificates.certify(where, access, wishes, node, check=False) == []
 
 
+@pytest.mark.whole
 def test_keys_are_revoked(rack: Rack, first: str) -> None:
     """A node's key on the control node, a user's on the nodes; and not the fleet's own."""
     folder = rack.known_hosts.parent

@@ -231,7 +231,7 @@ class Enrolment:
         node.target = self._target(node.asked)
         reply = openssh.key_login(node.target, self._access(node))
         if reply is not None:
-            raise openssh.refused(node.target, self._access(node), reply, [])
+            raise openssh.refused(node.target, self._access(node), reply, ["the node may not be enrolled"])
         node.state = ALREADY
 
     def _certify(self) -> None:
