@@ -127,7 +127,10 @@ def _answered(answer: dict[str, Any]) -> dict[str, Any]:
 
 def _why(words: str) -> str:
     lowered = words.lower()
-    if re.search(r"password is required|a terminal is required|not in the sudoers|not allowed|may not run", lowered):
+    if re.search(
+        r"password is required|a terminal is required|must have a tty|not in the sudoers|not allowed|may not run",
+        lowered,
+    ):
         return "sudo does not let the account run the helper"
     if re.search(r"sudo: .*(?:command not found|no such file)", lowered):
         return "the helper is not on the node"

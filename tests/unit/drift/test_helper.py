@@ -148,6 +148,11 @@ def test_facts_are_taken_from_the_same_version_that_was_asked_the_same() -> None
             "not in the sudoers",
         ),
         (
+            {"rc": 1, "stdout": "", "stderr": "sudo: sorry, you must have a tty to run sudo"},
+            "sudo does not let the account run the helper",
+            "must have a tty",
+        ),
+        (
             {"rc": 1, "stdout": "", "stderr": "sudo: /usr/local/libexec/ascend-fleet/facts: command not found"},
             "the helper is not on the node",
             "command not found",
