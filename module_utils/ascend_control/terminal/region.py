@@ -97,7 +97,10 @@ class Region:
         if not lines and not self._drawn:
             return
         up = f"\x1b[{self._drawn}A" if self._drawn else ""
-        text = f"\r{up}" + "".join(f"{line}\x1b[K\n" for line in lines) + "\x1b[J"
+        # Line by line: what is cleared as a whole screen, tmux keeps in its history.
+        rest = max(0, self._drawn - len(lines))
+        below = "\x1b[K\n" * rest + (f"\x1b[{rest}A" if rest else "") + "\x1b[K"
+        text = f"\r{up}" + "".join(f"{line}\x1b[K\n" for line in lines) + below
         self._drawn = len(lines)
         try:
             self._stream.write(text)

@@ -22,8 +22,8 @@ def batch_over(watch: Watch) -> str:
     counts = watch.count()
     batch = f", batch {watch.batch} of {len(watch.sizes)}" if len(watch.sizes) > 1 else ""
     shown = ", ".join(f"{counts[state]:,} {state}" for state in STATES if counts[state])
-    what = "" if list(watch.nodes) == ["localhost"] and not counts[FAILED] else f"{shown}, "
-    return one_line(f"{watch.play}{batch}: {what}{time_text(watch.seconds())}")
+    what = "" if list(watch.nodes) == ["localhost"] and not counts[FAILED] else f", {shown}"
+    return one_line(f"{watch.play}{batch}: {time_text(watch.seconds())}{what}")
 
 
 def times(watch: Watch) -> str:

@@ -82,7 +82,7 @@ def test_on_a_terminal_it_is_drawn_with_the_task(server: Files, tmp_path: Path) 
     drawn = re.compile(rf"Take every wheel  0:\d\d\x1b\[K\n{WHAT}: \d.* of 5 files, .*\x1b\[K\n")
     text, code = shown([str(PLAYBOOK), str(play(tmp_path))], server, tmp_path, True, drawn)
     assert (code, server.release.is_set()) == (0, True), text
-    assert re.search(rf"(^|\x1b\[J){LAST.pattern}[^\n]*\n", text, re.MULTILINE), "it stays, on a line of its own"
+    assert re.search(rf"(^|\x1b\[K){LAST.pattern}[^\n]*\n", text, re.MULTILINE), "it stays, on a line of its own"
     log = (tmp_path / "log").read_text()
     assert LAST.search(log)
     assert "changed: [localhost]" in log
@@ -149,7 +149,7 @@ def test_a_failure_on_a_terminal_begins_in_a_line_of_its_own(server: Files, tmp_
     server.release.set()
     text, code = shown([str(PLAYBOOK), str(play(tmp_path))], server, tmp_path, True, LAST)
     assert code == 2
-    assert re.search(r"(^|\x1b\[J)fatal: \[localhost\]: FAILED! =>", text, re.MULTILINE)
+    assert re.search(r"(^|\x1b\[K)fatal: \[localhost\]: FAILED! =>", text, re.MULTILINE)
     assert "torch-2.1.0+standin-py3-none-any.whl cannot be fetched; wanted: http://127.0.0.1:" in " ".join(text.split())
 
 
