@@ -50,7 +50,7 @@ def test_a_git_servers(lines: Path, tmp_path: Path) -> None:
     with serving(Files({refs: b"nothing of git's"}, account=ACCOUNT)) as server:
         url = f"{server.address.replace('//', f'//{WRITTEN}@')}/lf.git"
         (tmp_path / "depot").mkdir()
-        with pytest.raises(AscendError, match="cannot be cloned"):
+        with pytest.raises(AscendError, match="cannot clone the source"):
             source.fill(Index(tmp_path / "depot"), {"url": url, "version": "v0.9.1"}, {}, False)
     assert asked_as(server) == {ACCOUNT}
     assert len(server.headers) > 2, "git itself did not come"

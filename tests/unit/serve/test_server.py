@@ -234,6 +234,6 @@ def test_a_server_that_systemd_begins_again_is_at_work(tmp_path: Path, monkeypat
 
 def test_two_at_once_are_one_after_the_other_or_refused(tmp_path: Path) -> None:
     options = {"state": "ended", "state_dir": str(tmp_path), "names": []}
-    with module_lock.taken(str(tmp_path), "serve.yml"), pytest.raises(AscendError, match="another change is at work"):
+    with module_lock.taken(str(tmp_path), "serve.yml"), pytest.raises(AscendError, match="another change is running"):
         serve_models.act(options, NODE, check_mode=False)
     assert serve_models.act(options, NODE, check_mode=False) == {"changed": False, "ended": []}
