@@ -62,6 +62,7 @@ def test_a_session_of_the_older_one_does_not_reach_into_it(node_of_8: Any) -> No
     assert device == "npu:0"
 
 
+@pytest.mark.whole  # test_serve.py has it with the default release
 def test_it_serves_by_the_newest_llamafactory(fleet: Fleet, node_of_8: Any) -> None:
     make_model(node_of_8)
     run = playbook(fleet, "serve", TINY, ascend_release=LATER, ascend_card_count=2)
