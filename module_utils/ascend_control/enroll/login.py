@@ -268,7 +268,9 @@ def _heard(channel: paramiko.Channel, initial: Initial) -> Answer:
             channel.close()  # in a terminal sshd starts passwd in place of the command, which waits for an answer
             break
     text = initial.password.without(output.replace("\r\n", "\n"))
-    return Answer(channel.recv_exit_status(), _ASKED.sub("", text), tuple(_ASKED.findall(output)))
+    # A server that ends its output and neither says a code nor closes would be waited for without end.
+    ended = channel.status_event.wait(max(1.0, until - time.monotonic()))
+    return Answer(channel.recv_exit_status() if ended else -1, _ASKED.sub("", text), tuple(_ASKED.findall(output)))
 
 
 def changed_password(target: Target, pinned: HostKey, initial: Initial, new: Password) -> None:
