@@ -201,7 +201,6 @@ DISK_FULL = (
         ended="disk",
         full="/usr/local/Ascend",
         words=NO_ROOM,
-        often=True,
     ),
     Fault("disk full before the wheels", "environment.made", ended="disk", full="/opt/ascend", words=NO_ROOM),
     Fault("disk full in the switch", "current.prepared", ended="disk", full="/var/lib/ascend-fleet", words=NO_ROOM),

@@ -124,6 +124,7 @@ def test_each_is_repaired_where_it_lies(base: Fleet, nodes: list[str], before: d
     assert set(cann_of(base, node)) == {OLD, LATER}
 
 
+@pytest.mark.whole
 def test_what_stays_keeps_its_record_and_its_links(base: Fleet, nodes: list[str]) -> None:
     """The older one is removed from one node, the later one from another."""
     first, second = nodes[0], nodes[2]
@@ -153,6 +154,7 @@ def test_the_older_one_is_installed_again_where_the_later_one_stayed(base: Fleet
     assert (set(cann_of(base, node)), record(node)) == ({OLD}, RECORD)
 
 
+@pytest.mark.whole
 def test_back_from_what_replaced_it_is_an_installation(base: Fleet, nodes: list[str]) -> None:
     node = nodes[3]
     refused = base.playbook("playbooks/rollback.yml", "--limit", node, release=OLD)

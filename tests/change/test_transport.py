@@ -59,6 +59,7 @@ def status(url: str, method: str, headers: dict[str, str]) -> int:
         return error.code
 
 
+@pytest.mark.whole  # tests/unit/depot/test_mirror.py has it with servers of one machine
 def test_a_mirror_is_filled_once_and_a_dead_one_is_replaced_by_the_depot(base: Fleet) -> None:
     """The mirror is a host beside the fleet, with the distribution's nginx; its nodes name it."""
     base.hosts.clear()

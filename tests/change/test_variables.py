@@ -24,7 +24,8 @@ from tests import served
 from tests.change.fleet import LATER, NEW, OLD, ROOT, Fleet, sh
 from tests.playbook_run import Run
 
-pytestmark = pytest.mark.faults
+# Places elsewhere: test_system.py; what a group says: tests/unit/plan, tests/contract/test_rollout_batches.py.
+pytestmark = [pytest.mark.faults, pytest.mark.whole]
 
 NAME = "ascend-variables"
 ELSEWHERE = "/data/Ascend"

@@ -14,7 +14,8 @@ from tests.e2e.conftest import Fleet
 from tests.e2e.learning import alice, learns
 from tests.e2e.serving import TINY, ask, make_model, playbook
 
-pytestmark = pytest.mark.e2e
+# tests/change/test_crossing.py has this way with stand-in wheels.
+pytestmark = [pytest.mark.e2e, pytest.mark.whole]
 
 OLD, LATER = "8.0.RC1", "9.0.0"
 # Each card is a process that imports torch: two of them prove as much of this as eight.
@@ -25,7 +26,7 @@ OLDER_SET_ENV = "/usr/local/Ascend/ascend-toolkit/set_env.sh"
 
 
 @pytest.fixture(scope="module")
-def node_of_8(fleet: Fleet, node: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
+def node_of_8(fleet: Fleet, node: Any) -> Iterator[Any]:
     """The node with the default release, and a driver that 9.0.0 takes."""
     assert demo.packages(LATER) == 0
     run = fleet.site()
@@ -33,9 +34,9 @@ def node_of_8(fleet: Fleet, node: Any, request: pytest.FixtureRequest) -> Iterat
     node.check_output("ascend-sim set card_count=2 driver_version=25.2.3 firmware_version=7.7.0.10.220")
     yield node
     node.check_output("ascend-sim set card_count=8")
-    if request.config.getoption("--whole"):  # then another release follows, on a node as it was
-        run = fleet.playbook("playbooks/remove.yml", "-e", f"remove_release={LATER}")
-        assert run.code == 0, run.output
+    # Another release follows, on a node as it was.
+    run = fleet.playbook("playbooks/remove.yml", "-e", f"remove_release={LATER}")
+    assert run.code == 0, run.output
 
 
 def test_it_is_installed_beside_the_older_one_and_proven(fleet: Fleet, node_of_8: Any) -> None:
@@ -62,7 +63,6 @@ def test_a_session_of_the_older_one_does_not_reach_into_it(node_of_8: Any) -> No
     assert device == "npu:0"
 
 
-@pytest.mark.whole  # test_serve.py has it with the default release
 def test_it_serves_by_the_newest_llamafactory(fleet: Fleet, node_of_8: Any) -> None:
     make_model(node_of_8)
     run = playbook(fleet, "serve", TINY, ascend_release=LATER, ascend_card_count=2)
@@ -71,7 +71,6 @@ def test_it_serves_by_the_newest_llamafactory(fleet: Fleet, node_of_8: Any) -> N
     assert playbook(fleet, "serve_stop").code == 0
 
 
-@pytest.mark.whole  # with the default release test_main_job.py has it
 def test_the_guides_last_command_starts(node_of_8: Any) -> None:
     """Both ranks come to their cards. From torch 2.7 on they then compare the model by HCCL, which is a stub here."""
     alice(node_of_8)
@@ -81,12 +80,10 @@ def test_the_guides_last_command_starts(node_of_8: Any) -> None:
     assert "DDP expects same model across all ranks" in done.stdout, done.stdout[-3000:]
 
 
-@pytest.mark.whole
 def test_it_learns(fleet: Fleet, node_of_8: Any, tmp_path: Path) -> None:
     learns(fleet, node_of_8, tmp_path, LATER)
 
 
-@pytest.mark.whole  # tests/change/test_crossing.py has it with stand-in wheels
 def test_the_way_back_takes_seconds_and_no_installation(fleet: Fleet, node_of_8: Any) -> None:
     back = fleet.playbook("playbooks/rollback.yml", *TWO)
     assert back.code == 0, back.output

@@ -79,7 +79,7 @@ def shown(argv: list[str], server: Files, tmp_path: Path, terminal: bool, seen: 
 
 
 def test_on_a_terminal_it_is_drawn_with_the_task(server: Files, tmp_path: Path) -> None:
-    drawn = re.compile(rf"Take every wheel  0:\d\d\x1b\[K\n{WHAT}: \d.* of 5 files, .*\x1b\[K\n")
+    drawn = re.compile(rf"Add every wheel  0:\d\d\x1b\[K\n{WHAT}: \d.* of 5 files, .*\x1b\[K\n")
     text, code = shown([str(PLAYBOOK), str(play(tmp_path))], server, tmp_path, True, drawn)
     assert (code, server.release.is_set()) == (0, True), text
     assert re.search(rf"(^|\x1b\[K){LAST.pattern}[^\n]*\n", text, re.MULTILINE), "it stays, on a line of its own"
