@@ -84,18 +84,21 @@ def signed(by: Authority, line: str, names: Sequence[str], key_id: str, days: in
 
 
 def keygen(*argv: str, given: str = "") -> subprocess.CompletedProcess[str]:
-    """Run a program of OpenSSH that asks nobody."""
-    return subprocess.run(
-        argv,
-        input=given,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=_SIGN_S,
-        check=False,
-        env={**os.environ, "SSH_ASKPASS_REQUIRE": "never", "LC_ALL": "C"},
-        start_new_session=True,
-    )
+    """Run a program of OpenSSH that asks nobody; one that waits too long, for an agent or a card, ends with 255."""
+    try:
+        return subprocess.run(
+            argv,
+            input=given,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_SIGN_S,
+            check=False,
+            env={**os.environ, "SSH_ASKPASS_REQUIRE": "never", "LC_ALL": "C"},
+            start_new_session=True,
+        )
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(argv, 255, "", f"no end within {_SIGN_S} s: does the agent answer?")
 
 
 def is_revoked(path: Path, line: str) -> bool:

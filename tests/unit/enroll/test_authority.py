@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -189,3 +191,15 @@ def test_known_hosts_trusts_the_authority_by_one_line_and_refuses_what_was_revok
 )
 def test_principals_have_no_port(name: str, at: Target, names: list[str] | None) -> None:
     assert certificates.principals(name, at) == (names or ["NPU-1.example", "npu-1", "npu-1.example"])
+
+
+def test_an_agent_that_does_not_answer_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(authority, "_SIGN_S", 0.5)
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as silent:  # a short path
+        silent.bind(f"{folder}/agent")
+        silent.listen()
+        monkeypatch.setenv("SSH_AUTH_SOCK", f"{folder}/agent")
+        assert not ca(tmp_path).in_agent
+        by = Authority(tmp_path / "host_ca", ca(tmp_path).key, in_agent=True)
+        with pytest.raises(AscendError, match="does the agent answer"):
+            authority.signed(by, pair(tmp_path, "key"), ["a"], "id", 1, is_host=True)
