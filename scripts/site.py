@@ -41,7 +41,8 @@ _TYPES = {"str": "text", "int": "integer", "bool": "true or false", "dict": "map
 
 
 def main() -> int:
-    shutil.rmtree(PAGES, ignore_errors=True)
+    if PAGES.exists():  # a page that went must not stay in the site
+        shutil.rmtree(PAGES)
     copy_pages()
     write_modules(documented())
     build = [

@@ -41,7 +41,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         except AscendError as error:
             raise AnsibleActionFail(str(error)) from None
         except OSError as error:
-            raise AnsibleActionFail(f"the report cannot be written: {error}") from None
+            raise AnsibleActionFail(f"cannot write the report: {error}") from None
         return {
             **result,
             "changed": False,

@@ -133,7 +133,7 @@ def test_a_large_fleet_is_one_screen_at_the_cost_of_a_drift_check(tmp_path: Path
     ("options", "words"),
     [
         (("-e", "drift_components=kann"), "there is no component kann"),
-        (("-e", "doctor_dir=/dev/null/doctor"), "the report cannot be written"),
+        (("-e", "doctor_dir=/dev/null/doctor"), "cannot write the report"),
         (
             ("-e", json.dumps({"awx_job_template_name": "F", "awx_workflow_job_name": "F", "awx_workflow_job_id": 1})),
             "a slice alone makes no verdict of the fleet",
