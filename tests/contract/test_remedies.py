@@ -101,6 +101,12 @@ def test_what_begins_with_make_is_a_target() -> None:
     assert {place: word for place, word in asked.items() if word not in targets} == {}
 
 
+def test_what_begins_with_an_english_word_is_the_program_of_that_name() -> None:
+    english = {"find", "free", "head", "less", "mount", "source"}
+    begun = {place: remedy.split()[:2] for place, remedy in ALL if remedy.split()[0] in english}
+    assert {place: words for place, words in begun.items() if not re.match(r"[-/{%]", words[1])} == {}
+
+
 def test_one_remedy_is_typed_on_one_machine() -> None:
     """What the node of the first command cannot do, such as ansible-playbook, stands in the comment."""
     mixed = {
