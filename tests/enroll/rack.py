@@ -10,7 +10,8 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,16 @@ class Rack:
         self.container = f"ascend-enroll-{uuid.uuid4().hex[:8]}"
         self.known_hosts = folder / "ssh" / "known_hosts"
 
-    def start(self) -> None:
+    @contextmanager
+    def started(self) -> Iterator[Rack]:
+        """The nodes, for as long as this lasts."""
+        try:
+            self._start()
+            yield self
+        finally:
+            run_podman("rm", "--force", "--time", "0", self.container)
+
+    def _start(self) -> None:
         taken = []
         for node in self.nodes.values():
             free = socket.socket(socket.AF_INET6 if ":" in node.address else socket.AF_INET)
@@ -92,9 +102,6 @@ class Rack:
         assert done.returncode == 0, done.stderr
         for node in self.nodes.values():
             self._wait(node)
-
-    def stop(self) -> None:
-        run_podman("rm", "--force", "--time", "0", self.container)
 
     def _prepare(self, node: RealNode) -> None:
         place = self.folder / "rack" / node.name
