@@ -16,14 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from ansible.context import CLIARGS
-from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.masking import masked_values
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.doctor import earlier, files, screen, verdicts
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift import fleet, slices
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift.report_folder import failing_as
 from ansible_collections.ascend.fleet.plugins.plugin_utils.drift_reports import checked
+from ansible_collections.ascend.fleet.plugins.plugin_utils.failing import failing_in_words
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
@@ -34,14 +35,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         del tmp
         arguments = self._task.args
         folder = Path(arguments["folder"])
-        try:
+        with failing_in_words():
             _require_whole(task_vars)
             report = masked_values(_report(arguments, task_vars))
-            files.write(report, folder)
-        except AscendError as error:
-            raise AnsibleActionFail(str(error)) from None
-        except OSError as error:
-            raise AnsibleActionFail(f"cannot write the report: {error}") from None
+            with failing_as(folder, "cannot write the report"):
+                files.write(report, folder)
         return {
             **result,
             "changed": False,

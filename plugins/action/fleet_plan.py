@@ -13,7 +13,6 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.context import CLIARGS
-from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
@@ -37,6 +36,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.w
     plan_notes,
     rollback_lines,
 )
+from ansible_collections.ascend.fleet.plugins.plugin_utils.failing import failing_in_words
 from ansible_collections.ascend.fleet.plugins.plugin_utils.mirrors import GROUP as MIRRORS
 
 WAYS = ("rollout_batches", "rollout_max_fail_percentage")
@@ -53,13 +53,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         # Those that were stopped, too: what is to be done once that is cured. An unreachable node has no plan.
         answers = {name: hostvars[name].get(arguments["answers"], {}) for name in task_vars["ansible_play_hosts_all"]}
         plans = {name: answer["plan"] for name, answer in answers.items() if "plan" in answer}
-        try:
+        with failing_in_words():
             _require_whole(task_vars)
             for way in WAYS:
                 require_one_way(way, [hostvars[name].get(way) for name in task_vars["ansible_play_hosts"]])
             serial = batches(arguments["batches"])
-        except AscendError as error:
-            raise AnsibleActionFail(str(error)) from None
         if arguments["purpose"] == "rollback":
             lines, notes = rollback_lines(plans, {name: answers[name]["release"] for name in plans}), []
         else:
