@@ -18,7 +18,6 @@ from typing import Any
 from ansible.context import CLIARGS
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.masking import masked_values
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.doctor import earlier, files, screen, verdicts
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift import fleet, slices
@@ -62,12 +61,8 @@ def _report(arguments: dict[str, Any], task_vars: Any) -> dict[str, Any]:
 
 def _require_whole(variables: Any) -> None:
     """A slice of the inventory looks like a fleet, and would overwrite the verdict of the others."""
-    slice_of = slices.slice_of(variables)
-    if slice_of:
-        raise AscendError(
-            "a slice alone makes no verdict of the fleet",
-            wanted="one job over the whole inventory, or over what --limit names",
-            found=slice_of,
-            where="the job template",
-            remedy="set its job slicing to 1; a workflow, no slice: do not name it like its job template",
-        )
+    slices.require_whole(
+        variables,
+        "a slice alone makes no verdict of the fleet",
+        "one job over the whole inventory, or over what --limit names",
+    )

@@ -69,12 +69,5 @@ def _require_inventory(arguments: dict[str, Any], task_vars: Any) -> None:
             where="drift_slices_dir",
             remedy="-e drift_slices_dir=/shared/slices  # docs/scale.md",
         )
-    slice_of = slices.slice_of(task_vars)
-    if slice_of:
-        raise AscendError(
-            "the merge is not sliced: it makes one report of the whole inventory",
-            wanted="one job",
-            found=slice_of,
-            where="the job template",
-            remedy="set its job slicing to 1; a workflow, no slice: do not name it like its job template",
-        )
+    words = "the merge is not sliced: it makes one report of the whole inventory"
+    slices.require_whole(task_vars, words, "one job")

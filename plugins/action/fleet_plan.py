@@ -15,7 +15,6 @@ from typing import Any
 from ansible.context import CLIARGS
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift import slices
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift.fleet import inventory_options
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.between import (
@@ -78,16 +77,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
 
 def _require_whole(variables: Any) -> None:
     """The slices of a rollout would have a canary each, and go on when that of another fails."""
-    slice_of = slices.slice_of(variables)
-    if slice_of:
-        raise AscendError(
-            "a rollout cannot be sliced: each slice would start with its own canary, and none would know that"
-            " another's failed",
-            wanted="one job over the whole inventory; nothing was changed on a node",
-            found=slice_of,
-            where="the job template",
-            remedy="set its job slicing to 1; a workflow, no slice: do not name it like its job template",
-        )
+    slices.require_whole(
+        variables,
+        "a rollout cannot be sliced: each slice would start with its own canary, and none would know that"
+        " another's failed",
+        "one job over the whole inventory; nothing was changed on a node",
+    )
 
 
 def _between(answers: dict[str, Any]) -> list[str]:

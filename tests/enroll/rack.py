@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from typing import Any
 import yaml
 from image import ensure_image, run_podman
 
+from tests.contract.tree import run
 from tests.playbook_run import Run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -184,15 +184,5 @@ def play(
 ) -> Run:
     """Run the playbook."""
     argv = [str(Path(sys.executable).with_name("ansible-playbook")), playbook, "-i", str(inventory), *arguments]
-    done = subprocess.run(
-        argv,
-        cwd=ROOT,
-        env={**os.environ, "ANSIBLE_NOCOLOR": "1", **(env or {})},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=600,
-        check=False,
-    )
+    done = run(argv, env={"ANSIBLE_NOCOLOR": "1", **(env or {})})
     return Run(done.returncode, done.stdout)

@@ -27,6 +27,8 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.depot_file import DepotFile
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 
+pytestmark = pytest.mark.usefixtures("no_needs")
+
 VERSION = "8.0.RC1"
 ARCH = platform.machine() + "-linux"
 KERNELS = "opp/built-in/op_impl/ai_core/tbe/kernel"
@@ -36,12 +38,6 @@ Effect = Callable[[], None]
 def write(path: Path, text: str = "content\n") -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
-
-
-@pytest.fixture(autouse=True)
-def _needs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the installer needs of a machine has its own tests: this one may have no pip3."""
-    monkeypatch.setattr(installer_needs, "require", lambda *_arguments: None)
 
 
 class Node:
@@ -112,11 +108,6 @@ class Calls:
         if effect:
             effect()
         return result
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> Node:
-    return Node(tmp_path)
 
 
 def done(code: int = 0, output: str = "install success", timed_out: bool = False) -> Result:
