@@ -148,7 +148,7 @@ def find_uv() -> str | None:
 def _uv() -> str:
     found = find_uv()
     if not found:
-        raise AscendError("uv is missing on the control node", remedy="make .venv/installed  # it is in pyproject.toml")
+        raise AscendError("uv is missing on the control node", remedy="make venv  # uv is in pyproject.toml")
     return found
 
 
