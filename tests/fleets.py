@@ -7,6 +7,8 @@ import hashlib
 import random
 from typing import Any
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.remedies import run_on
+
 COMPONENTS = ("access", "driver", "cards", "network", "system", "cann", "python", "env", "llamafactory")
 MADE = "2026-03-02T01:30:00Z"
 
@@ -55,6 +57,7 @@ def finding(node: str, row: Row, first_seen: str = MADE) -> dict[str, str]:
         "found": found,
         "where": where,
         "remedy": remedy.format(node=node),
+        "run_on": run_on(remedy, node),
         "first_seen": first_seen,
         "status": "new" if first_seen == MADE else "still",
     }
@@ -101,7 +104,7 @@ def node(name: str, findings: list[dict[str, str]], groups: tuple[str, ...] = ("
 def remark(component: str, name: str, problem: str) -> dict[str, str]:
     """One remark."""
     words = {key: f"{key} of {name}" for key in ("subject", "wanted", "found", "where", "remedy")}
-    return {"component": component, "name": name, "problem": problem, **words}
+    return {"component": component, "name": name, "problem": problem, "run_on": "", **words}
 
 
 def fleet(size: int, drifted: int | None = None, seed: int = 1) -> dict[str, Any]:

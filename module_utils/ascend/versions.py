@@ -66,6 +66,14 @@ def compare(one: str, other: str) -> int:
     )
 
 
+def same(one: str, other: str) -> bool:
+    """Whether two versions are one: 8.0.RC1.beta1 is the community's name of 8.0.RC1. What has no order is not."""
+    try:
+        return compare(one, other) == 0
+    except AscendError:
+        return False
+
+
 def same_branch(one: str, other: str) -> bool:
     """Whether two versions are of one line of maintenance: 24.1.rc1 and 24.1.rc1.2, or 25.2.0 and 25.2.3.
 

@@ -14,15 +14,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend import rights
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.fill import has_to_be_filled, is_closed
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.needs import needs
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.wishes import flag
 from ansible_collections.ascend.fleet.plugins.plugin_utils.asked import checked, of_all
+from ansible_collections.ascend.fleet.plugins.plugin_utils.failing import failing_in_words
 
 PARTS = ("cann", "python", "uv", "wheels", "swarm")
 
@@ -34,14 +33,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         result: dict[str, Any] = super().run(tmp, task_vars)
         del tmp
         nodes = task_vars["groups"].get("ascend", [])
-        try:
+        with failing_in_words():
             asked = [checked(each) for each in of_all(self._templar, task_vars, nodes, task_vars)]
             options = self._task.args.get("options")
             if options is not None:
                 self._served = flag("depot_served_by_others", self._task.args["served_by_others"])
             needed = needs(asked)
-        except AscendError as error:
-            raise AnsibleActionFail(str(error)) from None
         if options is not None and not needed["problems"]:
             rights.begin()
             self._closed = {folder for folder in needed["folders"] if is_closed(Path(folder))}

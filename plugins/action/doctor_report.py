@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from ansible.context import CLIARGS
-from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.masking import masked_values
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.doctor import earlier, files, screen, verdicts
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift import fleet, slices
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift.report_folder import failing_as
 from ansible_collections.ascend.fleet.plugins.plugin_utils.drift_reports import checked
+from ansible_collections.ascend.fleet.plugins.plugin_utils.failing import failing_in_words
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
@@ -34,14 +34,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         del tmp
         arguments = self._task.args
         folder = Path(arguments["folder"])
-        try:
+        with failing_in_words():
             _require_whole(task_vars)
             report = masked_values(_report(arguments, task_vars))
-            files.write(report, folder)
-        except AscendError as error:
-            raise AnsibleActionFail(str(error)) from None
-        except OSError as error:
-            raise AnsibleActionFail(f"cannot write the report: {error}") from None
+            with failing_as(folder, "cannot write the report"):
+                files.write(report, folder)
         return {
             **result,
             "changed": False,
@@ -64,12 +61,8 @@ def _report(arguments: dict[str, Any], task_vars: Any) -> dict[str, Any]:
 
 def _require_whole(variables: Any) -> None:
     """A slice of the inventory looks like a fleet, and would overwrite the verdict of the others."""
-    slice_of = slices.slice_of(variables)
-    if slice_of:
-        raise AscendError(
-            "a slice alone makes no verdict of the fleet",
-            wanted="one job over the whole inventory, or over what --limit names",
-            found=slice_of,
-            where="the job template",
-            remedy="set its job slicing to 1; a workflow, no slice: do not name it like its job template",
-        )
+    slices.require_whole(
+        variables,
+        "a slice alone makes no verdict of the fleet",
+        "one job over the whole inventory, or over what --limit names",
+    )

@@ -13,14 +13,13 @@ import tempfile
 from typing import Any
 
 from ansible import constants
-from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import HELPER
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift import helper
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.wishes import understood
 from ansible_collections.ascend.fleet.plugins.plugin_utils import node_facts
+from ansible_collections.ascend.fleet.plugins.plugin_utils.failing import failing_in_words
 from ansible_collections.ascend.fleet.plugins.plugin_utils.rendered import rendered
 
 
@@ -30,12 +29,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         settings = rendered(self._templar, task_vars, task_vars["ascend_settings"])
-        try:
+        with failing_in_words():
             # What the drift check asks, word for word: it compares the two.
             settings = understood({**settings, "check_mode": True, "deep": False})
             asked = node_facts.questions(settings, "drift")
-        except AscendError as error:
-            raise AnsibleActionFail(str(error)) from None
         number, path = tempfile.mkstemp(dir=constants.DEFAULT_LOCAL_TMP)
         try:
             with open(number, "wb") as stream:

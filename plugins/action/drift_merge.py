@@ -16,13 +16,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift import fleet, slices
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift.merge import merged
 from ansible_collections.ascend.fleet.plugins.plugin_utils.drift_reports import options, reported, run_of
+from ansible_collections.ascend.fleet.plugins.plugin_utils.failing import failing_in_words
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
@@ -33,12 +33,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         del tmp
         begin = time.monotonic()
         arguments = self._task.args
-        try:
+        with failing_in_words():
             report = _report(arguments, task_vars)
             result.update(reported(report, arguments))
             slices.prune(Path(arguments["slices"]), int(arguments["keep_days"]), datetime.now(timezone.utc))
-        except AscendError as error:
-            raise AnsibleActionFail(str(error)) from None
         return {**result, "seconds": round(time.monotonic() - begin, 2)}
 
 
@@ -71,12 +69,5 @@ def _require_inventory(arguments: dict[str, Any], task_vars: Any) -> None:
             where="drift_slices_dir",
             remedy="-e drift_slices_dir=/shared/slices  # docs/scale.md",
         )
-    slice_of = slices.slice_of(task_vars)
-    if slice_of:
-        raise AscendError(
-            "the merge is not sliced: it makes one report of the whole inventory",
-            wanted="one job",
-            found=slice_of,
-            where="the job template",
-            remedy="set its job slicing to 1; a workflow, no slice: do not name it like its job template",
-        )
+    words = "the merge is not sliced: it makes one report of the whole inventory"
+    slices.require_whole(task_vars, words, "one job")

@@ -16,7 +16,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
@@ -24,6 +23,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.masking import
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift import fleet, slices, summary
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.wishes import flag
 from ansible_collections.ascend.fleet.plugins.plugin_utils.drift_reports import checked, options, reported
+from ansible_collections.ascend.fleet.plugins.plugin_utils.failing import failing_in_words
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
@@ -34,15 +34,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         del tmp
         begin = time.monotonic()
         arguments = self._task.args
-        try:
+        with failing_in_words():
             flag("drift_accept_unchecked", arguments["accept_unchecked"])
             if arguments.get("slices"):
                 result.update(_sliced(checked(arguments, task_vars), arguments, task_vars))
             else:
                 _require_whole(task_vars)
                 result.update(reported(_report(checked(arguments, task_vars), arguments), arguments))
-        except AscendError as error:
-            raise AnsibleActionFail(str(error)) from None
         return {**result, "seconds": round(time.monotonic() - begin, 2)}
 
 

@@ -13,10 +13,8 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.context import CLIARGS
-from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift import slices
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift.fleet import inventory_options
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.between import (
@@ -37,6 +35,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.w
     plan_notes,
     rollback_lines,
 )
+from ansible_collections.ascend.fleet.plugins.plugin_utils.failing import failing_in_words
 from ansible_collections.ascend.fleet.plugins.plugin_utils.mirrors import GROUP as MIRRORS
 
 WAYS = ("rollout_batches", "rollout_max_fail_percentage")
@@ -53,13 +52,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         # Those that were stopped, too: what is to be done once that is cured. An unreachable node has no plan.
         answers = {name: hostvars[name].get(arguments["answers"], {}) for name in task_vars["ansible_play_hosts_all"]}
         plans = {name: answer["plan"] for name, answer in answers.items() if "plan" in answer}
-        try:
+        with failing_in_words():
             _require_whole(task_vars)
             for way in WAYS:
                 require_one_way(way, [hostvars[name].get(way) for name in task_vars["ansible_play_hosts"]])
             serial = batches(arguments["batches"])
-        except AscendError as error:
-            raise AnsibleActionFail(str(error)) from None
         if arguments["purpose"] == "rollback":
             lines, notes = rollback_lines(plans, {name: answers[name]["release"] for name in plans}), []
         else:
@@ -80,16 +77,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
 
 def _require_whole(variables: Any) -> None:
     """The slices of a rollout would have a canary each, and go on when that of another fails."""
-    slice_of = slices.slice_of(variables)
-    if slice_of:
-        raise AscendError(
-            "a rollout cannot be sliced: each slice would start with its own canary, and none would know that"
-            " another's failed",
-            wanted="one job over the whole inventory; nothing was changed on a node",
-            found=slice_of,
-            where="the job template",
-            remedy="set its job slicing to 1; a workflow, no slice: do not name it like its job template",
-        )
+    slices.require_whole(
+        variables,
+        "a rollout cannot be sliced: each slice would start with its own canary, and none would know that"
+        " another's failed",
+        "one job over the whole inventory; nothing was changed on a node",
+    )
 
 
 def _between(answers: dict[str, Any]) -> list[str]:

@@ -9,22 +9,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.mirrored import sums_needed
 from ansible_collections.ascend.fleet.plugins.plugin_utils.asked import checked, of_all
+from ansible_collections.ascend.fleet.plugins.plugin_utils.failing import failing_in_words
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         del tmp
-        try:
+        with failing_in_words():
             needed = sorted(self._needed(task_vars))
-        except AscendError as error:
-            raise AnsibleActionFail(str(error)) from None
         arguments = {**self._task.args, "needed": needed}
         return {**result, **self._execute_module(module_args=arguments, task_vars=task_vars)}
 

@@ -25,11 +25,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.between import peer_of
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.found import OtherVersionError
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.policies import one_of
@@ -39,6 +37,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.w
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.wishes import understood
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.words import stopped_text
 from ansible_collections.ascend.fleet.plugins.plugin_utils import node_facts
+from ansible_collections.ascend.fleet.plugins.plugin_utils.failing import failing_in_words
 from ansible_collections.ascend.fleet.plugins.plugin_utils.mirrors import mirror_url
 from ansible_collections.ascend.fleet.plugins.plugin_utils.node_drift import Check
 from ansible_collections.ascend.fleet.plugins.plugin_utils.rendered import rendered
@@ -57,10 +56,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
             return {**result, "changed": False, **check.node(settings)}
         settings["deep"] = arguments.get("deep", settings["deep"])
         settings["depot_mirror_url"] = mirror_url(settings["depot_mirror"], task_vars)
-        try:
+        with failing_in_words():
             return {**result, "changed": False, **self._planned(arguments, understood(settings), task_vars)}
-        except AscendError as error:
-            raise AnsibleActionFail(str(error)) from None
 
     def _planned(self, arguments: Any, settings: dict[str, Any], task_vars: Any) -> dict[str, Any]:
         asked = node_facts.questions(settings, arguments["purpose"])

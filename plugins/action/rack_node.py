@@ -17,10 +17,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.context import CLIARGS
-from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
+from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift.fleet import inventory_options
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift.silence import said_by, silence
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.policies import users
@@ -33,6 +32,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.rack.w
     SMOKE_SIZES,
     Wishes,
 )
+from ansible_collections.ascend.fleet.plugins.plugin_utils.failing import failing_in_words
 from ansible_collections.ascend.fleet.plugins.plugin_utils.playbook import is_time_limit
 from ansible_collections.ascend.fleet.plugins.plugin_utils.rack import paths_of, wishes_in
 from ansible_collections.ascend.fleet.plugins.plugin_utils.rendered import rendered
@@ -49,10 +49,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         settings = rendered(self._templar, task_vars, task_vars["ascend_settings"])
         rack = rendered(self._templar, task_vars, task_vars["rack_settings"])
         began = time.time()
-        try:
+        with failing_in_words():
             node = self._looked(settings, rack, wishes_in(rack, settings), task_vars)
-        except AscendError as error:
-            raise AnsibleActionFail(str(error)) from None
         return {**result, "changed": False, "node": {**node, "began_s": began}}
 
     def _looked(self, settings: Mapping[str, Any], rack: Mapping[str, Any], wishes: Wishes, task_vars: Any) -> Any:

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.policies import users
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.rack import rates, reach
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.rack.report import Found
+from ansible_collections.ascend.fleet.plugins.plugin_utils.failing import failing_in_words
 from ansible_collections.ascend.fleet.plugins.plugin_utils.rack import answers, reached, wishes_in
 from ansible_collections.ascend.fleet.plugins.plugin_utils.rendered import rendered
 
@@ -29,7 +28,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         del tmp
         settings = rendered(self._templar, task_vars, task_vars["ascend_settings"])
         rack = rendered(self._templar, task_vars, task_vars["rack_settings"])
-        try:
+        with failing_in_words():
             wishes = wishes_in(rack, settings)
             found = Found(answers(task_vars), wishes)
             if self._task.args["step"] == "reach":
@@ -37,8 +36,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
             else:
                 found.add(reach.failures(reached(task_vars)))
                 nodes = _run(found, settings, int(rack["timeout_s"])) if wishes.network else {}
-        except AscendError as error:
-            raise AnsibleActionFail(str(error)) from None
         return {**result, "changed": False, "nodes": nodes}
 
 

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from ansible.context import CLIARGS
-from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.masking import masked_values
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.times import UTC
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift.fleet import inventory_options
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift.report_folder import failing_as
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.rack import baseline, report as reports
+from ansible_collections.ascend.fleet.plugins.plugin_utils.failing import failing_in_words
 from ansible_collections.ascend.fleet.plugins.plugin_utils.rack import answers, ran, reached, wishes_in
 from ansible_collections.ascend.fleet.plugins.plugin_utils.rendered import rendered
 
@@ -35,7 +35,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         arguments = self._task.args
         settings = rendered(self._templar, task_vars, task_vars["ascend_settings"])
         rack = rendered(self._templar, task_vars, task_vars["rack_settings"])
-        try:
+        with failing_in_words():
             before = baseline.read(arguments["baseline"]) if arguments["baseline"] else None
             found = reports.Found(answers(task_vars), wishes_in(rack, settings))
             began = min((each["began_s"] for each in found.answers.values()), default=time.time())
@@ -47,11 +47,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
             }
             report = masked_values(reports.document(found, run, reached(task_vars), ran(task_vars), before))
             folder = Path(arguments["folder"])
-            reports.write(report, folder, str(arguments["write_baseline"]))
-        except AscendError as error:
-            raise AnsibleActionFail(str(error)) from None
-        except OSError as error:
-            raise AnsibleActionFail(f"cannot write the report: {error}") from None
+            with failing_as(folder, "cannot write the report"):
+                reports.write(report, folder, str(arguments["write_baseline"]))
         return {
             **result,
             "changed": False,

@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from ansible.context import CLIARGS
-from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend import rights
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError, from_os_error
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.text import listed
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.times import UTC
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift.fleet import inventory_options
@@ -30,6 +29,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.enroll
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.enroll.run import FAILED, WOULD, Enrolment
 from ansible_collections.ascend.fleet.plugins.modules.ssh_enroll import ARGUMENT_SPEC
 from ansible_collections.ascend.fleet.plugins.plugin_utils.enrolment import Inventory, fleet_certificates, wishes_of
+from ansible_collections.ascend.fleet.plugins.plugin_utils.failing import failing_in_words
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
@@ -42,12 +42,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         del tmp
         _, options = self.validate_argument_spec(ARGUMENT_SPEC)
         rights.begin()
-        try:
+        with failing_in_words():
             return {**result, **self._enrolled(options, task_vars)}
-        except AscendError as error:
-            raise AnsibleActionFail(str(error)) from None
-        except OSError as error:
-            raise AnsibleActionFail(str(from_os_error(error))) from None
 
     def _enrolled(self, options: dict[str, Any], task_vars: Any) -> dict[str, Any]:
         connection.library()

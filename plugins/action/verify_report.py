@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from ansible.context import CLIARGS
-from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.masking import masked_values
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.times import now
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.doctor import proofs
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift.fleet import inventory_options
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift.report_folder import failing_as
+from ansible_collections.ascend.fleet.plugins.plugin_utils.failing import failing_in_words
 
 _RESULTS = ("preflight_node", "verify_cards", "verify_result")
 
@@ -36,8 +37,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         inventory = inventory_options(CLIARGS.get("inventory"))
         run = {"made": now(), "inventory": inventory, "limit": CLIARGS.get("subset")}
         report = masked_values(proofs.document(nodes, run))
-        try:
+        with failing_in_words(), failing_as(folder, "cannot write the report"):
             proofs.write(report, folder)
-        except OSError as error:
-            raise AnsibleActionFail(f"the report of verify.yml cannot be written: {error}") from None
         return {**result, "changed": False, "folder": str(folder), "counts": report["counts"]}

@@ -62,6 +62,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift.
     said_by,
     silence,
 )
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.remedies import placed
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.rollout import BUSY, TO_CHANGE, WAITING
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.words import rollout_lines
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.terminal import plan_table, watch
@@ -376,7 +377,8 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
         node = result._host.get_name()
         reason = silence(node, said_by(result._result), reached, inventory_options(CLIARGS.get("inventory")))
         if is_known(reason):
-            for line in (f"{node}: {reason['problem']}", f"  found: {reason['found']}", f"  next:  {reason['remedy']}"):
+            remedy = placed(reason["remedy"], node)
+            for line in (f"{node}: {reason['problem']}", f"  found: {reason['found']}", f"  next:  {remedy}"):
                 self._display.display(line)
 
     def _show_rollout(self, stats: Any) -> None:

@@ -142,6 +142,7 @@ class Sender:
         process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         to, back = cast(IO[bytes], process.stdin), cast(IO[bytes], process.stdout)
         try:
+            # Of one that ended early, its words and its exit code say why.
             with suppress(BrokenPipeError), to as stream:
                 stream.write(head(pieces))
                 for part in (part for piece in pieces for part in parts(piece)):

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -21,7 +19,8 @@ import pytest
 import yaml
 
 from tests import served
-from tests.change.fleet import LATER, NEW, OLD, ROOT, Fleet, sh
+from tests.change.fleet import LATER, NEW, OLD, Fleet, sh
+from tests.contract.tree import run
 from tests.playbook_run import Run
 
 # Places elsewhere: test_system.py; what a group says: tests/unit/plan, tests/contract/test_rollout_batches.py.
@@ -59,17 +58,7 @@ class Inventory:
     def play(self, playbook: str, *words: str) -> Run:
         argv = [str(self.fleet.tools / "ansible-playbook"), playbook, "-i", str(self.folder), *words]
         sockets = str(self.fleet.state / "ssh")
-        done = subprocess.run(
-            argv,
-            cwd=ROOT,
-            env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_SSH_CONTROL_PATH_DIR": sockets},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=1800,
-            check=False,
-        )
+        done = run(argv, env={"ANSIBLE_NOCOLOR": "1", "ANSIBLE_SSH_CONTROL_PATH_DIR": sockets}, timeout_s=1800)
         return Run(done.returncode, done.stdout)
 
 

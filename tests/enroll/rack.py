@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 from image import ensure_image, run_podman
 
+from tests.contract.tree import run
 from tests.playbook_run import Run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,7 +63,16 @@ class Rack:
         self.container = f"ascend-enroll-{uuid.uuid4().hex[:8]}"
         self.known_hosts = folder / "ssh" / "known_hosts"
 
-    def start(self) -> None:
+    @contextmanager
+    def started(self) -> Iterator[Rack]:
+        """The nodes, for as long as this lasts."""
+        try:
+            self._start()
+            yield self
+        finally:
+            run_podman("rm", "--force", "--time", "0", self.container)
+
+    def _start(self) -> None:
         taken = []
         for node in self.nodes.values():
             free = socket.socket(socket.AF_INET6 if ":" in node.address else socket.AF_INET)
@@ -92,9 +102,6 @@ class Rack:
         assert done.returncode == 0, done.stderr
         for node in self.nodes.values():
             self._wait(node)
-
-    def stop(self) -> None:
-        run_podman("rm", "--force", "--time", "0", self.container)
 
     def _prepare(self, node: RealNode) -> None:
         place = self.folder / "rack" / node.name
@@ -177,15 +184,5 @@ def play(
 ) -> Run:
     """Run the playbook."""
     argv = [str(Path(sys.executable).with_name("ansible-playbook")), playbook, "-i", str(inventory), *arguments]
-    done = subprocess.run(
-        argv,
-        cwd=ROOT,
-        env={**os.environ, "ANSIBLE_NOCOLOR": "1", **(env or {})},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=600,
-        check=False,
-    )
+    done = run(argv, env={"ANSIBLE_NOCOLOR": "1", **(env or {})})
     return Run(done.returncode, done.stdout)

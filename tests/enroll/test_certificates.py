@@ -69,11 +69,8 @@ def rack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rack]:
     made.nodes["other-list"].setup += "; : >/etc/ssh/empty"
     made.nodes["skewed"].setup += f"; echo 'root:{PASSWORD}' | chpasswd"
     _skew(made.folder / "rack" / "skew.so")
-    try:
-        made.start()
+    with made.started():
         yield made
-    finally:
-        made.stop()
 
 
 @pytest.fixture(scope="module")

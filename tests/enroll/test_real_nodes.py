@@ -116,12 +116,8 @@ WRONG = {
 
 @pytest.fixture(scope="module")
 def rack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rack]:
-    made = Rack(tmp_path_factory.mktemp("rack"), NODES)
-    try:
-        made.start()
-        yield made
-    finally:
-        made.stop()
+    with Rack(tmp_path_factory.mktemp("rack"), NODES).started() as started:
+        yield started
 
 
 @pytest.fixture(scope="module")

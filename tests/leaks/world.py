@@ -19,6 +19,7 @@ import yaml
 from ansible.constants import DEFAULT_VAULT_ID_MATCH
 from ansible.parsing.vault import VaultLib, VaultSecret
 
+from tests.contract.tree import run
 from tests.leaks import finder
 from tests.leaks.receivers import Mailbox, Server
 from tests.playbook_run import Run
@@ -260,17 +261,7 @@ class World:
             "SCHEDULER_TOKEN": self.marks["scheduler"],
             "HISTFILE": str(self.home / ".bash_history"),
         }
-        done = subprocess.run(
-            argv,
-            cwd=ROOT,
-            env={**os.environ, **settings, **(env or {})},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=1800,
-            check=False,
-        )
+        done = run(argv, env={**settings, **(env or {})}, timeout_s=1800)
         self.terminal += done.stdout
         return Run(done.returncode, done.stdout, NODE)
 

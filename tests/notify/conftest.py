@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import socket
 import stat
@@ -23,6 +22,7 @@ from aiosmtpd.controller import Controller
 from ansible.constants import DEFAULT_VAULT_ID_MATCH
 from ansible.parsing.vault import VaultLib, VaultSecret
 
+from tests.contract.tree import run
 from tests.notify.receivers import SECRET, TOKEN, Receivers
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -96,17 +96,8 @@ class Playbook:
         (self.folder / "password").write_text(PASSWORD)
         password = ("--vault-password-file", self.folder / "password")
         playbook = Path(sys.executable).with_name("ansible-playbook")
-        done = subprocess.run(
-            [playbook, "-i", "localhost,", *password, "-vvv", self.folder / "play.yml"],
-            cwd=ROOT,
-            env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+        argv: list[str | Path] = [playbook, "-i", "localhost,", *password, "-vvv", self.folder / "play.yml"]
+        done = run(argv, env={"ANSIBLE_NOCOLOR": "1"}, timeout_s=300)
         assert TOKEN not in done.stdout
         assert SECRET not in done.stdout
         return Run(done.returncode, done.stdout)

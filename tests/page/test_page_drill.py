@@ -43,7 +43,10 @@ def holds(tab: Page, node: dict[str, Any]) -> None:
         assert article.locator("dd").all_text_contents() == [finding[key] for key in ("wanted", "found", "where")]
         assert article.locator("code").text_content() == finding["remedy"]
         since = "new" if finding["status"] == "new" else f"since {finding['first_seen'][:10]} (10 days)"
-        assert since in article.locator("p").inner_text()
+        assert since in article.locator("p").first.inner_text()
+        places = {"node": f"on {node['name']}:", "control": "on the control node:", "": ""}
+        place = article.locator(".command").evaluate("each => each.previousElementSibling.textContent")
+        assert place == (places[finding["run_on"]] or article.locator("dl").text_content())
     words = body.locator("> p").last.inner_text()
     assert f"groups: {', '.join(node['groups'])}" in words
     assert f"release: {node['release']}" in words
@@ -96,6 +99,23 @@ def test_a_cause_leads_to_its_nodes_and_to_one(show: Shower, script: bool) -> No
     links.last.click()
     holds(tab, next(node for node in alike if node["name"] == name))
     expect(node_of(tab, name).locator("summary")).to_be_in_viewport()
+
+
+def test_a_command_says_on_which_machine_it_is_typed(show: Shower) -> None:
+    rows = {"a": [6, 1, 7], "b": [6, 1], "c": [9]}
+    nodes = [fleets.node(name, [fleets.finding(name, fleets.FAULTS[row]) for row in of]) for name, of in rows.items()]
+    fleet = fleets.report(nodes)
+    fleet["depot"] = [fleets.finding("control node", (*fleets.FAULTS[0][:8], "df -h /srv/ascend-depot"))]
+    tab = show(fleet)
+    places = {each.locator("code").first.inner_text(): each for each in tab.locator(".cause .next").all()}
+    said = {text.split()[0]: each.inner_text().partition("\n")[0] for text, each in places.items()}
+    assert said == {
+        "df": "on the control node:",
+        "hccn_tool": "on each node:",
+        "install": fleets.FAULTS[1][8],
+        "systemctl": "on a:",
+        "ansible": "on the control node:",
+    }
 
 
 @pytest.mark.parametrize("script", [True, False], ids=("script", "no-script"))

@@ -7,9 +7,8 @@ import os
 from typing import TYPE_CHECKING, Dict, List, NamedTuple, Optional, Set, Tuple
 
 from .. import files, manifest, rights
-from ..errors import AscendError
 from ..text import listed
-from ..versions import compare_cann
+from ..versions import same
 from . import files as cann_files, latest as cann_latest, receipts as cann_receipts
 from .layout import INFO, KERNEL, KERNELS, MACHINES, SHOWN, Tree, manifest_path, recorded_chips, this_machine
 from .layouts import LATER, LIBRARIES, OLDER, PARTS
@@ -347,11 +346,3 @@ def _short(tree: Tree, version: str, path: str) -> str:
     """Return a path relative to the version's folder, or to the root where it lies outside."""
     home = tree.home(version)
     return os.path.relpath(path, home if files.is_in(path, home) else tree.root)
-
-
-def same(one: str, other: str) -> bool:
-    """Whether two names are the same version: 8.0.RC1.beta1 is the community's name of 8.0.RC1."""
-    try:
-        return one == other or compare_cann(one, other) == 0
-    except AscendError:
-        return False

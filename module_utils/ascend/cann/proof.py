@@ -17,9 +17,10 @@ from typing import Iterable, List
 
 from .. import manifest
 from ..errors import AscendError
+from ..versions import same
 from . import files as cann_files, layout as cann_layout, receipts as cann_receipts
 from .layout import INFO, Tree
-from .packages import ACCUSE_NOTHING, OF_LAYOUT, SET_ENV, Problem, file_problems, is_changed, same
+from .packages import ACCUSE_NOTHING, OF_LAYOUT, SET_ENV, Problem, file_problems, is_changed
 from .receipts import Receipt
 
 

@@ -50,7 +50,7 @@ def still_waits(state_dir: str, run: str) -> None:
     """Give a sign of life of a run that drained the node and waits for the end of its jobs."""
     current = read(state_dir)
     if current and current["run"] == run:
-        with suppress(OSError):
+        with suppress(OSError):  # the next one comes soon; only hours without any count
             os.utime(os.path.join(state_dir, DRAINED))
 
 

@@ -144,7 +144,7 @@ def _alive(holder: Dict[str, Any]) -> bool:
 def _try(handle: int) -> bool:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         return False
     return True
 

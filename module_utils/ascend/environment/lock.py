@@ -23,7 +23,7 @@ def parse(text: str) -> Dict[str, str]:
                 "a lock has a line that is not a pinned, hashed distribution",
                 wanted="name==version --hash=sha256:...",
                 found=line[:80],
-                remedy="make the lock with uv pip compile --generate-hashes (releases/README.md)",
+                remedy="write the lock with uv pip compile --generate-hashes (releases/README.md)",
             )
         versions[normalise(match.group(1))] = match.group(2)
     return versions

@@ -301,7 +301,7 @@ TABLE = (
         symbols=("Py[A-Z]*", "_Py*")),
     Row("static-tls-block",  # Ascend/pytorch#7
         "a library came too late for its thread storage (aarch64: libgomp)",
-        "LD_PRELOAD=$(find / -name 'libgomp*.so*' -path '*torch*' 2>/dev/null | head -n 1) COMMAND",
+        "find / -name 'libgomp*.so*' -path '*torch*' 2>/dev/null  # then LD_PRELOAD=FILE COMMAND",
         phrases=("in static TLS block",)),
     Row("c-library-too-old",
         "the operating system's C library is older than the program needs",
@@ -355,7 +355,7 @@ TABLE = (
         libraries=("libatb*", "libmki*", "libasdops*")),
     Row("cann-libraries-missing",  # vllm-ascend#262
         "CANN's libraries are not found: set_env.sh was not sourced, or the toolkit is damaged",
-        "/usr/local/bin/ascend-env COMMAND; still so: " + REPAIR + "  # it repairs the toolkit",
+        "/usr/local/bin/ascend-env COMMAND  # still so: " + REPAIR + ", which repairs the toolkit",
         phrases=("Please run source set_env.sh",),
         libraries=("libhccl*", "libhcom*", "libascend*", "libacl_*", "libaclnn*", "libge_*", "libgraph.so",
                    "libgraph_*", "libruntime*", "libregister.so", "libplatform.so", "liberror_manager*",
@@ -549,7 +549,7 @@ TABLE = (
                "EH0006", "EH0011", "EK0004", "EK0005", "ERR??007")),
     Row("cann-init-failed",  # FlagGems PR#5707
         "CANN cannot initialise: a Python module of its compiler, its kernels, or a fitting driver is missing",
-        PLOG + "; /usr/local/bin/ascend-env python -c 'import tbe, acl'; " + REPAIR,
+        PLOG + "; /usr/local/bin/ascend-env python -c 'import tbe, acl'  # then " + REPAIR,
         phrases=("AclSetCompileopt", "GEInitialize failed", "aclInit .. failed:500"),
         codes=("500000", "500001")),
     Row("operator-on-cpu",

@@ -70,7 +70,8 @@ def _unpack(path: str, partial: str) -> None:
             wanted="an archive with the one top folder python/",
             found=str(error),
             where=path,
-            remedy="tar -tzf %s | tail -n 3; ansible-playbook playbooks/depot.yml  # then run site.yml again" % path,
+            remedy="tar -tzf %s | tail -n 3  # damaged? ansible-playbook playbooks/depot.yml, then site.yml again"
+            % path,
         ) from error
 
 

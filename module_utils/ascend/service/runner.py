@@ -138,7 +138,7 @@ class Peers:
 
     def _tell(self, value: Dict[str, Any]) -> None:
         for link in list(self._links.values()):
-            with suppress(OSError):
+            with suppress(OSError):  # one that is gone is heard of where its link is read
                 link.sendall(json.dumps(value).encode() + b"\n")
 
     def _serve(self) -> None:

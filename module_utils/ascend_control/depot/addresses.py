@@ -47,7 +47,7 @@ def pinned(requirements: list[str], architecture: str, series: str) -> str:
     """Return the lock of what these arguments of ``uv pip compile`` ask for, hashed. Raises AscendError."""
     uv = fetch.find_uv()
     if not uv:
-        raise AscendError("uv is missing on the control node", remedy="make .venv/installed  # it is in pyproject.toml")
+        raise AscendError("uv is missing on the control node", remedy="make venv  # uv is in pyproject.toml")
     argv = [uv, "pip", "compile", *requirements, "--generate-hashes", "--no-header", "--no-annotate", "--no-progress"]
     argv += ["--quiet", "--python-version", series]
     argv += ["--python-platform", f"{architecture}-manylinux_2_{fetch.NEWEST_GLIBC}"]

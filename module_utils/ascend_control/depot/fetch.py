@@ -148,7 +148,7 @@ def find_uv() -> str | None:
 def _uv() -> str:
     found = find_uv()
     if not found:
-        raise AscendError("uv is missing on the control node", remedy="make .venv/installed  # it is in pyproject.toml")
+        raise AscendError("uv is missing on the control node", remedy="make venv  # uv is in pyproject.toml")
     return found
 
 
@@ -160,7 +160,7 @@ def _best(package: dict[str, Any], architecture: str, series: str) -> dict[str, 
         raise AscendError(
             f"{package['name']} {package['version']} has no file for {architecture} in the lock",
             found=", ".join(_name(file) for file in _files(package)) or "nothing",
-            remedy="make a new lock (releases/README.md)",
+            remedy="write a new lock (releases/README.md)",
         )
     best: dict[str, Any] = min(ranked, key=lambda pair: pair[0])[1]
     return best

@@ -70,5 +70,5 @@ def _require_one_lock(fills: list[Need]) -> None:
                 wanted="one lock of a release and an architecture in a depot",
                 found=" and ".join(lock or "the lock of the release" for lock in (other, fill["lock"])),
                 where="ascend_locks in the inventory",
-                remedy="make one a release of its own (releases/README.md), or give the group its own ascend_depot_dir",
+                remedy="give one a release of its own (releases/README.md), or give the group its own ascend_depot_dir",
             )

@@ -174,7 +174,7 @@ def _from_netrc(host: str) -> str:
     path = os.environ.get("NETRC") or os.path.expanduser("~/.netrc")
     try:
         found = netrc.netrc(path).hosts.get(host)
-    except (OSError, netrc.NetrcParseError):
+    except (OSError, netrc.NetrcParseError):  # as curl: without one, a server that wants an account says so
         return ""
     return f"{found[0]}:{found[2]}" if found else ""
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from ...ascend.text import cut, listed, one_line
 from ...ascend.times import UTC
+from ..plan.remedies import run_on
 from ..plan.words import of_node
 from .proofs import FAIL, PASS, UNKNOWN
 
@@ -100,7 +101,8 @@ def _failure(each: Mapping[str, Any], node: str, inventory: str) -> dict[str, st
     words = {key: str(each.get(key, "")) for key in _WORDS}
     remedy = of_node(words["remedy"], node, inventory).replace("NODE", node)
     return {"component": str(each.get("component", "")), "subject": str(each.get("subject", "")), **words} | {
-        "remedy": remedy
+        "remedy": remedy,
+        "run_on": run_on(remedy, node),
     }
 
 

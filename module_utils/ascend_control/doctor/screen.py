@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from ...ascend.text import cut, one_line
+from ..plan.remedies import NODE, on_words
 from .earlier import OLD, age_text
 from .names import names_text
 from .proofs import FAIL, PASS, UNKNOWN
@@ -126,8 +127,10 @@ def _causes(report: Report, most: int) -> list[str]:
 
 
 def _command(cause: Mapping[str, Any]) -> str:
-    """Return the command; its comment is left out where it has no room."""
-    command, others = _INDENT + one_line(cause["command"]), len(cause["nodes"]) - cause["command_for"]
+    """Return the command, with its node if it is not for this machine; without its comment where that has no room."""
+    others = len(cause["nodes"]) - cause["command_for"]
+    place = f"{on_words(NODE, cause['nodes'], cause['command_for'])}: " if cause["run_on"] == NODE else ""
+    command = _INDENT + one_line(place + cause["command"])
     if len(command) > WIDTH:
         command = re.split(r"\s#\s", command)[0]
     if _rows([command]) > _COMMAND_ROWS:

@@ -37,7 +37,7 @@ _VERDICT_OF = {
     FAILED_BEFORE: ATTENTION,
 }
 COMMONEST = 3
-_WORDS = ("component", "name", "subject", "problem", "wanted", "found", "where", "remedy")
+_WORDS = ("component", "name", "subject", "problem", "wanted", "found", "where", "remedy", "run_on")
 
 Cause = dict[str, str]
 Node = dict[str, Any]
@@ -142,7 +142,7 @@ def _causes(nodes: Iterable[Node], folder: str) -> list[dict[str, Any]]:
     for number, ((source, component, name), of) in enumerate(ordered, 1):
         file = f"{folder}/cause-{number}.txt" if number <= COMMONEST else ""
         firsts = {node: found[0] for node, found in of.items()}
-        command, alike_for = _command({node: each["remedy"] for node, each in firsts.items()}, file)
+        (command, where), alike_for = _command(firsts, file)
         causes.append(
             {
                 "source": source,
@@ -154,6 +154,7 @@ def _causes(nodes: Iterable[Node], folder: str) -> list[dict[str, Any]]:
                 "file": file or None,
                 "command": command,
                 "command_for": alike_for,
+                "run_on": where,
             }
         )
     return causes
@@ -169,13 +170,17 @@ def _common(causes: Iterable[Cause]) -> str:
     return f"{start(most)} ..." if same_start else f"{most} (and {others:,} other{'' if others == 1 else 's'} like it)"
 
 
-def _command(remedies: Mapping[str, str], file: str) -> tuple[str, int]:
-    """Return one command for all nodes that have the same remedy but for the node's name, and for how many it is so.
+def _command(causes: Mapping[str, Cause], file: str) -> tuple[tuple[str, str], int]:
+    """Return one command for all nodes with the same remedy but for the node's name, where to type it, for how many.
 
     Where remedies differ it is that of most nodes; without a ``file`` that names the nodes, a single node's.
     """
-    of_all = {node: _of_all(remedy, node, file) if file else remedy for node, remedy in remedies.items()}
-    return Counter((remedies if len(remedies) == 1 else of_all).values()).most_common(1)[0]
+    many = file and len(causes) > 1
+    commands = Counter(
+        (_of_all(each["remedy"], node, file) if many else each["remedy"], each["run_on"])
+        for node, each in causes.items()
+    )
+    return commands.most_common(1)[0]
 
 
 def _of_all(remedy: str, node: str, file: str) -> str:

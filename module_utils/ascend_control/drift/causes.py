@@ -12,6 +12,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from ..plan.remedies import on_words
 from .findings import LEVELS, start
 
 Finding = Mapping[str, str]
@@ -126,24 +127,26 @@ def where(names: list[str], together: Groups) -> str:
 
 
 def command(found: Found, together: Groups) -> View:
-    """Return what to type for all of these nodes: ``{"text", "note": words about it, "all": the same for all nodes}``.
+    """Return what to type for all of these nodes: ``{"text", "on": which machine, "note", "all": of all nodes}``.
 
     Remedies that differ in the name of the node alone become one, of a group where the nodes are all of one. For many
     nodes the first one's comes first: who repairs many tries one.
     """
     remedies = {name: finding["remedy"] for name, finding in reversed(found)}
     names = list(dict.fromkeys(name for name, _ in found))
-    first = remedies[names[0]]
-    if len(set(remedies.values())) == 1:
-        return {"text": first, "note": "", "all": ""}
+    first, alike = remedies[names[0]], len(set(remedies.values())) == 1
+    on = on_words(found[0][1]["run_on"], names, len(names) if alike else 1)
+    view = {"text": first, "on": on, "note": "", "all": ""}
+    if alike:
+        return view
     forms = {_without(name, remedy) for name, remedy in remedies.items()}
     if len(forms) > 1:
-        return {"text": first, "note": f"{names[0]} alone: it differs from node to node", "all": ""}
+        return {**view, "note": f"{names[0]} alone: it differs from node to node"}
     group = next((each for each, members in together.groups.items() if set(members) == set(names)), "")
     whole = forms.pop().replace("\0", group or ",".join(map(shlex.quote, names)))
     if group or len(names) <= FEW:
-        return {"text": whole, "note": "", "all": ""}
-    return {"text": first, "note": "", "all": whole}
+        return {**view, "text": whole}
+    return {**view, "all": whole}
 
 
 def _without(name: str, remedy: str) -> str:

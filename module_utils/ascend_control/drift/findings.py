@@ -15,6 +15,7 @@ from typing import Any
 from ...ascend.finding import Refusal, cause as cause_of
 from ...ascend.masking import masked
 from ..plan.components import COMPONENTS, NOT_KNOWN, STEPS, Plan, Step
+from ..plan.remedies import run_on
 from ..plan.words import of_node
 
 Finding = dict[str, str]
@@ -37,10 +38,14 @@ def _typed(each: Finding, node: str, repair: str) -> Finding:
     return {**each, "remedy": of_node(each["remedy"], node, options)}
 
 
+def _placed(each: Finding, node: str) -> Finding:
+    return {**each, "run_on": run_on(each["remedy"], node)}
+
+
 def remarks(plan: Plan, node: str = "NODE", repair: str = "") -> list[Finding]:
     """Return the remarks of a plan, in the order of components."""
     found = [{key: _writable(word) for key, word in _words(each).items()} for each in plan["remarks"]]
-    found = [_typed(each, node, repair) for each in found]
+    found = [_placed(_typed(each, node, repair), node) for each in found]
     return sorted(found, key=lambda remark: COMPONENTS.index(remark["component"]))
 
 
@@ -52,7 +57,7 @@ def identified(node: str, found: Iterable[Finding]) -> list[Finding]:
         for subject in (finding["subject"], finding["where"], finding["problem"]):
             number = identity(node, finding["component"], finding["name"], subject)
             if number not in by_id:
-                by_id[number] = {"id": number, **finding, "subject": subject}
+                by_id[number] = {"id": number, **_placed(finding, node), "subject": subject}
                 break
     return list(by_id.values())
 

@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 
 from ...ascend.times import UTC
 from ..notice.message import CONTROL, FLEET, between_of
+from ..plan.remedies import placed
 from .findings import LEVELS
 
 Fleet = dict[str, Any]
@@ -102,7 +103,7 @@ def _result(case: ElementTree.Element, node: dict[str, Any], component: str) -> 
 
 def _remarked(case: ElementTree.Element, remarks: list[dict[str, str]]) -> None:
     if remarks:
-        text = "\n".join(_words({**remark, "level": "remark"}) for remark in remarks)
+        text = "\n".join(_words(case, {**remark, "level": "remark"}) for remark in remarks)
         ElementTree.SubElement(case, "system-out").text = _xml(text)
 
 
@@ -126,17 +127,17 @@ def _found(case: ElementTree.Element, findings: list[dict[str, str]]) -> str:
     kind, counts_as = ("error", "errors") if worst["level"] == "unchecked" else ("failure", "failures")
     more = f" (and {len(ordered) - 1} more)" if len(ordered) > 1 else ""
     result = ElementTree.SubElement(case, kind, type=worst["level"], message=_xml(worst["problem"] + more))
-    result.text = _xml("\n".join(_words(finding) for finding in ordered))
+    result.text = _xml("\n".join(_words(case, finding) for finding in ordered))
     return counts_as
 
 
-def _words(finding: dict[str, str]) -> str:
+def _words(case: ElementTree.Element, finding: dict[str, str]) -> str:
     return (
         f"{finding['level']}: {finding['problem']}\n"
         f"  wanted: {finding['wanted']}\n"
         f"  found:  {finding['found']}\n"
         f"  where:  {finding['where']}\n"
-        f"  next:   {finding['remedy']}"
+        f"  next:   {placed(finding['remedy'], case.get('name', ''))}"
     )
 
 

@@ -22,6 +22,7 @@ from markupsafe import Markup
 from ...ascend.times import UTC
 from ..plan.between import compared_words
 from ..plan.components import COMPONENTS
+from ..plan.remedies import on_words
 from . import causes, summary
 from .findings import LEVELS
 from .links import link_to
@@ -82,9 +83,8 @@ def _environment(templates: Path) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(
-        moment=_moment, day=_day, days=_days, number=_number, times=_times, anchor=_anchor, explained=link_to
-    )
+    environment.filters.update(moment=_moment, day=_day, days=_days, number=_number, times=_times, anchor=_anchor)
+    environment.filters.update(explained=link_to, on=_on_one)
     return environment
 
 
@@ -100,7 +100,7 @@ def _remarked(fleet: Fleet) -> causes.Found:
 
 def _gone(fleet: Fleet) -> causes.Found:
     """What is gone asks for nothing."""
-    return [(each["node"], {**each, "remedy": "", "status": ""}) for each in fleet["changes"]["gone"]]
+    return [(each["node"], {**each, "remedy": "", "run_on": "", "status": ""}) for each in fleet["changes"]["gone"]]
 
 
 def _of_no_node(fleet: Fleet) -> list[View]:
@@ -241,6 +241,10 @@ def _chart(trend: list[View]) -> View:
 def _sum(text: str) -> str:
     """What the Content-Security-Policy lets run: this text and no other."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _on_one(finding: View, node: str) -> str:
+    return on_words(finding["run_on"], [node])
 
 
 def _days(since: str, until: str) -> int:

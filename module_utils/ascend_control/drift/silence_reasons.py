@@ -214,14 +214,14 @@ REASONS = (
         r"|sign_and_send_pubkey: .*(?:failed|refused)|no such identity|identity file .{1,200} not accessible",
         "the private key of the login cannot be used on this control node",
         "a private key that only its owner reads",
-        "ls -l KEY; ssh-keygen -y -f KEY  # KEY: ansible_ssh_private_key_file, or --private-key; chmod 600 KEY",
+        "ssh-keygen -y -f KEY; ls -l KEY  # KEY: ansible_ssh_private_key_file, or --private-key; chmod 600 KEY",
     ),
     Reason(
         "sshpass",
         r"install the sshpass program|sshpass: ",
         "the login has a password, for which this control node lacks sshpass",
         "a login with a key, or sshpass",
-        "apt-get install sshpass || dnf install sshpass  # on the control node; better: ssh-copy-id",
+        "ssh-copy-id HOST  # a key; or sshpass on the control node: apt-get install sshpass || dnf install sshpass",
     ),
     Reason(
         "login",
@@ -253,7 +253,7 @@ REASONS = (
         r"too many open files",
         "too many files are open for this account, here or on the node",
         "a higher limit, or fewer forks",
-        "ulimit -n; ANSIBLE_FORKS=10 ansible NODE -m ping  # then: ulimit -n 4096",
+        "ANSIBLE_FORKS=10 ansible NODE -m ping; ulimit -n  # then: ulimit -n 4096",
     ),
     Reason(
         "unreachable",

@@ -78,6 +78,19 @@ def slice_of(variables: Mapping[str, Any]) -> str:
     return ""
 
 
+def require_whole(variables: Mapping[str, Any], problem: str, wanted: str) -> None:
+    """Raise AscendError with these words where this run is a slice."""
+    found = slice_of(variables)
+    if found:
+        raise AscendError(
+            problem,
+            wanted=wanted,
+            found=found,
+            where="the job template",
+            remedy="set its job slicing to 1; a workflow, no slice: do not name it like its job template",
+        )
+
+
 def check_of(given: Any, variables: Mapping[str, Any]) -> str:
     """Return the name of the check that a slice belongs to: the one given, or the number of AWX's workflow job.
 

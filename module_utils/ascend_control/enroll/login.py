@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 AUTH_S = 60  # PAM asks LDAP, and waits two seconds after a wrong password
 COMMAND_S = 120
 MOST_OUTPUT = 65536
+_INTERRUPT = b"\x03"
 # sudo asks in these words, so that its question is known from all else; %p is whose password it wants.
 SUDO_ASKS = "ascend-fleet-sudo-asks:%p:"
 _ASKED = re.compile(SUDO_ASKS.replace("%p", "([^:\\s]*)"))
@@ -240,7 +241,7 @@ def executed(transport: paramiko.Transport, command: str, initial: Initial, term
 
 def _heard(channel: paramiko.Channel, initial: Initial) -> Answer:
     until = time.monotonic() + COMMAND_S
-    output, answered = "", 0
+    output, answered, refused = "", 0, False
     while True:
         if time.monotonic() > until:
             channel.close()
@@ -254,6 +255,8 @@ def _heard(channel: paramiko.Channel, initial: Initial) -> Answer:
         try:
             part = channel.recv(4096)
         except TimeoutError:
+            if refused:
+                channel.sendall(_INTERRUPT)  # sudo misses one that comes before it reads
             continue
         if not part:
             break
@@ -262,8 +265,8 @@ def _heard(channel: paramiko.Channel, initial: Initial) -> Answer:
         if len(asked) > answered:
             answered += 1
             # Another account's password (targetpw), or a second question: a wrong answer would be one more failure.
-            is_right = asked == (initial.user,)
-            channel.sendall(initial.password.reveal().encode() + b"\n" if is_right else b"\x03")
+            refused = asked != (initial.user,)
+            channel.sendall(_INTERRUPT if refused else initial.password.reveal().encode() + b"\n")
         elif not asked and is_expired(output) and re.search(r"password[^\r\n:]*:\s*$", output, re.IGNORECASE):
             channel.close()  # in a terminal sshd starts passwd in place of the command, which waits for an answer
             break

@@ -11,10 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TypedDict
 
-from ...ascend.errors import AscendError
 from ...ascend.finding import Refusal, refusal
 from ...ascend.text import listed
-from ...ascend.versions import compare_driver
+from ...ascend.versions import same
 from .documents import Document
 from .found import Found, found_of
 from .words import nodes_text
@@ -75,16 +74,9 @@ def _groups(drivers: Iterable[tuple[str, str]]) -> list[tuple[str, list[str]]]:
     """Return the drivers with their nodes, that of most nodes first; what one order calls equal is one driver."""
     groups: dict[str, list[str]] = {}
     for host, driver in drivers:
-        name = driver if driver in groups else next((known for known in groups if _same(known, driver)), driver)
+        name = driver if driver in groups else next((known for known in groups if same(known, driver)), driver)
         groups.setdefault(name, []).append(host)
     return sorted(groups.items(), key=lambda group: (-len(group[1]), group[0]))
-
-
-def _same(one: str, other: str) -> bool:
-    try:
-        return compare_driver(one, other) == 0
-    except AscendError:
-        return False
 
 
 def _where(compared: int, silent: int, limit: str | None) -> str:

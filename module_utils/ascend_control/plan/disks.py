@@ -196,7 +196,7 @@ def _room(disk: Disk, need: int, paths: list[str]) -> list[Refusal]:
     if disk.free_mb >= need:
         return []
     listed = ", ".join(paths)
-    remedy = f"free some space or mount a larger disk there: df -h {' '.join(paths)}"
+    remedy = f"df -h {' '.join(paths)}  # free some space, or mount a larger disk there"
     found = f"{disk.free_mb} MB free"
     problem = f"too little room for {listed}"
     return [refusal("system", "disk", problem, f"{need} MB free", found, remedy, listed, listed)]

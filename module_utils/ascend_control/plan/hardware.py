@@ -9,7 +9,7 @@ from ...ascend.errors import AscendError
 from ...ascend.finding import Refusal, refusal
 from ...ascend.npu.chips import chip_family
 from ...ascend.text import listed
-from ...ascend.versions import compare_driver, same_branch
+from ...ascend.versions import compare_driver, same, same_branch
 from .asked import Wanted
 from .components import Step, as_refusal
 from .found import Device, Found
@@ -227,8 +227,8 @@ def _of_another_driver(found: Found, driver: str, version: str, wanted: Wanted) 
     or the driver waits for a reboot, that finding is enough.
     """
     own = _firmware_of(driver, wanted)
-    others = [other for other, firmware in wanted.driver.firmwares.items() if _same(firmware, version)]
-    if not own or _same(own, version) or any(each["name"] in _SAYS_MORE for each in found.findings):
+    others = [other for other, firmware in wanted.driver.firmwares.items() if same(firmware, version)]
+    if not own or same(own, version) or any(each["name"] in _SAYS_MORE for each in found.findings):
         return []
     if not others and not _older(version, own):
         return []
@@ -248,14 +248,7 @@ def _of_another_driver(found: Found, driver: str, version: str, wanted: Wanted) 
 
 def _firmware_of(driver: str, wanted: Wanted) -> str:
     """Return the firmware of a driver's own Ascend HDK; "" where the table has no row for just this driver."""
-    return next((firmware for other, firmware in wanted.driver.firmwares.items() if _same(other, driver)), "")
-
-
-def _same(one: str, other: str) -> bool:
-    try:
-        return compare_driver(one, other) == 0
-    except AscendError:
-        return False
+    return next((firmware for other, firmware in wanted.driver.firmwares.items() if same(other, driver)), "")
 
 
 def _older(one: str, other: str) -> bool:

@@ -357,7 +357,7 @@ def _no_lock(release: Release, architecture: str) -> Refusal:
         f"release {release.release} has no lock for {architecture}",
         "one of " + ", ".join(sorted(release.locks)),
         architecture,
-        "make one (releases/README.md) and name it: ascend_locks: {" + architecture + ": path}",
+        "write one (releases/README.md) and name it: ascend_locks: {" + architecture + ": path}",
     )
 
 

@@ -59,5 +59,5 @@ def _wrong(variable: str, problem: str, wanted: str, found: Any) -> AscendError:
         wanted=wanted,
         found=repr(found),
         where="the inventory, or -e",
-        remedy=f"grep -rn {variable} inventory/  # then correct it there",
+        remedy=f"correct {variable} where it is set: grep -rn {variable} inventory/",
     )

@@ -12,6 +12,7 @@ from ...ascend.environment.distributions import DECIDING
 from ...ascend.text import listed
 from .documents import Document, read
 from .found import Cann, Driver, Environment, Environments, Npu
+from .remedies import placed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,8 +41,8 @@ def of_node(remedy: str, node: str, options: str = "") -> str:
     return remedy.replace("ansible NODE ", f"ansible {name} {more}")
 
 
-def refusal_text(refusals: Sequence[Refusal], node: str = "NODE") -> str:
-    """Return one block a refusal of a node: the problem, wanted, found, where (if it says), next."""
+def refusal_text(refusals: Sequence[Refusal], node: str = "") -> str:
+    """Return one block a refusal, of a node if one is named: the problem, wanted, found, where (if it says), next."""
     blocks = []
     for refusal in refusals:
         where = f"\n  where:  {refusal['where']}" if refusal.get("where") else ""
@@ -49,7 +50,7 @@ def refusal_text(refusals: Sequence[Refusal], node: str = "NODE") -> str:
             f"{refusal['problem']}\n"
             f"  wanted: {refusal['wanted']}\n"
             f"  found:  {refusal['found']}{where}\n"
-            f"  next:   {of_node(refusal['remedy'], node)}"
+            f"  next:   {placed(of_node(refusal['remedy'], node), node) if node else refusal['remedy']}"
         )
     return "\n".join(blocks)
 

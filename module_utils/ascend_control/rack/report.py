@@ -12,6 +12,7 @@ from typing import Any
 from ...ascend import atomic
 from ...ascend.finding import Finding
 from ...ascend.text import cut, listed
+from ..plan.remedies import placed
 from . import alone, baseline as baselines, between, rates, reach, together
 from .wishes import CPU, Wishes
 
@@ -127,7 +128,8 @@ def lines(report: Mapping[str, Any], folder: str) -> list[str]:
             text.append(f"  {each['name']}: {each['problem']}")
             text.append(f"    found: {cut(' '.join(each['found'].split()), 300)}")
             text.append(f"    wanted: {each['wanted']}")
-            text.append(f"    next: {each['remedy'].replace('NODE', node['name'])}")
+            remedy = each["remedy"].replace("NODE", node["name"])
+            text.append(f"    next: {placed(remedy, node['name'])}")
     if len(failing) > SHOWN_FAILING:
         text.append(f"... and {len(failing) - SHOWN_FAILING} more failing nodes: {folder}/report.json")
     passing = [node["name"] for node in report["nodes"] if node["state"] == PASS]

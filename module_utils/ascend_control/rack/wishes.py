@@ -97,6 +97,6 @@ def _number(variable: str, value: Any, least: float, most: float) -> float:
             wanted=f"a number from {least:g} to {most:g}",
             found=repr(value),
             where="-e, or the inventory",
-            remedy=f"grep -rn {variable} inventory/  # then correct it there",
+            remedy=f"correct {variable} where it is set: grep -rn {variable} inventory/",
         )
     return number

@@ -4,12 +4,10 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import pytest
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import (
-    installer_needs,
     proof as cann_proof,
     receipts as cann_receipts,
 )
@@ -18,24 +16,9 @@ from tests.answers import names
 from tests.unit.cann.other_layout import install, prove, state, told
 from tests.unit.cann.test_install import KERNELS, VERSION, Node, write
 
+pytestmark = pytest.mark.usefixtures("no_needs")
+
 VOLATILE = "aoe/bin/aoe"
-
-
-@pytest.fixture(autouse=True)
-def _needs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(installer_needs, "require", lambda *_arguments: None)
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> Node:
-    return Node(tmp_path)
-
-
-@pytest.fixture
-def proven(node: Node) -> Node:
-    install(node, "toolkit", "kernels")
-    prove(node)
-    return node
 
 
 def test_a_failed_proof_doubts_what_changed_again(proven: Node) -> None:

@@ -13,7 +13,6 @@ import pytest
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend import atomic
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import (
     install as cann_install,
-    installer_needs,
     latest as cann_latest,
     layout as cann_layout,
     layouts as cann_layouts,
@@ -30,6 +29,8 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.p
 from tests.answers import node as machine
 from tests.unit.cann.test_install import VERSION, Calls, Node, beside, done, lead
 from tests.unit.plan.planner_nodes import converged, wanted
+
+pytestmark = pytest.mark.usefixtures("no_needs")
 
 NEWER, NEWEST = "8.2.RC1", "8.3.RC1"
 LOST = Path("opp", "version.info")
@@ -80,11 +81,6 @@ class Installers:
             self.node.put_toolkit()
         lead(self.latest, VERSION)
         self.at("in the installer, with latest taken")
-
-
-@pytest.fixture(autouse=True)
-def _needs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(installer_needs, "require", lambda *_arguments: None)
 
 
 @pytest.fixture

@@ -17,24 +17,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import (
     layouts as cann_layouts,
 )
 from tests.answers import names, write
-from tests.unit.cann.on_disk import (
-    ALTERED,
-    COMPLETE,
-    KERNEL,
-    MACHINE,
-    ROOT,
-    STATE,
-    Cann,
-    V,
-    remembered,
-    remove,
-    rewrite,
-)
-
-
-@pytest.fixture
-def cann(tmp_path: Path) -> Cann:
-    return remembered(tmp_path)
+from tests.unit.cann.on_disk import ALTERED, COMPLETE, KERNEL, MACHINE, ROOT, STATE, Cann, V, remove, rewrite
 
 
 def test_what_may_not_be_read_is_not_called_missing(cann: Cann, monkeypatch: pytest.MonkeyPatch) -> None:

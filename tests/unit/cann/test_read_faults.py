@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 
 import pytest
 
@@ -31,15 +30,8 @@ from tests.unit.cann.on_disk import (
     lose,
     put,
     read_toolkit,
-    remembered,
     rewrite,
 )
-
-
-@pytest.fixture
-def cann(tmp_path: Path) -> Cann:
-    return remembered(tmp_path)
-
 
 ARCH = f"{V}/{MACHINE}-linux"
 INFO = f"{ARCH}/ascend_toolkit_install.info"

@@ -31,14 +31,8 @@ from tests.unit.cann.on_disk import (
     lead,
     lose,
     read_toolkit,
-    remembered,
     remove,
 )
-
-
-@pytest.fixture
-def cann(tmp_path: Path) -> Cann:
-    return remembered(tmp_path)
 
 
 def test_nothing_at_all(tmp_path: Path) -> None:

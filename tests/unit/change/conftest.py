@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The action ``node_change``, as Ansible loads it."""
+"""The action ``node_change``, as Ansible loads it; and a node's state, with an end to whoever locks it."""
 
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import module_lock, process
 
 
 @pytest.fixture(scope="module")
@@ -19,3 +22,10 @@ def action(root: Path) -> ModuleType:
     loaded = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(loaded)
     return loaded
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Iterator[str]:
+    path = tmp_path / "state"
+    yield str(path)
+    process.end(process.users(str(path / module_lock.FILE)))

@@ -32,13 +32,6 @@ def short(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-@pytest.fixture
-def state(tmp_path: Path) -> Iterator[str]:
-    path = tmp_path / "state"
-    yield str(path)
-    process.end(process.users(str(path / module_lock.FILE)))
-
-
 def forked(action: Callable[[], object]) -> int:
     """Run ``action`` in a process of its own, and return that; its code is 0 when the action ended well."""
     child = os.fork()

@@ -42,13 +42,6 @@ def short(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-@pytest.fixture
-def state(tmp_path: Path) -> Iterator[str]:
-    path = tmp_path / "state"
-    yield str(path)
-    process.end(process.users(str(path / module_lock.FILE)))
-
-
 def holder(run: str = "one", **changes: Any) -> dict[str, Any]:
     given = {"who": "ops", "control": "ctl", "machine": "m", "boot": "b", "pid": 4711, "started": 1}
     return {"run": run, **given, **changes}

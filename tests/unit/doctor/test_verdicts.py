@@ -24,7 +24,8 @@ MISSING = [Earlier(kind, "x", "missing", "no report", None, None, "", {}) for ki
 
 def failed(kind: str, state: str, *names: str) -> Earlier:
     words = dict.fromkeys(("component", "subject", "problem", "wanted", "found", "where", "remedy"), "x")
-    nodes = {name: Result("fail", "", [{**words, "name": "port-taken"}]) for name in names}
+    failure = {**words, "name": "port-taken", "run_on": ""}
+    nodes = {name: Result("fail", "", [failure]) for name in names}
     return Earlier(kind, "x", state, "", fleets.MADE, 86400, "standard", nodes)
 
 
@@ -121,6 +122,33 @@ def test_where_the_remedies_differ_that_of_most_is_shown_and_the_others_are_coun
     assert (cause["command"], cause["command_for"]) == (report["causes"][0]["command"], 2)
 
 
+def test_a_command_for_the_nodes_says_on_which() -> None:
+    """At 3 a.m. npu-smi is typed where the card is, and the playbook where the inventory is."""
+
+    def next_of(**numbers: int) -> tuple[str, str]:
+        nodes = [fleets.node(name, [fleets.finding(name, BY_NAME["health"])]) for name in numbers]
+        for node, number in zip(nodes, numbers.values(), strict=True):
+            node["findings"][0]["remedy"] = f"npu-smi info -i {number}"
+        report = reported(fleets.report(nodes))
+        shown = screen.lines(report, "doctor")
+        return report["causes"][0]["run_on"], shown[-2].strip()
+
+    others = "another one for {}: report.json"
+    assert next_of(a=3) == ("node", "on a: npu-smi info -i 3")
+    assert next_of(a=3, b=3) == ("node", "on each node: npu-smi info -i 3")
+    assert next_of(a=3, b=4) == ("node", f"on a: npu-smi info -i 3  # {others.format('1 node')}")
+    assert next_of(a=1, b=4, c=4) == ("node", f"on 2 of these nodes: npu-smi info -i 4  # {others.format('1 node')}")
+    shown = screen.lines(judged({"a": ["toolkit"], "b": ["unreachable"], "c": ["driver"]}), "doctor")
+    assert not any(line.strip().startswith("on ") for line in shown), "of the control node, or no command"
+
+
+def test_of_the_fleet_nothing_is_typed_on_a_node() -> None:
+    found = fleets.finding("control node", (*BY_NAME["health"][:8], "df -h /srv/ascend-depot"))
+    report = judged({"a": ["health"]}, depot=[found])
+    assert report["fleet"][0]["run_on"] == "control"
+    assert [each["run_on"] for each in report["nodes"][0]["causes"]] == ["node"]
+
+
 def test_a_name_is_replaced_where_it_is_one() -> None:
     """A node called as a word of the command is, or as the beginning of another one."""
     names = ["site", "ansible", "npu-1", "npu-10"]
@@ -188,6 +216,7 @@ def test_a_screen_of_long_words_is_one(length: int) -> None:
                 "name": f"{number}-{row[2]}{long}",
                 "problem": long,
                 "remedy": f"{long} {number}",
+                "run_on": "control",
             }
             for row in fleets.FAULTS[:3]
         ]

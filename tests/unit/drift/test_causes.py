@@ -14,6 +14,7 @@ from tests import fleets
 
 TOOLKIT, REACH, DRIVER = fleets.FAULTS[2], fleets.FAULTS[9], fleets.FAULTS[1]
 SITE = "ansible-playbook site.yml -i inventory/prod --limit"
+HERE = "on the control node"
 
 
 def nodes(*names: str, row: fleets.Row = TOOLKIT, groups: tuple[str, ...] = ("ascend",)) -> list[dict[str, Any]]:
@@ -37,13 +38,13 @@ CLEAN = fleets.node("npu-99", [])
 
 def test_one_command_repairs_a_few_nodes() -> None:
     command = command_of([*nodes("npu-1", "npu-10", "it's"), CLEAN])
-    assert command == {"text": f"{SITE} npu-1,npu-10,'it'\"'\"'s'", "note": "", "all": ""}
+    assert command == {"text": f"{SITE} npu-1,npu-10,'it'\"'\"'s'", "on": HERE, "note": "", "all": ""}
 
 
 def test_of_many_nodes_one_comes_first() -> None:
     names = [f"npu-{number}" for number in range(7)]
     command = command_of([*nodes(*names), CLEAN])
-    assert command == {"text": f"{SITE} npu-0", "note": "", "all": f"{SITE} {','.join(names)}"}
+    assert command == {"text": f"{SITE} npu-0", "on": HERE, "note": "", "all": f"{SITE} {','.join(names)}"}
 
 
 def test_a_whole_group_is_named_by_its_name() -> None:
@@ -58,13 +59,24 @@ def test_beyond_a_limit_nobody_knows_who_else_is_in_a_group() -> None:
 
 
 def test_a_remedy_without_a_node_is_the_same_for_all() -> None:
-    assert command_of(nodes("a", "b", row=DRIVER)) == {"text": DRIVER[8], "note": "", "all": ""}
+    assert command_of(nodes("a", "b", row=DRIVER)) == {"text": DRIVER[8], "on": "", "note": "", "all": ""}
 
 
 def test_remedies_that_differ_otherwise_are_the_first_nodes() -> None:
     rows = [(*DRIVER[:8], f"npu-smi info -i {number}") for number in range(2)]
     some = [*nodes("a", row=rows[0]), *nodes("b", row=rows[1])]
-    assert command_of(some) == {"text": "npu-smi info -i 0", "note": "a alone: it differs from node to node", "all": ""}
+    assert command_of(some) == {
+        "text": "npu-smi info -i 0",
+        "on": "on a",
+        "note": "a alone: it differs from node to node",
+        "all": "",
+    }
+
+
+def test_a_command_for_the_nodes_says_on_which() -> None:
+    row = (*DRIVER[:8], "systemctl restart chronyd")
+    assert command_of(nodes("a", row=row))["on"] == "on a"
+    assert command_of(nodes("a", "b", row=row))["on"] == "on each node"
 
 
 def test_racks_are_told_few_by_name_many_by_number() -> None:

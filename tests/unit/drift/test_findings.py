@@ -52,6 +52,19 @@ def test_the_next_command_has_the_nodes_name_and_the_inventory() -> None:
     assert "--limit npu-7 " in refusal_text([odd], "npu-7")
 
 
+def test_a_refusal_of_a_node_says_where_to_type_what() -> None:
+    """The finding as the text; what is refused of no node in particular names none."""
+    sick = refusal("cards", "x", "p", "w", "f", "npu-smi info")
+    (found,) = told.findings("npu-1", plan(refusals=[sick]), "")
+    assert (found["run_on"], refusal_text([sick], "npu-1").splitlines()[-1]) == (
+        "node",
+        "  next:   on npu-1: npu-smi info",
+    )
+    assert refusal_text([sick]).splitlines()[-1] == "  next:   npu-smi info"
+    (remark,) = told.remarks(plan(remarks=[sick]), "npu-1")
+    assert remark["run_on"] == "node"
+
+
 def test_a_step_is_a_finding_or_one_for_each_cause() -> None:
     causes = [cause("distribution-extra", "fire 1 is extra", subject="fire"), cause("lock", "another lock", "a", "b")]
     steps = [

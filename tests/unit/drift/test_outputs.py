@@ -114,12 +114,12 @@ def test_junit_says_what_was_found_the_worst_first() -> None:
         "  wanted: health OK on every card\n"
         "  found:  NPU 3 chip 0: Alarm (80E01801)\n"
         "  where:  npu-smi info\n"
-        "  next:   npu-smi info -t health -i 3  # then the vendor's service\n"
+        "  next:   on npu-1: npu-smi info -t health -i 3  # then the vendor's service\n"
         "warning: the link is not UP\n"
         "  wanted: link UP on every card\n"
         "  found:  card 2: DOWN\n"
         "  where:  hccn_tool\n"
-        "  next:   hccn_tool -i 2 -link -g  # cable, transceiver, switch port"
+        "  next:   on npu-1: hccn_tool -i 2 -link -g  # cable, transceiver, switch port"
     )
 
 
@@ -242,7 +242,11 @@ def test_a_remark_is_counted_apart_and_fails_no_case() -> None:
     assert (top.get("failures"), top.get("errors"), top.get("skipped")) == ("0", "0", "0")
     said = {(case.get("classname"), case.get("name")): case.findtext("system-out") for case in top.iter("testcase")}
     assert {key: words for key, words in said.items() if words} == {
-        ("cann", "a"): outputs._words({**remark, "level": "remark"})
+        ("cann", "a"): "remark: CANN has an undocumented layout\n"
+        "  wanted: wanted of cann-layout-unknown\n"
+        "  found:  found of cann-layout-unknown\n"
+        "  where:  where of cann-layout-unknown\n"
+        "  next:   remedy of cann-layout-unknown"
     }
 
 

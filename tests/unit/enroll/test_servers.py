@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import paramiko
 import pytest
@@ -336,3 +337,35 @@ def test_a_server_that_lets_all_in_or_has_keys_alone() -> None:
 def test_a_password_is_shown_by_nothing(tmp_path: Path) -> None:
     initial = Initial("root", Password(SECRET))
     assert SECRET not in repr(initial) + str(initial)
+
+
+class _MissesTheFirst:
+    """A channel to sudo, which has printed its question and not begun to read: the first interrupt is lost."""
+
+    def __init__(self) -> None:
+        self.output = [b"ascend-fleet-sudo-asks:root:"]
+        self.sent: list[bytes] = []
+        self.waited = 0
+        self.status_event = threading.Event()
+        self.status_event.set()
+
+    def recv(self, _: int) -> bytes:
+        if self.output:
+            return self.output.pop()
+        self.waited += 1
+        assert self.waited < 10, "it waits for sudo, and sudo for it"
+        if len(self.sent) < 2:
+            raise TimeoutError
+        return b""
+
+    def sendall(self, data: bytes) -> None:
+        self.sent.append(data)
+
+    def recv_exit_status(self) -> int:
+        return 1
+
+
+def test_an_interrupt_that_sudo_missed_is_sent_again() -> None:
+    channel: Any = _MissesTheFirst()
+    answer = login._heard(channel, Initial("admin", Password(SECRET)))
+    assert (channel.sent, answer.asked, answer.code) == ([b"\x03", b"\x03"], ("root",), 1)

@@ -47,6 +47,7 @@ def test_a_slow_node_fails_with_its_rate() -> None:
     assert reports.exit_code(document) == 2
     (failure,) = document["nodes"][1]["failures"]
     assert failure["name"] == "slow"
+    assert any(line.startswith("    next: on npu-2: hccn_tool ") for line in reports.lines(document, "preflight"))
 
 
 def test_a_failure_has_the_tools_words_and_the_next_command() -> None:
