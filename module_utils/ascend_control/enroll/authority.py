@@ -74,11 +74,11 @@ def signed(by: Authority, line: str, names: Sequence[str], key_id: str, days: in
         certificate = Path(folder) / "key-cert.pub"
         if done.returncode or not certificate.is_file():
             raise AscendError(
-                "the certificate authority does not sign",
+                "the certificate authority did not sign",
                 wanted="ssh-keygen -s, with code 0",
                 found=one_line(done.stderr or done.stdout) or f"code {done.returncode}",
                 where=str(by.path),
-                remedy=f"ssh-add {by.path}  # where it has a passphrase; ssh-add -s LIBRARY.so where it is on a card",
+                remedy=f"ssh-add {by.path}  # if it has a passphrase; ssh-add -s LIBRARY.so if it is on a card",
             )
         return certificate.read_text(encoding="utf-8").strip()
 
@@ -129,11 +129,11 @@ def revoke(path: Path, lines: Sequence[str], own: Sequence[str]) -> bool:
     locked_out = [line for line in own if done.returncode == 0 and is_revoked(part, line)]
     if done.returncode or locked_out:
         raise AscendError(
-            "the fleet would lock itself out" if locked_out else "the list of revoked keys cannot be made",
-            wanted="public keys and certificates that the control node itself does not log in with",
+            "the fleet would lock itself out" if locked_out else "cannot create the list of revoked keys",
+            wanted="public keys and certificates other than those that the control node logs in with",
             found=", ".join(locked_out) or one_line(done.stderr or done.stdout),
             where=str(path),
-            remedy="mv id_ed25519 old; mv id_ed25519.pub old.pub  # this playbook makes another; then revoke the old"
+            remedy="mv id_ed25519 old; mv id_ed25519.pub old.pub  # the playbook creates another; then revoke it"
             if locked_out
             else f"ssh-keygen -Q -l -f {path}",
         )

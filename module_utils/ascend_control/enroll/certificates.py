@@ -145,21 +145,21 @@ cmp -s authorized_keys.part authorized_keys && rm authorized_keys.part && exit
 mv authorized_keys.part authorized_keys && chmod 600 authorized_keys && echo changed
 """
 _FAILURES = {
-    "root": ("the account is not root by sudo", "user id 0", "sudo -l"),
-    "config": ("sshd's configuration does not pass its own test", "sshd -t, with code 0", "sshd -t; sshd -T"),
+    "root": ("the account does not become root by sudo", "user id 0", "sudo -l"),
+    "config": ("sshd rejects its own configuration", "sshd -t, with code 0", "sshd -t; sshd -T"),
     "other": (
-        "sshd has a list of revoked keys that is not the fleet's",
+        "sshd uses a list of revoked keys that is not the fleet's",
         f"RevokedKeys {_REVOKED}, or none",
-        "grep -rn RevokedKeys /etc/ssh  # add its keys to the fleet's list (enroll_revoke), and take the line away",
+        "grep -rn RevokedKeys /etc/ssh  # add its keys to the fleet's list (enroll_revoke), then remove the line",
     ),
-    "write": ("a file of sshd cannot be written", "a file that root can write", "findmnt -T /etc/ssh; lsattr /etc/ssh"),
+    "write": ("cannot write a file of sshd", "a file that root can write", "findmnt -T /etc/ssh; lsattr /etc/ssh"),
     "effect": (
-        "sshd does not take the lines of the certificates",
+        "sshd ignores the lines for the certificates",
         "the lines of /etc/ssh/sshd_config.d/10-ascend-fleet.conf, or of sshd_config, in sshd -T",
         "sshd -T; grep -rn . /etc/ssh/sshd_config /etc/ssh/sshd_config.d",
     ),
     "home": ("the account cannot write its authorized_keys", "a home of its own", "ls -la ~ACCOUNT/.ssh"),
-    "reload": ("sshd does not read its configuration anew", "a listening sshd", "systemctl reload sshd"),
+    "reload": ("sshd does not reload its configuration", "a listening sshd", "systemctl reload sshd"),
 }
 
 
@@ -245,9 +245,9 @@ def _require_own_names(
             raise AscendError(
                 "no host certificate: another sshd is known at this address, and certificates have no port",
                 wanted="an address, or a HostKeyAlias, of its own for each node",
-                found=f"host keys in known_hosts for {name} that this node has not",
+                found=f"host keys in known_hosts for {name} that this node does not have",
                 where=at.shown,
-                remedy="ansible_ssh_extra_args: -o HostKeyAlias=NODE  # or an old line? ssh-keygen -R NAME -f FILE",
+                remedy="ansible_ssh_extra_args: -o HostKeyAlias=NODE  # if the line is old: ssh-keygen -R NAME -f FILE",
             )
 
 
@@ -303,7 +303,7 @@ def _ran(at: Target, access: Access, program: Sequence[str], given: str) -> list
         raise _error(at, problem, wanted, " ".join(failed[2:]), remedy.replace("ACCOUNT", access.account))
     if "done" not in lines:
         words = reply.errors or reply.output or f"code {reply.code}"
-        raise _error(at, "the certificates cannot be looked at", "a program that ends", words, "sudo -n id")
+        raise _error(at, "cannot inspect the certificates", "a program that ends", words, "sudo -n id")
     return lines
 
 
@@ -332,8 +332,8 @@ def _proven(at: Target, access: Access, wishes: Certifying, authorized: str) -> 
         reply = openssh.run(at, judged, f"{command}; echo {_MARK}done", "", options, openssh.RESTARTING)
     if reply.code or f"{_MARK}done" not in reply.output or "failed" in reply.output:
         raise AscendError(
-            "the certificates are on the node, and OpenSSH does not log in by them",
-            wanted="a host certificate that ssh takes, and an account that takes the control node's",
+            "the certificates are on the node, but OpenSSH cannot log in with them",
+            wanted="a host certificate that ssh accepts, and an account that accepts the control node's",
             found=shortened(one_line(reply.errors or reply.output), 300) or f"code {reply.code}",
             where=f"{access.account}@{at.shown}",
             remedy="on the node: date -u; journalctl -u sshd | tail; sshd -T | grep -iE 'hostcert|authorizedkeys'",

@@ -24,11 +24,11 @@ def line_of(given: str) -> str:
             text = path.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeError) as error:
             raise AscendError(
-                "the fleet's public key cannot be read",
+                "cannot read the fleet's public key",
                 wanted="a line such as ssh-ed25519 AAAA..., or the path of a file with it",
                 found=str(error),
                 where=where,
-                remedy=f"ssh-keygen -y -f {str(path).removesuffix('.pub')} > {path}  # where the private key is there",
+                remedy=f"ssh-keygen -y -f {str(path).removesuffix('.pub')} > {path}  # if the private key exists",
             ) from None
     key = public_key(text, where)
     comment = one_line(" ".join(text.splitlines()[0].split()[2:]))
@@ -64,7 +64,7 @@ def _keygen(*arguments: str) -> str:
     )
     if done.returncode:
         raise AscendError(
-            "the fleet's key pair cannot be made",
+            "cannot create the fleet's key pair",
             wanted="ssh-keygen, with code 0",
             found=one_line(done.stderr or done.stdout),
             where=arguments[-1],

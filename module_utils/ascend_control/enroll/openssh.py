@@ -100,23 +100,23 @@ def refused(target: Target, access: Access, reply: Reply, reasons: list[str]) ->
     if reply.code != 255 and "password" not in reply.errors.lower() and is_expired(reply.errors):
         problem, remedy = "the account has expired", f"chage -l {access.account}"
     elif reply.code != 255:
-        problem = "the account logs in by its key, and may not become root without being asked"
+        problem = "the account logs in with its key, but cannot become root without a password"
         remedy = (
-            f"sudo -l -U {access.account}; grep -r includedir /etc/sudoers  # a later rule, or /etc/sudoers.d not read"
+            f"sudo -l -U {access.account}; grep -r includedir /etc/sudoers  # a later rule? is /etc/sudoers.d read?"
         )
     elif "host key" in reply.errors.lower():
         problem, remedy = (
-            "OpenSSH does not take the pinned host key",
+            "OpenSSH rejects the pinned host key",
             f"ssh-keygen -F {target.known_as} -f {access.known_hosts}",
         )
     else:
-        problem = "the account was made, and sshd does not take its key"
+        problem = "the account was created, but sshd rejects its key"
         remedy = (
             f"journalctl -u sshd | grep {access.account}; sshd -T | grep -iE 'allow|deny|authorizedkeys|strictmodes'"
         )
     return AscendError(
         problem,
-        wanted="a login by key, and sudo -n",
+        wanted="a login with the key, and sudo -n",
         found="; ".join([*reasons, _words(reply)]),
         where=who,
         remedy=f"on the node: {remedy}",

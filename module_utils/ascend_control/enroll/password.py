@@ -35,10 +35,10 @@ def password_of(given: object, where: str) -> Password:
     text = "" if given is None else str(given)
     if any(char in "\n\r\0" or "\ud800" <= char <= "\udfff" for char in text):
         raise AscendError(
-            "a password that cannot be typed",
+            "nobody can type this password",
             wanted="one line of UTF-8",
-            found="a line break, a NUL, or bytes that are no UTF-8",
+            found="a line break, a NUL, or bytes that are not UTF-8",
             where=where,
-            remedy="ansible-vault edit the file that sets it: no | or > before the value",
+            remedy="ansible-vault edit FILE  # the file that sets it: no | or > before the value",
         )
     return Password(text)

@@ -95,7 +95,7 @@ class Node:
         return self.key
 
     def fail(self, error: AscendError) -> None:
-        """Have it failed by its first error."""
+        """Mark it as failed; its first error counts."""
         self.state, self.error = FAILED, self.error or error
 
 
@@ -142,7 +142,7 @@ class Enrolment:
         return [node for node in self.nodes if node.state in (ENROLLED, ALREADY)]
 
     def _each(self, step: Step, nodes: list[Node] | None = None) -> None:
-        """Do a step of all nodes that are left, many at once."""
+        """Do a step for all nodes that are left, many at once."""
         nodes = self._left() if nodes is None else nodes
         with ThreadPoolExecutor(max(1, min(self.wishes.at_once, len(nodes)))) as pool:
             for node, done in [(node, pool.submit(_timed, step, node)) for node in nodes]:
@@ -214,7 +214,7 @@ class Enrolment:
         return Access(wishes.account, asked.private_key, file or self.access_file, asked.options, wishes.revoked)
 
     def _try_key(self, node: Node) -> None:
-        """Have a node done whose account logs in already: its password is not asked for.
+        """Skip a node whose account logs in already, so its password is not asked for.
 
         A host key that OpenSSH refuses (@revoked) gets none either.
         """
@@ -231,7 +231,7 @@ class Enrolment:
         node.target = self._target(node.asked)
         reply = openssh.key_login(node.target, self._access(node))
         if reply is not None:
-            raise openssh.refused(node.target, self._access(node), reply, ["the node may not be enrolled"])
+            raise openssh.refused(node.target, self._access(node), reply, ["perhaps the node is not enrolled"])
         node.state = ALREADY
 
     def _certify(self) -> None:
@@ -300,7 +300,7 @@ def _with_password(asked: Asked, password: Password) -> Asked:
 
 def _no_password(asked: Asked) -> AscendError:
     return AscendError(
-        "there is no initial password for the node",
+        "the node has no initial password",
         wanted="enroll_password in the inventory (Vault), or an answer at the terminal",
         found="neither",
         where=f"{asked.initial.user} of {asked.name}",
@@ -311,9 +311,9 @@ def _no_password(asked: Asked) -> AscendError:
 def _unexpected(error: BaseException, node: Node) -> AscendError:
     words = node.asked.initial.password.without(one_line(f"{type(error).__name__}: {error}"))
     return AscendError(
-        "the enrolment of the node broke",
+        "the enrolment of the node failed",
         wanted="an end, good or bad",
         found=words,
         where=node.asked.name,
-        remedy="run it again for this node; if it is the same, report it",
+        remedy="run it again for this node; if it fails again, report it",
     )

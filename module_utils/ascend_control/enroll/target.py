@@ -64,7 +64,7 @@ def target(host: str, port: int | None, options: Sequence[str], known_hosts: str
     )
     if asked.returncode:
         raise AscendError(
-            "OpenSSH does not take the node's connection options",
+            "OpenSSH rejects the node's connection options",
             wanted="options of ssh",
             found=asked.stderr.strip() or f"code {asked.returncode}",
             where="ansible_ssh_common_args, ansible_ssh_extra_args, ansible_ssh_args or ~/.ssh/config",
