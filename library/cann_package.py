@@ -239,7 +239,7 @@ def main() -> None:
 
 
 def state_of(package: cann_install.Package, file: Optional[DepotFile], found: Package, asked: str) -> str:
-    """Return the package's state in the words of what is asked for."""
+    """Return the package's state as an option's value."""
     if asked == "cached" and file:
         return ASKED[asked] if is_cached(file, package.cache_dir) else "not in the cache"
     if asked == "running":
@@ -294,9 +294,9 @@ def is_ours(package: cann_install.Package) -> bool:
 
 
 def uninstall_ours(options: Dict[str, Any], run: cann_install.Run) -> List[str]:
-    """Remove a version of ours, also where its uninstaller was interrupted, and lead the links to what remains.
+    """Remove a version of ours, even if its uninstaller was interrupted, and point the links to what remains.
 
-    Raises AscendError where users have files in it, or use it.
+    Raises AscendError if users have files in it or use it.
     """
     from ansible_collections.ascend.fleet.plugins.module_utils.ascend.remove import cann, replaced
 

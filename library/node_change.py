@@ -241,7 +241,7 @@ def main() -> None:
 
 
 def begin(options: Dict[str, Any], node: Node) -> Dict[str, Any]:
-    """Return the module's result: begun, or what keeps from beginning."""
+    """Return the module's result: the change has begun, or what prevents it."""
     state_dir, root = options["state_dir"], options["ascend_root"]
     kept: Dict[str, Any] = {"processes": [], "unclear": []}
     if options["idle"]:

@@ -67,7 +67,7 @@ options:
     type: int
     default: 1
   certificates_only:
-    description: Whether to remove the fleet's plain public key from a node after a login with its certificate has worked.
+    description: Whether to remove the fleet's plain key from a node after a login with its certificate has worked.
     type: bool
     default: false
   renew:

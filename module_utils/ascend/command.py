@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run a program with a time limit: no shell, no standard input, locale C, its whole process group ended in time."""
+"""Run a program with a time limit for its whole process group, without a shell or standard input, in locale C."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ class Result:
 
     @property
     def printed(self) -> str:
-        """All that it printed, for what is known by its words or quoted, without the loader's noise."""
+        """Everything that it printed, without the loader's noise, to be recognised or quoted."""
         end = "" if self.output.endswith("\n") or not self.output or not self.errors else "\n"
         return self.output + end + _LOADER.sub("", self.errors)
 
     @property
     def answer(self) -> str:
-        """The answer; where there is none, what was said instead of one."""
+        """The answer, or what the tool said instead of one."""
         return self.output if self.output.strip() else self.printed
 
     def last_lines(self, count: int = 20) -> str:
-        """Return the end of what was said, for a message, its secrets masked: some have more than one line."""
+        """Return the end of the output for a message, with secrets masked (some have more than one line)."""
         return "\n".join(masked(self.printed[-MOST_SHOWN:].strip()).splitlines()[-count:])
 
 
@@ -74,13 +74,13 @@ def run(
     apart: bool = False,
     account: Optional[Account] = None,
 ) -> Result:
-    """Run ``argv`` and return its result; a program that cannot be started has code 127 and the reason as output.
+    """Run ``argv`` and return its result; a program that cannot be started gets code 127 and the reason as output.
 
     ``env`` replaces the environment (default: the caller's); the locale is ``locale`` either way. Without ``umask`` no
-    code runs between fork and exec, so that threads may call this. A program that prints more than ``most_bytes`` is
-    ended; its code is that of the signal. ``keep`` is an open file that the program inherits. ``apart`` keeps standard
-    error out of the output: for an answer that is read, since others write to standard error (the loader, for example).
-    ``account`` is who it runs as, instead of the caller, who must be root for that.
+    code runs between fork and exec, so threads may call this. A program that prints more than ``most_bytes`` is ended;
+    its code is that of the signal. ``keep`` is an open file that the program inherits. ``apart`` keeps standard error
+    out of the output, for answers that are parsed, because others write to standard error (the loader, for example).
+    ``account`` is the account to run as, for which the caller must be root.
     """
     environment = dict(os.environ if env is None else env, LC_ALL=locale, LANG=locale, LANGUAGE="")
     # A file, not a pipe: a daemon that the program leaves behind would hold a pipe open long after the program's end.

@@ -62,7 +62,7 @@ def take(file: DepotFile, cache_dir: str) -> str:
 
 
 def is_cached(file: DepotFile, cache_dir: str) -> bool:
-    """Whether the cache holds the file, whole."""
+    """Whether the cache contains the complete file."""
     path = _place(file, cache_dir)
     return os.path.isfile(path) and os.path.getsize(path) == file.size_bytes and files.sha256(path) == file.sha256
 

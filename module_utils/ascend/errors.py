@@ -81,7 +81,7 @@ def disk_remedy(words: str, place: str) -> str:
 
 
 def from_os_error(error: OSError, place: str = "/") -> AscendError:
-    """Return what the operator must know of an OSError; ``place`` is what was worked on, as writes do not name it."""
+    """Return what the operator must know about an OSError; ``place`` is the path, which writes do not name."""
     named = error.filename if isinstance(error.filename, str) else ""
     for problem, wanted, remedy, numbers, _ in _DISKS:
         if error.errno in numbers:

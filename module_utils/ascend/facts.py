@@ -39,9 +39,9 @@ def collect(
     """Return the facts of ``subsets`` ("all" for every one) as docs/facts.md and the module ``ascend_facts`` say.
 
     ``timeout_s`` is the longest time of each call of a tool; ``deep`` reads every installed file instead of its size.
-    The network of ``cards_out`` (NPU ids) is not asked about.
-    ``users`` are the accounts that train: whether they may open the cards is told with the driver.
-    Raises AscendError when ``kernel_settings`` holds what can be no kernel setting.
+    The network of ``cards_out`` (NPU ids) is skipped. ``users`` are the accounts that train; the facts of the driver
+    say whether they may open the cards. Raises AscendError if ``kernel_settings`` contains something that cannot be a
+    kernel setting.
     """
     # A node compiles at each call what is imported: so each reader is imported where it is wanted.
     chosen = SUBSETS if "all" in subsets else tuple(subsets)

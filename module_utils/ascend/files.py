@@ -55,22 +55,22 @@ def names(folder: str) -> List[str]:
 
 
 def folders(folder: str) -> List[str]:
-    """Return the sorted names of the folders in a folder, but for those that begin with a dot."""
+    """Return the sorted names of the folders in a folder, without those that begin with a dot."""
     return [name for name in names(folder) if name[0] != "." and os.path.isdir(os.path.join(folder, name))]
 
 
 def is_program(path: str) -> bool:
-    """Whether a file lies there, or where a link leads, that may be run."""
+    """Whether a path, or the target of a link there, is an executable file."""
     return os.path.isfile(path) and os.access(path, os.X_OK)
 
 
 def is_in(path: str, folder: str) -> bool:
-    """Whether a path is a folder or lies below it, by the names alone."""
+    """Whether a path is a folder or below it, judged only by the names."""
     return path == folder or path.startswith(folder.rstrip("/") + "/")
 
 
 def link(path: str) -> Optional[str]:
-    """Return what a link says, as it says it; None when there is no link."""
+    """Return a link's text as it is; None if there is no link."""
     try:
         return os.readlink(path)
     except OSError:

@@ -23,9 +23,9 @@ MOST_CHARACTERS = 300  # of a tool's own words in a finding: facts stay small
 def finding(
     subset: str, name: str, problem: str, wanted: str = "", found: str = "", where: str = "", remedy: str = ""
 ) -> Finding:
-    """Return something that is wrong with a node. ``name`` is stable (docs/facts.md lists them all), ``problem`` words.
+    """Return what is wrong with a node. ``name`` is stable (docs/facts.md lists them all); ``problem`` is text.
 
-    ``wanted``, ``found`` (the tool's own words where it has some), ``where`` and ``remedy`` (the next command to type).
+    ``wanted``, ``found`` (the tool's own words, if any), ``where`` and ``remedy`` (the next command to type).
     """
     return {
         "subset": subset,
@@ -59,7 +59,7 @@ def bounded(findings: List[Finding], room: int) -> List[Finding]:
 def quoted(words: str) -> str:
     """Return at most MOST_CHARACTERS of a tool's words.
 
-    Secrets are masked first: half of one is none any more that anybody could know.
+    Secrets are masked first, because half a secret cannot be recognised.
     """
     return shortened(printable(masked(words)), MOST_CHARACTERS)
 

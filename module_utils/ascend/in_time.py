@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hold a reading of a node to a time limit, and say what it hung at.
+"""Limit the time of reading a node, and say what it hung at.
 
-One file system that does not answer, one program that hangs in the kernel, would hold up the whole fleet.
+A single file system that does not answer, or program that hangs in the kernel, would hold up the whole fleet.
 """
 
 from __future__ import annotations

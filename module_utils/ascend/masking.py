@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Mask secrets in whatever leaves a node or the control node: facts, refusals, reports, notices, records, the journal.
 
-A secret is known by the name before it (``--hub_token X``: secret/named.py), by the program whose option it is
+A secret is recognised by the name before it (``--hub_token X``: secret/named.py), by the program whose option it is
 (``mysql -pX``: secret/programs.py), by its place in an address (``://user:X@``, a webhook's path: secret/addresses.py),
-or by its own form (``ghp_...``, a private key: secret/forms.py). It alone becomes ``***``; what stands around it stays
-readable. Takes linear time on any text; twice is the same as once.
+or by its own form (``ghp_...``, a private key: secret/forms.py). Only the secret becomes ``***``; the text around it
+stays readable. Takes linear time on any text, and masking twice changes nothing more.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def _is_named(key: Any, value: Any) -> bool:
 
 
 def spans(text: str) -> List[Span]:
-    """Return where secrets stand in a text, in order and apart from each other."""
+    """Return where secrets are in a text, in order and without overlaps."""
     found = sorted((start, end) for start, end in _found(text) if start < end and not text.startswith(HIDDEN, start))
     apart: List[Span] = []
     for start, end in found:

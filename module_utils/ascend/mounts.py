@@ -35,7 +35,7 @@ def read(path: str) -> List[Mount]:
 
 
 def of(mounts: List[Mount], path: str) -> Mount:
-    """Return the mount on which an absolute path lies, by the names alone; an empty one where none is known."""
+    """Return the mount that contains an absolute path, judged only by the names; an empty one if none is known."""
     best = Mount("", "", "")
     for mount in mounts:
         if files.is_in(path, mount.point) and len(mount.point) >= len(best.point):
@@ -63,7 +63,7 @@ def seen_at(mounts: List[Mount], device: str, path: str) -> List[str]:
 
 
 def within(mounts: List[Mount], folder: str) -> List[str]:
-    """Return where something is mounted at or below a folder: what lies there is not the folder's."""
+    """Return where something is mounted at or below a folder; its files do not belong to the folder."""
     return sorted({mount.point for mount in mounts if files.is_in(mount.point, folder)})
 
 

@@ -20,7 +20,8 @@ _LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/lib/*-linux-gnu", "/
 class Need(NamedTuple):
     """Something that must be there: all of the ``programs``, one of the ``headers`` (patterns), the ``library``.
 
-    Without it none of the ``steps`` is begun (names of the plan's steps); without such steps it is only remarked on.
+    Without it none of the ``steps`` (names of the plan's steps) starts; if there are no such steps, it is only a
+    remark.
     """
 
     name: str
@@ -50,7 +51,7 @@ NEEDS = (
 
 
 def lacking(node: Node) -> List[str]:
-    """Return the names of what the node has not got, in the order of NEEDS."""
+    """Return the names of what the node lacks, in the order of NEEDS."""
     return [need.name for need in NEEDS if not _is_met(node, need)]
 
 
@@ -68,7 +69,7 @@ def _is_met(node: Node, need: Need) -> bool:
 
 
 def _linked(node: Node, library: str) -> bool:
-    """Whether the loader finds it: by its cache, or where it looks without one."""
+    """Whether the loader finds it, in its cache or in its default folders."""
     if "\0%s\0" % library in (files.text(node.path(_CACHE)) or ""):
         return True
     return any(glob.glob(node.path("%s/%s" % (folder, library))) for folder in _LIBRARIES)

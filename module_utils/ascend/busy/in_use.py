@@ -27,8 +27,8 @@ class InUseError(AscendError):
 def in_use(node: Node, cards_out: Sequence[int], state_dir: str) -> Dict[str, List[Any]]:
     """Return ``{"processes", "unclear"}`` (cards.read_npu), both empty on an idle node.
 
-    Of ``cards_out`` (NPU ids) nobody knows whether a process uses them: they need not be known to be idle. A training
-    run that begins has no card open yet: what is written down of it in ``state_dir`` counts as well.
+    ``cards_out`` (NPU ids) need not be known to be idle, because nothing may report their processes. A training run
+    that is starting has no card open yet, so its files in ``state_dir`` count as well.
     """
     npu: Any = read_npu(node, TOOL_S)[0]
     begun.add(npu, node, state_dir)

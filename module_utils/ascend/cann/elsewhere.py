@@ -27,9 +27,9 @@ _NOT_CANN = ("ascend",)  # this project's own /opt/ascend
 
 
 def read_install_record(node: Node, cann_root: str) -> Tuple[Optional[str], List[Finding]]:
-    """Return the toolkit's path in CANN's install record, which their next run insists on.
+    """Return the toolkit's path in CANN's install record, which the next installer insists on.
 
-    A record with nothing in it, as a power cut leaves, is stale: the next installation writes it anew.
+    An empty record, as after a power cut, is stale; the next installation writes a new one.
     """
     text, problem = cann_files.read(node.path(CANN_INSTALL_RECORD))
     if problem == "missing":
@@ -128,7 +128,7 @@ def _installations(node: Node, place: str, why: str, own: str) -> List[Tuple[str
 
 
 def _and_above(path: str, top: str) -> List[str]:
-    """Return a folder and those above it in which its root may be, short of the node's first folders (/home, /opt)."""
+    """Return a folder and its parents that may be its root, excluding the node's top folders (/home, /opt)."""
     found: List[str] = []
     while len(found) < MOST_ABOVE and os.path.dirname(path).rstrip("/") != top.rstrip("/") and path != top:
         found.append(path)
@@ -137,7 +137,7 @@ def _and_above(path: str, top: str) -> List[str]:
 
 
 def _products(root: str) -> List[Elsewhere]:
-    """Return the nnae and nnrt of a root: products that hold parts of CANN, and whose set_env.sh leads to them."""
+    """Return the nnae and nnrt of a root, products that contain parts of CANN and whose set_env.sh points to them."""
     found = []
     for product in ("nnae", "nnrt"):
         folder = os.path.join(root, product)

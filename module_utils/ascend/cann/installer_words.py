@@ -24,7 +24,7 @@ SUCCESS = r"Ascend-cann-%s_\S+_linux\S* (?:install|upgrade) success"
 
 
 def failure(package: Package, path: str, result: Result, found: PackageFact, wanted: str, lacking: str) -> AscendError:
-    """Return what an installer that failed is told as; ``lacking`` is what it would have needed besides, or ""."""
+    """Return the message for a failed installer; ``lacking`` is what it would also have needed, or ""."""
     what = "ended with code %d" % result.code
     if result.timed_out:
         what = "did not end within %d s" % package.timeout_s
@@ -45,7 +45,7 @@ def failure(package: Package, path: str, result: Result, found: PackageFact, wan
 
 
 def _left(package: Package, found: PackageFact, lacking: str) -> str:
-    """Return what is wrong with the files, and what else may be the cause of it."""
+    """Return what is wrong with the files, and what else may have caused it."""
     words = [", ".join(found["problems"]) or "nothing of it"]
     if package.kind == "kernels":
         others = [chip for chip in cann_packages.chips_of(package.tree, package.version) if chip != package.chip]

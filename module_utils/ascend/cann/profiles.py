@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a session of a user begins with: variables that profiles set, and environment files of CANN that they source.
+"""What a user's session starts with: variables that profiles set, and environment files of CANN that they source.
 
-Profiles are not run: a line in a branch that is never taken counts too. Of a line only the assignment that is told of
-is quoted; others on it may be secrets.
+Profiles are not run, so a line in a branch that is never taken counts too. Only the assignment in question is quoted
+from a line, because others on it may be secrets.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _SYSTEM_LIBRARIES = re.compile(r"/(?:usr/)?lib(?:32|64)?(?:/.*)?|/usr/local/lib(
 
 
 class _Line(NamedTuple):
-    """An assignment, as written (``text``) and with what is known put in; ``itself`` stands for its own old value."""
+    """An assignment, as written (``text``) and with known values filled in; ``itself`` stands for its own old value."""
 
     name: str
     value: str
@@ -62,7 +62,7 @@ class _Line(NamedTuple):
 
 
 class _Sourced(NamedTuple):
-    """``script`` may be anybody's; ``is_cann`` where it has the name of CANN's environment files."""
+    """``script`` may be anybody's; ``is_cann`` if it has the name of CANN's environment files."""
 
     script: str
     is_cann: bool
@@ -222,7 +222,7 @@ def _setting(name: str, problem: str, wanted: str, text: str, where: str) -> Fin
 
 
 def _shown(words: str) -> str:
-    """Secrets are masked before words are cut: half of one is none any more that anybody could know."""
+    """Secrets are masked before text is cut, because half a secret cannot be recognised."""
     return shown(masked(words))
 
 
@@ -231,7 +231,7 @@ def _within(path: str, folders: List[str]) -> bool:
 
 
 def _foreign(line: _Line, entries: List[str], roots: List[str]) -> List[str]:
-    """Return the entries of a list that are no folders or files of CANN's, nor the variable's own old value."""
+    """Return the entries of a list that are neither CANN's folders or files nor the variable's own old value."""
     found = []
     for entry in (entry.strip() for entry in entries):
         variable = _VARIABLE.match(entry)

@@ -42,7 +42,7 @@ def last(state_dir: str) -> Optional[Entry]:
 
 
 def append(state_dir: str, entry: Entry) -> None:
-    """Add an entry, so that after an interruption either all entries are there or all but this one."""
+    """Add an entry so that after an interruption either all entries exist or all except this one."""
     path = os.path.join(state_dir, FILE)
     row = {key: masked(str(entry[key])) for key in KEYS}
     row["problem"] = row["problem"][:MOST_PROBLEM]

@@ -20,7 +20,7 @@ FILE = "origin.json"
 
 
 def read(state_dir: str) -> Dict[str, Any]:
-    """Return what was remembered; fields without the right type are empty, and nothing where there is no file."""
+    """Return what was remembered; fields of the wrong type are empty, and so is everything without a file."""
     content = files.mapping(os.path.join(state_dir, FILE))
     kinds = {"absent": list, "cann": dict, "toolkits": list}
     return {key: content[key] if isinstance(content.get(key), kind) else kind() for key, kind in kinds.items()}
@@ -42,7 +42,7 @@ def parents(place: str) -> List[str]:
 
 
 def remember(state_dir: str, places: List[str], cann: Dict[str, List[str]]) -> None:
-    """Write down, once, which of the places do not exist yet, and which CANN versions, ``cann``, do."""
+    """Record, once, which of the places do not exist yet, and which CANN versions (``cann``) do."""
     absent = [place for place in places if not os.path.lexists(place)]
     with module_lock.alone(state_dir):  # which makes the folder
         if not os.path.lexists(os.path.join(state_dir, FILE)):
@@ -57,7 +57,7 @@ def installs(state_dir: str, version: str) -> None:
 
 
 def keep(state_dir: str, versions: List[str]) -> None:
-    """Forget the toolkits that are gone, all but ``versions``; the next of that name may be somebody else's."""
+    """Forget the toolkits that are gone, all except ``versions``; the next one of that name may be somebody else's."""
     known = read(state_dir)
     stay = [version for version in known["toolkits"] if version in versions]
     if stay != known["toolkits"]:

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Make an environment exactly as its lock, with uv, from the depot's wheels alone; and make one current.
+"""Build an environment exactly as locked, with uv, only from the depot's wheels; and make one current.
 
-An environment is built at its final place, whose name tells its lock, beside all others. It does not count until its
-receipt is written, which is the last thing that happens. Damage is repaired by the same steps: uv touches just those
-distributions that differ from the lock.
+An environment is built at its final path, which is named after its lock. It does not count until its receipt is
+written, last of all. The same steps repair damage: uv touches only the distributions that differ from the lock.
 """
 
 from __future__ import annotations
@@ -82,7 +81,7 @@ class Wanted:
 def problems(wanted: Wanted, deep: bool = False) -> List[str]:
     """Return how the environment differs from what is wanted; ["it is absent"] when there is none.
 
-    ``deep`` compares every file with its sum instead of a look at the upper folders.
+    ``deep`` compares every file with its sum instead of looking only at the upper folders.
     """
     if not os.path.isdir(wanted.path):
         return ["it is absent"]
@@ -93,8 +92,8 @@ def problems(wanted: Wanted, deep: bool = False) -> List[str]:
 def build(wanted: Wanted, run: Run, deep: bool = False) -> str:
     """Bring the environment to what is wanted. Raises AscendError; may be run again at any point.
 
-    ``deep`` compares every file with its sum, and has those replaced that differ. Returns the folder that keeps what of
-    the checkout was edited and replaced; "" when nothing was.
+    ``deep`` compares every file with its sum, and replaces those that differ. Returns the folder that keeps edited
+    files of the checkout that were replaced; "" if there were none.
     """
     remove(wanted.building)
     os.makedirs(wanted.building, mode=0o755)
@@ -159,7 +158,7 @@ def closed_to_others(path: str) -> List[rights.Closed]:
 
 
 def read_current(link: str) -> Optional[str]:
-    """Return the path that the link leads to, or None."""
+    """Return the path to which the link points, or None."""
     try:
         return os.path.join(os.path.dirname(link), os.readlink(link))
     except OSError:
@@ -167,7 +166,7 @@ def read_current(link: str) -> Optional[str]:
 
 
 def make_current(path: str, link: str) -> None:
-    """Lead ``link`` to ``path``, atomically, and ``previous`` beside it to where it led before.
+    """Point ``link`` to ``path``, atomically, and ``previous`` beside it to the old target.
 
     Raises AscendError when the environment is not finished.
     """
@@ -195,9 +194,9 @@ def make_current(path: str, link: str) -> None:
 
 
 def set_aside(link: str, target: str) -> None:
-    """Take the link away while that to which it leads is repaired, or what it stands on goes; nothing without one.
+    """Remove the link while its target is repaired, or loses something that it needs; without a link do nothing.
 
-    Where another environment, ``target``, is to be current afterwards, it is what was current before: the way back.
+    If another environment, ``target``, is to be current afterwards, ``previous`` points to the old one, for a rollback.
     """
     if os.path.islink(link):
         name = os.path.basename(os.path.normpath(os.readlink(link)))
@@ -257,7 +256,7 @@ def _made(wanted: Wanted, made: Optional[Made]) -> Made:
 
 
 def _virtualenv(wanted: Wanted, made: Optional[Made], uv: str, run: Run) -> None:
-    """Made anew unless its interpreter is the wanted one and its settings are whole."""
+    """Create it again unless its interpreter is the wanted one and its settings are complete."""
     found = virtualenv.read(wanted.path, str)
     same = made is None or made.python in (None, found.version)
     if _runs(wanted) and same and not found.problems:
@@ -270,7 +269,7 @@ def _virtualenv(wanted: Wanted, made: Optional[Made], uv: str, run: Run) -> None
 
 
 def _runs(wanted: Wanted) -> bool:
-    """Whether the environment's interpreter is the wanted one, and there."""
+    """Whether the environment's interpreter is the wanted one, and exists."""
     program = os.path.realpath(os.path.join(wanted.path, "bin", "python"))
     return program == os.path.realpath(wanted.python) and os.path.isfile(program)
 
@@ -343,7 +342,7 @@ def _uv(wanted: Wanted, run: Run, argv: List[str], more: Optional[Dict[str, str]
 
 
 def _drop_broken(path: str) -> None:
-    """uv cannot remove a distribution with a broken RECORD; without its dist-info it installs it anew."""
+    """uv cannot remove a distribution with a broken RECORD, but reinstalls it if its dist-info is gone."""
     for info in damage.broken_infos(path):
         remove(info)
 

@@ -58,7 +58,7 @@ def shown(words: str) -> str:
 
 
 def sites(path: str) -> List[str]:
-    """Return the site-packages folders of an environment. lib64 counts where it is no link to lib."""
+    """Return the site-packages folders of an environment. lib64 counts if it is not a link to lib."""
     found = []
     for lib in ("lib", "lib64"):
         folder = os.path.join(path, lib)
@@ -88,9 +88,9 @@ def infos(path: str) -> List[str]:
 def read(
     site: str, names: List[str], deep: bool = False, corrected: Optional[Corrections] = None
 ) -> Tuple[List[Distribution], List[Problem]]:
-    """Return the distributions of a site-packages folder that holds ``names``, sorted by name, and their problems.
+    """Return the distributions of a site-packages folder with the entries ``names``, by name, and their problems.
 
-    ``corrected`` is what ``corrections`` returned when they had just been installed; None when nobody asked it then.
+    ``corrected`` is what ``corrections`` returned right after installation; None if it was not called.
     """
     found: Dict[str, Distribution] = {}
     leftovers = [name for name in names if name.startswith(LEFTOVER)]
@@ -125,7 +125,7 @@ def name_version(path: str) -> Tuple[str, str]:
 
 
 def _headers(path: str, most: int) -> Dict[str, str]:
-    """Return name and version when both stand in so many bytes, else nothing."""
+    """Return name and version if both are in the first ``most`` bytes, else nothing."""
     data = record_file.content(path, most)
     if len(data) == most:
         data = data[: data.rfind(b"\n") + 1]  # half a line would be half a version

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can be wrong with an environment: the findings' names, which stay, and their words."""
+"""What can be wrong with an environment: the findings' names, which are stable, and their texts."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ def _trap(names: Tuple[str, ...], name: str, words: str) -> Trap:
 
 
 def _release(version: str) -> Tuple[int, ...]:
-    """Return the numbers of a version's release segment, zeros at the end left out; () where there is none."""
+    """Return the numbers of a version's release segment, without trailing zeros; () if there is none."""
     match = _RELEASE.match(version)
     numbers = [int(number) for number in match.group(0).split(".")] if match else []
     while numbers and not numbers[-1]:

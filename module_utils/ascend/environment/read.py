@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Read the environments below /opt/ascend from their files; none of them is started.
 
-An environment is compared with its own receipt, ``.ascend-fleet.json``: what it was built from. So facts carry
-the difference and not two lists of a hundred versions.
+An environment is compared with its own receipt, ``.ascend-fleet.json``: what it was built from. So facts contain the
+difference, and not two lists of a hundred versions.
 """
 
 from __future__ import annotations
@@ -126,9 +126,9 @@ def read_environment(path: str, made: Optional[Made] = None, deep: bool = False)
 def inspect(
     path: str, made: Optional[Made] = None, deep: bool = False, place: Place = str, by_file: bool = True
 ) -> Environment:
-    """Read an environment; ``place`` tells where the node's absolute paths lie.
+    """Read an environment; ``place`` maps the node's absolute paths to where they are.
 
-    ``by_file``: compare its files with what the builder wrote down, too.
+    ``by_file``: also compare its files with what the builder recorded.
     """
     here = place(path)
     receipt = files.mapping(os.path.join(here, RECEIPT))
@@ -251,7 +251,7 @@ def _checkout_words(name: str, found: Checkout) -> Dict[str, List[str]]:
 
 
 def _current(node: Node, env_dir: str) -> Tuple[Optional[str], List[Finding]]:
-    """Return the name of the environment that the link leads to (the link's own words when it leads elsewhere)."""
+    """Return the name of the environment to which the link points (the link's own text if it points elsewhere)."""
     path = os.path.join(env_dir, CURRENT)
     link_text = files.link(node.path(path))
     problem = ""

@@ -58,7 +58,7 @@ def _listings(here: str, series: Optional[str]) -> Tuple[List[Tuple[str, List[st
 
 
 def _linked(site: str, names: List[str], place: Place) -> List[Tuple[Distribution, str]]:
-    """Return the distributions that egg-link files lead to, with their sources."""
+    """Return the distributions that egg-link files point to, with their sources."""
     found = []
     for source in [checkout.linked_path(os.path.join(site, name)) for name in names if name.endswith(".egg-link")]:
         for name in files.names(place(source)) if source else []:
