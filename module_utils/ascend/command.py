@@ -27,9 +27,9 @@ _LOADER = re.compile(r"^ERROR: ld\.so: object .*: ignored\.\r?\n?", re.MULTILINE
 
 @dataclass(frozen=True)
 class Result:
-    """What a program did. ``output`` is its answer, standard output; ``errors`` standard error where kept apart.
+    """What a program did. ``output`` is its standard output; ``errors`` its standard error if kept apart.
 
-    Without ``apart`` the output holds both, as they came. Bytes that are no text are replaced.
+    Without ``apart`` the output contains both, as they came. Bytes that are not text are replaced.
     """
 
     code: int

@@ -8,8 +8,8 @@ A manifest of schema 2 is two lines of JSON, so that reading one of 25,000 files
    "links": {path: target}, "sha256": "..."}``: one row of each list per regular file, bytes, ns, and modes as
    numbers; ``sha256`` holds the digests of all files in that order, 64 characters each.
 
-While an installer is at work there is one that lists nothing, with ``"begun": true`` in its second line: what lies
-there then, or after a power cut, is not known.
+While an installer runs, the manifest lists nothing and has ``"begun": true`` in its second line, because the files are
+unknown then, and after a power cut.
 
 Schema 1, still read, is one line: ``{"schema": 1, "root", "files": {path: size or "-> target" of a link}}``.
 """

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is installed is for everybody who uses the node, whatever umask root has: others may read, run and enter it.
+"""What is installed is for everybody who uses the node, whatever root's umask: others can read, run and enter it.
 
-Only the modes of files and folders are looked at and changed; ACLs and SELinux are not.
+Only the modes of files and folders are checked and changed, not ACLs or SELinux.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def closed_finding(subset: str, what: str, found: str, where: str, remedy: str =
 
 
 def begin() -> None:
-    """Have all that this process makes, and the programs that it starts, readable for others from now on."""
+    """Make everything that this process and its programs create readable for others from now on."""
     os.umask(UMASK)
 
 
@@ -60,7 +60,7 @@ def missing_rights(mode: int) -> int:
 
 
 def closed(paths: Iterable[str], place: Place = str) -> List[Closed]:
-    """Return those of the paths that others cannot use; what is not there is left out, links are followed."""
+    """Return those of the paths that others cannot use; missing ones are left out, links are followed."""
     found = []
     for path in paths:
         try:
@@ -91,7 +91,7 @@ def shut(path: str, place: Place = str) -> List[Closed]:
 
 
 def _way(path: str, place: Place) -> List[str]:
-    """Return "/" and every folder that one comes through to ``path``, which comes last; none of them is a link."""
+    """Return "/" and every folder on the way to ``path``, which comes last; none of them is a link."""
     way, left, links = ["/"], path.split("/")[::-1], 0
     while left:
         part = left.pop()
@@ -113,9 +113,9 @@ def _way(path: str, place: Place) -> List[str]:
 
 
 def read(ascend_root: str, program: str, place: Place = str) -> List[ClosedFact]:
-    """Return what of our folders, the way to them and ``program`` is closed to others, outermost first.
+    """Return which of our folders, their parents and ``program`` are closed to others, outermost first.
 
-    ``{"path", "mode": "0700", "ours": whether site.yml may open it}``: what lies above our root is not ours, nor is a
+    ``{"path", "mode": "0700", "ours": whether site.yml may open it}``: folders above our root are not ours, nor is a
     file system that somebody mounted there.
     """
     lie = [ascend_root, os.path.join(ascend_root, "env"), os.path.join(ascend_root, "python"), program]
@@ -157,9 +157,9 @@ def require_way(path: str, what: str) -> None:
 
 
 def closed_below(top: str, without: Tuple[str, ...] = ()) -> Iterator[Closed]:
-    """Give what this user may open below ``top``, itself included, and is closed to others; links are left alone.
+    """Yield what is closed to others below and including ``top`` and may be opened by this user; links are skipped.
 
-    ``without`` are names directly below it that are left out.
+    ``without`` are names directly below it to leave out.
     """
     for folder, folders, names in os.walk(top):
         if folder == top:
@@ -169,7 +169,7 @@ def closed_below(top: str, without: Tuple[str, ...] = ()) -> Iterator[Closed]:
 
 
 def own(paths: Iterable[str]) -> Iterator[Closed]:
-    """Give those of the paths that are files and folders, no links, that this user may open and others cannot use."""
+    """Yield those of the paths that are files or folders, not links, which this user may open and others cannot use."""
     for path in paths:
         try:
             status = os.lstat(path)
@@ -185,9 +185,9 @@ def _may_open(status: os.stat_result) -> bool:
 
 
 def open_to_all(found: Iterable[Closed]) -> int:
-    """Give others the rights that they lack; return of how many files and folders. Raises OSError.
+    """Give others the rights that they lack; return the number of files and folders changed. Raises OSError.
 
-    A link that somebody has put in the place of one is not followed: it may lead to what is nobody's business.
+    A link that somebody put in place of one is not followed, because it may point anywhere.
     """
     count = 0
     for each in found:

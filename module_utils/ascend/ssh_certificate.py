@@ -34,7 +34,7 @@ _FIELDS = {
 
 
 class Certificate(NamedTuple):
-    """What stands in a certificate; times are seconds since 1970, ``key`` and ``signed_by`` blobs of public keys."""
+    """A certificate's content; times are seconds since 1970, ``key`` and ``signed_by`` are blobs of public keys."""
 
     kind: str
     key: bytes
@@ -75,7 +75,7 @@ def _packed(text: bytes) -> bytes:
 
 
 def parse(text: str) -> Optional[Certificate]:
-    """Return what a line of a ``-cert.pub`` file says, None where it is no certificate."""
+    """Return the content of a line of a ``-cert.pub`` file, None if it is not a certificate."""
     words = text.split()
     try:
         blob = _Reader(base64.b64decode(words[1].encode("ascii"), validate=True))
@@ -99,7 +99,7 @@ def parse(text: str) -> Optional[Certificate]:
 
 
 def facts(node: Node) -> PerhapsCertified:
-    """Return the fact ``host_certificate``, nothing where the node has none of ours."""
+    """Return the fact ``host_certificate``, nothing if the node has none of ours."""
     text = files.text(node.path(PATH))
     if text is None:
         return {}

@@ -211,7 +211,7 @@ def _lead(link: str, name: str) -> None:
 
 
 def remove(path: str) -> None:
-    """Remove what lies at a path, if anything does. Raises AscendError."""
+    """Remove what is at a path, if anything. Raises AscendError."""
     with atomic.removing(path, "cannot remove the old environment", "room for what the lock names"):
         atomic.remove(path)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tools of the driver that are busy: what passes in a moment is asked again before anybody is told.
+"""Busy tools of the driver: we ask again before reporting something that passes in a moment.
 
 hccn_tool serves one caller at a time, and npu-smi may find a card locked; monitoring programs ask them all day. Words:
 hccn_tool's and npu-smi's sources ("is busy, please try again", -8020), and what was seen in the field.
@@ -26,7 +26,7 @@ _BUSY = re.compile(
 
 
 def is_busy(result: Result) -> bool:
-    """Whether a tool says, instead of an answer, that it will have one later. Ask it of results that hold no answer."""
+    """Whether a tool says, instead of answering, that it is busy. Use it on results without an answer."""
     return not result.timed_out and bool(_BUSY.search(result.printed))
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who may open the cards: the rights on the driver's device files, compared with the accounts that train.
 
-The driver makes them 0660 of the user and group that its installer was given (HwHiAiUser unless another was named), as
+The driver creates them with mode 0660 for the user and group that its installer was given (HwHiAiUser by default), as
 vllm-ascend#9490 shows. An account that cannot open them sees no card: ``torch.npu.is_available()`` is False.
 """
 
@@ -51,7 +51,7 @@ def device_files(node: Node) -> List[DeviceFile]:
 
 
 def may_open(account: Account, file: DeviceFile) -> bool:
-    """Whether the kernel lets the account read and write it: the first class that fits decides, as open(2) has it."""
+    """Whether the kernel lets the account read and write it; the first matching class decides, as for open(2)."""
     if account.uid == ROOT:
         return True
     if account.uid == file.uid:
@@ -62,7 +62,7 @@ def may_open(account: Account, file: DeviceFile) -> bool:
 
 
 def group_helps(account: Account, shut: Sequence[DeviceFile]) -> bool:
-    """Whether the account may open all of these once it is in their group. Nobody joins that of root."""
+    """Whether the account may open all of these once it is in their group. Nobody is added to root's group."""
     groups = {file.gid for file in shut}
     allowed = all(file.mode >> 3 & _BOTH == _BOTH and file.uid != account.uid for file in shut)
     return allowed and len(groups) == 1 and ROOT not in groups
@@ -101,9 +101,9 @@ def finding_of(user: User) -> Finding:
 
 
 def admit(node: Node, users: Sequence[str], check: bool) -> List[Dict[str, str]]:
-    """Put those of ``users`` who are shut out into the group that may open the cards; return their names and groups.
+    """Add those of ``users`` who are shut out to the group that may open the cards; return their names and groups.
 
-    With ``check`` nothing is changed. Raises AscendError when one of them is shut out still.
+    With ``check`` nothing is changed. Raises AscendError if one of them is still shut out.
     """
     states, _ = read_users(node, users, accounts.ASK_S)
     joining = [{"name": user["name"], "group": user["group"]} for user in states if user["group"]]

@@ -27,11 +27,11 @@ _INSTALL = "install Ascend HDK (driver, then firmware), reboot: it brings npu-sm
 
 
 def read_driver(node: Node, cann_root: str, loaded: str = "") -> Tuple[Driver, List[Finding]]:
-    """Return (facts, findings): what is on disk, wherever the driver was installed.
+    """Return (facts, findings) about the driver on disk, wherever it was installed.
 
     ``{"state": "complete" | "half-installed" | "absent", "path", "version", "firmware_version", "device_nodes",
     "modules_loaded"}``; ``device_nodes`` counts /dev/davinci<N>, ``modules_loaded`` the kernel's modules drv_*.
-    ``running`` is what npu-smi says of the driver that runs.
+    ``running`` is what npu-smi says about the loaded driver.
     """
     install_info = files.pairs(files.text(node.path(tools.INSTALL_INFO)))
     # Without its record it lies at its own default, wherever CANN is.

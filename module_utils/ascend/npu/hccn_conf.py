@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Read /etc/hccn.conf, from which the driver sets the cards' ports up at boot, and tell what is an address.
+"""Read /etc/hccn.conf, from which the driver sets up the cards' ports at boot, and recognise addresses.
 
-Apart from the readers of hccn_tool's answers: a node whose cards are well needs this file alone.
+Separate from the readers of hccn_tool's answers, because a node with healthy cards needs only this file.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def _card_conf(index: int, values: List[Tuple[str, str]], problems: List[str]) -
 
 
 def checked(name: str, text: str, value: Optional[str], problems: List[str]) -> Optional[str]:
-    """Return ``value``, what ``said`` is; None where that says "none", and where it is no such thing: a problem."""
+    """Return ``value``, parsed from ``said``; None if that says "none", or if it is invalid, which is a problem."""
     if text.upper() in _NONE:
         return None
     if value is None:

@@ -18,6 +18,6 @@ def fold(label: str) -> str:
 
 
 def look_up(block: Sequence[Pair], label: str) -> Optional[str]:
-    """Return the value with this label, in one of its spellings, in a block; None when there is none."""
+    """Return a block's value with this label, in any of its spellings; None if there is none."""
     wanted = fold(label)
     return next((value for key, value in block if fold(key) == wanted), None)

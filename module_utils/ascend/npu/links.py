@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether the cards' own network is well, at the price of one question a chip.
+"""Whether the cards' own network is healthy, at the price of one question per chip.
 
-A port that reaches the address it watches has an address, a link and a way: the rest is asked of the others alone.
+A port that reaches its watched address has an address, a link and a route; only other ports are asked further.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ def read_network(
 def ask_everything(
     tool: Tool, ports: List[Port], conf_read: bool, answered: Optional[Dict[int, Answers]] = None
 ) -> List[Finding]:
-    """Fill in the ports and return what is wrong. ``said`` holds what ports, by their number, were asked before."""
+    """Fill in the ports and return what is wrong. ``said`` has earlier answers of ports, by their number."""
     before = answered or {}
     answers = tool.ask_all(ports, lambda port: _ask(tool, port, before.get(port.device, Answers())))
     for port, answer in zip(ports, answers):
@@ -112,9 +112,9 @@ def _note_address(port: Port, result: Result) -> None:
 
 
 def _value(port: Port, question: str, result: Result, found: hccn.Value, optional: bool) -> Optional[str]:
-    """Return the value; where there is none, note why: a card need not have an ``optional`` one.
+    """Return the value; if there is none, note why, unless it is ``optional``.
 
-    A health that nobody knows is none that is good. Any other word that nobody knows may be a part of one.
+    An unknown health is not good. Any other unknown word may be part of a known one.
     """
     if found.value is not None and (question == "net_health" or not found.problems):
         return found.value

@@ -33,8 +33,8 @@ _ERROR = re.compile(r"[A-Za-z_.]*(?:Error|Exception): \S")
 class Proof(NamedTuple):
     """What is to be proven, and how.
 
-    ``devices`` are the indexes of the devices to use, as torch counts them: None for all ``expected_devices``, none of
-    them ([]) imports alone. ``versions``: distribution -> version, as the running interpreter must see them.
+    ``devices`` are the indexes of the devices to use, as torch counts them: None for all ``expected_devices``, [] for
+    imports only. ``versions``: distribution -> version, as the running interpreter must see them.
     """
 
     ascend_env: str
@@ -47,7 +47,7 @@ class Proof(NamedTuple):
 
 
 class ProbeError(AscendError):
-    """An AscendError that also names the symptom, None where it is unknown, and holds what the cards answered."""
+    """An AscendError that also names the symptom (None if unknown) and contains the cards' answers."""
 
     def __init__(self, problem: str, symptom: Optional[str] = None, cards: Sequence[Card] = (), **parts: str) -> None:
         super().__init__(problem, **parts)
@@ -60,10 +60,10 @@ class ProbeError(AscendError):
 
 
 def prove(run: Run, proof: Proof, prover: Prover) -> Dict[str, Any]:
-    """Return ``{"cards", "versions", "llamafactory", "account"}``. Raises ProbeError when anything is not as expected.
+    """Return ``{"cards", "versions", "llamafactory", "account"}``. Raises ProbeError if anything is not as expected.
 
-    A card is ``{"index", "ok", "name", "memory_total_mb", "error", "symptom", "remedy"}``: of one that failed,
-    ``error`` is its own words, ``symptom`` and ``remedy`` what they mean and what helps, None where they are unknown.
+    A card is ``{"index", "ok", "name", "memory_total_mb", "error", "symptom", "remedy"}``: for one that failed,
+    ``error`` is its own words, ``symptom`` and ``remedy`` what they mean and what helps, None if unknown.
     """
     with probe_account.private_home(prover.account, proof.tmp_dir) as home:
         env = probe_account.variables(prover.account, prover.name, home, proof.environment)
@@ -98,7 +98,7 @@ class _Program:
         self._env = env
 
     def probe(self) -> Tuple[Dict[str, Any], Result]:
-        """Return what the probe told, and how it ended."""
+        """Return what the probe reported, and how it ended."""
         cards = "import" if self.proof.devices is not None and not self.proof.devices else "cards"
         training = "training" if "llamafactory" in self.proof.versions else ""
         with tempfile.TemporaryFile() as answer:
@@ -155,7 +155,7 @@ class _Program:
         return "".join("\nCANN's log: %s" % quoted(line) for line in self._logs().split("\n")[-LOG_QUOTED:] if line)
 
     def _logs(self) -> str:
-        """Return the lines of error in CANN's logs, which go away with the private home."""
+        """Return the error lines of CANN's logs, which are removed with the private home."""
         lines: List[str] = []
         for path in sorted(glob.glob(os.path.join(self._home, "log", "**", "*.log"), recursive=True))[:MOST_LOGS]:
             lines += [line for line in (files.text(path) or "").splitlines() if "[ERROR]" in line][-MOST_LOGS:]
@@ -212,7 +212,7 @@ def _require_versions(versions: Dict[str, Any], proof: Proof) -> None:
 
 
 def _require_training(training: Dict[str, Any], program: _Program) -> None:
-    """LLaMA-Factory checks what it needs when its training is imported; a checkout may want other libraries."""
+    """LLaMA-Factory checks its requirements when its training is imported; a checkout may need other libraries."""
     proof, wanted = program.proof, program.proof.versions["llamafactory"]
     if training["error"]:
         known = recognise(training["error"])[:1]

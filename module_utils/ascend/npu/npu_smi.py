@@ -4,10 +4,10 @@
 How a table is read, line by line:
 
 * A header (of the cards, their chips, the processes) names the columns of its rows, in their order: widths and driver
-  versions decide nothing. Where a card's or chip's is lost, rows are read that fit the usual columns wholly.
+  versions decide nothing. If a card's or chip's header is lost, rows are read that fit the usual columns completely.
 * A card has two rows, one below the other, and borders around them. The card's row waits for the chip's; the two are a
-  ``Device``. What else comes first (a border, an unreadable line, the next card) ends the wait: half a card is reported
-  rather than one with another's values. The values of a row tell of which kind it is (``npu_smi_rows``).
+  ``Device``. Anything else (a border, an unreadable line, the next card) ends the wait: half a card is reported
+  rather than one with another's values. A row's values show which kind it is (``npu_smi_rows``).
 * Below the header of the processes, a row is a ``Process``, or says that an NPU has none.
 * A second title, or a header behind rows, begins another table: reading ends there.
 * What cannot be read becomes a line in ``problems``; everything readable around it is kept. Nothing raises on text.
@@ -105,7 +105,7 @@ _IDLE = re.compile(r"\|\s*No\s+running\s+processes\s+found(?:\s+in\s+NPU\s+([0-9
 
 
 class _Frame:
-    """The borders, and what was last between them: they tell whether lines of the table are missing."""
+    """The borders, and what was last between them, which shows whether lines of the table are missing."""
 
     def __init__(self, problem: Callable[[int, str], None]) -> None:
         self._problem = problem
@@ -140,7 +140,7 @@ class _Frame:
         self._border, self._open = border, False
 
     def end(self, within_processes: bool) -> None:
-        """Say whether the table seems to go on behind the text's end."""
+        """Say whether the table seems to continue after the text's end."""
         if not self._last or self._last[1] == CUT_ROW:
             return  # no table, or said there
         number, what = self._last
@@ -195,7 +195,7 @@ class _Reader:
                 self._unread_processes.append(None)
 
     def finish(self) -> NpuSmiInfo:
-        """Return what was read, when there are no more lines."""
+        """Return what was read; call it after the last line."""
         self._end_card()
         if not self._over:
             self._frame.end(PROCESS in self._headers)
@@ -228,7 +228,7 @@ class _Reader:
             self._card_or_chip_row(number, line)
 
     def _in_table(self) -> bool:
-        """Whether there is a table already: before, a line may be anything."""
+        """Whether a table has begun; before that, a line may be anything."""
         return bool(self._headers or self._headless)
 
     def _has_rows(self) -> bool:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One line of npu-smi's table: which columns a header names, of which kind a row is, what its cells hold.
+"""One line of npu-smi's table: which columns a header names, which kind a row is, and what its cells contain.
 
-A header's cell names one column or several ("Chip  Phy-ID"); a row's cell below it holds one value for each. A row
+A header's cell names one column or several ("Chip  Phy-ID"); a row's cell below it has one value for each. A row
 above the processes is read by both headers there, and is a card's or a chip's by which fewer of its cells are wrong.
 Whether it is good enough to be believed is asked then (``is_card``, ``is_chip``): a wrong value is worse than none.
 """
@@ -78,7 +78,7 @@ _GAP = re.compile(r"\s{2,}|\t")
 
 
 def header_columns(line: str) -> Optional[Columns]:
-    """Return the columns that this line names, None if it is no header: most of its cells hold names that are known."""
+    """Return the columns that this line names, None if it is not a header; most of a header's cells are known names."""
     cells = tool_output.cells(line)
     filled = [cell for cell in cells if cell.strip()]
     if not filled or filled[0].lstrip()[0].isdigit():
@@ -97,7 +97,7 @@ def kind_of(columns: Columns) -> str:
 
 
 def unknown_names(columns: Columns) -> List[str]:
-    """Return the names whose values are left out, as they stand in the header."""
+    """Return the names whose values are left out, as written in the header."""
     return [name for names in columns for name in names if not _is_known(name)]
 
 
@@ -129,9 +129,9 @@ def _known_names(words: List[str]) -> Optional[Cell]:
 
 @dataclass(frozen=True)
 class Cells:
-    """The texts between a row's borders, and how many of them have their right border: the last one may be cut.
+    """The texts between a row's borders, and how many of them have their right border, because the last may be cut.
 
-    Of a cut one, the word in which it was cut is gone.
+    A cut one has lost the word in which it was cut.
     """
 
     texts: List[str]
@@ -150,7 +150,7 @@ class Row:
 
 
 def looks_like_a_row(line: str) -> bool:
-    """Whether this is a row whose left border is lost; not a line of a log, many of which hold a "|", too."""
+    """Whether this is a row whose left border is lost, and not a line of a log, many of which contain a "|", too."""
     return line.count("|") > 1 and line[0] != "[" and (tool_output.is_whole(line) or line.split(None, 1)[0].isdigit())
 
 
@@ -175,8 +175,8 @@ def card_or_chip(headers: Dict[str, Columns], cells: Cells, chip_expected: bool)
 def process_row(columns: Columns, cells: Cells) -> Optional[Row]:
     """Return the row of a process; None if it has more cells than its header.
 
-    The name alone is free text: what is too many are the pieces of a name that holds the border's character. Where
-    the row is cut, that character hides which cell is which from the name on.
+    Only the name is free text, so surplus cells are pieces of a name that contains the border's character. If the row
+    is cut, that character hides which cell is which from the name on.
     """
     texts, closed = cells.texts, cells.closed
     name_at = next((at for at, names in enumerate(columns) if _is_process_name(names)), None)
@@ -197,7 +197,7 @@ def _is_process_name(names: Cell) -> bool:
 
 
 def is_card(row: Row, headers: Dict[str, Columns], chip_expected: bool) -> bool:
-    """Whether to believe it: what is damaged, cut, or stands in a chip's place must not become a card by chance."""
+    """Whether to trust it: what is damaged, cut, or in a chip's place must not become a card by chance."""
     if "npu_id" not in row.values:
         return False
     if "name" in row.values and row.values.get("health", "").upper() in _HEALTHS:
@@ -211,12 +211,12 @@ def is_chip(row: Row, bordered: bool) -> bool:
 
 
 def is_process(row: Row) -> bool:
-    """Whether to believe it: without a number, or on no NPU, it is no process."""
+    """Whether to trust it: without a number, or without an NPU, it is not a process."""
     return "npu_id" in row.values and "pid" in row.values
 
 
 def _may_be_a_chip(values: Dict[str, Any], columns: Columns) -> bool:
-    """Whether a card's row may be a chip's without a bus id ("| 0  3 | NA | ..."): its measures alone would tell."""
+    """Whether a card's row may be a chip's without a bus id ("| 0  3 | NA | ..."), by its measures alone."""
     if not tool_output.is_absent(values.get("health", "")) or not values.get("name", "").isdigit():
         return False
     return bool(unknown_names(columns)) or not {"power_w", "temperature_c", "hugepages"}.intersection(values)
@@ -247,7 +247,7 @@ def _row(kind: str, columns: Columns, cells: Cells) -> Optional[Row]:
 
 
 def _read_cell(values: Dict[str, Any], text: str, names: Cell) -> List[str]:
-    """Add the cell's values to ``values``; return what is wrong with it."""
+    """Add the cell's values to ``values``; return its problems."""
     words = _one_text_each(text, names)
     if words is None:
         wanted = ", ".join(names) or "nothing"
@@ -257,7 +257,7 @@ def _read_cell(values: Dict[str, Any], text: str, names: Cell) -> List[str]:
 
 
 def _read_cut_cell(values: Dict[str, Any], text: str, names: Cell) -> None:
-    """Add the whole values of a cell that was cut; a text may go on behind the cut."""
+    """Add the complete values of a cell that was cut; a text may continue after the cut."""
     for name, word in zip(names, _with_tight_slashes(text).split()):
         if name.lower() in _TEXTS:
             return

@@ -30,10 +30,10 @@ MOST_LIMITS = 3  # no port is asked anything new after this many time limits
 
 @dataclass
 class Port:
-    """The port of a chip and what is known of it. ``roce``: whether it has one; if not, ``words`` are the tool's.
+    """A chip's port and what is known about it. ``roce``: whether it has one; if not, ``words`` are the tool's.
 
-    ``unread``: (question, what was said) of the answers that cannot be read. ``hung``, ``late``: no answer in time;
-    ``busy``: what the tool said each time that it was asked.
+    ``unread``: (question, answer) of the answers that cannot be read. ``hung``, ``late``: no answer in time; ``busy``:
+    what the tool said each time that it was asked.
     """
 
     device: int
@@ -110,7 +110,7 @@ class Tool(NamedTuple):
 
 
 def found_tool(node: Node, timeout_s: float) -> Optional[Tool]:
-    """Return hccn_tool, to be asked from now on; None when there is none."""
+    """Return hccn_tool, to be used from now on; None if there is none."""
     path = tools.find(node, "hccn_tool")
     return Tool(node, path, timeout_s, time.monotonic() + MOST_LIMITS * timeout_s, Turns()) if path else None
 
@@ -139,7 +139,7 @@ def as_facts(tool: Optional[Tool], ports: List[Port]) -> Network:
 
 
 def without_tool(ports: List[Port]) -> Finding:
-    """Note in every port that there is no hccn_tool, and return the finding."""
+    """Mark in every port that there is no hccn_tool, and return the finding."""
     for port in ports:
         port.reasons.append("hccn_tool is missing")
     return finding(
@@ -154,10 +154,10 @@ def without_tool(ports: List[Port]) -> Finding:
 
 
 def device_numbers(devices: List[Device], known: Set[int]) -> List[int]:
-    """Return hccn_tool's number of each device: its physical one where the table shows it.
+    """Return hccn_tool's number of each device: the physical one if the table shows it.
 
-    Else, of cards with one chip, the NPU id: it stays what it is when another card is lost. It is no such number where
-    ``known``, the numbers that the node has, does not hold it. Else the running index.
+    Otherwise, for cards with one chip, the NPU id, which does not change if another card is lost, provided that
+    ``known``, the node's numbers, contains it. Otherwise the running index.
     """
     physical = [device.get("phy_id") for device in devices]
     numbers = [number for number in physical if number is not None]
@@ -176,7 +176,7 @@ def _device_files(node: Node) -> Set[int]:
 
 
 def _read_conf(node: Node) -> Tuple[Optional[hccn_conf.Conf], List[Finding]]:
-    """Return what /etc/hccn.conf says (an absent file says nothing), None when it is there and cannot be read."""
+    """Return what /etc/hccn.conf says (an absent file says nothing), None if it exists but cannot be read."""
     path = node.path(CONF)
     text = files.text(path)
     if text is None and os.path.lexists(path):

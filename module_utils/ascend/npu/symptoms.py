@@ -28,9 +28,9 @@ Place = Tuple[int, int]  # number of the line from 0, character in it
 class Symptom:
     """What is wrong: ``name`` is stable (docs/troubleshooting.md), ``what`` a sentence, ``remedy`` the next command.
 
-    ``evidence`` is the line that says it, at most MOST_EVIDENCE characters. ``codes`` are the error codes found, as in
-    ``("-8005",)``, ``("507033", "EE1001", "ERR00100", "drvRetCode=7")``: the symptom's own, and with the first symptom
-    also those that belong to none.
+    ``evidence`` is the line that shows it, at most MOST_EVIDENCE characters. ``codes`` are the error codes found, as in
+    ``("-8005",)``, ``("507033", "EE1001", "ERR00100", "drvRetCode=7")``: the symptom's own, and for the first symptom
+    also those that belong to no symptom.
     """
 
     name: str
@@ -68,7 +68,7 @@ def _symptoms(output: _Output, found: Dict[str, Tuple[Row, Place]]) -> Tuple[Sym
 
 
 class _Output:
-    """A text made ready: its lines, its codes with their first offsets, and the rows that they name."""
+    """A prepared text: its lines, its codes with their first offsets, and the rows that they name."""
 
     def __init__(self, text: str) -> None:
         self.lines = _lines(text)
@@ -91,7 +91,7 @@ class _Output:
                     self._signs.setdefault(row, []).append(start)
 
     def places(self, row: int) -> List[Place]:
-        """Return where the text says what the row is about: for each of the row's signs the first place."""
+        """Return where the text matches the row: the first place of each of the row's signs."""
         phrases, unless = _PHRASES[row]
         places = [self._phrase(anchor, others, unless) for stem, anchor, others in phrases if stem in self._stems]
         return [place for place in places if place] + [self._place(start) for start in self._signs.get(row, ())]
@@ -340,7 +340,7 @@ _NOT_MISSING = (_folded("not in lib"), _folded("cannot be preloaded"), _folded("
 
 
 def _missing_libraries(lower: str, folded: str) -> Iterator[Tuple[str, int]]:
-    """Yield the shared objects that stand on a line that says they were not found, with their offset."""
+    """Yield the shared objects on lines that say they were not found, with their offset."""
     if not any(words in folded for words in _MISSING_FOLDED):
         return
     end, missing = 0, False

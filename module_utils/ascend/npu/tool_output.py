@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the readers of the driver's tools share: lines without decoration, rows of a table, values.
 
-A function that reads a value returns None for what is none, or not whole; whether the tool said "NA" is asked before.
+A function that reads a value returns None for anything that is not a complete value; callers check for "NA" before.
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ def is_whole(row: str) -> bool:
 
 
 def cells(row: str) -> List[str]:
-    """Return what stands between the borders of a row that begins with one; blanks stay."""
+    """Return the texts between the borders of a row that begins with one; blanks are kept."""
     row = row.rstrip()
     return (row[1:-1] if row.endswith("|") and len(row) > 1 else row[1:]).split("|")
 
 
 def without_cut_word(row: str, found: List[str]) -> List[str]:
-    """Return the cells of a row that lacks its right border without the word in which it was cut: that is no value."""
+    """Return the cells of a row that lacks its right border, without the cut word, which is not a value."""
     words = found[-1].split()
     return [*found[:-1], " ".join(words if row[-1].isspace() else words[:-1])]
 
@@ -73,7 +73,7 @@ def is_absent(text: str) -> bool:
 
 
 def integer(text: str) -> Optional[int]:
-    """Return the whole number that ``text`` is, else None; at most 18 digits, ASCII alone."""
+    """Return ``text`` as a whole number, else None; at most 18 ASCII digits."""
     return int(text) if _INTEGER.fullmatch(text) else None
 
 
@@ -99,6 +99,6 @@ def bus_id(text: str) -> Optional[str]:
 
 
 def pair(text: str) -> Optional[Tuple[Optional[int], Optional[int]]]:
-    """Return (used, total) of "3862/65536", (None, 65536) of "NA/65536", None of what is no pair."""
+    """Return (used, total) of "3862/65536", (None, 65536) of "NA/65536", None for anything else."""
     match = _PAIR.fullmatch(text)
     return (count(match.group(1)), count(match.group(2))) if match else None

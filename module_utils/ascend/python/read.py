@@ -62,12 +62,12 @@ def findings(pythons: Dict[str, Python]) -> List[Finding]:
 
 
 def remember(unpacked: str, place: str) -> None:
-    """Write down every file of a Python that will lie at ``place``. Raises OSError."""
+    """Record every file of a Python that will be at ``place``. Raises OSError."""
     manifest.write(unpacked, files.folders(unpacked), os.path.join(unpacked, MANIFEST), place=place)
 
 
 def _problem(path: str, name: str, deep: bool) -> Tuple[str, str]:
-    """Return what is wrong, and what others cannot use, in words."""
+    """Return what is wrong, and what others cannot use, as text."""
     differences = manifest.verify(os.path.join(path, MANIFEST), deep, path)
     closed = rights.closed([path] + [os.path.join(path, part) for part in _DECIDING])
     words = [each._replace(path=os.path.relpath(each.path, path)).words() for each in closed]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is asked of a card's network before several nodes train together, beside what the facts hold of it."""
+"""Questions about a card's network before several nodes train together, beyond what the facts contain."""
 
 from __future__ import annotations
 

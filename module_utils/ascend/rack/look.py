@@ -20,7 +20,7 @@ TOOL_S = 30.0
 
 
 class Asked(NamedTuple):
-    """What is asked. ``network``: whether the cards' network is; ``interface`` as HCCL_SOCKET_IFNAME says it."""
+    """What is asked. ``network``: whether to ask the cards' network; ``interface`` is like HCCL_SOCKET_IFNAME."""
 
     places: Places
     users: Sequence[str]
@@ -72,7 +72,7 @@ def look(node: Node, run: Callable[..., Result], asked: Asked) -> Dict[str, Any]
 
 
 def own_name() -> Dict[str, Any]:
-    """Return the node's name and the addresses that it resolves to here: gloo and HCCL may go by them."""
+    """Return the node's name and the addresses to which it resolves here, which gloo and HCCL may use."""
     name = socket.gethostname()
     try:
         found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)

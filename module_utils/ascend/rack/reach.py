@@ -30,8 +30,8 @@ def ping_cards(
 ) -> List[Ping]:
     """Return each of ``pings`` (``{"device", "address", "to", "card"}``) with ``ok``, ``loss_percent`` and ``words``.
 
-    ``ok`` is None where it was not asked: no hccn_tool, or the time (``limit_s`` from now) was up. ``words`` are the
-    tool's where a packet was lost.
+    ``ok`` is None if it was not asked, because there is no hccn_tool or the time (``limit_s`` from now) was up.
+    ``words`` are the tool's if a packet was lost.
     """
     path = tools.find(node, "hccn_tool")
     until = now() + limit_s

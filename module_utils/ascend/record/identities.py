@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Find in texts what names a node or a person: addresses, names, serial numbers. What is done about it: pseudonyms.py.
+"""Find in texts what identifies a node or a person: addresses, names, serial numbers. pseudonyms.py replaces it.
 
-What nobody else may know (passwords, tokens) is found as everywhere: ascend/masking.py.
+Secrets (passwords, tokens) are found as everywhere, by ascend/masking.py.
 
-``23.0.6.2`` is an address or a driver. What stands around it decides, in this order: ``://`` or ``@`` before, a port or
+``23.0.6.2`` is an address or a driver. The text around it decides, in this order: ``://`` or ``@`` before, a port or
 the length of a prefix behind; the nearest word before it on the line (``address``, ``server`` ...: an address;
 ``version``, ``driver`` ...: a version); being a part of a longer word (``so.1.2.3.4``, ``1.2.3.4-linux``: a version).
-Where nothing decides it is a version in texts that are about versions, elsewhere an address, unless the same number is
-called a version in another place. What is an address once is one everywhere.
+If nothing decides, it is a version in texts about versions, elsewhere an address, unless the same number is called a
+version in another place. What is an address once is one everywhere.
 """
 
 from __future__ import annotations
@@ -126,8 +126,8 @@ def find(
     others: Iterable[str] = (),
     words: Iterable[str] = (),
 ) -> Identities:
-    """Return what is to be masked in the texts, with what is known beforehand: names, and
-    ``others``, which are addresses and serial numbers. ``words`` are further names that stay, like WORDS. Never raises.
+    """Return what to mask in the texts, with what is known beforehand: names, and ``others``, which are addresses and
+    serial numbers. ``words`` are further names to keep, like WORDS. Never raises.
     """
     found: _Found = {name: set() for name in (*KINDS, "kept")}
     stay = WORDS | {word.lower() for word in words}
@@ -167,7 +167,7 @@ def is_host(quad: str) -> bool:
 
 
 def is_ipv6(word: str) -> bool:
-    """Whether a word is an IPv6 address that names a host or a network; a C++ name like ``be::add`` is none."""
+    """Whether a word is an IPv6 address of a host or a network, and not a C++ name such as ``be::add``."""
     try:
         address = ipaddress.IPv6Address(word)
     except ValueError:
@@ -216,7 +216,7 @@ def _add_by_form(found: _Found, word: str) -> None:
 
 
 def _add_host(found: _Found, name: str, stay: AbstractSet[str], shortest: int) -> None:
-    """A name with a domain is two: either part may stand alone."""
+    """A name with a domain is two names, because either part may appear alone."""
     name = name.strip().rstrip(".").lower()
     if QUAD.fullmatch(name) or ":" in name:
         _add_by_form(found, name)

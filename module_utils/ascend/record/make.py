@@ -97,9 +97,9 @@ class Recorder:
         return self._node._replace(run=self.run, find=self.find)
 
     def ask(self, queries: Iterable[Query], tools: Dict[str, Optional[str]], timeout_s: float) -> Iterator[str]:
-        """Ask what was not asked yet; give a line for each question that was not asked, and why.
+        """Ask what was not asked yet; yield a line for each question that was not asked, and why.
 
-        ``tools`` are the programs that PATH need not lead to, by name.
+        ``tools`` are the programs that may not be on PATH, by name.
         """
         deadline = time.monotonic() + MOST_SECONDS
         asked = [argv for argv, _result, _seconds in self.calls]
@@ -133,8 +133,8 @@ def make(
     """Return the capture of a node as text.
 
     ``timeout_s`` is the longest time of each call. ``names`` are further words to mask: the node's names and addresses
-    in the inventory. ``rng`` decides the pseudonyms, for tests. Raises AscendError when the finished text still holds
-    something that was to be masked.
+    in the inventory. ``rng`` decides the pseudonyms, for tests. Raises AscendError if the finished text still contains
+    something that should be masked.
     """
     recorder = Recorder(node)
     facts: Any = ascend_facts.collect(recorder.node(), places, ["all"], timeout_s)
@@ -223,9 +223,9 @@ def _command_section(argv: List[str], result: Result, seconds: float) -> Section
 
 
 def _bounded(sections: List[Section]) -> List[Section]:
-    """Return the sections, of the later ones those without content that would make the capture too long.
+    """Return the sections; later ones that would make the capture too long lose their content.
 
-    The facts stand last and are kept: they are short.
+    The facts come last and are kept, because they are short.
     """
     room = MOST_BYTES - len(sections[-1].content)
     kept = []
@@ -241,7 +241,7 @@ def _bounded(sections: List[Section]) -> List[Section]:
 
 
 def _texts(sections: List[Section], facts: Dict[str, Any]) -> Iterator[Text]:
-    """Give all that will be in the capture, with what numbers with dots are there."""
+    """Yield all texts of the capture, with the meaning of numbers with dots in each."""
     for section in sections:
         versions = bool(_VERSIONS.match(section.title))
         yield Text(section.content, versions)
@@ -339,7 +339,7 @@ def _known(node: Node, names: Sequence[str]) -> Tuple[List[str], List[str], List
 
 
 def _hardware(node: Node) -> Iterator[str]:
-    """Give the node's own addresses and serial numbers, which need not stand in any answer of a tool."""
+    """Yield the node's own addresses and serial numbers, which may not appear in any answer of a tool."""
     yield from re.findall(r"\|-- ([0-9.]+)", files.text(node.path("/proc/net/fib_trie")) or "")
     for line in (files.text(node.path("/proc/net/if_inet6")) or "").splitlines():
         if re.match("[0-9a-f]{32} ", line):

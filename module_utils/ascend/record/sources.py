@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a record holds beside the facts' own questions: further questions to the tools, files, and what lies in folders.
+"""What a capture contains beside the facts' own questions: further questions to the tools, files, and folders' content.
 
-Everything here only reads. Nothing is longer than its bound, and what was left out is said.
+Everything here only reads. Everything has a maximum length, and what was left out is reported.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def kept(query: Query, output: str) -> str:
 
 
 def file_section(node: Node, path: str, pattern: str = "") -> Optional[Section]:
-    """Return a file, None where there is none. What is no text, or long, is left out and counted."""
+    """Return a file, None if there is none. Content that is not text, or too long, is left out and counted."""
     place = node.path(path)
     about: Dict[str, Any] = {"kind": "file", "path": path}
     try:
@@ -188,7 +188,7 @@ def process_sections(node: Node, found: Iterable[Dict[str, Any]]) -> Iterator[Se
 
 
 def manifest_sections(node: Node, state_dir: str) -> Iterator[Section]:
-    """Give the manifests of what was installed, reduced to the entries that differ from what is there."""
+    """Yield the manifests of what was installed, reduced to the entries that differ."""
     folder = os.path.join(state_dir, "manifests")
     for name in files.names(node.path(folder)):
         path = os.path.join(folder, name)
@@ -212,7 +212,7 @@ def manifest_sections(node: Node, state_dir: str) -> Iterator[Section]:
 
 
 def _kind(place: str) -> Any:
-    """Return what lies at a place: a link's target, else [size, mode] of a file, else None."""
+    """Return what is at a path: a link's target, else [size, mode] of a file, else None."""
     try:
         status = os.lstat(place)
     except OSError:
@@ -240,7 +240,7 @@ def _reduced(body: Dict[str, Any], paths: Set[str]) -> Tuple[Dict[str, Any], int
 
 
 def distribution_sections(node: Node, ascend_root: str) -> Iterator[Section]:
-    """Give the distributions of each environment, by name and version alone."""
+    """Yield the distributions of each environment, only by name and version."""
     folder = os.path.join(ascend_root, "env")
     for name in files.names(node.path(folder)):
         path = os.path.join(folder, name)
@@ -281,7 +281,7 @@ class Trees:
         self.files: List[Section] = []
 
     def section(self, top: str, depth: int, pattern: str = "", read: bool = True) -> Optional[Section]:
-        """Return the folders below ``top``, None where there is none; nothing is listed twice."""
+        """Return the folders below ``top``, None if there is none; nothing is listed twice."""
         lines: List[str] = []
         level = [top]
         for _ in range(depth):
@@ -296,7 +296,7 @@ class Trees:
         return Section("folder %s" % top, {"kind": "folder", "path": top}, "".join(lines)) if lines else None
 
     def _deeper(self, top: str) -> Iterator[str]:
-        """Give the folders further down that are looked into, by their own names: none that a link leads to."""
+        """Yield the deeper folders to look into, by their own names, without any behind a link."""
         real = os.path.realpath(self._node.path(top))
         for home in [each.home("*") for each in Tree(top, "").places()]:
             for place in DEEPER:
@@ -346,7 +346,7 @@ class Trees:
 
 
 def _led_to(place: str) -> str:
-    """Return the size of the file that a link leads to: where it lies may be too deep for a list of its own."""
+    """Return the size of a link's target, which may be too deep in the tree to be listed itself."""
     try:
         status = os.stat(place)
     except OSError:
@@ -355,7 +355,7 @@ def _led_to(place: str) -> str:
 
 
 def quoted(name: str) -> str:
-    """Return a name as one word: as a JSON string where it would be several, or none."""
+    """Return a name as one word, as a JSON string if it would otherwise be several words or none."""
     return json.dumps(name, ensure_ascii=False) if not name or re.search(r"[\s\"\\]", name) else name
 
 

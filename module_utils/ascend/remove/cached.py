@@ -26,7 +26,7 @@ def choose(chosen: Chosen) -> None:
 
 
 def _cached(chosen: Chosen, each: Row) -> Tuple[bool, str]:
-    """Return whether a folder of the cache stays, and why: repairs of what stays take their packages from there."""
+    """Return whether a folder of the cache stays, and why; repairs of what stays need their packages."""
     surveyed, asked = chosen.surveyed, chosen.asked
     if asked.mode == EVERYTHING:
         return False, "taken from the depot by this project"
@@ -44,7 +44,7 @@ def _cached(chosen: Chosen, each: Row) -> Tuple[bool, str]:
 
 
 def _owner(chosen: Chosen, each: Row) -> Tuple[str, bool]:
-    """Return what a folder of the cache is for, and whether that is there and stays; "" where nobody knows."""
+    """Return what a folder of the cache is for, and whether that exists and stays; "" if unknown."""
     surveyed = chosen.surveyed
     for version in each["cann"]:
         stays = version in surveyed["cann"] and version not in chosen.removed("CANN")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a CANN that another one replaces is nobody's: nobody was asked about files in it, as in a removal."""
+"""Whether nobody needs a CANN that another one replaces; unlike in a removal, nobody was asked about files in it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A selection as lines for the terminal: what goes, with how much room it gives back, then what stays, and why."""
+"""A selection as lines for the terminal: what is removed and how much space that frees, then what stays, and why."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def find(text: str) -> Iterator[Tuple[int, int]]:
 
 
 def _begin_of_key(text: str, end: int) -> int:
-    """Return where the lines of a private key begin, whose first line is lost."""
+    """Return where the lines of a private key begin if its first line is lost."""
     mark = "\\n" if text.endswith("\\n", 0, end) else "\n"
     begin = end
     while end - begin < 16384 and text.endswith(mark, 0, begin):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which names of options, variables and keys hold secrets, and which of their values are none.
+"""Which names of options, variables and keys have secrets as values, and which of their values are not secret.
 
-A name counts by its last parts: ``--hf_hub_token``, ``PGPASSWORD`` and ``spring.datasource.password`` end in what is
+A name is judged by its last parts: ``--hf_hub_token``, ``PGPASSWORD`` and ``spring.datasource.password`` end in what is
 secret; ``max_tokens``, ``eos_token`` and ``token_path`` do not.
 """
 
@@ -107,7 +107,7 @@ _VERSION = re.compile(r"[vV]?[0-9]+(?:[.:-][0-9A-Za-z]+)+")
 
 
 def kind(name: str, in_address: bool = False) -> str:
-    """Return how a name's value is judged, ALWAYS, LIKELY or RANDOM; empty for a name that is about no secret.
+    """Return how a name's value is judged, ALWAYS, LIKELY or RANDOM; empty for a name without secrets.
 
     ``in_address``: the name stands in the query of a URL.
     """
@@ -145,7 +145,7 @@ def _kind_of_last(last: str, before: str, in_address: bool) -> str:
 
 
 def is_message(text: str, start: int) -> bool:
-    """Whether a word of a message stands there, where a value would: "password: not given"."""
+    """Whether a message's word is in the value's place: "password: not given"."""
     word = _WORD.match(text, start)
     return word is not None and word.group().lower() in _NOTHING
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Find secrets behind options that say nothing of what they hold: ``mysql -pX``, ``curl -u user:X``."""
+"""Find secrets behind options whose names do not show it: ``mysql -pX``, ``curl -u user:X``."""
 
 from __future__ import annotations
 

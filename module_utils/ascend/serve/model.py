@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is to be served: a list of models, each with its config, its address and its cards. Pure functions."""
+"""What to serve: a list of models, each with its config, its address and its cards. Pure functions."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _yaml(value: Any) -> str:
 
 
 def models_of(given: Any) -> List[Model]:
-    """Return the models of ``serve_models``. Raises AscendError for what can be none of them."""
+    """Return the models of ``serve_models``. Raises AscendError for an invalid one."""
     if not isinstance(given, list):
         raise _wrong("serve_models is not a list", "[%s]" % FORM, given)
     models = [_model(each) for each in given]

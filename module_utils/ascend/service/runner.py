@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The parent of a program that goes on: it keeps its log, passes on that it shall end, and writes how it ended.
+"""The parent of a program that outlives the module: it keeps the log, forwards the request to end, records the end.
 
-It is a file of its own in the service's folder, started as the service's account by systemd or by the module, with the
+It is a separate file in the service's folder, started as the service's account by systemd or by the module, with the
 path of the job: ``{"argv", "env", "cwd", "out", "grace_s", "mark", "peers"}``. Standard library alone.
 
 Programs of one job on several nodes end together. ``peers`` is None or ``{"rank", "count", "address", "port",
-"token"}``: each runner keeps a connection to that of rank 0, which tells all of them when one failed or is gone. So
+"token"}``: each runner keeps a connection to that of rank 0, which tells all of them if one failed or is gone. So
 nobody waits for HCCL's time limits, and no control node has to watch.
 """
 
@@ -30,7 +30,7 @@ END_S = 2.0  # between asking what the program left behind to end and ending it
 
 
 def main(path: str) -> int:
-    """Run the job to its end; return the exit code: 0 where it was asked to end."""
+    """Run the job to its end; return the exit code, 0 if it was asked to end."""
     with open(path, encoding="utf-8") as stream:
         job = json.load(stream)
     os.umask(0o027)
@@ -75,7 +75,7 @@ def _send(group: int, number: int) -> None:
 
 
 def marked(mark: str) -> List[int]:
-    """Return the processes that inherited the mark, but for this one."""
+    """Return the processes that inherited the mark, except this one."""
     found = []
     for name in os.listdir("/proc"):
         if name.isdigit() and int(name) != os.getpid():
@@ -123,7 +123,7 @@ class Peers:
         threading.Thread(target=begin, daemon=True).start()
 
     def leave(self, code: int, asked: bool) -> None:
-        """Say how this rank's program ended; one that failed, or was asked to end, ends all."""
+        """Report how this rank's program ended; one that failed, or was asked to end, ends all."""
         rank = self._job["rank"]
         if asked or code != 0:
             self._fail(rank, "rank %d %s" % (rank, "was stopped" if asked else "ended with code %d" % code))
@@ -183,7 +183,7 @@ class Peers:
         self._listen(link, 0)
 
     def _hear(self, link: socket.socket) -> None:
-        """Hear of one that connects: whoever does not know the token is nobody."""
+        """Accept a connection; whoever does not know the token is ignored."""
         link.settimeout(30)
         try:
             hello = json.loads(link.makefile("rb").readline(LINE))
@@ -201,7 +201,7 @@ class Peers:
         self._listen(link, rank)
 
     def _listen(self, link: socket.socket, rank: int) -> None:
-        """Hear what the peer says, until its end. One that goes without a word is lost."""
+        """Listen to the peer until its end. One that leaves without a message is lost."""
         _keep_alive(link)
         with suppress(OSError, ValueError, KeyError, TypeError):
             for line in link.makefile("rb"):

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Begin, watch and end a program that goes on: by systemd as a unit, or in a session of its own where there is none.
+"""Start, watch and end a program that outlives the module: a systemd unit, or its own session without systemd.
 
-``folder`` is root's. In it the job (job.json, the account's to read: it may hold secrets), the runner, and who is at
-work (began.json). ``folder/out`` is the account's: the runner writes the log and how the program ended there. What lies
-there is believed no further than a log is.
+``folder`` belongs to root. It contains the job (job.json, readable for the account because it may contain secrets), the
+runner, and the running process (began.json). ``folder/out`` belongs to the account; the runner writes the log and the
+result there. We trust its content no more than a log.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def state(unit: str, run: Run) -> str:
 
 
 def main_pid(folder: str, run: Run) -> int:
-    """Return the runner's number, 0 where there is none."""
+    """Return the runner's number, 0 if there is none."""
     began = files.mapping(os.path.join(folder, "began.json"))
     if not began.get("systemd"):
         return int(began.get("pid") or 0)
@@ -154,7 +154,7 @@ def outcome(folder: str, account_uid: Optional[int] = None) -> Dict[str, Any]:
 
 
 def read_out(folder: str, name: str, account_uid: Optional[int] = None, last_bytes: int = 64 * 1024) -> str:
-    """Return the end of a file that the account wrote, "" where there is none: no link of it leads elsewhere."""
+    """Return the end of a file that the account wrote, "" if there is none; links are not followed."""
     path = os.path.join(folder, "out", name)
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -173,7 +173,7 @@ def has_systemd() -> bool:
 
 
 def unit_text(service: Service) -> str:
-    """Return the unit. What it runs and with which variables stands in the job: a unit is everybody's to read."""
+    """Return the unit. The command and its variables are in the job, because everybody can read a unit."""
     lines = ["# Made by ascend-fleet.", "[Unit]", "Description=%s" % service.description]
     if service.lasting:
         lines += ["Wants=network-online.target", "After=network-online.target"]
@@ -193,7 +193,7 @@ def _place(service: Service, name: str) -> str:
 
 
 def _write(service: Service, mark: str) -> None:
-    """Write what the runner needs. The job is there before the folder belongs to anybody else."""
+    """Write what the runner needs. The job exists before the folder belongs to anybody else."""
     account, out = service.account, _place(service, "out")
     os.makedirs(service.folder, mode=0o755, exist_ok=True)
     if os.path.islink(out) or not os.path.isdir(out):

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A node in the swarm: begin, wait, end, and take in what came. Nodes of a batch give each other the depot's files.
+"""A node in the swarm: begin, wait, end, and take in what arrived. A batch's nodes give each other the depot's files.
 
-``<cache>/swarm`` is root's: libtorrent out of its wheel, the torrent, the job, and who is at work. In ``files``, which
-belongs to the account ``nobody``, the peer (peer.py) writes what comes, as that account: it speaks with the network.
-What came whole is taken in when the peer has ended, so nobody writes to it any more, and its sum is read again.
+``<cache>/swarm`` belongs to root: libtorrent out of its wheel, the torrent, the job, and the running process. In
+``files``, which belongs to the account ``nobody``, the peer (peer.py) writes what arrives, as that account because it
+talks to the network. Complete files are taken in after the peer has ended, so nobody writes to them any more, and their
+sums are computed again.
 """
 
 from __future__ import annotations
@@ -37,15 +38,15 @@ LOOK_S = 0.2
 
 
 def tag() -> str:
-    """Return for which Python and machine libtorrent's wheel has to be, as in its name (PEP 425)."""
+    """Return the Python and machine that libtorrent's wheel must be for, as in its name (PEP 425)."""
     return "cp%d%d-%s" % (sys.version_info[0], sys.version_info[1], platform.machine())
 
 
 def join(cache_dir: str, torrent: str, wanted: List[incoming.Incoming], job: Dict[str, Any], wheel: str) -> None:
-    """Begin to take the files, and to give them to the others; one that is at work already ends first.
+    """Begin to take the files, and to give them to the others; a peer that already runs ends first.
 
     ``torrent`` is its content in base64, ``wheel`` libtorrent's in the cache; ``job`` has ``port``, ``allowed`` and
-    ``peers`` (peer.py). Raises AscendError where the cache has no room or the peer does not begin, and OSError.
+    ``peers`` (peer.py). Raises AscendError if the cache has no room or the peer does not start, and OSError.
     """
     leave(cache_dir)
     folder = os.path.join(cache_dir, FOLDER)
@@ -135,7 +136,7 @@ def _own(folder: str) -> None:
 
 
 def _unpacked(wheel: str, folder: str) -> str:
-    """Return the folder in which libtorrent lies, out of its wheel, whose sum is right."""
+    """Return the folder with libtorrent, unpacked from its wheel, whose sum is right."""
     place = os.path.join(folder, "client")
     atomic.remove(place)
     with zipfile.ZipFile(wheel) as archive:
