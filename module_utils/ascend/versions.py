@@ -6,9 +6,9 @@ A version is read from its beginning, as far as its form is known::
     24.1.rc1 < 24.1.rc1.b030 < 24.1.rc1.1 < 24.1.rc2.2 < 24.1.0 < 24.1.0.1 < 25.0.rc1.1
     8.0.T5 < 8.0.RC1.alpha001 < 8.0.RC1 < 8.0.RC2 < 8.0.0 < 8.1.RC1;  9.0.T511 < 9.0.0-beta.1 < 9.0.0
 
-``rc`` (candidates), ``t`` (trials), ``alpha`` and ``beta.`` come before what they lead to, ``b`` (builds) behind. What
-follows a known beginning (``24.1.rc2-custom``, ``24.1.rc3.SPC002``) is not understood: such a version is compared by
-its beginning, and where that does not decide, its order is not known.
+``rc`` (candidates), ``t`` (trials), ``alpha`` and ``beta.`` come before the version that they lead up to, ``b``
+(builds) after it. What follows a known beginning (``24.1.rc2-custom``, ``24.1.rc3.SPC002``) is not understood: such a
+version is compared by its beginning, and where that does not decide, its order is not known.
 """
 
 from __future__ import annotations
@@ -67,9 +67,9 @@ def compare(one: str, other: str) -> int:
 
 
 def same_branch(one: str, other: str) -> bool:
-    """Whether two versions are of one line of maintenance: 24.1.rc1 and 24.1.rc1.2, or 25.2.0 and 25.2.3.
+    """Whether two versions are of one maintenance line: 24.1.rc1 and 24.1.rc1.2, or 25.2.0 and 25.2.3.
 
-    False where their beginnings do not say so.
+    False if their beginnings do not show it.
     """
     first, second = (_branch(_read(version).parts) for version in (one, other))
     return len(first) > len(_SERIES) and first == second

@@ -24,7 +24,7 @@ class Loader(SourceFileLoader):
         self._text = text
 
     def get_data(self, _path: str) -> bytes:
-        """Return the module's text: it is the only file that Python asks for, since there is no byte code."""
+        """Return the module's text, the only file that Python asks for, because there is no byte code."""
         return self._text
 
 
@@ -35,7 +35,7 @@ class Finder:
         self._archive = archive
 
     def find_spec(self, name: str, _path: Any, _target: Any = None) -> Optional[ModuleSpec]:
-        """Return how to load a utility, None where the archive has none of this name."""
+        """Return how to load a utility, None if the archive has none of this name."""
         if not name.startswith(UTILITIES):
             return None
         place = "%s/%s" % (self._archive.archive, name.replace(".", "/"))
@@ -49,7 +49,7 @@ class Finder:
 
 
 def compile_once() -> None:
-    """Import so from now on; without effect where this file does not lie in an archive."""
+    """Import this way from now on; no effect if this file is not in an archive."""
     loader = globals().get("__loader__")
     if isinstance(loader, zipimporter):
         sys.meta_path.insert(0, Finder(loader))

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The models that a node serves: starts them, asks whether they answer, ends them.
 
-``<state_dir>/serve/<name>`` is root's: serve.json says what is served, config.yaml is the account's copy of the config,
-the rest belongs to the service (service/service.py). The service keeps the environment in which it was started, also
-after a restart: what was tested with a model continues to serve it until serve.yml runs.
+``<state_dir>/serve/<name>`` belongs to root: serve.json says what is served, config.yaml is the account's copy of the
+config, the rest belongs to the service (service/service.py). The service keeps the environment in which it was started,
+also after a restart: what was tested with a model continues to serve it until serve.yml runs.
 """
 
 from __future__ import annotations

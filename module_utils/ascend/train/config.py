@@ -25,9 +25,9 @@ FEWEST = 100  # keys; with less something was not found, and nothing is known
 
 
 def known_keys(environment: str, checkout: str = "") -> Optional[Set[str]]:
-    """Return the keys that a config for training may have; None where they cannot be read.
+    """Return the keys that a config for training may have; None if they cannot be read.
 
-    ``checkout`` is where LLaMA-Factory's sources lie, if they are not in the environment.
+    ``checkout`` is the folder of LLaMA-Factory's sources, if they are not in the environment.
     """
     sites = [os.path.join(glob.escape(environment), SITE)]
     if checkout:

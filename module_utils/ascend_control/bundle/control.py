@@ -38,7 +38,7 @@ class Interpreter(NamedTuple):
 def interpreter(index: Index, architecture: str, own: list[Path]) -> Interpreter:
     """Return the CPython for a control node of ``architecture``: one of the operator's own, else the depot's newest.
 
-    Raises AscendError where there is none from 3.10 on.
+    Raises AscendError if there is none from 3.10 on.
     """
     entries = index["pythons"].get(architecture, {}).values()
     given = [path for path in own if architecture in path.name]
@@ -63,7 +63,7 @@ def _is_usable(series: str) -> bool:
 
 
 def warning(python: Interpreter) -> str:
-    """Say what an archive asks for that not every supported system has; empty where there is nothing to say."""
+    """Say what an archive needs that not every supported system has; empty if nothing."""
     if Version(python.glibc) <= NEWEST_GLIBC:
         return ""
     return (

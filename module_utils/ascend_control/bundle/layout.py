@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which files, or which pieces of them, lie in which part of a bundle: known from names and sizes, before one is read.
+"""Which files, or pieces of them, are in which part of a bundle, known from names and sizes before any is read.
 
-A part is a plain tar archive of its own, so parts are taken in any order, from any disk, and a damaged one is carried
-again alone. A file that does not fit into the rest of a part is continued in the next one.
+Each part is a separate plain tar archive, so parts can be taken in any order, from any disk, and only a damaged one has
+to be carried again. A file that does not fit into the rest of a part is continued in the next one.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def header(piece: Piece, mode: int = 0o644, mtime: int = 0) -> tarfile.TarInfo:
 
 
 def parts(sizes: Mapping[str, int], most_bytes: int) -> list[list[Piece]]:
-    """Return the pieces of each part; ``sizes`` are the files' bytes, ``most_bytes`` those that a part may have."""
+    """Return the pieces of each part; ``sizes`` are the files' bytes, ``most_bytes`` the limit of a part."""
     found: list[list[Piece]] = [[]]
     used = 0
     most = most_bytes // UNIT * UNIT - END

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The project's tree in one archive: the checkout as it lies, with the operator's inventory and releases."""
+"""The project's tree in one archive: the checkout as it is, with the operator's inventory and releases."""
 
 from __future__ import annotations
 

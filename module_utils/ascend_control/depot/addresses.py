@@ -25,7 +25,7 @@ class Address(NamedTuple):
 
 
 def of_lock(entries: list[str], architecture: str, series: str, extra_index: str) -> list[Address]:
-    """Return a file for each lock entry: its best wheel, or the source archive of what has none. Raises AscendError."""
+    """Return a file for each lock entry: its best wheel, or the source archive if it has none. Raises AscendError."""
     extra_index = extra_index if any("+cpu" in entry for entry in entries) else ""
     packages = fetch._resolve(entries, architecture, series, extra_index, indexes())
     return [_address(fetch._best(package, architecture, series)) for package in packages]
@@ -44,7 +44,7 @@ def fetched(entries: list[str], folder: Path, architecture: str, series: str, in
 
 
 def pinned(requirements: list[str], architecture: str, series: str) -> str:
-    """Return the lock of what these arguments of ``uv pip compile`` ask for, hashed. Raises AscendError."""
+    """Return the hashed lock for these arguments of ``uv pip compile``. Raises AscendError."""
     uv = fetch.find_uv()
     if not uv:
         raise AscendError("uv is missing on the control node", remedy="make .venv/installed  # it is in pyproject.toml")

@@ -29,7 +29,7 @@ def fill(
     progress: Progress,
     check: bool,
 ) -> tuple[list[str], list[str]]:
-    """Bring the release's packages for one architecture into the depot; return (what was taken, warnings).
+    """Add the release's packages for one architecture to the depot; return (what was added, warnings).
 
     ``sums`` maps file names of the operator's ``.run`` files to their sha256. Raises AscendError.
     """
@@ -69,12 +69,12 @@ class Bundles:
         self._verified: set[str] = set()
 
     def own_run(self, package: dict[str, Any]) -> Path | None:
-        """Return the operator's own .run, where there is one."""
+        """Return the operator's own .run, if there is one."""
         own = self._sources.incoming / package["file"] if self._sources.incoming else None
         return own if own and own.is_file() else None
 
     def download(self, packages: list[dict[str, Any]], release: dict[str, Any]) -> None:
-        """Download the bundles of the packages that lie nowhere, at once. Raises AscendError."""
+        """Download the bundles of all missing packages at once. Raises AscendError."""
         version = release["cann"]["version"]
         folder = self._index.folder / "cann" / version
         files = {}

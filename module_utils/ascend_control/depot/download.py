@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Download files of known sums: several at once, each resumed where it broke off, in this run or in a killed one.
+"""Download files with known sums: several at once, each resumed where it broke off, in this run or a killed one.
 
-What came so far lies beside the file as ``NAME.<its sum>.part``. It needs no note of the server's version (ETag) of it:
-the sum of the whole says whether both halves are of one file, and where they are not, it is fetched anew, once.
+What has arrived is beside the file as ``NAME.<its sum>.part``. No ETag is needed: the sum of the whole shows whether
+both halves belong to one file, and if they do not, the file is fetched again, once.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _PASSING = (408, 425, 429, 500, 502, 503, 504)
 class File(NamedTuple):
     """A file to fetch: its address, sha256 and name in the depot, its size in bytes (0: not known).
 
-    ``instead`` is what an operator may do who cannot reach the server.
+    ``instead`` is what an operator without access to the server can do.
     """
 
     url: str
@@ -60,10 +60,10 @@ class _BrokenError(Exception):
 
 
 def download(files: list[File], folder: Path, web: Web, progress: Progress, what: str) -> None:
-    """Bring ``files`` into ``folder``, verified; ``what`` names them for the progress.
+    """Download ``files`` into ``folder``, verified; ``what`` names them for the progress.
 
-    Those that are there are not looked at: the caller asks for what is missing. The first failure ends all, at once;
-    what came stays for the next run. Raises AscendError.
+    Existing files are not checked, because the caller asks only for missing ones. The first failure ends all downloads
+    at once; what arrived stays for the next run. Raises AscendError.
     """
     folder.mkdir(parents=True, exist_ok=True)
     progress.begin(what, len(files))
@@ -101,7 +101,7 @@ class _Download:
         self._answer: urllib3.BaseHTTPResponse | None = None
 
     def abort(self) -> None:
-        """Wake the download, where it waits for bytes, since another one failed."""
+        """Wake the download if it waits for bytes, because another one failed."""
         answer = self._answer
         if isinstance(answer, urllib3.HTTPResponse):
             # urllib3 has a word of its own for an answer that has come to its end meanwhile.
@@ -119,7 +119,7 @@ class _Download:
         self._progress.file_done()
 
     def _complete(self, partial: _Partial) -> None:
-        """Fetch until the file is whole. Bytes that came count as a success: the next try goes on behind them."""
+        """Fetch until the file is complete. A try that received bytes counts as a success; the next continues."""
         furthest, fruitless = partial.size, 0
         while True:
             try:

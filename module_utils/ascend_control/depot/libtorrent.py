@@ -22,9 +22,9 @@ SERIES = ("3.9", "3.10", "3.11", "3.12", "3.13")  # of Python; libtorrent has wh
 def fill(
     index: Index, architecture: str, requirements: Path, sources: Sources, progress: Progress, check: bool
 ) -> list[str]:
-    """Bring the wheels of an architecture into the depot, checked by ``requirements``, and return what was taken.
+    """Add an architecture's wheels to the depot, checked with ``requirements``, and return what was added.
 
-    Those of the control node's architecture come with them, since it takes part as well. Raises AscendError.
+    Those of the control node's architecture are added, too, because it takes part. Raises AscendError.
     """
     text = requirements.read_text(encoding="utf-8")
     version = locks.parse(text)["libtorrent"]

@@ -40,7 +40,7 @@ _CHIP = re.compile(
 
 
 class Header(NamedTuple):
-    """Where the payload begins, in bytes, and of each of its parts the size and what is embedded of its sums."""
+    """Where the payload begins, in bytes, and the size and embedded sums of each of its parts."""
 
     offset: int
     sizes: list[int]
@@ -101,7 +101,7 @@ def _require_size(path: Path, header: Header) -> None:
 
 
 def _require_sums(path: Path, stream: BinaryIO, header: Header) -> list[str]:
-    """Hold each part to the sum that the header has of it; a sum of zeros alone is none."""
+    """Compare each part with its sum in the header; a sum of only zeros does not count."""
     known = [
         (name, sums)
         for name, sums in (("sha256", header.sha256), ("md5", header.md5))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the depot has to hold: the union of the releases and architectures that the inventory's nodes have."""
+"""What the depot must contain: the union of the releases and architectures of the inventory's nodes."""
 
 from __future__ import annotations
 

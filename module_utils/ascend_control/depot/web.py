@@ -40,10 +40,10 @@ class Sources:
 
 
 class Web:
-    """Connections to servers, several at once and each used again.
+    """Connections to servers, several at once, each reused.
 
-    ``addresses`` maps the beginnings of addresses to what is asked in their place. ``accounts`` are "user:password" by
-    host and port, as ``account_of`` finds them in addresses; netrc has others.
+    ``addresses`` maps the beginnings of addresses to their replacements. ``accounts`` are "user:password" by host and
+    port, as ``account_of`` finds them in addresses; netrc has others.
     """
 
     def __init__(self, addresses: Mapping[str, str] | None = None, accounts: Mapping[str, str] | None = None) -> None:
@@ -53,12 +53,12 @@ class Web:
         self._timeout = urllib3.Timeout(connect=CONNECT_S, read=stall_s())
 
     def place(self, url: str) -> str:
-        """Return the address that is asked in place of ``url``: a mirror's, where one stands for its beginning."""
+        """Return the address to use for ``url``: a mirror's, if one replaces its beginning."""
         fit = max((start for start in self._addresses if url.startswith(start)), key=len, default="")
         return self._addresses[fit] + url[len(fit) :] if fit else url
 
     def opened(self, url: str, begin: int = 0) -> urllib3.BaseHTTPResponse:
-        """Return the answer of a server, whatever its status, from byte ``begin`` on where it can do that.
+        """Return a server's response, whatever its status, from byte ``begin`` on if the server supports that.
 
         Raises urllib3.exceptions.HTTPError, and AscendError for what no server can answer.
         """
@@ -113,9 +113,9 @@ def stall_s() -> float:
 
 
 def authorities() -> str:
-    """Return the file of authorities that the environment names; empty where the system's are trusted.
+    """Return the file of authorities that the environment names; empty if the system's are trusted.
 
-    Raises AscendError for a file that is not there.
+    Raises AscendError for a file that does not exist.
     """
     name = next((name for name in AUTHORITIES if os.environ.get(name)), "")
     path = os.environ.get(name, "")
@@ -131,12 +131,12 @@ def authorities() -> str:
 
 
 def of_huawei(url: str) -> bool:
-    """Whether an address is of Huawei's store, which asks from where one comes."""
+    """Whether an address is in Huawei's store, which requires a referrer."""
     return (urlsplit(url).hostname or "").endswith(HUAWEIS)
 
 
 def account_of(url: str) -> str:
-    """Return the "user:password" of an address; empty where it has none."""
+    """Return the "user:password" of an address; empty if it has none."""
     parts = urlsplit(url)
     return f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else ""
 
