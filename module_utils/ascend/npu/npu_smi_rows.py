@@ -2,8 +2,8 @@
 """One line of npu-smi's table: which columns a header names, which kind a row is, and what its cells contain.
 
 A header's cell names one column or several ("Chip  Phy-ID"); a row's cell below it has one value for each. A row
-above the processes is read by both headers there, and is a card's or a chip's by which fewer of its cells are wrong.
-Whether it is good enough to be believed is asked then (``is_card``, ``is_chip``): a wrong value is worse than none.
+above the processes is read with both headers, and counts as a card's or a chip's, whichever gives fewer wrong cells.
+Then ``is_card`` or ``is_chip`` decides whether to trust it, because a wrong value is worse than none.
 """
 
 from __future__ import annotations

@@ -134,7 +134,7 @@ def _higher(one: int, other: int) -> int:
 
 
 def fulfils(have: str, want: str) -> bool:
-    """Whether a setting satisfies what is wanted: a number at least, ranges like 60000-60015,61000 covered, else equal."""
+    """Whether a setting satisfies what is wanted: a number at least, ranges (60000-60015,61000) covered, else equal."""
     if re.fullmatch(r"\d+", have) and re.fullmatch(r"\d+", want):
         return int(have) >= int(want)
     if _ranges(have, want):

@@ -64,7 +64,7 @@ def last_lines(text: str, count: int) -> List[str]:
 
 
 def kept(stream: IO[bytes], path: str) -> Tuple[bytes, str]:
-    """Return (the log, its first error); one above MOST has only its beginning, the part around the error and the end."""
+    """Return (the log, its first error); one above MOST has only its beginning, the error's part and the end."""
     size = os.fstat(stream.fileno()).st_size
     place = _place(stream)
     error = "" if place is None else _line(stream, place)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The report on one screen: at most 22 rows of 80 columns, whatever the number of nodes.
 
-A command is never broken, so that one can copy it: where it is longer than a row, the terminal wraps it.
+A command is never broken, so that you can copy it; if it is longer than a row, the terminal wraps it.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def _number(count: int, noun: str) -> str:
 
 
 def _test(kind: str, test: Mapping[str, Any]) -> str:
-    """Return what is known of an earlier test: never more than was tested, and how old it is."""
+    """Return what is known from an earlier test, never more than was tested, and its age."""
     if test["age_s"] is None:
         return f"{kind}: not known: {test['why']}"
     level = f" ({test['level']})" if test["level"] else ""
@@ -89,7 +89,7 @@ def _unknown(report: Report) -> list[str]:
 
 
 def _groups(report: Report, room: int) -> list[str]:
-    """Return a line a group; where there is no room for all, nodes that were not checked are named before others."""
+    """Return one line per group; if there is no room for all, nodes that were not checked come first."""
     groups = list(report["groups"])
     chosen = sorted(range(len(groups)), key=lambda number: groups[number]["verdict"] != UNCHECKED)
     shown = sorted(chosen if len(groups) <= room else chosen[: max(0, room - 1)])
@@ -126,7 +126,7 @@ def _causes(report: Report, most: int) -> list[str]:
 
 
 def _command(cause: Mapping[str, Any]) -> str:
-    """Return the command; its comment is left out where it has no room."""
+    """Return the command, without its comment if there is no room."""
     command, others = _INDENT + one_line(cause["command"]), len(cause["nodes"]) - cause["command_for"]
     if len(command) > WIDTH:
         command = re.split(r"\s#\s", command)[0]

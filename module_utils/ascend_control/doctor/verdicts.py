@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One verdict a node, of what the drift check says of it now and what an earlier verify and preflight said.
+"""One verdict per node, from what the drift check says now and what an earlier verify and preflight said.
 
 healthy    nothing was found
 attention  site.yml would repair something or warns of it, or a test failed that is too old to count
@@ -90,7 +90,7 @@ def _judged(node: Node, earlier: Sequence[Earlier]) -> Node:
 
 
 def _verdict(state: str, causes: Iterable[Cause]) -> str:
-    """A node that says nothing may have mended or broken since its last test: that is not known."""
+    """A silent node may have got better or worse since its last test, which is unknown."""
     found = {_VERDICT_OF[cause["level"]] for cause in causes}
     return UNCHECKED if state == "unchecked" else next(verdict for verdict in VERDICTS if verdict in {*found, HEALTHY})
 
@@ -127,7 +127,7 @@ def _groups(nodes: Iterable[Node]) -> list[dict[str, Any]]:
 
 
 def _causes(nodes: Iterable[Node], folder: str) -> list[dict[str, Any]]:
-    """Return what is wrong by the name of the finding, the commonest first, each with one command for all its nodes."""
+    """Return the problems by the finding's name, commonest first, each with one command for all its nodes."""
     alike: dict[tuple[str, str, str], dict[str, list[Cause]]] = {}
     for node in nodes:
         for cause in node["causes"]:
@@ -170,9 +170,9 @@ def _common(causes: Iterable[Cause]) -> str:
 
 
 def _command(remedies: Mapping[str, str], file: str) -> tuple[str, int]:
-    """Return one command for all nodes that have the same remedy but for the node's name, and for how many it is so.
+    """Return one command for all nodes whose remedies differ only in the node's name, and the number of these nodes.
 
-    Where remedies differ it is that of most nodes; without a ``file`` that names the nodes, a single node's.
+    If remedies differ, it is that of most nodes; without a ``file`` that names the nodes, a single node's.
     """
     of_all = {node: _of_all(remedy, node, file) if file else remedy for node, remedy in remedies.items()}
     return Counter((remedies if len(remedies) == 1 else of_all).values()).most_common(1)[0]

@@ -68,9 +68,9 @@ def archive() -> bytes:
 
 
 def facts(answer: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
-    """Return the facts of what came of ``COMMAND`` (``rc``, ``stdout``, ``stderr``).
+    """Return the facts in the result of ``COMMAND`` (``rc``, ``stdout``, ``stderr``).
 
-    Raises HelperError where there are none, or those of another version, or of something else than ``asked``.
+    Raises HelperError if there are none, or if they are of another version or of something else than ``asked``.
     """
     answered = _answered(answer)
     if answered.get("helper") != version():
@@ -97,7 +97,7 @@ def facts(answer: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def refuse_deep(asked: dict[str, Any]) -> None:
-    """Raise HelperError for the deep form, which runs torch on the cards: the helper reads, and no more."""
+    """Raise HelperError for the deep form, which runs torch on the cards, because the helper only reads."""
     if asked["deep"]:
         raise HelperError(
             "the helper cannot run a deep check",

@@ -110,7 +110,7 @@ def merge_words(merge: Mapping[str, Any]) -> str:
 
 
 def _of_another_check(found: Slice, code: str, now: datetime) -> str:
-    """Return why a slice is none of this check; "" where it is."""
+    """Return why a slice does not belong to this check; "" if it does."""
     if found["code"] != code:
         return f"made by another ascend-fleet ({found['code']}, this one is {code})"
     apart = age(found, now)
@@ -166,7 +166,7 @@ def _unheard(check: str, slices: int, nodes: int, again: str) -> Callable[[str, 
 
 
 def _once(depots: Iterable[list[Finding]]) -> list[Finding]:
-    """Return what is wrong with depots: each slice looked at its own control node's, most often the same one."""
+    """Return what is wrong with depots; each slice checked its own control node's, usually the same one."""
     return list({finding["id"]: finding for depot in depots for finding in depot}.values())
 
 

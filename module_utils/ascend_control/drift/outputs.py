@@ -41,10 +41,11 @@ def _line(value: Any) -> str:
 
 
 def junit(fleet: Fleet) -> str:
-    """Return the report as JUnit XML: a suite a component, in it a case a node; one for the depot, one for the fleet.
+    """Return the report as JUnit XML: a suite per component with a case per node; one for the depot, one for the fleet.
 
-    The class is the component and the name is the node: Jenkins cuts a class at its dots, which the names of nodes
-    have. A case has one result, since Jenkins and GitLab show just one: of the worst finding, with the text of all.
+    The class is the component and the name is the node, because Jenkins cuts a class at its dots, which node names may
+    have. A case has only one result, because Jenkins and GitLab show only one: that of the worst finding, with the text
+    of all.
     """
     top = ElementTree.Element("testsuites", name="ascend-fleet drift")
     total: Counter[str] = Counter()
@@ -67,7 +68,7 @@ def junit(fleet: Fleet) -> str:
 
 
 def _depot(top: ElementTree.Element, fleet: Fleet) -> Counter[str]:
-    """Add the suite of the depot, which is no node's: a case of the control node, which fails with its trouble."""
+    """Add the depot's suite, which belongs to no node: a case of the control node, which fails with its trouble."""
     suite = ElementTree.SubElement(top, "testsuite", name="depot")
     case = ElementTree.SubElement(suite, "testcase", classname="depot", name=CONTROL)
     results = Counter({"tests": 1, _found(case, fleet.get("depot", [])): 1})

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The account of the fleet on a node: made, given its key and its rights, by one program that root runs.
+"""The fleet's account on a node: one program that root runs creates it and gives it its key and its rights.
 
-What it says is a line each: ``ascend-fleet: changed WHAT``, ``fact NAME VALUE`` or ``fail WHAT WORDS``. Everything it
-does may be killed and done again. The account's own files are written as the account: a link in its home leads root to
-nothing, and a home on a file server that trusts no root can be written to.
+It prints lines of the forms ``ascend-fleet: changed WHAT``, ``fact NAME VALUE`` or ``fail WHAT WORDS``. Everything that
+it does can be killed and repeated. The account's own files are written as the account, so a link in its home cannot
+mislead root, and a home on a file server that refuses root can be written to.
 """
 
 from __future__ import annotations
@@ -93,14 +93,14 @@ echo 'ascend-fleet: done'
 
 @dataclass
 class Made:
-    """What was changed on the node, and what it says that may explain a key that is not accepted."""
+    """What was changed on the node, and facts that may explain a refused key."""
 
     changed: list[str] = field(default_factory=list)
     facts: list[str] = field(default_factory=list)
 
 
 def rules(account: str) -> str:
-    """Return the fleet's sudoers file: Ansible's become is a shell, so any other rule would give as much."""
+    """Return the fleet's sudoers file. Ansible's become is a shell, so any narrower rule would grant as much."""
     return (
         "# Written by ascend-fleet (playbooks/enroll.yml).\n"
         f"Defaults:{account} !requiretty\n"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fleet's certificate authorities and its list of revoked keys, by nothing but ssh-keygen.
+"""The fleet's certificate authorities and its list of revoked keys, using only ssh-keygen.
 
-The private key of an authority is a file, or an agent has it (a passphrase, a card, an HSM by PKCS#11).
+An authority's private key is a file, or in an agent (with a passphrase, a card, an HSM through PKCS#11).
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def authority(path: Path) -> Authority | None:
 
 
 def made(path: Path, name: str, check: bool) -> bool:
-    """Make the authority where there is none; one is never replaced. Return whether it had to. Raises AscendError."""
+    """Create the authority if there is none; never replace one. Return whether it was created. Raises AscendError."""
     return not _public(path).is_file() and keypair.made(path, check, name)[1]
 
 
@@ -109,9 +109,9 @@ def is_revoked(path: Path, line: str) -> bool:
 
 
 def revoke(path: Path, lines: Sequence[str], own: Sequence[str]) -> bool:
-    """Add keys and certificates to the list, which is made where there is none; return whether it changed.
+    """Add keys and certificates to the list, which is created if necessary; return whether it changed.
 
-    Refused where the fleet would lock itself out (``own``: what it logs in with). Raises AscendError, OSError.
+    Refuses to lock the fleet itself out (``own``: what it logs in with). Raises AscendError, OSError.
     """
     new = [line for line in lines if not path.is_file() or not is_revoked(path, line)]
     if path.is_file() and not new:

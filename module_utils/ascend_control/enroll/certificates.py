@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The certificates of an enrolled node: its sshd gets one of the host authority, its account trusts the user authority.
 
-Two programs that root runs, over the login that the account has already: one looks, one changes what differs, line by
-line so that it may be killed anywhere. sshd tests its configuration before and after it is changed, and reads it by
-SIGHUP, which ends no session. The account's own ``authorized_keys`` names the user authority, and not sshd's
-``TrustedUserCAKeys``: by that, the authority could log in as every account of the node, and its own as well.
+Root runs two programs over the account's existing login: one looks, the other changes what differs, in steps that can
+be killed anywhere. sshd tests its configuration before and after the change, and reloads it on SIGHUP, which ends no
+session. The account's ``authorized_keys`` names the user authority, and not sshd's ``TrustedUserCAKeys``, with which
+the authority could log in as every account of the node.
 """
 
 from __future__ import annotations
@@ -165,9 +165,9 @@ _FAILURES = {
 
 @dataclass(frozen=True)
 class Certifying:
-    """What certificates the nodes get: ``revoked`` is the list's file, ``days`` how long a host's is valid.
+    """Which certificates the nodes get: ``revoked`` is the list's file, ``days`` how long a host's is valid.
 
-    ``alone``: whether the fleet's plain key goes from a node once its certificate has logged in.
+    ``alone``: whether to remove the fleet's plain key from a node once its certificate has logged in.
     """
 
     host: Authority | None
@@ -193,9 +193,9 @@ class _Seen:
 
 
 def principals(name: str, at: Target) -> list[str]:
-    """Return the names for which a node's certificate counts: those by which OpenSSH asks, which have no port.
+    """Return the names for which a node's certificate is valid: those that OpenSSH checks, which have no port.
 
-    With a HostKeyAlias OpenSSH asks for that alone; else for the address, and before it was looked up for the name.
+    With a HostKeyAlias OpenSSH checks only that; otherwise the address, or the name before it was resolved.
     """
     names = [at.alias] if at.alias else [at.host, at.name]
     names += [name] if HOST_NAME.fullmatch(name) else []
@@ -203,7 +203,7 @@ def principals(name: str, at: Target) -> list[str]:
 
 
 def certify(at: Target, access: Access, wishes: Certifying, node: Node, check: bool) -> list[str]:
-    """Give a node what it lacks of certificates, or only look; return what was, or would be, changed.
+    """Give a node the certificates that it lacks, or only look; return what was, or would be, changed.
 
     Raises AscendError, OSError.
     """
@@ -238,7 +238,7 @@ def certify(at: Target, access: Access, wishes: Certifying, node: Node, check: b
 def _require_own_names(
     at: Target, names: Sequence[str], keys: Sequence[HostKey], pins: Mapping[str, set[bytes]]
 ) -> None:
-    """A certificate has no port: of two sshds at one address each could pretend to be the other."""
+    """A certificate has no port, so two sshds at one address could pretend to be each other."""
     own = {key.blob for key in keys}
     for name in names:
         if pins.get(name, set()) - own:
@@ -262,7 +262,7 @@ def _lines(wishes: Certifying) -> list[str]:
 
 
 def user_line(by: Authority, account: str) -> str:
-    """Return the line of ``authorized_keys`` that takes the authority's certificates, for this account alone."""
+    """Return the line of ``authorized_keys`` that accepts the authority's certificates, only for this account."""
     return f'cert-authority,principals="{account}" {by.key.line} {_COMMENT}'
 
 
@@ -318,7 +318,7 @@ def _error(at: Target, problem: str, wanted: str, found: str, remedy: str) -> As
 
 
 def _proven(at: Target, access: Access, wishes: Certifying, authorized: str) -> list[str]:
-    """Log in by the certificates alone, as OpenSSH judges them; by that login the plain key goes, where it is to."""
+    """Log in with only the certificates, as OpenSSH judges them; that login also removes the plain key, if wanted."""
     own = access.private_key
     command, options = "echo unchanged", []
     if wishes.user and own and _certificate_of(own).is_file():
@@ -352,9 +352,9 @@ def _public(private: Path) -> str:
 def user_certificate(
     private: Path, by: Authority, account: str, days: int, revoking: Sequence[str], check: bool
 ) -> bool:
-    """Have a certificate beside the private key by which the account logs in, and that is none of ``revoking``.
+    """Ensure a certificate beside the private key with which the account logs in, and that is not one of ``revoking``.
 
-    Return whether it was, or is to be, made. Raises AscendError, OSError.
+    Return whether it was, or would be, created. Raises AscendError, OSError.
     """
     line, path = _public(private), _certificate_of(private)
     text = path.read_text(encoding="utf-8") if path.is_file() else ""

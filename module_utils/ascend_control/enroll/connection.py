@@ -54,7 +54,7 @@ KINDS = (
 
 
 class DroppedError(AscendError):
-    """The server ended the connection before anybody could log in: it may take the next one."""
+    """The server ended the connection before anybody could log in; it may accept the next one."""
 
 
 def library() -> None:
@@ -108,7 +108,7 @@ def _connected(target: Target, kinds: Sequence[str], ends: ExitStack) -> paramik
 
 
 def _stream(target: Target, ends: ExitStack) -> tuple[socket.socket, Callable[[], str]]:
-    """Return a socket that leads to the server, and what the program between, if any, complains of."""
+    """Return a socket connected to the server, and a function for complaints of the program between, if any."""
     if target.proxy:
         return _proxied(target, ends)
     try:
@@ -158,7 +158,7 @@ def _ended(program: subprocess.Popen[bytes]) -> None:
 
 
 def _of_jump(error: AscendError, words: str, target: Target) -> AscendError:
-    """Return the error in the words of the ssh that leads through the jump host; few of them call for another try."""
+    """Return the error in the words of the ssh through the jump host; few of them deserve another try."""
     kind = DroppedError if "kex_exchange_identification" in words else AscendError
     unknown = "host key" in words.lower()
     return kind(
@@ -171,7 +171,7 @@ def _of_jump(error: AscendError, words: str, target: Target) -> AscendError:
 
 
 def _greeted(stream: socket.socket, target: Target) -> None:
-    """Wait for the server's first line, and take nothing of it. Raises AscendError."""
+    """Wait for the server's first line without consuming it. Raises AscendError."""
     until = time.monotonic() + GREETING_S
     seen = b""
     while b"SSH-" not in seen:

@@ -35,7 +35,7 @@ class HostKey:
 
     @property
     def line(self) -> str:
-        """As it stands in a .pub file, without a comment."""
+        """The key as in a .pub file, without a comment."""
         return f"{self.kind} {base64.b64encode(self.blob).decode()}"
 
     @property
@@ -162,7 +162,7 @@ def mismatch(found: Sequence[HostKey], allowed: Sequence[str], where: str, sourc
 
 
 def cloned(key: HostKey, others: Sequence[str], where: str) -> AscendError:
-    """Return the error of a host key that several nodes have: whoever owns one of them can pretend to be the others."""
+    """Return the error of a host key that several nodes share: the owner of one can pretend to be the others."""
     return AscendError(
         f"several nodes have the same host key: this one and {', '.join(others)}",
         wanted="a host key of its own for each node (an image must not contain /etc/ssh/ssh_host_*)",

@@ -25,7 +25,7 @@ def name_of(host: str, port: int) -> str:
 
 
 def _entry(line: str) -> tuple[list[str], HostKey] | None:
-    """Return names and key of a line; None for a comment, a marker (@cert-authority) and what is no entry."""
+    """Return a line's names and key; None for a comment, a marker (@cert-authority) and anything else."""
     words = line.split()
     if len(words) < 3 or words[0].startswith(("#", "@", "|")):
         return None
@@ -76,12 +76,12 @@ def merged(text: str, pins: Mapping[str, HostKey]) -> str:
 
 
 def with_authority(text: str, key: HostKey) -> str:
-    """Return the file with the line that has OpenSSH trust what this authority signed, for the names in it alone."""
+    """Return the file with the line that makes OpenSSH trust what this authority signed, only for the names in it."""
     return _with_lines(text, [f"{AUTHORITY} * {key.line}"])
 
 
 def with_revoked(text: str, keys: Sequence[HostKey]) -> str:
-    """Return the file without what is pinned of these keys, and with lines that refuse them, certificates too."""
+    """Return the file without pins of these keys, and with lines that refuse them and their certificates."""
     blobs = {key.blob for key in keys}
     lines = [line for line in text.splitlines() if not ((entry := _entry(line)) and entry[1].blob in blobs)]
     return _with_lines("".join(f"{line}\n" for line in lines), [f"@revoked * {key.line}" for key in keys])
@@ -93,7 +93,7 @@ def _with_lines(text: str, lines: Sequence[str]) -> str:
 
 
 def read(path: Path) -> str:
-    """Return the file's text, "" where there is none. Raises OSError."""
+    """Return the file's text, "" if there is none. Raises OSError."""
     try:
         return path.read_text(encoding="utf-8", errors="surrogateescape")
     except FileNotFoundError:
@@ -102,7 +102,7 @@ def read(path: Path) -> str:
 
 @contextmanager
 def alone(path: Path) -> Iterator[None]:
-    """Let no other enrolment write the file meanwhile. Raises OSError."""
+    """Prevent other enrolments from writing the file meanwhile. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with open(f"{path}.lock", "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -92,7 +92,7 @@ def _authenticate(transport: paramiko.Transport, target: Target, initial: Initia
 
 
 def _methods(transport: paramiko.Transport, target: Target, initial: Initial) -> list[str]:
-    """Ask which logins the server has; that is no try."""
+    """Ask which logins the server accepts, which does not count as a try."""
     import paramiko
 
     try:
@@ -122,7 +122,7 @@ def _methods(transport: paramiko.Transport, target: Target, initial: Initial) ->
 
 
 class _Conversation:
-    """Answers the first question that is not shown while it is typed, and no other."""
+    """Answers the first hidden question, and no other."""
 
     def __init__(self, password: Password) -> None:
         self._password = password
@@ -276,7 +276,7 @@ def _heard(channel: paramiko.Channel, initial: Initial) -> Answer:
 def changed_password(target: Target, pinned: HostKey, initial: Initial, new: Password) -> None:
     """Answer the questions for a new password, which come in a terminal. Raises AscendError.
 
-    PAM asks before it lets the session go on; without PAM sshd starts ``passwd`` in place of the session's command.
+    PAM asks before it lets the session continue; without PAM sshd starts ``passwd`` instead of the session's command.
     """
     with logged_in(target, pinned, initial) as transport:
         channel = transport.open_session(timeout=AUTH_S)
@@ -296,7 +296,7 @@ def changed_password(target: Target, pinned: HostKey, initial: Initial, new: Pas
 
 
 def _passwd(channel: paramiko.Channel, old: Password, new: Password) -> str:
-    """Return what was said. Each question is answered once: it comes again where an answer was wrong."""
+    """Return the output. Each question is answered once, because it is repeated if an answer was wrong."""
     until = time.monotonic() + COMMAND_S
     output, seen, given = "", 0, [new, new, old]
     while given and time.monotonic() < until:
@@ -319,7 +319,7 @@ def _passwd(channel: paramiko.Channel, old: Password, new: Password) -> str:
 
 
 def _rest(channel: paramiko.Channel) -> str:
-    """Return what is said until the end, or until nothing more is."""
+    """Return the output until the end, or until nothing more comes."""
     words = ""
     for _ in range(5):
         try:

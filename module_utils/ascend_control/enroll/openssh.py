@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The login by key as site.yml does it: OpenSSH's own, strict, with the fleet's known_hosts alone."""
+"""The login by key as site.yml does it, with OpenSSH, strict checking, and only the fleet's known_hosts."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ esac
 class Access:
     """How the fleet's account logs in: ``private_key`` may be None (an agent's, or OpenSSH's defaults).
 
-    ``revoked`` is the list of revoked keys, which counts where it is there.
+    ``revoked`` is the list of revoked keys, used if it exists.
     """
 
     account: str
@@ -74,7 +74,7 @@ class Reply:
 
 
 def key_login(target: Target, access: Access) -> Reply | None:
-    """Return None where the account logs in by its key and becomes root without being asked; else what came instead."""
+    """Return None if the account logs in with its key and becomes root without a password; else what came instead."""
     reply = run(target, access, f"sudo -n echo {_TRUE}")
     return None if reply.code == 0 and _TRUE in reply.output else reply
 
@@ -95,7 +95,7 @@ def lock_password(target: Target, access: Access, user: str, check: bool) -> boo
 
 
 def refused(target: Target, access: Access, reply: Reply, reasons: list[str]) -> AscendError:
-    """Return the error of an account that was made and does not log in; ``reasons`` are the node's own."""
+    """Return the error of an account that was created but cannot log in; ``reasons`` are the node's own."""
     who = f"{access.account}@{target.shown}"
     if reply.code != 255 and "password" not in reply.errors.lower() and is_expired(reply.errors):
         problem, remedy = "the account has expired", f"chage -l {access.account}"
@@ -147,7 +147,7 @@ def certified(target: Target, access: Access) -> tuple[str, str]:
 
 @contextmanager
 def markers_alone(access: Access) -> Iterator[Access]:
-    """Yield the access with nothing of known_hosts but authorities and revoked keys. Raises OSError."""
+    """Yield the access with only the authorities and revoked keys of known_hosts. Raises OSError."""
     lines = known_hosts.read(access.known_hosts).splitlines()
     with tempfile.NamedTemporaryFile("w", suffix="-known_hosts", encoding="utf-8") as file:
         file.write("".join(f"{line}\n" for line in lines if line.startswith("@")))

@@ -8,7 +8,7 @@ from ...ascend.masking import HIDDEN
 
 
 class Password:
-    """A secret text; ``reveal`` is called where it is sent, and nowhere else."""
+    """A secret text; ``reveal`` is called only where it is sent."""
 
     __slots__ = ("_text",)
 
@@ -31,7 +31,7 @@ class Password:
 
 
 def password_of(given: object, where: str) -> Password:
-    """Return what a variable says. Raises AscendError, which does not name the value."""
+    """Return a variable's value as a password. Raises AscendError, which does not contain the value."""
     text = "" if given is None else str(given)
     if any(char in "\n\r\0" or "\ud800" <= char <= "\udfff" for char in text):
         raise AscendError(

@@ -69,7 +69,7 @@ class Wishes:
 
 @dataclass
 class Node:
-    """What became of a node: ``state``, or "" while it is at work; ``error`` where it failed."""
+    """A node's result: ``state``, or "" while it is in progress; ``error`` if it failed."""
 
     asked: Asked
     state: str = ""
@@ -82,14 +82,14 @@ class Node:
 
     @property
     def at(self) -> Target:
-        """Where it is; known once it was looked at."""
+        """Its target, known once it was inspected."""
         if self.target is None:
             raise RuntimeError("the node was not looked at")
         return self.target
 
     @property
     def shown(self) -> HostKey:
-        """The host key that it has shown; known once it was looked at."""
+        """The host key that it showed, known once it was inspected."""
         if self.key is None:
             raise RuntimeError("the node was not looked at")
         return self.key
@@ -113,7 +113,7 @@ class Enrolment:
         self.before = self.after = ""
 
     def run(self) -> None:
-        """Enroll the nodes. What is wrong with one of them is its error. Raises AscendError, OSError."""
+        """Enroll the nodes. A problem of one node becomes its error. Raises AscendError, OSError."""
         self.before = self.after = known_hosts.read(self.wishes.known_hosts)
         if self.wishes.renew:
             self.access_file = self.wishes.known_hosts
@@ -199,7 +199,7 @@ class Enrolment:
                 node.fail(host_keys.cloned(node.shown, others, f"{node.asked.name} ({node.at.shown})"))
 
     def _pin(self, ends: ExitStack) -> Path:
-        """Write the keys of the nodes that are left; return the file for OpenSSH, which in check mode is another."""
+        """Write the keys of the remaining nodes; return the file for OpenSSH, in check mode a temporary one."""
         pins = {node.target.known_as: node.key for node in self._left() if node.target and node.key}
         if not self.wishes.check:
             self.before, self.after = known_hosts.pin(self.wishes.known_hosts, pins)
@@ -235,7 +235,7 @@ class Enrolment:
         node.state = ALREADY
 
     def _certify(self) -> None:
-        """Give the nodes that are enrolled their certificates, where the fleet has an authority."""
+        """Give enrolled nodes their certificates, if the fleet has an authority."""
         certifying, check = self.wishes.certifying, self.wishes.check
         if certifying is None:
             return

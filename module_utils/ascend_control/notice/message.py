@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When a drift check notifies, and of what: the message, before a webhook or a mail gives it a form."""
+"""When a drift check notifies, and what: the message, before it gets the form of a webhook or a mail."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def _state(counts: Mapping[str, Any]) -> str:
 
 
 def _earlier_state(fleet: Fleet) -> str:
-    """A fleet without an earlier report counts as clean, so a first report notifies of what it found."""
+    """A fleet without an earlier report counts as clean, so the first report notifies about its findings."""
     before = [point for point in fleet["trend"] if point["made"] != fleet["made"]]
     return _state(before[-1]) if before else "clean"
 
@@ -101,7 +101,7 @@ def _earlier_state(fleet: Fleet) -> str:
 def _new_findings(fleet: Fleet) -> list[dict[str, str]]:
     """Return the findings that the last whole report did not have.
 
-    A check of a few nodes, which notifies nobody, may have seen them first: for the history they are not new any more.
+    A check of a few nodes, which notifies nobody, may have seen them first, so in the history they are no longer new.
     """
     before = [point["made"] for point in fleet["trend"] if point["made"] != fleet["made"]]
     keys = ("id", "component", "level", "name", "subject", "problem", "first_seen")
