@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Read every file of the depot; name what is damaged, and fetch it again (make depot-check).
+"""Read every file of the depot; name damaged ones, and fetch them again (make depot-check).
 
-Exit code 1 when something damaged is left.
+Exit code 1 if something damaged is left.
 """
 
 from __future__ import annotations

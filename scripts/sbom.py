@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Write what each release brings to a node as CycloneDX 1.6 (make sbom): a file a release and architecture.
+"""Write what each release installs as CycloneDX 1.6 (make sbom), one file per release and architecture.
 
-It says what release.yml and the locks say, so it needs no network, and two runs write the same bytes. A lock accepts
-each published file of a distribution by its sha256: all of them stand there. With --depot it is the one that the depot
-has, with its name, and its licence as its own metadata says it; no licence is guessed.
+It uses only release.yml and the locks, so it needs no network, and two runs write the same bytes. A lock accepts each
+published file of a distribution by its sha256, so all of them are listed. With --depot only the depot's file is listed,
+with its name, and its licence from its own metadata; no licence is guessed.
 """
 
 from __future__ import annotations

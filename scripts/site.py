@@ -3,7 +3,8 @@
 """Build the documents as a site into build/site (make docs), without a network.
 
 Pages are copied to build/pages, each at the place that it has in the checkout, so that a relative link leads to the
-same page here and on GitHub. Files that they link to come along. A page a module is made from its documentation.
+same page here and on GitHub. Files that they link to are copied, too. Each module gets a page made from its
+documentation.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ def copy_pages() -> None:
 
 
 def linked(page: Path) -> list[Path]:
-    """Return the files of the checkout to which a page links; what is not there the build reports."""
+    """Return the files of the checkout to which a page links; the build reports missing ones."""
     targets = [Path(os.path.normpath(page.parent / (match[1] or match[2]))) for match in _LINK.finditer(text(page))]
     return [target for target in targets if target.is_file() and target.is_relative_to(ROOT)]
 
@@ -133,7 +134,7 @@ def module_page(name: str, module: dict[str, Any]) -> str:
 
 
 def fields(module: str, options: dict[str, Any], kind: str, above: str = "") -> Iterator[str]:
-    """Yield a definition for each option or returned value; those of a mapping stand below it, indented."""
+    """Yield a definition for each option or returned value; those of a mapping come below it, indented."""
     for name, option in options.items():
         path = f"{above}/{name}" if above else name
         head = f'<span id="{kind}-{path}">`{name}`</span> <small>{", ".join(traits(option))}</small>'

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Action ``drift_report``: make the report of what every node's ``node_plan`` gave. Runs once, on the control node.
+"""Action ``drift_report``: make the report from every node's ``node_plan``. Runs once, on the control node.
 
 Arguments: ``folder`` (of all reports), ``templates`` (of the page), ``keep_days``, ``keep_reports``,
 ``accept_unchecked``, ``deep``, ``components``, ``answers`` (the name under which the nodes' results are registered);

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Action ``serve_models``: the module of that name; with ``wait_s`` it waits until each model answers.
 
-The node is asked anew each time: a model of 70B loads for many minutes, longer than many connections stay open.
+The node is asked again each time, because a model of 70B loads for many minutes, longer than many connections last.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ansible's own output; on a terminal the nodes at work, drawn below what is worth keeping.
+"""Ansible's own output; on a terminal the working nodes are drawn below it.
 
-A node that is silent is told with its reason, as a drift check tells it. No secret is shown.
-After a rollout the recap is followed by what became of each node: changed, failed, busy, not reached.
+A silent node is shown with its reason, as in a drift check. No secret is shown. After a rollout the recap is followed
+by what became of each node: changed, failed, busy, not reached.
 """
 
 from __future__ import annotations
@@ -276,7 +276,7 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
 
     @contextmanager
     def _quiet(self) -> Iterator[None]:
-        """Leave to the log what is drawn, or stands in a table."""
+        """Send only to the log what is drawn or shown in a table."""
         with self._out.only("log") if self._run.drawn or self._view == "plan" else nullcontext():
             yield
 
@@ -330,7 +330,7 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
         self._run.end_node(name, state, reason, outcome, self._names.get(task._uuid, ""), task.action)
 
     def _keep(self, result: Any) -> None:
-        """Keep what is shown when all is over."""
+        """Keep what is shown at the end."""
         action, answer = result._task.action, result._result
         if action == NODE and self._view == "plan":
             self._plans[result._host.get_name()] = plan_table.planned(answer)
@@ -372,7 +372,7 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
             answer.pop(name, None)
 
     def _show_reason(self, result: Any, reached: bool) -> None:
-        """Say why a node is silent, in the drift check's words; a reason that is not known says nothing more."""
+        """Say why a node is silent, in the drift check's words; an unknown reason adds nothing."""
         node = result._host.get_name()
         reason = silence(node, said_by(result._result), reached, inventory_options(CLIARGS.get("inventory")))
         if is_known(reason):
@@ -390,7 +390,7 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
             self._display.display(line)
 
     def _ends_the_check(self, result: Any) -> bool:
-        """Whether this is the task that fails because of what the report says: it fails with the report's own words."""
+        """Whether this is the task that fails because of the report; its message is the report's own text."""
         words = "\n".join(self._report.get("summary", []))
         return bool(words) and result._task.action.endswith("fail") and result._result.get("msg") == words
 
@@ -425,7 +425,7 @@ def _state(task: Any, answer: dict[str, Any]) -> str:
 
 
 def _sizes(serial: list[Any], nodes: int) -> list[int]:
-    """Return how many nodes each batch of a play has: the last size goes on to the end."""
+    """Return how many nodes each batch of a play has; the last size is repeated to the end."""
     sizes: list[int] = []
     while sum(sizes) < nodes and serial:
         size = pct_to_int(serial[min(len(sizes), len(serial) - 1)], nodes)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which hosts have a variable alike, told from its templates without rendering them: a fleet has few kinds of node."""
+"""Which hosts have the same variable, found from its templates without rendering: fleets have few kinds of nodes."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 @functools.lru_cache(maxsize=1024)
 def _used(text: str) -> frozenset[str] | None:
-    """Return the names that a template uses, its own among them; None where they cannot be told."""
+    """Return the names that a template uses, including its own; None if they cannot be determined."""
     if "{" not in text:
         return frozenset()
     try:

@@ -57,7 +57,7 @@ class Inventory:
         return [self._node(name) for name in self._names]
 
     def remarks(self) -> list[str]:
-        """Return what is left to do, so that site.yml logs in as the nodes were enrolled."""
+        """Return what is left to do, so that site.yml can log in as the nodes were enrolled."""
         account = self._options["account"]
         others = [name for name, user in self._users.items() if user != account]
         if not others:
@@ -138,7 +138,7 @@ def wishes_of(options: Mapping[str, Any], check: bool, at_once: int, inventory: 
 def fleet_certificates(
     options: Mapping[str, Any], nodes: Sequence[Asked], wishes: Wishes
 ) -> tuple[Certifying | None, list[str]]:
-    """Return what certificates the nodes are to get, None without an authority, and what was made here, in words.
+    """Return which certificates the nodes get, None without an authority, and what was created here, as text.
 
     Raises AscendError, OSError.
     """

@@ -37,7 +37,7 @@ class Check:
     command: Execute
 
     def node(self, settings: dict[str, Any]) -> dict[str, Any]:
-        """Return ``{"node": ...}``, as the action says; nothing where there are no such components to look at."""
+        """Return ``{"node": ...}``, as the action documents; nothing if there are no such components to inspect."""
         began, begin = time.time(), time.monotonic()
         try:
             components = fleet.chosen(self.task.args["components"])
@@ -99,9 +99,10 @@ class Check:
             return fleet.unchecked(name, reason, True, settings, components, inventory)
 
     def _unproven(self, facts: Any, wanted: Any, plan: Any, accounts: Any) -> list[Refusal]:
-        """Prove the environment on every card where nobody trains; return what fails.
+        """Prove the environment on every idle card; return what fails.
 
-        site.yml does the same before it makes an environment current. What is to be repaired first is not run.
+        site.yml does the same before it makes an environment current. An environment that must be repaired first is not
+        run.
         """
         if plan["steps"] or plan["refusals"]:
             return []

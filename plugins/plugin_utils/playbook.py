@@ -21,7 +21,7 @@ def has_ended() -> bool:
 def is_time_limit(error: BaseException) -> bool:
     """Whether the task's time is over.
 
-    Known by its name, since Ansible has no public class for it: executor.task_executor has one in 2.17, and
-    _internal._errors from 2.19 on. It is none of Exception's kin.
+    Recognised by its name, because Ansible has no public class for it: executor.task_executor has one in 2.17, and
+    _internal._errors from 2.19 on. It is not a subclass of Exception.
     """
     return type(error).__name__ == "TaskTimeoutError"

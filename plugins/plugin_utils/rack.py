@@ -14,12 +14,12 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.releas
 
 
 def wishes_in(rack: Mapping[str, Any], settings: Mapping[str, Any]) -> Wishes:
-    """Return what was asked for, by the rendered ``rack_settings`` and ``ascend_settings``. Raises AscendError."""
+    """Return the wishes in the rendered ``rack_settings`` and ``ascend_settings``. Raises AscendError."""
     return wishes_of(rack, release_of(settings))
 
 
 def paths_of(given: Any) -> list[str]:
-    """Return the paths that are compared; with ``-e`` a list is text, as in "/data/a,/data/b". Raises AscendError."""
+    """Return the paths to compare; with ``-e`` a list is text, as in "/data/a,/data/b". Raises AscendError."""
     words = [word for word in re.split(r"[\s,]+", given.strip("[] ")) if word] if isinstance(given, str) else given
     listed = [str(word).strip("\"'") for word in words or []]
     if not all(word.startswith("/") for word in listed):

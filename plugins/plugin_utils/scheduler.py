@@ -16,7 +16,7 @@ LIMIT_S = 120.0  # it tells a scheduler something, and waits for no job
 
 
 def argv_of(variable: str, given: Any) -> list[str]:
-    """Return a command as a list; text is split as a shell does. Empty for none.
+    """Return a command as a list; text is split like in a shell. Empty for none.
 
     Raises AscendError for what is not a command.
     """
@@ -60,7 +60,7 @@ def refused(variable: str, argv: list[str], result: Result, node: str, left: str
 
 
 def nothing_resumes(node: str, began: str, file: str) -> AscendError:
-    """Return what the operator must know of a node that is drained, where the inventory has no command any more."""
+    """Return what the operator must know about a drained node if the inventory no longer has a command."""
     return AscendError(
         f"{node} is still drained by a dead run, and {RESUME} is not set",
         wanted=f"{RESUME}, as when the node was drained",

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Build simulated CANN packages: genuine makeself archives that install CANN's layouts, with stub libraries.
 
-They are for nodes without an NPU. What is real: the archive, its checks, the installers' options, texts, logs, files
-and faults. What is not: the content.
+They are for nodes without an NPU. The archive, its checks, and the installers' options, texts, logs, files and faults
+are real; the content is not.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ def target(host: str, port: int | None, options: Sequence[str], known_hosts: str
 
 
 def _hops(options: Sequence[str], known_hosts: str) -> list[str]:
-    """Return the options of an ssh to a jump host; of the node's own options it has only the file."""
+    """Return the options of an ssh to a jump host; the node's own ones are left out, except its file (-F)."""
     escaped = known_hosts.replace("%", "%%")
     words = [*STRICT, *ALONE, "-o", f'UserKnownHostsFile=~/.ssh/known_hosts "{escaped}"']
     for number, word in enumerate(options[:-1]):

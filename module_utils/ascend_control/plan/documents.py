@@ -36,7 +36,7 @@ def _parts(kind: Any) -> list[tuple[str, Callable[[Any], Any] | None]]:
 
 
 def _part(hint: Any) -> Callable[[Any], Any] | None:
-    """Return what reads a field of this annotation; None where its value stays as it is."""
+    """Return the reader of a field with this annotation; None if its value stays as it is."""
     if is_dataclass(hint):
         return functools.partial(_read, hint)
     kind: Any = next((kind for kind in get_args(hint) if is_dataclass(kind)), None)

@@ -45,7 +45,7 @@ class DropIns:
 
 @dataclass(frozen=True)
 class HostCertificate:
-    """The dates of sshd's certificate (seconds since 1970): it is none without the first, endless without the other."""
+    """The dates of sshd's certificate (seconds since 1970); it is none without the first, endless without the other."""
 
     path: str
     valid_after_s: int | None
@@ -84,7 +84,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Drained:
-    """The run for which the scheduler gives the node no job; that run may have died."""
+    """The run for which the scheduler has drained the node; that run may have died."""
 
     began: str
     who: str
@@ -190,11 +190,11 @@ class Cann:
     record: str | None = None
 
     def of(self, version: str) -> CannVersion:
-        """Return a version; where it is not there, all of it is absent."""
+        """Return a version; a missing one has only absent parts."""
         return self.versions.get(version, CannVersion())
 
     def is_beside(self, path: str) -> bool:
-        """Whether what lies there takes no link of what lies in the root itself."""
+        """Whether versions there take over no link of versions in the root itself."""
         return files.is_in(path, os.path.join(self.root, BESIDE))
 
     def others_in_place(self, path: str) -> dict[str, CannVersion]:
@@ -209,7 +209,7 @@ class Cann:
         }
 
     def latest_of(self, path: str) -> str | None:
-        """Return the version to which the links lead that a version's installer takes, of a folder or to be."""
+        """Return the version to which the links point that a version's installer changes, installed or planned."""
         return self.latest_beside if self.is_beside(path) else self.latest
 
 

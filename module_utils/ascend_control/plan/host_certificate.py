@@ -16,7 +16,7 @@ LEFT_TO_WARN = 4  # a quarter of its time; half of it is when it is renewed
 
 
 def host_certificate_refusals(found: Found, wanted: Wanted) -> list[Refusal]:
-    """A node that cannot be reached anew is not changed: the next connection of the change would fail."""
+    """A node that would refuse a new connection is not changed, because the change's next connection would fail."""
     certificate, now_s = found.system.host_certificate, _now(found, wanted)
     if certificate is None or certificate.valid_after_s is None or now_s is None:
         return []

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a release wants of a node's system: kernel settings and limits, by the policy ``ascend_system_settings``.
+"""A release's kernel settings and limits for a node, by the policy ``ascend_system_settings``.
 
-* apply: what is not as it should be is a step, which writes it into drop-in files of ours;
-* check: it is a warning, with the command that writes it;
-* ignore: nobody asks.
+* apply: a wrong setting is a step, which writes it into drop-in files of ours;
+* check: it is a warning, with the command that sets it;
+* ignore: it is not checked.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def _kernel_warnings(found: Found, wanted: Wanted, policy: str) -> list[Refusal]
 def _limit_warnings(found: Found, wanted: Wanted, policy: str) -> list[Refusal]:
     """A user may raise the soft limit up to the hard one, so the hard one is judged.
 
-    With the policy apply our file says what new sessions get, and this session may be older than it: a remark.
+    With the policy apply, our file sets the limits of new sessions, and this session may be older, so it is a remark.
     """
     session, ours = found.system.limits, found.system.drop_ins.limits
     warnings = []

@@ -34,14 +34,14 @@ class _Node:
 
 
 def of_node(remedy: str, node: str, options: str = "") -> str:
-    """Return a remedy that a node gave, which does not know its own name: NODE, as one types it with these options."""
+    """Return a node's remedy with NODE, its unknown own name, replaced as one types it with these options."""
     name, more = shlex.quote(node), f"{options} " if options else ""
     remedy = remedy.replace("--limit NODE", f"{more}--limit {name}")
     return remedy.replace("ansible NODE ", f"ansible {name} {more}")
 
 
 def refusal_text(refusals: Sequence[Refusal], node: str = "NODE") -> str:
-    """Return one block a refusal of a node: the problem, wanted, found, where (if it says), next."""
+    """Return one block per refusal of a node: the problem, wanted, found, where (if given), next."""
     blocks = []
     for refusal in refusals:
         where = f"\n  where:  {refusal['where']}" if refusal.get("where") else ""
@@ -68,9 +68,9 @@ def fleet_plan(plans: dict[str, Applied]) -> list[str]:
 
 
 def _blocks(plans: dict[str, Applied]) -> list[str]:
-    """Return a block for all nodes with the same plan.
+    """Return one block for all nodes with the same plan.
 
-    Of a node that must not be changed the problems stand here; it is stopped with all else that there is to say.
+    A node that must not be changed has only its problems here; the rest is shown where it fails.
     """
     alike: dict[tuple[tuple[str, ...], tuple[tuple[str, str], ...]], list[str]] = {}
     for host, plan in sorted(plans.items()):
@@ -97,7 +97,7 @@ def _problems(refusals: list[Refusal]) -> tuple[str, ...]:
 
 
 def _busy(plans: dict[str, Applied]) -> list[str]:
-    """Return a line a node: each has its own jobs."""
+    """Return one line per node, because each has its own jobs."""
     lines = []
     for host, plan in sorted(plans.items()):
         refusal = plan.get("busy")
@@ -108,7 +108,7 @@ def _busy(plans: dict[str, Applied]) -> list[str]:
 
 
 def _remarked(plans: dict[str, Applied]) -> list[str]:
-    """Return the plans' warnings, then their remarks, as lines; nodes of which the same is told share one."""
+    """Return the plans' warnings, then their remarks, as lines; nodes with the same text share one."""
     warnings: dict[str, list[str]] = {}
     remarks: dict[str, list[str]] = {}
     for host, plan in sorted(plans.items()):
@@ -129,7 +129,7 @@ def _lines(refusals: Sequence[Refusal], kind: str) -> list[str]:
 
 
 def installed(facts: Document) -> dict[str, str]:
-    """Return what is installed on a node, a line a component, from its facts."""
+    """Return what is installed on a node, one line per component, from its facts."""
     node = read(_Node, facts)
     npu, driver, cann, environments = node.npu, node.driver, node.cann, node.environments
     kinds = sorted({f"{device.name} {device.hbm_total_mb or 0} MB" for device in npu.devices})
@@ -175,7 +175,7 @@ def left_out_lines(left_out: list[dict[str, Any]]) -> list[str]:
 
 
 def rollback_lines(plans: dict[str, Rollback], wanted: dict[str, str]) -> list[str]:
-    """Return where each node goes back to, as lines; nodes with the same way share one.
+    """Return what each node is rolled back to, as lines; nodes with the same target share one.
 
     ``plans`` are those of ascend.plan.rollback, ``wanted`` the releases of the inventory: host name -> plan, release.
     """
@@ -227,7 +227,7 @@ def rollout_lines(groups: dict[str, list[str]], failed: list[str]) -> list[str]:
 
 
 def nodes_text(count: int, hosts: Sequence[str] = ()) -> str:
-    """Return "3 nodes", with the first of their names where these are given: "3 nodes (a, b, c)"."""
+    """Return "3 nodes", with the first of their names if given: "3 nodes (a, b, c)"."""
     text = f"{count} node{'' if count == 1 else 's'}"
     return f"{text} ({listed(list(hosts), count, SHOWN_NODES)})" if hosts else text
 

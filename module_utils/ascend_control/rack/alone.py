@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is wrong with a node by itself, before it trains with others. Pure: what it answered in, failures out."""
+"""What is wrong with a single node before it trains with others. Pure: its answers in, failures out."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def failure(name: str, problem: str, wanted: str, found: str, where: str, remedy
 
 
 def before_smoke(answer: Answer) -> list[Finding]:
-    """Return why nothing is to be run on the node: its cards are in use, it is being changed, it has no environment."""
+    """Return why nothing may run on the node: its cards are in use, it is being changed, it has no environment."""
     if answer.get("silent"):
         return [answer["silent"]]
     facts = answer["look"]["facts"]
@@ -47,7 +47,7 @@ def failures(answer: Answer, wishes: Wishes) -> list[Finding]:
 
 
 def remarks(answer: Answer, wishes: Wishes) -> list[str]:
-    """Return what an operator should know of the node, and what fails it not."""
+    """Return what an operator should know about the node, although it is no failure."""
     if answer.get("silent"):
         return []
     look, words = answer["look"], []

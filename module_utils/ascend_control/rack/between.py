@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What differs between the nodes of a job. Pure: what all answered in, failures by node out.
+"""What differs between the nodes of a job. Pure: all answers in, failures by node out.
 
-A node is wrong where more others agree with each other than with it. Where no value has most nodes, as with two that
-differ, nobody can tell which is right, and all of them are told.
+A node is wrong if more others agree with each other than with it. If no value has a majority, as with two that differ,
+nobody can tell which is right, and all are reported.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def odd_ones(values: Mapping[Key, Any]) -> dict[Key, tuple[Any, Any]]:
 
 
 def remarks(answers: Mapping[str, Answer]) -> list[str]:
-    """Return what differs between the nodes and fails none of them."""
+    """Return differences between the nodes that make none of them fail."""
     looks = {name: answer["look"] for name, answer in answers.items() if not answer.get("silent")}
     words = []
     kinds = {

@@ -43,8 +43,8 @@ def mode_words(count: int, mode: str) -> str:
 def questions(looks: Mapping[str, Any], wishes: Wishes) -> dict[str, dict[str, list[Any]]]:
     """Return node -> ``{"pings", "connections"}`` as the module ``rack_reach`` takes them.
 
-    Card i pings card i: what is on one rail. Each node connects to those that it pings and to the first one, at
-    MASTER_PORT and at the first port of HCCL.
+    Card i pings card i, which is on the same rail. Each node connects to those that it pings and to the first one, at
+    MASTER_PORT and at HCCL's first port.
     """
     names = list(looks)
     asked: dict[str, dict[str, list[Any]]] = {}
@@ -75,10 +75,10 @@ def questions(looks: Mapping[str, Any], wishes: Wishes) -> dict[str, dict[str, l
 
 
 def failures(answers: Mapping[str, Any]) -> dict[str, list[Finding]]:
-    """Return node -> failures, of what ``rack_reach`` answered; ``answers`` are node -> its result.
+    """Return node -> failures from the answers of ``rack_reach``; ``answers`` are node -> its result.
 
-    A connection or a ping has two ends. A node is told of what it could not reach; where several cannot reach one node
-    that is the one at fault, and they are not.
+    A connection or a ping has two ends. A node fails for what it could not reach; if several cannot reach one node,
+    that node is at fault and they are not.
     """
     found = {name: [] if "connections" in answer else [_silent(answer)] for name, answer in answers.items()}
     _add(found, answers, "connections", _connections)
@@ -153,7 +153,7 @@ def _pings(by: Sequence[Any], of: Sequence[Any]) -> Finding:
 
 
 def unasked(answers: Mapping[str, Any]) -> list[str]:
-    """Return what was not asked, and why: nothing may look as if it had been."""
+    """Return what was not asked, and why, so that it does not look as if it had been."""
     reasons = Counter(
         each["words"] for answer in answers.values() for each in answer.get("pings", []) if each["ok"] is None
     )

@@ -200,7 +200,7 @@ def write_names(folder: Path, passing: Sequence[str], failing: Sequence[str]) ->
 
 
 def names_file(names: Sequence[str]) -> str:
-    """Return what a file for ``--limit @FILE`` holds; where it names nobody, a pattern of nobody."""
+    """Return the content of a file for ``--limit @FILE``; without names, a pattern that matches nobody."""
     return "".join(f"{each}\n" for each in names or [NOBODY])
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The matrix of releases for a person: what each holds, and whether its parts go together."""
+"""The matrix of releases for people: what each contains, and whether its parts are compatible."""
 
 from __future__ import annotations
 

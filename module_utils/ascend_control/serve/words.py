@@ -15,7 +15,7 @@ WIDTH = 100
 
 
 def served_text(models: Sequence[Mapping[str, Any]]) -> str:
-    """Return what is served (module serve_models), a line a model, and below it why one does not answer."""
+    """Return what is served (module serve_models), one line per model, and below it why one does not answer."""
     lines = []
     for model in models:
         devices = listed([str(index) for index in model["devices"]]) or "all"
