@@ -302,7 +302,7 @@ def resumed(options: Dict[str, Any]) -> Dict[str, Any]:
 
 
 def require_nobodys(options: Dict[str, Any]) -> None:
-    """Raise AscendError where users have files in a CANN that is to be replaced, or use it."""
+    """Raise AscendError if users have files in a CANN that is to be replaced, or use it."""
     if options["replaces"]:
         from ansible_collections.ascend.fleet.plugins.module_utils.ascend.remove import replaced
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Build the documents as a site into build/site (make docs), without a network.
 
-Pages are copied to build/pages, each at the place that it has in the checkout, so that a relative link leads to the
+Pages are copied to build/pages, each at the place that it has in the checkout, so that a relative link points to the
 same page here and on GitHub. Files that they link to are copied, too. Each module gets a page made from its
 documentation.
 """

@@ -109,7 +109,7 @@ def _compiled(folder: Path, architecture: str) -> Path:
 
 
 def platform_option(architecture: str) -> list[str]:
-    """Return podman's option for an architecture; none where this machine's was not even named."""
+    """Return podman's option for an architecture; none if no architecture was named."""
     return ["--arch", DEBIAN[architecture]] if architecture else []
 
 

@@ -27,7 +27,7 @@ def text(path: str, most: int = MOST_BYTES) -> Optional[str]:
 
 
 def pairs(content: Optional[str]) -> Dict[str, str]:
-    """Return the ``key=value`` lines of a text; comments and other lines left out, quotes around a value taken away."""
+    """Return the ``key=value`` lines of a text; comments and other lines left out, quotes around a value removed."""
     found = {}
     for line in (content or "").splitlines():
         key, equals, value = line.partition("=")

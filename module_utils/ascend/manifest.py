@@ -98,7 +98,7 @@ def write(root: str, tops: Iterable[str], path: str, without: Iterable[str] = ()
     """Write to ``path`` every file and link below ``root``/<each of tops>; return how many. Written atomically.
 
     ``without`` are folders below ``root`` that are left out because they belong to another package. ``place`` is where
-    the root will be, if it is still to be moved. Raises OSError where a file cannot be read.
+    the root will be, if it is still to be moved. Raises OSError if a file cannot be read.
     """
     tops, without = list(tops), list(without)
     folders: Dict[str, List[List[Any]]] = {}
@@ -369,7 +369,7 @@ def _write(path: str, body: str) -> None:
 
 
 def _walk(root: str, tops: Iterable[str], without: Iterable[str]) -> Iterator[str]:
-    """Give the path of every file and link below the tops, relative to root, each once."""
+    """Yield the path of every file and link below the tops, relative to root, each once."""
     foreign = tuple(folder + os.sep for folder in without)
     for top in tops:
         start = os.path.join(root, top)

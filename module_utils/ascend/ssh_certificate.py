@@ -48,7 +48,7 @@ class Certificate(NamedTuple):
 
 
 class _Reader:
-    """The fields of a blob, one after the other. Raises ValueError where it ends too soon."""
+    """The fields of a blob, one after the other. Raises ValueError if it ends too soon."""
 
     def __init__(self, blob: bytes) -> None:
         self.blob, self.at = blob, 0

@@ -79,7 +79,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
 
 
 def _require_whole(variables: Any) -> None:
-    """The slices of a rollout would have a canary each, and go on when that of another fails."""
+    """Each slice of a rollout would have its own canary, and continue if that of another fails."""
     slice_of = slices.slice_of(variables)
     if slice_of:
         raise AscendError(

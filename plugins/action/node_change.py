@@ -64,7 +64,7 @@ class Change:
         self._only_looks = bool(task.check_mode)
 
     def answer(self, state: str) -> dict[str, Any]:
-        """Return the task's result. Raises AscendError where a command of the scheduler fails."""
+        """Return the task's result. Raises AscendError if a command of the scheduler fails."""
         if self._only_looks:
             return {"changed": False} if state == "resumed" else self._ask(state)
         if state == "resumed":

@@ -23,7 +23,7 @@ _ENVIRONMENT = jinja2.Environment(extensions=["jinja2.ext.do", "jinja2.ext.loopc
 def signature(variables: Mapping[str, Any], names: Iterable[str]) -> str | None:
     """Return a text that is the same for hosts whose variables ``names`` are: all raw values that their templates use.
 
-    ``variables`` are a host's, not rendered. None where a template does not say what it uses.
+    ``variables`` are a host's, not rendered. None if a template does not say what it uses.
     """
     values: dict[str, Any] = {}
     asked = list(names)

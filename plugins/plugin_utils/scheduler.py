@@ -30,7 +30,7 @@ def argv_of(variable: str, given: Any) -> list[str]:
 
 
 def require_both(drain: list[str], resume: list[str]) -> None:
-    """Raise AscendError where a node would be drained that nothing resumes."""
+    """Raise AscendError if a node would be drained that nothing resumes."""
     if drain and not resume:
         raise AscendError(
             f"{DRAIN} is set but {RESUME} is not, so nothing would give the node jobs again",

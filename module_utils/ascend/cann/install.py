@@ -344,7 +344,7 @@ def uninstall(package: Package, run: Run) -> None:
 
 
 def _with_it(package: Package) -> List[str]:
-    """Return the packages that a change of this one takes away: a toolkit's change takes its kernels along."""
+    """Return the packages that a change of this one removes: changing a toolkit removes its kernels, too."""
     kernels = package.kind == "kernels"
     return [package.name] if kernels else cann_layout.packages(package.state_dir, package.version)
 

@@ -26,7 +26,7 @@ class Layout(NamedTuple):
     kernels ("" for none), ``kernels_record`` what is written of their package in ``<arch>-linux`` ("" for nothing).
     ``kernels`` and ``kernels_log`` name the package of a chip and its log. ``uninstall`` and ``uninstall_kernels`` are
     scripts, where ``{arch}`` is the folder ``<arch>-linux``. ``one_link``: ``link`` is one link, which anybody can make
-    anew; otherwise it is a folder of CANN's own making. ``apart``: Huawei has every CANN of another layout uninstalled
+    again; otherwise it is a folder of CANN's own making. ``apart``: Huawei has every CANN of another layout uninstalled
     before one of this is installed into the same place. ``sources``: the kernels' installer finds its toolkit by the
     variables of the toolkit's set_env.sh. ``checks``: a package looks at itself before its installation (``--check``).
     """
@@ -96,7 +96,7 @@ LAYOUTS = {layout.name: layout for layout in (OLDER, LATER)}
 
 
 class Place(NamedTuple):
-    """Where versions of one layout lie: ``base`` is what their installers are given as ``--install-path``."""
+    """Where versions of one layout are: ``base`` is their installers' ``--install-path``."""
 
     base: str
     layout: Layout

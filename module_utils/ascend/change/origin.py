@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Remember what a node had before the first change, so that a removal takes away what came with us and nothing else.
+"""Remember what a node had before the first change, so that a removal deletes only what came with us.
 
 ``origin.json``: ``{"schema": 1, "absent": [path], "cann": {version: [chip]}, "toolkits": [version]}``. ``absent`` and
 ``cann`` are of the time before: places that did not exist, and CANN versions that did, with kernels of which chips.

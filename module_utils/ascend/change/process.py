@@ -17,7 +17,7 @@ BOOT_ID = 64  # characters to ask for: the kernel has no memory for large questi
 
 
 def started(pid: int) -> Optional[int]:
-    """Return when a process started, in clock ticks since the machine's start; None where there is no such process.
+    """Return when a process started, in clock ticks since the machine's start; None if there is no such process.
 
     Field 22 of /proc/<pid>/stat (proc(5)); the second, a name in brackets, may contain anything. A zombie counts as
     gone.

@@ -57,7 +57,7 @@ def _upper(here: str, relative: str, inside: str) -> str:
 
 
 def suspects(path: str) -> Optional[Set[str]]:
-    """Return the paths of the files that are not as when it was built; None where nobody wrote down how that was."""
+    """Return the paths of files that changed since it was built; None if their state was not recorded."""
     if not os.path.lexists(os.path.join(path, FILES)):
         return None
     found = manifest.verify(os.path.join(path, FILES), False, path)

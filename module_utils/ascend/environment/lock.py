@@ -42,7 +42,7 @@ def without(text: str, name: str) -> str:
 
 
 def entries(text: str) -> List[str]:
-    """Return one line a distribution: continuation lines joined, comments and blank lines left out."""
+    """Return one line per distribution: continuation lines joined, comments and blank lines left out."""
     plain = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
     lines = re.sub(r"\\\n", " ", plain).splitlines()
     return [" ".join(line.split()) for line in lines if line.strip()]

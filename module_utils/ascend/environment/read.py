@@ -112,11 +112,10 @@ def read_environment(path: str, made: Optional[Made] = None, deep: bool = False)
 
     ``{"path", "state", "release", "python", "cann_home", "lock_digest", "distribution_count", "versions",
     "distributions", "difference", "difference_count", "editable", "commit", "sources", "examples", "problems",
-    "problem_count"}``:
-    ``distributions`` maps normalised names (PEP 503) to versions; ``difference`` is that of ``Environment.difference``,
-    at most SHOWN of a kind, and empty where nothing says what it was built from; ``sources`` maps the names of the
-    distributions that were built in editable to ``Checkout.facts``. It is complete when its receipt is there.
-    ``closed`` is there where others cannot use something, and says what.
+    "problem_count"}``: ``distributions`` maps normalised names (PEP 503) to versions; ``difference`` is that of
+    ``Environment.difference``, at most SHOWN of a kind, and empty if nothing says what it was built from; ``sources``
+    maps the names of the distributions that were built in editable to ``Checkout.facts``. It is complete when its
+    receipt is there. ``closed`` is there where others cannot use something, and says what.
 
     ``deep`` compares every file with the sum in its RECORD.
     """
@@ -219,7 +218,7 @@ def _facts(environment: Environment, full: bool) -> EnvironmentFacts:
 
 
 def _findings(name: str, environment: Environment) -> List[Finding]:
-    """One finding a kind, however many problems there are of it."""
+    """Return one finding per kind, however many problems of it there are."""
     words: Dict[str, List[str]] = {}
     if not environment.receipt:
         words[environment_findings.HALF] = []

@@ -171,7 +171,7 @@ def rows(data: bytes, corrected: Corrections) -> Iterator[Row]:
 def unlike(
     site: str, data: bytes, sums: int, corrected: Corrections, suspects: AbstractSet[str] = frozenset()
 ) -> Iterator[Tuple[str, bool]]:
-    """Give the files of a RECORD that are not as it says, and whether they are missing (or else altered).
+    """Yield the files of a RECORD that are not as it says, and whether they are missing (or else altered).
 
     Of ``suspects`` the sums are compared in any case.
     """

@@ -23,7 +23,7 @@ Place = Callable[[str], str]
 
 
 class Interpreter(NamedTuple):
-    """``version`` ("3.10.13") and ``series`` ("3.10") are None where no file says them.
+    """``version`` ("3.10.13") and ``series`` ("3.10") are None if no file says them.
 
     Building the environment again cures the ``problems``.
     """

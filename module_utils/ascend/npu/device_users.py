@@ -72,7 +72,7 @@ def read_users(node: Node, users: Sequence[str], timeout_s: float) -> Tuple[List
     """Return (facts, findings): of each of ``users`` ``{"name", "state", "group", "found"}``.
 
     ``state``: "ok", "absent" (no such account), "shut-out" (it cannot open device files; ``group`` is the one to join,
-    None where that would not help), "unread" (the name service did not say). ``found`` is why, in words.
+    None if that would not help), "unread" (the name service did not say). ``found`` is why, in words.
     """
     device_nodes = device_files(node) if users else []
     states: List[User] = []

@@ -73,8 +73,8 @@ class NpuSmiInfo:
     """What the table says; ``problems`` says what of it could not be read, as "line N: why".
 
     ``idle`` are the NPU ids of which the table says that no process runs there: one that is neither there nor in
-    ``processes`` was not spoken of. ``unread_processes`` has the NPU id of each row of a process that could not be
-    read, None where not even that could.
+    ``processes`` was not mentioned. ``unread_processes`` has the NPU id of each row of a process that could not be
+    read, None if not even that could.
     """
 
     tool_version: Optional[str]

@@ -25,7 +25,7 @@ _NUMBER = re.compile(r"-?[0-9]{1,9}(?:\.[0-9]{1,9})?")
 
 
 def lines(text: str) -> List[Tuple[int, str]]:
-    """Return (number from 1, line): escape sequences and the carriage returns of CRLF taken away.
+    """Return (number from 1, line): escape sequences and the carriage returns of CRLF removed.
 
     Blanks stay: where a line was cut, they tell whether its last word is whole.
     """

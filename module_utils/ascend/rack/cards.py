@@ -31,7 +31,7 @@ def read_cards(node: Node, devices: List[Device], timeout_s: float, out: Collect
 
     ``{"device", "netdetect", "tls", "link_up_count", "link_downs_of_day", "switch_port", "unread"}``: the address that
     the card watches, the TLS switch (0, 1), how often its link came up since the driver did, how often it went down
-    within the day before the tool's own clock, the port of the switch by LLDP; each None where nobody knows, and then
+    within the day before the tool's own clock, the port of the switch by LLDP; each None if unknown, and then
     ``unread`` has the tool's words by question.
     """
     tool = found_tool(node, timeout_s)

@@ -5,10 +5,10 @@ It runs unchanged on NPUs (HCCL) and on the CPU (gloo); only the back end and th
 its own file, with a line of JSON for each thing that it learned, like the proof of an environment, so a rank that hangs
 or is killed has said where.
 
-A rank that fails alone would leave the others waiting for HCCL's time limits, of half an hour. So each has a thread
-that asks torchrun's store once a second whether one has failed, and ends. Who is the first to raise the number
-``rack/failed`` has the first error: the others' are of its making. A node that vanished raises nothing: rank 0 watches
-that each node's own number goes on. ``add`` alone is used: older torches have no other call that does not wait.
+A rank that fails would leave the others waiting for HCCL's time limits, half an hour. So each has a thread that asks
+torchrun's store once a second whether one has failed, and ends. The first to raise the number ``rack/failed`` has the
+first error, which caused the others'. A node that vanished raises nothing: rank 0 watches that each node's own number
+continues. ``add`` alone is used: older torches have no other call that does not wait.
 """
 
 from __future__ import annotations

@@ -236,7 +236,7 @@ def _add_name(found: Set[str], name: str, stay: AbstractSet[str], shortest: int)
 
 
 def _quads(text: Text) -> Iterator[Tuple[str, str]]:
-    """Give what looks like the IPv4 address of a host or network, and what the text around it calls it."""
+    """Yield what looks like the IPv4 address of a host or network, and what the text around it calls it."""
     for line in text.content.split("\n"):
         for match in QUAD.finditer(line):
             if is_host(match.group()):

@@ -259,7 +259,7 @@ def _texts(sections: List[Section], facts: Dict[str, Any]) -> Iterator[Text]:
 
 
 def _strings(value: Any, key: str = "") -> Iterator[str]:
-    """Give each text of a structure behind the key that it belongs to, and the keys."""
+    """Yield each text of a structure after its key, and the keys."""
     if isinstance(value, dict):
         for inner, part in value.items():
             yield inner

@@ -153,7 +153,7 @@ def file_section(node: Node, path: str, pattern: str = "") -> Optional[Section]:
 
 
 def log_sections(node: Node) -> Iterator[Section]:
-    """Give the end of each of the installers' logs, from the first whole line on."""
+    """Yield the end of each of the installers' logs, from the first whole line on."""
     for name in files.names(node.path(INSTALLERS_LOGS)):
         path = os.path.join(INSTALLERS_LOGS, name)
         place = node.path(path)
@@ -171,7 +171,7 @@ def log_sections(node: Node) -> Iterator[Section]:
 
 
 def process_sections(node: Node, found: Iterable[Dict[str, Any]]) -> Iterator[Section]:
-    """Give the processes that the facts name or that use a card: command line, owner, control group, devices."""
+    """Yield the processes that the facts name or that use a card: command line, owner, control group, devices."""
     known = {process["pid"]: process for process in [*processes.read_file_users(node), *found]}
     for pid in sorted(known)[:MOST_PROCESSES]:
         place = node.path("/proc/%d" % pid)
@@ -251,7 +251,7 @@ def distribution_sections(node: Node, ascend_root: str) -> Iterator[Section]:
 
 
 def example_sections(node: Node, ascend_root: str) -> Iterator[Section]:
-    """Give the examples of each environment: the facts read them."""
+    """Yield the examples of each environment: the facts read them."""
     folder = os.path.join(ascend_root, "env")
     for name in files.names(node.path(folder)):
         path = os.path.join(folder, name)

@@ -9,8 +9,8 @@ A line that begins with two blanks is only for people. The first character of th
 
 In the text a backslash begins an escape: ``\\``, ``\t``, ``\r``, ``\xNN`` (a control character below 80, a byte that is
 no UTF-8 from 80 on), ``\uNNNN``, ``\UNNNNNNNN``. All that a screen or a mail program might swallow is escaped, also a
-blank at the end of a line. A backslash as the last character of a line: it goes on in the next one; in the last line of
-a section: no line feed follows there. Line ends may have become CRLF, blanks at the end of lines may be lost, and a
+blank at the end of a line. A backslash as the last character of a line: it continues in the next one; in the last line
+of a section: no line feed follows there. Line ends may have become CRLF, blanks at the end of lines may be lost, and a
 mail may have put ``> `` before every line.
 """
 

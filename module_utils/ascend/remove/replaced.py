@@ -15,7 +15,7 @@ from . import belongings, in_use
 
 
 def require_nobodys(node: Node, tree: Tree, version: str) -> None:
-    """Raise AscendError where users have files in a version, or use it."""
+    """Raise AscendError if users have files in a version, or use it."""
     home = tree.home(version)
     path = tree.shown(home)
     words = next(_not_ours(node, tree, version), "")

@@ -19,7 +19,7 @@ def _names(rows: List[Dict[str, Any]]) -> List[str]:
 
 
 def lines(selection: Dict[str, List[Any]], freed_mb: float) -> List[str]:
-    """Return a line a row, in columns; the last one tells the sum."""
+    """Return one line per row, in columns; the last one has the sum."""
     rows = [("remove", row) for row in selection["remove"]]
     rows += [("keep", row) for row in selection["keep"] if row["kind"] not in _QUIET]
     left = len(rows) - SHOWN

@@ -79,7 +79,7 @@ def models_of(given: Any) -> List[Model]:
 
 
 def require_key(models: Sequence[Model], key: str) -> None:
-    """Raise AscendError where somebody beside the node could ask a model without a key."""
+    """Raise AscendError if somebody outside the node could ask a model without a key."""
     bare = [model for model in models if model.is_open and not key]
     if bare:
         raise AscendError(

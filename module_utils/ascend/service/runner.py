@@ -2,7 +2,7 @@
 """The parent of a program that outlives the module: it keeps the log, forwards the request to end, records the end.
 
 It is a separate file in the service's folder, started as the service's account by systemd or by the module, with the
-path of the job: ``{"argv", "env", "cwd", "out", "grace_s", "mark", "peers"}``. Standard library alone.
+path of the job: ``{"argv", "env", "cwd", "out", "grace_s", "mark", "peers"}``. Only the standard library.
 
 Programs of one job on several nodes end together. ``peers`` is None or ``{"rank", "count", "address", "port",
 "token"}``: each runner keeps a connection to that of rank 0, which tells all of them if one failed or is gone. So

@@ -41,8 +41,8 @@ Run = Callable[..., Result]
 
 
 class Service(NamedTuple):
-    """What shall go on. ``settings`` are further lines of the unit's section [Service]; ``limits`` are resource limits
-    by their names in limits.conf(5), -1 for none; neither a unit nor a session of ours has those of a login.
+    """What shall continue. ``settings`` are further lines of the unit's section [Service]; ``limits`` are resource
+    limits by their names in limits.conf(5), -1 for none; neither a unit nor a session of ours has those of a login.
 
     ``lasting``: it begins with the machine, and again when it fails. ``peers``: see runner.py.
     """
@@ -110,7 +110,7 @@ def main_pid(folder: str, run: Run) -> int:
 def stop(folder: str, run: Run, grace_s: float) -> bool:
     """End it and all that it began; return whether anything of it was at work.
 
-    Raises AscendError where that cannot be done.
+    Raises AscendError if that cannot be done.
     """
     began = files.mapping(os.path.join(folder, "began.json"))
     was_alive = bool(began) and alive(folder, run)
@@ -144,7 +144,7 @@ def stop(folder: str, run: Run, grace_s: float) -> bool:
 
 
 def outcome(folder: str, account_uid: Optional[int] = None) -> Dict[str, Any]:
-    """Return how the program ended, as its account says: ``{"code", "at", "asked"}``; empty where nobody says so."""
+    """Return how the program ended, as its account says: ``{"code", "at", "asked"}``; empty if it does not say."""
     text = read_out(folder, "ended.json", account_uid)
     try:
         value = json.loads(text) if text else {}

@@ -75,7 +75,7 @@ def join(cache_dir: str, torrent: str, wanted: List[incoming.Incoming], job: Dic
 
 
 def status(cache_dir: str) -> Dict[str, Any]:
-    """Return what the peer says of itself (peer.py), with ``alive``; asking it makes it go on."""
+    """Return what the peer says about itself (peer.py), with ``alive``; this call keeps the peer running."""
     folder = os.path.join(cache_dir, FOLDER)
     if os.path.exists(os.path.join(folder, "lease")):
         os.utime(os.path.join(folder, "lease"))
@@ -94,7 +94,7 @@ def wait(cache_dir: str, wait_s: float) -> Dict[str, Any]:
 
 
 def leave(cache_dir: str) -> None:
-    """End the peer, of whichever run. Raises AscendError where that cannot be done."""
+    """End the peer, of whichever run. Raises AscendError if that cannot be done."""
     folder = os.path.join(cache_dir, FOLDER)
     known = files.mapping(os.path.join(folder, "pid"))
     if _alive(folder):

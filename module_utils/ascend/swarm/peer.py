@@ -6,7 +6,7 @@ It is a single file that uses only libtorrent, whose files are in a folder that 
     {"client": folder, "torrent": path, "folder": where the files go, "port": 6881, "allowed": [address],
      "peers": [address], "status": path, "lease": path,
      "files": [name]}                      what is wanted, on a node
-    {..., "seed": {name: path}, "playbook": [pid, start time]}   where the files lie, on the control node
+    {..., "seed": {name: path}, "playbook": [pid, start time]}   where the files are, on the control node
 
 It answers nobody but who is allowed, knows no file but the torrent's, and asks no tracker, no table of others and
 nobody in its network. What comes is checked by the torrent's own sums (sha256, BEP 52).

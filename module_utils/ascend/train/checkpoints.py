@@ -3,7 +3,7 @@
 
 Forms: transformers' Trainer writes ``checkpoint-<step>`` with trainer_state.json last, apart from rotation; weights are
 safetensors (a header with its length and the place of each tensor, huggingface/safetensors README) or torch.save's (a
-zip archive); DeepSpeed writes ``global_step<n>`` with a file a rank, and ``latest``, which names it.
+zip archive); DeepSpeed writes ``global_step<n>`` with one file per rank, and ``latest``, which names it.
 """
 
 from __future__ import annotations

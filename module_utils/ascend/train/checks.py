@@ -315,7 +315,7 @@ def _room(asked: Asked, seen: Mapping[str, Any], output: str, model: Optional[me
 
 
 def _resume(asked: Asked, output: str, found: List[Checkpoint]) -> "tuple[str, List[AscendError], List[str]]":
-    """Return (the checkpoint to go on from, problems, remarks)."""
+    """Return (the checkpoint to resume from, problems, remarks)."""
     if not asked.resume:
         return "", [], []
     if asked.config.get("resume_from_checkpoint"):

@@ -25,7 +25,7 @@ LOG, STATE, STEPS = "log", "trainer_state.json", "trainer_log.jsonl"
 
 
 class Run(NamedTuple):
-    """Where a run's files lie: its log, ``output_dir``, and since when they are its own (seconds since 1970).
+    """Where a run's files are: its log, ``output_dir``, and since when they are its own (seconds since 1970).
 
     Only rank 0 writes the trainer's.
     """

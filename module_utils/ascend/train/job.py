@@ -85,7 +85,7 @@ def place(state_dir: str, name: str) -> str:
 
 
 def begin(state_dir: str, training: Training, run: Run) -> None:
-    """Begin the run. Raises AscendError where one of that name is at work, or does not begin; and OSError."""
+    """Start the run. Raises AscendError if one of that name is running, or if it does not start; and OSError."""
     folder = place(state_dir, training.name)
     if services.alive(folder, run):
         raise AscendError(

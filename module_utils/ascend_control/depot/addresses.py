@@ -16,7 +16,7 @@ from .web import Sources
 
 
 class Address(NamedTuple):
-    """A file as its server offers it; ``size_bytes`` is None where nobody says it."""
+    """A file as its server offers it; ``size_bytes`` is None if unknown."""
 
     name: str
     url: str

@@ -30,7 +30,7 @@ STANDALONE = "https://github.com/astral-sh/python-build-standalone/releases"
 
 
 class Listed(NamedTuple):
-    """One file; ``size_bytes`` and ``sha256`` are None where neither the release nor the server says them."""
+    """One file; ``size_bytes`` and ``sha256`` are None if neither the release nor the server says them."""
 
     release: str
     architecture: str

@@ -18,7 +18,7 @@ def proxy_of(url: str) -> str:
 
 
 def way(url: str) -> str:
-    """Return how an address is asked for, in words for an error; nothing where no proxy is set."""
+    """Return how an address is asked for, in words for an error; nothing if no proxy is set."""
     parts = urlsplit(url)
     proxy = _proxy(parts.scheme)
     if not proxy or not parts.hostname:

@@ -96,7 +96,7 @@ def _verdict(state: str, causes: Iterable[Cause]) -> str:
 
 
 def exit_code(verdicts: Mapping[str, int], of_fleet: Sequence[Any]) -> int:
-    """Return 0 where all is well, 2 where a node is broken or nobody knows, else 1."""
+    """Return 0 if all is well, 2 if a node is broken or not checked, else 1."""
     if verdicts[BROKEN] or verdicts[UNCHECKED]:
         return 2
     return 1 if verdicts[ATTENTION] or of_fleet else 0

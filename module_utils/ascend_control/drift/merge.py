@@ -53,8 +53,8 @@ def merged(
 
     ``read``: slices.read of the check's folder; ``nodes``: host name -> groups, of the nodes to report; ``others``:
     hosts of the inventory that are not to be reported; ``code``: of the ascend-fleet that merges; ``again``: the
-    command that makes a slice, without its --limit. Raises AscendError where no slice counts, or they looked at
-    different things.
+    command that makes a slice, without its --limit. Raises AscendError if no slice counts, or they looked at different
+    things.
     """
     slices, broken = read
     out = {file: reason for file, found in slices.items() if (reason := _of_another_check(found, code, now))}

@@ -137,7 +137,7 @@ def folder_of(directory: Path, check: str) -> Path:
 def read(folder: Path) -> tuple[dict[str, Slice], dict[str, str]]:
     """Return a check's slices by the names of their files, and for other files the reason.
 
-    Raises AscendError where the folder cannot be read.
+    Raises AscendError if the folder cannot be read.
     """
     slices: dict[str, Slice] = {}
     broken: dict[str, str] = {}
@@ -153,7 +153,7 @@ def read(folder: Path) -> tuple[dict[str, Slice], dict[str, str]]:
 def prune(directory: Path, keep_days: int, now: datetime) -> None:
     """Remove checks whose newest slice is older, with what interrupted runs left half written; ``now`` has a zone.
 
-    A folder with anything else in it stays. Raises AscendError where one cannot be removed.
+    A folder with anything else in it stays. Raises AscendError if one cannot be removed.
     """
     oldest = (now - timedelta(days=keep_days)).strftime("%Y%m%dT%H%M%SZ")
     with failing_as(directory, "cannot remove old slices of drift checks"):

@@ -45,7 +45,7 @@ def _public(path: Path) -> Path:
 
 
 def authority(path: Path) -> Authority | None:
-    """Return the authority of this place, None where none was made. Raises AscendError."""
+    """Return the authority of this place, None if none was made. Raises AscendError."""
     public = _public(path)
     if not public.is_file():
         return None

@@ -3,7 +3,7 @@
 
 * a step is ``{"component", "action", "reason", "found", "wanted", "where", "causes"}``; its component names the role's
   part that does it (STEPS); ``causes`` are the particular problems, ``{"name", "subject", "problem", "wanted",
-  "found"}``, empty where the reason says all;
+  "found"}``, empty if the reason says all;
 * a refusal is ``{"component", "check", "subject", "problem", "wanted", "found", "where", "remedy"}``; ``check`` is a
   stable name, ``subject`` says which one where a check can fail several times (a card); a warning has the same form,
   and so has a remark: a warning whose name stands in REMARKS (``split``).

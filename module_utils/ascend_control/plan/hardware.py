@@ -113,7 +113,7 @@ def _chips(devices: Devices, wanted: Wanted) -> list[Refusal]:
 
 
 def _health(devices: Devices) -> list[Refusal]:
-    """One refusal a card, so that the second card that falls sick is something new."""
+    """One refusal per card, so that a second sick card is a new finding."""
     sick: dict[int, list[str]] = {}
     for device in devices:
         if device.health != "OK":

@@ -21,7 +21,7 @@ _FILES = {"kernel-setting": drop_ins.SYSCTL, "limit": drop_ins.LIMITS}
 
 
 def settings_step(found: Found, wanted: Wanted) -> list[Step]:
-    """Return the step that writes the drop-in files; none where nothing is to be written or set."""
+    """Return the step that writes the drop-in files; none if nothing is to be written or set."""
     if _policy(wanted) != APPLY:
         return []
     causes = _kernel_causes(found, wanted) + _limit_causes(found, wanted)

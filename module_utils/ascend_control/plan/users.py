@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def users_step(found: Found) -> list[Step]:
-    """Return the step that lets accounts open the cards; none where all may, or where no group would help."""
+    """Return the step that lets accounts open the cards; none if all may, or if no group would help."""
     joining = [(user, user.group) for user in _users(found, "shut-out") if user.group]
     if not joining:
         return []

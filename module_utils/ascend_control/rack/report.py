@@ -205,5 +205,5 @@ def names_file(names: Sequence[str]) -> str:
 
 
 def exit_code(report: Mapping[str, Any]) -> int:
-    """Return 0 where all nodes pass, else 2."""
+    """Return 0 if all nodes pass, else 2."""
     return 2 if report["counts"][FAIL] else 0

@@ -94,7 +94,7 @@ class Frame:
         return Text("   ").join(Text(words, style=style) for words, style in shown)
 
     def _nodes(self, width: int, room: int) -> list[Text]:
-        """Return a line a node, the slowest first; what does not fit in one line."""
+        """Return one line per node, the slowest first; what does not fit in one line."""
         nodes = self._watch.at_work()
         if room < 1 or not nodes:
             return []

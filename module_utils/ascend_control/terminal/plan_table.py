@@ -41,7 +41,7 @@ def planned(answer: Mapping[str, Any]) -> Planned:
 
 
 def table(plans: Mapping[str, Planned], width: int) -> list[str]:
-    """Return the table as lines, drawn by rich; where rich is missing, a block a row. Refusals follow in full."""
+    """Return the table as lines, drawn by rich, or one block per row without rich. Refusals follow in full."""
     alike: dict[Planned, list[str]] = {}
     for name, plan in sorted(plans.items()):
         alike.setdefault(plan, []).append(name)
