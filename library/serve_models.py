@@ -171,7 +171,7 @@ def act(options: Dict[str, Any], node: Node, check_mode: bool) -> Dict[str, Any]
 
 
 def serve(options: Dict[str, Any], node: Node, check_mode: bool) -> Dict[str, Any]:
-    """Look, and have the node serve the models, where nothing is wrong; return the module's result."""
+    """Check the models and, if nothing is wrong, start to serve them; return the module's result."""
     state_dir = options["state_dir"]
     models = models_of(options["models"])
     require_key(models, options["api_key"])

@@ -195,7 +195,7 @@ def main() -> None:
 
 
 def begin(options: Dict[str, Any], node: Node, check_mode: bool) -> Dict[str, Any]:
-    """Look, and begin the run where nothing is wrong; return the module's result."""
+    """Check the run and, if nothing is wrong, start it; return the module's result."""
     account, home = known_account(node, options["user"], "train_user")
     folder = options["folder"] or home
     environment = os.path.realpath(options["environment"])

@@ -72,7 +72,7 @@ def driver(release: str, nodes: int) -> int:
 
 
 def default_release() -> str:
-    """Return the release that nodes get where nobody says another one."""
+    """Return the release that nodes get by default."""
     defaults = yaml.safe_load((ROOT / "roles" / "ascend" / "defaults" / "main.yml").read_text(encoding="utf-8"))
     return str(defaults["ascend_release"])
 

@@ -38,7 +38,7 @@ def account(node: Node, name: str, timeout_s: float = ASK_S) -> Tuple[Optional[A
 
 
 def name_of(node: Node, database: str, number: int, timeout_s: float = ASK_S) -> str:
-    """Return the name of a user or a group (``database`` "passwd" or "group"), or its number where nobody names it."""
+    """Return the name of a user or a group (``database`` "passwd" or "group"), or its number if it has no name."""
     asked, _ = _ask(node, ["getent", database, str(number)], timeout_s)
     names = [line.split(":")[0] for line in asked.output.splitlines() if line.count(":") >= 3] if asked else []
     return names[0] if names else str(number)

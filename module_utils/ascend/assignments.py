@@ -28,7 +28,7 @@ _PLAIN = ("environment", "environment.d", ".pam_environment")
 
 
 def read(path: str, line: str) -> List[Assignment]:
-    """Return what a line of the file sets; the file's name tells of which kind it is."""
+    """Return what a line of the file sets; the file's name decides its kind."""
     line = line.strip()
     if line.startswith(("#", "echo ", "printf ")):
         return []

@@ -31,7 +31,7 @@ class LateError(Exception):
 
 
 class Child:
-    """``work(tell)`` in a child process; what it tells, JSON values, is read with ``next``."""
+    """``work(tell)`` in a child process; ``next`` reads the JSON values that it reports."""
 
     def __init__(self, work: Callable[[Tell], None]) -> None:
         reading, writing = os.pipe()
@@ -43,7 +43,7 @@ class Child:
         self._read = b""
 
     def next(self, until: float) -> Any:
-        """Return the next value, None at the end. Raises LateError when there is none ``until`` then (monotonic)."""
+        """Return the next value, None at the end. Raises LateError if there is none ``until`` then (monotonic)."""
         while b"\n" not in self._read:
             ready, _, _ = select.select([self._pipe], [], [], max(0.0, until - time.monotonic()))
             if not ready:
@@ -153,9 +153,9 @@ class HungError(Exception):
 
 
 def whole(work: Callable[[Any], Any], limit_s: float) -> Any:
-    """Return what ``work(at)`` returns (JSON). Raises HungError when it does not end within the limit.
+    """Return what ``work(at)`` returns (JSON). Raises HungError if it does not end within the limit.
 
-    ``work`` says what it is at: ``at(words)``, or ``at(words, seconds)`` where that has a shorter limit of its own.
+    ``work`` says what it is doing: ``at(words)``, or ``at(words, seconds)`` for something with a shorter limit.
     """
     child = Child(lambda tell: tell({"done": work(lambda words, limit=None: tell({"at": [words, limit]}))}))
     until = time.monotonic() + limit_s

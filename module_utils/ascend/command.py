@@ -107,7 +107,7 @@ def run(
 
 
 def query(argv: List[str], timeout_s: float) -> Result:
-    """Run a program that only tells something: locale C, its answer apart, safe to call from several threads."""
+    """Run a program that only reports something: locale C, standard error apart, safe in several threads."""
     return run(argv, timeout_s, umask=None, locale="C", most_bytes=MOST_ANSWER, apart=True)
 
 

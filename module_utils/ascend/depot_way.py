@@ -66,7 +66,7 @@ def is_missing(error: Exception) -> bool:
 
 
 def error_text(error: Exception) -> str:
-    """Return an error in words, with the status where a server gave one."""
+    """Return an error as text, with the status if a server gave one."""
     if isinstance(error, urllib.error.HTTPError):
         return "HTTP %d %s" % (error.code, error.reason)
     reason = error.reason if isinstance(error, urllib.error.URLError) else error

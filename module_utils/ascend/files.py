@@ -13,7 +13,7 @@ MOST_BYTES = 16 * 1024 * 1024  # a text file of the driver's or CANN's has a few
 
 
 def text(path: str, most: int = MOST_BYTES) -> Optional[str]:
-    """Return the file's text (UTF-8, odd bytes replaced), or None when there is no regular file to read.
+    """Return the file's text (UTF-8, odd bytes replaced), or None if there is no regular file to read.
 
     ``most`` characters are read.
     """
@@ -37,7 +37,7 @@ def pairs(content: Optional[str]) -> Dict[str, str]:
 
 
 def mapping(path: str) -> Dict[str, Any]:
-    """Return the JSON object in a file; empty when there is none."""
+    """Return the JSON object in a file; empty if there is none."""
     content = text(path)
     try:
         value = json.loads(content) if content else None

@@ -66,7 +66,7 @@ def _command(words: Sequence[Any]) -> Sequence[Any]:
 
 
 def _named_by_a_field(value: Dict[Any, Any]) -> Dict[Any, Any]:
-    """Mask the value where a field beside it names a secret: ``name: HF_TOKEN, value: X``."""
+    """Mask the value if a field beside it names a secret: ``name: HF_TOKEN, value: X``."""
     for name, field in (("name", "value"), ("Name", "Value"), ("key", "value"), ("Key", "Value")):
         if _is_named(value.get(name), value.get(field)):
             return {**value, field: HIDDEN}

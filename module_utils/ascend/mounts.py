@@ -24,7 +24,7 @@ class Mount(NamedTuple):
 
 
 def read(path: str) -> List[Mount]:
-    """Return the mounts that a mountinfo file tells, in its order: of two at one point the later one is seen."""
+    """Return the mounts in a mountinfo file, in its order; of two at one point the later one is visible."""
     found = []
     for line in (files.text(path) or "").splitlines():
         fields = line.split(" ")
@@ -44,7 +44,7 @@ def of(mounts: List[Mount], path: str) -> Mount:
 
 
 def place(mounts: List[Mount], path: str) -> Tuple[str, str]:
-    """Return (device, path in its file system) of an absolute path; ("", path) where no mount is known."""
+    """Return (device, path in its file system) of an absolute path; ("", path) if no mount is known."""
     best = of(mounts, path)
     return best.device, _joined(best.root, path[len(best.point.rstrip("/")) :]) if best.point else path
 

@@ -18,7 +18,7 @@ _LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/lib/*-linux-gnu", "/
 
 
 class Need(NamedTuple):
-    """Something that must be there: all of the ``programs``, one of the ``headers`` (patterns), the ``library``.
+    """Something that must exist: all of the ``programs``, one of the ``headers`` (patterns), the ``library``.
 
     Without it none of the ``steps`` (names of the plan's steps) starts; if there are no such steps, it is only a
     remark.

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from typing_extensions import NotRequired, TypedDict
 
     class Finding(TypedDict):
-        """Something that is wrong with a node, as its facts tell it (finding.py)."""
+        """Something that is wrong with a node, as in its facts (finding.py)."""
 
         subset: str
         name: str

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Read a certificate of OpenSSH, and say what a node's host certificate says of itself.
+"""Read an OpenSSH certificate, and return what a node's host certificate says.
 
-The form is that of OpenSSH's PROTOCOL.certkeys. Signatures are not checked: sshd and ssh do that, this tells dates.
+The form is that of OpenSSH's PROTOCOL.certkeys. Signatures are not checked, because sshd and ssh do that; this only
+reads dates.
 """
 
 from __future__ import annotations

@@ -131,7 +131,7 @@ class UnsentError(Exception):
 
 
 class Progress:
-    """Shows how far it is: of all nodes, or of this one where no board is shared."""
+    """Shows the progress of all nodes, or of this one if no board is shared."""
 
     def __init__(self, task_vars: Any, total: int) -> None:
         self.name = task_vars["inventory_hostname"]

@@ -105,7 +105,7 @@ class Change:
         return answer
 
     def _idle(self) -> dict[str, Any]:
-        """Begin, where that is asked for after a while in which the cards are used."""
+        """Begin, if wanted after waiting while the cards are used."""
         until = time.monotonic() + int(self._arguments.get("wait_s", 0))
         answer = self._ask("begun")
         while (answer.get("processes") or answer.get("unclear")) and time.monotonic() < until:
@@ -171,7 +171,7 @@ def holder() -> dict[str, Any]:
 
 
 def machine() -> str:
-    """Return what names this machine: machine-id(5) tells host names apart, a host name containers of one image."""
+    """Return an identifier of this machine: machine-id(5) and host name, as containers of one image share the first."""
     return f"{(files.text('/etc/machine-id') or '').strip()} {socket.gethostname()}"
 
 

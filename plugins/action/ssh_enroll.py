@@ -94,7 +94,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
 
 
 def _prompt(names: Sequence[str]) -> Password:
-    """Ask for the initial password, once for all nodes that have none; an empty one where nobody can be asked."""
+    """Ask for the initial password, once for all nodes that have none; an empty one if nobody can be asked."""
     question = f"Initial password of {len(names)} nodes ({listed(list(names))}); it is not shown: "
     try:
         answer = Display().prompt_until(question, private=True)

@@ -2,7 +2,7 @@
 """Ansible's own output; on a terminal the working nodes are drawn below it.
 
 A silent node is shown with its reason, as in a drift check. No secret is shown. After a rollout the recap is followed
-by what became of each node: changed, failed, busy, not reached.
+by each node's result: changed, failed, busy, not reached.
 """
 
 from __future__ import annotations
@@ -413,7 +413,7 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
 
 
 def _is_check(task: Any) -> bool:
-    """Whether this is the drift check's own task, of which a node has no line."""
+    """Whether this is the drift check's own task, for which nodes have no line."""
     return bool(task.action == NODE and task.args.get("purpose") == "drift")
 
 

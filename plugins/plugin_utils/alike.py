@@ -76,6 +76,6 @@ def _named(node: jinja2.nodes.Expr) -> str:
 
 
 def _plugin(call: jinja2.nodes.Call) -> str:
-    """Return the lookup plugin that is called, "" where a template makes up its name."""
+    """Return the lookup plugin that is called, "" if a template computes its name."""
     first = call.args[0] if call.args else None
     return str(first.value).removeprefix("ansible.builtin.") if isinstance(first, jinja2.nodes.Const) else ""

@@ -54,12 +54,12 @@ class Board:
         return (node.total, node.sent, node.sent / max(now - node.began, 0.001)) if node.total else None
 
     def bytes(self) -> tuple[int, int]:
-        """Return how many bytes were sent, and how many are to be, of all nodes that have begun."""
+        """Return the bytes sent, and the bytes to send, of all nodes that have begun."""
         begun = self._begun()
         return sum(node.sent for node in begun), sum(node.total for node in begun)
 
     def text(self, now: float) -> str:
-        """Return how far all nodes are that have begun: how much, how fast, how long it takes."""
+        """Return the progress of all nodes that have begun: how much, how fast, and the time left."""
         begun = self._begun()
         sent, total = self.bytes()
         done = len([node for node in begun if node.sent == node.total])

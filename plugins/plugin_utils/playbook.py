@@ -8,7 +8,7 @@ import os
 
 
 def playbook() -> int:
-    """Return the process of the playbook, also where that was killed, and its actions belong to another one now."""
+    """Return the playbook's process, even if it was killed and its actions now belong to another one."""
     parent = multiprocessing.parent_process()
     return parent.pid if parent and parent.pid else os.getppid()
 

@@ -36,7 +36,7 @@ def in_use(node: Node, cards_out: Sequence[int], state_dir: str) -> Dict[str, Li
 
 
 def require_idle(node: Node, cards_out: Sequence[int], state_dir: str, left: str) -> None:
-    """Raise InUseError if jobs still use the cards after a second look; ``left`` says in which state the node is left."""
+    """Raise InUseError if jobs still use the cards after a second look; ``left`` says how the node is left."""
     if not any(in_use(node, cards_out, state_dir).values()):
         return
     time.sleep(AGAIN_S)

@@ -243,7 +243,7 @@ def can_lead_latest(package: Package) -> bool:
 
 
 def _is_one_link(package: Package) -> bool:
-    """Whether it is one, or shall be and is lost; a folder of links is CANN's own."""
+    """Whether it is one, or should be and is lost; a folder of links belongs to CANN."""
     link = package.place.link
     return os.path.islink(link) or (package.place.layout.one_link and not os.path.lexists(link))
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What CANN's installers need of a node, required before one starts: it finds out half way, with the old one gone.
+"""What CANN's installers need on a node. Checked first: an installer finds out half way, with the old CANN gone.
 
 The archives unpack with tar and gzip; the toolkit's parts call pip3 and python3, from the installer's PATH, where a
 missing one makes the whole installation roll back; all look for their place in the record in /etc/Ascend.

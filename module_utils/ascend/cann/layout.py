@@ -72,7 +72,7 @@ class Tree(NamedTuple):
 
     @property
     def version_cfg(self) -> str:
-        """The older layout's file of which version of each part is in use ("running"), and which are installed."""
+        """The older layout's file with the version of each part that is in use ("running"), and those installed."""
         return os.path.join(self.root, "ascend-toolkit", "latest", "version.cfg")
 
     def shown(self, path: str) -> str:

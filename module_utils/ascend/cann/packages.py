@@ -59,7 +59,7 @@ def chips_of(tree: Tree, version: str) -> List[str]:
 
 
 def toolkit_problems(tree: Tree, version: str, deep: bool) -> Optional[List[Problem]]:
-    """Return what is wrong with a version's toolkit; None when there is none."""
+    """Return what is wrong with a version's toolkit; None if there is none."""
     home = tree.home(version)
     try:
         if not os.listdir(home):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One change at a time on a node: a lock that the kernel keeps for as long as anything of the change is at work.
+"""One change at a time on a node: a lock that the kernel keeps as long as anything of the change runs.
 
-The programs that a change starts (installers, uv) inherit it. So when the module is killed and its installer works on,
-the lock stays taken, and the next run knows that it must not begin beside it.
+The programs that a change starts (installers, uv) inherit it. So if the module is killed and its installer keeps
+working, the lock stays taken, and the next run knows that it must not begin beside it.
 """
 
 from __future__ import annotations

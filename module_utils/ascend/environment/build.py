@@ -45,7 +45,7 @@ Run = Callable[..., Result]
 
 @dataclass(frozen=True)
 class Wanted:
-    """What an environment shall be."""
+    """What an environment should be."""
 
     path: str
     release: str
@@ -79,7 +79,7 @@ class Wanted:
 
 
 def problems(wanted: Wanted, deep: bool = False) -> List[str]:
-    """Return how the environment differs from what is wanted; ["it is absent"] when there is none.
+    """Return how the environment differs from what is wanted; ["it is absent"] if there is none.
 
     ``deep`` compares every file with its sum instead of looking only at the upper folders.
     """

@@ -138,7 +138,7 @@ def _restore_folder(relative: str, kept: _Kept) -> None:
 
 
 def _restore_git(fresh: str, commit: Optional[str], kept: _Kept) -> None:
-    """A history at another commit is kept as a whole. It comes first: files that differ then still tell of a break."""
+    """A history at another commit is kept whole. It comes first: after a break, differing files still show it."""
     if checkout.commit(kept.place) not in (None, commit):
         kept.move(GIT)
     if not os.path.lexists(os.path.join(kept.place, GIT)) and os.path.lexists(os.path.join(fresh, GIT)):

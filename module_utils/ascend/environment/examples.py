@@ -46,7 +46,7 @@ def ours(environment: str) -> List[str]:
 def write(environment: str, contents: Mapping[str, str]) -> None:
     """Write the examples into an environment; those of ours that are no longer wanted are removed.
 
-    Raises OSError; AscendError where there is no environment.
+    Raises OSError, and AscendError if there is no environment.
 
     The list is written last, so after an interruption the sum differs from the wanted one, and the next run writes them
     again.

@@ -45,7 +45,7 @@ class Made(NamedTuple):
     """What an environment is compared with, by its receipt or by a lock.
 
     ``pins`` are its distributions (name -> version), ``editable`` those of them that are, ``python`` its Python's
-    version where that counts, ``corrected`` what ``distributions.corrections`` said when it was built.
+    version if that matters, ``corrected`` what ``distributions.corrections`` said when it was built.
     """
 
     pins: Dict[str, str]

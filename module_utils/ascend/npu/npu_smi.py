@@ -32,8 +32,8 @@ from .npu_smi_rows import CARD, PROCESS, Columns, Row
 class Device:
     """One chip of a card. None: the table has no such column, "NA" or "-" in it, or ``problems`` says why.
 
-    ``name`` is "" where no column is called so. ``health`` is the tool's word (OK, Warning, Alarm, Critical, UNKNOWN,
-    ...), "" when it cannot be read. ``chip_id`` counts the chips of a card (the Ascend 950's table does not).
+    ``name`` is "" if no column has that name. ``health`` is the tool's word (OK, Warning, Alarm, Critical, UNKNOWN,
+    ...), "" if it cannot be read. ``chip_id`` counts the chips of a card (the Ascend 950's table does not).
     ``device_id`` is the logical number (column Device), ``phy_id`` the physical one (Phy-ID). ``memory_*`` is the
     column Memory-Usage(MB) (DDR, 0 on a 910B), ``hbm_*`` HBM-Usage(MB), both in MB; ``hugepages_*`` in pages.
     """
@@ -70,7 +70,7 @@ class Process:
 
 @dataclass(frozen=True)
 class NpuSmiInfo:
-    """What the table says; ``problems`` says what of it could not be read, as "line N: why".
+    """What the table says; ``problems`` says what could not be read, as "line N: why".
 
     ``idle`` are the NPU ids of which the table says that no process runs there: one that is neither there nor in
     ``processes`` was not mentioned. ``unread_processes`` has the NPU id of each row of a process that could not be

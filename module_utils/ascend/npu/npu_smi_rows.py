@@ -89,7 +89,7 @@ def header_columns(line: str) -> Optional[Columns]:
 
 
 def kind_of(columns: Columns) -> str:
-    """Return of which kind the rows below a header are."""
+    """Return the kind of the rows below a header."""
     names = {name.lower() for cell in columns for name in cell}
     if names & {"process id", "process name"}:
         return PROCESS
@@ -206,7 +206,7 @@ def is_card(row: Row, headers: Dict[str, Columns], chip_expected: bool) -> bool:
 
 
 def is_chip(row: Row, bordered: bool) -> bool:
-    """Whether to believe it: without borders, only its bus id tells a damaged chip's row from the next card's."""
+    """Whether to trust it: without borders, only its bus id distinguishes a damaged chip's row from the next card's."""
     return not (row.cut or row.bad_cells) or "bus_id" in row.values or (bordered and bool(row.values))
 
 

@@ -27,7 +27,7 @@ _NUMBER = re.compile(r"-?[0-9]{1,9}(?:\.[0-9]{1,9})?")
 def lines(text: str) -> List[Tuple[int, str]]:
     """Return (number from 1, line): escape sequences and the carriage returns of CRLF removed.
 
-    Blanks stay: where a line was cut, they tell whether its last word is whole.
+    Blanks stay, because in a cut line they show whether its last word is complete.
     """
     plain = (_ESCAPE.sub("", line).rstrip("\r") for line in text.lstrip("\ufeff").split("\n"))
     return list(enumerate(plain, 1))

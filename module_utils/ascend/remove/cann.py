@@ -26,7 +26,7 @@ Run = Callable[..., Result]
 
 
 class Uninstallers:
-    """The uninstallers of one node; ``notes`` are what they left to tell."""
+    """The uninstallers of one node; ``notes`` are their messages for the operator."""
 
     def __init__(self, node: Node, places: Places, python_bin: str, run: Run, timeout_s: int) -> None:
         self.root = node.path(places.cann_root)

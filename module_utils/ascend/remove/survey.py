@@ -101,7 +101,7 @@ def _services(node: Node, places: Places) -> List[Surveyed]:
 
 
 def _leads(node: Node, link: str) -> Optional[str]:
-    """Return the name of that to which a link beside the environments leads, also where that is gone."""
+    """Return the name of the target of a link beside the environments, even if that is gone."""
     target = files.link(node.path(link))
     return os.path.basename(os.path.normpath(target)) if target else None
 

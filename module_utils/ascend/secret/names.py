@@ -109,7 +109,7 @@ _VERSION = re.compile(r"[vV]?[0-9]+(?:[.:-][0-9A-Za-z]+)+")
 def kind(name: str, in_address: bool = False) -> str:
     """Return how a name's value is judged, ALWAYS, LIKELY or RANDOM; empty for a name without secrets.
 
-    ``in_address``: the name stands in the query of a URL.
+    ``in_address``: the name is in the query of a URL.
     """
     if not name.isascii():
         return LIKELY

@@ -123,7 +123,7 @@ def service_of(model: Model, how: How) -> Service:
 
 
 def end(state_dir: str, name: str, run: Run) -> bool:
-    """End it; return whether anything of it was at work. Its log stays."""
+    """End it; return whether anything of it was running. Its log stays."""
     folder = place(state_dir, name)
     was_alive = services.stop(folder, run, GRACE_S)
     # The key and the config may be secrets; without this file nothing of it counts as served.
@@ -217,7 +217,7 @@ def at_work(node: Node, state_dir: str) -> List[Dict[str, Any]]:
 
 
 def logrotate(state_dir: str, account: Account, group: str) -> str:
-    """Return what logrotate shall do with the logs: they are the account's, so it turns them as the account."""
+    """Return logrotate's configuration for the logs, which it rotates as the account that owns them."""
     logs = os.path.join(state_dir, FOLDER, "*", "out", "log")
     lines = ["su %s %s" % (account.name, group), "size 100M", "rotate 4", "compress", "copytruncate", "missingok"]
     return "# Made by ascend-fleet.\n%s {\n%s}\n" % (logs, "".join("    %s\n" % line for line in lines))

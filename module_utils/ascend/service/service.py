@@ -41,10 +41,10 @@ Run = Callable[..., Result]
 
 
 class Service(NamedTuple):
-    """What shall continue. ``settings`` are further lines of the unit's section [Service]; ``limits`` are resource
-    limits by their names in limits.conf(5), -1 for none; neither a unit nor a session of ours has those of a login.
+    """A program to run. ``settings`` are further lines of the unit's section [Service]; ``limits`` are resource limits
+    by their names in limits.conf(5), -1 for none; neither a unit nor a session of ours has those of a login.
 
-    ``lasting``: it begins with the machine, and again when it fails. ``peers``: see runner.py.
+    ``lasting``: it starts at boot, and again if it fails. ``peers``: see runner.py.
     """
 
     name: str
@@ -66,7 +66,7 @@ class Service(NamedTuple):
 
 
 def start(service: Service, run: Run) -> None:
-    """Begin it. Raises AscendError when it does not begin, and OSError; one that is at work has to be ended before."""
+    """Start it. Raises AscendError if it does not start, and OSError; end a running one before."""
     mark = "%s=%s-%s" % (MARK, service.name, os.urandom(8).hex())
     began: Dict[str, Any] = {"began": now(), "name": service.name, "systemd": has_systemd(), "mark": mark}
     _write(service, mark)
@@ -84,7 +84,7 @@ def start(service: Service, run: Run) -> None:
 
 
 def alive(folder: str, run: Run) -> bool:
-    """Whether the program that was begun in this folder is at work."""
+    """Whether the program that was started in this folder is running."""
     began = files.mapping(os.path.join(folder, "began.json"))
     if began.get("systemd"):
         return state(str(began["name"]) + ".service", run) in ACTIVE
@@ -108,7 +108,7 @@ def main_pid(folder: str, run: Run) -> int:
 
 
 def stop(folder: str, run: Run, grace_s: float) -> bool:
-    """End it and all that it began; return whether anything of it was at work.
+    """End it and everything that it started; return whether anything was running.
 
     Raises AscendError if that cannot be done.
     """

@@ -112,9 +112,9 @@ def kernel(in_kernel: Dict[str, Optional[str]], ours: Kernel, wanted: Dict[str, 
 
 
 def limits(session: Dict[str, List[int]], others: Limits, ours: Limits, wanted: Dict[str, int]) -> Limits:
-    """Return what our file shall say: of each limit that is too low in this session or by others' files.
+    """Return our file's content: each limit that is too low in this session or in others' files.
 
-    ``session`` are the soft and hard limits of the module's own session, ``others`` what other files than ours say.
+    ``session`` are the soft and hard limits of the module's own session, ``others`` the values in other files.
     """
     shall = {name: dict(values) for name, values in ours.items()}
     for name, want in wanted.items():

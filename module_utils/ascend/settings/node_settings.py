@@ -59,7 +59,7 @@ def _others_limits(node: Node) -> drop_ins.Limits:
 
 
 class Change:
-    """What the two files say and shall say, and which of the kernel's values are to be set."""
+    """The present and the wanted content of the two files, and the kernel's values to set."""
 
     def __init__(
         self, node: Node, session: Dict[str, List[int]], kernel: Dict[str, Any], limits: Dict[str, int]

@@ -44,7 +44,7 @@ class Asked(NamedTuple):
 
 
 class Named(NamedTuple):
-    """What the config names: by which key, as it says it, and where that is if it is a file or a folder."""
+    """What the config names: its key, its text, and the path if it is a file or a folder."""
 
     key: str
     value: str

@@ -19,7 +19,7 @@ LEAST_BYTES = 1_000_000
 
 
 class Piece(NamedTuple):
-    """``size`` bytes of a file from ``offset`` on; ``whole`` where that is all of it."""
+    """``size`` bytes of a file from ``offset`` on; ``whole`` if that is all of it."""
 
     file: str
     offset: int

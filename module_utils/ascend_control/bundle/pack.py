@@ -180,7 +180,7 @@ class Reader:
                 self._require_same(piece)
 
     def _require_same(self, piece: Piece) -> None:
-        """Compare the sum of a file of which all was read just now: pieces that an earlier run has made are not."""
+        """Compare the sum of a file that was just read completely; pieces written by an earlier run were not read."""
         entry = self._carried[piece.file]
         begun = piece.offset == 0 or self._read == (piece.file, piece.offset)
         ends = piece.offset + piece.size == entry["size_bytes"]

@@ -76,9 +76,9 @@ class Index:
         return str(self["files"][relative]["sha256"]) if self.known(relative) else self.enter(relative)
 
     def enter(self, relative: str, sha256: str = "") -> str:
-        """Put a file into the table as it is now, and return its sum: it was just taken, or a lock tells its sum.
+        """Add a file to the table as it is now, and return its sum; it was just added, or a lock contains its sum.
 
-        ``sha256`` is the sum of one that was read when it came.
+        ``sha256`` is the sum of a file that was read when it arrived.
         """
         path = self.folder / relative
         before = self["files"].get(relative)
@@ -182,7 +182,7 @@ def source_of(sources: dict[str, Any], source: dict[str, Any]) -> dict[str, str]
 
 
 def place(source: Path, target: Path) -> None:
-    """Bring a file into the depot, by a hard link where that is possible; atomically."""
+    """Put a file into the depot atomically, with a hard link if possible."""
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(target.name + ".part")
     partial.unlink(missing_ok=True)

@@ -120,7 +120,7 @@ def _clone(source: dict[str, Any], folder: Path) -> Path:
 
 
 def _require_answer(url: str) -> None:
-    """End within seconds where nobody answers: git itself waits for minutes."""
+    """Give up within seconds if nobody answers, because git itself waits for minutes."""
     if not url.startswith(("http://", "https://")):
         return
     try:

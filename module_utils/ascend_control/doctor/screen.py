@@ -79,7 +79,7 @@ def _test(kind: str, test: Mapping[str, Any]) -> str:
 
 
 def _unknown(report: Report) -> list[str]:
-    """Return of which nodes that answered a part could not be seen: no finding, and not well either."""
+    """Return the answering nodes with a part that could not be inspected: no finding, but not healthy either."""
     nodes = [node for node in report["nodes"] if node["unknown"] and node["verdict"] != UNCHECKED]
     if not nodes:
         return []

@@ -47,7 +47,7 @@ def document(fleet: Mapping[str, Any], earlier: Sequence[Earlier], inventory: st
     """Return the report.
 
     ``fleet``: of a drift check, before its history; ``inventory``: options of commands; ``folder``: where the report
-    goes, as one types it.
+    goes, as you type it.
     """
     nodes = [_judged(node, earlier) for node in fleet["nodes"]]
     of_fleet = [{key: each[key] for key in _WORDS} for each in [*fleet["depot"], *fleet["between"]["findings"]]]

@@ -91,7 +91,7 @@ def unchecked(
 
 
 def unheard(name: str, reason: findings.Finding, components: tuple[str, ...], release: str | None = None) -> Node:
-    """Return a node of which nothing is known but the ``reason``, a finding without its id."""
+    """Return a node about which only the ``reason``, a finding without its id, is known."""
     found = findings.identified(name, [reason])
     return {
         "name": name,

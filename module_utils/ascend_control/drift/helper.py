@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The helper of the drift account: its archive, of which version it is, and what a node's helper answered.
+"""The helper of the drift account: its archive, its version, and the answer of a node's helper.
 
 The archive is Python's own form of a program (zipapp): one file that root owns, with the modules that the facts need.
 """

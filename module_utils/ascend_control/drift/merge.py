@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The slices of a drift check as one check: every node of the inventory once, whatever became of its slice.
+"""The slices of a drift check as one check: every node of the inventory once, whatever happened to its slice.
 
-A node that no slice tells of could not be checked: it is never left out, so a report that lacks a slice does not look
-whole. Where two slices tell of a node, the later look counts. What differs between nodes is decided over all of them.
+A node without a slice counts as not checked and is never left out, so a report that lacks a slice does not look
+complete. If two slices contain a node, the later look counts. What differs between nodes is decided over all of them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _SHOWN = 3
 
 
 class Merged(NamedTuple):
-    """A check of which the report can be made as if one run had made it."""
+    """A check whose report can be made as if a single run had made it."""
 
     nodes: list[Node]
     peers: dict[str, Peer]
@@ -146,7 +146,7 @@ def _looked_at(found: Slice) -> str:
 
 
 def _unheard(check: str, slices: int, nodes: int, again: str) -> Callable[[str, str | None], Finding]:
-    """Return what makes the finding of a node that no slice tells of."""
+    """Return a function that makes the finding of a node without a slice."""
 
     def finding(name: str, reason: str | None) -> Finding:
         without = f"{slices} slice{'' if slices == 1 else 's'} with {nodes_text(nodes)}, but not this one"

@@ -122,7 +122,7 @@ def _worst(fleet: Fleet, nodes: list[View]) -> str:
 
 
 def _not_checked(fleet: Fleet, together: causes.Groups) -> list[str]:
-    """Return what this report does not tell of, a line each."""
+    """Return what this report does not cover, one line each."""
     silent = [node["name"] for node in fleet["nodes"] if node["state"] == "unchecked"]
     lines = [_on("", silent, together)] if silent else []
     for component in fleet["components"]:

@@ -75,7 +75,7 @@ def headline(counts: dict[str, int], limit: str | None) -> str:
 
 
 def _scope(fleet: Fleet) -> list[str]:
-    """What was looked at, where that is not all."""
+    """What was inspected, if not everything."""
     if not fleet["partial"]:
         return []
     left_out = set(COMPONENTS) - set(fleet["components"])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fleet's key pair: the operator's own where one is named, else one that is made once."""
+"""The fleet's key pair: the operator's own if one is named, else one that is created once."""
 
 from __future__ import annotations
 

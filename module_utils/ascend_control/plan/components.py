@@ -121,7 +121,7 @@ def split(found: list[Refusal]) -> tuple[list[Refusal], list[Refusal]]:
 
 
 def component_of(finding: Finding) -> str:
-    """Return the component of which a finding of the facts speaks."""
+    """Return the component of a finding of the facts."""
     name, subset = finding["name"], finding["subset"]
     if name in _OF_CARDS:
         return "cards"

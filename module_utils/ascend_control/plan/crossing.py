@@ -32,7 +32,7 @@ def replaced_by(found: Found, wanted: Wanted) -> dict[str, CannVersion]:
 
 
 def cross_step(found: Found, wanted: Wanted, toolkit: list[Step]) -> list[Step]:
-    """Return the step that uninstalls what the toolkit's installation must not meet, where that was asked for."""
+    """Return the step that uninstalls what the toolkit's installation must not meet, if that was requested."""
     replaced = replaced_by(found, wanted) if toolkit else {}
     if not replaced:
         return []

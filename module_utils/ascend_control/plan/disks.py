@@ -203,7 +203,7 @@ def _room(disk: Disk, need: int, paths: list[str]) -> list[Refusal]:
 
 
 def _need_mb(wanted: Wanted, place: str, steps: list[Step]) -> int:
-    """The release's figure; for the cache what the packages have in the depot, where that is more.
+    """The release's figure; for the cache the packages' size in the depot, if that is more.
 
     A bundle (.zip) is unpacked beside itself there.
     """

@@ -281,7 +281,7 @@ class Served:
 
 @dataclass(frozen=True)
 class Found:
-    """A node, as its facts tell it."""
+    """A node, according to its facts."""
 
     findings: list[Finding]
     system: System

@@ -57,7 +57,7 @@ def _system(found: Found) -> list[Refusal]:
 
 
 def _clock(found: Found, wanted: Wanted) -> list[Refusal]:
-    """The control node's time is what the node's is compared with; what does not tell its time is not judged."""
+    """The node's time is compared with the control node's; a node that does not report its time is not judged."""
     node_s, here = found.system.time_s, wanted.now_s
     if node_s is None or here is None or abs(node_s - here) <= MOST_CLOCK_S:
         return []

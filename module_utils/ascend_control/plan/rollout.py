@@ -100,7 +100,7 @@ def _in_use(npu: Npu, out: Sequence[int]) -> Refusal | None:
 def busy(processes: Sequence[Document], count: int, unclear: Sequence[int] = ()) -> Refusal | None:
     """Return the refusal of a node whose cards have processes (facts npu.processes and process_count), or None.
 
-    ``unclear`` are the cards of which it is not known: that is not idle.
+    ``unclear`` are the cards whose use is unknown, which does not count as idle.
     """
     return _busy([read(Process, process) for process in processes], count, unclear)
 

@@ -48,7 +48,7 @@ def services_warnings(found: Found, wanted: Wanted) -> list[Refusal]:
 
 
 def _elsewhere(each: Served, found: Found) -> list[Refusal]:
-    """A service keeps the environment in which it was begun."""
+    """A service keeps the environment in which it was started."""
     current = found.environments.current
     name = os.path.basename(each.environment)
     if not current or name == current:

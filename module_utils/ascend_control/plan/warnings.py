@@ -157,7 +157,7 @@ def _unfinished(found: Found, wanted: Wanted) -> list[Refusal]:
 
 
 def _drained(found: Found, wanted: Wanted) -> list[Refusal]:
-    """Nobody trains on a node that was drained for a change and not resumed: site.yml does that, or the run at work."""
+    """Nobody trains on a node that was drained for a change and not resumed; site.yml or the active run resumes it."""
     drained = found.changes.drained
     if not drained:
         return []

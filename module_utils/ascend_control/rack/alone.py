@@ -36,7 +36,7 @@ def before_smoke(answer: Answer) -> list[Finding]:
 
 
 def failures(answer: Answer, wishes: Wishes) -> list[Finding]:
-    """Return all that is wrong with the node by itself."""
+    """Return everything that is wrong with the single node."""
     found = before_smoke(answer)
     if answer.get("silent"):
         return found

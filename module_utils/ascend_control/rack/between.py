@@ -126,7 +126,7 @@ def _add_path(found: Failures, looks: Mapping[str, Any], path: str) -> None:
 
 
 def _add_clocks(found: Failures, answers: Mapping[str, Answer], tolerance_s: float) -> None:
-    """A node's clock is known within the time that its answer took: it is wrong where no moment of that would do."""
+    """A node's clock is known within the time that its answer took; it is wrong if no moment in it would be right."""
     clocks = {node: answers[node]["clock"] for node in found}
     if len(clocks) < 2:
         return

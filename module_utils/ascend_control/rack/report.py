@@ -41,7 +41,7 @@ class Found:
             self.failures.setdefault(name, []).extend(failures)
 
     def passing(self) -> list[str]:
-        """Return the nodes of which nothing is wrong so far."""
+        """Return the nodes without a failure so far."""
         return [name for name in self.answers if not self.failures.get(name)]
 
 
@@ -183,7 +183,7 @@ def _files(report: Mapping[str, Any], folder: str) -> list[str]:
 
 
 def write(report: Mapping[str, Any], folder: Path, baseline: str) -> None:
-    """Write the files, each whole or as it was before; ``baseline`` is where one is to be written, "" for none."""
+    """Write the files, each atomically; ``baseline`` is the path of one to write, "" for none."""
     folder.mkdir(parents=True, exist_ok=True)
     atomic.write(str(folder / "report.json"), json.dumps(report, indent=1, sort_keys=True) + "\n")
     by_state = {state: [node["name"] for node in report["nodes"] if node["state"] == state] for state in (PASS, FAIL)}

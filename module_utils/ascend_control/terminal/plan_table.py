@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The plan of a fleet as a table: a row for all nodes of which the same is to be done."""
+"""The plan of a fleet as a table: one row for all nodes with the same plan."""
 
 from __future__ import annotations
 

@@ -150,7 +150,7 @@ def _line(points: Sequence[Point], across: Sequence[float], up: Sequence[float])
 
 
 def _thinned(points: Sequence[Point]) -> Sequence[Point]:
-    """Of many points return the lowest and the highest of each stretch: no peak is lost."""
+    """Return the lowest and the highest of each stretch of many points, so that no peak is lost."""
     if len(points) <= MOST_POINTS:
         return points
     length = math.ceil(len(points) / (MOST_POINTS / 2))

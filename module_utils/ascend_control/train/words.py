@@ -32,7 +32,7 @@ def devices(given: Any) -> list[int]:
 
 
 def exit_words(code: Any) -> str:
-    """Return an exit code, and the signal of which it tells: a shell adds it to 128, Python takes it from 256."""
+    """Return an exit code, and the signal behind it: a shell adds it to 128, Python subtracts it from 256."""
     number = code if isinstance(code, int) else 0
     found = {-number, number - 128, 256 - number} & set(_ENDS)
     return f"exit code {code}" + (f": ended by {signal.Signals(found.pop()).name}" if found else "")
