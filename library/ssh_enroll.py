@@ -122,12 +122,12 @@ exit_code:
   returned: success
   type: int
 summary:
-  description: The table for the terminal, a line each.
+  description: The lines of the table for the terminal.
   returned: success
   type: list
   elements: str
 folder:
-  description: Where the report lies.
+  description: The folder of the report.
   returned: success
   type: str
 """

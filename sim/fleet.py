@@ -156,7 +156,9 @@ def tell_room() -> None:
     place = podman("info", "--format", "{{.Store.GraphRoot}}").strip()
     free_mb = shutil.disk_usage(place).free // 2**20
     if free_mb < ROOM_MB:
-        say(f"note: {free_mb} MB free in {place}; site.yml asks a node for {ROOM_MB} MB, as of a real one: make room")
+        say(
+            f"note: {free_mb} MB free in {place}; site.yml requires {ROOM_MB} MB, as on a real node, so free some space"
+        )
 
 
 def start_node(fleet: Fleet, image: str, network: str, name: str, node: dict[str, Any]) -> None:
@@ -301,7 +303,7 @@ def main() -> None:
     start.add_argument("--profile", default="", choices=[HARDENED], help="of new nodes (default: none)")
     actions.add_parser("down", help="remove the fleet")
     actions.add_parser("list", help="name, address and hardware of each node")
-    image = actions.add_parser("image", help="build the node image alone")
+    image = actions.add_parser("image", help="build only the node image")
     image.add_argument("--arch", default="", choices=sorted(DEBIAN), help="its architecture (default: this machine's)")
     image.add_argument("--system", default=SYSTEM, choices=sorted(SUITES), help=f"default {SYSTEM}")
     execute = actions.add_parser("exec", help="run a command in a node")

@@ -142,7 +142,7 @@ def _require_same_account(folder: str, uid: int) -> None:
         raise AscendError(
             "another run is sending files to this host from another account",
             wanted="the account with the number %d, or no other run" % uid,
-            found="the number %d, at work in the last %d s" % (other, QUIET_S),
+            found="the number %d, active in the last %d s" % (other, QUIET_S),
             where=folder,
             remedy="wait for it to end, then run it again (what arrived is kept); or log in with one account",
         )

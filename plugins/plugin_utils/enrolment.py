@@ -196,7 +196,7 @@ def _lines_of(name: str, text: str, wishes: Wishes) -> list[str]:
             wanted="the path of a public key or a certificate, or a node's name in known_hosts",
             found=repr(name),
             where="enroll_revoke",
-            remedy=f"ssh-keygen -F ADDRESS -f {wishes.known_hosts}  # [ADDRESS]:PORT where the port is not 22",
+            remedy=f"ssh-keygen -F ADDRESS -f {wishes.known_hosts}  # [ADDRESS]:PORT if the port is not 22",
         )
     return found
 

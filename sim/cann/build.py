@@ -94,7 +94,7 @@ def main() -> None:
     inputs = digest_of_inputs(version, arch, layout, *sorted(wheel.name for wheel in wheels))
     built = all(target.is_file() for target in targets_in(arguments.output, version, arch, layout))
     if built and note.is_file() and note.read_text(encoding="utf-8") == inputs:
-        print(f"    the packages of {version} are there")
+        print(f"    the packages of {version} exist")
         return
     names: set[str] = set()
     for wheel in wheels:

@@ -48,7 +48,7 @@ def read_install_record(node: Node, cann_root: str) -> Tuple[Optional[str], List
     is_named = os.path.normpath(path) == os.path.join(cann_root, BESIDE)
     if is_named or (os.path.isdir(node.path(path)) and _real(node, path) in ours):
         return path, []
-    gone = "" if os.path.isdir(node.path(path)) else ", which is not there"
+    gone = "" if os.path.isdir(node.path(path)) else ", which does not exist"
     return path, [_stale(cann_root, path + gone)]
 
 

@@ -143,7 +143,7 @@ _FINDINGS = {
         "cann-changes-itself",
         "recorded files of %s changed again after their repair, so they are not repaired again",
         "the files as they were installed",
-        "ls -l FILE; lsof FILE  # who writes it? A cache or a log of CANN's own is no damage: send us its path",
+        "ls -l FILE; lsof FILE  # who writes it? If it is CANN's own cache or log, no damage: send us its path",
     ),
     ALTERED: ("cann-altered", "files of %s are lost or changed", "the files as they were installed", _REPAIR),
     CLOSED: (rights.FINDING, "others cannot use %s", rights.WANTED, rights.REMEDY),

@@ -40,7 +40,7 @@ def read_npu(node: Node, timeout_s: float, file_users: bool = True) -> Tuple[Npu
             "npu-smi is missing",
             "npu-smi in PATH or %s" % tools.PLACES[0],
             "no such program",
-            remedy="install the NPU driver: it brings npu-smi; in a container, mount it from the host",
+            remedy="install the NPU driver, which contains npu-smi; in a container, mount it from the host",
         )
         return _facts(node, None, False, file_users), [missing]
     result, info = _ask(node, program, timeout_s)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _DEFAULT_ROOT = "/usr/local/Ascend"
 _DEVICE_FILE = re.compile(r"davinci[0-9]{1,4}$")
 _RANGE = re.compile(r"\[\s*([0-9.]+)\s*,\s*([0-9.]+)\s*\]")
-_INSTALL = "install Ascend HDK (driver, then firmware), reboot: it brings npu-smi and /dev/davinci*"
+_INSTALL = "install Ascend HDK (driver, then firmware) and reboot; it contains npu-smi and creates /dev/davinci*"
 
 
 def read_driver(node: Node, cann_root: str, loaded: str = "") -> Tuple[Driver, List[Finding]]:

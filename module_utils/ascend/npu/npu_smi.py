@@ -147,9 +147,9 @@ class _Frame:
         if what in (TITLE, HEADER):
             self._problem(number, "the table ends below its %s" % what)
         elif self._open and self._border:
-            self._problem(number, "the table ends without a border: it may go on")
+            self._problem(number, "the table ends without a border, so it may continue")
         elif self._border == "-" and not within_processes:
-            self._problem(number, "the table ends within a card: it may go on")
+            self._problem(number, "the table ends within a card, so it may continue")
 
     def _say_empty(self) -> None:
         if self._empty:
@@ -314,7 +314,7 @@ class _Reader:
         device = _device(values)
         key = (device.npu_id, device.chip_id)
         if key in self._devices:
-            self._problem(number, "NPU %d chip %s is there twice" % key)
+            self._problem(number, "NPU %d chip %s appears twice" % key)
             return
         for name in ("memory", "hbm", "hugepages"):
             used, total = values.get(name, (None, None))
@@ -332,7 +332,7 @@ class _Reader:
         process = _process(row.values)
         key = (process.pid, process.npu_id, process.chip_id)
         if key in self._processes:
-            self._problem(number, "process %d on NPU %d chip %s is there twice" % key)
+            self._problem(number, "process %d on NPU %d chip %s appears twice" % key)
             return
         self._processes[key] = process
 

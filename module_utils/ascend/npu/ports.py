@@ -149,7 +149,7 @@ def without_tool(ports: List[Port]) -> Finding:
         "hccn_tool in PATH or %s" % tools.FOLDER,
         "no such program",
         TOOL,
-        "install the NPU driver: it brings hccn_tool; in a container, mount %s from the host" % TOOL,
+        "install the NPU driver, which contains hccn_tool; in a container, mount %s from the host" % TOOL,
     )
 
 

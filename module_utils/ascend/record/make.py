@@ -58,15 +58,15 @@ _OWN_WORDS = """
     masked kept found wrong problem late
 """
 INTRODUCTION = """\
-What an Ascend node says of itself, raw: the answers of its tools, its files, and the facts that ascend-fleet reads
-from them. For bug reports: read it before you send it.
+The raw outputs of an Ascend node for a bug report: the answers of its tools, its files, and the facts that
+ascend-fleet reads from them. Read it before you send it.
 
 Host and user names, serial numbers, addresses, UUIDs and passwords were replaced on the node, before the record left
-it. The same value has the same pseudonym everywhere in this record, another one in every other record. IPv4
+it. The same value has the same pseudonym everywhere in this record, and another one in every other record. IPv4
 addresses that shared a prefix still do; the last number is the real one. Versions, bus ids, times and sizes are real.
 
-How to read it: sections begin with "=", what is known of one stands behind "@", its content behind "|". A backslash at
-the end of a line means that the line goes on; \\xNN and the like are characters that a screen does not show.
+How to read it: "=" begins a section, "@" describes it, "|" is its content. A backslash at the end of a line means that
+the line continues; \\xNN and the like are characters that a screen does not show.
 """
 
 
@@ -193,7 +193,7 @@ def _sections(
     found += [section for section in read if section]
     missing = [path for path, section in zip(paths, read) if section is None]
     if missing:
-        found.append(Section("files that are not there", {"kind": "note"}, "\n".join(missing) + "\n"))
+        found.append(Section("missing files", {"kind": "note"}, "\n".join(missing) + "\n"))
     found += record_sources.log_sections(node)
     found += record_sources.process_sections(node, facts["npu"]["processes"])
     found += record_sources.manifest_sections(node, places.state_dir)

@@ -202,7 +202,7 @@ class _Reader:
         if text.startswith("end "):
             self._ended = True
             if text != "end %d" % len(self._sections):
-                self._problem("sections are missing: the end says %r, %d are there" % (text, len(self._sections)))
+                self._problem("sections are missing: the end says %r, %d exist" % (text, len(self._sections)))
         elif match:
             if int(match.group(1)) != len(self._sections) + 1:
                 self._problem("section %d follows section %d" % (int(match.group(1)), len(self._sections)))

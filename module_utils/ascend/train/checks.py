@@ -118,7 +118,7 @@ def cards(indexes: Sequence[int], npu: Mapping[str, Any], others: str) -> List[A
         found = "%d cards" % len(devices)
         return [
             _wrong(
-                "cards are not there",
+                "cards do not exist",
                 "cards %s" % listed([str(index) for index in wanted]),
                 found,
                 "npu-smi info",

@@ -185,7 +185,7 @@ def _old_driver(version: str, wanted: Wanted) -> Refusal:
         f"the driver is older than release {wanted.release} needs",
         f"driver {minimum} or newer (firmware {wanted.driver.firmware})",
         version,
-        f"install Ascend HDK {minimum} or newer, reboot; to go on regardless: -e ascend_driver_policy=warn",
+        f"install Ascend HDK {minimum} or newer, reboot; to continue regardless: -e ascend_driver_policy=warn",
         _TABLE,
     )
 
@@ -213,7 +213,7 @@ def _firmware(found: Found, driver: str, wanted: Wanted, changes: bool) -> tuple
         f"the firmware is older than release {wanted.release} needs",
         f"firmware {minimum} or newer",
         version,
-        f"install the firmware of Ascend HDK {driver}, the driver's own, reboot; to go on regardless:"
+        f"install the firmware of Ascend HDK {driver}, the driver's own, reboot; to continue regardless: "
         " -e ascend_driver_policy=warn",
         "firmware/version.info",
     )

@@ -35,7 +35,7 @@ def host_certificate_warnings(found: Found, wanted: Wanted) -> list[Refusal]:
         return []
     after, before = certificate.valid_after_s, certificate.valid_before_s
     if after is None:
-        return [_refusal("host-certificate-unreadable", "the file is no host certificate", certificate, now_s)]
+        return [_refusal("host-certificate-unreadable", "the file is not a host certificate", certificate, now_s)]
     if before is None or now_s >= before or before - now_s >= (before - after) / LEFT_TO_WARN:
         return []
     return [_refusal("host-certificate-expires", "the host certificate of sshd expires soon", certificate, now_s)]

@@ -188,7 +188,7 @@ def stops(reached: dict[str, Batch], well: Sequence[str], most_percent: float) -
         batch = reached[nodes[0]]
         reason = f"{len(nodes)} of {batch['size']} nodes failed ({listed(nodes)})"
         if batch["first"]:
-            return reason + ", of the first batch, of which none may"
+            return reason + ", in the first batch, where none may fail"
         if 100.0 * len(nodes) / batch["size"] > most_percent:
-            return reason + f", of a batch of which {most_percent:g} % may"
+            return reason + f", in a batch where {most_percent:g} % may fail"
     return ""

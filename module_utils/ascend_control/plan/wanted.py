@@ -216,7 +216,7 @@ class _Depot:
             f"{what} for {architecture} in {self.folder}",
             self.unread or "not in its index.json",
             f"{FILL} -e ascend_release={self.release}, with {architecture} in"
-            " depot_architectures, then again (with --limit, site.yml takes the depot as it is)",
+            " depot_architectures, then try again (with --limit, site.yml uses the depot as it is)",
             subject=what,
         )
         self.problems.append({**problem, "needed_by": needed_by})

@@ -36,7 +36,7 @@ def understood(settings: Mapping[str, Any]) -> dict[str, Any]:
     for name, variable in _TEXTS.items():
         value = settings[name]
         if not isinstance(value, str) or not value:
-            raise _wrong(variable, "is not text", 'text, in quotes where it looks like a number ("8.0")', value)
+            raise _wrong(variable, "is not text", 'text, in quotes if it looks like a number ("8.0")', value)
     if not isinstance(settings["depot_url"], str):
         raise _wrong("ascend_depot_url", "is not text", 'an address, or nothing: ""', settings["depot_url"])
     for name, (variable, form) in _MAPPINGS.items():

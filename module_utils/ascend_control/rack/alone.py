@@ -159,7 +159,7 @@ def _interface(found: Any) -> list[Finding]:
     where, look = f"train_interface ({asked})", "ip -brief address"
     if not found["name"]:
         have = "none of " + listed(found["all"], most=12)
-        remedy = f"{look}  # then train_interface in the inventory, for this node where it differs"
+        remedy = f"{look}  # then set train_interface in the inventory, for this node if it differs"
         return [
             failure(
                 "interface-absent", "the interface of HCCL_SOCKET_IFNAME does not exist", asked, have, where, remedy

@@ -129,7 +129,7 @@ def _connections(by: Sequence[Any], of: Sequence[Any]) -> Finding:
     return failure(
         "not-reached",
         problem,
-        "an answer, even where nothing listens",
+        "an answer, even if nothing listens",
         listed(shown, most=4),
         "connect()",
         remedy,
