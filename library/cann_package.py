@@ -194,7 +194,7 @@ ASKED = {
     "cached": "in the cache",
     "doubted": "compared with what was installed",
     "proven": "proven",
-    "running": "running",
+    "running": "the latest version",
     "led-back": "latest restored",
 }
 
@@ -244,7 +244,7 @@ def state_of(package: cann_install.Package, file: Optional[DepotFile], found: Pa
         return ASKED[asked] if is_cached(file, package.cache_dir) else "not in the cache"
     if asked == "running":
         latest = cann_install.latest_version(package)
-        return ASKED[asked] if latest == package.version else "not running: %s is" % (latest or "no version")
+        return ASKED[asked] if latest == package.version else "not the latest version, which is %s" % (latest or "none")
     if asked == "doubted":
         news = cann_proof.doubt(package.tree, package.version, check_mode=True)
         return "with files that CANN changes itself" if news else ASKED[asked]

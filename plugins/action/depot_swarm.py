@@ -66,13 +66,13 @@ class ActionModule(depot_files.ActionModule):
         return {}
 
     def _address(self, task_vars: Any, name: str) -> str:
-        """Return the address of a node as numbers; "" with a warning for a name that nobody knows."""
+        """Return a node's numeric address; "" with a warning for an unknown name."""
         host = task_vars["hostvars"][name].get("ansible_host", name)
         try:
             return str(socket.getaddrinfo(host, self._port(), type=socket.SOCK_STREAM)[0][4][0])
         except OSError as error:
             Display().warning(
-                f"{name} takes no part in the swarm, the depot sends it everything: no address of {host}: {error}"
+                f"{name} does not join the swarm, and gets everything from the depot: no address of {host}: {error}"
             )
             return ""
 
@@ -88,7 +88,7 @@ class ActionModule(depot_files.ActionModule):
         wheel = self._wheel(asked["tag"])
         if not wheel:
             Display().warning(
-                f"{name} takes no part in the swarm: no libtorrent for {asked['tag']}; the depot sends it everything"
+                f"{name} does not join the swarm: no libtorrent for {asked['tag']}; the depot sends it everything"
             )
             return {"joined": False}
         self._send([wheel], task_vars)
@@ -102,7 +102,7 @@ class ActionModule(depot_files.ActionModule):
             )
         except depot_files.UnsentError as unsent:
             Display().warning(
-                f"{name} takes no part in the swarm, the depot sends it everything. {unsent.answer.get('msg')}"
+                f"{name} does not join the swarm, and gets everything from the depot: {unsent.answer.get('msg')}"
             )
             return {"joined": False}
 

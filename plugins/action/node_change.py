@@ -171,7 +171,7 @@ def holder() -> dict[str, Any]:
 
 
 def machine() -> str:
-    """Return an identifier of this machine: machine-id(5) and host name, as containers of one image share the first."""
+    """Return an identifier of this machine: machine-id(5) and host name, as containers of an image share the first."""
     return f"{(files.text('/etc/machine-id') or '').strip()} {socket.gethostname()}"
 
 

@@ -18,7 +18,7 @@ SHOWN = 3
 
 
 class InUseError(AscendError):
-    """Jobs use the cards: no failure of the node, and a module's result says so (``busy``)."""
+    """Jobs use the cards. This is no failure of the node; a module's result says ``busy``."""
 
     def as_dict(self) -> Dict[str, Any]:
         return {**super().as_dict(), "busy": True}

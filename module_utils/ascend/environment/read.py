@@ -89,7 +89,7 @@ class Environment(NamedTuple):
 def read_environments(node: Node, env_dir: str, deep: bool = False) -> Tuple[Environments, List[Finding]]:
     """Return ``{"current", "previous", "all": {name: environment}}`` of the node's folder ``root``, and findings.
 
-    ``current`` is the name to which the link leads, ``previous`` the one that was current before; None without a link.
+    ``current`` is the name to which the link points, ``previous`` the one that was current before; None without a link.
 
     An environment has the form of ``read_environment``. The current one lists ``distributions`` in full.
     """

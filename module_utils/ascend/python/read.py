@@ -83,7 +83,7 @@ def _main_problem(path: str, name: str) -> str:
     if not files.is_program(os.path.join(path, "bin", "python" + series)):
         return "bin/python%s cannot be run" % series
     if not files.is_program(os.path.join(path, "bin", "pip3")):
-        return "bin/pip3 cannot be run, which CANN's installer calls"
+        return "bin/pip3, which CANN's installer calls, cannot be run"
     library = os.path.join(path, "lib", "python" + series)
     if os.path.isdir(library) and not os.path.isfile(os.path.join(library, "os.py")):
         return "lib/python%s has lost the standard library" % series

@@ -104,7 +104,7 @@ def wheels(
     sources = sorted(path.name for path in folder.iterdir() if path.suffix != ".whl")
     if sources:
         raise AscendError(
-            "what the control node needs has no wheel",
+            "a distribution for the control node has no wheel",
             wanted=f"a wheel for CPython {series} on {architecture}, glibc {NEWEST_GLIBC}",
             found=", ".join(sources),
             remedy="choose another CPython: make bundle CONTROL_PYTHON=/path/to/cpython-3.N.M-....tar.gz",

@@ -161,7 +161,7 @@ class _Download:
         begins = re.match(r"bytes (\d+)-", answer.headers.get("Content-Range", ""))
         if answer.status == 206 and (not begins or int(begins[1]) != partial.size):
             partial.begin_anew()
-            raise _BrokenError("it sent another part of the file than the one requested")
+            raise _BrokenError("it sent a different part of the file than requested")
         if answer.status == 200 and partial.size:
             partial.begin_anew()  # this server knows no parts
         partial.resumed |= answer.status == 206

@@ -157,7 +157,7 @@ def _classified(path: Path, error: sqlite3.Error | UnicodeDecodeError) -> _Damag
 
 
 def _prepare(database: sqlite3.Connection) -> None:
-    """Create the tables in an empty file; require another file to be sound, ours, and of the present format."""
+    """Create the tables in an empty file; require that any other file is intact, ours, and of the present format."""
     version = database.execute("PRAGMA user_version").fetchone()[0]
     if not version and not _tables(database):
         _create_tables(database)

@@ -106,7 +106,7 @@ def _differing(one: str, other: str) -> tuple[str, str]:
 
 
 def _edits(one: str, other: str) -> int:
-    """Return the edit distance of two words, in which two letters that changed places are one."""
+    """Return the edit distance of two words; two swapped letters count as one edit."""
     before: list[int] = []
     row = list(range(len(other) + 1))
     for at, letter in enumerate(one, 1):
