@@ -261,7 +261,7 @@ def state_of(package: cann_install.Package, file: Optional[DepotFile], found: Pa
 
 
 def change(package: cann_install.Package, file: Optional[DepotFile], options: Dict[str, Any]) -> List[str]:
-    """Bring the package to the state that is asked for; return what the operator has to know of it."""
+    """Bring the package to the requested state; return what the operator has to know about it."""
     asked, warnings = options["state"], []
     with module_lock.taken(package.state_dir, "%s %s: %s" % (package.name, package.version, asked)) as run:
         if asked == "cached" and file:

@@ -1,6 +1,6 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: Apache-2.0
-"""Ansible module: files of the depot that come through the connection. The action plugin of this name sends them."""
+"""Ansible module: take the depot's files that are sent to the node. The action plugin of this name sends them."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a line of a file that a session begins with sets: of sh, bash and zsh, csh, fish, PAM and systemd.
+"""What a line of a session's startup file sets, for sh, bash and zsh, csh, fish, PAM and systemd.
 
 ``NAME=value command`` sets nothing for others, and is left out.
 """

@@ -120,7 +120,7 @@ class Looked(NamedTuple):
 
 
 def each(places: Sequence[str], read: Callable[[str], Any], limit_s: Optional[float] = None) -> Looked:
-    """Return what ``read`` (JSON) says of each place; one that does not answer in time costs nobody else's answer."""
+    """Return what ``read`` (JSON) says about each place; one that does not answer in time costs only its own answer."""
     left = list(places)
     looked = Looked({}, [], left)
     while left and len(looked.hung) < MOST_HUNG:

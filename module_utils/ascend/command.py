@@ -54,7 +54,7 @@ class Result:
 
 
 class Account(NamedTuple):
-    """Who a program runs as. Numbers, so that neither a password nor a shell of the account is needed."""
+    """The account that a program runs as, as numbers, so it needs neither a password nor a shell."""
 
     name: str
     uid: int
@@ -130,7 +130,7 @@ def _watched(
 
 
 def _prepare(umask: Optional[int], account: Optional[Account]) -> None:
-    """Between fork and exec. The groups come first: who has given up root can no longer choose them."""
+    """Runs between fork and exec. The groups come first, because they cannot be set after giving up root."""
     if umask is not None:
         os.umask(umask)
     if account is not None:
@@ -153,7 +153,7 @@ def _ended(process: "subprocess.Popen[bytes]", timeout_s: float) -> bool:
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """End the whole group, also what ignores being asked. What hangs in the kernel cannot be ended: it is left."""
+    """End the whole group, also processes that ignore SIGTERM. Those that hang in the kernel are left."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         with suppress(ProcessLookupError):
             os.killpg(process.pid, number)

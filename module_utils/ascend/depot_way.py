@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The way from a node to the depot: directly, or through the proxy that ``ascend_depot_proxy`` names.
 
-The proxies of a session (http_proxy, no_proxy ...) are for other servers, and count for no download of a node: neither
-here, nor for uv, nor for the command that an error names.
+A session's proxies (http_proxy, no_proxy ...) are for other servers and ignored for a node's downloads: here, in uv,
+and in the commands of errors.
 """
 
 from __future__ import annotations

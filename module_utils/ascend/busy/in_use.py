@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether jobs use the cards at this moment: what keeps a change from beginning, and `current` from moving."""
+"""Whether jobs use the cards at this moment, which prevents a change from beginning and `current` from moving."""
 
 from __future__ import annotations
 

@@ -65,10 +65,10 @@ def _unreadable(problem: str) -> Finding:
 
 
 def read_elsewhere(node: Node, tree: Tree, sessions: Homes) -> List[Elsewhere]:
-    """Return the installations that this project does not look after: other products, other roots, users' own.
+    """Return the installations that this project does not manage: other products, other roots, users' own.
 
     Where to look: folders with a name like CANN's in /usr/local, /opt and the homes, the record in /etc/Ascend, and
-    what profiles source. Each place has a time limit; network mounts are not looked at.
+    what profiles source. Each place has a time limit; network mounts are skipped.
     """
     places: Dict[str, str] = {"/usr/local/Ascend": "the default root"}
     for folder in FOLDERS:
@@ -110,7 +110,7 @@ def _recorded_places(node: Node) -> List[str]:
 
 
 def _installations(node: Node, place: str, why: str, own: str) -> List[Tuple[str, Elsewhere]]:
-    """Return (real path, installation) of each one of a root; of a place within one, those of that root."""
+    """Return (real path, installation) of each one of a root; for a place within a root, those of that root."""
     root = node.path(place)
     for above in _and_above(root, node.path("/")):
         if os.path.realpath(above) == own:
@@ -158,7 +158,7 @@ def _installation(home: str, info: str, why: str) -> Elsewhere:
 
 
 def elsewhere_findings(elsewhere: List[Elsewhere]) -> List[Finding]:
-    """Return one finding for all of ``read_elsewhere``'s installations; none without any."""
+    """Return one finding for all of ``read_elsewhere``'s installations, if there are any."""
     if not elsewhere:
         return []
     words = listed(["%(path)s (%(why)s)" % item for item in elsewhere])

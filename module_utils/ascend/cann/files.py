@@ -145,7 +145,7 @@ _FIELDS = (
 
 
 def parse_install_info(text: str) -> InstallInfo:
-    """Return what a record of an installation says, whatever the spelling of its keys."""
+    """Return the content of an installation's record, whatever the spelling of its keys."""
     lines = _Lines(text)
     packages: Dict[str, Dict[str, str]] = {}
     for key in lines.keys:

@@ -109,7 +109,7 @@ def _problems(package: Package, deep: bool = False, installed: bool = False) -> 
 
 
 def require_allowed(package: Package, accept_eula: bool, allow_downgrade: bool, check_mode: bool) -> None:
-    """Raise AscendError when the package must not be installed on this node."""
+    """Raise AscendError if the package must not be installed on this node."""
     if not accept_eula:
         raise AscendError(
             "CANN's licence has not been accepted",
@@ -194,7 +194,7 @@ def _judge(package: Package, path: str, result: Result, log_bytes: int) -> None:
 
 
 def _write_manifests(package: Package) -> None:
-    """Remember the installed files. The kernels' installer may touch the toolkit's, so both are recorded after it."""
+    """Record the installed files. The kernels' installer may change the toolkit's, so both are recorded after it."""
     folder = package.home
     # var/ is the installers' own journal, which later ones write to.
     tops = [name for name in sorted(os.listdir(folder)) if name != "var"]
@@ -324,7 +324,7 @@ def _led_back(package: Package, version: str, run: Run) -> str:
 
 
 def uninstall(package: Package, run: Run) -> None:
-    """Run the installed package's own uninstaller. Raises AscendError when something of the package is left."""
+    """Run the installed package's own uninstaller. Raises AscendError if something of the package is left."""
     place = package.place
     layout = place.layout
     name = layout.uninstall if package.kind == "toolkit" else layout.uninstall_kernels

@@ -46,7 +46,7 @@ def naming(tree: Tree, base: str) -> Iterator[None]:
 
 
 def restore(tree: Tree) -> None:
-    """Give the record back what it said before a change that was interrupted. Raises AscendError."""
+    """Restore the record's content from before an interrupted change. Raises AscendError."""
     kept = files.mapping(_kept(tree))
     text, base = kept.get("text"), kept.get("base")
     if isinstance(text, str) and isinstance(base, str):

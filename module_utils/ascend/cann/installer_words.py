@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What CANN's installers say, on their output and in their logs: whether they ended well, and why they failed."""
+"""What CANN's installers say in their output and logs: whether they succeeded, and why they failed."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _remedy(package: Package, path: str, output: str) -> str:
 
 
 def ended_well(package: Package, result: Result, log_bytes: int) -> bool:
-    """Whether the installer says so in every way it has: code 0, its line of success, no error in what it said."""
+    """Whether the installer reports success in every way: code 0, its line of success, no error in its output."""
     output = result.output
     with suppress(OSError), open(package.log, encoding="utf-8", errors="replace") as stream:
         stream.seek(log_bytes)  # the log is of all runs

@@ -101,7 +101,7 @@ class Tree(NamedTuple):
         return self.place(version).home(version)
 
     def arch(self, version: str) -> str:
-        """Return the ``<arch>-linux`` folder of a version: the one with its record, this machine's before others."""
+        """Return the ``<arch>-linux`` folder of a version: the one with its record, preferring this machine's."""
         home = self.home(version)
         own = "%s-linux" % this_machine()
         names = [n for n in files.names(home) if n.endswith("-linux") and not os.path.islink(os.path.join(home, n))]
@@ -123,7 +123,7 @@ class Tree(NamedTuple):
         return beside if of_later or (os.path.isfile(beside) and not os.path.exists(own)) else own
 
     def versions(self, place: Optional[Place] = None) -> List[str]:
-        """Return the names of the version folders, of all places or of one; links are other names of them."""
+        """Return the names of the version folders, of all places or of one; links do not count."""
         names: Set[str] = set()
         for each in [place] if place else self.places():
             folder, prefix = os.path.split(os.path.join(each.base, each.layout.folder))
@@ -170,7 +170,7 @@ class Tree(NamedTuple):
         return Latest(path, state, version, leads, tuple(broken), kernels, True)
 
     def _is_missing(self, version: str, name: str, target: str) -> bool:
-        """Whether a link is as it should be and the version lacks the part: then that is the toolkit's problem."""
+        """Whether a link is right but the version lacks the part, which is the toolkit's problem."""
         home, part = self.home(version), name.split(os.sep)[0]
         is_checked = part in PARTS or part == "opp_kernel" or part.endswith("-linux")
         is_right = os.path.isdir(home) and target == os.path.join(home, name)
@@ -235,7 +235,7 @@ def packages(state_dir: str, version: str) -> List[str]:
 
 
 def kernels_tops(chip: str) -> List[str]:
-    """Return what of a version's folder the manifest of a chip's kernels covers."""
+    """Return the parts of a version's folder that the manifest of a chip's kernels covers."""
     return ["opp_kernel", os.path.join(KERNEL, "ascend" + chip), os.path.join(KERNEL, "config", "ascend" + chip)]
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The two layouts of CANN, as data: under which names its installers put what, below the place that they are given.
+"""The two layouts of CANN, as data: what its installers put under which names, below the place that they are given.
 
-What reads, installs, repairs and removes CANN asks these; a release says which one its CANN has (release.yml).
+The code that reads, installs, repairs and removes CANN uses these; a release says which one its CANN has (release.yml).
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ _OF_MANIFEST = {
 
 
 class Problem(NamedTuple):
-    """Something that is wrong with a package: one of the kinds above, words, and the file or folder that is meant."""
+    """A problem of a package: one of the kinds above, its text, and the file or folder that it is about."""
 
     kind: str
     words: str
@@ -82,7 +82,7 @@ def toolkit_problems(tree: Tree, version: str, deep: bool) -> Optional[List[Prob
 
 
 def _toolkit_deciding(tree: Tree, version: str) -> List[str]:
-    """Return the folders and files without whose rights nobody but root trains."""
+    """Return the folders and files that others must be able to use for training."""
     home, arch = tree.home(version), tree.arch(version)
     paths = [home, arch, os.path.join(arch, "lib64"), tree.set_env(version)]
     paths += [os.path.join(arch, "lib64", name) for name in LIBRARIES]
@@ -203,7 +203,7 @@ def _part(tree: Tree, version: str, part: str, kind: str) -> Tuple[cann_files.Ve
 
 
 def _latest_problems(tree: Tree, version: str, numbers: Dict[str, Optional[str]]) -> List[Problem]:
-    """Return what of the latest version's links is wrong for this one. ``numbers`` are its parts' own."""
+    """Return what is wrong with the latest version's links for this one. ``numbers`` are its parts' own."""
     place = tree.place(version)
     latest = tree.latest(place)
     name = os.path.relpath(latest.path, tree.root)
@@ -254,7 +254,7 @@ def _cfg_problems(tree: Tree, version: str, numbers: Dict[str, Optional[str]]) -
 
 
 def _part_problems(tree: Tree, version: str, parts: Tuple[str, ...], kind: str) -> List[Problem]:
-    """Return which parts are of another version, says ``version.cfg`` of the latest version."""
+    """Return which parts are of another version, according to ``version.cfg`` of the latest version."""
     name = _short(tree, version, tree.version_cfg)
     cfg = cann_files.parse_version_cfg(cann_files.read(tree.version_cfg)[0])
     return [
@@ -307,7 +307,7 @@ def _manifest_problems(
 
 
 def file_problems(tree: Tree, version: str, path: str, kind: str) -> List[Problem]:
-    """Return the problem of a file that must be there and not be empty; ``kind`` is that of a lost or empty one."""
+    """Return the problem of a file that must be there and not be empty; ``kind`` is used for a lost or empty one."""
     name = _short(tree, version, path)
     try:
         return [] if os.stat(path).st_size else [_unread(name, "empty", kind)]

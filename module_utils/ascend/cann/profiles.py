@@ -71,7 +71,7 @@ class _Sourced(NamedTuple):
 
 
 def settings(node: Node, sessions: Homes, cann_root: str = CANN_ROOT) -> List[Finding]:
-    """Return where profiles, the system's and users', set what reaches into every session's environment."""
+    """Return where profiles, the system's and users', set variables of every session."""
     roots = _roots(node, cann_root)
     latest = _latest(node, cann_root)
     found: List[Finding] = []
@@ -93,7 +93,7 @@ def settings(node: Node, sessions: Homes, cann_root: str = CANN_ROOT) -> List[Fi
 
 
 def _latest(node: Node, cann_root: str) -> Dict[str, Optional[str]]:
-    """Return the version to which the links in a place lead, the inner place first."""
+    """Return the version to which the links in a place point, the inner place first."""
     tree = Tree(node.path(cann_root), "", node.root)
     beside = tree.places()[0]
     return {tree.shown(beside.base): tree.latest(beside).version, cann_root: tree.deciding_latest().version}
@@ -104,9 +104,9 @@ def _is_file(path: str) -> bool:
 
 
 def _sourced_by(node: Node, by: Dict[str, str], sessions: Homes) -> Tuple[List[Tuple[str, str]], List[Finding]]:
-    """Return the texts of files that profiles source, one level deep, and a finding of those that do not answer.
+    """Return the texts of files that profiles source, one level deep, and a finding for those that do not answer.
 
-    ``by`` has for each file the profile: its owner has to be able to read the file.
+    ``by`` has each file's profile, whose owner must be able to read the file.
     """
     if not by:
         return [], []
@@ -121,7 +121,7 @@ def _sourced_by(node: Node, by: Dict[str, str], sessions: Homes) -> Tuple[List[T
 
 
 def sourced(node: Node, sessions: Homes) -> List[Tuple[str, str]]:
-    """Return (file, profile): CANN's environment files that profiles source, by absolute paths that are known."""
+    """Return (file, profile): CANN's environment files that profiles source, by known absolute paths."""
     found = [(script, path) for path, text in _files(node, sessions) for script in _read(path, text)[1]]
     return [
         (each.script, path)
@@ -143,7 +143,7 @@ def _files(node: Node, sessions: Homes) -> List[Tuple[str, str]]:
 
 
 def _home_of(path: str) -> str:
-    """~ and $HOME are the user's whose file it is; in the system's they are anybody's."""
+    """~ and $HOME belong to the file's owner; in the system's files they can be anybody's."""
     if path.startswith("/etc/"):
         return ""
     home, below, _ = path.partition("/.config/")
@@ -197,7 +197,7 @@ def _judged(line: _Line, roots: List[str]) -> List[Finding]:
 
 
 def _other_cann(script: _Sourced, roots: List[str], places: Dict[str, Optional[str]]) -> List[Finding]:
-    """Return a finding of an environment file of another root, or of a version that is not its place's latest one."""
+    """Return a finding for an environment file of another root, or of a version that is not its place's latest."""
     latest = next((version for base, version in places.items() if _within(script.script, [base])), None)
     if not _within(script.script, roots):
         return [_other(script.text, script.where, "sessions use another CANN: %s" % _shown(script.script))]

@@ -32,7 +32,7 @@ def has_core(tree: Tree, version: str) -> bool:
 
 
 def differing(tree: Tree, version: str, problems: List[Problem]) -> List[str]:
-    """Return by which names a receipt knows these problems as another layout; none where more is wrong than that."""
+    """Return the names under which a receipt lists these problems as another layout; none if more is wrong."""
     accused = [problem for problem in problems if problem.kind not in ACCUSE_NOTHING]
     if not has_core(tree, version) or any(problem.kind not in OF_LAYOUT for problem in accused):
         return []
@@ -52,12 +52,12 @@ def changed(tree: Tree, version: str, package: str, deep: bool) -> List[str]:
 
 
 def note_layout(tree: Tree, version: str, package: str, differs: Iterable[str]) -> None:
-    """Keep what of a package that its installer has just put there is not as documented. Raises AscendError."""
+    """Record how a package that was just installed differs from the documents. Raises AscendError."""
     _keep(tree, version, package, cann_receipts.read(tree.state_dir, version, package)._replace(differs=tuple(differs)))
 
 
 def note_repair(tree: Tree, version: str, packages: Iterable[str], deep: bool) -> None:
-    """Keep which changed files an installation is about to bring back. Raises AscendError."""
+    """Record which changed files an installation is about to restore. Raises AscendError."""
     for package in packages:
         receipt = cann_receipts.read(tree.state_dir, version, package)
         receipt = receipt.with_repaired(changed(tree, version, package, deep))
@@ -65,9 +65,9 @@ def note_repair(tree: Tree, version: str, packages: Iterable[str], deep: bool) -
 
 
 def prove(tree: Tree, version: str, check_mode: bool = False) -> bool:
-    """Note that the environment of this version ran on the cards; return whether that was news. Raises AscendError.
+    """Record that this version's environment ran on the cards; return whether that is new. Raises AscendError.
 
-    A change since the installation was made in this run, by CANN itself: the plan left none.
+    CANN itself made any change since the installation, in this run, because the plan left none.
     """
     news = False
     for package in cann_layout.packages(tree.state_dir, version):

@@ -186,7 +186,7 @@ def _from_the_beginning(tree: Tree, versions: List[str]) -> Set[str]:
 
 
 def _top_set_env_findings(tree: Tree, versions: List[str]) -> List[Finding]:
-    """Return that the environment file which the older layout's versions share is lost, empty or unreadable."""
+    """Return a finding if the environment file that the older layout's versions share is lost, empty or unreadable."""
     words = "no session finds CANN through its environment file"
     wanted = "ascend-toolkit/set_env.sh"
     where = tree.shown(tree.top_set_env)
@@ -199,7 +199,7 @@ def _top_set_env_findings(tree: Tree, versions: List[str]) -> List[Finding]:
 
 
 def _without_kernels(versions: Dict[str, CannVersion], latest: Optional[str]) -> List[Finding]:
-    """Return that the latest version has no kernels, or that only another one has some."""
+    """Return a finding if the latest version has no kernels, or only another one has some."""
     version = versions.get(str(latest))
     if not version or version["kernels"] or version["toolkit"]["state"] == "absent":
         return []
@@ -234,7 +234,7 @@ def _moved(tree: Tree, version: str, stated: Optional[str], where: str) -> List[
 
 
 def _denied(tree: Tree) -> List[Finding]:
-    """Return that the folders cannot be listed: then nothing below them is known."""
+    """Return a finding if the folders cannot be listed, so that nothing below them is known."""
     found = []
     for path in (tree.root, os.path.join(tree.root, "ascend-toolkit"), tree.places()[0].base):
         try:

@@ -47,7 +47,7 @@ def claim(
 
 
 def still_waits(state_dir: str, run: str) -> None:
-    """Give a sign of life of a run that drained the node and waits for the end of its jobs."""
+    """Give a sign of life for a run that drained the node and waits for the end of its jobs."""
     current = read(state_dir)
     if current and current["run"] == run:
         with suppress(OSError):
@@ -55,7 +55,7 @@ def still_waits(state_dir: str, run: str) -> None:
 
 
 def forget(state_dir: str, run: str) -> None:
-    """The node gets jobs again; what another run has written down stays."""
+    """Forget it, because the node gets jobs again; another run's record stays."""
     with module_lock.alone(state_dir):
         current = read(state_dir)
         if current and current["run"] == run:

@@ -34,7 +34,7 @@ def leftovers(places: Places) -> List[str]:
 
 
 def clean(places: Places) -> List[str]:
-    """Remove the leftovers and return their paths. Raises AscendError when one of them stays."""
+    """Remove the leftovers and return their paths. Raises AscendError if one of them stays."""
     removed = leftovers(places)
     for path in removed:
         # Whoever removed it meanwhile did what was wanted.

@@ -54,7 +54,7 @@ def taken(state_dir: str, what: str, wait_s: float = WAIT_S) -> Iterator[Run]:
 
 
 def _run(path: str, handle: int, argv: List[str], timeout_s: float, **options: Any) -> Result:
-    """Run a program of the change; of one that misses its time, what left its process group is ended too."""
+    """Run a program of the change; if it misses its time, processes that left its group are ended, too."""
     result = run_program(argv, timeout_s, keep=handle, **options)
     if result.timed_out:
         process.end(process.with_sessions(process.users(path)))
@@ -136,7 +136,7 @@ def _already_taken(path: str) -> AscendError:
 
 
 def _alive(holder: Dict[str, Any]) -> bool:
-    """Whether the module that wrote this is not known to be dead."""
+    """Whether the module that wrote this may be alive."""
     pid = holder.get("pid")
     return not isinstance(pid, int) or process.started(pid) == holder.get("started")
 

@@ -27,7 +27,7 @@ def read(state_dir: str) -> Dict[str, Any]:
 
 
 def ours(state_dir: str) -> List[str]:
-    """Return the CANN versions that this project installed: others came by somebody else's hand."""
+    """Return the CANN versions that this project installed; somebody else installed the others."""
     remembered = read(state_dir)
     return [version for version in remembered["toolkits"] if version not in remembered["cann"]]
 
@@ -50,7 +50,7 @@ def remember(state_dir: str, places: List[str], cann: Dict[str, List[str]]) -> N
 
 
 def installs(state_dir: str, version: str) -> None:
-    """Write down that this project's installer of a toolkit starts; call it with the module lock taken."""
+    """Record that our installation of a toolkit starts; call it with the module lock taken."""
     known = read(state_dir)
     if version not in known["toolkits"]:
         _write(state_dir, dict(known, toolkits=sorted([*known["toolkits"], version])))

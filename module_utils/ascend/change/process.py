@@ -27,12 +27,12 @@ def started(pid: int) -> Optional[int]:
 
 
 def known(pid: int) -> Dict[str, Optional[int]]:
-    """Return what names a process for good, to be written down: ``{"pid", "started"}``."""
+    """Return a lasting identifier of a process: ``{"pid", "started"}``."""
     return {"pid": pid, "started": started(pid)}
 
 
 def runs(process: Dict[str, Any]) -> bool:
-    """Whether the process that was written down (``known``) still is, and is the same."""
+    """Whether the recorded process (``known``) still exists and is the same."""
     pid = process.get("pid")
     return isinstance(pid, int) and started(pid) is not None and started(pid) == process.get("started")
 
@@ -52,7 +52,7 @@ def kernel_boot() -> str:
 
 
 def boot() -> str:
-    """Return what names this start of the machine: another one after each, also of a container. Asked by root."""
+    """Return an identifier of this boot of the machine, which also changes when a container restarts. Needs root."""
     return "%s:%s" % (kernel_boot(), started(1))
 
 
@@ -116,5 +116,5 @@ def end(pids: List[int]) -> List[int]:
 
 
 def _same(known: Dict[int, Optional[int]]) -> Dict[int, Optional[int]]:
-    """Return those of the processes that are still there, and are the same."""
+    """Return those of the processes that still exist and are the same."""
     return {pid: start for pid, start in known.items() if start is not None and started(pid) == start}

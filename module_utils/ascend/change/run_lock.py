@@ -94,7 +94,7 @@ def is_dead(state_dir: str, other: Holder, dead: Sequence[str]) -> bool:
 
 
 def _write_down(state_dir: str, other: Holder, result: str, problem: str) -> None:
-    """Write the journal's entry, unless one that was killed while it gave the lock back has done so."""
+    """Write the journal's entry, unless a run that was killed while it released the lock has done so."""
     known = {key: str(other.get(key, "")) for key in ("began", "who", "control", "run", *CHANGE)}
     if any(all(entry[key] == known[key] for key in known) for entry in journal.entries(state_dir)):
         return

@@ -62,7 +62,7 @@ class Wanted:
 
     @property
     def building(self) -> str:
-        """Beside the environment, on the same file system: uv links files from its cache instead of copying them."""
+        """A folder on the environment's file system, so that uv links files from its cache instead of copying them."""
         folder, name = os.path.split(self.path)
         return os.path.join(folder, ".building-" + name)
 
@@ -147,7 +147,7 @@ def _build(wanted: Wanted, run: Run, deep: bool) -> str:
 
 
 def closed_to_others(path: str) -> List[rights.Closed]:
-    """Return what of an environment, or another tree, others cannot use; what users made in it is left out."""
+    """Return which parts of an environment, or another tree, others cannot use; users' own files are left out."""
     found = list(rights.closed_below(path, USERS))
     checkouts = files.mapping(os.path.join(path, environment_read.RECEIPT)).get("editable")
     for name, place in checkouts.items() if isinstance(checkouts, dict) else ():
@@ -244,7 +244,7 @@ def _checkout_differences(wanted: Wanted, found: Environment) -> List[str]:
 
 
 def _made(wanted: Wanted, made: Optional[Made]) -> Made:
-    """Return what the environment is compared with. An editable checkout has the version that it says it has."""
+    """Return what the environment is compared with. An editable checkout has the version that it names."""
     pins = wanted.distributions()
     for name in wanted.editable:
         pins.pop(name, None)
@@ -287,7 +287,7 @@ def _sync(wanted: Wanted, made: Optional[Made], deep: bool, uv: str, run: Run) -
 
 
 def _reinstalled(wanted: Wanted, made: Optional[Made], deep: bool) -> List[str]:
-    """Return the distributions that uv takes for whole, by the names of their folders, and that are not."""
+    """Return the distributions that uv takes as intact, by their folders' names, although they are not."""
     suspects = environment_files.suspects(wanted.path)
     # Of one that nobody wrote down, or whose build was interrupted, the next manifest would hide what is wrong.
     sums = record_file.ALL_SUMS if deep or suspects is None else record_file.INFO_SUMS
@@ -348,7 +348,7 @@ def _drop_broken(path: str) -> None:
 
 
 def _drop_foreign(wanted: Wanted, made: Optional[Made]) -> None:
-    """Leftovers, other folders' .pth files and the like: uv does not know them."""
+    """Remove leftovers, other folders' .pth files and the like, which uv does not know."""
     for path in environment_read.foreign_paths(environment_read.inspect(wanted.path, _made(wanted, made))):
         remove(path)
 
@@ -360,7 +360,7 @@ def _without_receipt(path: str) -> None:
 
 
 def _write_receipt(wanted: Wanted, corrected: Corrections) -> None:
-    """What it was built from: the environment is compared with this from now on."""
+    """Record what it was built from, with which the environment is compared from now on."""
     found = environment_read.inspect(wanted.path)
     value: Dict[str, Any] = {
         "schema": 2,

@@ -64,12 +64,12 @@ def commit(path: str) -> Optional[str]:
 
 
 def as_commit(text: str) -> Optional[str]:
-    """Return the text when it is a commit's name in full, else None."""
+    """Return the text if it is a full commit id, else None."""
     return text if _COMMIT.fullmatch(text) else None
 
 
 def _reference(git: str, common: str, name: str) -> str:
-    """Return what a reference says: its own file counts before the packed ones."""
+    """Return a reference's value; its own file overrides the packed ones."""
     if not _REFERENCE.fullmatch(name) or ".." in name:
         return ""
     for folder in (git, common):

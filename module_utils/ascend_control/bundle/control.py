@@ -27,7 +27,7 @@ _NAME = re.compile(r"cpython-((\d+\.\d+)\.\d+)")
 
 
 class Interpreter(NamedTuple):
-    """An archive with one top folder python/; ``glibc`` is the C library that its programs ask for ("2.17")."""
+    """An archive with one top folder python/; ``glibc`` is the C library that its programs need ("2.17")."""
 
     archive: Path
     version: str
@@ -74,7 +74,7 @@ def warning(python: Interpreter) -> str:
 
 
 def _glibc(archive: Path) -> str:
-    """Return the newest version of glibc's symbols that the interpreter and its modules ask for. Raises AscendError."""
+    """Return the newest version of glibc's symbols that the interpreter and its modules need. Raises AscendError."""
     asked = {b"2.17"}
     programs = 0
     try:
@@ -94,10 +94,10 @@ def _glibc(archive: Path) -> str:
 def wheels(
     project: Path, architecture: str, series: str, core: str, incoming: Path | None, folder: Path
 ) -> dict[str, str]:
-    """Bring what the project needs at run time into ``folder``, with ``requirements.txt``; return name -> version.
+    """Download what the project needs at run time into ``folder``, with ``requirements.txt``; return name -> version.
 
     ``core`` narrows the version of ansible-core ("~=2.17.0"), for nodes with an old Python. Raises AscendError, also
-    for a distribution that has no wheel: nothing is compiled on the other side.
+    for a distribution without a wheel, because nothing is compiled on the other side.
     """
     text = _resolved(project, architecture, series, core)
     addresses.fetched(locks.entries(text), folder, architecture, series, incoming)
@@ -114,7 +114,7 @@ def wheels(
 
 
 def _resolved(project: Path, architecture: str, series: str, core: str) -> str:
-    """Return pyproject's run-time dependencies, pinned and hashed; they say for which system they are chosen."""
+    """Return pyproject's run-time dependencies, pinned and hashed; the arguments say for which system."""
     with tempfile.TemporaryDirectory() as place:
         narrowed = Path(place) / "constraints.txt"
         narrowed.write_text(f"ansible-core{core}\n", encoding="utf-8")

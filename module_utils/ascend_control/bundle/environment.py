@@ -18,7 +18,7 @@ REQUIREMENTS = ".wheels/requirements.txt"
 
 
 def make(project: Path) -> None:
-    """Make ``.venv`` in the project, with the Python that runs, unless it is whole. Raises AscendError."""
+    """Create ``.venv`` in the project, with the running Python, unless it is complete. Raises AscendError."""
     receipt = project / ".venv" / "installed"
     if receipt.is_file():
         return

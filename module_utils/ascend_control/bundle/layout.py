@@ -28,12 +28,12 @@ class Piece(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Its name in the archive. Pieces in the order of their names are the file: ``cat FILE.piece-* > FILE``."""
+        """Its name in the archive. Pieces in the order of their names give the file: ``cat FILE.piece-* > FILE``."""
         return self.file if self.whole else f"{self.file}.piece-{self.offset:015d}"
 
 
 def header(piece: Piece, mode: int = 0o644, mtime: int = 0) -> tarfile.TarInfo:
-    """Return the piece's entry in the archive: nobody's account, so that the same content is the same bytes."""
+    """Return the piece's entry in the archive, without an account, so that the same content gives the same bytes."""
     entry = tarfile.TarInfo(piece.name)
     entry.size, entry.mode, entry.mtime = piece.size, mode, mtime
     return entry

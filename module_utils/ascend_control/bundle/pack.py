@@ -83,7 +83,7 @@ def require_room(planned: dict[str, Any], out: Path, others_bytes: int) -> int:
 
 
 class Sums:
-    """The lines of SHA256SUMS as they come; what an earlier run of the same plan has made is known by its own."""
+    """The lines of SHA256SUMS as they are made; those of an earlier run of the same plan identify what it made."""
 
     def __init__(self, out: Path) -> None:
         self._out = out
@@ -142,7 +142,7 @@ def write(path: Path, content: Content) -> str:
 
 
 class _Summed(io.RawIOBase):
-    """A file that is written from its beginning to its end, with the sum of it."""
+    """A file that is written sequentially, with its sum."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -157,7 +157,7 @@ class _Summed(io.RawIOBase):
 
 
 class Reader:
-    """Reads the depot's files in the order of the parts; one that is not what the index says ends it."""
+    """Reads the depot's files in the order of the parts; a file that differs from the index ends it."""
 
     def __init__(self, depot: Path, carried: dict[str, dict[str, Any]]) -> None:
         self._depot = depot

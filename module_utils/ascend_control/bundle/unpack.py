@@ -81,7 +81,7 @@ def _lacking(depot: Path, carried: Mapping[str, Any], part: list[Piece]) -> list
 
 
 def _is_in(depot: Path, carried: Mapping[str, Any], file: str) -> bool:
-    """Whether the depot has the file: one that was verified here has the time stamp that its index knows."""
+    """Whether the depot has the file; one that was verified here has the time stamp from the index."""
     try:
         status = (depot / file).stat()
     except FileNotFoundError:
@@ -90,7 +90,7 @@ def _is_in(depot: Path, carried: Mapping[str, Any], file: str) -> bool:
 
 
 def _done(depot: Path, piece: Piece) -> Path:
-    """The mark beside an unfinished file that one of its pieces is in it."""
+    """The mark beside an unfinished file for a piece that it contains."""
     return depot / f"{piece.name}.done"
 
 
@@ -170,7 +170,7 @@ class _Summed:
 
 
 def _store(source: Any, entry: tarfile.TarInfo, piece: Piece, depot: Path) -> None:
-    """Write a file, or a piece to its place in one, under a partial name; on the disk when this returns."""
+    """Write a file, or a piece at its place in one, under a partial name, and sync it to disk."""
     target = _partial(depot, piece.file)
     target.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -227,7 +227,7 @@ def _forget(depot: Path, file: str) -> None:
 
 
 def _merge(target: dict[str, Any], source: Mapping[str, Any]) -> None:
-    """Lay one dictionary over another; where both have a dictionary, into it. A file's entry is one thing."""
+    """Merge one dictionary into another, recursively, except that a file's entry is replaced as a whole."""
     for key, value in source.items():
         if isinstance(value, dict) and isinstance(target.get(key), dict) and "sha256" not in value:
             _merge(target[key], value)

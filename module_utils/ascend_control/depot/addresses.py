@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the package index says of a lock's files, and those files, for others than the depot's own wheels."""
+"""The package index's addresses of a lock's files, and their download, apart from the depot's own wheels."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _address(file: dict[str, Any]) -> Address:
 
 
 def fetched(entries: list[str], folder: Path, architecture: str, series: str, incoming: Path | None) -> None:
-    """Bring one file for each lock entry into ``folder``, each checked by its sum. Raises AscendError."""
+    """Download one file for each lock entry into ``folder``, each checked by its sum. Raises AscendError."""
     fetch.fetch(
         entries, folder, architecture, series, Sources(incoming=incoming), silent(), "wheels of the control node"
     )

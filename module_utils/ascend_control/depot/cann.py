@@ -62,7 +62,7 @@ def _packages(release: dict[str, Any], architecture: str) -> Iterator[tuple[list
 
 
 class Bundles:
-    """Huawei's bundles: the operator's, and those that were downloaded, until the packages are out of them."""
+    """Huawei's bundles: the operator's, and downloaded ones until they are unpacked."""
 
     def __init__(self, index: Index, sources: Sources, progress: Progress) -> None:
         self._index, self._sources, self._progress = index, sources, progress
@@ -91,7 +91,7 @@ class Bundles:
             self._verified |= files.keys()
 
     def unpack(self, package: dict[str, Any], target: Path) -> str:
-        """Bring the package out of its bundle, and return its sum; a bundle that was downloaded goes."""
+        """Unpack the package from its bundle, and return its sum; a downloaded bundle is removed."""
         downloaded = target.with_name(_bundle_name(package))
         own = self._own(package)
         self._progress.say(f"unpacking {package['file']}")
@@ -120,7 +120,7 @@ def _take(
     check: bool,
     warnings: list[str],
 ) -> bool:
-    """Take one package; return whether anything was, or in check mode would be, taken."""
+    """Add one package; return whether anything was, or in check mode would be, added."""
     target = index.folder / relative
     own = bundles.own_run(package)
     if own:
@@ -175,7 +175,7 @@ def _require_published(bundle: Path, package: dict[str, Any]) -> None:
 
 
 def _unpack(bundle: Path, package: dict[str, Any], target: Path) -> str:
-    """Take the .run out of the official bundle, whose sum the release knows; return the package's."""
+    """Unpack the .run from the official bundle, whose sum the release knows; return the package's sum."""
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(target.name + ".part")
     digest = hashlib.sha256()

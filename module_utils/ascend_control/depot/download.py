@@ -52,7 +52,7 @@ class _StoppedError(Exception):
 
 
 class _BrokenError(Exception):
-    """A try ended before the file was whole; ``last`` where another one would end like it."""
+    """A try ended before the file was complete; ``last`` if another one would end the same way."""
 
     def __init__(self, found: str, last: bool = False) -> None:
         self.found, self.last = found, last
@@ -174,14 +174,14 @@ class _Download:
         return None
 
     def _beyond(self, answer: urllib3.BaseHTTPResponse, partial: _Partial) -> None:
-        """The server has no more than we have: the sum decides. Or it has less: it is another file."""
+        """If the server has no more bytes than we have, the sum decides. If it has fewer, it is another file."""
         if answer.headers.get("Content-Range", "").rpartition("/")[2] == str(partial.size):
             return
         partial.begin_anew()
         raise _BrokenError("it now has less of the file than it has already sent")
 
     def _require_size(self, answer: urllib3.BaseHTTPResponse, partial: _Partial) -> None:
-        """End a download that will not have the size that it must have before it begins."""
+        """End a download before it begins if it will not have the required size."""
         length = answer.headers.get("Content-Length", "")
         if not length.isdigit():
             return
@@ -227,7 +227,7 @@ class _Download:
 
 
 class _Partial:
-    """What came of a file so far, with its sum; another run's is read once, and gone on with."""
+    """The bytes of a file so far, with their sum; those of another run are read once, and continued."""
 
     def __init__(self, target: Path, sha256: str, progress: Progress) -> None:
         self._target, self._progress = target, progress
@@ -272,6 +272,6 @@ class _Partial:
         self._path.unlink()
 
     def keep(self) -> None:
-        """Give the file its name; that it is on the disk is seen to before the table of contents names it."""
+        """Give the file its name; it is synced to disk before the table of contents names it."""
         os.chmod(self._path, 0o644)
         self._path.replace(self._target)

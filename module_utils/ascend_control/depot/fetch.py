@@ -118,7 +118,7 @@ def _resolve(
 
 
 def _unresolved(entries: list[str], words: str, extra_index: str, found: Indexes) -> AscendError:
-    """Return what the operator must know of an index that uv did not get the files' addresses from."""
+    """Return what the operator must know about an index that did not give uv the files' addresses."""
     asked = re.search(r"https?://[^\s`'\")]+", words)
     names = [entry.split()[0].partition("==")[0] for entry in entries]
     address = asked[0] if asked else found.default
@@ -167,7 +167,7 @@ def _best(package: dict[str, Any], architecture: str, series: str) -> dict[str, 
 
 
 def _rank(file: dict[str, Any], order: dict[Tag, int]) -> int | None:
-    """Return the place of the wheel's best tag; a source archive comes last; None for one that does not fit."""
+    """Return the place of the wheel's best tag; a source archive comes last; None for an unsuitable one."""
     try:
         tags = parse_wheel_filename(_name(file))[3]
     except InvalidWheelFilename:

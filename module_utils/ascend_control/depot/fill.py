@@ -74,7 +74,7 @@ def _prepared(options: dict[str, Any], folder: Path, check: bool, progress: Prog
 
 
 def open_to_all(folder: Path, check: bool) -> list[str]:
-    """Let others, as whom a web server runs, read what an earlier run or a copy left closed; return what that is."""
+    """Let others, such as a web server, read what an earlier run or a copy left closed; return what was opened."""
     found = list(rights.closed_below(str(folder)))
     if not check:
         rights.open_to_all(found)

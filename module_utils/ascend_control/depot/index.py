@@ -72,7 +72,7 @@ class Index:
         )
 
     def sha256(self, relative: str) -> str:
-        """Return the sum of a file; one that is not in the table yet enters it. Raises AscendError for a change."""
+        """Return the sum of a file, adding it to the table if necessary. Raises AscendError if it changed."""
         return str(self["files"][relative]["sha256"]) if self.known(relative) else self.enter(relative)
 
     def enter(self, relative: str, sha256: str = "") -> str:
@@ -127,7 +127,7 @@ class Index:
 
 @functools.lru_cache(maxsize=4096)
 def _sum(path: str, *_stamp: int) -> str:
-    """Return the sum of a file; the look at a depot that changes nothing, and the one that enters it, read it once."""
+    """Return the sum of a file, which is read only once for both a look without changes and the later entry."""
     return files.sha256(path)
 
 
@@ -195,7 +195,7 @@ def place(source: Path, target: Path) -> None:
 
 
 def write(target: Path, text: str) -> None:
-    """Write a text file of the depot, atomically; one that says so already is left as it is."""
+    """Write a text file of the depot, atomically; a file with the same text is left as it is."""
     if target.is_file() and target.read_text(encoding="utf-8") == text:
         return
     target.parent.mkdir(parents=True, exist_ok=True)

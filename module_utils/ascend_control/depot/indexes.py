@@ -21,7 +21,7 @@ OF_PIP = ("index-url", "extra-index-url", "find-links")
 
 
 class Indexes(NamedTuple):
-    """The index that takes the place of PyPI ("" for what uv's own files say), others, and folders of wheels."""
+    """The index that replaces PyPI ("" for the one in uv's own files), others, and folders of wheels."""
 
     default: str = ""
     others: tuple[str, ...] = ()

@@ -124,7 +124,7 @@ def _last(url: str) -> str:
 
 
 def _with_sizes(found: list[Listed]) -> list[Listed]:
-    """Ask the servers for the sizes that nobody else says; one that does not answer soon says none."""
+    """Ask the servers for unknown sizes; one that does not answer soon is skipped."""
 
     def size(each: Listed) -> int | None:
         # Without a sum the address is that of a page.
@@ -146,7 +146,7 @@ def _size(url: str) -> int | None:
 
 
 def text(found: list[Listed]) -> Iterator[str]:
-    """Yield the list in lines: a head with the sums of each release and architecture, then size, sha256, address."""
+    """Yield the list as lines: a head with the totals of each release and architecture, then size, sha256, address."""
     for release, architecture in dict.fromkeys((each.release, each.architecture) for each in found):
         own = [each for each in found if (each.release, each.architecture) == (release, architecture)]
         known = sum(each.size_bytes or 0 for each in own)

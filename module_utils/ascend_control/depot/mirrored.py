@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which files of the depot nodes need that take theirs from a mirror, whatever is installed on them now."""
+"""Which of the depot's files the nodes of a mirror need, whatever is installed on them now."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How far a fill of the depot is, in one line: redrawn on a terminal, a line every some seconds in a log."""
+"""The progress of filling the depot, in one line that a terminal redraws and a log repeats every few seconds."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Progress:
         )
 
     def give_up(self) -> None:
-        """Leave the last line that was drawn, so that an error begins in a line of its own."""
+        """Leave the last line that was drawn, so that an error begins on a new line."""
         if self._drawn:
             self._put(self._line(self._clock()), end=True)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A relocatable CPython for the depot: the operator's archive, the release's, or one made of an interpreter here."""
+"""A relocatable CPython for the depot: the operator's archive, the release's, or one made from an interpreter here."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def _none(asked: Asked, tried: list[str]) -> AscendError:
 
 
 def _enter(index: Index, architecture: str, series: str, entry: dict[str, str]) -> None:
-    """Enter one Python beside those of other series; entries of the old form, without a series, go."""
+    """Add one Python beside those of other series; entries of the old form, without a series, are removed."""
     others = index["pythons"].get(architecture, {})
     kept = {other: python for other, python in others.items() if isinstance(python, dict)}
     index["pythons"][architecture] = {**kept, series: entry}
@@ -186,7 +186,7 @@ def _interpreters(series: str) -> Iterator[Path]:
 
 
 def _archive_of(index: Index, program: Path, asked: Asked, tried: list[str]) -> Found:
-    """Make the archive from the installation that an interpreter belongs to; None when it is not fit."""
+    """Make the archive from the installation that an interpreter belongs to; None if it is unsuitable."""
     ask = "import platform, sys, sysconfig; print(platform.python_version(), sys.base_prefix, platform.machine())"
     done = subprocess.run([str(program), "-I", "-c", ask], capture_output=True, text=True, check=False)
     if done.returncode:

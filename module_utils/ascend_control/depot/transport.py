@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""By which way nodes get the files of the depot: ``depot_transport``."""
+"""How nodes get the files of the depot: ``depot_transport``."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ask web servers as the operator's environment says: by its proxies, accounts and authorities. TLS is never off."""
+"""Ask web servers according to the operator's environment: its proxies, accounts and authorities. TLS is never off."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ HUAWEIS, REFERER = (".myhuaweicloud.com", ".hiascend.com"), "https://www.hiascen
 
 @dataclass(frozen=True)
 class Sources:
-    """Where files come from besides: the operator's folder, the index of torch's +cpu builds, addresses of ``Web``."""
+    """Further sources of files: the operator's folder, the index of torch's +cpu builds, addresses of ``Web``."""
 
     incoming: Path | None = None
     extra_index: str = ""
@@ -105,7 +105,7 @@ class Web:
 
 
 def stall_s() -> float:
-    """Return after how many seconds without a byte a connection is given up."""
+    """Return the seconds without a byte after which a connection is abandoned."""
     try:
         return float(os.environ.get(STALL) or STALL_S)
     except ValueError:
@@ -142,7 +142,7 @@ def account_of(url: str) -> str:
 
 
 def accounts_of(addresses: list[str]) -> dict[str, str]:
-    """Return the accounts that addresses of indexes have: their files are asked for by the same account."""
+    """Return the accounts in addresses of indexes, which are also used for their files."""
     return {_server(address): account for address in addresses if (account := account_of(address))}
 
 

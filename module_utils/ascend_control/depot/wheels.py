@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The wheels of a lock, for the depot: each checked by the lock's sums; what has no wheel is built into one, once."""
+"""The wheels of a lock, for the depot: each checked by the lock's sums; a missing one is built, once."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def _present(index: Index, wheels: Path, wanted: dict[str, str]) -> dict[str, tu
 
 
 def page(sums: dict[str, str]) -> str:
-    """Return the page that lists these wheels (name -> sha256) as links: no web server is asked to list a folder.
+    """Return the page that lists these wheels (name -> sha256) as links, so no web server has to list a folder.
 
     It is what uv and pip read with --find-links. https://packaging.python.org/en/latest/specifications/simple-repository-api/
     """

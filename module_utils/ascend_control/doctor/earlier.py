@@ -26,7 +26,7 @@ _AHEAD = timedelta(minutes=5)  # a report that is younger than now, by more than
 
 
 class Result(NamedTuple):
-    """What a report says of one node: ``state`` pass, fail or unknown, and why; ``failures`` in a finding's form."""
+    """What a report says about one node: ``state`` pass, fail or unknown, and why; ``failures`` in a finding's form."""
 
     state: str
     why: str

@@ -160,7 +160,7 @@ def _causes(nodes: Iterable[Node], folder: str) -> list[dict[str, Any]]:
 
 
 def _common(causes: Iterable[Cause]) -> str:
-    """Return what the causes' problems have in common, in words of one of them."""
+    """Return what the causes' problems have in common, in the words of one of them."""
     problems = Counter(one_line(cause["problem"]) for cause in causes)
     (most, _), others = problems.most_common(1)[0], len(problems) - 1
     if not others:

@@ -24,7 +24,7 @@ FEW = 6  # nodes that are named, in a command and beside it; racks, half as many
 
 
 def rack_of(groups: Iterable[str]) -> str:
-    """Return the first group that is named like a rack; "" where none is."""
+    """Return the first group that is named like a rack; "" if there is none."""
     return next((name for name in groups if RACK.search(name)), "")
 
 
@@ -36,7 +36,7 @@ class Groups(NamedTuple):
 
 
 def groups_of(fleet: View) -> Groups:
-    """Return the racks, in the order in which people number them, and the groups of the report's nodes."""
+    """Return the racks, in numerical order, and the groups of the report's nodes."""
     racks: dict[str, list[str]] = {}
     groups: dict[str, list[str]] = {}
     for node in fleet["nodes"]:

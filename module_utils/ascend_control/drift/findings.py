@@ -45,7 +45,7 @@ def remarks(plan: Plan, node: str = "NODE", repair: str = "") -> list[Finding]:
 
 
 def identified(node: str, found: Iterable[Finding]) -> list[Finding]:
-    """Give each finding its id, in the order of components; two of one name and subject differ in where or words."""
+    """Give each finding its id, in the order of components; two of one name and subject differ in where or problem."""
     by_id: dict[str, Finding] = {}
     for odd in sorted(found, key=lambda finding: COMPONENTS.index(finding["component"])):
         finding = {key: _writable(words) for key, words in odd.items()}

@@ -138,7 +138,7 @@ def fleet(
     """Return the report of these nodes, as it is before the history; ``run`` says when and how they were checked.
 
     ``run``: ``{"made", "seconds", "inventory", "limit", "deep", "components"}``; ``depot``: what ``of_the_depot`` says;
-    ``between``: what ``between_nodes`` says; ``merge``: of which slices the report was made (merge.py), if it was.
+    ``between``: what ``between_nodes`` says; ``merge``: the slices of the report (merge.py), if it has any.
     """
     components = list(run["components"])
     every = [finding for node in nodes for finding in node["findings"]]
@@ -162,7 +162,7 @@ def fleet(
 
 
 def shown(inventory: Any) -> str:
-    """Return an inventory as one types it: Ansible makes a path absolute. A list of hosts stays as it is."""
+    """Return an inventory as one types it, because Ansible makes paths absolute. A list of hosts stays as it is."""
     path = Path(str(inventory))
     return (
         str(path.relative_to(Path.cwd())) if path.is_absolute() and path.is_relative_to(Path.cwd()) else str(inventory)

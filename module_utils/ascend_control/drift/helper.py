@@ -38,7 +38,7 @@ _ACCOUNT = "ansible-playbook playbooks/drift_account.yml INVENTORY --limit NODE"
 
 
 class HelperError(AscendError):
-    """The helper gave no facts, or those of something else than was asked for."""
+    """The helper gave no facts, or not those that were asked for."""
 
     def __init__(self, problem: str, wanted: str, found: str, where: str = HELPER, remedy: str = _ACCOUNT) -> None:
         super().__init__(problem, wanted=wanted, found=found, where=where, remedy=remedy)
@@ -109,7 +109,7 @@ def refuse_deep(asked: dict[str, Any]) -> None:
 
 
 def _answered(answer: dict[str, Any]) -> dict[str, Any]:
-    """Return what the helper printed: one line, behind whatever the account's shell says."""
+    """Return what the helper printed: one line, after whatever the account's shell prints."""
     for line in reversed(str(answer.get("stdout") or "").splitlines()):
         try:
             found = json.loads(line) if line.startswith("{") else None
@@ -144,7 +144,7 @@ def _differs(asked: dict[str, Any], other: dict[str, Any]) -> list[str]:
 
 
 def _texts() -> dict[str, bytes]:
-    """Return the modules that the helper imports, wherever they do, by their paths within the package."""
+    """Return the modules that the helper imports, directly or not, by their paths within the package."""
     base = Path(__file__).resolve().parents[2] / "ascend"
     texts: dict[str, bytes] = {}
     waiting = list(_BEGIN)

@@ -55,7 +55,7 @@ class _DamagedError(Exception):
 
 
 class _UnusableError(Exception):
-    """The history cannot be used, and is left as it is: why, and what to do."""
+    """The history cannot be used, and is left as it is; says why, and what to do."""
 
 
 class _Compared(NamedTuple):
@@ -261,7 +261,7 @@ def _prune(database: sqlite3.Connection, made: str, keep_days: int) -> None:
 
 
 def _move_aside(path: Path, made: str) -> Path:
-    """Rename the damaged file. A journal beside it is SQLite's: it drops one that it finds without its file."""
+    """Rename the damaged file. SQLite itself drops a journal that it finds without its file."""
     stem = f"{path.name}.broken-{made.replace('-', '').replace(':', '')}"
     names = (stem if number == 1 else f"{stem}-{number}" for number in count(1))
     aside = next(place for name in names if not os.path.lexists(place := path.with_name(name)))
@@ -289,7 +289,7 @@ def _point(fleet: Fleet) -> dict[str, Any]:
 
 
 def _in_order(fleet: Fleet, mentions: list[dict[str, str]]) -> list[dict[str, str]]:
-    """By node, then as the components of the report; components that it left out come last."""
+    """By node, then in the order of the report's components; components that it left out come last."""
     places = {component: number for number, component in enumerate(fleet["components"])}
 
     def place(mention: dict[str, str]) -> tuple[str | int, ...]:

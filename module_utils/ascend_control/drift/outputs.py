@@ -22,7 +22,7 @@ NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def fleet_json(fleet: Fleet) -> str:
-    """Return the report as JSON, keys sorted; a node, a change and a point of the trend have a line each."""
+    """Return the report as JSON, keys sorted; with one line per node, change and point of the trend."""
     # Half a character (a tool's byte that is no UTF-8) becomes \udc80, which JSON reads as the same.
     return (_json(fleet) + "\n").encode("utf-8", "backslashreplace").decode("utf-8")
 
@@ -203,6 +203,6 @@ def _escaped(value: str) -> str:
 
 
 def _components(fleet: Fleet) -> list[str]:
-    """Those that were looked at, and others that have findings all the same."""
+    """The inspected components, and others that have findings anyway."""
     found = {finding["component"] for node in fleet["nodes"] for finding in node["findings"]}
     return [*fleet["components"], *sorted(found - set(fleet["components"]))]

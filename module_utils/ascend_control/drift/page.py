@@ -220,7 +220,7 @@ def _anchor(name: str) -> str:
 
 
 def _chart(trend: list[View]) -> View:
-    """Return the trend in pixels: a bar a report (drifted below, unchecked on top), and the findings as a line."""
+    """Return the trend in pixels: one bar per report (drifted below, unchecked on top), and the findings as a line."""
     top = max([1, *(max(point["drifted"] + point["unchecked"], point["findings"]) for point in trend)])
     bars = []
     for number, point in enumerate(trend, start=POINTS - len(trend)):

@@ -110,7 +110,7 @@ def _write_folder(folder: Path, contents: dict[str, str]) -> None:
 
 
 def _place(partial: Path, name: str) -> Path:
-    """Rename the folder to the first name that is free: a rename onto a folder with files fails."""
+    """Rename the folder to the first free name; renaming onto a folder with files fails."""
     for number in count(1):
         folder = partial.with_name(name if number == 1 else f"{name}-{number}")
         try:

@@ -57,7 +57,7 @@ _CONTROLLERS = ("awx", "tower")
 
 @cache
 def code() -> str:
-    """Return a digest of all that decides about a node: slices of different ones are not one check."""
+    """Return a digest of everything that decides about a node; slices with different digests are not one check."""
     digest = hashlib.sha256()
     for path in sorted(path for pattern in _DECIDING for path in _TOP.glob(pattern) if path.is_file()):
         if path.suffix != ".pyc":

@@ -29,7 +29,7 @@ _SIGN_S = 60
 
 @dataclass(frozen=True)
 class Authority:
-    """One that signs: ``key`` is its public key, ``path`` the file of its private one."""
+    """A signer: ``key`` is its public key, ``path`` the file of its private one."""
 
     path: Path
     key: HostKey
@@ -84,7 +84,7 @@ def signed(by: Authority, line: str, names: Sequence[str], key_id: str, days: in
 
 
 def keygen(*argv: str, given: str = "") -> subprocess.CompletedProcess[str]:
-    """Run a program of OpenSSH that asks nobody; one that waits too long, for an agent or a card, ends with 255."""
+    """Run a program of OpenSSH that asks no questions; one that waits too long for an agent or a card gets code 255."""
     try:
         return subprocess.run(
             argv,

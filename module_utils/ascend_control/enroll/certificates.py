@@ -179,7 +179,7 @@ class Certifying:
 
 @dataclass(frozen=True)
 class Node:
-    """A node by its name, and the blobs of keys that known_hosts has for each name, whatever the port."""
+    """A node's name, and the blobs of keys that known_hosts has for each name, whatever the port."""
 
     name: str
     pins: Mapping[str, set[bytes]]
@@ -294,7 +294,7 @@ def _look(at: Target, access: Access) -> _Seen:
 
 
 def _ran(at: Target, access: Access, program: Sequence[str], given: str) -> list[str]:
-    """Return the lines that a program of ours said to its end. Raises AscendError."""
+    """Return the lines of a program of ours that finished. Raises AscendError."""
     reply = openssh.run(at, access, shlex.join(["sudo", "-n", "sh", "-c", *program]), given)
     lines = [line.removeprefix(_MARK) for line in reply.output.splitlines() if line.startswith(_MARK)]
     failed = next((line.split(" ", 2) for line in lines if line.startswith("fail ")), None)

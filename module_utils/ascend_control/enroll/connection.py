@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """An SSH connection to a node up to the point at which its host key is known; nobody has logged in yet.
 
-Whatever ends here has cost no login attempt. So a connection that the server drops is tried again: MaxStartups drops
-most of a hundred that come at once. paramiko reads a greeting of any length, a minute for each line of it, and says
-nothing when the time for the key exchange is over; so the greeting is looked at first, and the time is counted here.
+A failure here costs no login attempt, so a connection that the server drops is tried again: MaxStartups drops most of a
+hundred that come at once. paramiko reads a greeting of any length, a minute for each line of it, and says nothing when
+the time for the key exchange is over; so the greeting is looked at first, and the time is counted here.
 """
 
 from __future__ import annotations
@@ -195,7 +195,7 @@ def _greeted(stream: socket.socket, target: Target) -> None:
 
 
 def _is_over(stream: socket.socket) -> bool:
-    """Whether the other side has ended the connection behind what it sent."""
+    """Whether the other side has ended the connection after what it sent."""
     poll = select.poll()
     poll.register(stream, select.POLLRDHUP)
     return bool(poll.poll(0))
@@ -280,7 +280,7 @@ def host_key(transport: paramiko.Transport) -> HostKey:
 
 
 def shown_keys(target: Target, is_right: Callable[[HostKey], bool]) -> list[HostKey]:
-    """Return the host keys that the server shows, the right one last: others are not asked for any more.
+    """Return the host keys that the server shows; the right one comes last, and ends the search.
 
     Raises AscendError.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Host keys: what the inventory and a CSV say of them, what a server shows, and whether that is the same."""
+"""Host keys: what the inventory and a CSV say about them, what a server shows, and whether they match."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def is_known(key: HostKey, allowed: Iterable[str]) -> bool:
 
 
 def unknown(found: Sequence[HostKey], where: str, inventory: str, complaint: str = "") -> AscendError:
-    """Return the error of a node of whose host key nothing is known; ``complaint`` is OpenSSH's, of its certificate."""
+    """Return the error of a node with an unknown host key; ``complaint`` is OpenSSH's about its certificate."""
     first = found[0]
     return AscendError(
         "the node's host key is unknown",

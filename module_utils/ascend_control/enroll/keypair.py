@@ -36,7 +36,7 @@ def line_of(given: str) -> str:
 
 
 def made(path: Path, check: bool, comment: str = "ascend-fleet") -> tuple[str, bool]:
-    """Return the public key's line of a pair ("" where check mode does not make it), and whether it had to be made.
+    """Return the public key's line of a pair ("" if check mode does not create it), and whether it had to be created.
 
     Raises AscendError, OSError.
     """

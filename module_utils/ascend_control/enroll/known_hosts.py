@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fleet's own known_hosts: which key is pinned for a node, and the file with more of them, written at once."""
+"""The fleet's own known_hosts: which key is pinned for a node, and adding keys to the file, atomically."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def names_with(text: str, key: HostKey) -> list[str]:
 
 
 def merged(text: str, pins: Mapping[str, HostKey]) -> str:
-    """Return the file with these keys, name -> key. What else is pinned for a name whose key is new goes."""
+    """Return the file with these keys, name -> key. Older pins of a name with a new key are removed."""
     new = {name: key for name, key in pins.items() if key not in pinned(text, name)}
     if not new:
         return text
@@ -110,12 +110,12 @@ def alone(path: Path) -> Iterator[None]:
 
 
 def pin(path: Path, pins: Mapping[str, HostKey]) -> tuple[str, str]:
-    """Write the file with these keys, once and whole; return its text before and after. Raises OSError."""
+    """Write the file with these keys, atomically; return its text before and after. Raises OSError."""
     return edit(path, lambda text: merged(text, pins))
 
 
 def edit(path: Path, change: Callable[[str], str]) -> tuple[str, str]:
-    """Write the file as ``change`` makes it of its text, once and whole; return both. Raises OSError."""
+    """Write the file with the text that ``change`` makes from its own, atomically; return both. Raises OSError."""
     with alone(path):
         before = read(path)
         after = change(before)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one login by the initial password, and programs run in it. A second try could lock the account (faillock)."""
+"""The login with the initial password, and the programs run in it. A second try could lock the account (faillock)."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Initial:
 
 @contextmanager
 def logged_in(target: Target, pinned: HostKey, initial: Initial) -> Iterator[paramiko.Transport]:
-    """Yield a connection in which the initial account is logged in, by one try. Raises AscendError."""
+    """Yield a connection with the initial account logged in, after a single try. Raises AscendError."""
     with connection(target, _kinds(pinned)) as transport:
         key = host_key(transport)
         if key != pinned:
@@ -214,7 +214,7 @@ class Answer:
 
 
 def executed(transport: paramiko.Transport, command: str, initial: Initial, terminal: bool = False) -> Answer:
-    """Run a command on the node; where sudo asks for the account's password, it is given, once.
+    """Run a command on the node; if sudo asks for the account's password, it is given, once.
 
     Raises AscendError.
     """

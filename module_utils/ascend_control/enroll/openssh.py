@@ -128,7 +128,7 @@ def _words(reply: Reply) -> str:
 
 
 def certified(target: Target, access: Access) -> tuple[str, str]:
-    """Return the fingerprint of a host key that OpenSSH takes by its certificate, or "" and what OpenSSH said instead.
+    """Return the fingerprint of a host key that OpenSSH accepts by its certificate, or "" and OpenSSH's complaint.
 
     paramiko knows neither @cert-authority nor @revoked. Nobody logs in. Raises OSError.
     """
@@ -163,7 +163,7 @@ def run(
     options: Sequence[str] = (),
     again: re.Pattern[str] = _DROPPED,
 ) -> Reply:
-    """Run a command on the node as the fleet's account; ``given`` is its input, ``again`` words for another try."""
+    """Run a command on the node as the fleet's account; ``given`` is its input, ``again`` the output to retry on."""
     # Of an option that is given twice OpenSSH takes the first.
     argv = [
         "ssh",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A password that is shown by no error, no debugger and no log."""
+"""A password that no error, debugger or log shows."""
 
 from __future__ import annotations
 

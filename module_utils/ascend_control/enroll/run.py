@@ -31,7 +31,7 @@ ENROLLED, ALREADY, WOULD, FAILED = "enrolled", "already", "would enroll", "faile
 
 @dataclass(frozen=True)
 class Asked:
-    """One node of the inventory. ``public_key`` is a line, "" where check mode did not make it."""
+    """One node of the inventory. ``public_key`` is a line, "" if check mode did not create it."""
 
     name: str
     host: str
@@ -48,7 +48,7 @@ class Asked:
 class Wishes:
     """How all nodes are to be enrolled; ``inventory`` are the options of commands in messages.
 
-    ``certifying``: what certificates they get; ``renew``: that, and nothing else, on nodes that are enrolled.
+    ``certifying``: which certificates they get; ``renew``: only that, on enrolled nodes.
     """
 
     account: str
@@ -216,7 +216,7 @@ class Enrolment:
     def _try_key(self, node: Node) -> None:
         """Skip a node whose account logs in already, so its password is not asked for.
 
-        A host key that OpenSSH refuses (@revoked) gets none either.
+        A node with a host key that OpenSSH refuses (@revoked) gets no password either.
         """
         private_key = node.asked.private_key
         if private_key is not None and not private_key.is_file() and self.wishes.check:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Refuse an inventory with misspelt variables of ours, or with values that they cannot have, before all else."""
+"""Refuse an inventory with misspelt variables of ours, or with impossible values, before anything else."""
 
 from __future__ import annotations
 

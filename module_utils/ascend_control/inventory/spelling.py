@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which variable of ours a name was meant to be: one that is a slip away, and no name of the operator's own.
+"""Which variable of ours a name was meant to be: one that is a slip away, and not a name of the operator's own.
 
 An inventory is full of names of others (``ascend_room``, ``train_team``), and a false error stops a fleet. So words are
-compared, not names: a letter more, less or other makes another word of a short one (room, root), but not of "release".
+compared, not names: adding, dropping or changing a letter makes a short word another one (room, root), but not
+"release".
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ def between_of(fleet: Fleet) -> dict[str, Any]:
 
 
 def is_due(fleet: Fleet, test: bool) -> bool:
-    """Return whether to notify: the state changed, or what changed is not known. A check of a few nodes never does."""
+    """Return whether to notify: the state changed, or what changed is unknown. A check of few nodes never notifies."""
     if test:
         return True
     if fleet["partial"]:
@@ -83,7 +83,7 @@ def lines(message: Message, limit: int) -> list[str]:
 
 
 def shown(text: str, width: int) -> str:
-    """Return at most ``width`` characters on one line, without secrets (masked first: a half is not recognised)."""
+    """Return at most ``width`` characters on one line, without secrets (masked before shortening)."""
     return cut(one_line(masked(str(text))), width)
 
 
@@ -127,7 +127,7 @@ def _headline(fleet: Fleet, new: list[dict[str, str]], test: bool) -> str:
 
 
 def _of_no_node(fleet: Fleet) -> list[dict[str, Any]]:
-    """Return what the check ends with 2 for though all nodes are clean, in the form of nodes."""
+    """Return what makes the check end with 2 although all nodes are clean, in the form of nodes."""
     return [
         {"name": CONTROL, "findings": fleet.get("depot", [])},
         {"name": FLEET, "findings": between_of(fleet)["findings"]},

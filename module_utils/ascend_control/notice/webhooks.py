@@ -40,7 +40,7 @@ CONNECTION_FAILURES = (
 
 
 class Receiver(NamedTuple):
-    """One webhook; ``problem`` says why it cannot be notified, or nothing. Nobody is shown ``url`` and ``secret``."""
+    """One webhook; ``problem`` says why it cannot be notified. ``url`` and ``secret`` are never shown."""
 
     name: str
     form: str = ""
@@ -170,7 +170,7 @@ _BUILDERS: dict[str, Callable[[list[str], str], Body]] = {
 
 
 def rejection(receiver: Receiver, answer: Mapping[str, Any], limit_s: int) -> str:
-    """Return why a receiver did not accept the message, or nothing when it did; ``answer`` is uri's result."""
+    """Return why a receiver did not accept the message, or nothing if it did; ``answer`` is uri's result."""
     status = answer.get("status")
     if not isinstance(status, int) or status < 100:
         return _connection_failure(receiver, str(answer.get("msg") or ""), limit_s)

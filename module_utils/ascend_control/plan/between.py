@@ -72,7 +72,7 @@ def between(peers: dict[str, Peer], asked: int, limit: str | None, look: str) ->
 
 
 def _groups(drivers: Iterable[tuple[str, str]]) -> list[tuple[str, list[str]]]:
-    """Return the drivers with their nodes, that of most nodes first; what one order calls equal is one driver."""
+    """Return the drivers with their nodes, that of most nodes first; versions that compare as equal are one driver."""
     groups: dict[str, list[str]] = {}
     for host, driver in drivers:
         name = driver if driver in groups else next((known for known in groups if _same(known, driver)), driver)

@@ -97,7 +97,7 @@ def nearly_full(found: Found, wanted: Wanted, steps: list[Step]) -> list[Refusal
 
 
 def _state(disk: Disk, paths: list[str]) -> list[Refusal]:
-    """One of them at a time: a disk that failed is read-only because of that, and a full one has no inodes either."""
+    """Only one of them at a time, because a failed disk is also read-only, and a full one also has no inodes."""
     listed = ", ".join(paths)
     measured = disk.path_measured or paths[0]
     total, inodes = disk.total_mb, disk.free_inodes

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """JSON at the planner's border becomes frozen dataclasses within, so that mypy refuses a misspelt name.
 
-Fields of a dataclass are read as their annotations say, lists and mappings of dataclasses too; all else stays as it is.
-What a document has besides is left out. One that lacks a field without a default is refused with a TypeError.
+Fields of a dataclass are read as their annotations say, lists and mappings of dataclasses too; everything else stays as
+it is. Unknown fields of a document are left out. One that lacks a field without a default is refused with a TypeError.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A node, as the planner sees it: what it needs of the facts (ascend/shapes.py has their whole form)."""
+"""A node, as the planner sees it: the facts that it needs (ascend/shapes.py has the complete form)."""
 
 from __future__ import annotations
 
@@ -198,7 +198,7 @@ class Cann:
         return files.is_in(path, os.path.join(self.root, BESIDE))
 
     def others_in_place(self, path: str) -> dict[str, CannVersion]:
-        """Return the versions of another layout where a version's folder is or will be, whose links it would take."""
+        """Return the versions of another layout in a version's place, whose links it would take over."""
         later = os.path.basename(path).startswith(LATER.folder)
         return {
             name: version
@@ -303,7 +303,7 @@ def found_of(facts: Document) -> Found:
 
 
 class OtherVersionError(AscendError):
-    """The facts are not those of this version's module, and nothing can be planned by them."""
+    """The facts come from another version's module, and cannot be used for planning."""
 
     def __init__(self, found: str) -> None:
         super().__init__(
@@ -316,7 +316,7 @@ class OtherVersionError(AscendError):
 
 
 def part_of(kind: type[_Kind], facts: Document) -> _Kind:
-    """Return what of a node's facts this dataclass says. Raises OtherVersionError for facts of another form."""
+    """Return this dataclass's part of a node's facts. Raises OtherVersionError for facts of another form."""
     schema = facts.get("schema", SCHEMA)
     if schema != SCHEMA:
         raise OtherVersionError(f"facts of schema {schema}")

@@ -266,7 +266,7 @@ def _older(one: str, other: str) -> bool:
 
 
 def _order_unknown(what: str, version: str, minimum: str, wanted: Wanted, changes: bool) -> Refusal:
-    """Before a change the operator has to know it. A node that needs none has proven on its cards what it has."""
+    """The operator must know it before a change. A node that needs none has proven its versions on its cards."""
     return refusal(
         "driver",
         what + ("-order-unknown" if changes else "-unordered"),

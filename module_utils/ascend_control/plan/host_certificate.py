@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The certificate of a node's sshd: a playbook of its own renews it; by an expired one nobody reaches the node.
+"""The certificate of a node's sshd: a separate playbook renews it; with an expired one nobody can reach the node.
 
-The control node judges it when it connects, so it is the control node's clock that counts.
+The control node judges it when connecting, so the control node's clock counts.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the node lacks of its distribution's packages, by the policy ``ascend_system_packages``: install or check."""
+"""The distribution's packages that the node lacks, by the policy ``ascend_system_packages``: install or check."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ _BUILT_IN = "/opt/ascend/env/current"
 
 
 def places(settings: Document) -> dict[str, str]:
-    """Return the planner's places, by its own names. Raises AscendError for what can be none."""
+    """Return the planner's places, by its own names. Raises AscendError for invalid ones."""
     for name, variable in _ALL.items():
         if not _PATH.fullmatch(str(settings[name])):
             raise _wrong(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the operator chose for the system of the nodes, and how packages are called by those who install them."""
+"""What the operator chose for the nodes' system, and the names of packages for each package manager."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def users(given: Any) -> list[str]:
 
 
 def architectures(given: Any) -> list[str]:
-    """Return what the depot is filled for; with ``-e`` a list is text ("[x86_64]"). Raises AscendError for others."""
+    """Return the depot's architectures; with ``-e`` a list is text ("[x86_64]"). Raises AscendError for others."""
     listed = [word.strip("\"'") if isinstance(word, str) else word for word in _words(given)]
     listed = [word for word in listed if word not in ("", None)]
     if not all(word in _ARCHITECTURES for word in listed):
@@ -93,7 +93,7 @@ def architectures(given: Any) -> list[str]:
 
 
 def batches(given: Any) -> list[int | str]:
-    """Return the batches of a rollout as Ansible's ``serial`` takes them. Raises AscendError for what can be none."""
+    """Return the batches of a rollout as Ansible's ``serial`` takes them. Raises AscendError for invalid ones."""
     listed = [str(word).strip(" \"'") for word in _words(given)]
     if not listed or not all(_BATCH.fullmatch(word) for word in listed):
         raise AscendError(

@@ -28,7 +28,7 @@ MOST_CLOCK_S = 3600
 
 
 def preconditions(found: Found, wanted: Wanted, steps: list[Step]) -> list[Refusal]:
-    """Return the refusals; what the steps do not need is not asked for."""
+    """Return the refusals; what the steps do not need is not required."""
     return (
         _system(found)
         + _clock(found, wanted)
@@ -195,7 +195,7 @@ def _directories(found: Found, wanted: Wanted) -> list[Refusal]:
 
 
 def _closed(found: Found) -> list[Refusal]:
-    """A folder above ours that lets nobody but root pass: it is not ours to open."""
+    """A folder above ours that only root can enter, and that is not ours to open."""
     return [
         refusal(
             "system",
@@ -213,7 +213,7 @@ def _closed(found: Found) -> list[Refusal]:
 
 
 def _wide_enough(mode: str | None, parent: bool) -> bool:
-    """The installer takes 0755 and wider, with any of the three special bits; Red Hat's kin have / as 0555."""
+    """The installer accepts 0755 and wider, with any of the three special bits; on Red Hat's systems / is 0555."""
     bits = int(mode, 8) if mode and re.fullmatch("[0-7]{3,4}", mode) else 0
     return bits & 0o755 == 0o755 or (parent and bits & 0o777 == 0o555)
 

@@ -139,7 +139,7 @@ def _without_cann(node: _Node, name: str, environment: Environment) -> list[Refu
 
 
 def _missing_of_cann(version: str, node: _Node, home: str) -> list[str]:
-    """Return which packages lack; the same version elsewhere is not the one that the environment was made for."""
+    """Return the missing packages; the same version elsewhere is not the one that the environment was built for."""
     installed = node.cann.of(version)
     if installed.path not in ("", home):
         installed = CannVersion()

@@ -87,7 +87,7 @@ def apply_to(facts: Document, resolved: Document, policy: str) -> Applied:
 
 
 def groups_of(plan: Applied | Rollback) -> list[str]:
-    """Return in which groups the run's plays find a node: a node that is changed is resumed at the end of that."""
+    """Return the groups in which the run's plays find a node; a changed node is resumed at the end of its change."""
     groups = [plan["group"]] if plan["group"] in (TO_CHANGE, WAITING, BUSY) else []
     return groups + ([DRAINED] if plan.get("drained") and plan["group"] in (CONVERGED, BUSY) else [])
 

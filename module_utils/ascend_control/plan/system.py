@@ -33,7 +33,7 @@ def settings_step(found: Found, wanted: Wanted) -> list[Step]:
 
 
 def settings_warnings(found: Found, wanted: Wanted) -> list[Refusal]:
-    """Return what no step cures: all of it with the policy check; else what a change of ours cannot bring about."""
+    """Return what no step cures: everything with the policy check, otherwise what our change cannot achieve."""
     policy = _policy(wanted)
     if policy == IGNORE:
         return []

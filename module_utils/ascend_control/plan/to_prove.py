@@ -45,7 +45,7 @@ def _why(device: Device, taken: set[str], busy: set[int] | None, unclear: Sequen
 
 
 def _indexes(devices: list[Device]) -> list[int]:
-    """Return each device's logical number: what the table says, else its place among the cards in order."""
+    """Return each device's logical number: the table's, else its position among the cards."""
     indexes = [device.device_id for device in devices]
     if all(isinstance(number, int) for number in indexes) and len(set(indexes)) == len(indexes):
         return [int(str(number)) for number in indexes]

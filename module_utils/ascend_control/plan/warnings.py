@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What stops nothing and is cured by no step: the operator has to know it, before a change and every night."""
+"""What stops nothing and no step cures: the operator has to know it, before a change and every night."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _NOT_OURS = ("cann-elsewhere",)
 
 
 def warnings(found: Found, wanted: Wanted, steps: list[Step]) -> list[Refusal]:
-    """Return what the facts found that no step cures, and what of the release's wishes the system does not fulfil."""
+    """Return what the facts found that no step cures, and which of the release's settings the system lacks."""
     cured = {STEPS[name] for name in names_of(steps)}
     refused = [each["where"] for each in install_record_in_the_way(found, steps)]
     observed = [each for each in _observed(found, wanted, cured) if each["where"] not in refused]

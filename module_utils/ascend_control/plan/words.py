@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plans and facts in words, for the terminal: lines of text, shortest first to read at 3 a.m."""
+"""Plans and facts as lines of text for the terminal, made to be read at 3 a.m."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def refusal_text(refusals: Sequence[Refusal], node: str = "NODE") -> str:
 
 
 def stopped_text(plan: Document, node: str) -> str:
-    """Return why a node must not be changed, its warnings, and the names of the steps that are left then."""
+    """Return why a node must not be changed, its warnings, and the names of the remaining steps."""
     lines = [refusal_text(plan["refusals"], node), *_lines(plan.get("warnings", []), "warning")]
     if plan.get("steps"):
         lines.append(f"steps left once that is cured: {', '.join(step['component'] for step in plan['steps'])}")
@@ -63,7 +63,7 @@ def stopped_text(plan: Document, node: str) -> str:
 
 
 def fleet_plan(plans: dict[str, Applied]) -> list[str]:
-    """Return the plans of many nodes (host name -> plan) as lines, and what there is to say beside them."""
+    """Return the plans of many nodes (host name -> plan) as lines, and the notes beside them."""
     return _blocks(plans) + plan_notes(plans)
 
 
@@ -205,7 +205,7 @@ def _way(plan: Rollback, target: Target | None) -> str:
 
 
 def rollout_lines(groups: dict[str, list[str]], failed: list[str]) -> list[str]:
-    """Return what became of each node of a rollout: a line for each fate that a node had.
+    """Return the results of a rollout's nodes: one line for each kind of result.
 
     ``groups`` are ``ascend``, those of rollout.py and of roles/rollout; ``failed`` are the hosts with a failed task, or
     silent.

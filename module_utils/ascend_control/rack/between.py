@@ -39,7 +39,7 @@ def between(answers: Mapping[str, Answer], wishes: Wishes) -> Failures:
 
 
 def odd_ones(values: Mapping[Key, Any]) -> dict[Key, tuple[Any, Any]]:
-    """Return node -> (its value, what most have) of the nodes that are not as most; all of them without a majority."""
+    """Return node -> (its value, what most have) of the nodes that differ from the majority; all if there is none."""
     ranked = Counter(values.values()).most_common()
     if len(ranked) < 2:
         return {}

@@ -36,7 +36,7 @@ def rate(size: int, seconds: float, ranks: int) -> float:
 
 
 def table(answers: Mapping[str, Any], ranks: int) -> list[dict[str, Any]]:
-    """Return ``{"bytes", "seconds", "bus_gb_s"}`` a size, of the all_reduce over all nodes: the slowest rank's time."""
+    """Return ``{"bytes", "seconds", "bus_gb_s"}`` for each size of the all_reduce over all nodes: slowest ranks."""
     seconds: dict[int, float] = {}
     for answer in answers.values():
         for size, each in answer.get("sizes", {}).items():
@@ -48,7 +48,7 @@ def table(answers: Mapping[str, Any], ranks: int) -> list[dict[str, Any]]:
 
 
 def pairs(names: Sequence[str], counts: Sequence[int], answers: Mapping[str, Any], size: int) -> list[dict[str, Any]]:
-    """Return ``{"nodes", "bus_gb_s"}`` a pair of neighbours, at the largest size."""
+    """Return ``{"nodes", "bus_gb_s"}`` for each pair of neighbours, at the largest size."""
     seconds: dict[tuple[int, int], float] = {}
     for answer in answers.values():
         for pair, each in answer.get("pairs", []):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who pings whom, and who connects to whom: as many questions as nodes, a few times as many, or all that there are."""
+"""Who pings whom, and who connects to whom: one question per node, a few per node, or all of them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FIRST_OF_HCCL = 60000
 
 
 def offsets(count: int, mode: str) -> list[int]:
-    """Return which nodes each of ``count`` asks, as distances in the nodes' order: a ring.
+    """Return which nodes each of ``count`` asks, as distances in the nodes' order, which is a ring.
 
     ``pairs``: the next one. ``sample``: 1, 2, 4, 8 ... further on, so that any two are few steps apart. ``mesh``: all
     others, or as many as MOST_PEERS, spread evenly.

@@ -26,7 +26,7 @@ Answers = Mapping[str, Any]
 
 
 class Found:
-    """All that was found so far, of the nodes in their order: failures by node, remarks by node and of all."""
+    """Everything found so far, for the nodes in their order: failures by node, remarks by node and for all."""
 
     def __init__(self, answers: Answers, wishes: Wishes) -> None:
         self.answers = answers

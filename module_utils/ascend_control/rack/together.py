@@ -26,7 +26,7 @@ _KINDS = {"killed": 0, "own": 1, "timeout": 3, "left": 4}
 
 
 def culprit(answers: Mapping[str, Any]) -> str:
-    """Return the node whose failure is the first, "" where none failed; ``answers`` are node -> what its ranks did."""
+    """Return the node whose failure is the first, "" if none failed; ``answers`` are node -> what its ranks did."""
     failed = {name: answer for name, answer in answers.items() if not answer.get("ok")}
     for name in (name for answer in failed.values() for name in _silent(answer, list(answers))):
         return name

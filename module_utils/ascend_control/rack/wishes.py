@@ -44,7 +44,7 @@ class Wishes:
 
     @property
     def network(self) -> bool:
-        """Whether the cards' network is looked at, and nodes do all_reduce together."""
+        """Whether the cards' network is inspected, and the nodes do all_reduce together."""
         return self.level != QUICK
 
     @property

@@ -53,7 +53,7 @@ def problems_of(folder: Path, lock: Path) -> Refusals:
 
 def release_problems(settings: Mapping[str, Any], architectures: list[str]) -> Refusals:
     """Return a refusal for each pair of the release that the planner's settings name, and of its locks for these
-    architectures, that does not fit.
+    architectures, that is incompatible.
     """
     folder, locks = folder_of(settings), release_of(settings)["locks"]
     files = dict.fromkeys(lock_of(settings["locks"], locks, architecture) for architecture in architectures)

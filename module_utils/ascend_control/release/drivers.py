@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What ``releases/compatibility.yml`` says of drivers: their firmware, and whether several of them go together."""
+"""What ``releases/compatibility.yml`` says about drivers: their firmware, and whether they can be mixed."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def _is(value: Any, kind: str) -> bool:
 
 
 def _shown(value: Any) -> str:
-    """Return a value in short; YAML made a number of an unquoted version."""
+    """Return a short form of a value; YAML made a number from an unquoted version."""
     if value is None:
         return "nothing"
     quoted = f" without quotes: write {json.dumps(str(value))}" if isinstance(value, float) else ""

@@ -50,7 +50,7 @@ def read_release(folder: str) -> dict[str, Any]:
 
 
 def layout_of(release: Mapping[str, Any]) -> str:
-    """Return the layout of a release's CANN. Releases of before CANN 8.5 need not say it."""
+    """Return the layout of a release's CANN. Releases before CANN 8.5 need not say it."""
     return str(release["cann"].get("layout", OLDER.name))
 
 
@@ -104,7 +104,7 @@ def read_matrix(releases_dir: str) -> dict[str, Any]:
 
 
 def read_document(path: Path) -> dict[str, Any]:
-    """Return what a YAML file of the project or of a release says; it must not be changed."""
+    """Return the content of a YAML file of the project or of a release; do not change it."""
     return _yaml(str(path), path.stat().st_mtime_ns)
 
 

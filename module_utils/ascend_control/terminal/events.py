@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a run does, for machines: a JSON object a line (docs/events.schema.json), added to a file."""
+"""What a run does, for machines: one JSON object per line (docs/events.schema.json), added to a file."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ansible's display, with secrets masked, and with lines below what it prints.
 
-Ansible's own errors and warnings, and -vvv, go the same way as results. All of it is about the playbook's process: what
-a worker shows comes here from it.
+Ansible's own errors and warnings, and -vvv, go the same way as results. This concerns only the playbook's process,
+which also receives the workers' output.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ HEADS = ("NODES", "WHAT", "STEPS")
 
 
 class Planned(NamedTuple):
-    """What becomes of a node; ``steps`` are lines, ``refused`` is why it must not be changed, in full."""
+    """A node's plan; ``steps`` are lines, ``refused`` is the full text why it must not be changed."""
 
     what: str
     steps: tuple[str, ...]

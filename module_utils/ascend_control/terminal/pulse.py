@@ -33,7 +33,7 @@ class Pulse:
         self._thread.start()
 
     def end(self) -> None:
-        """Let it do nothing more. Does nothing itself in a process that was forked."""
+        """Stop it. Does nothing in a forked process."""
         if os.getpid() != self._process or self._ended.is_set():
             return
         with self._lock:

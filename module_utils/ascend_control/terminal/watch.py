@@ -16,7 +16,7 @@ STATES = (DONE, FAILED, BUSY, WORK, WAITING)
 
 @dataclass
 class Node:
-    """``since`` is when its task began, None between two tasks; ``number`` its place in the play."""
+    """``since`` is when its task began, None between two tasks; ``number`` its position in the play."""
 
     name: str
     number: int
@@ -27,7 +27,7 @@ class Node:
 
 
 class Watch:
-    """``forks`` is how many nodes are worked on at once. Not safe for threads: the caller locks."""
+    """``forks`` is how many nodes run at once. Not thread-safe; the caller locks."""
 
     def __init__(self, forks: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock, self._forks = clock, max(1, forks)
@@ -88,7 +88,7 @@ class Watch:
         self.of_task = 1 if once else sum(node.state != FAILED for node in self._of_batch())
 
     def start(self, name: str, task: str) -> None:
-        """A node begins a task. Also one that failed: its failure is being rescued."""
+        """A node begins a task, even one that failed and is being rescued."""
         node = self._node(name)
         node.state, node.task, node.since = WORK, task, self.clock()
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was fetched of a training run: a folder for each node on the control node, and which error was the first.
+"""What was fetched from a training run: a folder for each node on the control node, and the first error.
 
 ```
 reports/train/<run>/loss.svg

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The loss of a training run as a picture: one SVG file that a browser shows, without a network or a script.
 
-Made by jinja2, as the drift report is: matplotlib would be a dependency of the control node of a hundred megabytes with
-numpy, for one line.
+Made by jinja2, like the drift report, because matplotlib with numpy would put a hundred megabytes on the control node
+for one line.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a training run does, in words; and the inputs of one that ``-e`` makes text."""
+"""What a training run does, as text; and those inputs of a run that ``-e`` turns into text."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def exit_words(code: Any) -> str:
 
 
 def training_text(run: Mapping[str, Any]) -> str:
-    """Return what a run (module train_job) does, in lines: the first error counts, and what to type next."""
+    """Return what a run (module train_job) does, as lines, with the first error and the next command."""
     progress, state = run["progress"], run["state"]
     lines = [f"{run['name']}: {state}, as {run['account']}, started {run['began']}"]
     if progress.get("total_steps"):
