@@ -68,7 +68,7 @@ def requirements(pins: dict[tuple[str, str], list[str]], folder: Path) -> list[P
 
 
 def asked(files: list[Path], service: str) -> list[dict[str, Any]] | str:
-    """Return what pip-audit says of each distribution, or why it says nothing. It resolves and installs nothing."""
+    """Return what pip-audit says about each distribution, or why it says nothing. It resolves and installs nothing."""
     found: list[dict[str, Any]] = []
     for file in files:
         argv = [sys.executable, "-m", "pip_audit", "--format", "json", "--progress-spinner", "off", "--no-deps"]

@@ -134,7 +134,7 @@ def _part(reader: pack.Reader, pieces: list[layout.Piece]) -> pack.Content:
 
 
 def _size(content: pack.Content) -> int:
-    """Return how many bytes a file of the bundle will have: the small ones are made twice."""
+    """Return how many bytes a file of the bundle will have: the small ones are created twice."""
     counted = _Counted()
     content(counted)
     return counted.size

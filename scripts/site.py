@@ -62,7 +62,7 @@ def main() -> int:
 
 
 def keep_at_home() -> None:
-    """Put our file in the place of the one script that pages would fetch, and let them open without a web server."""
+    """Replace the only script that pages would fetch with our file, so that they open without a web server."""
     shutil.copyfile(WORKER, SITE / "assets" / WORKER.name)
     for page in SITE.rglob("*.html"):
         ours = f"{os.path.relpath(SITE, page.parent)}/assets/{WORKER.name}"
@@ -94,7 +94,7 @@ def text(path: Path) -> str:
 
 
 def documented() -> dict[str, dict[str, Any]]:
-    """Return module -> what ansible-doc says of it: ``{"doc", "examples", "return"}``."""
+    """Return module -> ansible-doc's answer: ``{"doc", "examples", "return"}``."""
     names = sorted(NAMESPACE + path.stem for path in (ROOT / "library").glob("*.py") if not path.name.startswith("_"))
     command = [str(Path(sys.executable).parent / "ansible-doc"), "--type", "module", "--json", *names]
     answer = subprocess.run(

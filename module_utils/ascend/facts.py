@@ -99,7 +99,7 @@ def collect(
 
 
 def collect_in_time(limit_s: float, node: Node, *what: Any) -> Facts:
-    """Return ``collect(node, *what)``, read in a child process. Raises AscendError when that does not end in time."""
+    """Return ``collect(node, *what)``, read in a child process. Raises AscendError if that does not end in time."""
     from .in_time import in_time
 
     facts: Facts = in_time(limit_s, lambda at: collect(node._replace(at=at), *what))
@@ -107,7 +107,7 @@ def collect_in_time(limit_s: float, node: Node, *what: Any) -> Facts:
 
 
 def _changes(node: Node, places: Places) -> Changes:
-    """Return which run changes the node now, for which it is drained, and the journal's last entry, or None."""
+    """Return the run that changes the node now, the run that drained it, and the journal's last entry, or None."""
     from .change import journal
 
     state_dir = node.path(places.state_dir)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The forms of what is wrong with a node, from the reader to the report."""
+"""The forms of a node's problems, from the reader to the report."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def finding(
 
 
 def bounded(findings: List[Finding], room: int) -> List[Finding]:
-    """Return the findings that have room (characters of JSON), and one that names and counts those left out."""
+    """Return the findings that fit in the room (characters of JSON), and one that names and counts the others."""
     if len(json.dumps(findings)) <= room:
         return findings
     kept, room = 0, room - _LEFT_OUT

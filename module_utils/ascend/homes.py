@@ -108,7 +108,7 @@ def each(node: Node, places: Sequence[str], read: Any) -> bounded.Looked:
 
 
 def hung_findings(homes: Homes) -> List[Finding]:
-    """Return one finding of all places that did not answer; none without any."""
+    """Return one finding for all places that did not answer, if there are any."""
     hung = list(dict.fromkeys(homes.hung))
     if not hung:
         return []
@@ -174,7 +174,7 @@ def _home(node: Node, home: str, account: Optional[Owner]) -> Dict[str, Any]:
 
 
 def _owner(node: Node, home: str) -> Owner:
-    """Return whose a folder is that no account names: a directory server may. Where root's is for others, nobody's."""
+    """Return the owner of a folder that no account names, but a directory server may; nobody if root's is for all."""
     if home == "/root":
         return 0, 0
     try:

@@ -16,7 +16,7 @@ from .node import At
 def in_time(limit_s: float, read: Callable[[At], Any]) -> Any:
     """Return what ``read(at)`` returns (JSON), read in a child process.
 
-    Raises AscendError when that does not end in time, and for an AscendError or OSError of the reading.
+    Raises AscendError if that does not end in time, and for an AscendError or OSError of the reading.
     """
 
     def work(at: At) -> Dict[str, Any]:

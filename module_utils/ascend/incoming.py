@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files of the depot that the control node sends through the connection by which it works on the node.
+"""Files of the depot that the control node sends through its connection to the node.
 
-They arrive in ``incoming`` of the cache, each under its sha256, as the account that logs in: what it writes there
-needs no rights of root, and no terminal of sudo's. What came of a file stays when the connection breaks, and the next
-run sends the rest. A file gets its name when it is whole and its sum is right.
+They arrive in ``incoming`` of the cache, each under its sha256, as the account that logs in, so writing them needs
+neither root's rights nor a terminal for sudo. What arrived of a file stays if the connection breaks, and the next run
+sends the rest. A file gets its name when it is whole and its sum is right.
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ class Incoming(NamedTuple):
 
 
 def lacking(wanted: List[Incoming], cache_dir: str) -> List[Dict[str, Any]]:
-    """Return the files that the cache lacks, or has with another sum, as dictionaries with ``have_bytes`` besides.
+    """Return the files that the cache lacks, or has with another sum, as dictionaries with ``have_bytes``.
 
-    So many came already. Every file of the cache is read. Raises OSError.
+    These bytes have already arrived. Every file of the cache is read. Raises OSError.
     """
     found = []
     for file in wanted:
@@ -167,7 +167,7 @@ def _is_cached(file: Incoming, cache_dir: str) -> bool:
 
 
 def without_size(wanted: List[Incoming], cache_dir: str) -> List[Incoming]:
-    """Return the files that the cache lacks, or has with another size; none is read: ``lacking`` does that."""
+    """Return the files that the cache lacks, or has with another size; none is read, unlike in ``lacking``."""
     places = [(file, os.path.join(cache_dir, file.path)) for file in wanted]
     return [file for file, place in places if not (os.path.isfile(place) and os.path.getsize(place) == file.size_bytes)]
 

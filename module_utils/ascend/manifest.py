@@ -65,7 +65,7 @@ class _File(NamedTuple):
 
 
 def begin(root: str, path: str) -> None:
-    """Write to ``path`` that an installer works below ``root``, until ``write`` or the file's end. Raises OSError."""
+    """Record in ``path`` that an installer works below ``root``, until ``write`` or its removal. Raises OSError."""
     body = {"root": root, "tops": [], "without": [], "folders": {}, "links": {}, "sha256": "", "begun": True}
     _write(path, json.dumps(body))
 
@@ -215,7 +215,7 @@ def _verify(root: str, manifest: Dict[str, Any], deep: bool) -> List[Difference]
 
 
 def _closed_folders(root: str, folders: Iterable[str]) -> List[Difference]:
-    """Return the folders with files, and those above them below ``root``, that others cannot enter."""
+    """Return the folders with files, and their parents below ``root``, that others cannot enter."""
     every = set()
     for folder in folders:
         while folder and folder not in every:
@@ -235,7 +235,7 @@ def _closed(relative: str, mode: int) -> Difference:
 
 
 def _bounded(touched: List[_File]) -> Tuple[List[_File], List[_File]]:
-    """Return (what the fast form reads, what it does not): the smallest files first, so most of them are read."""
+    """Return (what the fast form reads, what it does not): the smallest files first, so that most are read."""
     touched = sorted(touched, key=lambda file: (file.size, file.path))
     size = 0
     for position, file in enumerate(touched):
@@ -334,7 +334,7 @@ def _extra(root: str, manifest: Dict[str, Any]) -> List[Difference]:
 
 
 def _load(path: str) -> Dict[str, Any]:
-    """Return the manifest with its ``schema``. Raises OSError, and what a damaged one makes Python raise."""
+    """Return the manifest with its ``schema``. Raises OSError, and whatever Python raises for a damaged one."""
     with open(path, encoding="utf-8") as stream:
         head, body = stream.readline(), stream.readline()
     header = json.loads(head)
@@ -388,5 +388,5 @@ def _walk(root: str, tops: Iterable[str], without: Iterable[str]) -> Iterator[st
 
 
 def _shown(relative: str) -> str:
-    """A name in words: one that is not UTF-8 must not keep the facts from being sent."""
+    """A name as text; one that is not UTF-8 must not prevent sending the facts."""
     return relative.encode("utf-8", "backslashreplace").decode("utf-8")

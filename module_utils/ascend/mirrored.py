@@ -23,7 +23,7 @@ _SUM = re.compile(r"[0-9a-f]{64}")
 
 
 def asked_for(names: Iterable[str], folder: str) -> None:
-    """Note that a run asked for these files just now. Raises OSError."""
+    """Record that a run asked for these files just now. Raises OSError."""
     for name in names:
         with suppress(FileNotFoundError):
             os.utime(os.path.join(folder, name), follow_symlinks=False)

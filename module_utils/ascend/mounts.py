@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where file systems are mounted, for one process's view of the machine: proc(5), /proc/<pid>/mountinfo.
 
-Two containers see the same file under two names, and two files under the same: the file system's device and the path in
-it are one name for all.
+Two containers may see one file under two names, or two files under one; the file system's device and the path in it
+identify a file for all.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a node needs of its distribution, and how it is seen to be there: by programs and files, whatever packages say.
+"""What a node needs from its distribution, detected by programs and files, whatever the packages say.
 
-The packages' names are in roles/system/vars, by the program that installs them.
+The packages' names are in roles/system/vars, by package manager.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def lacking(node: Node) -> List[str]:
 
 
 def manager(node: Node) -> Optional[str]:
-    """Return the program by which the distribution's packages are installed; None for one that is not known."""
+    """Return the program that installs the distribution's packages; None for an unknown one."""
     return next((name for name in MANAGERS if node.find(name)), None)
 
 

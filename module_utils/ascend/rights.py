@@ -36,13 +36,13 @@ class Closed(NamedTuple):
     mode: int
 
     def words(self) -> str:
-        """Return the path and its mode; a name that is not UTF-8 must not keep the facts from being sent."""
+        """Return the path and its mode; a name that is not UTF-8 must not prevent sending the facts."""
         path = self.path.encode("utf-8", "backslashreplace").decode("utf-8")
         return "%s (%04o)" % ("itself" if path == os.curdir else path, self.mode)
 
 
 def closed_finding(subset: str, what: str, found: str, where: str, remedy: str = "") -> Finding:
-    """Return that others cannot use something; ``found`` says which of its files and folders."""
+    """Return the finding that others cannot use something; ``found`` says which of its files and folders."""
     return finding(subset, FINDING, "others cannot use %s" % what, WANTED, found, where, remedy or REMEDY)
 
 
@@ -52,7 +52,7 @@ def begin() -> None:
 
 
 def missing_rights(mode: int) -> int:
-    """Return the rights that group and others lack: to read and run what the owner may, to enter any folder."""
+    """Return the rights that group and others lack: to read and run what the owner can, and to enter any folder."""
     if stat.S_ISDIR(mode):
         return ENTER & ~mode
     own = mode >> 6 & 0o5
@@ -73,12 +73,12 @@ def closed(paths: Iterable[str], place: Place = str) -> List[Closed]:
 
 
 def listed(found: List[Closed]) -> str:
-    """Return the first of them in words, and how many more there are; "" for none."""
+    """Return the first of them as text, and how many more there are; "" for none."""
     return text.listed([each.words() for each in found], most=SHOWN)
 
 
 def shut(path: str, place: Place = str) -> List[Closed]:
-    """Return the folders on the way to ``path``, and itself, that others cannot pass; links are followed."""
+    """Return the folders on the way to ``path``, including itself, that others cannot enter; links are followed."""
     found = []
     for folder in _way(path, place)[1:]:  # "/" lets everybody pass, or nothing works
         try:
@@ -145,7 +145,7 @@ def way_remedy(path: str) -> str:
 
 
 def require_way(path: str, what: str) -> None:
-    """Raise AscendError when others cannot get to ``path`` because of a folder above it; ``what`` says who should."""
+    """Raise AscendError if others cannot reach ``path`` because of a folder above it; ``what`` says who should."""
     for each in shut(os.path.dirname(path)):
         raise AscendError(
             "%s cannot reach %s" % (what, path),

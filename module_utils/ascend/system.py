@@ -180,7 +180,7 @@ def _kernel_setting(node: Node, name: str) -> Optional[str]:
 
 
 def _time_synchronised(node: Node, timeout_s: float) -> Optional[bool]:
-    """Return whether something keeps the clock in step, as systemd knows it; None when it does not say."""
+    """Return whether something keeps the clock in step, as systemd knows it; None if it does not say."""
     program = node.find("timedatectl")
     if not program:
         return None

@@ -41,7 +41,7 @@ _COMMUNITY = re.compile(r"(?<=[0-9])\.beta[0-9]+$")
 
 
 class _Read(NamedTuple):
-    """``parts`` of a version, from its beginning; ``whole`` when there is nothing else in it."""
+    """``parts`` of a version, from its beginning; ``whole`` if there is nothing else in it."""
 
     parts: List[Part]
     whole: bool
@@ -50,8 +50,8 @@ class _Read(NamedTuple):
 def compare(one: str, other: str) -> int:
     """Return -1, 0 or 1: the version ``one`` is older than, equal to or newer than ``other``.
 
-    ``8.0.RC1.beta1`` is the community's name of the same file as ``8.0.RC1``, and equal to it. Raises AscendError when
-    the order of the two is not known.
+    ``8.0.RC1.beta1`` is the community's name of the same file as ``8.0.RC1``, and equal to it. Raises AscendError if
+    the order of the two is unknown.
     """
     first, second = _read(one), _read(other)
     for mine, others in zip(_ended(first), _ended(second)):
@@ -83,7 +83,7 @@ _SERIES = (_NUMBER, _NUMBER)  # 24.1: two numbers
 
 
 def _branch(parts: List[Part]) -> List[Part]:
-    """A candidate or trial is a line of its own, all final versions of a series are one."""
+    """A candidate or trial is its own line; all final versions of a series are one."""
     series, behind = parts[: len(_SERIES)], parts[len(_SERIES) : len(_SERIES) + 1]
     return series + [(rank, 0 if rank == _NUMBER else number) for rank, number in behind]
 
@@ -116,7 +116,7 @@ def _rank(word: str) -> int:
 
 
 def _filled(parts: List[Part], whole: bool) -> List[Part]:
-    """Bring what means the same to one form: 25.2 is 25.2.0, 25.2.0.0 as well, rc1.0 is rc1."""
+    """Bring equal versions to one form: 25.2 is 25.2.0, 25.2.0.0 as well, rc1.0 is rc1."""
     numbers = 0
     while numbers < len(parts) and parts[numbers][0] == _NUMBER:
         numbers += 1

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Import Ansible's module utilities out of their archive at half the price.
+"""Import Ansible's module utilities from their archive at half the cost.
 
-Ansible sends a module and its utilities as a zip archive without byte code: a node compiles them at each call. Python's
-zipimport compiles each one twice, once to learn the name of its file and once to run it.
+Ansible sends a module and its utilities as a zip archive without byte code, so a node compiles them at each call.
+Python's zipimport compiles each one twice, once to learn the name of its file and once to run it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ UTILITIES = "ansible_collections."
 
 
 class Loader(SourceFileLoader):
-    """Loads a module whose text is at hand; ``path`` is the file's path within the archive, for tracebacks."""
+    """Loads a module whose text is known; ``path`` is the file's path within the archive, for tracebacks."""
 
     def __init__(self, name: str, path: str, text: bytes) -> None:
         super().__init__(name, path)
@@ -29,7 +29,7 @@ class Loader(SourceFileLoader):
 
 
 class Finder:
-    """Finds the utilities in an archive; all other modules are left to the finders behind it."""
+    """Finds the utilities in an archive; all other modules are left to the next finders."""
 
     def __init__(self, archive: zipimporter) -> None:
         self._archive = archive

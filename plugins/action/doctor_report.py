@@ -63,7 +63,7 @@ def _report(arguments: dict[str, Any], task_vars: Any) -> dict[str, Any]:
 
 
 def _require_whole(variables: Any) -> None:
-    """A slice of the inventory looks like a fleet, and would overwrite the verdict of the others."""
+    """A slice of the inventory looks like a fleet, and would overwrite the others' verdicts."""
     slice_of = slices.slice_of(variables)
     if slice_of:
         raise AscendError(

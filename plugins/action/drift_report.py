@@ -68,7 +68,7 @@ def _require_whole(variables: Any) -> None:
 
 
 def _sliced(found: dict[str, Any], arguments: dict[str, Any], variables: Any) -> dict[str, Any]:
-    """Leave the slice to playbooks/merge.yml; it has neither a history nor notices, and its own exit code."""
+    """Leave the slice for playbooks/merge.yml; it has no history or notices, and its own exit code."""
     run = found["run"]
     check = slices.check_of(arguments["check"], variables)
     kept = ("made", "seconds", "deep", "components")

@@ -38,7 +38,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         return {**result, **answer, "models": models}
 
     def _waited(self, models: Any, question: Any, wait_s: float, task_vars: Any) -> Any:
-        """Ask until each model answers or has ended, or the time is over; return the last answer."""
+        """Ask until every model answers or has ended, or the time is over; return the last answer."""
         began = shown = time.monotonic()
         while any(model["state"] == SILENT for model in models) and time.monotonic() - began < wait_s:
             if has_ended():

@@ -241,7 +241,7 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
             super().v2_on_file_diff(result)
 
     def _is_shown(self, result: Any) -> bool:
-        """Whether another node's diff is on the screen that is the same. If not, say whose comes now: no line does."""
+        """Whether another node's equal diff is on the screen. If not, print whose diff follows: no line says so."""
         answer = result._result
         diffs = answer.get("diff") or [item.get("diff") for item in answer.get("results", [])]
         if not self._run.drawn or not any(diffs):
@@ -312,7 +312,7 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
         return {name: groups.get(name, []) for name in GROUPS}
 
     def _beside(self, names: set[str]) -> dict[str, int]:
-        """Return how many nodes are busy, and wait for idle cards, beside those of a play that changes nodes."""
+        """Return how many nodes are busy or wait for idle cards, beside those of a play that changes nodes."""
         groups = {name: set(hosts) for name, hosts in self._groups().items()}
         if not names & (groups[TO_CHANGE] | groups[WAITING]):
             return {}
@@ -347,7 +347,7 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
         return [f"The depot lacks {self._lacking} files, which a run takes first. Which: --check --diff -v"]
 
     def _show_recap(self, stats: Any) -> None:
-        """Show Ansible's recap; on a terminal for which it is too long, how many hosts there are of each kind."""
+        """Show Ansible's recap; on a terminal that is too small for it, the number of hosts of each kind."""
         many = len(stats.processed) > shutil.get_terminal_size().lines // 2
         brief = self._view == "plan" or (self._run.drawn and many)
         with self._out.only("log") if brief else nullcontext():
@@ -367,7 +367,7 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
 
     @staticmethod
     def _leave_the_reason(answer: dict[str, Any]) -> None:
-        """Leave of a stopped node's answer what its message says: the plan is shown for all nodes at once."""
+        """Keep only the message of a stopped node's answer, because the plan is shown for all nodes at once."""
         for name in ("plan", "wanted", "components", "peer", "release"):
             answer.pop(name, None)
 
@@ -396,7 +396,7 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
 
     @staticmethod
     def _set_exit_code(code: int) -> None:
-        """Let a run of failed hosts end with this code.
+        """Make a run with failed hosts end with this code.
 
         Ansible has no way for a playbook or a plugin to choose one. This attribute is what its strategies return for a
         run of failed hosts, in every version from 2.17 to 2.21: a contract test tries the oldest and the newest.
@@ -418,7 +418,7 @@ def _is_check(task: Any) -> bool:
 
 
 def _state(task: Any, answer: dict[str, Any]) -> str:
-    """Return what a node is after a task that ended well: in a play that only looks at nodes, done."""
+    """Return a node's state after a successful task; in a play that only looks at nodes it is done."""
     if task.action != NODE or task.args.get("begun"):
         return watch.WORK
     return watch.BUSY if answer.get("plan", {}).get("group") == BUSY else watch.DONE

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the actions of the drift check share: what its nodes answered, how it was asked for, and the report of it."""
+"""What the actions of the drift check share: what its nodes answered, how it was requested, and its report."""
 
 from __future__ import annotations
 

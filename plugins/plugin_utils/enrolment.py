@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an enrolment takes from the inventory: of each node its address, options of ssh, keys and initial account."""
+"""What an enrolment takes from the inventory: each node's address, options of ssh, keys and initial account."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ def fleet_certificates(
 
 
 def _revoke(lines: Sequence[str], pairs: Sequence[Path], host: Authority | None, wishes: Wishes) -> list[str]:
-    """Write the list of revoked keys, and what OpenSSH of the control node takes from known_hosts."""
+    """Write the list of revoked keys, and the known_hosts that the control node's OpenSSH reads."""
     keys = [key for line in lines if "-cert-v01" not in (key := host_keys.public_key(line, "enroll_revoke")).kind]
     own = [line for pair in pairs for line in _own_lines(pair)]
     made = ["the list of revoked keys was written"] if authority.revoke(wishes.revoked, lines, own) else []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The drift check of one node: its facts compared with its plan. It never fails, for the report has every node."""
+"""The drift check of one node: its facts compared with its plan. It never fails: the report has every node."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from .playbook import is_time_limit
 
 @dataclass(frozen=True)
 class Check:
-    """What one node's check needs of Ansible: its task, the variables, how a module and a command are run there."""
+    """What one node's check needs of Ansible: its task, the variables, and how to run a module and a command there."""
 
     task: Any
     task_vars: Any
@@ -85,7 +85,7 @@ class Check:
     def _compared(
         self, name: str, facts: dict[str, Any], settings: dict[str, Any], components: tuple[str, ...], inventory: str
     ) -> dict[str, Any]:
-        """Facts of another version, or a defect of the planner, cost this node's result and no other's."""
+        """Facts of another version, or a defect of the planner, cost only this node's result."""
         repair = f"ansible-playbook site.yml {inventory} --limit {shlex.quote(name)}"
         try:
             wanted = resolve(facts, settings)

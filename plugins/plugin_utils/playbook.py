@@ -14,7 +14,7 @@ def playbook() -> int:
 
 
 def has_ended() -> bool:
-    """Whether the playbook is gone: an action outlives it, in a session of its own."""
+    """Whether the playbook is gone; an action in its own session outlives it."""
     return os.getppid() != playbook()
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the actions of a preflight share: how it was asked for, and what the nodes of the play answered."""
+"""What the actions of a preflight share: how it was requested, and the answers of the play's nodes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def paths_of(given: Any) -> list[str]:
 
 
 def answers(task_vars: Any) -> dict[str, Any]:
-    """Return node -> its answer, of all nodes of the play in its order; one that was lost is silent."""
+    """Return node -> its answer, of all nodes of the play in its order; a lost one counts as silent."""
     found = {}
     for name in task_vars["ansible_play_hosts_all"]:
         answer = task_vars["hostvars"][name].get("rack_answer", {})
@@ -57,7 +57,7 @@ def _lost(answer: Mapping[str, Any]) -> dict[str, str]:
 
 
 def ran(task_vars: Any) -> dict[str, Any]:
-    """Return node -> what its ranks did, of all nodes that were to do all_reduce; one that was lost has failed."""
+    """Return node -> what its ranks did, of all nodes that should do all_reduce; a lost one counts as failed."""
     found = {}
     names = _chosen(task_vars)
     for name in (name for name in task_vars["ansible_play_hosts_all"] if name in names):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A scheduler's commands for one node, as the inventory has them: run here, on the control node, and by no shell."""
+"""A scheduler's commands for one node, as the inventory has them: run on the control node, without a shell."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def ask(argv: list[str]) -> Result:
 
 
 def refused(variable: str, argv: list[str], result: Result, node: str, left: str) -> AscendError:
-    """Return what the operator must know of a command that failed; ``left`` says with what the node is left."""
+    """Return what the operator must know about a failed command; ``left`` says how the node is left."""
     words = result.last_lines(5) or "no output"
     ended = f"not finished within {LIMIT_S:g} s" if result.timed_out else f"exit code {result.code}"
     return AscendError(

@@ -77,7 +77,7 @@ def head(pieces: Sequence[Piece]) -> bytes:
 
 
 def read(block: Sequence[Piece]) -> bytes:
-    """Return a block as the node's receiver takes it. Raises AscendError for a file that is not what it was."""
+    """Return a block as the node's receiver takes it. Raises AscendError for a file that changed."""
     return b"".join([head(block), *(_read(piece) for piece in block)])
 
 
@@ -110,7 +110,7 @@ def _unreadable(piece: Piece, found: str) -> AscendError:
 
 
 class BrokenError(Exception):
-    """The connection broke off; what came is kept on the node."""
+    """The connection broke; what arrived is kept on the node."""
 
 
 class Sender:

@@ -95,7 +95,7 @@ class Watched:
         self.write("play", play=play, batch=number, batches=batches, nodes=list(batch))
 
     def end_batch(self, busy: Collection[str]) -> None:
-        """Leave a line of a batch, unless nothing was done in it, and nothing failed."""
+        """Print a line for a batch, unless nothing was done in it and nothing failed."""
         with self._lock:
             worth = self._watch.seconds() >= 1 or self._watch.failed()
             self._watch.end_batch(set(busy))

@@ -49,7 +49,7 @@ def targets_in(output: Path, version: str, arch: str, layout: str) -> list[Path]
 
 
 def pack(payload: Path, target: Path) -> None:
-    """Make the archive with the distribution's makeself and the adapted header."""
+    """Create the archive with the distribution's makeself and the adapted header."""
     header, help_header = payload.parent / "header.sh", payload.parent / "help.txt"
     header.write_text(adapted(), encoding="utf-8")
     help_header.write_text(HELP, encoding="utf-8")

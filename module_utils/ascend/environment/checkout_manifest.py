@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a checkout contained when it was unpacked, and how it differs from that now.
 
-An edit is a file of the archive that was changed or removed, or a module that was added to the packages below ``src``.
-All else that is new belongs to users (results of training, caches, data), and is neither reported nor touched.
+An edit is a changed or removed file of the archive, or a module added to the packages below ``src``. Everything else
+that is new belongs to users (results of training, caches, data), and is neither reported nor touched.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Checkout(NamedTuple):
         return self.manifest.commit if self.manifest else None
 
     def folders(self) -> List[str]:
-        """Return the folders of what was unpacked, the uppermost as "", sorted."""
+        """Return the unpacked folders, sorted, the top one as ""."""
         return sorted(_folders(self.manifest.files) | {""}) if self.manifest else [""]
 
     def facts(self) -> CheckoutFacts:
@@ -83,7 +83,7 @@ def read(path: str, here: str, manifest_file: str, deep: bool = False) -> Checko
 
 
 def taken(root: str) -> Files:
-    """Return what ``root`` contains that counts. Raises OSError."""
+    """Return the content of ``root`` that counts. Raises OSError."""
     found: Files = {}
     for folder, folders, names in os.walk(root):
         inside = os.path.relpath(folder, root)
@@ -158,7 +158,7 @@ def _differs(path: str, entry: List[Any], deep: bool) -> bool:
 
 
 def _added(root: str, known: Files, folders: Set[str]) -> List[str]:
-    """Python looks for modules in the folders that the archive has, and in new ones that are packages."""
+    """Python looks for modules in the archive's folders, and in new ones that are packages."""
     found = []
     for folder, inner, names in os.walk(os.path.join(root, PACKAGES)):
         inside = os.path.relpath(folder, root)

@@ -116,7 +116,7 @@ def _restore_files(fresh: str, known: Files, kept: _Kept) -> None:
 
 
 def _forget_compiled(module: str) -> None:
-    """Remove a module's byte code: Python takes it for the new file's when size and second of the time are the same."""
+    """Remove a module's byte code, which Python uses for the new file if size and second of the time are the same."""
     folder = os.path.join(os.path.dirname(module), "__pycache__")
     stem, ending = os.path.splitext(os.path.basename(module))
     for name in files.names(folder) if ending == ".py" else ():

@@ -24,8 +24,8 @@ def lost_files(
 ) -> Dict[str, List[str]]:
     """Return name -> files of an environment that are missing, or not of the size (or sum) that RECORD says.
 
-    Reads every RECORD and looks at every file: some 30,000 for an environment with torch. ``suspects`` are paths in the
-    environment whose sums are compared in any case.
+    Reads every RECORD and looks at every file: some 30,000 for an environment with torch. The sums of ``suspects``,
+    paths in the environment, are always compared.
     """
     lost: Dict[str, List[str]] = {}
     for info in infos(path):

@@ -51,7 +51,7 @@ def _in_site(relative: str) -> Tuple[str, str]:
 
 
 def _upper(here: str, relative: str, inside: str) -> str:
-    """Return the folder whose loss ``record_file.missing_uppers`` sees."""
+    """Return the folder whose loss ``record_file.missing_uppers`` detects."""
     site = relative[: len(relative) - len(inside)]
     return os.path.join(here, site, *inside.split("/")[:2])
 

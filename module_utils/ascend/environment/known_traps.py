@@ -16,7 +16,7 @@ _RELEASE = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9}){0,5}")
 
 
 class Trap(NamedTuple):
-    """A problem, and the distributions whose versions make it."""
+    """A problem, and the distributions whose versions cause it."""
 
     names: Tuple[str, ...]
     problem: Problem
@@ -28,7 +28,7 @@ def find(versions: Dict[str, str]) -> List[Trap]:
 
 
 def _numpy(versions: Dict[str, str]) -> List[Trap]:
-    """The Python part of CANN's operators (TBE) uses names that numpy 2 took away."""
+    """The Python part of CANN's operators (TBE) uses names that numpy 2 removed."""
     numpy = versions.get("numpy", "")
     if _release(numpy) < (2,):
         return []

@@ -42,7 +42,7 @@ def site_leaks(site: str, names: List[str], own: List[str]) -> List[Problem]:
 
 
 def _normal(name: str) -> bool:
-    """Whether an installer's own; an editable one's folder is known from its dist-info. site leaves hidden ones out."""
+    """Whether it belongs to an installer; an editable one's folder is in its dist-info. site skips hidden ones."""
     return name.startswith(("__editable__", ".")) or name == "distutils-precedence.pth" or name.endswith("-nspkg.pth")
 
 

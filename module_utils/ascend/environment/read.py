@@ -57,8 +57,8 @@ class Made(NamedTuple):
 class Environment(NamedTuple):
     """What was found in an environment, in full.
 
-    ``problems`` are what a repair cures; ``warnings`` what it cannot, since the environment is meant to be so.
-    ``closed`` is what others cannot use, in words; ``examples`` the sum of ``examples.read``.
+    ``problems`` are what a repair cures; ``warnings`` what it cannot, because the environment was built that way.
+    ``closed`` is what others cannot use, as text; ``examples`` the sum of ``examples.read``.
     """
 
     path: str
@@ -176,12 +176,12 @@ def inspect(
 
 
 def read_receipt(path: str) -> Optional[Made]:
-    """Return what an environment was built from by its receipt; None when it was not finished."""
+    """Return what an environment was built from, according to its receipt; None if it was not finished."""
     return _made(files.mapping(os.path.join(path, RECEIPT)))
 
 
 def foreign_paths(environment: Environment) -> List[str]:
-    """Return the files and folders that have to go before an installer can make the environment whole again."""
+    """Return the files and folders to remove before an installer can repair the environment."""
     return sorted({problem.path for problem in environment.problems if problem.path})
 
 
@@ -284,7 +284,7 @@ def _receipt_problems(here: str, made: Optional[Made]) -> List[Problem]:
 
 
 def _made(receipt: Facts) -> Optional[Made]:
-    """Return what a receipt says; None when it does not say the version of every distribution."""
+    """Return a receipt's content; None if it lacks the version of any distribution."""
     pins, editable, python = receipt.get("distributions"), receipt.get("editable", {}), receipt.get("python")
     if not isinstance(pins, dict) or not isinstance(editable, dict):
         return None
@@ -337,7 +337,7 @@ def _checkouts(here: str, receipt: Facts, place: Place, deep: bool) -> Dict[str,
 
 
 def _closed(here: str, checkouts: Dict[str, Checkout], place: Place) -> List[str]:
-    """Return, in words, what of the folders and files that decide others cannot use."""
+    """Return, as text, which of the deciding folders and files others cannot use."""
     folders = ["", "bin", "lib", virtualenv.CONFIG, CANN_HOME]
     paths = [os.path.join(here, name) for name in folders] + distributions.sites(here)
     paths += [os.path.dirname(site) for site in distributions.sites(here)]
@@ -349,7 +349,7 @@ def _closed(here: str, checkouts: Dict[str, Checkout], place: Place) -> List[str
 
 
 def _unrecorded(checkouts: Dict[str, Checkout]) -> List[Problem]:
-    """An environment built before checkouts were recorded is repaired once, for that."""
+    """An environment built before checkouts were recorded is repaired once because of that."""
     names = [name for name, source in checkouts.items() if not source.manifest]
     return [Problem(environment_findings.HALF, shown("%s: what was unpacked is not recorded" % name)) for name in names]
 
@@ -363,5 +363,5 @@ def _lost_checkouts(editable: Dict[str, str], place: Place) -> List[Problem]:
 
 
 def _meant(names: Sequence[str], versions: Dict[str, str], made: Made) -> bool:
-    """Whether the environment was built with these very versions: no repair changes them."""
+    """Whether the environment was built with exactly these versions, which no repair changes."""
     return all(versions.get(name) == made.pins.get(name) for name in names)

@@ -64,7 +64,7 @@ class Listings:
 
 
 def content(path: str, most: int = MOST_RECORD) -> bytes:
-    """Return at most so many of a regular file's first bytes; none for all else. Never waits (a pipe would)."""
+    """Return at most so many of a regular file's first bytes; none for anything else. Never blocks, as a pipe would."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError):
@@ -104,7 +104,7 @@ def problem(folder: str, data: bytes) -> str:
 
 
 def row(line: str) -> Optional[Row]:
-    """Return a line's three fields, or None when they cannot be read."""
+    """Return a line's three fields, or None if they cannot be read."""
     if line.startswith('"'):
         import csv  # few lines need it, and every start of a module pays for it
 
@@ -225,7 +225,7 @@ def _sum_agrees(site: str, listed: Row) -> bool:
 
 
 def _sum(path: str, kind: str) -> Optional[str]:
-    """Return a file's sum in hexadecimal digits; None when it cannot be read."""
+    """Return a file's sum in hexadecimal digits; None if it cannot be read."""
     digest = hashlib.new(kind)
     try:
         with open(path, "rb", buffering=0) as stream:

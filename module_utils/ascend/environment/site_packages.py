@@ -40,7 +40,7 @@ def read(
 
 
 def _listings(here: str, series: Optional[str]) -> Tuple[List[Tuple[str, List[str]]], List[Problem]]:
-    """Return the site-packages folders that the environment's Python looks into, and the names in each."""
+    """Return the site-packages folders of the environment's Python, and the names in each."""
     listings: List[Tuple[str, List[str]]] = []
     problems: List[Problem] = []
     for site in distributions.sites(here):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The network interface by which ranks of several nodes find each other (HCCL_SOCKET_IFNAME), and its address."""
+"""The network interface over which ranks of several nodes find each other (HCCL_SOCKET_IFNAME), and its address."""
 
 from __future__ import annotations
 

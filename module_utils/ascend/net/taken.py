@@ -46,7 +46,7 @@ def _refusal(address: str, port: int) -> str:
 
 
 def _owners(node: Node, ports: Sequence[int]) -> Dict[int, int]:
-    """Return port -> process. Needs root for other accounts' processes; takes some 6 us a file open on the node."""
+    """Return port -> process. Needs root for other accounts' processes; takes some 6 us per open file on the node."""
     inodes: Dict[str, int] = {}
     for table in _TABLES:
         for line in (files.text(node.path(table), 4 * 1024 * 1024) or "").splitlines()[1:]:

@@ -31,7 +31,7 @@ def is_busy(result: Result) -> bool:
 
 
 def asked_again(result: Result, ask: Callable[[], Result], until: float, busy: Callable[[Result], bool]) -> Result:
-    """Ask again while the result is busy, and there is time ``until`` (monotonic); return the last one."""
+    """Ask again while the tool is busy and time is left ``until`` (monotonic); return the last result."""
     for wait in WAITS_S:
         if not busy(result) or time.monotonic() + wait >= until:
             break
@@ -41,7 +41,7 @@ def asked_again(result: Result, ask: Callable[[], Result], until: float, busy: C
 
 
 class Turns:
-    """Callers of one tool: side by side, until it says that it is busy; from then on one after another."""
+    """Callers of one tool: in parallel until it says that it is busy, from then on one after another."""
 
     def __init__(self) -> None:
         self._one_by_one = False
@@ -49,7 +49,7 @@ class Turns:
         self._turn = threading.Lock()
 
     def ask(self, ask: Callable[[], Result], until: float) -> Result:
-        """Return the tool's answer to one question. A tool that stays busy is asked the later questions once each."""
+        """Return the tool's answer to one question. A tool that stays busy is asked each later question only once."""
         if not self._one_by_one:
             result = ask()
             if not is_busy(result):

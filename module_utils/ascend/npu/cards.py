@@ -76,7 +76,7 @@ def _has_table(result: Result, info: npu_smi.NpuSmiInfo) -> bool:
 
 
 def fewer_visible(npu: Npu, device_nodes: int) -> List[Finding]:
-    """Return a finding when npu-smi shows another number of chips than there are /dev/davinci<N>."""
+    """Return a finding if npu-smi shows another number of chips than there are /dev/davinci<N>."""
     shown = len(npu["devices"])
     if not npu["answered"] or not device_nodes or shown == device_nodes:
         return []

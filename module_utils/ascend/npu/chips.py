@@ -20,5 +20,5 @@ def kernels_families(names: Iterable[str]) -> List[str]:
 
 
 def chip_family(name: str, families: Dict[str, str]) -> Optional[str]:
-    """Return which of the release's families (family -> expression for its names) has npu-smi's name, or None."""
+    """Return which of the release's families (family -> expression for its names) matches npu-smi's name, or None."""
     return next((family for family, names in sorted(families.items()) if re.fullmatch(names, name)), None)

@@ -28,7 +28,7 @@ ROOT = 0
 
 
 class DeviceFile(NamedTuple):
-    """A device file, and who has which rights on it (``mode`` without the kind)."""
+    """A device file, its owners and rights (``mode`` without the kind)."""
 
     path: str
     uid: int
@@ -37,7 +37,7 @@ class DeviceFile(NamedTuple):
 
 
 def device_files(node: Node) -> List[DeviceFile]:
-    """Return the driver's device files; none without a driver, or in a container that was given none."""
+    """Return the driver's device files; none without a driver, or in a container without them."""
     found = []
     for name in sorted(files.names(node.path("/dev"))):
         if not _NAME.fullmatch(name):
@@ -96,7 +96,7 @@ def read_users(node: Node, users: Sequence[str], timeout_s: float) -> Tuple[List
 
 
 def finding_of(user: User) -> Finding:
-    """Return what is wrong with an entry of ``read_users`` whose state is not "ok"."""
+    """Return the finding for an entry of ``read_users`` whose state is not "ok"."""
     return _FINDINGS[user["state"]](user)
 
 

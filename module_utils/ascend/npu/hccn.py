@@ -46,7 +46,7 @@ class Value:
 
 @dataclass(frozen=True)
 class Address:
-    """``address`` and ``netmask`` (IPv4) or ``prefix_length`` (IPv6); all None and no error: the card has none."""
+    """``address`` and ``netmask`` (IPv4) or ``prefix_length`` (IPv6); all None, no error: the card has none."""
 
     address: Optional[str]
     netmask: Optional[str]
@@ -138,7 +138,7 @@ def parse_gateway(text: str) -> Value:
 
 
 def parse_link(text: str) -> Value:
-    """Return "UP", "DOWN" or what else ``-link -g`` says in capitals."""
+    """Return "UP", "DOWN" or another word in capitals from ``-link -g``."""
     return _word(text, "link status", [(word, word) for word in LINK_WORDS])
 
 
@@ -148,7 +148,7 @@ def parse_net_health(text: str) -> Value:
 
 
 def parse_link_stat(text: str) -> LinkStat:
-    """Return what ``-link_stat -g`` says, in lines or, of an Ascend 950, in a table."""
+    """Return what ``-link_stat -g`` says, as lines or, on an Ascend 950, as a table."""
     answer = read(text)
     problems = list(answer.problems)
     device, changes = answer.device, []

@@ -21,7 +21,7 @@ _TITLE = re.compile(r"(?:info|statistics|table|records)$", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Table:
-    """A table with borders. A cell of several lines holds line feeds."""
+    """A table with borders. A cell of several lines contains line feeds."""
 
     columns: Tuple[str, ...]
     rows: Tuple[Tuple[str, ...], ...]

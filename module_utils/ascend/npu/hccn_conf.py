@@ -19,7 +19,7 @@ _NONE = ("", "NA", "N/A", "-", "NONE", "NULL", "(NULL)", "0.0.0.0", "::", "::0")
 
 @dataclass(frozen=True)
 class CardConf:
-    """What the file says of one card: ``values`` (name, value) of all its lines; the others None unless addresses."""
+    """The file's lines for one card: ``values`` (name, value) of all of them; other fields are addresses or None."""
 
     index: int
     values: Tuple[Tuple[str, str], ...]
@@ -37,7 +37,7 @@ class Conf(NamedTuple):
 
 
 def address_of(text: str) -> Optional[str]:
-    """Return the address that ``text`` is, in its usual spelling, else None."""
+    """Return ``text`` as an address in its usual spelling, else None."""
     try:
         found: Union[ipaddress.IPv4Address, ipaddress.IPv6Address] = ipaddress.ip_address(text)
     except ValueError:
@@ -55,7 +55,7 @@ def netmask_of(text: str) -> Optional[str]:
 
 
 def parse_conf(text: str) -> Conf:
-    """Return what /etc/hccn.conf says: ``NAME_CARD=VALUE`` a line, comments left out."""
+    """Return the content of /etc/hccn.conf: one ``NAME_CARD=VALUE`` per line, without comments."""
     problems: List[str] = []
     found: Dict[int, List[Tuple[str, str]]] = {}
     for number, raw in tool_output.lines(text):

@@ -12,7 +12,7 @@ _SAME = {"health": "healthstatus", "errorcodes": "errorcode"}
 
 
 def fold(label: str) -> str:
-    """Return what two spellings of a label have in common: "Temperature (C)" and "Temperature(C)"."""
+    """Return the common form of a label's spellings: "Temperature (C)" and "Temperature(C)"."""
     folded = "".join(label.lower().replace("-", " ").replace("_", " ").split())
     return _SAME.get(folded, folded)
 

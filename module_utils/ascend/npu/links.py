@@ -23,8 +23,8 @@ def read_links(
 ) -> Tuple[Network, List[Finding]]:
     """Return (facts, findings) in the form of ``network.read_network``.
 
-    Of a port that says plainly that it is healthy, ``address``, ``netmask``, ``gateway`` and ``link`` are None: nobody
-    asked. Any other port is asked everything, and judged.
+    For a port that clearly says that it is healthy, ``address``, ``netmask``, ``gateway`` and ``link`` are None,
+    because they were not asked. Any other port is asked everything, and judged.
     """
     tool = found_tool(node, timeout_s)
     if all(device["npu_id"] in out for device in devices):

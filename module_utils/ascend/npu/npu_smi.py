@@ -232,7 +232,7 @@ class _Reader:
         return bool(self._headers or self._headless)
 
     def _has_rows(self) -> bool:
-        """Whether a title or a header, now, would be a second table's."""
+        """Whether a title or a header at this point would belong to a second table."""
         return bool(self._devices or self._waiting or self._idle or PROCESS in self._headers)
 
     def _title(self, number: int, line: str) -> None:
@@ -303,7 +303,7 @@ class _Reader:
         self._add_device(number, dict(card, **row.values))
 
     def _end_card(self) -> None:
-        """What follows is not of the waiting card: report it without the values of its chip."""
+        """The following lines do not belong to the waiting card: report it without its chip's values."""
         if self._waiting:
             number, values = self._waiting
             self._waiting = None

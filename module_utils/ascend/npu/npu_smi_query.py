@@ -68,7 +68,7 @@ def read_pairs(text: str) -> Answer:
 
 
 def parse_health(text: str) -> Health:
-    """Return what ``info -t health`` says of a chip, or of all chips of a card."""
+    """Return what ``info -t health`` says about a chip, or about all chips of a card."""
     answer = read_pairs(text)
     problems = list(answer.problems)
     statuses = [value for block in answer.blocks for value in [look_up(block, "Health Status")] if value is not None]
@@ -181,5 +181,5 @@ def _blocks(pairs: List[Tuple[str, List[str], int]]) -> Tuple[Block, ...]:
 
 
 def _weight(status: str) -> int:
-    """Return how bad a health is; a word that nobody knows is the worst."""
+    """Return how bad a health is; an unknown word is the worst."""
     return HEALTH_WORDS.index(status.upper()) if status.upper() in HEALTH_WORDS else len(HEALTH_WORDS)

@@ -106,7 +106,7 @@ def _is_known(name: str) -> bool:
 
 
 def _column_names(cell: str) -> Cell:
-    """Return the columns that a header's cell names: known ones, else what wide gaps separate."""
+    """Return the columns that a header's cell names: known ones, else the words between wide gaps."""
     names = _known_names(cell.split())
     if names is None:
         names = tuple(name for part in _GAP.split(cell.strip()) for name in _known_names(part.split()) or (part,))
@@ -114,7 +114,7 @@ def _column_names(cell: str) -> Cell:
 
 
 def _known_names(words: List[str]) -> Optional[Cell]:
-    """Return the known names that these words are, longest first ("NPU ID" is one, "NPU Name" two), else None."""
+    """Return these words as known names, longest first ("NPU ID" is one, "NPU Name" two), else None."""
     names = []
     at = 0
     while at < len(words):
@@ -140,7 +140,7 @@ class Cells:
 
 @dataclass(frozen=True)
 class Row:
-    """What one kind's header makes of a row. ``cut``: cells are missing at its end, or the last one is not whole."""
+    """A row as read with one kind's header. ``cut``: cells are missing at its end, or the last one is incomplete."""
 
     kind: str
     values: Dict[str, Any]
@@ -223,7 +223,7 @@ def _may_be_a_chip(values: Dict[str, Any], columns: Columns) -> bool:
 
 
 def _fitting(kind: str, headers: Dict[str, Columns], cells: Cells) -> Optional[Row]:
-    """Return the row as one of this kind, by its header or the first of the usual ones that it fits wholly."""
+    """Return the row as one of this kind, by its header or the first of the usual ones that it fits completely."""
     if kind in headers:
         return _row(kind, headers[kind], cells)
     usual = (_row(kind, columns, cells) for columns in _USUAL[kind])
@@ -231,7 +231,7 @@ def _fitting(kind: str, headers: Dict[str, Columns], cells: Cells) -> Optional[R
 
 
 def _row(kind: str, columns: Columns, cells: Cells) -> Optional[Row]:
-    """Return the row's values by these columns; None if it has more cells: which is which is unknown then."""
+    """Return the row's values by these columns; None if it has more cells, when their columns are unknown."""
     if len(cells.texts) > len(columns):
         return None
     values: Dict[str, Any] = {}
@@ -265,7 +265,7 @@ def _read_cut_cell(values: Dict[str, Any], text: str, names: Cell) -> None:
 
 
 def _read_value(values: Dict[str, Any], name: str, text: str) -> bool:
-    """Add the value if there is one; return whether it is as it should be."""
+    """Add the value if there is one; return whether it is valid."""
     name = name.lower()
     if name not in _COLUMNS or (name not in _TEXTS and tool_output.is_absent(text)):
         return True
@@ -277,7 +277,7 @@ def _read_value(values: Dict[str, Any], name: str, text: str) -> bool:
 
 
 def _one_text_each(text: str, names: Cell) -> Optional[List[str]]:
-    """Return one text a column, None if the cell has more or fewer."""
+    """Return one text per column, None if the cell has more or fewer."""
     if not names:
         return None if text else []
     if len(names) == 1:

@@ -64,9 +64,9 @@ class Port:
 
 @dataclass
 class Answers:
-    """What the tool said of a port, by question.
+    """The tool's answers about a port, by question.
 
-    ``hung``: the last question had no answer, ``late``: time was up, ``busy``: what a tool said that stayed busy.
+    ``hung``: the last question had no answer, ``late``: time was up, ``busy``: the words of a tool that stayed busy.
     """
 
     results: Dict[str, Result] = field(default_factory=dict)
@@ -104,7 +104,7 @@ class Tool(NamedTuple):
             answers.results[question] = result
 
     def ask_all(self, ports: List[Port], ask: Callable[[Port], Answers]) -> List[Answers]:
-        """Return what ``ask`` returns of each port; several are asked side by side."""
+        """Return what ``ask`` returns for each port; several are asked in parallel."""
         with ThreadPoolExecutor(max_workers=min(AT_ONCE, len(ports))) as pool:
             return list(pool.map(ask, ports))
 
@@ -118,7 +118,7 @@ def found_tool(node: Node, timeout_s: float) -> Optional[Tool]:
 def read_ports(node: Node, devices: List[Device], out: Collection[int] = ()) -> Tuple[List[Port], bool, List[Finding]]:
     """Return (ports, whether /etc/hccn.conf was read, findings) of at least one device; no tool is asked.
 
-    Cards whose NPU id is in ``out`` are counted, since hccn_tool numbers all of them, and have no port here.
+    Cards whose NPU id is in ``out`` are counted, because hccn_tool numbers all of them, but have no port here.
     """
     conf, findings = _read_conf(node)
     entries = {card.index: card for card in conf.cards} if conf else {}

@@ -31,7 +31,7 @@ class Prover(NamedTuple):
 
 
 def prover(node: Node, users: Sequence[str]) -> Prover:
-    """Return who proves: the first of ``users`` that is known, else the owner of the device files, else root."""
+    """Return the proving account: the first known one of ``users``, else the owner of the device files, else root."""
     if os.geteuid() != device_users.ROOT:
         return Prover(None, str(os.geteuid()), "the login's own account: become: true is not set")
     unknown = ""

@@ -27,10 +27,10 @@ _CONTAINER = re.compile(r"[0-9a-f]{64}")
 
 
 def read_processes(node: Node, listed: Iterable[Process]) -> List[Dict[str, Any]]:
-    """Return npu-smi's processes, one entry a process, with the chips it uses.
+    """Return npu-smi's processes, one entry per process, with the chips that it uses.
 
     ``{"pid", "name", "user", "command", "container", "chips": [[npu_id, chip_id, memory_mb], ...]}``; user and command
-    are None where /proc has no such process: it ended meanwhile, or its number is another container's.
+    are None if /proc has no such process, because it ended meanwhile or its number is another container's.
     """
     chips: Dict[int, List[List[Optional[int]]]] = {}
     names: Dict[int, str] = {}

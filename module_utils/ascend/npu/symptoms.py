@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recognise what a failing tool, CANN or torch-npu says, in a terminal or in a log: with colours, in JSON.
+"""Recognise what a failing tool, CANN or torch-npu says, on a terminal or in a log, even with colours or in JSON.
 
 The symptoms themselves are data: ``symptom_table``.
 """
@@ -43,7 +43,7 @@ class Symptom:
 def recognise(text: str) -> Tuple[Symptom, ...]:
     """Return what ``text``, the output of something that failed, says is wrong; the most specific first.
 
-    Empty when nothing is known. Never raises; takes time in proportion to the text's length.
+    Empty if nothing is known. Never raises; takes time proportional to the text's length.
     """
     output = _Output(text)
     found: Dict[str, Tuple[Row, Place]] = {}
@@ -143,7 +143,7 @@ _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\
 
 
 def _lines(text: str) -> List[str]:
-    """Return the different lines that are not blank, long ones in pieces. A repeated line says nothing new."""
+    """Return the distinct lines that are not blank, long ones in pieces. A repeated line adds nothing."""
     plain = (_ESCAPE.sub("", text) if any(sign in text for sign in "\x1b\x00\x07\x08") else text).translate(_LOCAL)
     plain = plain.replace("\\n", "\n").replace("\\t", " ").replace('\\"', '"')  # as JSON writes them
     lines: List[str] = []
@@ -314,7 +314,7 @@ def _is_a_code(lower: str, found: Any, number: str) -> bool:
 
 
 def _names(plain: str) -> Iterator[Tuple[str, int]]:
-    """Codes such as EI0006 and ERR00100: in front of a colon or in brackets, or behind a word that says so."""
+    """Codes such as EI0006 and ERR00100: before a colon, in brackets, or after a word that says so."""
     for found in _NAMED.finditer(plain):
         written = found.group()
         code = written.upper()

@@ -34,7 +34,7 @@ def lines(text: str) -> List[Tuple[int, str]]:
 
 
 def is_elided(line: str) -> bool:
-    """Whether somebody wrote "..." here for lines left out, within a table's borders or without."""
+    """Whether somebody wrote "..." here for lines left out, inside or outside of a table's borders."""
     match = _ELIDED.match(line)
     return match is not None and (line.lstrip()[0] == "|" or not line[match.end() :].strip(". \u2026|"))
 
@@ -78,23 +78,23 @@ def integer(text: str) -> Optional[int]:
 
 
 def number(text: str) -> Optional[float]:
-    """Return the decimal number that ``text`` is, else None."""
+    """Return ``text`` as a decimal number, else None."""
     return float(text) if _NUMBER.fullmatch(text) else None
 
 
 def count(text: str) -> Optional[int]:
-    """Return the whole number that ``text`` is, none below zero, else None."""
+    """Return ``text`` as a whole number from 0 on, else None."""
     return None if text.startswith("-") else integer(text)
 
 
 def percent(text: str) -> Optional[int]:
-    """Return the whole number from 0 to 100 that ``text`` is, else None."""
+    """Return ``text`` as a whole number from 0 to 100, else None."""
     value = count(text)
     return value if value is not None and value <= 100 else None
 
 
 def bus_id(text: str) -> Optional[str]:
-    """Return the PCI address that ``text`` is, in capitals ("0000:C1:00.0"), else None."""
+    """Return ``text`` as a PCI address, in capitals ("0000:C1:00.0"), else None."""
     return text.upper() if _BUS_ID.fullmatch(text) else None
 
 

@@ -24,8 +24,8 @@ _DECIDING = ("bin", "bin/python3", "bin/pip3", "lib")
 def read(pythons_dir: str, deep: bool = False) -> Dict[str, Python]:
     """Return version -> ``{"path", "state": "complete" | "half-installed"}`` of the Pythons in ``root``.
 
-    One that is half-installed has a ``problem`` too, in words; ``closed`` is what others cannot use. ``deep`` reads
-    every file.
+    A half-installed one also has a ``problem`` as text; ``closed`` is what others cannot use. ``deep`` reads every
+    file.
     """
     pythons: Dict[str, Python] = {}
     for name in files.folders(pythons_dir):

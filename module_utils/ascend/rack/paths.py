@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Models and data that every node of a job must have alike: read as the account that trains, compared by listings."""
+"""Models and data that must be equal on every node of a job, read as the training account, compared by listings."""
 
 from __future__ import annotations
 

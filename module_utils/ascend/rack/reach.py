@@ -68,8 +68,8 @@ def ping_cards(
 def connect(source: str, interface: str, targets: Sequence[Target]) -> List[Target]:
     """Return each of ``targets`` (``{"to", "address", "port"}``) with ``"ok"`` and ``"words"``.
 
-    The connection begins at the interface's own address, as that of a rank does. A port that refuses it is reached: the
-    other kernel says so, since nobody listens there yet; what a firewall drops or forbids is not.
+    The connection starts from the interface's own address, like a rank's. A port that refuses it is reached, because
+    the other kernel answers although nobody listens there yet; a port that a firewall drops or forbids is not.
     """
     if not targets:
         return []

@@ -140,7 +140,7 @@ def _rank(home: str, rank: int) -> Dict[str, Any]:
 
 
 def probe_logs(home: str) -> str:
-    """Return the errors that CANN wrote into its own logs below the home: HCCL says there what it met."""
+    """Return the errors that CANN wrote into its own logs below the home: HCCL reports its errors there."""
     lines: List[str] = []
     for folder, _, names in os.walk(os.path.join(home, "log")):
         for name in sorted(names)[:20]:
@@ -150,7 +150,7 @@ def probe_logs(home: str) -> str:
 
 
 def summed_up(ranks: List[Dict[str, Any]], result: Result, logs: str, timeout_s: int) -> Dict[str, Any]:
-    """Return the node's answer, as ``run_job`` says, of its ranks', torchrun's end, and CANN's logs."""
+    """Return the node's answer, as in ``run_job``, from its ranks' answers, torchrun's end, and CANN's logs."""
     sizes: Dict[str, float] = {}
     pairs: Dict[Any, float] = {}
     for rank in ranks:
@@ -195,6 +195,6 @@ def _failure(ranks: List[Dict[str, Any]], result: Result, logs: str, timeout_s: 
 
 
 def _words(result: Result) -> str:
-    """Return the last lines that are not torchrun's own: the error of a program comes last."""
+    """Return the last lines that are not torchrun's own, because a program's error comes last."""
     lines = [line for line in result.last_lines(60).splitlines() if line.strip() and not _NOISE.search(line)]
     return "\n".join(lines[-3:])

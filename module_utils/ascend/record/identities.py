@@ -90,7 +90,7 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Text:
-    """A text to look through; ``versions``: what looks like an address and nothing decides is a version here."""
+    """A text to search; ``versions``: undecided texts that look like addresses are versions here."""
 
     content: str
     versions: bool = False
@@ -98,7 +98,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Identities:
-    """What must not be seen, by kind. ``kept`` are names of hosts that are words of the tools and stay."""
+    """What must be hidden, by kind. ``kept`` are host names that are also words of the tools, and stay."""
 
     hosts: Tuple[str, ...] = ()
     users: Tuple[str, ...] = ()
@@ -152,13 +152,13 @@ def find(
 
 
 def says_something(value: str) -> bool:
-    """Whether a serial number says something: "NA", zeros and "XXXX" do not."""
+    """Whether a serial number is meaningful: "NA", zeros and "XXXX" are not."""
     plain = re.sub("[^0-9a-z]", "", value.lower())
     return len(set(plain)) > 1 and plain not in ("na", "none", "null", "unknown", "0x0")
 
 
 def is_host(quad: str) -> bool:
-    """Whether four numbers are the address of a host or a network, and no netmask, loopback or multicast group."""
+    """Whether four numbers are the address of a host or a network, and not a netmask, loopback or multicast group."""
     numbers = [int(number) for number in quad.split(".")]
     if max(numbers) > 255 or numbers[0] in (0, 127) or numbers[0] >= 224:
         return False
@@ -179,7 +179,7 @@ def is_ipv6(word: str) -> bool:
 
 
 def is_hardware(word: str) -> bool:
-    """Whether digits in one of the forms of a hardware address are one: not all the same, no date with dots."""
+    """Whether digits in the form of a hardware address are one: not all the same, and not a date with dots."""
     digits = re.sub("[^0-9a-f]", "", word.lower())
     return len(set(digits)) > 1 and not ("." in word and digits.isdigit())
 
@@ -204,7 +204,7 @@ def _look_through(content: str, found: _Found, names: _Found) -> None:
 
 
 def _add_by_form(found: _Found, word: str) -> None:
-    """Sort something that the node says of itself: an address of some form, else a serial number."""
+    """Classify something that the node says about itself: an address of some form, else a serial number."""
     if QUAD.fullmatch(word):
         found["ipv4"].update([word] if is_host(word) else [])
     elif PAIRS.fullmatch(word):

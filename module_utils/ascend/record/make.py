@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Make a capture: everything that the facts ask of a node and more, raw, with what names node and people masked.
+"""Make a capture: everything that the facts ask of a node and more, raw, without names of node and people.
 
-``make`` runs the facts through a ``run`` that remembers each call, so that whatever the facts ask is in the capture. It
-asks the further questions of sources.py, reads the files from which the facts come, masks (pseudonyms.py), and
-requires that nothing is left that names the node. ``parse`` (text.py) reads a capture back.
+``make`` runs the facts through a ``run`` that remembers each call, so whatever the facts ask is in the capture. It asks
+the further questions of sources.py, reads the files from which the facts come, masks (pseudonyms.py), and requires that
+nothing is left that names the node. ``parse`` (text.py) reads a capture back.
 """
 
 from __future__ import annotations
@@ -288,7 +288,7 @@ def _facts_section(facts: Dict[str, Any]) -> Section:
 
 
 def _require_masked(mask: Mask, text: str) -> None:
-    """Raise when something that was to be masked can be read in the finished text."""
+    """Raise if something that should be masked can be read in the finished text."""
     joined = re.sub(r"\\\n[|@=] ", "", text)
     leaks = mask.leaks(joined)
     if leaks:
@@ -301,7 +301,7 @@ def _require_masked(mask: Mask, text: str) -> None:
 
 
 def _words(places: Places) -> Set[str]:
-    """Words of the capture's own: a node called so is not named by them."""
+    """The capture's own words, which do not count as a node's name even if it has such a name."""
     own = [INTRODUCTION, *vars(places).values(), *record_sources.FILES, *KINDS.values()]
     own += [" ".join(query.argv) for query in record_sources.queries([{"npu_id": 0, "chip_id": 0}], [0])]
     text = " ".join([*own, _OWN_WORDS]).lower().replace("_", " ")
@@ -310,7 +310,7 @@ def _words(places: Places) -> Set[str]:
 
 
 def _known(node: Node, names: Sequence[str]) -> Tuple[List[str], List[str], List[str]]:
-    """Return (host names, user names, addresses and serial numbers) that the node says of itself."""
+    """Return (host names, user names, addresses and serial numbers) that the node says about itself."""
     hosts = [name for name in names if name]
     users: List[str] = []
     others: List[str] = []

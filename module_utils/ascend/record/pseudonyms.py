@@ -63,7 +63,7 @@ class Mask:
         self._literals = self._everywhere()
 
     def apply(self, content: str) -> str:
-        """Return the text with everything masked. A column behind a longer or shorter pseudonym stays in its place."""
+        """Return the text with everything masked. A column after a longer or shorter pseudonym stays in its place."""
         spans = _Spans(content)
         for start, end in masking.spans(content):
             spans.add(start, end, HIDDEN)
@@ -124,7 +124,7 @@ class Mask:
             taken.add(self._names[name])
 
     def _draw(self, value: str, others: Tuple[str, ...]) -> str:
-        """Return other digits for digits, other letters for letters; hexadecimal ones where all are."""
+        """Return other digits for digits, other letters for letters; hexadecimal ones if all are."""
         letters = string.ascii_lowercase if re.search("[g-zG-Z]", value) else "abcdef"
         for _attempt in range(_ATTEMPTS):
             drawn = "".join(self._character(character, letters) for character in value)
@@ -203,7 +203,7 @@ class Mask:
         return "%d.%d.%d.%d" % (new[0], new[1], new[2], numbers[3])
 
     def _flipped(self, number: int, before: int, place: int) -> int:
-        """Flip each bit or not, always the same behind the same bits: what shared a prefix shares one again."""
+        """Flip each bit or not, always the same after the same bits, so that common prefixes stay common."""
         new = 0
         for bit in range(7, -1, -1):
             key = (place * 8 + 7 - bit, before << (7 - bit) | number >> (bit + 1))

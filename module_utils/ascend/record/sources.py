@@ -37,7 +37,7 @@ DEPTH = 4  # of folders below CANN's root: ascend-toolkit/<version>/<part>/<file
 class Query:
     """A question; ``argv`` begins with a program's name.
 
-    Of the lines in which ``keep`` is found, the last ``most`` are kept.
+    The last ``most`` of the lines that match ``keep`` are kept.
     """
 
     argv: Tuple[str, ...]
@@ -117,7 +117,7 @@ def queries(devices: List[Dict[str, Any]], numbers: Iterable[int]) -> List[Query
 
 
 def kept(query: Query, output: str) -> str:
-    """Return those lines of an output that the query keeps, with a last line that says how many there were."""
+    """Return those lines of an output that the query keeps, and a last line with their total number."""
     lines = output.splitlines(True)
     matching = [line for line in lines if re.search(query.keep, line)] if query.keep else lines
     last = matching[-query.most :]

@@ -101,7 +101,7 @@ def _require_unmounted(node: Node, here: str, path: str) -> None:
 
 
 def _intend(node: Node, places: Places, asked: Asked, surveyed: survey.Surveyed, rows: List[Row]) -> Dict[str, Any]:
-    """Write down what an interruption would make the next run forget; return it."""
+    """Record what the next run could not know after an interruption; return it."""
     going = [surveyed["environments"][row["name"]] for row in rows if row["kind"] == "environment"]
     before = surveyed["intent"]
     same = before.get("release") == asked.release
@@ -148,7 +148,7 @@ def _set_aside(node: Node, row: Row, force: bool) -> None:
 
 
 def _unfinish(node: Node, row: Row, force: bool) -> None:
-    """Make something count as half-installed that cannot be renamed: a folder of an overlay's lower layer cannot."""
+    """Mark something as half-installed that cannot be renamed, such as a folder of an overlay's lower layer."""
     _require_unused(node, row, [row["path"]], force)
     receipt = node.path(os.path.join(row["path"], environment_read.RECEIPT))
     if os.path.exists(receipt):

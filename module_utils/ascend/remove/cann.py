@@ -81,7 +81,7 @@ class Uninstallers:
                 os.unlink(place.link)
 
     def _clear(self, place: Place) -> None:
-        """Take away what installers left beside for their sessions, and no file of others."""
+        """Remove what installers left beside for their sessions, but no file of others."""
         with atomic.removing(self.tree.shown(place.base), "cannot remove what CANN's uninstaller left"):
             for path in (place.link, os.path.join(place.base, "ascend-toolkit", "latest"), *place.shared):
                 if path == place.base:

@@ -32,7 +32,7 @@ class _View(NamedTuple):
 
 
 def users(node: Node, folders: List[str]) -> Dict[str, List[Process]]:
-    """Return the processes that use each of the folders; folders that none uses are left out.
+    """Return the processes that use each of the folders; unused folders are left out.
 
     A process is ``{"pid", "name", "user", "command", "container", "how"}``: ``how`` is exe, cwd, root, mounted, mapped,
     open, command or environment. One that ends meanwhile uses nothing.

@@ -64,7 +64,7 @@ def _environments(chosen: Chosen) -> None:
 
 
 def _kept_by_number(surveyed: Surveyed, keep: int) -> Dict[str, str]:
-    """Return name -> reason: the current one, then the way back, then the newest. Without a current one, one more."""
+    """Return name -> reason: the current one, a rollback's, then the newest. Without a current one, one more."""
     ours = {name: each for name, each in surveyed["environments"].items() if each["ours"]}
     newest = sorted((name for name in ours if ours[name]["complete"]), key=lambda name: (-ours[name]["made_s"], name))
     staying = {}
@@ -152,7 +152,7 @@ def _of_removed(chosen: Chosen, key: str, known: Set[str]) -> Set[str]:
 
 
 def _parts(chosen: Chosen) -> None:
-    """What of the whole is neither environment, CANN nor Python. CANN's own files stay as long as any CANN does."""
+    """The parts that are neither environment, CANN nor Python. CANN's own files stay as long as any CANN does."""
     versions = [each["name"] for each in chosen.keep if each["kind"] == "CANN"]
     for each in chosen.surveyed["parts"]:
         name, path = each["name"], each["path"]

@@ -46,7 +46,7 @@ Surveyed = Dict[str, Any]
 
 
 def read(node: Node, places: Places) -> Surveyed:
-    """Return what ``selection.select`` decides of; paths are the node's own.
+    """Return what ``selection.select`` decides about; paths are the node's own.
 
     ``environments`` (name -> path, release, cann, python, made_s, complete, ours, source, belongings), ``current`` and
     ``previous`` (names, None), ``cann`` (version -> path, ours, kernels, belongings), ``pythons`` (version -> path,
@@ -252,7 +252,7 @@ def parts(node: Node, places: Places) -> List[Surveyed]:
 
 
 def folders(node: Node, places: Places) -> List[str]:
-    """Return the folders, the inner ones first, that go with the last thing in them."""
+    """Return the folders, inner ones first, that are removed with their last content."""
     absent = origin.read(node.path(places.state_dir))["absent"]
     existing = [os.path.join(places.ascend_root, name) for name in ("env", "python")]
     for path in (

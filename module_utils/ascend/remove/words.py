@@ -13,7 +13,7 @@ SHOWN = 100  # rows; a node that has more has them in the module's result
 
 
 def _names(rows: List[Dict[str, Any]]) -> List[str]:
-    """Return each row's name; its path where others of its kind are called the same."""
+    """Return each row's name, or its path if others of its kind have the same name."""
     called = Counter((row["kind"], row["name"]) for row in rows)
     return [row["path"] if called[row["kind"], row["name"]] > 1 else row["name"] for row in rows]
 

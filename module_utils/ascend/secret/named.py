@@ -111,7 +111,7 @@ def _block(text: str, begin: int) -> Optional[Value]:
 
 
 def _in_header(text: str, name: str, value: Value) -> Value:
-    """What says the scheme stays; cookies go to the end of the header."""
+    """The scheme stays; cookies reach to the end of the header."""
     scheme = _SCHEME.match(text, value.start)
     start = scheme.end() if scheme else value.start
     parameters = _PARAMETERS.match(text, start)

@@ -165,12 +165,12 @@ def hides(how: str, value: str) -> bool:
 
 
 def _is_path(word: str) -> bool:
-    """Base64 has slashes, too: no folder is called as a secret looks."""
+    """Base64 has slashes, too, but no folder has a name that looks like a secret."""
     return bool(_PATH.fullmatch(word)) and not any(len(part) > 24 and looks_random(part) for part in word.split("/"))
 
 
 def looks_random(word: str) -> bool:
-    """Whether a word looks drawn by chance: letters and digits, or both cases, in no form of a path or a version."""
+    """Whether a word looks drawn by chance: letters and digits, or both cases, and not like a path or a version."""
     if len(word) < 8 or not _PLAIN.fullmatch(word) or _PATH.fullmatch(word) or _VERSION.fullmatch(word):
         return False
     if _OF_MACHINES.fullmatch(word) or all(part.isdigit() or part.islower() for part in _identifier(word)):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Find secrets that a program is given to read: ``echo X | sudo -S``, ``su <<< X``, by a here-document or expect."""
+"""Find secrets that a program gets as input: ``echo X | sudo -S``, ``su <<< X``, by a here-document or expect."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a value ends: at its quote, at the end of its word as shells see it, or at the NUL behind a word of /proc."""
+"""Where a value ends: at its quote, at the end of its word as shells see it, or at the NUL after a word of /proc."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def check(
 
 
 def _files(model: Model, how: How, home: str) -> List[AscendError]:
-    """A path has to be absolute, since a service begins in a folder of its own, and readable by its account."""
+    """A path must be absolute, because a service starts in its own folder, and readable by its account."""
     paths = {}
     for key in PATHS:
         value = model.config.get(key)

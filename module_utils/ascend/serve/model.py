@@ -37,13 +37,13 @@ class Model(NamedTuple):
         return not is_loopback(self.address)
 
     def config_text(self) -> str:
-        """Return the config as YAML: LLaMA-Factory 0.9.5 reads no JSON, though it says that it does."""
+        """Return the config as YAML: LLaMA-Factory 0.9.5 does not read JSON, although it claims to."""
         lines = ["%s: %s" % (json.dumps(key), _yaml(value)) for key, value in self.config.items()]
         reason = "# do_sample is false unless the inventory says otherwise: sampling hangs or fails with some releases."
         return "\n".join(["# Made by ascend-fleet.", reason, "---", *lines]) + "\n"
 
     def digest(self) -> str:
-        """Return the sum of all that it says: when it differs, something else is to be served."""
+        """Return the sum of its settings; if it differs, something else should be served."""
         return hashlib.sha256(json.dumps(self._asdict(), sort_keys=True).encode()).hexdigest()
 
 

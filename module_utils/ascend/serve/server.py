@@ -183,7 +183,7 @@ def ask(address: str, port: int, key: str) -> str:
 def facts(node: Node, state_dir: str) -> List[Any]:
     """Return what the node serves, for its facts (shapes.Served).
 
-    Empty for a replayed record: its processes are nobody's here.
+    Empty for a replayed capture, whose processes do not exist here.
     """
     if node.root != "/":
         return []
@@ -237,7 +237,7 @@ def _about(model: Model, how: How) -> Dict[str, Any]:
 
 
 def _env(model: Model, how: How) -> Dict[str, str]:
-    """Return the whole environment of the program; what the operator sets counts most."""
+    """Return the whole environment of the program; the operator's settings override the rest."""
     out = os.path.join(place(how.state_dir, model.name), "out")
     name = how.account.name
     env = {"PATH": PATH, "HOME": out, "USER": name, "LOGNAME": name, "LANG": "C.UTF-8"}

@@ -54,7 +54,7 @@ def main(path: str) -> int:
 
 
 def _wait(child: subprocess.Popen[bytes], asked: List[int], peers: Optional[Peers], grace_s: float) -> int:
-    """Wait for the child's end; once asked to end, or a peer failed, pass that on, and after a while insist."""
+    """Wait for the child's end; if asked to end, or if a peer failed, forward that, and after a while kill it."""
     until = None
     while True:
         with suppress(subprocess.TimeoutExpired):
@@ -142,7 +142,7 @@ class Peers:
                 link.sendall(json.dumps(value).encode() + b"\n")
 
     def _serve(self) -> None:
-        """As rank 0: hear of each of the others, and pass on what counts."""
+        """As rank 0: listen to each of the others, and forward what matters."""
         family = socket.AF_INET6 if ":" in self._job["address"] else socket.AF_INET
         with socket.socket(family, socket.SOCK_STREAM) as server:
             server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -215,7 +215,7 @@ class Peers:
 
 
 def _keep_alive(link: socket.socket) -> None:
-    """A node that is switched off says nothing: notice it within half a minute."""
+    """A node that is switched off sends nothing; this detects it within half a minute."""
     link.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 4)):
         link.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

@@ -217,7 +217,7 @@ def _write(service: Service, mark: str) -> None:
 
 
 def _session(service: Service, mark: str) -> int:
-    """Begin the runner in a session of its own; return its number."""
+    """Start the runner in its own session; return its number."""
     began = subprocess.Popen(
         [sys.executable, "-I", _place(service, "runner.py"), _place(service, "job.json")],
         stdin=subprocess.DEVNULL,

@@ -24,7 +24,7 @@ Limits = Dict[str, Dict[str, int]]  # name -> domain -> hard limit
 
 
 class Kernel(NamedTuple):
-    """What our file says of kernel settings: name -> value, and name -> what the kernel had before."""
+    """Our file's kernel settings: name -> value, and name -> what the kernel had before."""
 
     values: Dict[str, str]
     was: Dict[str, str]

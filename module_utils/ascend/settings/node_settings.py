@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Read what a node's system is set to, write the two drop-in files of ours, and take them away again."""
+"""Read a node's system settings, and write or remove our two drop-in files."""
 
 from __future__ import annotations
 

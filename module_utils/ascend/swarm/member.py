@@ -84,7 +84,7 @@ def status(cache_dir: str) -> Dict[str, Any]:
 
 
 def wait(cache_dir: str, wait_s: float) -> Dict[str, Any]:
-    """Return ``status`` when the node has all, when its peer ended, or when the time is over."""
+    """Return ``status`` once the node has everything, its peer has ended, or the time is over."""
     until = time.monotonic() + wait_s
     while True:
         found = status(cache_dir)
@@ -111,7 +111,7 @@ def leave(cache_dir: str) -> None:
 
 
 def take(missing: List[Dict[str, Any]], cache_dir: str) -> List[Dict[str, Any]]:
-    """End the peer, and take in which of the files came whole; return the others (incoming.lacking)."""
+    """End the peer, and take in the files that arrived completely; return the others (incoming.lacking)."""
     leave(cache_dir)
     came = os.path.join(cache_dir, FOLDER, FILES, NAME)
     folder = os.path.join(cache_dir, incoming.FOLDER)
@@ -127,7 +127,7 @@ def take(missing: List[Dict[str, Any]], cache_dir: str) -> List[Dict[str, Any]]:
 
 
 def _own(folder: str) -> None:
-    """Make the folder for what comes, of the account that writes there; one of another account's goes."""
+    """Create the folder for what arrives, owned by the account that writes there; another account's is removed."""
     account = pwd.getpwnam(ACCOUNT)
     if os.path.islink(folder) or not os.path.isdir(folder) or os.lstat(folder).st_uid != account.pw_uid:
         atomic.remove(folder)
@@ -197,7 +197,7 @@ def _is_whole(path: str, size_bytes: int) -> bool:
 
 
 def _blocks(path: str) -> int:
-    """Return how much of the disk a file has; what did not come yet is a hole in it."""
+    """Return how much of the disk a file has; what has not arrived yet is a hole in it."""
     try:
         return os.lstat(path).st_blocks * 512
     except OSError:

@@ -77,7 +77,7 @@ def session(lt: Any, job: Job) -> Any:
 
 
 def names(torrent: Any) -> List[str]:
-    """Return the names of the torrent's files, by number; what fills a file to a whole piece has one, too."""
+    """Return the names of the torrent's files, by number; padding to a whole piece has one, too."""
     layout = torrent.layout()
     return [os.path.basename(layout.file_path(number)) for number in range(layout.num_files())]
 

@@ -98,7 +98,7 @@ def _deepspeed(path: str) -> str:
 
 
 def _ranks(path: str) -> str:
-    """Each rank writes the state of its random numbers: one that is missing was killed before it came to that."""
+    """Each rank writes the state of its random numbers; one without a file was killed before that."""
     names = [os.path.basename(each) for each in glob.glob(os.path.join(glob.escape(path), "rng_state_*.pth"))]
     return _gap("the random state", [re.sub(r"\D", "", name) for name in names])
 

@@ -158,7 +158,7 @@ def _absolute(asked: Asked, value: Any) -> str:
 
 
 def _named(asked: Asked) -> List[Named]:
-    """Return what the run reads, if it is a file or a folder, beginning with the folder in which it begins."""
+    """Return the files and folders that the run reads, relative to the folder in which it starts."""
     found = [Named("train_folder", asked.folder, asked.folder)]
     for key in ("model_name_or_path", "adapter_name_or_path", "deepspeed", "dataset_dir"):
         value = asked.config.get(key)
@@ -180,7 +180,7 @@ def _dataset_info(asked: Asked) -> str:
 
 
 def _looked(asked: Asked, read: List[str], output: str, names: List[str]) -> Dict[str, Any]:
-    """Look as the account, in a process of its own: ``{"refused", "free_mb", "place", "files", "checkpoints"}``."""
+    """Look as the account, in a separate process: ``{"refused", "free_mb", "place", "files", "checkpoints"}``."""
 
     def look(at: At) -> Dict[str, Any]:
         as_account(asked.account)()
@@ -218,7 +218,7 @@ def refused(path: str) -> str:
 
 
 def _is_open(path: str) -> bool:
-    """Whether a file can be read; folders and links to nothing are not looked at."""
+    """Whether a file can be read; folders and dangling links are skipped."""
     return not os.path.isfile(path) or os.access(path, os.R_OK)
 
 

@@ -120,7 +120,7 @@ def _whole(path: str, since_s: float) -> Tuple[bytes, str]:
 
 
 def _newest_state(run: Run) -> str:
-    """Return the trainer's last state: that in output_dir, written at the end, or that of the newest checkpoint."""
+    """Return the trainer's last state: the one in output_dir, written at the end, or that of the newest checkpoint."""
     places = [run.output_dir, *(each.path for each in checkpoints.read(run.output_dir))]
     paths = [os.path.join(place, STATE) for place in places]
     return next((path for path in paths if _is_since(path, run.since_s)), paths[0])

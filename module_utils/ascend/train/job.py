@@ -61,7 +61,7 @@ class Training(NamedTuple):
     ranks: int = 1
 
     def env(self) -> Dict[str, str]:
-        """Return the whole environment of the run; what the operator sets counts most."""
+        """Return the whole environment of the run; the operator's settings override the rest."""
         account = self.account
         found = {"PATH": PATH, "HOME": self.home, "USER": account.name, "LOGNAME": account.name, "LANG": "C.UTF-8"}
         found["ASCEND_FLEET_ENVIRONMENT"] = self.environment
@@ -268,7 +268,7 @@ def log_of(folder: str) -> str:
 
 
 def _outcome(folder: str, uid: Optional[int]) -> Dict[str, Any]:
-    """Return how the run ended, as its account says; what has not the form that a runner writes is not said."""
+    """Return how the run ended, as its account says; anything not in a runner's form is ignored."""
     value = services.outcome(folder, uid)
     code, at, because = value.get("code"), value.get("at"), value.get("because")
     if not isinstance(code, int):

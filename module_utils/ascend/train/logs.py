@@ -58,7 +58,7 @@ def error_of(path: str, uid: Optional[int] = None) -> str:
 
 
 def last_lines(text: str, count: int) -> List[str]:
-    """Return the end of a log for a terminal: masked, without colours, and nothing that a terminal would obey."""
+    """Return the end of a log for a terminal: masked, without colours or terminal control characters."""
     lines = masked(_COLOUR.sub("", text)).splitlines()
     return [printable(shortened(line.expandtabs(), LINE_SHOWN)) for line in lines if line.strip()][-count:]
 

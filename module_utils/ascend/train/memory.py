@@ -79,7 +79,7 @@ def model_of(config: Mapping[str, Any]) -> Optional[Model]:
 
 
 def estimate_mb(model: Model, config: Mapping[str, Any], cards: int, stage: int) -> Dict[str, int]:
-    """Return the parts of the need of one card in MB, with ``"all"``; ``stage`` is ZeRO's, 3 for FSDP, 0 without."""
+    """Return the parts of one card's need in MB, with ``"all"``; ``stage`` is ZeRO's, 3 for FSDP, 0 without."""
     trained = config.get("finetuning_type", "lora") in ("full", "freeze")
     learning = model.weights if trained else model.adapter(number(config, "lora_rank", 8))
     adam = ADAM_HALF if config.get("pure_bf16") else ADAM
