@@ -62,7 +62,7 @@ def _wait(child: subprocess.Popen[bytes], asked: List[int], peers: Optional[Peer
         failed = peers.failed if peers else None
         if (asked or failed) and until is None:
             if failed:
-                os.write(2, ("ascend-fleet: ended, since %s\n" % failed["words"]).encode())
+                os.write(2, ("ascend-fleet: ended, because %s\n" % failed["words"]).encode())
             until = time.monotonic() + grace_s
             _send(child.pid, signal.SIGTERM)
         if until is not None and time.monotonic() > until:

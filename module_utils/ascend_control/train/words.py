@@ -49,7 +49,7 @@ def training_text(run: Mapping[str, Any]) -> str:
     if progress.get("problem"):
         lines.append(f"cannot read its progress: {progress['problem']}")
     if run["because"]:
-        lines.append(f"ended, since {run['because']}: look there first")
+        lines.append(f"ended, because {run['because']}: look there first")
     elif state == "failed":
         lines.append(exit_words(run["code"]))
     elif state == "lost":
