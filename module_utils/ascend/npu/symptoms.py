@@ -102,7 +102,7 @@ class _Output:
         return {TABLE[row].name for row in _CODES.rows(code)}
 
     def evidence(self, place: Place) -> str:
-        """Return the line, or of a long one the part around the place."""
+        """Return the line, or the part of a long one around the place."""
         number, column = place
         line = self.lines[number].rstrip()
         if len(line.lstrip()) <= MOST_EVIDENCE:

@@ -112,7 +112,7 @@ def _incomplete(name: str, environment: Environment) -> list[Refusal]:
     if environment.problem_count:
         words.append(listed(environment.problems, environment.problem_count))
     if environment.difference_count:
-        words.append(f"{environment.difference_count} distributions are not those of its lock")
+        words.append(f"{environment.difference_count} distributions differ from its lock")
     if environment.closed:
         words.append(f"others cannot use {environment.closed}")
     if not words:
