@@ -344,7 +344,7 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
     def _missing(self) -> list[str]:
         if not self._lacking:
             return []
-        return [f"The depot lacks {self._lacking} files, which a real run fetches first. To list them: --check --diff -v"]
+        return [f"The depot lacks {self._lacking} files, which a real run fetches first. List: --check --diff -v"]
 
     def _show_recap(self, stats: Any) -> None:
         """Show Ansible's recap; on a terminal that is too small for it, the number of hosts of each kind."""
