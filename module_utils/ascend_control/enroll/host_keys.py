@@ -133,7 +133,7 @@ def unknown(found: Sequence[HostKey], where: str, inventory: str, complaint: str
         found=", ".join([*(key.shown for key in found), *([complaint] if complaint else [])]),
         where=where,
         remedy="compare it with the node's console (ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub), then: "
-        f'ssh_host_fingerprints: ["{first.fingerprint}"] in the inventory; or, on a network that nobody can tap: '
+        f'ssh_host_fingerprints: ["{first.fingerprint}"] in the inventory; or, where nobody can intercept this: '
         f"ansible-playbook playbooks/enroll.yml {inventory} -e enroll_trust_on_first_use=true",
     )
 
