@@ -1,6 +1,6 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: Apache-2.0
-"""Ansible module: what an Ascend node says of itself, raw and masked, as one text."""
+"""Ansible module: a node's raw outputs, masked, as one text."""
 
 from __future__ import annotations
 

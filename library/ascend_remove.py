@@ -1,6 +1,6 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: Apache-2.0
-"""Ansible module: take away a release, what is old, or everything of the project's, and nothing else."""
+"""Ansible module: remove a release, what is old, or everything that the project installed, and nothing else."""
 
 from __future__ import annotations
 

@@ -194,7 +194,7 @@ ASKED = {
     "cached": "in the cache",
     "doubted": "compared with what was installed",
     "proven": "proven",
-    "running": "running",
+    "running": "the latest version",
     "led-back": "latest restored",
 }
 
@@ -239,12 +239,12 @@ def main() -> None:
 
 
 def state_of(package: cann_install.Package, file: Optional[DepotFile], found: Package, asked: str) -> str:
-    """Return the package's state in the words of what is asked for."""
+    """Return the package's state as an option's value."""
     if asked == "cached" and file:
         return ASKED[asked] if is_cached(file, package.cache_dir) else "not in the cache"
     if asked == "running":
         latest = cann_install.latest_version(package)
-        return ASKED[asked] if latest == package.version else "not running: %s is" % (latest or "no version")
+        return ASKED[asked] if latest == package.version else "not the latest version, which is %s" % (latest or "none")
     if asked == "doubted":
         news = cann_proof.doubt(package.tree, package.version, check_mode=True)
         return "with files that CANN changes itself" if news else ASKED[asked]
@@ -261,7 +261,7 @@ def state_of(package: cann_install.Package, file: Optional[DepotFile], found: Pa
 
 
 def change(package: cann_install.Package, file: Optional[DepotFile], options: Dict[str, Any]) -> List[str]:
-    """Bring the package to the state that is asked for; return what the operator has to know of it."""
+    """Bring the package to the requested state; return what the operator has to know about it."""
     asked, warnings = options["state"], []
     with module_lock.taken(package.state_dir, "%s %s: %s" % (package.name, package.version, asked)) as run:
         if asked == "cached" and file:
@@ -294,9 +294,9 @@ def is_ours(package: cann_install.Package) -> bool:
 
 
 def uninstall_ours(options: Dict[str, Any], run: cann_install.Run) -> List[str]:
-    """Remove a version of ours, also where its uninstaller was interrupted, and lead the links to what remains.
+    """Remove a version of ours, even if its uninstaller was interrupted, and point the links to what remains.
 
-    Raises AscendError where users have files in it, or use it.
+    Raises AscendError if users have files in it or use it.
     """
     from ansible_collections.ascend.fleet.plugins.module_utils.ascend.remove import cann, replaced
 

@@ -1,6 +1,6 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: Apache-2.0
-"""Ansible module: files of the depot that come through the connection. The action plugin of this name sends them."""
+"""Ansible module: take the depot's files that are sent to the node. The action plugin of this name sends them."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def main() -> None:
 def lacking(wanted: List[Incoming], options: Dict[str, Any], check_mode: bool) -> Dict[str, Any]:
     """Return the files that the cache lacks, the folder for them, and the Python with which an account writes there.
 
-    ``changed`` is whether it lacked some before the mirror was asked, and ``problem`` why that did not give all.
+    ``changed``: whether it lacked some before the mirror was asked; ``problem``: why the mirror did not give all.
     """
     cache_dir, is_mirror = options["cache_dir"], options["mirror"]
     missing = incoming.lacking(wanted, cache_dir)
@@ -150,7 +150,7 @@ def arrived(sent: List[Incoming], options: Dict[str, Any]) -> Dict[str, Any]:
 
 
 def _alone(options: Dict[str, Any], what: str) -> ContextManager[Any]:
-    """Take the module lock. A node's run keeps others out by its own lock; to a mirror several runs may send."""
+    """Take the module lock. A node has its run lock against other runs, but several runs may send to a mirror."""
     return module_lock.taken(options["state_dir"], what, READ_S if options["mirror"] else module_lock.WAIT_S)
 
 

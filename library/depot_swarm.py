@@ -1,6 +1,6 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: Apache-2.0
-"""Ansible module: a node in the swarm of its batch. The action plugin of this name gives the depot's files to it."""
+"""Ansible module: a node in the swarm of its batch. The action plugin of this name seeds it with the depot's files."""
 
 from __future__ import annotations
 
@@ -131,9 +131,9 @@ def main() -> None:
 
 
 def ask(options: Dict[str, Any]) -> Dict[str, Any]:
-    """Return which of the files the node lacks, and for which Python and machine libtorrent has to be.
+    """Return which files the node lacks, and which Python and machine it needs libtorrent for.
 
-    Sums are for C(depot_files), which reads all files afterwards.
+    Sums are left to C(depot_files), which reads all files afterwards.
     """
     wanted = [Incoming(**each) for each in options["files"]]
     missing = incoming.without_size(wanted, options["cache_dir"])

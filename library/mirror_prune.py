@@ -1,6 +1,6 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: Apache-2.0
-"""Ansible module: take from a mirror of the depot what no node needs any more."""
+"""Ansible module: remove from a mirror of the depot what no node needs any more."""
 
 from __future__ import annotations
 

@@ -241,7 +241,7 @@ def main() -> None:
 
 
 def begin(options: Dict[str, Any], node: Node) -> Dict[str, Any]:
-    """Return the module's result: begun, or what keeps from beginning."""
+    """Return the module's result: the change has begun, or what prevents it."""
     state_dir, root = options["state_dir"], options["ascend_root"]
     kept: Dict[str, Any] = {"processes": [], "unclear": []}
     if options["idle"]:
@@ -267,7 +267,7 @@ def begin(options: Dict[str, Any], node: Node) -> Dict[str, Any]:
 
 
 def remember(options: Dict[str, Any]) -> cann_layout.Tree:
-    """Write down, once, what the node had before us; return its CANN."""
+    """Record, once, what the node had before us; return its CANN."""
     state_dir, root, cann_root = options["state_dir"], options["ascend_root"], options["cann_root"]
     places = [cann_root, os.path.join(cann_root, "ascend-toolkit"), *INSTALLERS, root, options["cache_dir"]]
     tree = cann_layout.Tree(cann_root, state_dir)
@@ -280,13 +280,13 @@ def remember(options: Dict[str, Any]) -> cann_layout.Tree:
 
 
 def drain(options: Dict[str, Any]) -> Dict[str, Any]:
-    """Write down that this run drains the node; return for which run that was done before."""
+    """Record that this run drains the node; return the run that drained it before."""
     remember(options)
     return claim(options, drains=True)
 
 
 def resume(options: Dict[str, Any]) -> Dict[str, Any]:
-    """Take it on to resume a node that is drained; return for which run it was, or nothing."""
+    """Take over the resuming of a drained node; return the run that drained it, or nothing."""
     return claim(options, drains=False)
 
 
@@ -302,7 +302,7 @@ def resumed(options: Dict[str, Any]) -> Dict[str, Any]:
 
 
 def require_nobodys(options: Dict[str, Any]) -> None:
-    """Raise AscendError where users have files in a CANN that is to be replaced, or use it."""
+    """Raise AscendError if users have files in a CANN that is to be replaced, or use it."""
     if options["replaces"]:
         from ansible_collections.ascend.fleet.plugins.module_utils.ascend.remove import replaced
 
@@ -312,7 +312,7 @@ def require_nobodys(options: Dict[str, Any]) -> None:
 
 
 def end(options: Dict[str, Any]) -> Dict[str, Any]:
-    """Give the lock back; a run that did not get it has nothing to wait for."""
+    """Release the lock; a run that did not get it has nothing to wait for."""
     state_dir, run = options["state_dir"], options["holder"]["run"]
     holder = run_lock.read(state_dir)
     if holder and holder["run"] == run:

@@ -1,6 +1,6 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: Apache-2.0
-"""Ansible module: what is installed is for everybody who uses the node."""
+"""Ansible module: let everybody who uses the node use what is installed."""
 
 from __future__ import annotations
 

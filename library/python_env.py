@@ -236,7 +236,7 @@ def ensure(options: Dict[str, Any], check_mode: bool, node: Node) -> Dict[str, A
     before: List[str] = list(differences)
     after: List[str] = []
     if remove:
-        before, after = ["%s is there" % path], ["%s is absent" % path]
+        before, after = ["%s exists" % path], ["%s is absent" % path]
     if unlike:
         before.append("other examples")
     if switch:

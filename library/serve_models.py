@@ -163,7 +163,7 @@ def main() -> None:
 
 
 def act(options: Dict[str, Any], node: Node, check_mode: bool) -> Dict[str, Any]:
-    """Do what is asked, one at a time on a node: of two at once the second would begin anew what the first began."""
+    """Do what is asked, one call at a time per node; of two at once the second would restart what the first began."""
     if options["state"] == "read":
         return {"changed": False}
     with nullcontext() if check_mode else module_lock.taken(options["state_dir"], "serve.yml"):
@@ -171,7 +171,7 @@ def act(options: Dict[str, Any], node: Node, check_mode: bool) -> Dict[str, Any]
 
 
 def serve(options: Dict[str, Any], node: Node, check_mode: bool) -> Dict[str, Any]:
-    """Look, and have the node serve the models, where nothing is wrong; return the module's result."""
+    """Check the models and, if nothing is wrong, start to serve them; return the module's result."""
     state_dir = options["state_dir"]
     models = models_of(options["models"])
     require_key(models, options["api_key"])
@@ -202,7 +202,7 @@ def serve(options: Dict[str, Any], node: Node, check_mode: bool) -> Dict[str, An
 
 
 def look(node: Node, models: List[Model], how: server.How, home: str) -> List[AscendError]:
-    """Return what speaks against beginning the models; those that are served now may have what they use."""
+    """Return what prevents the models from starting; those that are served now may keep what they use."""
     if not models:
         return []
     npu: Any = read_npu(node, TOOL_S)[0]
@@ -234,7 +234,7 @@ def remarks(node: Node) -> List[str]:
 
 
 def turn_logs(node: Node, how: server.How) -> None:
-    """Have logrotate turn the logs, where it is installed."""
+    """Let logrotate rotate the logs, if it is installed."""
     if os.path.isdir(os.path.dirname(server.LOGROTATE)):
         content = server.logrotate(how.state_dir, how.account, name_of(node, "group", how.account.gid))
         if files.text(server.LOGROTATE) != content:
@@ -242,7 +242,7 @@ def turn_logs(node: Node, how: server.How) -> None:
 
 
 def end(options: Dict[str, Any], check_mode: bool) -> Dict[str, Any]:
-    """End what is named, or all; return the module's result. Raises AscendError where something is not served."""
+    """End the named models, or all; return the module's result. Raises AscendError if one of them is not served."""
     known = server.names(options["state_dir"])
     unknown = [name for name in options["names"] if name not in known]
     if unknown:

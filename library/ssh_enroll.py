@@ -10,25 +10,26 @@ module: ssh_enroll
 short_description: Pin the host keys of new nodes and make the fleet's account on them
 version_added: "0.1.0"
 description:
-  - Enrolls all nodes of the play in one call, many at once. Checks each host key against the node's variables
-    C(ssh_host_fingerprints) and C(ssh_host_key), O(fingerprints), or what is pinned already; logs in by the initial
-    password, once; pins the key; makes the account with its key and its sudo rights; tests the login by OpenSSH.
-  - No password is an option. They come from the nodes' variables C(enroll_password) and C(enroll_new_password), for the
-    account C(enroll_user), or from the terminal, where one is needed. None is in the result.
-  - Where the fleet has certificate authorities (O(host_ca), O(user_ca)), gives the nodes their certificates, too.
-  - A host key that two nodes have is refused for both. A node whose account logs in already needs no password.
-  - Runs on the control node, as an action within Ansible's own process; needs paramiko there, and OpenSSH.
+  - Enrolls all nodes of the play in one call, many at once. It compares each host key with the node's variables
+    C(ssh_host_fingerprints) and C(ssh_host_key), with O(fingerprints), or with what is pinned already. It pins the key,
+    logs in once with the initial password, creates the account with its key and its sudo rights, and tests the login
+    with OpenSSH.
+  - Passwords are not options. They come from the nodes' variables C(enroll_password) and C(enroll_new_password), for
+    the account C(enroll_user), or from the terminal if one is needed. The result contains none.
+  - If the fleet has certificate authorities (O(host_ca), O(user_ca)), it gives the nodes their certificates, too.
+  - If two nodes have the same host key, both are refused. A node whose account logs in already needs no password.
+  - Runs on the control node, as an action within Ansible's own process; it needs paramiko and OpenSSH there.
 author:
   - The ascend-fleet authors (@ascend-fleet)
 options:
   account:
-    description: The account of the fleet on the nodes. It may become root without being asked.
+    description: The fleet's account on the nodes. It can become root without a password.
     type: str
     default: ascend-fleet
   public_key:
     description:
-      - The public key of the account, as a line or as a path on the control node. Without one, that beside the node's
-        C(ansible_ssh_private_key_file), else that of a pair which is made beside O(known_hosts).
+      - The public key of the account, as a line or as a path on the control node. Without it, the one beside the node's
+        C(ansible_ssh_private_key_file) is used, else that of a new pair beside O(known_hosts).
     type: str
     default: ""
   fingerprints:
@@ -36,7 +37,7 @@ options:
     type: str
     default: ""
   trust_on_first_use:
-    description: Whether a host key of which nothing is known is taken as it is shown.
+    description: Whether to accept an unknown host key as the node shows it.
     type: bool
     default: false
   known_hosts:
@@ -44,21 +45,21 @@ options:
     type: str
     default: ~/.ssh/ascend-fleet/known_hosts
   lock_password:
-    description: Whether the password of the initial account is locked at the end, where the login by key works.
+    description: Whether to lock the initial account's password at the end, if the login by key works.
     type: bool
     default: false
   host_ca:
     description:
-      - The private key, on the control node, of the authority that signs the nodes' host keys; what counts is the
-        C(.pub) beside it. A key with a passphrase or on a card signs through ssh-agent. Empty for none.
+      - The private key, on the control node, of the authority that signs the nodes' host keys. The authority is used if
+        the C(.pub) beside it exists. A key with a passphrase or on a card signs through ssh-agent. Empty for none.
     type: str
     default: ""
   user_ca:
-    description: The same of the authority whose certificates the account takes.
+    description: The same for the authority whose certificates the account accepts.
     type: str
     default: ""
   host_days:
-    description: How many days a host certificate is valid; it is renewed when half of them are over.
+    description: How many days a host certificate is valid. It is renewed after half of them.
     type: int
     default: 90
   user_days:
@@ -66,21 +67,21 @@ options:
     type: int
     default: 1
   certificates_only:
-    description: Whether the fleet's plain public key goes from a node where its certificate has logged in.
+    description: Whether to remove the fleet's plain key from a node after a login with its certificate has worked.
     type: bool
     default: false
   renew:
-    description: Whether certificates alone are looked at, on nodes that are enrolled. No password is needed.
+    description: Whether to look only at certificates, on nodes that are enrolled. This needs no password.
     type: bool
     default: false
   make_ca:
-    description: Whether authorities that are not there are made. One that is there is never replaced.
+    description: Whether to create authorities that are missing. An existing one is never replaced.
     type: bool
     default: false
   revoke:
     description:
-      - What is added to the list of revoked keys, C(revoked_keys) beside O(known_hosts) - paths of public keys and
-        certificates, or names of nodes as known_hosts has them.
+      - What to add to the list of revoked keys, C(revoked_keys) beside O(known_hosts) - paths of public keys and
+        certificates, or nodes as known_hosts names them.
     type: list
     elements: str
     default: []
@@ -91,10 +92,10 @@ options:
 attributes:
   check_mode:
     description:
-      - Looks at host keys and tries the login by key; sends no password and changes nothing but the files of O(folder).
+      - Looks at host keys and tries the login by key. It sends no password, and changes only the files of O(folder).
     support: partial
   diff_mode:
-    description: Shows what is pinned.
+    description: Shows what is, or would be, pinned.
     support: full
 """
 
@@ -109,7 +110,7 @@ EXAMPLES = r"""
 RETURN = r"""
 nodes:
   description:
-    - Of each node C(name), C(address), C(state) (V(enrolled), V(already), V(would enroll), V(failed)), C(fingerprint)
+    - For each node C(name), C(address), C(state) (V(enrolled), V(already), V(would enroll), V(failed)), C(fingerprint)
       and C(key_type) of its host key, C(known_by) (V(inventory), V(known_hosts), V(host CA), V(first use)),
       C(changed) (what was changed on it), C(seconds), and C(error), null or what was
       wanted, found, where, and the next command.
@@ -117,16 +118,16 @@ nodes:
   type: list
   elements: dict
 exit_code:
-  description: 2 where a node failed, else 0.
+  description: 2 if a node failed, else 0.
   returned: success
   type: int
 summary:
-  description: The table for the terminal, a line each.
+  description: The lines of the table for the terminal.
   returned: success
   type: list
   elements: str
 folder:
-  description: Where the report lies.
+  description: The folder of the report.
   returned: success
   type: str
 """

@@ -1,6 +1,6 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: Apache-2.0
-"""Ansible module: what a release wants of a node's system, in drop-in files."""
+"""Ansible module: write a release's system settings into drop-in files."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: Apache-2.0
-"""Ansible module: bring a training run's log and what the trainer wrote of it to the control node."""
+"""Ansible module: fetch a training run's log and the trainer's files to the control node."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: Apache-2.0
-"""Ansible module: a training run on a node, that goes on without the control node."""
+"""Ansible module: a training run on a node that continues without the control node."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ def main() -> None:
 
 
 def begin(options: Dict[str, Any], node: Node, check_mode: bool) -> Dict[str, Any]:
-    """Look, and begin the run where nothing is wrong; return the module's result."""
+    """Check the run and, if nothing is wrong, start it; return the module's result."""
     account, home = known_account(node, options["user"], "train_user")
     folder = options["folder"] or home
     environment = os.path.realpath(options["environment"])
@@ -241,7 +241,7 @@ def end(options: Dict[str, Any], node: Node, check_mode: bool) -> Dict[str, Any]
 
 
 def look(options: Dict[str, Any], node: Node, account: Account, folder: str, environment: str) -> Tuple[Seen, int]:
-    """Return what was seen, and how many cards the run has on this node."""
+    """Return what the checks saw, and how many cards the run has on this node."""
     npu: Any = read_npu(node, TOOL_S)[0]
     begun.add(npu, node, options["state_dir"])
     devices = npu["devices"]
@@ -263,7 +263,7 @@ def look(options: Dict[str, Any], node: Node, account: Account, folder: str, env
 
 
 def with_checkpoint(config: str, checkpoint: str) -> str:
-    """Return the config that goes on from a checkpoint; a path is a JSON text, which is YAML too."""
+    """Return the config that resumes from a checkpoint; the path is written as JSON, which is YAML too."""
     if not checkpoint:
         return config
     return "%s\nresume_from_checkpoint: %s\n" % (config.rstrip("\n"), json.dumps(checkpoint))

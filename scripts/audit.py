@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Hold every distribution of every lock against known vulnerabilities, by pip-audit (make audit).
+"""Check every distribution of every lock for known vulnerabilities, with pip-audit (make audit).
 
-Exit code: 0 all were checked and none is known, 1 some are known, 3 some could not be checked: no database was reached,
-or it does not know the distribution. What was not checked is never called clean.
+Exit code: 0 if all were checked and none is known, 1 if some are known, 3 if some could not be checked because no
+database was reached or it does not know the distribution. What was not checked is never called clean.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def main() -> int:
 
 
 def pinned(files: list[Path]) -> dict[tuple[str, str], list[str]]:
-    """Return (distribution, version) -> its locks. A build, as in +cpu, has the defects of its version."""
+    """Return (distribution, version) -> its locks. A build such as +cpu has the defects of its version."""
     found: dict[tuple[str, str], list[str]] = {}
     for file in files:
         for name, version in locks.parse(file.read_text(encoding="utf-8")).items():
@@ -68,7 +68,7 @@ def requirements(pins: dict[tuple[str, str], list[str]], folder: Path) -> list[P
 
 
 def asked(files: list[Path], service: str) -> list[dict[str, Any]] | str:
-    """Return what pip-audit says of each distribution, or why it says nothing. It resolves and installs nothing."""
+    """Return what pip-audit says about each distribution, or why it says nothing. It resolves and installs nothing."""
     found: list[dict[str, Any]] = []
     for file in files:
         argv = [sys.executable, "-m", "pip_audit", "--format", "json", "--progress-spinner", "off", "--no-deps"]

@@ -28,8 +28,8 @@ This is a bundle of ascend-fleet: a depot, the project, and what a control node 
     sh unbundle                  # on the control node, as root: verifies every file, and says what to do next
     sh unbundle --key key.pub    # the same, where SHA256SUMS is signed (minisign or GPG)
 
-To look at the files alone, anywhere: sha256sum -c SHA256SUMS
-Parts may lie on other disks: sh unbundle /media/disk2 /media/disk3, or one after the other.
+To check only the files, anywhere: sha256sum -c SHA256SUMS
+Parts may be on other disks: sh unbundle /media/disk2 /media/disk3, or one after the other.
 """
 Files = dict[str, pack.Content]
 
@@ -49,8 +49,10 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bundle", description=__doc__)
     parser.add_argument("--depot", type=Path, default=Path("/srv/ascend-depot"))
-    parser.add_argument("--out", type=Path, required=True, help="a folder for the bundle alone")
-    parser.add_argument("--part-mb", type=int, default=4000, help="at most so many million bytes a part (FAT32: 4294)")
+    parser.add_argument("--out", type=Path, required=True, help="a folder only for the bundle")
+    parser.add_argument(
+        "--part-mb", type=int, default=4000, help="at most so many million bytes per part (FAT32: 4294)"
+    )
     parser.add_argument("--control", nargs="+", choices=["aarch64", "x86_64"], required=True)
     parser.add_argument(
         "--control-python", type=Path, nargs="+", default=[], help="a relocatable CPython in place of the depot's"
@@ -132,7 +134,7 @@ def _part(reader: pack.Reader, pieces: list[layout.Piece]) -> pack.Content:
 
 
 def _size(content: pack.Content) -> int:
-    """Return how many bytes a file of the bundle will have: the small ones are made twice."""
+    """Return how many bytes a file of the bundle will have: the small ones are created twice."""
     counted = _Counted()
     content(counted)
     return counted.size

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Read every file of the depot; name what is damaged, and fetch it again (make depot-check).
+"""Read every file of the depot; name damaged ones, and fetch them again (make depot-check).
 
-Exit code 1 when something damaged is left.
+Exit code 1 if something damaged is left.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="depot-check", description=__doc__)
     parser.add_argument("--depot", type=Path, default=Path("/srv/ascend-depot"))
     parser.add_argument("--inventory", "-i", default="inventory/prod", help="says what the depot must contain")
-    parser.add_argument("--look", action="store_true", help="name what is damaged, and leave it as it is")
+    parser.add_argument("--look", action="store_true", help="name damaged files, but leave them as they are")
     options = parser.parse_args()
     try:
         return _checked(options)
@@ -41,7 +41,7 @@ def _checked(options: argparse.Namespace) -> int:
         return 1 if damaged else 0
     check.take_away(options.depot, damaged)
     if (ROOT / ".bundle").is_dir():
-        _say("==> this project came in a bundle. With its parts within reach, that fetches what is damaged again:")
+        _say("==> this project came in a bundle. With its parts at hand, this fetches damaged files again:")
         again = ["sh", str(ROOT / ".bundle" / "unbundle"), "--to", str(ROOT), "--depot", str(options.depot)]
         _say(f"    {shlex.join(again)} /the/folder/of/the/parts")
         return 1

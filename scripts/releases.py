@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Print what each release holds and whether its parts go together (make releases). Exit code 1 when one's do not."""
+"""Print what each release contains and whether its parts are compatible (make releases). Exit code 1 if not."""
 
 from __future__ import annotations
 

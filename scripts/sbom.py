@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Write what each release brings to a node as CycloneDX 1.6 (make sbom): a file a release and architecture.
+"""Write what each release installs as CycloneDX 1.6 (make sbom), one file per release and architecture.
 
-It says what release.yml and the locks say, so it needs no network, and two runs write the same bytes. A lock accepts
-each published file of a distribution by its sha256: all of them stand there. With --depot it is the one that the depot
-has, with its name, and its licence as its own metadata says it; no licence is guessed.
+It uses only release.yml and the locks, so it needs no network, and two runs write the same bytes. A lock accepts each
+published file of a distribution by its sha256, so all of them are listed. With --depot only the depot's file is listed,
+with its name, and its licence from its own metadata; no licence is guessed.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def main() -> int:
 
 
 def document(release: dict[str, Any], architecture: str, pins: list[str], depot: Path | None) -> str:
-    """Return the bill of a release as JSON that was validated; the same for the same content."""
+    """Return a release's bill as validated JSON; equal content gives equal text."""
     bom = Bom()
     bom.metadata.component = Component(
         name="ascend-fleet release", version=release["release"], type=ComponentType.PLATFORM,
@@ -129,7 +129,7 @@ def _file(name: str, version: str, url: str | None, sha256: str | None, file: st
 
 
 def _wheel(pin: str, wheels: dict[str, tuple[str, str | None]]) -> Component:
-    """Return a distribution of a lock; of the files that it accepts, the one that the depot has."""
+    """Return a distribution of a lock, with the accepted file that the depot has."""
     ((name, version),) = locks.parse(pin).items()
     accepted = sorted(_SHA256.findall(pin))
     had = [sha256 for sha256 in accepted if sha256 in wheels]
@@ -159,7 +159,7 @@ def _wheels(depot: Path, architecture: str) -> dict[str, tuple[str, str | None]]
 
 
 def _licence(wheel: Path) -> str | None:
-    """Return the licence as a wheel's metadata says it: an expression, one classifier, or a short line; else None."""
+    """Return the licence as a wheel's metadata says it: (an expression, one classifier, or a short line), else None."""
     with zipfile.ZipFile(wheel) as archive:
         name = next((name for name in archive.namelist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", name)), None)
         metadata = email.message_from_bytes(archive.read(name)) if name else email.message_from_string("")

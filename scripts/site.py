@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Build the documents as a site into build/site (make docs), without a network.
 
-Pages are copied to build/pages, each at the place that it has in the checkout, so that a relative link leads to the
-same page here and on GitHub. Files that they link to come along. A page a module is made from its documentation.
+Pages are copied to build/pages, each at the place that it has in the checkout, so that a relative link points to the
+same page here and on GitHub. Files that they link to are copied, too. Each module gets a page made from its
+documentation.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def main() -> int:
 
 
 def keep_at_home() -> None:
-    """Put our file in the place of the one script that pages would fetch, and let them open without a web server."""
+    """Replace the only script that pages would fetch with our file, so that they open without a web server."""
     shutil.copyfile(WORKER, SITE / "assets" / WORKER.name)
     for page in SITE.rglob("*.html"):
         ours = f"{os.path.relpath(SITE, page.parent)}/assets/{WORKER.name}"
@@ -83,7 +84,7 @@ def copy_pages() -> None:
 
 
 def linked(page: Path) -> list[Path]:
-    """Return the files of the checkout to which a page links; what is not there the build reports."""
+    """Return the files of the checkout to which a page links; the build reports missing ones."""
     targets = [Path(os.path.normpath(page.parent / (match[1] or match[2]))) for match in _LINK.finditer(text(page))]
     return [target for target in targets if target.is_file() and target.is_relative_to(ROOT)]
 
@@ -93,7 +94,7 @@ def text(path: Path) -> str:
 
 
 def documented() -> dict[str, dict[str, Any]]:
-    """Return module -> what ansible-doc says of it: ``{"doc", "examples", "return"}``."""
+    """Return module -> ansible-doc's answer: ``{"doc", "examples", "return"}``."""
     names = sorted(NAMESPACE + path.stem for path in (ROOT / "library").glob("*.py") if not path.name.startswith("_"))
     command = [str(Path(sys.executable).parent / "ansible-doc"), "--type", "module", "--json", *names]
     answer = subprocess.run(
@@ -133,7 +134,7 @@ def module_page(name: str, module: dict[str, Any]) -> str:
 
 
 def fields(module: str, options: dict[str, Any], kind: str, above: str = "") -> Iterator[str]:
-    """Yield a definition for each option or returned value; those of a mapping stand below it, indented."""
+    """Yield a definition for each option or returned value; those of a mapping come below it, indented."""
     for name, option in options.items():
         path = f"{above}/{name}" if above else name
         head = f'<span id="{kind}-{path}">`{name}`</span> <small>{", ".join(traits(option))}</small>'

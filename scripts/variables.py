@@ -32,7 +32,7 @@ def main() -> int:
 
 
 def page() -> str:
-    """Return the page's text: a table a role, those first that most inventories set."""
+    """Return the page's text: one table per role, first those that most inventories set."""
     names = sorted(path.parent.parent.name for path in ROOT.glob("roles/*/meta/argument_specs.yml"))
     order = [*FIRST, *(name for name in names if name not in (*FIRST, *FROM_PLAN))]
     return "\n".join([HEAD, *(line for name in order for line in _section(name))])

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Show the main job on simulated nodes: bare nodes, ``site.yml``, what every card answers, a drift check.
 
-``demo.py --nodes N`` may be run again at any time: what is there is kept. ``--release R`` installs another release than
+``demo.py --nodes N`` can be run again at any time and keeps what exists. ``--release R`` installs another release than
 the inventory's, ``demo.py down`` removes the nodes. Exit code: that of the first step that failed.
 """
 
@@ -72,7 +72,7 @@ def driver(release: str, nodes: int) -> int:
 
 
 def default_release() -> str:
-    """Return the release that nodes get where nobody says another one."""
+    """Return the release that nodes get by default."""
     defaults = yaml.safe_load((ROOT / "roles" / "ascend" / "defaults" / "main.yml").read_text(encoding="utf-8"))
     return str(defaults["ascend_release"])
 

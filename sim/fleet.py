@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Simulated nodes: containers with their own sshd and address, host keys known, and a web server with the depot.
 
-A fleet has a network of its own on this machine. Its nodes are reached at their own addresses, as real ones are, and
-not at forwarded ports: a forwarding rule outlives a container that died, and takes its port with it.
+A fleet has a network of its own on this machine. Its nodes are reached at their own addresses, like real ones, and not
+at forwarded ports, because a forwarding rule outlives a container that died, and blocks its port.
 
-``up`` may be run at any time: what runs is kept, what is missing is started. All that it makes carries a label with the
-fleet's name, and ``down`` removes just that.
+``up`` can be run at any time: it keeps what runs and starts what is missing. Everything that it creates has a label
+with the fleet's name, and ``down`` removes only that.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ class Kind:
 
 
 def up(fleet: Fleet, count: int, depot: Path | None, kind: Kind) -> None:
-    """Start what is missing of ``count`` nodes and, with ``depot``, the web server that serves that folder."""
+    """Start what is missing of ``count`` nodes and, with ``depot``, the web server for that folder."""
     if count > DEPOT - FIRST_NODE - 1:
         sys.exit(f"fleet: {count} nodes wanted, {DEPOT - FIRST_NODE - 1} at most")
     fleet.state.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -152,11 +152,13 @@ def up(fleet: Fleet, count: int, depot: Path | None, kind: Kind) -> None:
 
 
 def tell_room() -> None:
-    """Say beforehand that site.yml will refuse the nodes: they have the room that this machine has."""
+    """Warn beforehand if site.yml will refuse the nodes, because they have only this machine's free space."""
     place = podman("info", "--format", "{{.Store.GraphRoot}}").strip()
     free_mb = shutil.disk_usage(place).free // 2**20
     if free_mb < ROOM_MB:
-        say(f"note: {free_mb} MB free in {place}; site.yml asks a node for {ROOM_MB} MB, as of a real one: make room")
+        say(
+            f"note: {free_mb} MB free in {place}; site.yml requires {ROOM_MB} MB, as on a real node, so free some space"
+        )
 
 
 def start_node(fleet: Fleet, image: str, network: str, name: str, node: dict[str, Any]) -> None:
@@ -177,7 +179,7 @@ def start_node(fleet: Fleet, image: str, network: str, name: str, node: dict[str
 
 
 def copied(fleet: Fleet, node: str) -> str:
-    """Return an image of what that node has on disk now; a minute or two for a node with an environment."""
+    """Return an image of that node's disk; takes a minute or two for a node with an environment."""
     say(f"copying {node}")
     image = f"localhost/{fleet.name}-like:latest"
     # The node may be another fleet's: whoever takes this fleet down removes the copy.
@@ -242,7 +244,7 @@ def containers(fleet: Fleet) -> list[str]:
 
 
 def remove(*names: str) -> None:
-    """Remove containers that may be there, running or dead."""
+    """Remove containers, running or dead, if they exist."""
     argv = ["rm", "--force", "--ignore", "--time", "1", *names]
     # podman stumbles once over a container that died with the machine, notes it, and then removes it.
     if run_podman(*argv).returncode:
@@ -277,7 +279,7 @@ def wait_for(name: str, address: str, port: int) -> None:
 
 
 def answers(address: str, port: int) -> bool:
-    """Whether a server is there: podman calls running what died with the machine."""
+    """Whether a server answers, because podman calls containers running that died with the machine."""
     try:
         socket.create_connection((address, port), timeout=2).close()
     except OSError:
@@ -301,7 +303,7 @@ def main() -> None:
     start.add_argument("--profile", default="", choices=[HARDENED], help="of new nodes (default: none)")
     actions.add_parser("down", help="remove the fleet")
     actions.add_parser("list", help="name, address and hardware of each node")
-    image = actions.add_parser("image", help="build the node image alone")
+    image = actions.add_parser("image", help="build only the node image")
     image.add_argument("--arch", default="", choices=sorted(DEBIAN), help="its architecture (default: this machine's)")
     image.add_argument("--system", default=SYSTEM, choices=sorted(SUITES), help=f"default {SYSTEM}")
     execute = actions.add_parser("exec", help="run a command in a node")

@@ -52,7 +52,7 @@ def podman(*arguments: str) -> str:
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """Hold other fleets off that begin at the same moment: they would build the same image, and take the same range."""
+    """Keep out other fleets that start at the same moment, which would build the same image and take the same range."""
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / "sim.lock").open("w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -64,9 +64,9 @@ def as_root() -> list[str]:
 
 
 def ensure_image(architecture: str = "", system: str = SYSTEM) -> str:
-    """Return the image's name, built on first use and whenever what goes into it changed.
+    """Return the image's name; it is built on first use and whenever its content changed.
 
-    ``architecture`` ("aarch64") is this machine's unless said; another one is emulated. ``system`` is one of SUITES.
+    ``architecture`` ("aarch64") is this machine's by default; another one is emulated. ``system`` is one of SUITES.
     """
     suite = SUITES[system]
     repository = "-".join([REPOSITORY, system, *([architecture] if architecture else [])])
@@ -109,7 +109,7 @@ def _compiled(folder: Path, architecture: str) -> Path:
 
 
 def platform_option(architecture: str) -> list[str]:
-    """Return podman's option for an architecture; none where this machine's was not even named."""
+    """Return podman's option for an architecture; none if no architecture was named."""
     return ["--arch", DEBIAN[architecture]] if architecture else []
 
 
@@ -134,7 +134,7 @@ def _packages(name: str) -> list[str]:
 
 
 def _digest(suite: str, packages: list[str]) -> str:
-    """Return a name for all that goes into the image, so that a change of it makes another one."""
+    """Return a name that depends on everything in the image, so that a change makes another image."""
     digest = hashlib.sha256(f"{suite} {packages}".encode())
     for path in [*sorted((NODE / "bin").iterdir()), NODE / "dcmi.c", Path(__file__)]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")

@@ -38,7 +38,7 @@ FAULTS: tuple[Row, ...] = (
     ("unchecked", "access", "unreachable", "", "the node cannot be reached", "an answer over SSH",
      "ssh: connect to host 192.0.2.77 port 22: Connection timed out", "192.0.2.77",
      "ansible {node} -i inventory/prod -m ping"),
-    ("unchecked", "access", "host-key", "", "the node's host key is not the known one", "the known host key",
+    ("unchecked", "access", "host-key", "", "the node's host key is not the one in known_hosts", "the known host key",
      "Host key verification failed.", "192.0.2.77", "compare: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub"),
 )  # fmt: skip
 

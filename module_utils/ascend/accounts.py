@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Accounts and groups of a node, as its name service knows them: local ones, LDAP's and SSSD's alike.
+"""Accounts and groups of a node, as its name service knows them, whether local or from LDAP or SSSD.
 
-``getent`` and ``id`` are asked, each with a time limit: a directory server that is gone hangs whoever asks.
+We ask ``getent`` and ``id``, each with a time limit, because a missing directory server hangs whoever asks.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _ENTRY = re.compile(r"([^:]+):[^:]*:(\d+):(\d+):")
 
 
 def account(node: Node, name: str, timeout_s: float = ASK_S) -> Tuple[Optional[Account], str]:
-    """Return (the account or None, why it is not known). ``name`` may be a number, too; "" says that there is none."""
+    """Return (the account or None, why it is not known). ``name`` may also be a number; "" means that there is none."""
     asked, why = _ask(node, ["getent", "passwd", name], timeout_s)
     if asked is None:
         return None, why
@@ -38,7 +38,7 @@ def account(node: Node, name: str, timeout_s: float = ASK_S) -> Tuple[Optional[A
 
 
 def name_of(node: Node, database: str, number: int, timeout_s: float = ASK_S) -> str:
-    """Return the name of a user or a group (``database`` "passwd" or "group"), or its number where nobody names it."""
+    """Return the name of a user or a group (``database`` "passwd" or "group"), or its number if it has no name."""
     asked, _ = _ask(node, ["getent", database, str(number)], timeout_s)
     names = [line.split(":")[0] for line in asked.output.splitlines() if line.count(":") >= 3] if asked else []
     return names[0] if names else str(number)

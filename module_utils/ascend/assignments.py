@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a line of a file that a session begins with sets: of sh, bash and zsh, csh, fish, PAM and systemd.
+"""What a line of a session's startup file sets, for sh, bash and zsh, csh, fish, PAM and systemd.
 
 ``NAME=value command`` sets nothing for others, and is left out.
 """
@@ -28,7 +28,7 @@ _PLAIN = ("environment", "environment.d", ".pam_environment")
 
 
 def read(path: str, line: str) -> List[Assignment]:
-    """Return what a line of the file sets; the file's name tells of which kind it is."""
+    """Return what a line of the file sets; the file's name decides its kind."""
     line = line.strip()
     if line.startswith(("#", "echo ", "printf ")):
         return []

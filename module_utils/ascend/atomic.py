@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write a file or a link so that after an interruption the old one is there, whole, or the new one; remove a path."""
+"""Write a file or a link so that after an interruption either the old one or the new one is complete; remove a path."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MODE = 0o644  # whatever the umask of the session: users read which CANN their e
 
 
 def write(path: str, text: str) -> None:
-    """Write the file, to the disk as well: a power cut may follow. Raises OSError, and then leaves the old content.
+    """Write the file and sync it to disk, because a power cut may follow. On OSError, the old content is left.
 
     Everybody may read it.
     """
@@ -37,7 +37,7 @@ def write(path: str, text: str) -> None:
 
 
 def link(path: str, target: str, prepared: Callable[[], None] = lambda: None) -> None:
-    """Have a link lead to ``target``, from one moment to the next; ``prepared`` is called before. Raises OSError."""
+    """Point a link to ``target`` atomically; ``prepared`` is called just before. Raises OSError."""
     partial = path + PARTIAL
     if os.path.lexists(partial):
         os.unlink(partial)
@@ -47,10 +47,10 @@ def link(path: str, target: str, prepared: Callable[[], None] = lambda: None) ->
 
 
 def settle(folder: str, run: Callable[..., Result]) -> None:
-    """Have all that was written below ``folder`` on the disk: a file that says it is whole may be written after this.
+    """Sync everything below ``folder`` to disk; afterwards a file may be written that says it is complete.
 
-    File systems keep their order for names, not for contents: after a power cut a file that was written seconds before
-    is there, and empty (ext4, XFS). Raises AscendError.
+    File systems preserve the order of names, not of contents. After a power cut, a file that was written seconds before
+    may exist and be empty (ext4, XFS). Raises AscendError.
     """
     result = run(["sync", "--file-system", folder], SETTLE_S)
     if result.code != 0:
@@ -65,7 +65,7 @@ def settle(folder: str, run: Callable[..., Result]) -> None:
 
 
 def remove(path: str) -> None:
-    """Remove what lies at a path, if anything does: a folder with all that is in it, or a link and not where it leads.
+    """Remove what is at a path, if anything: a folder with its content, or a link without its target.
 
     Raises OSError.
     """
@@ -77,9 +77,9 @@ def remove(path: str) -> None:
 
 @contextmanager
 def removing(path: str, problem: str, wanted: str = "nothing of it") -> Iterator[None]:
-    """Have an OSError of the block told as ``problem``: what lies at ``path`` could not be removed.
+    """Turn an OSError of the block into ``problem``: the thing at ``path`` could not be removed.
 
-    ``path`` is the node's own name for it, wherever the block finds it. Raises AscendError.
+    ``path`` is the node's own name for it, wherever the block accesses it. Raises AscendError.
     """
     try:
         yield

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Read what may never answer, a dead network mount for example, in a child process with a time limit.
+"""Read things that may never answer, such as a dead network mount, in a child process with a time limit.
 
-No limit within a process helps: a thread that waits in the kernel for a file system cannot be ended, and its process
-stays until it is. So a child reads, and what it found comes through a pipe as lines of JSON. One that is late is killed
-and not waited for: where the kernel does not let go of it, it stays until the file system answers or is unmounted.
+A limit within the process does not help, because a thread that waits in the kernel for a file system cannot be ended,
+and keeps its process alive. So a child reads, and sends what it found through a pipe as lines of JSON. A late child is
+killed and not waited for; if the kernel does not release it, it stays until the file system answers or is unmounted.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class LateError(Exception):
 
 
 class Child:
-    """``work(tell)`` in a child process; what it tells, JSON values, is read with ``next``."""
+    """``work(tell)`` in a child process; ``next`` reads the JSON values that it reports."""
 
     def __init__(self, work: Callable[[Tell], None]) -> None:
         reading, writing = os.pipe()
@@ -43,7 +43,7 @@ class Child:
         self._read = b""
 
     def next(self, until: float) -> Any:
-        """Return the next value, None at the end. Raises LateError when there is none ``until`` then (monotonic)."""
+        """Return the next value, None at the end. Raises LateError if there is none ``until`` then (monotonic)."""
         while b"\n" not in self._read:
             ready, _, _ = select.select([self._pipe], [], [], max(0.0, until - time.monotonic()))
             if not ready:
@@ -74,9 +74,9 @@ class Child:
 
 
 def _be_child(work: Callable[[Tell], None], writing: int) -> None:
-    """Work, tell, and end without the parent's exit handlers.
+    """Work, report, and end without the parent's exit handlers.
 
-    Nothing of the parent's stays open: whoever waits for the end of its output would wait for a child that hangs.
+    None of the parent's files stays open, or whoever waits for the end of its output would wait for a child that hangs.
     """
     try:
         nothing = os.open(os.devnull, os.O_RDWR)
@@ -92,7 +92,7 @@ def _be_child(work: Callable[[Tell], None], writing: int) -> None:
 
 
 def _crashed(writing: int, kind: Any, error: Optional[BaseException], trace: Any) -> bool:
-    """Tell the parent of a defect, which raises it there."""
+    """Report a defect to the parent, which raises it there."""
     if error is not None:
         _write(writing, {"crashed": "".join(traceback.format_exception(kind, error, trace))})
     return False
@@ -105,14 +105,14 @@ def _write(writing: int, value: Any) -> None:
 
 
 def _programs(pid: int) -> List[int]:
-    """Return the children of a process: those that ``command.run`` starts lead a process group each."""
+    """Return the children of a process; each one that ``command.run`` starts leads its own process group."""
     with suppress(OSError), open("/proc/%d/task/%d/children" % (pid, pid), encoding="ascii") as stream:
         return [int(number) for number in stream.read().split()]
     return []
 
 
 class Looked(NamedTuple):
-    """``found``: place -> what was read; ``hung``: places that did not answer; ``left``: not asked because of them."""
+    """``found``: place -> what was read; ``hung``: places that did not answer; ``left``: the skipped ones."""
 
     found: Dict[str, Any]
     hung: List[str]
@@ -120,7 +120,7 @@ class Looked(NamedTuple):
 
 
 def each(places: Sequence[str], read: Callable[[str], Any], limit_s: Optional[float] = None) -> Looked:
-    """Return what ``read`` (JSON) says of each place; one that does not answer in time costs nobody else's answer."""
+    """Return what ``read`` (JSON) says about each place; one that does not answer in time costs only its own answer."""
     left = list(places)
     looked = Looked({}, [], left)
     while left and len(looked.hung) < MOST_HUNG:
@@ -153,9 +153,9 @@ class HungError(Exception):
 
 
 def whole(work: Callable[[Any], Any], limit_s: float) -> Any:
-    """Return what ``work(at)`` returns (JSON). Raises HungError when it does not end within the limit.
+    """Return what ``work(at)`` returns (JSON). Raises HungError if it does not end within the limit.
 
-    ``work`` says what it is at: ``at(words)``, or ``at(words, seconds)`` where that has a shorter limit of its own.
+    ``work`` says what it is doing: ``at(words)``, or ``at(words, seconds)`` for something with a shorter limit.
     """
     child = Child(lambda tell: tell({"done": work(lambda words, limit=None: tell({"at": [words, limit]}))}))
     until = time.monotonic() + limit_s

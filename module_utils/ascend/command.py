@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run a program with a time limit: no shell, no standard input, locale C, its whole process group ended in time."""
+"""Run a program with a time limit for its whole process group, without a shell or standard input, in locale C."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _LOADER = re.compile(r"^ERROR: ld\.so: object .*: ignored\.\r?\n?", re.MULTILINE
 
 @dataclass(frozen=True)
 class Result:
-    """What a program did. ``output`` is its answer, standard output; ``errors`` standard error where kept apart.
+    """What a program did. ``output`` is its standard output; ``errors`` its standard error if kept apart.
 
-    Without ``apart`` the output holds both, as they came. Bytes that are no text are replaced.
+    Without ``apart`` the output contains both, as they came. Bytes that are not text are replaced.
     """
 
     code: int
@@ -39,22 +39,22 @@ class Result:
 
     @property
     def printed(self) -> str:
-        """All that it printed, for what is known by its words or quoted, without the loader's noise."""
+        """Everything that it printed, without the loader's noise, to be recognised or quoted."""
         end = "" if self.output.endswith("\n") or not self.output or not self.errors else "\n"
         return self.output + end + _LOADER.sub("", self.errors)
 
     @property
     def answer(self) -> str:
-        """The answer; where there is none, what was said instead of one."""
+        """The answer, or what the tool said instead of one."""
         return self.output if self.output.strip() else self.printed
 
     def last_lines(self, count: int = 20) -> str:
-        """Return the end of what was said, for a message, its secrets masked: some have more than one line."""
+        """Return the end of the output for a message, with secrets masked (some have more than one line)."""
         return "\n".join(masked(self.printed[-MOST_SHOWN:].strip()).splitlines()[-count:])
 
 
 class Account(NamedTuple):
-    """Who a program runs as. Numbers, so that neither a password nor a shell of the account is needed."""
+    """The account that a program runs as, as numbers, so it needs neither a password nor a shell."""
 
     name: str
     uid: int
@@ -74,13 +74,13 @@ def run(
     apart: bool = False,
     account: Optional[Account] = None,
 ) -> Result:
-    """Run ``argv`` and return its result; a program that cannot be started has code 127 and the reason as output.
+    """Run ``argv`` and return its result; a program that cannot be started gets code 127 and the reason as output.
 
     ``env`` replaces the environment (default: the caller's); the locale is ``locale`` either way. Without ``umask`` no
-    code runs between fork and exec, so that threads may call this. A program that prints more than ``most_bytes`` is
-    ended; its code is that of the signal. ``keep`` is an open file that the program inherits. ``apart`` keeps standard
-    error out of the output: for an answer that is read, since others write to standard error (the loader, for example).
-    ``account`` is who it runs as, instead of the caller, who must be root for that.
+    code runs between fork and exec, so threads may call this. A program that prints more than ``most_bytes`` is ended;
+    its code is that of the signal. ``keep`` is an open file that the program inherits. ``apart`` keeps standard error
+    out of the output, for answers that are parsed, because others write to standard error (the loader, for example).
+    ``account`` is the account to run as, for which the caller must be root.
     """
     environment = dict(os.environ if env is None else env, LC_ALL=locale, LANG=locale, LANGUAGE="")
     # A file, not a pipe: a daemon that the program leaves behind would hold a pipe open long after the program's end.
@@ -107,7 +107,7 @@ def run(
 
 
 def query(argv: List[str], timeout_s: float) -> Result:
-    """Run a program that only tells something: locale C, its answer apart, safe to call from several threads."""
+    """Run a program that only reports something: locale C, standard error apart, safe in several threads."""
     return run(argv, timeout_s, umask=None, locale="C", most_bytes=MOST_ANSWER, apart=True)
 
 
@@ -130,7 +130,7 @@ def _watched(
 
 
 def _prepare(umask: Optional[int], account: Optional[Account]) -> None:
-    """Between fork and exec. The groups come first: who has given up root can no longer choose them."""
+    """Runs between fork and exec. The groups come first, because they cannot be set after giving up root."""
     if umask is not None:
         os.umask(umask)
     if account is not None:
@@ -153,7 +153,7 @@ def _ended(process: "subprocess.Popen[bytes]", timeout_s: float) -> bool:
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """End the whole group, also what ignores being asked. What hangs in the kernel cannot be ended: it is left."""
+    """End the whole group, also processes that ignore SIGTERM. Those that hang in the kernel are left."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         with suppress(ProcessLookupError):
             os.killpg(process.pid, number)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Take a file from the depot into the node's cache. The way is not trusted: size and sha256 decide."""
+"""Take a file from the depot into the node's cache. The transport is not trusted; size and sha256 decide."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class DepotFile:
 def take(file: DepotFile, cache_dir: str) -> str:
     """Return the path of ``file`` in the cache, fetched unless it is already there; verified either way.
 
-    Files are named by their sha256, so two versions never collide; a partial download is never taken for a file.
-    Raises AscendError when it cannot be had or is not what it should be.
+    Files are named by their sha256, so two versions never collide; a partial download is never mistaken for a file.
+    Raises AscendError if it cannot be fetched or is wrong.
     """
     path = _place(file, cache_dir)
     if is_cached(file, cache_dir):
@@ -62,7 +62,7 @@ def take(file: DepotFile, cache_dir: str) -> str:
 
 
 def is_cached(file: DepotFile, cache_dir: str) -> bool:
-    """Whether the cache holds the file, whole."""
+    """Whether the cache contains the complete file."""
     path = _place(file, cache_dir)
     return os.path.isfile(path) and os.path.getsize(path) == file.size_bytes and files.sha256(path) == file.sha256
 
@@ -74,7 +74,8 @@ def _place(file: DepotFile, cache_dir: str) -> str:
 def unpacked_run(path: str) -> str:
     """Return the path of the ``.run`` package: ``path`` itself, or the one inside of an official ``.zip`` bundle.
 
-    The bundle was verified a moment ago. What was unpacked earlier is read against it: only the bundle's sum is known.
+    The bundle was verified a moment ago. What was unpacked earlier is compared with it, because only the bundle's sum
+    is known.
     """
     if not path.endswith(".zip"):
         return path

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The way from a node to the depot: directly, or through the proxy that ``ascend_depot_proxy`` names.
 
-The proxies of a session (http_proxy, no_proxy ...) are for other servers, and count for no download of a node: neither
-here, nor for uv, nor for the command that an error names.
+A session's proxies (http_proxy, no_proxy ...) are for other servers and ignored for a node's downloads: here, in uv,
+and in the commands of errors.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from .errors import AscendError
 
 
 def opened(url: str, proxy: str, timeout_s: float, offset: int = 0) -> Any:
-    """Return the open answer of an address, from byte ``offset`` on where the server knows ranges (status 206).
+    """Return the open response of an address, from byte ``offset`` on if the server supports ranges (status 206).
 
-    A name and a password in an address are sent as such.
+    A name and a password in the address are sent.
 
-    Raises OSError, ValueError or http.client.HTTPException, and AscendError for a proxy that is none.
+    Raises OSError, ValueError or http.client.HTTPException, and AscendError for something that is not a proxy.
     """
     bare, account = _without_account(url)
     request = urllib.request.Request(bare, headers={"Authorization": account} if account else {})
@@ -46,12 +46,12 @@ def opened(url: str, proxy: str, timeout_s: float, offset: int = 0) -> Any:
 
 
 def environment(proxy: str) -> Dict[str, str]:
-    """Return the variables by which uv goes the same way, given that its environment has no other ones."""
+    """Return the variables that make uv use the same way, given that its environment has no others."""
     return {"HTTP_PROXY": proxy, "HTTPS_PROXY": proxy} if proxy else {}
 
 
 def command(url: str, proxy: str) -> str:
-    """Return the command to type on the node that goes the same way."""
+    """Return the command to type on the node that uses the same way."""
     way = "--noproxy '' --proxy %s" % shlex.quote(proxy) if proxy else "--noproxy '*'"
     return "curl -fI %s %s" % (way, shlex.quote(url))
 
@@ -61,12 +61,12 @@ def words(proxy: str) -> str:
 
 
 def is_missing(error: Exception) -> bool:
-    """Whether a server answered that it does not hold a file: it may hold the others."""
+    """Whether a server answered that it does not have a file; it may have the others."""
     return isinstance(error, urllib.error.HTTPError) and error.code in (403, 404, 410)
 
 
 def error_text(error: Exception) -> str:
-    """Return an error in words, with the status where a server gave one."""
+    """Return an error as text, with the status if a server gave one."""
     if isinstance(error, urllib.error.HTTPError):
         return "HTTP %d %s" % (error.code, error.reason)
     reason = error.reason if isinstance(error, urllib.error.URLError) else error
@@ -74,7 +74,7 @@ def error_text(error: Exception) -> str:
 
 
 def _without_account(url: str) -> Tuple[str, str]:
-    """Return an address without its name and password, and these as the value of a header; empty where it has none."""
+    """Return an address without its name and password, and these as the value of a header; empty if it has none."""
     parts = urlsplit(url)
     account, at, place = parts.netloc.rpartition("@")
     if not at or parts.scheme not in ("http", "https"):

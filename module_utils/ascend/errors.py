@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one exception of the project, and what the operating system's errors are to the operator."""
+"""The project's only exception, and what the operating system's errors mean for the operator."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ _DISKS = (
 
 
 def disk_remedy(words: str, place: str) -> str:
-    """Return the next command when a program's words say that the disk of ``place`` is at fault, else an empty text."""
+    """Return the next command if a program's output blames the disk of ``place``, else an empty text."""
     lowered = words.lower()
     for _, _, remedy, _, known in _DISKS:
         if any(word in lowered for word in known):
@@ -81,7 +81,7 @@ def disk_remedy(words: str, place: str) -> str:
 
 
 def from_os_error(error: OSError, place: str = "/") -> AscendError:
-    """Return what the operator must know of an OSError; ``place`` is what was worked on, as writes do not name it."""
+    """Return what the operator must know about an OSError; ``place`` is the path, which writes do not name."""
     named = error.filename if isinstance(error.filename, str) else ""
     for problem, wanted, remedy, numbers, _ in _DISKS:
         if error.errno in numbers:
@@ -98,7 +98,7 @@ def from_os_error(error: OSError, place: str = "/") -> AscendError:
 
 
 def _nearest(path: str) -> str:
-    """Return the path, or what of it exists: df and findmnt take nothing else."""
+    """Return the path, or its existing part, because df and findmnt accept nothing else."""
     while not os.path.lexists(path) and os.path.dirname(path) != path:
         path = os.path.dirname(path)
     return path or "."

@@ -39,9 +39,9 @@ def collect(
     """Return the facts of ``subsets`` ("all" for every one) as docs/facts.md and the module ``ascend_facts`` say.
 
     ``timeout_s`` is the longest time of each call of a tool; ``deep`` reads every installed file instead of its size.
-    The network of ``cards_out`` (NPU ids) is not asked about.
-    ``users`` are the accounts that train: whether they may open the cards is told with the driver.
-    Raises AscendError when ``kernel_settings`` holds what can be no kernel setting.
+    The network of ``cards_out`` (NPU ids) is skipped. ``users`` are the accounts that train; the facts of the driver
+    say whether they may open the cards. Raises AscendError if ``kernel_settings`` contains something that cannot be a
+    kernel setting.
     """
     # A node compiles at each call what is imported: so each reader is imported where it is wanted.
     chosen = SUBSETS if "all" in subsets else tuple(subsets)
@@ -99,7 +99,7 @@ def collect(
 
 
 def collect_in_time(limit_s: float, node: Node, *what: Any) -> Facts:
-    """Return ``collect(node, *what)``, read in a child process. Raises AscendError when that does not end in time."""
+    """Return ``collect(node, *what)``, read in a child process. Raises AscendError if that does not end in time."""
     from .in_time import in_time
 
     facts: Facts = in_time(limit_s, lambda at: collect(node._replace(at=at), *what))
@@ -107,7 +107,7 @@ def collect_in_time(limit_s: float, node: Node, *what: Any) -> Facts:
 
 
 def _changes(node: Node, places: Places) -> Changes:
-    """Return which run changes the node now, for which it is drained, and the journal's last entry, or None."""
+    """Return the run that changes the node now, the run that drained it, and the journal's last entry, or None."""
     from .change import journal
 
     state_dir = node.path(places.state_dir)

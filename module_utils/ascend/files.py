@@ -13,7 +13,7 @@ MOST_BYTES = 16 * 1024 * 1024  # a text file of the driver's or CANN's has a few
 
 
 def text(path: str, most: int = MOST_BYTES) -> Optional[str]:
-    """Return the file's text (UTF-8, odd bytes replaced), or None when there is no regular file to read.
+    """Return the file's text (UTF-8, odd bytes replaced), or None if there is no regular file to read.
 
     ``most`` characters are read.
     """
@@ -27,7 +27,7 @@ def text(path: str, most: int = MOST_BYTES) -> Optional[str]:
 
 
 def pairs(content: Optional[str]) -> Dict[str, str]:
-    """Return the ``key=value`` lines of a text; comments and other lines left out, quotes around a value taken away."""
+    """Return the ``key=value`` lines of a text; comments and other lines left out, quotes around a value removed."""
     found = {}
     for line in (content or "").splitlines():
         key, equals, value = line.partition("=")
@@ -37,7 +37,7 @@ def pairs(content: Optional[str]) -> Dict[str, str]:
 
 
 def mapping(path: str) -> Dict[str, Any]:
-    """Return the JSON object in a file; empty when there is none."""
+    """Return the JSON object in a file; empty if there is none."""
     content = text(path)
     try:
         value = json.loads(content) if content else None
@@ -55,22 +55,22 @@ def names(folder: str) -> List[str]:
 
 
 def folders(folder: str) -> List[str]:
-    """Return the sorted names of the folders in a folder, but for those that begin with a dot."""
+    """Return the sorted names of the folders in a folder, without those that begin with a dot."""
     return [name for name in names(folder) if name[0] != "." and os.path.isdir(os.path.join(folder, name))]
 
 
 def is_program(path: str) -> bool:
-    """Whether a file lies there, or where a link leads, that may be run."""
+    """Whether a path, or the target of a link there, is an executable file."""
     return os.path.isfile(path) and os.access(path, os.X_OK)
 
 
 def is_in(path: str, folder: str) -> bool:
-    """Whether a path is a folder or lies below it, by the names alone."""
+    """Whether a path is a folder or below it, judged only by the names."""
     return path == folder or path.startswith(folder.rstrip("/") + "/")
 
 
 def link(path: str) -> Optional[str]:
-    """Return what a link says, as it says it; None when there is no link."""
+    """Return a link's text as it is; None if there is no link."""
     try:
         return os.readlink(path)
     except OSError:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The forms of what is wrong with a node, from the reader to the report."""
+"""The forms of a node's problems, from the reader to the report."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ MOST_CHARACTERS = 300  # of a tool's own words in a finding: facts stay small
 def finding(
     subset: str, name: str, problem: str, wanted: str = "", found: str = "", where: str = "", remedy: str = ""
 ) -> Finding:
-    """Return something that is wrong with a node. ``name`` is stable (docs/facts.md lists them all), ``problem`` words.
+    """Return what is wrong with a node. ``name`` is stable (docs/facts.md lists them all); ``problem`` is text.
 
-    ``wanted``, ``found`` (the tool's own words where it has some), ``where`` and ``remedy`` (the next command to type).
+    ``wanted``, ``found`` (the tool's own words, if any), ``where`` and ``remedy`` (the next command to type).
     """
     return {
         "subset": subset,
@@ -39,7 +39,7 @@ def finding(
 
 
 def bounded(findings: List[Finding], room: int) -> List[Finding]:
-    """Return the findings that have room (characters of JSON), and one that names and counts those left out."""
+    """Return the findings that fit in the room (characters of JSON), and one that names and counts the others."""
     if len(json.dumps(findings)) <= room:
         return findings
     kept, room = 0, room - _LEFT_OUT
@@ -59,7 +59,7 @@ def bounded(findings: List[Finding], room: int) -> List[Finding]:
 def quoted(words: str) -> str:
     """Return at most MOST_CHARACTERS of a tool's words.
 
-    Secrets are masked first: half of one is none any more that anybody could know.
+    Secrets are masked first, because half a secret cannot be recognised.
     """
     return shortened(printable(masked(words)), MOST_CHARACTERS)
 

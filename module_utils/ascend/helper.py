@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The helper: a node's facts as root tells them, for an account that may run this program and nothing else as root.
+"""The helper: a node's facts as root sees them, for an account that may run only this program as root.
 
-sudo starts it as ``/usr/bin/python3 -IS`` with its archive, so that nothing of the caller's is imported. Whoever calls
-it is taken for hostile: it takes no argument, reads neither its input nor its environment, and what it looks at stands
-in a file that root alone may write (``HELPER_CONFIG``). One runs at a time.
+sudo starts it as ``/usr/bin/python3 -IS`` with its archive, so that nothing of the caller is imported. It assumes a
+hostile caller: it takes no argument, reads neither its input nor its environment, and a file that only root may write
+(``HELPER_CONFIG``) says what it looks at. Only one runs at a time.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def main(version: str, config: str = HELPER_CONFIG, lock: str = LOCK) -> None:
 
 
 def _shut_off() -> None:
-    """Take nothing over from the caller: environment, folder, umask, standard input, limits, priority."""
+    """Take nothing from the caller: neither environment nor folder, umask, standard input, limits or priority."""
     os.environ.clear()
     os.environ.update(PATH=PATH, HOME="/root", LC_ALL="C", LANG="C")
     os.chdir("/")
@@ -86,7 +86,7 @@ def _answer(arguments: List[str], config: str, lock: str) -> Dict[str, Any]:
 
 
 def _settings(path: str) -> Mapping[str, Any]:
-    """Return what the helper is to ask, from a file that nobody but root may have written."""
+    """Return what the helper should ask, from a file that only root can have written."""
     wanted = "what playbooks/drift_account.yml writes"
     try:
         number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -109,8 +109,8 @@ def _settings(path: str) -> Mapping[str, Any]:
 def _turn(path: str) -> Optional[int]:
     """Wait until no other helper runs, so that an account cannot make root work for it as often as it likes.
 
-    Returns an open file whose end gives the turn back; None where no lock can be made: a full /run is no reason to be
-    silent. The lock is this process' alone: a child that hangs in the kernel does not keep it.
+    Returns an open file; closing it ends the turn. Returns None if no lock can be made, because a full /run is no
+    reason to be silent. Only this process has the lock; a child that hangs in the kernel does not keep it.
     """
     try:
         number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)

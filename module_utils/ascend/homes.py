@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What others own on a node, users' homes above all: looked at on local file systems alone, and with a time limit.
+"""What others own on a node, above all users' homes. We look only at local file systems, and with a time limit.
 
-A home on a dead network mount answers nobody. Such a mount is known by its type (proc(5), /proc/<pid>/mountinfo); what
-hangs all the same costs its own answer, and no other one.
+A home on a dead network mount never answers. Such a mount is recognised by its type (proc(5), /proc/<pid>/mountinfo);
+anything else that hangs costs only its own answer.
 
-What lies in a home is read with its owner's rights, not with root's: a link there leads root to no file that its owner
-could not read, so that no finding quotes one.
+Files in a home are read with the owner's rights, not root's, so that a link cannot make root read, and a finding quote,
+a file that the owner could not read.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ NOBODY = (65534, 65534)
 class Homes(NamedTuple):
     """``profiles``: (path, text) of what users' shells run; ``cann``: folders with a name like CANN's.
 
-    ``hung``: places that did not answer, ``left``: how many were not asked because of them; ``owners`` by home.
+    ``hung``: places that did not answer; ``left``: how many were skipped because of them; ``owners`` by home.
     """
 
     profiles: List[Tuple[str, str]]
@@ -55,7 +55,7 @@ class Homes(NamedTuple):
     owners: Mapping[str, Owner] = {}
 
     def owner(self, path: str) -> Optional[Owner]:
-        """Return the owner of the home in which a path lies by its name; None where it lies in none."""
+        """Return the owner of the home that contains a path, judged by its name; None if it is in none."""
         homes = [home for home in self.owners if files.is_in(path, home)]
         return self.owners[max(homes, key=len)] if homes else None
 
@@ -77,9 +77,9 @@ def look(node: Node) -> Homes:
 
 @contextmanager
 def acting_as(node: Node, owner: Optional[Owner]) -> Iterator[None]:
-    """Read with an owner's rights; without effect for None, and for whoever is not root of the node.
+    """Read with an owner's rights; no effect for None, or if we are not the node's root.
 
-    Of the owner's groups it has the first alone: the others may be a directory server's, which may not answer.
+    It has only the owner's first group, because the others may come from a directory server that does not answer.
     """
     if owner is None or owner[0] == 0 or node.root != "/" or os.geteuid() != 0:
         yield
@@ -97,9 +97,9 @@ def acting_as(node: Node, owner: Optional[Owner]) -> Iterator[None]:
 
 
 def each(node: Node, places: Sequence[str], read: Any) -> bounded.Looked:
-    """Return what ``read`` says of each place that lies on no network mount (``bounded.each``).
+    """Return what ``read`` says about each place that is not on a network mount (``bounded.each``).
 
-    Whether it does is found out in the child, too: a folder above may hang.
+    The child also finds out whether it is, because a folder above may hang.
     """
     mounted = mounts.read(node.path("/proc/self/mountinfo"))
     looked = bounded.each(places, lambda place: [read(place)] if is_local(node, mounted, place) else [])
@@ -108,7 +108,7 @@ def each(node: Node, places: Sequence[str], read: Any) -> bounded.Looked:
 
 
 def hung_findings(homes: Homes) -> List[Finding]:
-    """Return one finding of all places that did not answer; none without any."""
+    """Return one finding for all places that did not answer, if there are any."""
     hung = list(dict.fromkeys(homes.hung))
     if not hung:
         return []
@@ -128,7 +128,7 @@ def hung_findings(homes: Homes) -> List[Finding]:
 
 
 def is_local(node: Node, mounted: List[mounts.Mount], path: str) -> bool:
-    """Whether a path leads over no network mount. Links are followed one by one: only what is local is looked at."""
+    """Whether a path crosses no network mount. Links are followed one by one, and only local ones are read."""
     parts, here = _parts(path), "/"
     for _ in range(MOST_LINKS * 10):
         if _REMOTE.fullmatch(mounts.of(mounted, here).kind):
@@ -174,7 +174,7 @@ def _home(node: Node, home: str, account: Optional[Owner]) -> Dict[str, Any]:
 
 
 def _owner(node: Node, home: str) -> Owner:
-    """Return whose a folder is that no account names: a directory server may. Where root's is for others, nobody's."""
+    """Return the owner of a folder that no account names, but a directory server may; nobody if root's is for all."""
     if home == "/root":
         return 0, 0
     try:

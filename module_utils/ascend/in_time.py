@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hold a reading of a node to a time limit, and say what it hung at.
+"""Limit the time of reading a node, and say what it hung at.
 
-One file system that does not answer, one program that hangs in the kernel, would hold up the whole fleet.
+A single file system that does not answer, or program that hangs in the kernel, would hold up the whole fleet.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .node import At
 def in_time(limit_s: float, read: Callable[[At], Any]) -> Any:
     """Return what ``read(at)`` returns (JSON), read in a child process.
 
-    Raises AscendError when that does not end in time, and for an AscendError or OSError of the reading.
+    Raises AscendError if that does not end in time, and for an AscendError or OSError of the reading.
     """
 
     def work(at: At) -> Dict[str, Any]:

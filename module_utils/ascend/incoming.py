@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files of the depot that the control node sends through the connection by which it works on the node.
+"""Files of the depot that the control node sends through its connection to the node.
 
-They arrive in ``incoming`` of the cache, each under its sha256, as the account that logs in: what it writes there
-needs no rights of root, and no terminal of sudo's. What came of a file stays when the connection breaks, and the next
-run sends the rest. A file gets its name when it is whole and its sum is right.
+They arrive in ``incoming`` of the cache, each under its sha256, as the account that logs in, so writing them needs
+neither root's rights nor a terminal for sudo. What arrived of a file stays if the connection breaks, and the next run
+sends the rest. A file gets its name when it is whole and its sum is right.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ for name, at, left in json.loads(stream.readline().decode()):
 
 
 class Incoming(NamedTuple):
-    """A file that the cache shall hold: its path in there, the sum that it must have, and its size in bytes."""
+    """A file that the cache should contain: its path in it, its required sum, and its size in bytes."""
 
     path: str
     sha256: str
@@ -57,9 +57,9 @@ class Incoming(NamedTuple):
 
 
 def lacking(wanted: List[Incoming], cache_dir: str) -> List[Dict[str, Any]]:
-    """Return the files that the cache lacks, or has with another sum, as dictionaries with ``have_bytes`` besides.
+    """Return the files that the cache lacks, or has with another sum, as dictionaries with ``have_bytes``.
 
-    So many came already. Every file of the cache is read. Raises OSError.
+    These bytes have already arrived. Every file of the cache is read. Raises OSError.
     """
     found = []
     for file in wanted:
@@ -70,10 +70,10 @@ def lacking(wanted: List[Incoming], cache_dir: str) -> List[Dict[str, Any]]:
 
 
 def prepare(missing: List[Dict[str, Any]], cache_dir: str, uid: int, is_shared: bool = False) -> str:
-    """Make the folder in which an account may write, and return it. Other files than these go from it.
+    """Create the folder in which an account may write, and return it. Other files are removed from it.
 
-    Where it ``is_shared`` by several runs, files stay while one may be sending them. Raises AscendError where the
-    cache's disk has no room for them, and where a run sends as another account.
+    If several runs share it (``is_shared``), files stay while one may be sending them. Raises AscendError if the
+    cache's disk has no room for them, or if a run sends as another account.
     """
     folder = os.path.join(cache_dir, FOLDER)
     at_work = is_shared and _is_at_work(folder)
@@ -100,10 +100,10 @@ def prepare(missing: List[Dict[str, Any]], cache_dir: str, uid: int, is_shared: 
 
 
 def arrive(sent: List[Incoming], cache_dir: str, is_shared: bool = False) -> List[Dict[str, str]]:
-    """Give the files that were sent their names; return ``path`` and what was ``found`` of each that is another one.
+    """Give the files that were sent their names; return ``path`` and ``found`` for each one that is wrong.
 
-    Such a one goes: a power cut may have left a file whose end was never written, and it has to be sent anew. Where
-    the folder ``is_shared``, another run may have given a file its name before: what this one sent then is a rest.
+    A wrong one is removed and has to be sent again; a power cut may have left a file whose end was never written. If
+    the folder ``is_shared``, another run may already have named a file; then this run's copy is only a leftover.
     """
     wrong = []
     for file in sent:
@@ -142,14 +142,14 @@ def _require_same_account(folder: str, uid: int) -> None:
         raise AscendError(
             "another run is sending files to this host from another account",
             wanted="the account with the number %d, or no other run" % uid,
-            found="the number %d, at work in the last %d s" % (other, QUIET_S),
+            found="the number %d, active in the last %d s" % (other, QUIET_S),
             where=folder,
             remedy="wait for it to end, then run it again (what arrived is kept); or log in with one account",
         )
 
 
 def _taken_over(part: str) -> Tuple[str, int]:
-    """Return sum and size of what came. From now on it is root's, and on the disk."""
+    """Return sum and size of what arrived. From now on it belongs to root and is on disk."""
     handle = os.open(part, os.O_RDONLY | os.O_NOFOLLOW)
     try:
         os.fchown(handle, os.geteuid(), os.getegid())
@@ -167,7 +167,7 @@ def _is_cached(file: Incoming, cache_dir: str) -> bool:
 
 
 def without_size(wanted: List[Incoming], cache_dir: str) -> List[Incoming]:
-    """Return the files that the cache lacks, or has with another size; none is read: ``lacking`` does that."""
+    """Return the files that the cache lacks, or has with another size; none is read, unlike in ``lacking``."""
     places = [(file, os.path.join(cache_dir, file.path)) for file in wanted]
     return [file for file, place in places if not (os.path.isfile(place) and os.path.getsize(place) == file.size_bytes)]
 

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an installer put on the node, remembered, so that a lost or changed file is seen later.
+"""Remembers what an installer put on the node, so that lost or changed files are detected later.
 
 A manifest of schema 2 is two lines of JSON, so that reading one of 25,000 files takes some 40 ms:
 
-1. ``{"schema": 2, "sha256": digest of the second line}``: a manifest that is damaged itself accuses no file;
+1. ``{"schema": 2, "sha256": digest of the second line}``: a damaged manifest accuses no file;
 2. ``{"root", "tops": [name], "without": [folder], "folders": {folder: [names, sizes, mtimes, modes]},
-   "links": {path: target}, "sha256": "..."}``: a row of each list a regular file, sizes in bytes, times in ns, modes as
+   "links": {path: target}, "sha256": "..."}``: one row of each list per regular file, bytes, ns, and modes as
    numbers; ``sha256`` holds the digests of all files in that order, 64 characters each.
 
-While an installer is at work there is one that lists nothing, with ``"begun": true`` in its second line: what lies
-there then, or after a power cut, is not known.
+While an installer runs, the manifest lists nothing and has ``"begun": true`` in its second line, because the files are
+unknown then, and after a power cut.
 
 Schema 1, still read, is one line: ``{"schema": 1, "root", "files": {path: size or "-> target" of a link}}``.
 """
@@ -45,12 +45,12 @@ CLOSED, EXTRA, UNREAD = "closed", "extra", "unread"
 
 
 class Difference(NamedTuple):
-    """One thing that differs, in words.
+    """One difference, as text.
 
-    ``lost``: not there; ``altered``: there, and not what was installed; ``begun``: not known, the installation was not
-    seen to end; ``unreadable``: not known, it cannot be read; ``closed``: as it was, and others cannot use it.
-    ``extra`` (deep form alone) and ``unread`` (fast form alone: too many files have a new time) accuse nothing.
-    ``path`` is the file, relative to the root, where one is meant.
+    ``lost``: missing; ``altered``: not what was installed; ``begun``: unknown, because the installation did not end;
+    ``unreadable``: unknown, because it cannot be read; ``closed``: unchanged, but others cannot use it. ``extra`` (only
+    the deep form) and ``unread`` (only the fast form: too many files have a new time) accuse nothing. ``path`` is the
+    file, relative to the root, if it is about one.
     """
 
     kind: str
@@ -65,15 +65,15 @@ class _File(NamedTuple):
 
 
 def begin(root: str, path: str) -> None:
-    """Write to ``path`` that an installer works below ``root``, until ``write`` or the file's end. Raises OSError."""
+    """Record in ``path`` that an installer works below ``root``, until ``write`` or its removal. Raises OSError."""
     body = {"root": root, "tops": [], "without": [], "folders": {}, "links": {}, "sha256": "", "begun": True}
     _write(path, json.dumps(body))
 
 
 def write_files(root: str, digests: Dict[str, str], folders: Iterable[str], path: str) -> None:
-    """Write to ``path`` these files below ``root`` (path -> sha256, "" where it is to be read) that are regular ones.
+    """Write to ``path`` those of the files below ``root`` that are regular (path -> sha256, "" if it has to be read).
 
-    Of ``folders`` only the rights are looked at. Written atomically. Raises OSError where a file cannot be read.
+    Only the rights of ``folders`` are checked. Written atomically. Raises OSError if a file cannot be read.
     """
     table: Dict[str, List[List[Any]]] = {folder: [[], [], [], []] for folder in sorted(folders)}
     summed: Dict[str, str] = {}
@@ -97,8 +97,8 @@ def _enter(table: Dict[str, List[List[Any]]], relative: str, status: os.stat_res
 def write(root: str, tops: Iterable[str], path: str, without: Iterable[str] = (), place: str = "") -> int:
     """Write to ``path`` every file and link below ``root``/<each of tops>; return how many. Written atomically.
 
-    ``without`` are folders below ``root`` that are left out: they belong to another package. ``place`` is where the
-    root will lie, when it is still to be moved there. Raises OSError where a file cannot be read.
+    ``without`` are folders below ``root`` that are left out because they belong to another package. ``place`` is where
+    the root will be, if it is still to be moved. Raises OSError if a file cannot be read.
     """
     tops, without = list(tops), list(without)
     folders: Dict[str, List[List[Any]]] = {}
@@ -128,12 +128,12 @@ def write(root: str, tops: Iterable[str], path: str, without: Iterable[str] = ()
 
 
 def verify(path: str, deep: bool = False, root: Optional[str] = None) -> List[Difference]:
-    """Return what differs from the manifest at ``path``; empty when nothing does or there is no manifest.
+    """Return what differs from the manifest at ``path``; empty if nothing does or there is no manifest.
 
-    The fast form looks at every file's kind, size, rights and time, and reads what has another time (a ``touch`` is no
-    difference) and the small files that decide; ``deep`` reads all and names files that were added. ``root`` is where
-    the files lie, when a record of another machine is replayed below a folder; a manifest of another root says nothing.
-    A manifest that cannot be read is a difference: what it listed is not known to be there.
+    The fast form looks at every file's kind, size, rights and time, and reads files with another time (a ``touch`` is
+    no difference) and the small files that matter; ``deep`` reads all and names files that were added. ``root`` is
+    where the files are if another machine's capture is replayed below a folder; a manifest of another root says
+    nothing. A manifest that cannot be read is a difference, because it is unknown whether its files exist.
     """
     try:
         manifest = _load(path)
@@ -155,7 +155,7 @@ def verify(path: str, deep: bool = False, root: Optional[str] = None) -> List[Di
 def paths(path: str) -> Optional[List[str]]:
     """Return the files and links that the manifest at ``path`` names, relative to its root.
 
-    None where there is none, where it cannot be read, and where it says nothing yet.
+    None if there is none, if it cannot be read, or if it says nothing yet.
     """
     try:
         manifest = _load(path)
@@ -215,7 +215,7 @@ def _verify(root: str, manifest: Dict[str, Any], deep: bool) -> List[Difference]
 
 
 def _closed_folders(root: str, folders: Iterable[str]) -> List[Difference]:
-    """Return the folders with files, and those above them below ``root``, that others cannot enter."""
+    """Return the folders with files, and their parents below ``root``, that others cannot enter."""
     every = set()
     for folder in folders:
         while folder and folder not in every:
@@ -235,7 +235,7 @@ def _closed(relative: str, mode: int) -> Difference:
 
 
 def _bounded(touched: List[_File]) -> Tuple[List[_File], List[_File]]:
-    """Return (what the fast form reads, what it does not): the smallest files first, so most of them are read."""
+    """Return (what the fast form reads, what it does not): the smallest files first, so that most are read."""
     touched = sorted(touched, key=lambda file: (file.size, file.path))
     size = 0
     for position, file in enumerate(touched):
@@ -334,7 +334,7 @@ def _extra(root: str, manifest: Dict[str, Any]) -> List[Difference]:
 
 
 def _load(path: str) -> Dict[str, Any]:
-    """Return the manifest with its ``schema``. Raises OSError, and what a damaged one makes Python raise."""
+    """Return the manifest with its ``schema``. Raises OSError, and whatever Python raises for a damaged one."""
     with open(path, encoding="utf-8") as stream:
         head, body = stream.readline(), stream.readline()
     header = json.loads(head)
@@ -369,7 +369,7 @@ def _write(path: str, body: str) -> None:
 
 
 def _walk(root: str, tops: Iterable[str], without: Iterable[str]) -> Iterator[str]:
-    """Give the path of every file and link below the tops, relative to root, each once."""
+    """Yield the path of every file and link below the tops, relative to root, each once."""
     foreign = tuple(folder + os.sep for folder in without)
     for top in tops:
         start = os.path.join(root, top)
@@ -388,5 +388,5 @@ def _walk(root: str, tops: Iterable[str], without: Iterable[str]) -> Iterator[st
 
 
 def _shown(relative: str) -> str:
-    """A name in words: one that is not UTF-8 must not keep the facts from being sent."""
+    """A name as text; one that is not UTF-8 must not prevent sending the facts."""
     return relative.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Mask secrets in whatever leaves a node or the control node: facts, refusals, reports, notices, records, the journal.
 
-A secret is known by the name before it (``--hub_token X``: secret/named.py), by the program whose option it is
+A secret is recognised by the name before it (``--hub_token X``: secret/named.py), by the program whose option it is
 (``mysql -pX``: secret/programs.py), by its place in an address (``://user:X@``, a webhook's path: secret/addresses.py),
-or by its own form (``ghp_...``, a private key: secret/forms.py). It alone becomes ``***``; what stands around it stays
-readable. Takes linear time on any text; twice is the same as once.
+or by its own form (``ghp_...``, a private key: secret/forms.py). Only the secret becomes ``***``; the text around it
+stays readable. Takes linear time on any text, and masking twice changes nothing more.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def _command(words: Sequence[Any]) -> Sequence[Any]:
 
 
 def _named_by_a_field(value: Dict[Any, Any]) -> Dict[Any, Any]:
-    """Mask the value where a field beside it names a secret: ``name: HF_TOKEN, value: X``."""
+    """Mask the value if a field beside it names a secret: ``name: HF_TOKEN, value: X``."""
     for name, field in (("name", "value"), ("Name", "Value"), ("key", "value"), ("Key", "Value")):
         if _is_named(value.get(name), value.get(field)):
             return {**value, field: HIDDEN}
@@ -82,7 +82,7 @@ def _is_named(key: Any, value: Any) -> bool:
 
 
 def spans(text: str) -> List[Span]:
-    """Return where secrets stand in a text, in order and apart from each other."""
+    """Return where secrets are in a text, in order and without overlaps."""
     found = sorted((start, end) for start, end in _found(text) if start < end and not text.startswith(HIDDEN, start))
     apart: List[Span] = []
     for start, end in found:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Take files from a mirror of the depot, where each lies under its sha256, into ``incoming`` of the cache.
+"""Take files from a mirror of the depot, where each is named by its sha256, into ``incoming`` of the cache.
 
-A mirror that fails in the middle leaves the beginning of a file, from which whatever comes next goes on.
+A mirror that fails midway leaves the beginning of a file, where the next transfer continues.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ PARTIAL = 206
 
 
 def take(missing: List[Dict[str, Any]], cache_dir: str, url: str, uid: int) -> Tuple[List[Dict[str, Any]], str]:
-    """Take what the mirror has into the cache; return what is missing then (incoming.lacking), and why, or "".
+    """Take what the mirror has into the cache; return what is still missing (incoming.lacking), and why, or "".
 
-    What came of a file belongs to the account ``uid``, which goes on with it. Raises AscendError and OSError.
+    What arrived of a file belongs to the account ``uid``, which continues it. Raises AscendError and OSError.
     """
     folder = os.path.join(cache_dir, incoming.FOLDER)
     problem = _fetch_all(missing, folder, url)
@@ -53,9 +53,9 @@ def _size(path: str) -> int:
 
 
 def _fetch_all(missing: List[Dict[str, Any]], folder: str, url: str) -> str:
-    """Take what is missing into ``folder``; return why the mirror does not give all, or "".
+    """Take what is missing into ``folder``; return why the mirror does not give everything, or "".
 
-    The first failure of the mirror itself ends it; a file that it does not hold does not. Raises OSError of the disk.
+    The first failure of the mirror itself ends it; a file that it lacks does not. Raises OSError of the disk.
     """
     stopped = threading.Event()
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -80,7 +80,7 @@ def _fetch(file: Dict[str, Any], folder: str, url: str, stopped: threading.Event
 
 
 def _write(source: Any, path: str, file: Dict[str, Any]) -> None:
-    """Append what comes. A server that knows no ranges gives the file from its beginning."""
+    """Append what comes. A server that does not support ranges sends the file from the beginning."""
     begin = file["have_bytes"] if source.status == PARTIAL else 0
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     with os.fdopen(handle, "wb") as sink:

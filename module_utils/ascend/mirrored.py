@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What lies on a mirror of the depot, and what of it goes: files that no node needs, and no run asked for lately.
+"""What is on a mirror of the depot, and which files to remove: those that no node needs and no run asked for lately.
 
-A file lies there under its sha256, and one that has not come to its end in ``incoming``. Its time stamp is when it came
-or a run asked for it last. What has another name, or is no file, is not ours.
+Files are named by their sha256; incomplete ones are in ``incoming``. The time stamp is when a file arrived or a run
+last asked for it. Anything with another name, or that is not a file, is not ours.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ _SUM = re.compile(r"[0-9a-f]{64}")
 
 
 def asked_for(names: Iterable[str], folder: str) -> None:
-    """Note that a run asked for these files just now. Raises OSError."""
+    """Record that a run asked for these files just now. Raises OSError."""
     for name in names:
         with suppress(FileNotFoundError):
             os.utime(os.path.join(folder, name), follow_symlinks=False)
 
 
 def old(folder: str, needed: Iterable[str], keep_days: int) -> List[Dict[str, Any]]:
-    """Return what goes, oldest first, as ``{"path", "size_mb", "days"}``: so long ago a run asked for it last.
+    """Return what to remove, oldest first, as ``{"path", "size_mb", "days"}``; days since a run last asked for it.
 
-    What is on its way is a day old at least. Raises AscendError when ``keep_days`` is not a number of days.
+    Incomplete files count only after a day. Raises AscendError if ``keep_days`` is not a number of days.
     """
     if keep_days < 0:
         raise AscendError("depot_mirror_keep_days is not a number of days", wanted="0 or more", found=str(keep_days))
@@ -49,7 +49,7 @@ def old(folder: str, needed: Iterable[str], keep_days: int) -> List[Dict[str, An
 
 
 def lines(rows: List[Dict[str, Any]], keep_days: int) -> List[str]:
-    """Return what goes as lines for the terminal; the last one tells the sum."""
+    """Return what is removed as lines for the terminal; the last one has the sum."""
     found = [
         "remove  %s  %8.1f MB  last requested %d days ago" % (row["path"], row["size_mb"], row["days"]) for row in rows
     ]

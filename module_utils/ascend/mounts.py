@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where file systems are mounted, for one process's view of the machine: proc(5), /proc/<pid>/mountinfo.
 
-Two containers see the same file under two names, and two files under the same: the file system's device and the path in
-it are one name for all.
+Two containers may see one file under two names, or two files under one; the file system's device and the path in it
+identify a file for all.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Mount(NamedTuple):
 
 
 def read(path: str) -> List[Mount]:
-    """Return the mounts that a mountinfo file tells, in its order: of two at one point the later one is seen."""
+    """Return the mounts in a mountinfo file, in its order; of two at one point the later one is visible."""
     found = []
     for line in (files.text(path) or "").splitlines():
         fields = line.split(" ")
@@ -35,7 +35,7 @@ def read(path: str) -> List[Mount]:
 
 
 def of(mounts: List[Mount], path: str) -> Mount:
-    """Return the mount on which an absolute path lies, by the names alone; an empty one where none is known."""
+    """Return the mount that contains an absolute path, judged only by the names; an empty one if none is known."""
     best = Mount("", "", "")
     for mount in mounts:
         if files.is_in(path, mount.point) and len(mount.point) >= len(best.point):
@@ -44,7 +44,7 @@ def of(mounts: List[Mount], path: str) -> Mount:
 
 
 def place(mounts: List[Mount], path: str) -> Tuple[str, str]:
-    """Return (device, path in its file system) of an absolute path; ("", path) where no mount is known."""
+    """Return (device, path in its file system) of an absolute path; ("", path) if no mount is known."""
     best = of(mounts, path)
     return best.device, _joined(best.root, path[len(best.point.rstrip("/")) :]) if best.point else path
 
@@ -63,7 +63,7 @@ def seen_at(mounts: List[Mount], device: str, path: str) -> List[str]:
 
 
 def within(mounts: List[Mount], folder: str) -> List[str]:
-    """Return where something is mounted at or below a folder: what lies there is not the folder's."""
+    """Return where something is mounted at or below a folder; its files do not belong to the folder."""
     return sorted({mount.point for mount in mounts if files.is_in(mount.point, folder)})
 
 

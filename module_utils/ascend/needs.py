@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a node needs of its distribution, and how it is seen to be there: by programs and files, whatever packages say.
+"""What a node needs from its distribution, detected by programs and files, whatever the packages say.
 
-The packages' names are in roles/system/vars, by the program that installs them.
+The packages' names are in roles/system/vars, by package manager.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ _LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/lib/*-linux-gnu", "/
 
 
 class Need(NamedTuple):
-    """Something that must be there: all of the ``programs``, one of the ``headers`` (patterns), the ``library``.
+    """Something that must exist: all of the ``programs``, one of the ``headers`` (patterns), the ``library``.
 
-    Without it none of the ``steps`` is begun (names of the plan's steps); without such steps it is only remarked on.
+    Without it none of the ``steps`` (names of the plan's steps) starts; if there are no such steps, it is only a
+    remark.
     """
 
     name: str
@@ -50,12 +51,12 @@ NEEDS = (
 
 
 def lacking(node: Node) -> List[str]:
-    """Return the names of what the node has not got, in the order of NEEDS."""
+    """Return the names of what the node lacks, in the order of NEEDS."""
     return [need.name for need in NEEDS if not _is_met(node, need)]
 
 
 def manager(node: Node) -> Optional[str]:
-    """Return the program by which the distribution's packages are installed; None for one that is not known."""
+    """Return the program that installs the distribution's packages; None for an unknown one."""
     return next((name for name in MANAGERS if node.find(name)), None)
 
 
@@ -68,7 +69,7 @@ def _is_met(node: Node, need: Need) -> bool:
 
 
 def _linked(node: Node, library: str) -> bool:
-    """Whether the loader finds it: by its cache, or where it looks without one."""
+    """Whether the loader finds it, in its cache or in its default folders."""
     if "\0%s\0" % library in (files.text(node.path(_CACHE)) or ""):
         return True
     return any(glob.glob(node.path("%s/%s" % (folder, library))) for folder in _LIBRARIES)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the readers reach a node, and the form in which they say what is wrong with it."""
+"""How the readers reach a node, and the form in which they report what is wrong with it."""
 
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ At = Callable[..., None]
 
 
 def nobody_asks(_words: str, _limit_s: Optional[float] = None) -> None:
-    """Where no time limit is kept, nobody asks what is at work."""
+    """Used without a time limit, when nobody asks what is being read."""
 
 
 class Node(NamedTuple):
     """``run(argv, timeout_s)`` runs a program there, ``find(name)`` returns a program's path or None.
 
-    ``root`` is the folder in which the node's files lie: "/", but for tests and replayed records. ``at(words)`` says
-    what is read from now on, for whoever limits the reading's time (``bounded.whole``); ``at(words, limit_s)``
-    where that must not take longer.
+    ``root`` is the folder with the node's files: "/", except in tests and replayed captures. ``at(words)`` says what is
+    read from now on, for whoever limits the time (``bounded.whole``); ``at(words, limit_s)`` limits that part.
     """
 
     run: Run
@@ -31,5 +30,5 @@ class Node(NamedTuple):
     at: At = nobody_asks
 
     def path(self, path: str) -> str:
-        """Return where the node's absolute ``path`` lies."""
+        """Return where the node's absolute ``path`` is."""
         return path if self.root == "/" else os.path.join(self.root, path.lstrip("/"))

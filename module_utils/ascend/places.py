@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where everything lies on a node."""
+"""Where everything is on a node."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SPEC = {
 
 @dataclass(frozen=True)
 class Places:
-    """Where things lie on a node."""
+    """Where things are on a node."""
 
     cann_root: str
     ascend_root: str

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is installed is for everybody who uses the node, whatever umask root has: others may read, run and enter it.
+"""What is installed is for everybody who uses the node, whatever root's umask: others can read, run and enter it.
 
-Only the modes of files and folders are looked at and changed; ACLs and SELinux are not.
+Only the modes of files and folders are checked and changed, not ACLs or SELinux.
 """
 
 from __future__ import annotations
@@ -36,23 +36,23 @@ class Closed(NamedTuple):
     mode: int
 
     def words(self) -> str:
-        """Return the path and its mode; a name that is not UTF-8 must not keep the facts from being sent."""
+        """Return the path and its mode; a name that is not UTF-8 must not prevent sending the facts."""
         path = self.path.encode("utf-8", "backslashreplace").decode("utf-8")
         return "%s (%04o)" % ("itself" if path == os.curdir else path, self.mode)
 
 
 def closed_finding(subset: str, what: str, found: str, where: str, remedy: str = "") -> Finding:
-    """Return that others cannot use something; ``found`` says which of its files and folders."""
+    """Return the finding that others cannot use something; ``found`` says which of its files and folders."""
     return finding(subset, FINDING, "others cannot use %s" % what, WANTED, found, where, remedy or REMEDY)
 
 
 def begin() -> None:
-    """Have all that this process makes, and the programs that it starts, readable for others from now on."""
+    """Make everything that this process and its programs create readable for others from now on."""
     os.umask(UMASK)
 
 
 def missing_rights(mode: int) -> int:
-    """Return the rights that group and others lack: to read and run what the owner may, to enter any folder."""
+    """Return the rights that group and others lack: to read and run what the owner can, and to enter any folder."""
     if stat.S_ISDIR(mode):
         return ENTER & ~mode
     own = mode >> 6 & 0o5
@@ -60,7 +60,7 @@ def missing_rights(mode: int) -> int:
 
 
 def closed(paths: Iterable[str], place: Place = str) -> List[Closed]:
-    """Return those of the paths that others cannot use; what is not there is left out, links are followed."""
+    """Return those of the paths that others cannot use; missing ones are left out, links are followed."""
     found = []
     for path in paths:
         try:
@@ -73,12 +73,12 @@ def closed(paths: Iterable[str], place: Place = str) -> List[Closed]:
 
 
 def listed(found: List[Closed]) -> str:
-    """Return the first of them in words, and how many more there are; "" for none."""
+    """Return the first of them as text, and how many more there are; "" for none."""
     return text.listed([each.words() for each in found], most=SHOWN)
 
 
 def shut(path: str, place: Place = str) -> List[Closed]:
-    """Return the folders on the way to ``path``, and itself, that others cannot pass; links are followed."""
+    """Return the folders on the way to ``path``, including itself, that others cannot enter; links are followed."""
     found = []
     for folder in _way(path, place)[1:]:  # "/" lets everybody pass, or nothing works
         try:
@@ -91,7 +91,7 @@ def shut(path: str, place: Place = str) -> List[Closed]:
 
 
 def _way(path: str, place: Place) -> List[str]:
-    """Return "/" and every folder that one comes through to ``path``, which comes last; none of them is a link."""
+    """Return "/" and every folder on the way to ``path``, which comes last; none of them is a link."""
     way, left, links = ["/"], path.split("/")[::-1], 0
     while left:
         part = left.pop()
@@ -113,9 +113,9 @@ def _way(path: str, place: Place) -> List[str]:
 
 
 def read(ascend_root: str, program: str, place: Place = str) -> List[ClosedFact]:
-    """Return what of our folders, the way to them and ``program`` is closed to others, outermost first.
+    """Return which of our folders, their parents and ``program`` are closed to others, outermost first.
 
-    ``{"path", "mode": "0700", "ours": whether site.yml may open it}``: what lies above our root is not ours, nor is a
+    ``{"path", "mode": "0700", "ours": whether site.yml may open it}``: folders above our root are not ours, nor is a
     file system that somebody mounted there.
     """
     lie = [ascend_root, os.path.join(ascend_root, "env"), os.path.join(ascend_root, "python"), program]
@@ -145,7 +145,7 @@ def way_remedy(path: str) -> str:
 
 
 def require_way(path: str, what: str) -> None:
-    """Raise AscendError when others cannot get to ``path`` because of a folder above it; ``what`` says who should."""
+    """Raise AscendError if others cannot reach ``path`` because of a folder above it; ``what`` says who should."""
     for each in shut(os.path.dirname(path)):
         raise AscendError(
             "%s cannot reach %s" % (what, path),
@@ -157,9 +157,9 @@ def require_way(path: str, what: str) -> None:
 
 
 def closed_below(top: str, without: Tuple[str, ...] = ()) -> Iterator[Closed]:
-    """Give what this user may open below ``top``, itself included, and is closed to others; links are left alone.
+    """Yield what is closed to others below and including ``top`` and may be opened by this user; links are skipped.
 
-    ``without`` are names directly below it that are left out.
+    ``without`` are names directly below it to leave out.
     """
     for folder, folders, names in os.walk(top):
         if folder == top:
@@ -169,7 +169,7 @@ def closed_below(top: str, without: Tuple[str, ...] = ()) -> Iterator[Closed]:
 
 
 def own(paths: Iterable[str]) -> Iterator[Closed]:
-    """Give those of the paths that are files and folders, no links, that this user may open and others cannot use."""
+    """Yield those of the paths that are files or folders, not links, which this user may open and others cannot use."""
     for path in paths:
         try:
             status = os.lstat(path)
@@ -185,9 +185,9 @@ def _may_open(status: os.stat_result) -> bool:
 
 
 def open_to_all(found: Iterable[Closed]) -> int:
-    """Give others the rights that they lack; return of how many files and folders. Raises OSError.
+    """Give others the rights that they lack; return the number of files and folders changed. Raises OSError.
 
-    A link that somebody has put in the place of one is not followed: it may lead to what is nobody's business.
+    A link that somebody put in place of one is not followed, because it may point anywhere.
     """
     count = 0
     for each in found:

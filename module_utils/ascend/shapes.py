@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The forms of what crosses a border as JSON: a node's facts (docs/facts.md says what each field means), and findings.
+"""The forms of what crosses a border as JSON: a node's facts (docs/facts.md explains each field), and findings.
 
-For mypy alone: nodes run Python 3.7, which has no TypedDict. Import it below ``if TYPE_CHECKING``.
+Only for mypy, because nodes run Python 3.7, which has no TypedDict. Import it below ``if TYPE_CHECKING``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from typing_extensions import NotRequired, TypedDict
 
     class Finding(TypedDict):
-        """Something that is wrong with a node, as its facts tell it (finding.py)."""
+        """Something that is wrong with a node, as in its facts (finding.py)."""
 
         subset: str
         name: str
@@ -232,7 +232,7 @@ if TYPE_CHECKING:
         lacks: List[str]
 
     class Difference(TypedDict):
-        """To a lock: missing (name -> wanted), other (name -> [found, wanted]), extra (name -> found)."""
+        """From a lock: missing (name -> wanted), other (name -> [found, wanted]), extra (name -> found)."""
 
         missing: Dict[str, str]
         other: Dict[str, List[str]]
@@ -284,7 +284,7 @@ if TYPE_CHECKING:
         ours: bool
 
     class Served(TypedDict):
-        """A model that serve.yml began: where it answers, from which environment, and what it is (a sum)."""
+        """A model that serve.yml started: where it answers, from which environment, and what it is (a sum)."""
 
         name: str
         account: str
@@ -297,7 +297,7 @@ if TYPE_CHECKING:
         why: str
 
     class Facts(TypedDict, total=False):
-        """What ``facts.collect`` returns; which keys are there, its subsets say."""
+        """What ``facts.collect`` returns; the subsets decide which keys exist."""
 
         schema: int
         findings: List[Finding]

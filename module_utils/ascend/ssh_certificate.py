@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Read a certificate of OpenSSH, and say what a node's host certificate says of itself.
+"""Read an OpenSSH certificate, and return what a node's host certificate says.
 
-The form is that of OpenSSH's PROTOCOL.certkeys. Signatures are not checked: sshd and ssh do that, this tells dates.
+The form is that of OpenSSH's PROTOCOL.certkeys. Signatures are not checked, because sshd and ssh do that; this only
+reads dates.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _FIELDS = {
 
 
 class Certificate(NamedTuple):
-    """What stands in a certificate; times are seconds since 1970, ``key`` and ``signed_by`` blobs of public keys."""
+    """A certificate's content; times are seconds since 1970, ``key`` and ``signed_by`` are blobs of public keys."""
 
     kind: str
     key: bytes
@@ -48,7 +49,7 @@ class Certificate(NamedTuple):
 
 
 class _Reader:
-    """The fields of a blob, one after the other. Raises ValueError where it ends too soon."""
+    """The fields of a blob, one after the other. Raises ValueError if it ends too soon."""
 
     def __init__(self, blob: bytes) -> None:
         self.blob, self.at = blob, 0
@@ -75,7 +76,7 @@ def _packed(text: bytes) -> bytes:
 
 
 def parse(text: str) -> Optional[Certificate]:
-    """Return what a line of a ``-cert.pub`` file says, None where it is no certificate."""
+    """Return the content of a line of a ``-cert.pub`` file, None if it is not a certificate."""
     words = text.split()
     try:
         blob = _Reader(base64.b64decode(words[1].encode("ascii"), validate=True))
@@ -99,7 +100,7 @@ def parse(text: str) -> Optional[Certificate]:
 
 
 def facts(node: Node) -> PerhapsCertified:
-    """Return the fact ``host_certificate``, nothing where the node has none of ours."""
+    """Return the fact ``host_certificate``, nothing if the node has none of ours."""
     text = files.text(node.path(PATH))
     if text is None:
         return {}

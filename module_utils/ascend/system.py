@@ -56,9 +56,9 @@ def read_system(
 ) -> System:
     """Return the facts of the subset ``system``; ``places`` are the paths whose free space is wanted.
 
-    ``installed_to`` is the innermost folder that CANN's installers may be given: they look at it and its parents.
+    ``installed_to`` is the innermost folder that CANN's installers may be given; they check it and its parents.
 
-    ``kernel_settings`` are names as sysctl has them; raises AscendError when one is none.
+    ``kernel_settings`` are sysctl's names; raises AscendError if one is invalid.
     """
     release = files.pairs(files.text(node.path("/etc/os-release")))
     synchronised = _time_synchronised(node, timeout_s)
@@ -93,10 +93,10 @@ def _container(node: Node) -> Optional[str]:
 
 
 def _disk(node: Node, place: str) -> Disk:
-    """Return the room where ``place`` lies or will lie: free MB for root's use and the file system's device number.
+    """Return the space where ``place`` is or will be: free MB for root's use and the file system's device number.
 
-    ``read_only`` and ``noexec`` are the mount's; ``free_inodes`` is -1 where files are not counted. One that answers
-    with an error (a stale NFS) has no room that could be counted on: 0 MB, the rest unknown.
+    ``read_only`` and ``noexec`` are the mount's; ``free_inodes`` is -1 if files are not counted. A file system that
+    answers with an error (a stale NFS) has 0 MB, and the rest is unknown.
     """
     path = place
     node.at(place, DISK_S)
@@ -127,7 +127,7 @@ def _disk(node: Node, place: str) -> Disk:
 
 
 def _exists(path: str) -> bool:
-    """Whether something is there. A mount that answers with an error is: its parent has another disk's room."""
+    """Whether something exists. A mount that answers with an error does: its parent is another disk."""
     try:
         os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -168,7 +168,7 @@ def _limit(value: int) -> int:
 
 
 def _kernel_setting(node: Node, name: str) -> Optional[str]:
-    """Return a setting's value, several numbers with one blank between them; None where the kernel has no such one."""
+    """Return a setting's value, several numbers separated by one blank; None if the kernel has no such setting."""
     if not _SETTING.fullmatch(name):
         raise AscendError(
             "not the name of a kernel setting",
@@ -180,7 +180,7 @@ def _kernel_setting(node: Node, name: str) -> Optional[str]:
 
 
 def _time_synchronised(node: Node, timeout_s: float) -> Optional[bool]:
-    """Return whether something keeps the clock in step, as systemd knows it; None when it does not say."""
+    """Return whether something keeps the clock in step, as systemd knows it; None if it does not say."""
     program = node.find("timedatectl")
     if not program:
         return None
@@ -189,7 +189,7 @@ def _time_synchronised(node: Node, timeout_s: float) -> Optional[bool]:
 
 
 def _time_keepers(node: Node) -> List[str]:
-    """Return which programs that keep clocks run: systemd knows nothing of those that go by PTP."""
+    """Return which programs that keep clocks are running, because systemd does not know those that use PTP."""
     processes = (name for name in files.names(node.path("/proc")) if name.isdigit())
     names = {(files.text(node.path("/proc/%s/comm" % process)) or "").strip() for process in processes}
     return [name for name in _KEEPERS if name in names]

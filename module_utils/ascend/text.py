@@ -9,7 +9,7 @@ SHOWN = 5  # how many names a text lists before it counts the rest
 
 
 def printable(words: str) -> str:
-    """Return words that do no harm on a terminal or in a report; what it obeys or does not show is written as \\xNN."""
+    """Return text that is safe on a terminal or in a report; control and invisible characters become \\xNN."""
     return "".join(char if char.isprintable() or char == "\n" else "\\x%02x" % ord(char) for char in words)
 
 
@@ -19,13 +19,13 @@ def one_line(words: str) -> str:
 
 
 def cut(words: str, most: int) -> str:
-    """Return at most so many characters, the last three of them dots where something was cut off."""
+    """Return at most so many characters, the last three of them dots if something was cut off."""
     words = words.rstrip()
     return words if len(words) <= most else words[: max(0, most - 3)] + "..."[:most]
 
 
 def shortened(words: str, most: int) -> str:
-    """Return at most so many characters of a tool's words, its middle left out: beginnings and ends say most."""
+    """Return at most so many characters of a tool's words, without its middle, because beginnings and ends say most."""
     if len(words) <= most:
         return words
     half = most // 2 - 3
@@ -33,7 +33,7 @@ def shortened(words: str, most: int) -> str:
 
 
 def listed(items: List[str], count: Optional[int] = None, most: int = SHOWN) -> str:
-    """Return the first items; the others are counted (``count`` in all, when more are known than are listed)."""
+    """Return the first items; the others are counted (``count`` in all, if more are known than are listed)."""
     left = (len(items) if count is None else count) - len(items[:most])
     shown = ", ".join(items[:most])
     return shown if left <= 0 else "%s and %d more" % (shown, left)

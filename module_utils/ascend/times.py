@@ -14,7 +14,7 @@ def now() -> str:
 
 
 def utc(time_s: float) -> str:
-    """Return a time that somebody tells (seconds since 1970), which may be none."""
+    """Return a time from outside (seconds since 1970), which may be invalid."""
     try:
         return time.strftime(UTC, time.gmtime(time_s))
     except (OverflowError, ValueError, OSError):

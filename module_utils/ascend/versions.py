@@ -6,9 +6,9 @@ A version is read from its beginning, as far as its form is known::
     24.1.rc1 < 24.1.rc1.b030 < 24.1.rc1.1 < 24.1.rc2.2 < 24.1.0 < 24.1.0.1 < 25.0.rc1.1
     8.0.T5 < 8.0.RC1.alpha001 < 8.0.RC1 < 8.0.RC2 < 8.0.0 < 8.1.RC1;  9.0.T511 < 9.0.0-beta.1 < 9.0.0
 
-``rc`` (candidates), ``t`` (trials), ``alpha`` and ``beta.`` come before what they lead to, ``b`` (builds) behind. What
-follows a known beginning (``24.1.rc2-custom``, ``24.1.rc3.SPC002``) is not understood: such a version is compared by
-its beginning, and where that does not decide, its order is not known.
+``rc`` (candidates), ``t`` (trials), ``alpha`` and ``beta.`` come before the version that they lead up to, ``b``
+(builds) after it. What follows a known beginning (``24.1.rc2-custom``, ``24.1.rc3.SPC002``) is not understood: such a
+version is compared by its beginning, and where that does not decide, its order is not known.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _COMMUNITY = re.compile(r"(?<=[0-9])\.beta[0-9]+$")
 
 
 class _Read(NamedTuple):
-    """``parts`` of a version, from its beginning; ``whole`` when there is nothing else in it."""
+    """``parts`` of a version, from its beginning; ``whole`` if there is nothing else in it."""
 
     parts: List[Part]
     whole: bool
@@ -50,8 +50,8 @@ class _Read(NamedTuple):
 def compare(one: str, other: str) -> int:
     """Return -1, 0 or 1: the version ``one`` is older than, equal to or newer than ``other``.
 
-    ``8.0.RC1.beta1`` is the community's name of the same file as ``8.0.RC1``, and equal to it. Raises AscendError when
-    the order of the two is not known.
+    ``8.0.RC1.beta1`` is the community's name of the same file as ``8.0.RC1``, and equal to it. Raises AscendError if
+    the order of the two is unknown.
     """
     first, second = _read(one), _read(other)
     for mine, others in zip(_ended(first), _ended(second)):
@@ -75,9 +75,9 @@ def same(one: str, other: str) -> bool:
 
 
 def same_branch(one: str, other: str) -> bool:
-    """Whether two versions are of one line of maintenance: 24.1.rc1 and 24.1.rc1.2, or 25.2.0 and 25.2.3.
+    """Whether two versions are of one maintenance line: 24.1.rc1 and 24.1.rc1.2, or 25.2.0 and 25.2.3.
 
-    False where their beginnings do not say so.
+    False if their beginnings do not show it.
     """
     first, second = (_branch(_read(version).parts) for version in (one, other))
     return len(first) > len(_SERIES) and first == second
@@ -91,7 +91,7 @@ _SERIES = (_NUMBER, _NUMBER)  # 24.1: two numbers
 
 
 def _branch(parts: List[Part]) -> List[Part]:
-    """A candidate or trial is a line of its own, all final versions of a series are one."""
+    """A candidate or trial is its own line; all final versions of a series are one."""
     series, behind = parts[: len(_SERIES)], parts[len(_SERIES) : len(_SERIES) + 1]
     return series + [(rank, 0 if rank == _NUMBER else number) for rank, number in behind]
 
@@ -124,7 +124,7 @@ def _rank(word: str) -> int:
 
 
 def _filled(parts: List[Part], whole: bool) -> List[Part]:
-    """Bring what means the same to one form: 25.2 is 25.2.0, 25.2.0.0 as well, rc1.0 is rc1."""
+    """Bring equal versions to one form: 25.2 is 25.2.0, 25.2.0.0 as well, rc1.0 is rc1."""
     numbers = 0
     while numbers < len(parts) and parts[numbers][0] == _NUMBER:
         numbers += 1

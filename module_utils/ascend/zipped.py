@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Import Ansible's module utilities out of their archive at half the price.
+"""Import Ansible's module utilities from their archive at half the cost.
 
-Ansible sends a module and its utilities as a zip archive without byte code: a node compiles them at each call. Python's
-zipimport compiles each one twice, once to learn the name of its file and once to run it.
+Ansible sends a module and its utilities as a zip archive without byte code, so a node compiles them at each call.
+Python's zipimport compiles each one twice, once to learn the name of its file and once to run it.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ UTILITIES = "ansible_collections."
 
 
 class Loader(SourceFileLoader):
-    """Loads a module whose text is at hand; ``path`` is the file's path within the archive, for tracebacks."""
+    """Loads a module whose text is known; ``path`` is the file's path within the archive, for tracebacks."""
 
     def __init__(self, name: str, path: str, text: bytes) -> None:
         super().__init__(name, path)
         self._text = text
 
     def get_data(self, _path: str) -> bytes:
-        """Return the module's text: it is the only file that Python asks for, since there is no byte code."""
+        """Return the module's text, the only file that Python asks for, because there is no byte code."""
         return self._text
 
 
 class Finder:
-    """Finds the utilities in an archive; all other modules are left to the finders behind it."""
+    """Finds the utilities in an archive; all other modules are left to the next finders."""
 
     def __init__(self, archive: zipimporter) -> None:
         self._archive = archive
 
     def find_spec(self, name: str, _path: Any, _target: Any = None) -> Optional[ModuleSpec]:
-        """Return how to load a utility, None where the archive has none of this name."""
+        """Return how to load a utility, None if the archive has none of this name."""
         if not name.startswith(UTILITIES):
             return None
         place = "%s/%s" % (self._archive.archive, name.replace(".", "/"))
@@ -49,7 +49,7 @@ class Finder:
 
 
 def compile_once() -> None:
-    """Import so from now on; without effect where this file does not lie in an archive."""
+    """Import this way from now on; no effect if this file is not in an archive."""
     loader = globals().get("__loader__")
     if isinstance(loader, zipimporter):
         sys.meta_path.insert(0, Finder(loader))

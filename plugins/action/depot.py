@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Action ``depot``: one part of the depot, filled on the control node, with its progress on the terminal or in the log.
+"""Action ``depot``: fill one part of the depot on the control node, with progress on the terminal or in the log.
 
-The module of this name has its documentation and its options. It is an action since what a module prints reaches nobody
+The module of this name has its documentation and its options. It is an action because a module's output reaches nobody
 until it has ended.
 """
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Action ``depot_files``: the module of that name, and what is missing sent from the depot through the connection.
+"""Action ``depot_files``: the module of that name; what is missing is sent from the depot through the connection.
 
 Arguments: ``wanted`` and ``steps``, or ``mirror``. A node's mirror is asked first. The account that logs in writes the
 files into a folder that the module made for it, so sudo needs neither a terminal nor an input for them; root takes
@@ -131,7 +131,7 @@ class UnsentError(Exception):
 
 
 class Progress:
-    """Shows how far it is: of all nodes, or of this one where no board is shared."""
+    """Shows the progress of all nodes, or of this one if no board is shared."""
 
     def __init__(self, task_vars: Any, total: int) -> None:
         self.name = task_vars["inventory_hostname"]

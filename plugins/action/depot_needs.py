@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Action ``depot_needs``: what the depot lacks of what the inventory's nodes need, each with its own variables.
+"""Action ``depot_needs``: what the depot lacks for the inventory's nodes, each with its own variables.
 
-No node is asked: it goes by the inventory alone, ``--limit`` or not; by this host's variables where there is no node.
+No node is asked: only the inventory counts, whatever ``--limit`` says, or this host's variables if there is no node.
 Arguments: ``options``, those of the module ``depot`` that are the same for all; ``served_by_others``. Without them no
-depot is looked at: what is needed is told, and where (``folders``).
-Result: ``needs``, ``{"fills", "sources", "problems"}`` as ``ascend_control.depot.needs`` says. A fill has ``parts``,
-those which the module ``depot`` has to take; a depot that holds all has neither fills nor sources here. Where
-others cannot read some of a folder, every part of it has to be taken, which opens that.
+depot is inspected; the result only says what is needed, and where (``folders``). Result: ``needs``, ``{"fills",
+"sources", "problems"}`` as ``ascend_control.depot.needs`` says. A fill has ``parts``, those which the module ``depot``
+has to take; a depot that holds all has neither fills nor sources here. Where others cannot read some of a folder, every
+part of it has to be taken, which opens that.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Action ``depot_swarm``: the nodes of a batch give each other what the control node has once given to one of them.
+"""Action ``depot_swarm``: the nodes of a batch give each other what the control node has sent to one of them once.
 
-The part ``seed`` runs once for a batch, on the control node alone. What goes wrong with the swarm is a warning: what it
-does not bring, ``depot_files`` sends.
+The part ``seed`` runs once per batch, only on the control node. A problem of the swarm is only a warning, because
+``depot_files`` sends what the swarm does not deliver.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class ActionModule(depot_files.ActionModule):
         return {**result, "changed": False, **answer}
 
     def _seed(self, task_vars: Any) -> Answer:
-        """Give what the nodes of this batch need that ask for a swarm; a depot that cannot is told of once."""
+        """Seed what those nodes of this batch need that use a swarm; a depot that cannot is reported once."""
         nodes = {name: node for name in task_vars["ansible_play_batch"] if (node := _of_swarm(task_vars, name))}
         seed.end(_folder())
         addresses = {name: address for name in nodes if (address := self._address(task_vars, name))}
@@ -66,13 +66,13 @@ class ActionModule(depot_files.ActionModule):
         return {}
 
     def _address(self, task_vars: Any, name: str) -> str:
-        """Return the address of a node as numbers; "" with a warning for a name that nobody knows."""
+        """Return a node's numeric address; "" with a warning for an unknown name."""
         host = task_vars["hostvars"][name].get("ansible_host", name)
         try:
             return str(socket.getaddrinfo(host, self._port(), type=socket.SOCK_STREAM)[0][4][0])
         except OSError as error:
             Display().warning(
-                f"{name} takes no part in the swarm, the depot sends it everything: no address of {host}: {error}"
+                f"{name} does not join the swarm, and gets everything from the depot: no address of {host}: {error}"
             )
             return ""
 
@@ -88,7 +88,7 @@ class ActionModule(depot_files.ActionModule):
         wheel = self._wheel(asked["tag"])
         if not wheel:
             Display().warning(
-                f"{name} takes no part in the swarm: no libtorrent for {asked['tag']}; the depot sends it everything"
+                f"{name} does not join the swarm: no libtorrent for {asked['tag']}; the depot sends it everything"
             )
             return {"joined": False}
         self._send([wheel], task_vars)
@@ -102,7 +102,7 @@ class ActionModule(depot_files.ActionModule):
             )
         except depot_files.UnsentError as unsent:
             Display().warning(
-                f"{name} takes no part in the swarm, the depot sends it everything. {unsent.answer.get('msg')}"
+                f"{name} does not join the swarm, and gets everything from the depot: {unsent.answer.get('msg')}"
             )
             return {"joined": False}
 
@@ -158,7 +158,7 @@ class ActionModule(depot_files.ActionModule):
 
 
 def _folder() -> Path:
-    """Return the folder of this playbook's swarm, which goes with the playbook."""
+    """Return the folder of this playbook's swarm, which is removed with the playbook."""
     return Path(constants.DEFAULT_LOCAL_TMP) / "swarm"
 
 
@@ -168,7 +168,7 @@ def _of_swarm(task_vars: Any, name: str) -> Answer:
 
 
 def _steps(node: Answer) -> list[str]:
-    """Return all steps for which it may take files now: the change's, and what is staged."""
+    """Return all steps for which it may take files now: those of the change, and staged ones."""
     return [*node.get("components", []), *node.get("plan", {}).get("stage", [])]
 
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Action ``doctor_report``: one verdict a node, of what every node's drift check, an earlier verify and an earlier
-preflight gave. Runs once, on the control node.
+"""Action ``doctor_report``: one verdict per node, from every node's drift check, an earlier verify and an earlier
+preflight. Runs once, on the control node.
 
 Arguments: ``answers`` (the name under which the nodes' results are registered), ``deep`` and ``components`` (of the
 check), ``folder`` (of the report), ``verify`` and ``preflight`` (their reports), ``old_days`` (from when on those are
@@ -60,7 +60,7 @@ def _report(arguments: dict[str, Any], task_vars: Any) -> dict[str, Any]:
 
 
 def _require_whole(variables: Any) -> None:
-    """A slice of the inventory looks like a fleet, and would overwrite the verdict of the others."""
+    """A slice of the inventory looks like a fleet, and would overwrite the others' verdicts."""
     slices.require_whole(
         variables,
         "a slice alone makes no verdict of the fleet",

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Action ``drift_helper``: put the drift account's helper on a node, and say what it is to look at.
+"""Action ``drift_helper``: put the drift account's helper on a node, with its configuration.
 
-No arguments but ``timeout_s``, for the node's answer; the planner's settings are the play's ``ascend_settings``.
-Result: that of ``copy`` for the program, whose check mode it has; and ``config``, the text of the file beside it.
+Only argument: ``timeout_s``, for the node's answer; the planner's settings are the play's ``ascend_settings``. Result:
+that of ``copy`` for the program, whose check mode it has; and ``config``, the text of the file beside it.
 """
 
 from __future__ import annotations

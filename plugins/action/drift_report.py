@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Action ``drift_report``: make the report of what every node's ``node_plan`` gave. Runs once, on the control node.
+"""Action ``drift_report``: make the report from every node's ``node_plan``. Runs once, on the control node.
 
 Arguments: ``folder`` (of all reports), ``templates`` (of the page), ``keep_days``, ``keep_reports``,
 ``accept_unchecked``, ``deep``, ``components``, ``answers`` (the name under which the nodes' results are registered);
@@ -66,7 +66,7 @@ def _require_whole(variables: Any) -> None:
 
 
 def _sliced(found: dict[str, Any], arguments: dict[str, Any], variables: Any) -> dict[str, Any]:
-    """Leave the slice to playbooks/merge.yml; it has neither a history nor notices, and its own exit code."""
+    """Leave the slice for playbooks/merge.yml; it has no history or notices, and its own exit code."""
     run = found["run"]
     check = slices.check_of(arguments["check"], variables)
     kept = ("made", "seconds", "deep", "components")

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Action ``fleet_plan``: the plans of a play's nodes in words, and in which group each is changed. Once, not per node.
+"""Action ``fleet_plan``: the plans of a play's nodes as text, and the group that changes each. Once, not per node.
 
 Arguments: ``answers`` (the variable in which ``node_plan`` was registered), ``purpose`` (its own) and ``batches``.
 
 Result: ``lines`` to show, the last of them ``notes``: who is busy, warnings, what differs between the nodes; ``nodes``,
-``[{"name", "groups"}]``, of which something is to be done; ``groups``, all that there may be; ``batches``, those of the
-rollout. Fails where the nodes do not have one way to be rolled out, and where the run is a slice of AWX's.
+``[{"name", "groups"}]``, with something to do; ``groups``, all possible ones; ``batches``, those of the rollout. Fails
+if the nodes do not agree on one way of rollout, or if the run is a slice of AWX.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
 
 
 def _require_whole(variables: Any) -> None:
-    """The slices of a rollout would have a canary each, and go on when that of another fails."""
+    """Each slice of a rollout would have its own canary, and continue if that of another fails."""
     slices.require_whole(
         variables,
         "a rollout cannot be sliced: each slice would start with its own canary, and none would know that"

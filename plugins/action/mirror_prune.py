@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Action ``mirror_prune``: the module of that name, told what the nodes need that name this host in ``depot_mirror``.
+"""Action ``mirror_prune``: the module of that name, with what the nodes need that name this host in ``depot_mirror``.
 
-No node is asked, and ``--limit`` leaves none out: it goes by the variables of all nodes of the inventory. Fails where
-none names this host, or where the depot cannot be read.
+No node is asked, and ``--limit`` excludes none: the variables of all nodes of the inventory count. Fails if none names
+this host, or if the depot cannot be read.
 """
 
 from __future__ import annotations

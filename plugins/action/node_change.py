@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Action ``node_change``: the module of that name, told who runs this playbook and whether a lock's holder is alive.
+"""Action ``node_change``: the module of that name, with who runs this playbook and whether a lock's holder is alive.
 
-Arguments: those of the module but ``holder`` and ``dead``. Fails when another run changes the node. The commands of a
+Arguments: those of the module except ``holder`` and ``dead``. Fails if another run changes the node. The commands of a
 scheduler, ``drain`` and ``resume``, are run here, between calls of the module: a node is drained before its cards are
 looked at, and resumed when its change has ended, or does not begin.
 """
@@ -64,7 +64,7 @@ class Change:
         self._only_looks = bool(task.check_mode)
 
     def answer(self, state: str) -> dict[str, Any]:
-        """Return the task's result. Raises AscendError where a command of the scheduler fails."""
+        """Return the task's result. Raises AscendError if a command of the scheduler fails."""
         if self._only_looks:
             return {"changed": False} if state == "resumed" else self._ask(state)
         if state == "resumed":
@@ -89,7 +89,7 @@ class Change:
         return answer
 
     def _drained(self) -> dict[str, Any]:
-        """Have the scheduler give the node no job, after that is written down; return what the node answered."""
+        """Make the scheduler drain the node, after that is recorded; return the node's answer."""
         scheduler.require_both(self._drain, self._resume)
         answer = self._ask("draining")
         if answer.get("failed") or answer.get("taken_by"):
@@ -105,7 +105,7 @@ class Change:
         return answer
 
     def _idle(self) -> dict[str, Any]:
-        """Begin, where that is asked for after a while in which the cards are used."""
+        """Begin, if wanted after waiting while the cards are used."""
         until = time.monotonic() + int(self._arguments.get("wait_s", 0))
         answer = self._ask("begun")
         while (answer.get("processes") or answer.get("unclear")) and time.monotonic() < until:
@@ -116,9 +116,9 @@ class Change:
         return answer
 
     def _resumed(self, drained: dict[str, Any]) -> bool:
-        """Have the scheduler give the node jobs again; return whether it was drained, by this run or by a dead one.
+        """Make the scheduler resume the node; return whether it was drained, by this run or by a dead one.
 
-        ``drained`` is what the node says of it, as far as that is known.
+        ``drained`` is what the node says about it, if known.
         """
         if drained.get("run") != self._run:
             answer = self._ask("resuming")
@@ -144,7 +144,7 @@ class Change:
         return str(self._arguments["holder"]["run"])
 
     def _ask(self, state: str) -> dict[str, Any]:
-        """Ask the node; again, where the run that has it is known here to be dead."""
+        """Ask the node, and again if the run that has it is known here to be dead."""
         while True:
             dead_runs = {"dead": self._dead} if self._dead else {}
             arguments = {**self._arguments, "state": state, **dead_runs}
@@ -156,7 +156,7 @@ class Change:
 
 
 def holder() -> dict[str, Any]:
-    """Return this run of a playbook: its process, of which every action's is a fork, on this start of this machine."""
+    """Return this run of a playbook: its process (every action's is a fork of it) and this boot of this machine."""
     pid, boot = playbook(), process.kernel_boot()
     started = process.started(pid)
     return {
@@ -171,14 +171,14 @@ def holder() -> dict[str, Any]:
 
 
 def machine() -> str:
-    """Return what names this machine: machine-id(5) tells host names apart, a host name containers of one image."""
+    """Return an identifier of this machine: machine-id(5) and host name, as containers of an image share the first."""
     return f"{(files.text('/etc/machine-id') or '').strip()} {socket.gethostname()}"
 
 
 def dead(holder: dict[str, Any]) -> bool:
-    """Whether a lock's holder was a process of this machine, and is no more.
+    """Whether a lock's holder was a process of this machine that has ended.
 
-    Of another machine nothing is known, nor of a process that is hidden from this user.
+    Processes of another machine, or hidden from this user, are unknown.
     """
     if holder.get("machine") != machine():
         return False

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Action ``rack_node``: what a node answers before it trains with others, and its smoke test. Changes nothing.
+"""Action ``rack_node``: a node's answers before it trains with others, and its smoke test. Changes nothing.
 
-The smoke test is by itself, without a rendezvous: the proof on every card (``npu_check``), then a matmul and an
-all_reduce within the node (``rack_run``). Nothing is run on cards that processes use, or while the node is changed.
+The smoke test uses only this node, without a rendezvous: the proof on every card (``npu_check``), then a matmul and an
+all_reduce within the node (``rack_run``). Nothing runs on cards in use, or while the node is being changed.
 
 The settings are the play's ``ascend_settings`` and ``rack_settings``; they need no argument.
 Result: ``node``: ``look`` (of ``rack_look``), ``clock`` (between how many seconds this node's is ahead of the control
@@ -144,7 +144,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
 
 
 def _kept(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return of the facts what is judged: a play keeps every node's result to its end."""
+    """Return the part of the facts that is judged, because a play keeps every node's result to its end."""
     environments = facts["environments"]
     current = environments["current"]
     of_current = {current: environments["all"][current]} if current in environments["all"] else {}

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Action ``rack_plan``: who does what next in a preflight. Once for all nodes, on the control node.
 
-Argument ``step``: ``reach``, who pings and connects to whom, of the nodes of which nothing is wrong by themselves; or
-``run``, which of them do all_reduce together, after that.
-Result: ``nodes``, node -> arguments of ``rack_reach`` or ``rack_run``; nodes that are not in it do nothing.
+Argument ``step``: ``reach``, who pings and connects to whom, among the nodes without a fault of their own; or ``run``,
+which of them then do all_reduce together. Result: ``nodes``, node -> arguments of ``rack_reach`` or ``rack_run``; other
+nodes do nothing.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Action ``rack_report``: the report of a preflight, of what all nodes answered. Runs once, on the control node.
+"""Action ``rack_report``: the report of a preflight, from all nodes' answers. Runs once, on the control node.
 
 Arguments: ``folder`` (of the report and the files for ``--limit``), ``baseline`` (a file that rates, links and ports
 are compared with, or ""), ``write_baseline`` (a file to write, or "").

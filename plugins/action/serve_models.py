@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Action ``serve_models``: the module of that name; with ``wait_s`` it waits until each model answers.
 
-The node is asked anew each time: a model of 70B loads for many minutes, longer than many connections stay open.
+The node is asked again each time, because a model of 70B loads for many minutes, longer than many connections last.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         return {**result, **answer, "models": models}
 
     def _waited(self, models: Any, question: Any, wait_s: float, task_vars: Any) -> Any:
-        """Ask until each model answers or has ended, or the time is over; return the last answer."""
+        """Ask until every model answers or has ended, or the time is over; return the last answer."""
         began = shown = time.monotonic()
         while any(model["state"] == SILENT for model in models) and time.monotonic() - began < wait_s:
             if has_ended():

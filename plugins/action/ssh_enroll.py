@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Action ``ssh_enroll``: enroll the nodes of the play, all in one call, on the control node.
 
-The module of this name has its documentation and its options. It is an action since passwords come from the nodes'
-variables, so that no option, no temporary file and no process ever has one; since a key that two nodes have is seen by
-who looks at all; and since only a worker of Ansible's can ask at the terminal, and only when a password is needed.
+The module of this name has its documentation and its options. It is an action because passwords come from the nodes'
+variables, so no option, temporary file or process ever contains one; because only a look at all nodes shows a key that
+two of them share; and because only a worker of Ansible's can ask at the terminal, and only if a password is needed.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
 
 
 def _prompt(names: Sequence[str]) -> Password:
-    """Ask for the initial password, once for all nodes that have none; an empty one where nobody can be asked."""
+    """Ask for the initial password, once for all nodes that have none; an empty one if nobody can be asked."""
     question = f"Initial password of {len(names)} nodes ({listed(list(names))}); it is not shown: "
     try:
         answer = Display().prompt_until(question, private=True)

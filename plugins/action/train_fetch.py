@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Action ``train_fetch``: the module of that name; writes what a node gave below ``folder``, and drops it.
+"""Action ``train_fetch``: the module of that name; writes what a node sent below ``folder``, and drops it.
 
-In the process that Ansible forked for the node: what is written down goes no further, and the main process, which keeps
-every result, gets a summary.
+This happens in the process that Ansible forked for the node, so the files go no further, and the main process, which
+keeps every result, gets only a summary.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
 
 
 def new_lines(last: list[str], seen: list[str]) -> list[str]:
-    """Return the lines of ``last`` behind those that were ``seen``; all where none of these are left."""
+    """Return the lines of ``last`` after those ``seen``; all if none of these are left."""
     for start in range(len(seen)):
         if last[: len(seen) - start] == seen[start:]:
             return last[len(seen) - start :]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Action ``train_report``: the loss of a run as a picture, and what was fetched, in lines. Once, on the control node.
+"""Action ``train_report``: the loss of a run as a picture, and what was fetched, as lines. Once, on the control node.
 
-Arguments: ``folder`` (of the run: its nodes' folders lie there), ``name`` (of the run), ``templates`` (the folder of
+Arguments: ``folder`` (of the run, with its nodes' folders), ``name`` (of the run), ``templates`` (the folder of
 loss.svg.j2), ``nodes`` (the play's). Result: ``summary`` (lines).
 """
 

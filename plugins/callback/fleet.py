@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ansible's own output; on a terminal the nodes at work, drawn below what is worth keeping.
+"""Ansible's own output; on a terminal the working nodes are drawn below it.
 
-A node that is silent is told with its reason, as a drift check tells it. No secret is shown.
-After a rollout the recap is followed by what became of each node: changed, failed, busy, not reached.
+A silent node is shown with its reason, as in a drift check. No secret is shown. After a rollout the recap is followed
+by each node's result: changed, failed, busy, not reached.
 """
 
 from __future__ import annotations
@@ -242,7 +242,7 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
             super().v2_on_file_diff(result)
 
     def _is_shown(self, result: Any) -> bool:
-        """Whether another node's diff is on the screen that is the same. If not, say whose comes now: no line does."""
+        """Whether another node's equal diff is on the screen. If not, print whose diff follows: no line says so."""
         answer = result._result
         diffs = answer.get("diff") or [item.get("diff") for item in answer.get("results", [])]
         if not self._run.drawn or not any(diffs):
@@ -277,7 +277,7 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
 
     @contextmanager
     def _quiet(self) -> Iterator[None]:
-        """Leave to the log what is drawn, or stands in a table."""
+        """Send only to the log what is drawn or shown in a table."""
         with self._out.only("log") if self._run.drawn or self._view == "plan" else nullcontext():
             yield
 
@@ -313,7 +313,7 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
         return {name: groups.get(name, []) for name in GROUPS}
 
     def _beside(self, names: set[str]) -> dict[str, int]:
-        """Return how many nodes are busy, and wait for idle cards, beside those of a play that changes nodes."""
+        """Return how many nodes are busy or wait for idle cards, beside those of a play that changes nodes."""
         groups = {name: set(hosts) for name, hosts in self._groups().items()}
         if not names & (groups[TO_CHANGE] | groups[WAITING]):
             return {}
@@ -331,7 +331,7 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
         self._run.end_node(name, state, reason, outcome, self._names.get(task._uuid, ""), task.action)
 
     def _keep(self, result: Any) -> None:
-        """Keep what is shown when all is over."""
+        """Keep what is shown at the end."""
         action, answer = result._task.action, result._result
         if action == NODE and self._view == "plan":
             self._plans[result._host.get_name()] = plan_table.planned(answer)
@@ -345,10 +345,10 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
     def _missing(self) -> list[str]:
         if not self._lacking:
             return []
-        return [f"The depot lacks {self._lacking} files, which a run takes first. Which: --check --diff -v"]
+        return [f"The depot lacks {self._lacking} files, which a real run fetches first. List: --check --diff -v"]
 
     def _show_recap(self, stats: Any) -> None:
-        """Show Ansible's recap; on a terminal for which it is too long, how many hosts there are of each kind."""
+        """Show Ansible's recap; on a terminal that is too small for it, the number of hosts of each kind."""
         many = len(stats.processed) > shutil.get_terminal_size().lines // 2
         brief = self._view == "plan" or (self._run.drawn and many)
         with self._out.only("log") if brief else nullcontext():
@@ -368,12 +368,12 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
 
     @staticmethod
     def _leave_the_reason(answer: dict[str, Any]) -> None:
-        """Leave of a stopped node's answer what its message says: the plan is shown for all nodes at once."""
+        """Keep only the message of a stopped node's answer, because the plan is shown for all nodes at once."""
         for name in ("plan", "wanted", "components", "peer", "release"):
             answer.pop(name, None)
 
     def _show_reason(self, result: Any, reached: bool) -> None:
-        """Say why a node is silent, in the drift check's words; a reason that is not known says nothing more."""
+        """Say why a node is silent, in the drift check's words; an unknown reason adds nothing."""
         node = result._host.get_name()
         reason = silence(node, said_by(result._result), reached, inventory_options(CLIARGS.get("inventory")))
         if is_known(reason):
@@ -392,13 +392,13 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
             self._display.display(line)
 
     def _ends_the_check(self, result: Any) -> bool:
-        """Whether this is the task that fails because of what the report says: it fails with the report's own words."""
+        """Whether this is the task that fails because of the report; its message is the report's own text."""
         words = "\n".join(self._report.get("summary", []))
         return bool(words) and result._task.action.endswith("fail") and result._result.get("msg") == words
 
     @staticmethod
     def _set_exit_code(code: int) -> None:
-        """Let a run of failed hosts end with this code.
+        """Make a run with failed hosts end with this code.
 
         Ansible has no way for a playbook or a plugin to choose one. This attribute is what its strategies return for a
         run of failed hosts, in every version from 2.17 to 2.21: a contract test tries the oldest and the newest.
@@ -415,19 +415,19 @@ class CallbackModule(Default):  # type: ignore[misc]  # ansible ships no types
 
 
 def _is_check(task: Any) -> bool:
-    """Whether this is the drift check's own task, of which a node has no line."""
+    """Whether this is the drift check's own task, for which nodes have no line."""
     return bool(task.action == NODE and task.args.get("purpose") == "drift")
 
 
 def _state(task: Any, answer: dict[str, Any]) -> str:
-    """Return what a node is after a task that ended well: in a play that only looks at nodes, done."""
+    """Return a node's state after a successful task; in a play that only looks at nodes it is done."""
     if task.action != NODE or task.args.get("begun"):
         return watch.WORK
     return watch.BUSY if answer.get("plan", {}).get("group") == BUSY else watch.DONE
 
 
 def _sizes(serial: list[Any], nodes: int) -> list[int]:
-    """Return how many nodes each batch of a play has: the last size goes on to the end."""
+    """Return how many nodes each batch of a play has; the last size is repeated to the end."""
     sizes: list[int] = []
     while sum(sizes) < nodes and serial:
         size = pct_to_int(serial[min(len(sizes), len(serial) - 1)], nodes)

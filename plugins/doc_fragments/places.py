@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The options of every module that reads or changes a node: where things lie on it."""
+"""The options of every module that reads or changes a node: where things are on it."""
 
 from __future__ import annotations
 

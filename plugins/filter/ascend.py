@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the planner says of a plan, for the roles that carry it out (action node_plan makes the plan).
+"""What the planner says about a plan, for the roles that apply it (the action node_plan makes the plan).
 
-``places | ascend_places``                 where things lie on a node, as modules name them; refuses what is no place
+``places | ascend_places``                 where things are on a node, as modules name them; refuses anything else
 ``file | ascend_env_program(ascend_root)`` the program ascend-env for environments below it
 ``folder | ascend_examples(ascend_root)``  the examples in a folder, by name, for environments below it
 ``lock | ascend_environment_name(release, source)``   the name of the environment that is made of a lock, by its text

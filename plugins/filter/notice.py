@@ -35,7 +35,7 @@ def _plain(value: Any) -> Any:
 
 
 def _safe(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Nodes wrote some of the words: Ansible before 2.19 would run a template that stands in them."""
+    """Nodes wrote some of the words, and Ansible before 2.19 would run a template in them."""
     return lambda *arguments: wrap_var(function(*_plain(arguments)))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which hosts have a variable alike, told from its templates without rendering them: a fleet has few kinds of node."""
+"""Which hosts have the same variable, found from its templates without rendering: fleets have few kinds of nodes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ENVIRONMENT = jinja2.Environment(extensions=["jinja2.ext.do", "jinja2.ext.loopc
 def signature(variables: Mapping[str, Any], names: Iterable[str]) -> str | None:
     """Return a text that is the same for hosts whose variables ``names`` are: all raw values that their templates use.
 
-    ``variables`` are a host's, not rendered. None where a template does not say what it uses.
+    ``variables`` are a host's, not rendered. None if a template does not say what it uses.
     """
     values: dict[str, Any] = {}
     asked = list(names)
@@ -56,7 +56,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 @functools.lru_cache(maxsize=1024)
 def _used(text: str) -> frozenset[str] | None:
-    """Return the names that a template uses, its own among them; None where they cannot be told."""
+    """Return the names that a template uses, including its own; None if they cannot be determined."""
     if "{" not in text:
         return frozenset()
     try:
@@ -76,6 +76,6 @@ def _named(node: jinja2.nodes.Expr) -> str:
 
 
 def _plugin(call: jinja2.nodes.Call) -> str:
-    """Return the lookup plugin that is called, "" where a template makes up its name."""
+    """Return the lookup plugin that is called, "" if a template computes its name."""
     first = call.args[0] if call.args else None
     return str(first.value).removeprefix("ansible.builtin.") if isinstance(first, jinja2.nodes.Const) else ""

@@ -15,10 +15,10 @@ ASKED = ("ascend_settings", "depot_architectures")
 
 
 def of_all(templar: Any, task_vars: Any, nodes: Iterable[str], common: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return what is asked of each node's variables, once for all nodes of which it comes out alike.
+    """Return what each node's variables ask for, once for all nodes with the same result.
 
-    ``common`` are the variables that all have: the roles' defaults are those of the task, which has the roles;
-    ``hostvars`` knows none, and the inventory's variables may be made of these. Without a node it is what they ask.
+    ``common`` are the variables that all share: the roles' defaults, which the task has and ``hostvars`` lacks, and of
+    which the inventory's variables may be made. Without a node, they alone decide.
     """
     found: dict[str, dict[str, Any]] = {}
     for name in nodes:
@@ -35,7 +35,7 @@ def _asked(templar: Any, variables: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def checked(node: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is asked, as code can take it. Raises AscendError for a value of another kind."""
+    """Return what is asked, as code expects it. Raises AscendError for a value of another kind."""
     return {
         "ascend_settings": understood(node["ascend_settings"]),
         "depot_architectures": architectures(node["depot_architectures"]),

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How far the sending of files is, over all nodes: in memory that Ansible's worker processes share.
+"""The progress of sending files, over all nodes, in memory that Ansible's worker processes share.
 
-The output plugin lays it out before it forks the workers, each of which writes what is its own. Without that plugin a
-node has a board for itself.
+The output plugin creates it before the workers are forked, and each worker writes its own part. Without that plugin a
+node has its own board.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Board:
         self._memory = mmap.mmap(-1, _CLOCK.size + nodes * _NODE.size)
 
     def set(self, number: int, total: int, sent: int, began: float) -> None:
-        """Say how far the node of that number is."""
+        """Set the progress of the node with that number."""
         _NODE.pack_into(self._memory, _CLOCK.size + number * _NODE.size, total, sent, began)
 
     def line(self, now: float) -> str:
@@ -47,19 +47,19 @@ class Board:
         return self.text(now) if last else ""
 
     def of(self, number: int, now: float) -> tuple[int, int, float] | None:
-        """Return a node's bytes to send, those sent, and how many go in a second; None where it has not begun."""
+        """Return a node's bytes to send, the bytes sent, and the bytes per second; None if it has not begun."""
         if not 0 <= number < self.nodes:
             return None
         node = _Node(*_NODE.unpack_from(self._memory, _CLOCK.size + number * _NODE.size))
         return (node.total, node.sent, node.sent / max(now - node.began, 0.001)) if node.total else None
 
     def bytes(self) -> tuple[int, int]:
-        """Return how many bytes were sent, and how many are to be, of all nodes that have begun."""
+        """Return the bytes sent, and the bytes to send, of all nodes that have begun."""
         begun = self._begun()
         return sum(node.sent for node in begun), sum(node.total for node in begun)
 
     def text(self, now: float) -> str:
-        """Return how far all nodes are that have begun: how much, how fast, how long it takes."""
+        """Return the progress of all nodes that have begun: how much, how fast, and the time left."""
         begun = self._begun()
         sent, total = self.bytes()
         done = len([node for node in begun if node.sent == node.total])
@@ -78,7 +78,7 @@ _shared: list[Board] = []
 
 
 def share(nodes: int, watched: bool) -> None:
-    """Lay out a board for so many nodes. Called where the workers are forked."""
+    """Create a board for so many nodes. Called in the process that forks the workers."""
     _shared[:] = [Board(nodes, watched)]
 
 

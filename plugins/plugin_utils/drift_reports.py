@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the actions of the drift check share: what its nodes answered, how it was asked for, and the report of it."""
+"""What the actions of the drift check share: what its nodes answered, how it was requested, and its report."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.w
 
 
 def checked(arguments: dict[str, Any], task_vars: Any) -> dict[str, Any]:
-    """Return what was found: every node of the play, also one whose result was lost; with how it was run."""
+    """Return the results of every node of the play, also one whose result was lost, and how it was run."""
     components = fleet.chosen(arguments["components"])
     nodes = []
     for name in task_vars["ansible_play_hosts_all"]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an enrolment takes from the inventory: of each node its address, options of ssh, keys and initial account."""
+"""What an enrolment takes from the inventory: each node's address, options of ssh, keys and initial account."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Inventory:
         return [self._node(name) for name in self._names]
 
     def remarks(self) -> list[str]:
-        """Return what is left to do, so that site.yml logs in as the nodes were enrolled."""
+        """Return what is left to do, so that site.yml can log in as the nodes were enrolled."""
         account = self._options["account"]
         others = [name for name, user in self._users.items() if user != account]
         if not others:
@@ -138,7 +138,7 @@ def wishes_of(options: Mapping[str, Any], check: bool, at_once: int, inventory: 
 def fleet_certificates(
     options: Mapping[str, Any], nodes: Sequence[Asked], wishes: Wishes
 ) -> tuple[Certifying | None, list[str]]:
-    """Return what certificates the nodes are to get, None without an authority, and what was made here, in words.
+    """Return which certificates the nodes get, None without an authority, and what was created here, as text.
 
     Raises AscendError, OSError.
     """
@@ -172,7 +172,7 @@ def fleet_certificates(
 
 
 def _revoke(lines: Sequence[str], pairs: Sequence[Path], host: Authority | None, wishes: Wishes) -> list[str]:
-    """Write the list of revoked keys, and what OpenSSH of the control node takes from known_hosts."""
+    """Write the list of revoked keys, and the known_hosts that the control node's OpenSSH reads."""
     keys = [key for line in lines if "-cert-v01" not in (key := host_keys.public_key(line, "enroll_revoke")).kind]
     own = [line for pair in pairs for line in _own_lines(pair)]
     made = ["the list of revoked keys was written"] if authority.revoke(wishes.revoked, lines, own) else []
@@ -196,7 +196,7 @@ def _lines_of(name: str, text: str, wishes: Wishes) -> list[str]:
             wanted="the path of a public key or a certificate, or a node's name in known_hosts",
             found=repr(name),
             where="enroll_revoke",
-            remedy=f"ssh-keygen -F ADDRESS -f {wishes.known_hosts}  # [ADDRESS]:PORT where the port is not 22",
+            remedy=f"ssh-keygen -F ADDRESS -f {wishes.known_hosts}  # [ADDRESS]:PORT if the port is not 22",
         )
     return found
 

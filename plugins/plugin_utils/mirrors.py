@@ -14,7 +14,7 @@ PORT = 8080  # as roles/depot_server has it
 
 
 def mirror_url(name: str, task_vars: Any) -> str:
-    """Return the address of a mirror by its name in the inventory; "" for none. Fails for a host that is none."""
+    """Return the address of a mirror by its name in the inventory; "" for none. Fails for another kind of host."""
     if not name:
         return ""
     if name not in task_vars["groups"].get(GROUP, []):

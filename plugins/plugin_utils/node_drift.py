@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The drift check of one node: its facts compared with its plan. It never fails, for the report has every node."""
+"""The drift check of one node: its facts compared with its plan. It never fails: the report has every node."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from .playbook import is_time_limit
 
 @dataclass(frozen=True)
 class Check:
-    """What one node's check needs of Ansible: its task, the variables, how a module and a command are run there."""
+    """What one node's check needs of Ansible: its task, the variables, and how to run a module and a command there."""
 
     task: Any
     task_vars: Any
@@ -37,7 +37,7 @@ class Check:
     command: Execute
 
     def node(self, settings: dict[str, Any]) -> dict[str, Any]:
-        """Return ``{"node": ...}``, as the action says; nothing where there are no such components to look at."""
+        """Return ``{"node": ...}``, as the action documents; nothing if there are no such components to inspect."""
         began, begin = time.time(), time.monotonic()
         try:
             components = fleet.chosen(self.task.args["components"])
@@ -85,7 +85,7 @@ class Check:
     def _compared(
         self, name: str, facts: dict[str, Any], settings: dict[str, Any], components: tuple[str, ...], inventory: str
     ) -> dict[str, Any]:
-        """Facts of another version, or a defect of the planner, cost this node's result and no other's."""
+        """Facts of another version, or a defect of the planner, cost only this node's result."""
         repair = f"ansible-playbook site.yml {inventory} --limit {shlex.quote(name)}"
         try:
             wanted = resolve(facts, settings)
@@ -99,9 +99,10 @@ class Check:
             return fleet.unchecked(name, reason, True, settings, components, inventory)
 
     def _unproven(self, facts: Any, wanted: Any, plan: Any, accounts: Any) -> list[Refusal]:
-        """Prove the environment on every card where nobody trains; return what fails.
+        """Prove the environment on every idle card; return what fails.
 
-        site.yml does the same before it makes an environment current. What is to be repaired first is not run.
+        site.yml does the same before it makes an environment current. An environment that must be repaired first is not
+        run.
         """
         if plan["steps"] or plan["refusals"]:
             return []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ask a node for its facts: what is asked for which purpose, and what came of it."""
+"""Ask a node for its facts: the questions for each purpose, and the answers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Execute = Callable[..., Answer]  # ActionBase._execute_module
 
 
 def questions(settings: dict[str, Any], purpose: str) -> dict[str, Any]:
-    """Return what is asked of the node. Who uses the cards is no drift; its deep form proves them, and asks."""
+    """Return the questions for the node. Use of the cards is not drift; only the deep form asks about it."""
     places = {name: settings[name] for name in ("cann_root", "cache_dir", "state_dir", "tmp_dir")}
     if purpose == "rollback":
         return {"gather_subset": ["cann", "npu", "python"], **places, "ascend_root": settings["ascend_root"]}
@@ -38,9 +38,9 @@ def questions(settings: dict[str, Any], purpose: str) -> dict[str, Any]:
 
 
 def answer(execute: Execute, asked: dict[str, Any], task: Any, task_vars: Any) -> Answer:
-    """Return the module's result: one remote call, with the Python that systems have.
+    """Return the module's result: one remote call, with the Python that most systems have.
 
-    Where that is not there, Ansible looks for one. The node tells what it hangs at, so it has to give up before the
+    If that does not exist, Ansible searches for one. The node reports what it hangs at, so it must give up before the
     ``task`` does.
     """
     limit = int(task.timeout * 5 / 6) if task.timeout else ANSWER_S
@@ -55,6 +55,6 @@ def answer(execute: Execute, asked: dict[str, Any], task: Any, task_vars: Any) -
 
 
 def facts_of(found: Answer) -> dict[str, Any] | None:
-    """Return the facts of a node that told them; None for a module that failed."""
+    """Return a node's facts; None if the module failed."""
     facts: dict[str, Any] | None = None if found.get("failed") else found.get("ansible_facts", {}).get("ascend")
     return facts

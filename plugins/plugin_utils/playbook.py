@@ -8,20 +8,20 @@ import os
 
 
 def playbook() -> int:
-    """Return the process of the playbook, also where that was killed, and its actions belong to another one now."""
+    """Return the playbook's process, even if it was killed and its actions now belong to another one."""
     parent = multiprocessing.parent_process()
     return parent.pid if parent and parent.pid else os.getppid()
 
 
 def has_ended() -> bool:
-    """Whether the playbook is gone: an action outlives it, in a session of its own."""
+    """Whether the playbook is gone; an action in its own session outlives it."""
     return os.getppid() != playbook()
 
 
 def is_time_limit(error: BaseException) -> bool:
     """Whether the task's time is over.
 
-    Known by its name, since Ansible has no public class for it: executor.task_executor has one in 2.17, and
-    _internal._errors from 2.19 on. It is none of Exception's kin.
+    Recognised by its name, because Ansible has no public class for it: executor.task_executor has one in 2.17, and
+    _internal._errors from 2.19 on. It is not a subclass of Exception.
     """
     return type(error).__name__ == "TaskTimeoutError"

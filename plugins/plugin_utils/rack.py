@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the actions of a preflight share: how it was asked for, and what the nodes of the play answered."""
+"""What the actions of a preflight share: how it was requested, and the answers of the play's nodes."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.releas
 
 
 def wishes_in(rack: Mapping[str, Any], settings: Mapping[str, Any]) -> Wishes:
-    """Return what was asked for, by the rendered ``rack_settings`` and ``ascend_settings``. Raises AscendError."""
+    """Return the wishes in the rendered ``rack_settings`` and ``ascend_settings``. Raises AscendError."""
     return wishes_of(rack, release_of(settings))
 
 
 def paths_of(given: Any) -> list[str]:
-    """Return the paths that are compared; with ``-e`` a list is text, as in "/data/a,/data/b". Raises AscendError."""
+    """Return the paths to compare; with ``-e`` a list is text, as in "/data/a,/data/b". Raises AscendError."""
     words = [word for word in re.split(r"[\s,]+", given.strip("[] ")) if word] if isinstance(given, str) else given
     listed = [str(word).strip("\"'") for word in words or []]
     if not all(word.startswith("/") for word in listed):
@@ -34,7 +34,7 @@ def paths_of(given: Any) -> list[str]:
 
 
 def answers(task_vars: Any) -> dict[str, Any]:
-    """Return node -> its answer, of all nodes of the play in its order; one that was lost is silent."""
+    """Return node -> its answer, of all nodes of the play in its order; a lost one counts as silent."""
     found = {}
     for name in task_vars["ansible_play_hosts_all"]:
         answer = task_vars["hostvars"][name].get("rack_answer", {})
@@ -57,7 +57,7 @@ def _lost(answer: Mapping[str, Any]) -> dict[str, str]:
 
 
 def ran(task_vars: Any) -> dict[str, Any]:
-    """Return node -> what its ranks did, of all nodes that were to do all_reduce; one that was lost has failed."""
+    """Return node -> what its ranks did, of all nodes that should do all_reduce; a lost one counts as failed."""
     found = {}
     names = _chosen(task_vars)
     for name in (name for name in task_vars["ansible_play_hosts_all"] if name in names):

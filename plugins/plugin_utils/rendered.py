@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Render a variable of a host in a worker process, in which every template is compiled anew."""
+"""Render a variable of a host in a worker process, where every template is compiled again."""
 
 from __future__ import annotations
 

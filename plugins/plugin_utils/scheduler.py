@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A scheduler's commands for one node, as the inventory has them: run here, on the control node, and by no shell."""
+"""A scheduler's commands for one node, as the inventory has them: run on the control node, without a shell."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LIMIT_S = 120.0  # it tells a scheduler something, and waits for no job
 
 
 def argv_of(variable: str, given: Any) -> list[str]:
-    """Return a command as a list; text is split as a shell does. Empty for none.
+    """Return a command as a list; text is split like in a shell. Empty for none.
 
     Raises AscendError for what is not a command.
     """
@@ -30,7 +30,7 @@ def argv_of(variable: str, given: Any) -> list[str]:
 
 
 def require_both(drain: list[str], resume: list[str]) -> None:
-    """Raise AscendError where a node would be drained that nothing resumes."""
+    """Raise AscendError if a node would be drained that nothing resumes."""
     if drain and not resume:
         raise AscendError(
             f"{DRAIN} is set but {RESUME} is not, so nothing would give the node jobs again",
@@ -47,7 +47,7 @@ def ask(argv: list[str]) -> Result:
 
 
 def refused(variable: str, argv: list[str], result: Result, node: str, left: str) -> AscendError:
-    """Return what the operator must know of a command that failed; ``left`` says with what the node is left."""
+    """Return what the operator must know about a failed command; ``left`` says how the node is left."""
     words = result.last_lines(5) or "no output"
     ended = f"not finished within {LIMIT_S:g} s" if result.timed_out else f"exit code {result.code}"
     return AscendError(
@@ -60,7 +60,7 @@ def refused(variable: str, argv: list[str], result: Result, node: str, left: str
 
 
 def nothing_resumes(node: str, began: str, file: str) -> AscendError:
-    """Return what the operator must know of a node that is drained, where the inventory has no command any more."""
+    """Return what the operator must know about a drained node if the inventory no longer has a command."""
     return AscendError(
         f"{node} is still drained by a dead run, and {RESUME} is not set",
         wanted=f"{RESUME}, as when the node was drained",

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Send files through a connection: they are the standard input of a command on the node.
 
-Through OpenSSH all of them are the input of one command. A connection of another kind, or one that asks for a password,
-is given them block by block, by Ansible's own means.
+With OpenSSH all of them are the input of one command. A connection of another kind, or one that asks for a password,
+gets them block by block, by Ansible's own means.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ALIGNED = 1024 * 1024
 
 
 class Outgoing(NamedTuple):
-    """A file of the depot: where it lies here, its name on the way (the sum), its size, and what is there already."""
+    """A file of the depot: its local path, its name on the way (the sum), its size, and what the node already has."""
 
     source: str
     name: str
@@ -45,7 +45,7 @@ class Piece(NamedTuple):
 
 
 def blocks(files: Sequence[Outgoing], size: int) -> Iterator[list[Piece]]:
-    """Yield what is sent at once: small files together, large ones in several."""
+    """Yield the blocks to send: small files together, large ones split."""
     block: list[Piece] = []
     room = size
     for file in files:
@@ -77,7 +77,7 @@ def head(pieces: Sequence[Piece]) -> bytes:
 
 
 def read(block: Sequence[Piece]) -> bytes:
-    """Return a block as the node's receiver takes it. Raises AscendError for a file that is not what it was."""
+    """Return a block as the node's receiver takes it. Raises AscendError for a file that changed."""
     return b"".join([head(block), *(_read(piece) for piece in block)])
 
 
@@ -110,7 +110,7 @@ def _unreadable(piece: Piece, found: str) -> AscendError:
 
 
 class BrokenError(Exception):
-    """The connection broke off; what came is kept on the node."""
+    """The connection broke; what arrived is kept on the node."""
 
 
 class Sender:
@@ -125,7 +125,7 @@ class Sender:
         self.command = " ".join(shlex.quote(word) for word in (python, "-c", program, folder))
 
     def send(self, files: Sequence[Outgoing], sent: Callable[[int], None]) -> None:
-        """Send what is missing of the files; ``sent`` hears of bytes that went. Raises AscendError, BrokenError."""
+        """Send what is missing of the files; ``sent`` is called with bytes sent. Raises AscendError, BrokenError."""
         openssh = _openssh(self.connection, self.command)
         if openssh:
             self._stream(openssh, files, sent)
@@ -170,7 +170,7 @@ class Sender:
         return self.run(f"{self.command} <{shlex.quote(block)} && rm {shlex.quote(block)}", sudoable=False)
 
     def _require(self, code: int, words: str) -> None:
-        """Raise AscendError where the command on the node failed."""
+        """Raise AscendError if the command on the node failed."""
         if not code:
             return
         found = words.splitlines()[-1] if words else f"exit code {code}"
@@ -184,9 +184,9 @@ class Sender:
 
 
 def _openssh(connection: Any, command: str) -> list[Any]:
-    """Return how OpenSSH runs a command on the node, through the connection that is open; [] where it cannot.
+    """Return how OpenSSH runs a command on the node, through the open connection; [] if it cannot.
 
-    Ansible itself would take all of the input into memory. Who logs in by a password needs it to type that.
+    Ansible itself would load all of the input into memory. A login by password needs it to type that.
     """
     if getattr(connection, "transport", "") != "ssh" or connection.get_option("password"):
         return []

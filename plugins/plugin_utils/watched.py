@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A run as the output plugin watches it: drawn on a terminal, written as events, or told in a line now and then."""
+"""A run as the output plugin watches it: drawn on a terminal, written as events, or reported in a line now and then."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Watched:
         self._begun = self._beaten = time.monotonic()
 
     def begin(self, drawn: bool, events: str | None) -> None:
-        """Begin; draw if that is wanted and the terminal can, write to the file ``events`` if there is one."""
+        """Begin; draw if that is wanted and the terminal can, and write to the file ``events`` if there is one."""
         try:
             self._events = Events(events) if events else None
         except AscendError as error:
@@ -68,7 +68,7 @@ class Watched:
         signal.signal(signal.SIGCONT, lambda *_: region.forget())
 
     def end(self) -> None:
-        """Take away what is drawn. Does nothing in a worker."""
+        """Erase what is drawn. Does nothing in a worker."""
         if self._pulse:
             self._pulse.end()
         if self._region and self.out.region:
@@ -88,14 +88,14 @@ class Watched:
     def begin_batch(
         self, play: str, names: Sequence[str], batch: Sequence[str], sizes: Sequence[int], beside: Mapping[str, int]
     ) -> None:
-        """``beside`` are nodes that are none of the play's, by their state."""
+        """``beside`` are nodes outside of the play, by their state."""
         with self._lock:
             self._watch.begin(play, names, batch, sizes, beside)
         number, batches = self._watch.batch, len(self._watch.sizes)
         self.write("play", play=play, batch=number, batches=batches, nodes=list(batch))
 
     def end_batch(self, busy: Collection[str]) -> None:
-        """Leave a line of a batch, unless nothing was done in it, and nothing failed."""
+        """Print a line for a batch, unless nothing was done in it and nothing failed."""
         with self._lock:
             worth = self._watch.seconds() >= 1 or self._watch.failed()
             self._watch.end_batch(set(busy))
@@ -117,7 +117,7 @@ class Watched:
     def end_node(
         self, name: str, state: str = WORK, reason: str = "", outcome: str = "", task: str = "", action: str = ""
     ) -> None:
-        """A node's task ended; ``outcome`` is none for one that was skipped, which is no event."""
+        """A node's task ended; ``outcome`` is empty for a skipped one, which is not an event."""
         with self._lock:
             seconds = self._watch.end(name, state, reason)
         if self._events and outcome:

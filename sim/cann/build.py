@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Build simulated CANN packages: genuine makeself archives that install CANN's layouts, with stub libraries.
 
-They are for nodes without an NPU. What is real: the archive, its checks, the installers' options, texts, logs, files
-and faults. What is not: the content.
+They are for nodes without an NPU. The archive, its checks, and the installers' options, texts, logs, files and faults
+are real; the content is not.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def targets_in(output: Path, version: str, arch: str, layout: str) -> list[Path]
 
 
 def pack(payload: Path, target: Path) -> None:
-    """Make the archive with the distribution's makeself and the adapted header."""
+    """Create the archive with the distribution's makeself and the adapted header."""
     header, help_header = payload.parent / "header.sh", payload.parent / "help.txt"
     header.write_text(adapted(), encoding="utf-8")
     help_header.write_text(HELP, encoding="utf-8")
@@ -94,7 +94,7 @@ def main() -> None:
     inputs = digest_of_inputs(version, arch, layout, *sorted(wheel.name for wheel in wheels))
     built = all(target.is_file() for target in targets_in(arguments.output, version, arch, layout))
     if built and note.is_file() and note.read_text(encoding="utf-8") == inputs:
-        print(f"    the packages of {version} are there")
+        print(f"    the packages of {version} exist")
         return
     names: set[str] = set()
     for wheel in wheels:

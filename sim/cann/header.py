@@ -42,7 +42,7 @@ CHANGES = [
 
 
 def adapted() -> str:
-    """Return the adapted header. Raises ValueError where the stock header is another one than was adapted."""
+    """Return the adapted header. Raises ValueError if the stock header is not the one that was adapted."""
     text = STOCK.read_text(encoding="utf-8")
     for old, new in CHANGES:
         if text.count(old) != 1:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the packages of the layout ``cann`` hold: all parts in one tree, ``cann-<version>``, and ops for the kernels."""
+"""What the packages of the layout ``cann`` contain: all parts in the tree ``cann-<version>``, ops for the kernels."""
 
 from __future__ import annotations
 

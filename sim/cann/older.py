@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the packages of the layout ``ascend-toolkit`` hold: a folder a part, below ``ascend-toolkit/<version>``."""
+"""The content of packages of the layout ``ascend-toolkit``: one folder per part, below ``ascend-toolkit/<version>``."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def _facts(version: str, arch: str) -> dict[str, str]:
 
 
 def _component_files(folder: Path, component: str, version: str, arch: str) -> None:
-    """The files by which every component is known, and some that stand for its content."""
+    """The files that identify every component, and some that stand for its content."""
     content(folder / "content", component)
     (folder / "version.info").write_text(f"Version={INNER}\nversion_dir={version}\ntimestamp=20240401_000000000\n")
     (folder / "scene.info").write_text(f"os=linux\nos_version=\nversion={INNER}\narch={arch}\n")

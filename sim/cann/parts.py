@@ -15,7 +15,7 @@ CHIP = "910b"
 
 
 def installer(payload: Path, facts: dict[str, str], script: Path, others: list[str]) -> None:
-    """Put the script into the package as its installer, with what lies beside it and ``facts`` to be sourced."""
+    """Put the script into the package as its installer, with the files beside it and ``facts`` to source."""
     lines = "".join(f"{key}={value}\n" for key, value in {**facts, "chip": CHIP}.items())
     (payload / "package.env").write_text(lines, encoding="utf-8")
     shutil.copy(HERE / "common.sh", payload / "common.sh")
@@ -33,7 +33,7 @@ def content(folder: Path, part: str) -> None:
 
 
 def install_info(path: Path, part: str) -> None:
-    """Write how a part was installed, for root alone."""
+    """Write how a part was installed, readable only for root."""
     name = part.replace("-", "_").capitalize()
     path.write_text(f"{name}_Install_Type=full\n{name}_UserName=root\n{name}_UserGroup=root\n", encoding="utf-8")
     path.chmod(0o600)
@@ -45,7 +45,7 @@ def pyacl(site_packages: Path) -> None:
 
 
 def te_wheel(folder: Path) -> None:
-    """The wheel that the compiler's installer gives to pip3."""
+    """The wheel that the compiler's installer passes to pip3."""
     folder.mkdir()
     metadata = "Metadata-Version: 2.1\nName: te\nVersion: 0.4.0\n"
     files = {

@@ -87,7 +87,7 @@ def test_a_canary_of_several_stops_it_when_one_fails(base: Fleet) -> None:
         "failed before the change was complete": f"1 node ({nodes[1]})",
         "not reached, left as they were": f"1 node ({nodes[2]})",
     }
-    assert "of the first batch, of which none may" in run.output
+    assert "in the first batch, where none may fail" in run.output
     assert current(base, nodes[2]).startswith(OLD)
     sh(nodes[1], "ascend-sim unset installer")
 

@@ -107,7 +107,7 @@ def test_when_a_rank_is_killed_the_other_ends_and_names_it(pair: Rack, tmp_path:
     assert ended(pair, 1)["because"]["rank"] == 1
     assert ended(pair, 1)["at"] - ended(pair, 2)["at"] < 30
     shown = pair.playbook("train_status", "-e", "train_name=together")
-    assert "ended, since rank 1 ended with code" in " ".join(shown.output.split())
+    assert "ended, because rank 1 ended with code" in " ".join(shown.output.split())
 
 
 @pytest.mark.usefixtures("alice")

@@ -152,7 +152,7 @@ def test_the_user_authority_counts_for_the_fleets_account_alone(rack: Rack, firs
     ("name", "problem", "remedy"),
     [
         # Its sshd judges the control node's certificate, and by its clock that has expired.
-        ("skewed", "OpenSSH does not log in by them", "date -u"),
+        ("skewed", "OpenSSH cannot log in with them", "date -u"),
         ("other-list", "a list of revoked keys that is not the fleet's", "enroll_revoke"),
         ("same-address-1", "certificates have no port", "HostKeyAlias"),
         ("same-address-2", "certificates have no port", "HostKeyAlias"),
@@ -318,4 +318,4 @@ def test_keys_are_revoked(rack: Rack, first: str) -> None:
     assert "revoked" in refused(rack, "by-address").lower()
     assert "no password" not in run.output
     again = play(rack.inventory(["by-address"]))
-    assert rack.report()["by-address"]["error"]["problem"] == "the node shows a host key that was revoked", again.output
+    assert rack.report()["by-address"]["error"]["problem"] == "the node's host key was revoked", again.output

@@ -50,7 +50,7 @@ def test_behind_a_jump_host_that_drops_connections(tmp_path: Path) -> None:
         inventory = rack.inventory(names, ansible_ssh_common_args=options)
         assert play(inventory, "--limit", names[0]).code == 2
         error = rack.report()[names[0]]["error"]
-        assert error["problem"] == "the jump host's key is not known", error
+        assert error["problem"] == "the jump host's key is unknown", error
         rack.known_hosts.parent.mkdir(exist_ok=True)
         known.write_text("")
         with rack.known_hosts.open("a") as stream:

@@ -93,23 +93,23 @@ NODES = [
 GOOD = [node.name for node in NODES[: [node.name for node in NODES].index("wrong-key")]]
 # The words by which each of the others is known: problem, found, next command.
 WRONG = {
-    "wrong-key": ("another host key", "SHA256:", "ssh_host_fingerprints"),
-    "clone-a": ("the same host key on several nodes: clone-b", "SHA256:", "ssh-keygen -A"),
-    "clone-b": ("the same host key on several nodes: clone-a", "SHA256:", "ssh-keygen -A"),
+    "wrong-key": ("not the known one", "SHA256:", "ssh_host_fingerprints"),
+    "clone-a": ("several nodes have the same host key: this one and clone-b", "SHA256:", "ssh-keygen -A"),
+    "clone-b": ("several nodes have the same host key: this one and clone-a", "SHA256:", "ssh-keygen -A"),
     "wrong-password": ("tried once", "failed.*a wrong password, a locked account", "faillock --user root"),
     "locked": ("tried once", "a locked account", "passwd -S root"),
     "expired": ("has expired", "expired|change", "enroll_new_password"),
     "expired-interactive": ("has expired", "expired|change|[Pp]assword", "enroll_new_password"),
     "prohibited": ("tried once", "PermitRootLogin prohibit-password", "permitrootlogin"),
-    "keys-only": ("takes no passwords", "publickey", "PasswordAuthentication yes"),
-    "not-sudoer": ("may not use sudo", "not in the sudoers file", "usermod -aG wheel admin"),
+    "keys-only": ("accepts no passwords", "publickey", "PasswordAuthentication yes"),
+    "not-sudoer": ("not allowed to use sudo", "not in the sudoers file", "usermod -aG wheel admin"),
     "sudo-wrong": ("sudo asks for the password of root", "", "targetpw"),
-    "sudo-later": ("may not become root", "a password is required", "sudo -l -U ascend-fleet"),
+    "sudo-later": ("cannot become root", "a password is required", "sudo -l -U ascend-fleet"),
     "no-sudo": ("lacks a program", "sudo", "install sudo"),
-    "read-only": ("home cannot be written", "Read-only file system", "usermod -d"),
-    "squashed-new": ("home cannot be written", "does not exist.*cannot create directory", "usermod -d"),
-    "open-home": ("does not take its key", "StrictModes.*mode 0777.*chmod go-w /home/ascend-fleet", "journalctl"),
-    "allow-users": ("does not take its key", "sshd_config has allowusers root", "sshd -T"),
+    "read-only": ("cannot write to its own home", "Read-only file system", "usermod -d"),
+    "squashed-new": ("cannot write to its own home", "does not exist.*cannot create directory", "usermod -d"),
+    "open-home": ("sshd rejects its key", "StrictModes.*mode 0777.*chmod go-w /home/ascend-fleet", "journalctl"),
+    "allow-users": ("sshd rejects its key", "sshd_config has allowusers root", "sshd -T"),
     "no-password": ("no initial password", "neither", "ansible-vault"),
 }  # fmt: skip
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether jobs use the cards, also those that our own playbooks began a moment ago."""
+"""Whether jobs use the cards, including those that our own playbooks started a moment ago."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the project's own playbooks began on the cards: a rank, or a server, that just begins has no card open yet."""
+"""What our own playbooks started on the cards: a rank or a server that is starting has no card open yet."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..node import Node
 
 
 def add(npu: Dict[str, Any], node: Node, state_dir: str) -> None:
-    """Add to the processes of the facts ``npu`` the training runs and the served models that are at work."""
+    """Add to the processes of the facts ``npu`` the active training runs and served models."""
     found = []
     # On most nodes nobody trains or serves by our playbooks: then neither is imported.
     if os.path.isdir(os.path.join(node.path(state_dir), "train")):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether jobs use the cards at this moment: what keeps a change from beginning, and `current` from moving."""
+"""Whether jobs use the cards at this moment, which prevents a change from beginning and `current` from moving."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHOWN = 3
 
 
 class InUseError(AscendError):
-    """Jobs use the cards: no failure of the node, and a module's result says so (``busy``)."""
+    """Jobs use the cards. This is no failure of the node; a module's result says ``busy``."""
 
     def as_dict(self) -> Dict[str, Any]:
         return {**super().as_dict(), "busy": True}
@@ -27,8 +27,8 @@ class InUseError(AscendError):
 def in_use(node: Node, cards_out: Sequence[int], state_dir: str) -> Dict[str, List[Any]]:
     """Return ``{"processes", "unclear"}`` (cards.read_npu), both empty on an idle node.
 
-    Of ``cards_out`` (NPU ids) nobody knows whether a process uses them: they need not be known to be idle. A training
-    run that begins has no card open yet: what is written down of it in ``state_dir`` counts as well.
+    ``cards_out`` (NPU ids) need not be known to be idle, because nothing may report their processes. A training run
+    that is starting has no card open yet, so its files in ``state_dir`` count as well.
     """
     npu: Any = read_npu(node, TOOL_S)[0]
     begun.add(npu, node, state_dir)
@@ -36,7 +36,7 @@ def in_use(node: Node, cards_out: Sequence[int], state_dir: str) -> Dict[str, Li
 
 
 def require_idle(node: Node, cards_out: Sequence[int], state_dir: str, left: str) -> None:
-    """Raise InUseError where jobs use the cards, also when asked again; ``left`` says with what the node is left."""
+    """Raise InUseError if jobs still use the cards after a second look; ``left`` says how the node is left."""
     if not any(in_use(node, cards_out, state_dir).values()):
         return
     time.sleep(AGAIN_S)

@@ -27,9 +27,9 @@ _NOT_CANN = ("ascend",)  # this project's own /opt/ascend
 
 
 def read_install_record(node: Node, cann_root: str) -> Tuple[Optional[str], List[Finding]]:
-    """Return the toolkit's path in CANN's install record, which their next run insists on.
+    """Return the toolkit's path in CANN's install record, which the next installer insists on.
 
-    A record with nothing in it, as a power cut leaves, is stale: the next installation writes it anew.
+    An empty record, as after a power cut, is stale; the next installation writes a new one.
     """
     text, problem = cann_files.read(node.path(CANN_INSTALL_RECORD))
     if problem == "missing":
@@ -48,7 +48,7 @@ def read_install_record(node: Node, cann_root: str) -> Tuple[Optional[str], List
     is_named = os.path.normpath(path) == os.path.join(cann_root, BESIDE)
     if is_named or (os.path.isdir(node.path(path)) and _real(node, path) in ours):
         return path, []
-    gone = "" if os.path.isdir(node.path(path)) else ", which is not there"
+    gone = "" if os.path.isdir(node.path(path)) else ", which does not exist"
     return path, [_stale(cann_root, path + gone)]
 
 
@@ -65,10 +65,10 @@ def _unreadable(problem: str) -> Finding:
 
 
 def read_elsewhere(node: Node, tree: Tree, sessions: Homes) -> List[Elsewhere]:
-    """Return the installations that this project does not look after: other products, other roots, users' own.
+    """Return the installations that this project does not manage: other products, other roots, users' own.
 
     Where to look: folders with a name like CANN's in /usr/local, /opt and the homes, the record in /etc/Ascend, and
-    what profiles source. Each place has a time limit; network mounts are not looked at.
+    what profiles source. Each place has a time limit; network mounts are skipped.
     """
     places: Dict[str, str] = {"/usr/local/Ascend": "the default root"}
     for folder in FOLDERS:
@@ -110,7 +110,7 @@ def _recorded_places(node: Node) -> List[str]:
 
 
 def _installations(node: Node, place: str, why: str, own: str) -> List[Tuple[str, Elsewhere]]:
-    """Return (real path, installation) of each one of a root; of a place within one, those of that root."""
+    """Return (real path, installation) of each one of a root; for a place within a root, those of that root."""
     root = node.path(place)
     for above in _and_above(root, node.path("/")):
         if os.path.realpath(above) == own:
@@ -128,7 +128,7 @@ def _installations(node: Node, place: str, why: str, own: str) -> List[Tuple[str
 
 
 def _and_above(path: str, top: str) -> List[str]:
-    """Return a folder and those above it in which its root may be, short of the node's first folders (/home, /opt)."""
+    """Return a folder and its parents that may be its root, excluding the node's top folders (/home, /opt)."""
     found: List[str] = []
     while len(found) < MOST_ABOVE and os.path.dirname(path).rstrip("/") != top.rstrip("/") and path != top:
         found.append(path)
@@ -137,7 +137,7 @@ def _and_above(path: str, top: str) -> List[str]:
 
 
 def _products(root: str) -> List[Elsewhere]:
-    """Return the nnae and nnrt of a root: products that hold parts of CANN, and whose set_env.sh leads to them."""
+    """Return the nnae and nnrt of a root, products that contain parts of CANN and whose set_env.sh points to them."""
     found = []
     for product in ("nnae", "nnrt"):
         folder = os.path.join(root, product)
@@ -158,7 +158,7 @@ def _installation(home: str, info: str, why: str) -> Elsewhere:
 
 
 def elsewhere_findings(elsewhere: List[Elsewhere]) -> List[Finding]:
-    """Return one finding for all of ``read_elsewhere``'s installations; none without any."""
+    """Return one finding for all of ``read_elsewhere``'s installations, if there are any."""
     if not elsewhere:
         return []
     words = listed(["%(path)s (%(why)s)" % item for item in elsewhere])

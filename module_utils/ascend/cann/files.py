@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Parsers of the small files in which CANN, its parts and the driver write what they are.
+"""Parsers of the small files in which CANN, its parts and the driver describe themselves.
 
 Formats as installed by CANN 5.1 to 8.5 and by drivers since 20.2. Every parser takes text, returns a frozen dataclass
-and never raises: what it cannot read is in ``problems`` as "line N: why", and what is readable around it is kept. A
-field that the text does not have is None (or empty).
+and never raises: what it cannot read is in ``problems`` as "line N: why", and the rest is kept. A field that the text
+does not have is None (or empty).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _VERSION = re.compile(r"[0-9][0-9A-Za-z]*(?:[.-][0-9A-Za-z]+)*")
 
 @dataclass(frozen=True)
 class ProductInfo:
-    """``ascend_toolkit_install.info`` and its sisters of nnae and nnrt: what product lies here."""
+    """``ascend_toolkit_install.info`` and its counterparts for nnae and nnrt: which product this is."""
 
     version: Optional[str]
     inner_version: Optional[str]
@@ -55,8 +55,8 @@ class VersionInfo:
 class InstallInfo:
     """``/etc/ascend_install.info``, ``ascend_install.info``, ``install.conf``, ``ascend_cann_install.info``.
 
-    ``packages`` maps a package ("driver", "opp_kernel"; "" where none is named) to what is said of it: ``type``,
-    ``path``, ``for_all``, ``mode``, ``status``, ``version``, ``chip``, ``feature``.
+    ``packages`` maps a package ("driver", "opp_kernel"; "" if none is named) to its entries: ``type``, ``path``,
+    ``for_all``, ``mode``, ``status``, ``version``, ``chip``, ``feature``.
     """
 
     packages: Dict[str, Dict[str, str]]
@@ -66,7 +66,7 @@ class InstallInfo:
 def read(path: str) -> Tuple[str, str]:
     """Return (text, problem) of a small file; the problem is "", "missing", "empty" or why it cannot be read.
 
-    UTF-8, odd bytes replaced; at most MOST_BYTES. A pipe or a device is not opened: it could wait for ever.
+    UTF-8, odd bytes replaced; at most MOST_BYTES. A pipe or a device is not opened, because that could block forever.
     """
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
@@ -145,7 +145,7 @@ _FIELDS = (
 
 
 def parse_install_info(text: str) -> InstallInfo:
-    """Return what a record of an installation says, whatever the spelling of its keys."""
+    """Return the content of an installation's record, whatever the spelling of its keys."""
     lines = _Lines(text)
     packages: Dict[str, Dict[str, str]] = {}
     for key in lines.keys:
@@ -157,9 +157,9 @@ def parse_install_info(text: str) -> InstallInfo:
 
 
 def _package_and_field(key: str) -> Tuple[str, str]:
-    """Return ("opp_kernel", "type") of ``OPP_KERNEL_INSTALL_TYPE``; the field is "" where none is known.
+    """Return ("opp_kernel", "type") of ``OPP_KERNEL_INSTALL_TYPE``; the field is "" if it is unknown.
 
-    A path that is another's (``Compiler_Arch_Linux_Path``) is none of the package.
+    Another package's path (``Compiler_Arch_Linux_Path``) is not the package's.
     """
     lower = key.lower()
     for end, field in _FIELDS:
@@ -171,7 +171,7 @@ def _package_and_field(key: str) -> Tuple[str, str]:
 
 
 class _Lines:
-    """The ``key=value`` lines of a text, and what is wrong with them."""
+    """The ``key=value`` lines of a text, and the problems in them."""
 
     def __init__(self, text: str) -> None:
         self._pairs: Dict[str, Tuple[int, str]] = {}
@@ -224,7 +224,7 @@ class _Lines:
         return None
 
     def take_groups(self, key: str, separator: str = ",") -> Groups:
-        """Return the groups of ``[a,b],[c]``; between groups stand commas, blanks or nothing."""
+        """Return the groups of ``[a,b],[c]``; groups are separated by commas, blanks or nothing."""
         value = self.take(key) or ""
         groups = []
         for piece in value.split("]")[:-1]:

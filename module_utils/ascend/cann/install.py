@@ -2,10 +2,10 @@
 """Bring one CANN package (the toolkit, or a chip's kernels) of one version to the wanted state.
 
 The packages are makeself archives with an installer inside (options, logs and layout: Huawei's installation guide for
-7.0.0 and 8.0.RC2). Their words are not believed: an installation has succeeded when the files are there.
+7.0.0 and 8.0.RC2). We do not trust their messages: an installation has succeeded if the files exist.
 
-Where the files lie is known from neighbouring versions. So an installer that ended well (code 0, its line of success,
-no error) and left another layout has installed a package that is ``unproven`` until the cards prove it (cann_proof.py).
+We know where the files are from neighbouring versions. If an installer succeeded (code 0, its line of success, no
+error) but left another layout, the package is ``unproven`` until the cards prove it (cann_proof.py).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ Run = Callable[..., Result]
 
 @dataclass(frozen=True)
 class Package:
-    """What is wanted, and where things lie."""
+    """What is wanted, and where things are."""
 
     kind: str  # "toolkit" or "kernels"
     version: str
@@ -76,7 +76,7 @@ class Package:
 
     @property
     def place(self) -> Place:
-        """Where its version lies, or will."""
+        """Where its version is, or will be."""
         return self.tree.place(self.version)
 
     @property
@@ -109,7 +109,7 @@ def _problems(package: Package, deep: bool = False, installed: bool = False) -> 
 
 
 def require_allowed(package: Package, accept_eula: bool, allow_downgrade: bool, check_mode: bool) -> None:
-    """Raise AscendError when the package must not be installed on this node."""
+    """Raise AscendError if the package must not be installed on this node."""
     if not accept_eula:
         raise AscendError(
             "CANN's licence has not been accepted",
@@ -149,7 +149,7 @@ def _is_newer(latest: str, version: str) -> bool:
 def install(package: Package, file: DepotFile, run: Run, deep: bool = False) -> None:
     """Take, verify and run the installer, then judge by the files. Raises AscendError; may be run again.
 
-    ``deep``: the package was read so, and may be installed for what that found.
+    ``deep``: the package was read in the deep form, and may be installed because of what that found.
     """
     path = unpacked_run(take(file, package.cache_dir))
     installer_needs.require(package.kind, package.root, _environment(package, package.tmp_dir), run)
@@ -181,7 +181,7 @@ def install(package: Package, file: DepotFile, run: Run, deep: bool = False) -> 
 
 
 def _judge(package: Package, path: str, result: Result, log_bytes: int) -> None:
-    """Keep how what is there differs from the documented layout. Raises AscendError where it is no installation."""
+    """Record how the files differ from the documented layout. Raises AscendError if they are no installation."""
     ended_well = installer_words.ended_well(package, result, log_bytes)
     problems = _problems(package, installed=ended_well)
     found = cann_packages.as_package(problems)
@@ -194,7 +194,7 @@ def _judge(package: Package, path: str, result: Result, log_bytes: int) -> None:
 
 
 def _write_manifests(package: Package) -> None:
-    """Remember the installed files. The kernels' installer may touch the toolkit's, so both are recorded after it."""
+    """Record the installed files. The kernels' installer may change the toolkit's, so both are recorded after it."""
     folder = package.home
     # var/ is the installers' own journal, which later ones write to.
     tops = [name for name in sorted(os.listdir(folder)) if name != "var"]
@@ -215,7 +215,7 @@ def _write_manifests(package: Package) -> None:
 
 
 def _kernels_tops(package: Package) -> List[str]:
-    """Where the kernels lie is not known of another layout: all that is no other kernels'."""
+    """In an unknown layout, the kernels are everything that does not belong to other kernels."""
     known = cann_layout.kernels_tops(str(package.chip))
     differs = cann_receipts.read(package.state_dir, package.version, package.name).differs
     return list(cann_layout.KERNELS) if differs else known
@@ -227,29 +227,29 @@ def _of_other_kernels(package: Package) -> List[str]:
 
 
 def latest_version(package: Package) -> Optional[str]:
-    """Return the version that the link of this one's layout, ``latest`` or ``cann``, leads to, or None."""
+    """Return the version to which this layout's link, ``latest`` or ``cann``, points, or None."""
     return cann_latest.leads_to(package.tree, package.version)
 
 
 def relink_script(package: Package) -> Optional[str]:
-    """Return the script that leads ``latest`` to the version; None where its installer left none."""
+    """Return the script that points ``latest`` to the version; None if its installer left none."""
     script = os.path.join(package.home, RELINK)
     return script if os.path.isfile(script) else None
 
 
 def can_lead_latest(package: Package) -> bool:
-    """Whether ``latest`` can be led to the version: by the script for it, or where it is one link."""
+    """Whether ``latest`` can be pointed to the version, with the script for it or because it is a single link."""
     return bool(relink_script(package)) or _is_one_link(package)
 
 
 def _is_one_link(package: Package) -> bool:
-    """Whether it is one, or shall be and is lost; a folder of links is CANN's own."""
+    """Whether it is one, or should be and is lost; a folder of links belongs to CANN."""
     link = package.place.link
     return os.path.islink(link) or (package.place.layout.one_link and not os.path.lexists(link))
 
 
 def make_latest(package: Package, run: Run) -> None:
-    """Lead ``latest`` to the version, by the script that its installer left for that, or the one link that it is.
+    """Point ``latest`` to the version, with the script that its installer left, or by replacing the single link.
 
     Raises AscendError.
     """
@@ -272,9 +272,9 @@ def make_latest(package: Package, run: Run) -> None:
 
 
 def repair(package: Package, file: DepotFile, run: Run, deep: bool = False) -> List[str]:
-    """Install a version in use again, and lead ``latest`` where it led before; return what the operator has to know.
+    """Reinstall a version in use, and point ``latest`` to its old target; return what the operator has to know.
 
-    May be interrupted anywhere and run again. Where the installation fails, others have their ``latest`` back as well.
+    May be interrupted anywhere and run again. If the installation fails, ``latest`` is restored as well.
     """
     latest = cann_latest.keep(package.tree, package.version)
     if not latest:
@@ -289,14 +289,14 @@ def repair(package: Package, file: DepotFile, run: Run, deep: bool = False) -> L
 
 
 def is_link_lost(package: Package) -> bool:
-    """Whether ``latest`` is one link that leads to no version."""
+    """Whether ``latest`` is a single link that points to no version."""
     return package.place.layout.one_link and not latest_version(package) and can_lead_latest(package)
 
 
 def lead_back(package: Package, run: Run) -> List[str]:
-    """Lead ``latest`` where it led before the repair of this version; return why it does not, which is told once.
+    """Point ``latest`` to its target before this version's repair; return why that failed, which is reported once.
 
-    Where nothing was repaired, a lost link is made anew.
+    If nothing was repaired, a lost link is created again.
     """
     kept = cann_latest.read(package.tree)
     if not kept and is_link_lost(package):
@@ -324,7 +324,7 @@ def _led_back(package: Package, version: str, run: Run) -> str:
 
 
 def uninstall(package: Package, run: Run) -> None:
-    """Run the installed package's own uninstaller. Raises AscendError when something of the package is left."""
+    """Run the installed package's own uninstaller. Raises AscendError if something of the package is left."""
     place = package.place
     layout = place.layout
     name = layout.uninstall if package.kind == "toolkit" else layout.uninstall_kernels
@@ -344,7 +344,7 @@ def uninstall(package: Package, run: Run) -> None:
 
 
 def _with_it(package: Package) -> List[str]:
-    """Return the packages that a change of this one takes away: a toolkit's change takes its kernels along."""
+    """Return the packages that a change of this one removes: changing a toolkit removes its kernels, too."""
     kernels = package.kind == "kernels"
     return [package.name] if kernels else cann_layout.packages(package.state_dir, package.version)
 
@@ -355,7 +355,7 @@ def _stale_manifests(package: Package) -> List[str]:
 
 
 def _require_whole(package: Package, path: str, run: Run, tmp: str) -> None:
-    """Have a package look at itself, where its layout's do; its sum was right when it was taken."""
+    """Let a package check itself, if its layout supports that; its sum was right when it was taken."""
     if not package.place.layout.checks:
         return
     result = run(["bash", path, "--nox11", "--check"], package.timeout_s, env=_environment(package, tmp))

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The record of the toolkit's path, on which every installer of CANN insists: there is one for all of a node.
+"""The record of the toolkit's path, on which every installer of CANN insists; a node has only one.
 
-Where CANN lies in several places, the installers of only one of them would run. So the record names the place of the
-package whose installer or uninstaller is at work, and before and after that what it named before. What it said is kept
-in ``cann-record.json``: ``{"schema": 1, "text": what it said, "base": what it names meanwhile}``, so that the next
-change gives it back after a kill. A place with no CANN left in it is named no longer.
+If CANN is in several places, only the installers of one of them would run. So the record names the place of the package
+whose installer or uninstaller is running, and is restored afterwards. Its old content is kept in ``cann-record.json``:
+``{"schema": 1, "text": what it said, "base": what it names meanwhile}``, so that the next change restores it after a
+kill. A place that no longer contains a CANN is not restored.
 """
 
 from __future__ import annotations
@@ -28,10 +28,9 @@ _LINE = re.compile(r"^([ \t]*toolkit_?install_?path(?:_param|_val)?[ \t]*=).*$",
 
 @contextmanager
 def naming(tree: Tree, base: str) -> Iterator[None]:
-    """Have the record name ``base`` while an installer of a package there, or its uninstaller, is at work.
+    """Point the record to ``base`` while a package's installer or uninstaller runs there.
 
-    Raises AscendError where that cannot be written down. Without a record there is nothing to change: the installer
-    writes one.
+    Raises AscendError if that cannot be written. Without a record there is nothing to change; the installer writes one.
     """
     restore(tree)
     before, base = _text(tree), os.path.normpath(tree.shown(base))
@@ -47,7 +46,7 @@ def naming(tree: Tree, base: str) -> Iterator[None]:
 
 
 def restore(tree: Tree) -> None:
-    """Give the record back what it said before a change that was interrupted. Raises AscendError."""
+    """Restore the record's content from before an interrupted change. Raises AscendError."""
     kept = files.mapping(_kept(tree))
     text, base = kept.get("text"), kept.get("base")
     if isinstance(text, str) and isinstance(base, str):
@@ -55,9 +54,9 @@ def restore(tree: Tree) -> None:
 
 
 def _settle(tree: Tree, before: Optional[str], base: str) -> None:
-    """Have the record say what it said ``before``, as far as that is still so, and forget the change.
+    """Restore the record's content ``before``, as far as that is still valid, and forget the change.
 
-    Who changed it meanwhile to another place keeps that.
+    If somebody changed it to another place meanwhile, that stays.
     """
     now, named = _path_in(_text(tree)), _path_in(before)
     if before and named and now in (None, base) and now != named:
@@ -72,7 +71,7 @@ def _settle(tree: Tree, before: Optional[str], base: str) -> None:
 
 
 def _bases(tree: Tree) -> List[str]:
-    """Return the places, as the node's own paths, the root before what lies beside."""
+    """Return the places as the node's own paths, the root before the others."""
     return sorted({tree.shown(place.base) for place in tree.places()})
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What CANN's installers need of a node, required before one starts: it finds out half way, with the old one gone.
+"""What CANN's installers need on a node. Checked first: an installer finds out half way, with the old CANN gone.
 
 The archives unpack with tar and gzip; the toolkit's parts call pip3 and python3, from the installer's PATH, where a
 missing one makes the whole installation roll back; all look for their place in the record in /etc/Ascend.
@@ -27,9 +27,9 @@ Run = Callable[..., Result]
 
 
 def require(kind: str, root: str, env: Dict[str, str], run: Run, node_root: str = "/") -> None:
-    """Raise AscendError when the installer of ``kind`` ("toolkit" or "kernels") cannot do its work with ``env``.
+    """Raise AscendError if the installer of ``kind`` ("toolkit" or "kernels") cannot work with ``env``.
 
-    Removes a record without content, as a power cut leaves. ``node_root`` is where the node's files lie.
+    Removes an empty record, as after a power cut. ``node_root`` is the folder with the node's files.
     """
     for program in ARCHIVE:
         _require_program(program, env["PATH"], "dnf install %s || apt-get install %s" % (program, program))
@@ -41,7 +41,7 @@ def require(kind: str, root: str, env: Dict[str, str], run: Run, node_root: str 
 
 
 def lacking(env: Dict[str, str]) -> str:
-    """Return, for the message of a failed installer, what some versions need besides; "" when it is there."""
+    """Return, for the message of a failed installer, what some versions also need; "" if the node has it."""
     return "" if shutil.which("unzip", path=env["PATH"]) else "unzip is missing, which some of its parts need"
 
 
@@ -58,7 +58,7 @@ def _require_program(program: str, path: str, remedy: str) -> None:
 
 
 def _require_pip(env: Dict[str, str], run: Run) -> None:
-    """A pip3 whose Python was replaced or removed is there and does not run."""
+    """A pip3 whose Python was replaced or removed exists but does not run."""
     program = str(shutil.which("pip3", path=env["PATH"]))
     result = run([program, "--version"], PIP_S, env=env)
     if result.code == 0 and not result.timed_out:

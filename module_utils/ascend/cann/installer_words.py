@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What CANN's installers say, on their output and in their logs: whether they ended well, and why they failed."""
+"""What CANN's installers say in their output and logs: whether they succeeded, and why they failed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SUCCESS = r"Ascend-cann-%s_\S+_linux\S* (?:install|upgrade) success"
 
 
 def failure(package: Package, path: str, result: Result, found: PackageFact, wanted: str, lacking: str) -> AscendError:
-    """Return what an installer that failed is told as; ``lacking`` is what it would have needed besides, or ""."""
+    """Return the message for a failed installer; ``lacking`` is what it would also have needed, or ""."""
     what = "ended with code %d" % result.code
     if result.timed_out:
         what = "did not end within %d s" % package.timeout_s
@@ -45,7 +45,7 @@ def failure(package: Package, path: str, result: Result, found: PackageFact, wan
 
 
 def _left(package: Package, found: PackageFact, lacking: str) -> str:
-    """Return what is wrong with the files, and what else may be the cause of it."""
+    """Return what is wrong with the files, and what else may have caused it."""
     words = [", ".join(found["problems"]) or "nothing of it"]
     if package.kind == "kernels":
         others = [chip for chip in cann_packages.chips_of(package.tree, package.version) if chip != package.chip]
@@ -68,7 +68,7 @@ def _remedy(package: Package, path: str, output: str) -> str:
 
 
 def ended_well(package: Package, result: Result, log_bytes: int) -> bool:
-    """Whether the installer says so in every way it has: code 0, its line of success, no error in what it said."""
+    """Whether the installer reports success in every way: code 0, its line of success, no error in its output."""
     output = result.output
     with suppress(OSError), open(package.log, encoding="utf-8", errors="replace") as stream:
         stream.seek(log_bytes)  # the log is of all runs

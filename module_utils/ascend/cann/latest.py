@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Remember where ``latest`` led before a repair began: CANN's installer takes it, and the repair may be interrupted.
+"""Remember the target of ``latest`` before a repair, because CANN's installer changes it and may be interrupted.
 
-``cann-latest.json``: ``{"schema": 1, "repaired": version, "latest": version}``, from before the installer begins until
-``latest`` has been led back. An interrupted repair finds it there, whatever the installer made of ``latest``.
+``cann-latest.json``: ``{"schema": 1, "repaired": version, "latest": version}``, from before the installer starts until
+``latest`` is restored. A repair that was interrupted finds it there, whatever the installer did to ``latest``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ KEYS = ("repaired", "latest")
 
 
 def read(tree: Tree) -> Optional[Repairing]:
-    """Return ``{"repaired", "latest"}``; None where nothing is to be led back, to a version that is there."""
+    """Return ``{"repaired", "latest"}``; None if there is nothing to restore, or the version is gone."""
     content = files.mapping(_path(tree))
     if not all(isinstance(content.get(key), str) and content[key] for key in KEYS):
         return None
@@ -35,9 +35,9 @@ def read(tree: Tree) -> Optional[Repairing]:
 
 
 def keep(tree: Tree, repaired: str) -> Optional[str]:
-    """Return the other version that ``latest`` led to before the repair began, which may be an earlier run's.
+    """Return the other version to which ``latest`` pointed before the repair, which an earlier run may have begun.
 
-    Call it before the installer begins. Raises AscendError where it cannot be remembered.
+    Call it before the installer starts. Raises AscendError if it cannot be remembered.
     """
     kept = read(tree)
     if kept and kept["repaired"] == repaired:
@@ -60,7 +60,7 @@ def keep(tree: Tree, repaired: str) -> Optional[str]:
 
 
 def forget(tree: Tree, repaired: str = "") -> None:
-    """``latest`` leads where it shall, or the version that was ``repaired`` is gone. Raises OSError."""
+    """Forget it: ``latest`` is right again, or the version that was ``repaired`` is gone. Raises OSError."""
     if repaired and files.mapping(_path(tree)).get("repaired") != repaired:
         return
     with suppress(FileNotFoundError):
@@ -68,16 +68,16 @@ def forget(tree: Tree, repaired: str = "") -> None:
 
 
 def forget_in(tree: Tree, place: Place) -> None:
-    """``latest`` of a place leads where it shall; what is remembered of another place stays. Raises OSError."""
+    """Forget it for one place, whose ``latest`` is right again; other places are kept. Raises OSError."""
     kept = read(tree)
     if not kept or tree.place(kept["latest"]) == place:
         forget(tree)
 
 
 def leads_to(tree: Tree, version: str) -> Optional[str]:
-    """Return the version to which the links lead that the installer of ``version`` changes, or None.
+    """Return the version to which the links point that the installer of ``version`` changes, or None.
 
-    Those of its place: a CANN of another layout, or beside, does not keep ``latest`` from being taken.
+    Only its own place's links count: a CANN of another layout, or beside it, does not protect ``latest``.
     """
     return tree.latest(tree.place(version)).version
 

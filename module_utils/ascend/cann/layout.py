@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where CANN lies: two layouts, versions side by side, and the links that lead to the latest one.
+"""Where CANN is: two layouts, versions side by side, and the links that point to the latest one.
 
-``ascend-toolkit/<version>/`` (5.1 to 8.3): a folder a part, each with a ``version.info``, and
+``ascend-toolkit/<version>/`` (5.1 to 8.3): one folder per part, each with a ``version.info``, and
 ``ascend-toolkit/latest``, a folder of links to one of them (or itself a link to it). ``cann-<version>/`` (from
 8.5 on): ``share/info/<part>/version.info``, and the link ``cann``. Both have ``<arch>-linux/
 ascend_toolkit_install.info``. The folder's name is the full version, also of alpha builds. A version of the later
-layout lies in the root, or below ``beside/`` in it, where it takes no link of the others (layouts.py).
+layout is in the root, or below its ``beside/``, where it takes over no link of the others (layouts.py).
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ KERNELS = ("opp_kernel", KERNEL)
 
 
 class Latest(NamedTuple):
-    """Where ``latest`` (or ``cann``) leads: to ``version``, None when that is not there.
+    """Where ``latest`` (or ``cann``) points: to ``version``, None if that does not exist.
 
-    ``state`` is "ok", "absent", "dangling" (a link leads to nothing) or "mixed" (the links lead to more than one
-    version). ``leads`` maps what the links lead to, a version or a path, to their names; ``broken`` are the links that
-    lead to nothing. ``kernels`` is where the link opp_kernel leads, which stays behind when the toolkit changes.
+    ``state`` is "ok", "absent", "dangling" (a link points to nothing) or "mixed" (the links point to more than one
+    version). ``leads`` maps the links' targets, versions or paths, to their names; ``broken`` are the links that point
+    to nothing. ``kernels`` is the target of the link opp_kernel, which stays behind when the toolkit changes.
     """
 
     path: str
@@ -47,16 +47,16 @@ class Latest(NamedTuple):
     is_folder: bool = False
 
     def words(self) -> str:
-        """Return where the links lead, in words."""
+        """Return the links' targets as text."""
         leads = ["%s: %s" % (place, listed(names)) for place, names in sorted(self.leads.items())]
         broken = ["to nothing: " + listed(list(self.broken))] if self.broken else []
         return "; ".join(leads + broken) or "nothing"
 
 
 class Tree(NamedTuple):
-    """Where CANN lies: ``root`` as a path of this machine, ``below`` the folder that is "/" for absolute links.
+    """Where CANN is: ``root`` as a path of this machine, ``below`` the folder that is "/" for absolute links.
 
-    ``layout`` and ``beside`` say where a version would be that is not there yet.
+    ``layout`` and ``beside`` say where a version would be that does not exist yet.
     """
 
     root: str
@@ -67,12 +67,12 @@ class Tree(NamedTuple):
 
     @property
     def top_set_env(self) -> str:
-        """The environment file of the older layout that sessions source; it leads wherever ``latest`` does."""
+        """The environment file of the older layout that sessions source; it follows ``latest``."""
         return os.path.join(self.root, "ascend-toolkit", "set_env.sh")
 
     @property
     def version_cfg(self) -> str:
-        """The older layout's file of which version of each part is in use ("running"), and which are installed."""
+        """The older layout's file with the version of each part that is in use ("running"), and those installed."""
         return os.path.join(self.root, "ascend-toolkit", "latest", "version.cfg")
 
     def shown(self, path: str) -> str:
@@ -80,20 +80,20 @@ class Tree(NamedTuple):
         return path[len(self.below.rstrip("/")) :] if files.is_in(path, self.below) else path
 
     def places(self) -> List[Place]:
-        """Return where versions may lie; of one that lies in several, the first is meant."""
+        """Return where versions may be; if one is in several places, the first counts."""
         return [place_of(self.root, *each) for each in ((LATER.name, True), (LATER.name, False), (OLDER.name, False))]
 
     def place(self, version: str) -> Place:
-        """Return the place of a version; of one that is not there, where it would be."""
+        """Return the place of a version, or where it would be if it does not exist."""
         found = [place for place in self.places() if _is_home(place.home(version))]
         return found[0] if found else place_of(self.root, self.layout, self.beside)
 
     def name(self, version: str) -> str:
-        """Return by which name origin.json knows a version: the same one may lie in the root and beside."""
+        """Return the name of a version in origin.json; the same version may be in the root and beside it."""
         return _name(self.root, self.place(version), version)
 
     def names(self) -> List[str]:
-        """Return these names of all that is there."""
+        """Return these names for all versions that exist."""
         return [_name(self.root, place, version) for place in self.places() for version in self.versions(place)]
 
     def home(self, version: str) -> str:
@@ -101,7 +101,7 @@ class Tree(NamedTuple):
         return self.place(version).home(version)
 
     def arch(self, version: str) -> str:
-        """Return the ``<arch>-linux`` folder of a version: the one with its record, this machine's before others."""
+        """Return the ``<arch>-linux`` folder of a version: the one with its record, preferring this machine's."""
         home = self.home(version)
         own = "%s-linux" % this_machine()
         names = [n for n in files.names(home) if n.endswith("-linux") and not os.path.islink(os.path.join(home, n))]
@@ -116,14 +116,14 @@ class Tree(NamedTuple):
         return os.path.join(self.home(version), name.format(arch=os.path.basename(self.arch(version))))
 
     def set_env(self, version: str) -> str:
-        """Return the environment file that leads to this version, whatever ``latest`` says."""
+        """Return this version's own environment file, whatever ``latest`` says."""
         beside = os.path.join(self.home(version), "set_env.sh")
         own = os.path.join(self.arch(version), "script", "set_env.sh")
         of_later = self.place(version).layout is LATER
         return beside if of_later or (os.path.isfile(beside) and not os.path.exists(own)) else own
 
     def versions(self, place: Optional[Place] = None) -> List[str]:
-        """Return the names of the version folders, of all places or of one; links are other names of them."""
+        """Return the names of the version folders, of all places or of one; links do not count."""
         names: Set[str] = set()
         for each in [place] if place else self.places():
             folder, prefix = os.path.split(os.path.join(each.base, each.layout.folder))
@@ -134,7 +134,7 @@ class Tree(NamedTuple):
         return sorted(names)
 
     def latest(self, place: Place) -> Latest:
-        """Return where the link (or folder of links) of a place leads."""
+        """Return the target of a place's link (or folder of links)."""
         path = place.link
         if os.path.islink(path):
             target = self._followed(path)
@@ -145,7 +145,7 @@ class Tree(NamedTuple):
         return self._folder_of_links(path) if os.path.isdir(path) else Latest(path, "absent", None, {})
 
     def deciding_latest(self) -> Latest:
-        """Return what decides for sessions: the root's ``cann`` where it leads to a version, else ``latest``."""
+        """Return what sessions get: the root's ``cann`` if it points to a version, else ``latest``."""
         _beside, later, older = [self.latest(place) for place in self.places()]
         layouts = [latest for latest in (later, older) if latest.version]
         return layouts[0] if layouts else older if later.state == "absent" else later
@@ -170,14 +170,14 @@ class Tree(NamedTuple):
         return Latest(path, state, version, leads, tuple(broken), kernels, True)
 
     def _is_missing(self, version: str, name: str, target: str) -> bool:
-        """Whether a link is as it should be and the version lacks the part: then that is the toolkit's problem."""
+        """Whether a link is right but the version lacks the part, which is the toolkit's problem."""
         home, part = self.home(version), name.split(os.sep)[0]
         is_checked = part in PARTS or part == "opp_kernel" or part.endswith("-linux")
         is_right = os.path.isdir(home) and target == os.path.join(home, name)
         return is_checked and is_right and not os.path.isdir(os.path.join(home, part))
 
     def _chosen(self, path: str, leads: Dict[str, List[str]]) -> Optional[str]:
-        """Return the version of the runtime's link, or of the next one that is there; without links, version.cfg's."""
+        """Return the version of the runtime's link, or of the next one that exists; without links, version.cfg's."""
         rank = {name: position for position, name in enumerate(PARTS)}
         places = sorted(leads, key=lambda place: min(rank.get(name, len(rank)) for name in leads[place]))
         if not places:
@@ -203,7 +203,7 @@ class Tree(NamedTuple):
 
 
 def _is_home(path: str) -> bool:
-    """Whether a version is there; an empty folder is what some uninstallers leave."""
+    """Whether a version exists; some uninstallers leave an empty folder."""
     try:
         with os.scandir(path) as entries:
             return next(entries, None) is not None and not os.path.islink(path)
@@ -218,7 +218,7 @@ def _name(root: str, place: Place, version: str) -> str:
 
 
 def manifest_path(state_dir: str, package: str, version: str) -> str:
-    """Return where the manifest of ``toolkit`` or ``kernels-<chip>`` of a version lies."""
+    """Return the path of the manifest of a version's ``toolkit`` or ``kernels-<chip>``."""
     return os.path.join(state_dir, "manifests", "%s-%s.json" % (package, version))
 
 
@@ -235,12 +235,12 @@ def packages(state_dir: str, version: str) -> List[str]:
 
 
 def kernels_tops(chip: str) -> List[str]:
-    """Return what of a version's folder the manifest of a chip's kernels covers."""
+    """Return the parts of a version's folder that the manifest of a chip's kernels covers."""
     return ["opp_kernel", os.path.join(KERNEL, "ascend" + chip), os.path.join(KERNEL, "config", "ascend" + chip)]
 
 
 def read_latest(root: str) -> Optional[str]:
-    """Return the latest version; None where there is none, or where it is not there any more."""
+    """Return the latest version; None if there is none, or if it no longer exists."""
     return Tree(root, "").deciding_latest().version
 
 
@@ -257,7 +257,7 @@ def _link_names(path: str) -> List[str]:
 
 
 def _version_in(path: str) -> Optional[str]:
-    """Return the version whose folder a path leads into, by the names of the folders."""
+    """Return the version in whose folder a path is, by the folders' names."""
     parts = path.split(os.sep)
     for before, part in reversed(list(zip(["", *parts], parts))):
         name = part[len("cann-") :] if part.startswith("cann-") else part

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The two layouts of CANN, as data: under which names its installers put what, below the place that they are given.
+"""The two layouts of CANN, as data: what its installers put under which names, below the place that they are given.
 
-What reads, installs, repairs and removes CANN asks these; a release says which one its CANN has (release.yml).
+The code that reads, installs, repairs and removes CANN uses these; a release says which one its CANN has (release.yml).
 """
 
 from __future__ import annotations
@@ -21,15 +21,14 @@ LIBRARIES = ("libascendcl.so", "libhccl.so", "libge_runner.so", "libgraph.so", "
 class Layout(NamedTuple):
     """Paths are relative to the place (``folder``, ``link``, ``shared``) or to a version's folder.
 
-    ``folder`` is before a version's name; ``link`` leads to the latest one; ``shared`` is what sessions come through.
-    ``parts`` have a ``version.info`` each, and ``libraries`` are the toolkit's own of LIBRARIES. ``kernels_part`` is
-    that of the kernels ("" for none), ``kernels_record`` what is written of their package in ``<arch>-linux`` ("" for
-    nothing). ``kernels`` and ``kernels_log`` name the package of a chip and its log.
-    ``uninstall`` and ``uninstall_kernels`` are scripts, where ``{arch}`` is the folder ``<arch>-linux``.
-    ``one_link``: ``link`` is one link, which anybody can make anew; otherwise it is a folder of CANN's own making.
-    ``apart``: Huawei has every CANN of another layout uninstalled before one of this is installed into the same place.
-    ``sources``: the kernels' installer finds its toolkit by the variables of the toolkit's set_env.sh.
-    ``checks``: a package looks at itself before its installation (``--check``).
+    ``folder`` is before a version's name; ``link`` points to the latest one; sessions go through ``shared``. ``parts``
+    have a ``version.info`` each, and ``libraries`` are the toolkit's own of LIBRARIES. ``kernels_part`` is that of the
+    kernels ("" for none), ``kernels_record`` what is written of their package in ``<arch>-linux`` ("" for nothing).
+    ``kernels`` and ``kernels_log`` name the package of a chip and its log. ``uninstall`` and ``uninstall_kernels`` are
+    scripts, where ``{arch}`` is the folder ``<arch>-linux``. ``one_link``: ``link`` is one link, which anybody can make
+    again; otherwise it is a folder of CANN's own making. ``apart``: Huawei has every CANN of another layout uninstalled
+    before one of this is installed into the same place. ``sources``: the kernels' installer finds its toolkit by the
+    variables of the toolkit's set_env.sh. ``checks``: a package looks at itself before its installation (``--check``).
     """
 
     name: str
@@ -97,19 +96,19 @@ LAYOUTS = {layout.name: layout for layout in (OLDER, LATER)}
 
 
 class Place(NamedTuple):
-    """Where versions of one layout lie: ``base`` is what their installers are given as ``--install-path``."""
+    """Where versions of one layout are: ``base`` is their installers' ``--install-path``."""
 
     base: str
     layout: Layout
 
     @property
     def link(self) -> str:
-        """What leads to the latest version of this place."""
+        """The link to this place's latest version."""
         return os.path.join(self.base, self.layout.link)
 
     @property
     def shared(self) -> Tuple[str, ...]:
-        """The folders and files that the versions of this place share, and sessions come through.
+        """The folders and files that this place's versions share, and through which sessions go.
 
         CANN's root may be somebody else's.
         """
@@ -128,5 +127,5 @@ def version_of(home: str) -> str:
 
 
 def place_of(root: str, layout: str, beside: bool) -> Place:
-    """Return where CANN of a layout lies that is installed into a root, or beside what is there."""
+    """Return where a layout's CANN is put when installed into a root, or beside what is there."""
     return Place(os.path.join(root, BESIDE) if beside else root, LAYOUTS[layout])

@@ -38,7 +38,7 @@ _OF_MANIFEST = {
 
 
 class Problem(NamedTuple):
-    """Something that is wrong with a package: one of the kinds above, words, and the file or folder that is meant."""
+    """A problem of a package: one of the kinds above, its text, and the file or folder that it is about."""
 
     kind: str
     words: str
@@ -58,7 +58,7 @@ def chips_of(tree: Tree, version: str) -> List[str]:
 
 
 def toolkit_problems(tree: Tree, version: str, deep: bool) -> Optional[List[Problem]]:
-    """Return what is wrong with a version's toolkit; None when there is none."""
+    """Return what is wrong with a version's toolkit; None if there is none."""
     home = tree.home(version)
     try:
         if not os.listdir(home):
@@ -81,7 +81,7 @@ def toolkit_problems(tree: Tree, version: str, deep: bool) -> Optional[List[Prob
 
 
 def _toolkit_deciding(tree: Tree, version: str) -> List[str]:
-    """Return the folders and files without whose rights nobody but root trains."""
+    """Return the folders and files that others must be able to use for training."""
     home, arch = tree.home(version), tree.arch(version)
     paths = [home, arch, os.path.join(arch, "lib64"), tree.set_env(version)]
     paths += [os.path.join(arch, "lib64", name) for name in LIBRARIES]
@@ -97,9 +97,9 @@ def _closed(tree: Tree, version: str, paths: List[str]) -> List[Problem]:
 def kernels_problems(
     tree: Tree, version: str, chip: str, deep: bool, installed: bool = False
 ) -> Optional[List[Problem]]:
-    """Return what is wrong with the kernels of a chip; None when there are none.
+    """Return what is wrong with a chip's kernels; None if there are none.
 
-    ``installed``: their installer has just said that they are there, wherever they lie.
+    ``installed``: their installer has just reported success, wherever they are.
     """
     home = tree.home(version)
     config = os.path.join(home, KERNEL, "config", "ascend" + chip)
@@ -128,7 +128,7 @@ def kernels_problems(
 
 
 def _elsewhere(tree: Tree, version: str, chip: str, installed: bool) -> bool:
-    """Whether kernels without the documented folder are there all the same."""
+    """Whether kernels exist although the documented folder does not."""
     home, has_manifest = tree.home(version), chip in recorded_chips(tree.state_dir, version)
     if has_manifest and cann_receipts.read(tree.state_dir, version, "kernels-" + chip).differs:
         return True  # lost files are the manifest's to tell
@@ -137,7 +137,7 @@ def _elsewhere(tree: Tree, version: str, chip: str, installed: bool) -> bool:
 
 
 def _linked_kernels(tree: Tree, version: str) -> List[Problem]:
-    """Return that the latest version has kernels, and its links lead to those of another one."""
+    """Return a problem if the latest version has kernels, but its links point to another version's."""
     latest = tree.latest(tree.place(version))
     if latest.version != version or not latest.is_folder:
         return []
@@ -160,7 +160,7 @@ def _arch_problems(tree: Tree, version: str) -> List[Problem]:
 
 
 def _info_problems(tree: Tree, version: str, file: str = INFO, kind: str = VERSION) -> List[Problem]:
-    """Return what is wrong with what an installer wrote of its package; ``kind`` is that of another version."""
+    """Return what is wrong with an installer's record of its package; ``kind`` is that of another version."""
     path = os.path.join(tree.arch(version), file)
     name = _short(tree, version, path)
     text, problem = cann_files.read(path)
@@ -180,7 +180,7 @@ def _info_problems(tree: Tree, version: str, file: str = INFO, kind: str = VERSI
 
 
 def _part(tree: Tree, version: str, part: str, kind: str) -> Tuple[cann_files.VersionInfo, List[Problem]]:
-    """Return a part's ``version.info`` and what is wrong with it; ``kind`` is that of another version."""
+    """Return a part's ``version.info`` and its problems; ``kind`` is that of another version."""
     home = tree.home(version)
     shared = os.path.join(home, "share", "info", part, "version.info")
     path = shared if os.path.exists(shared) else os.path.join(home, part, "version.info")
@@ -202,7 +202,7 @@ def _part(tree: Tree, version: str, part: str, kind: str) -> Tuple[cann_files.Ve
 
 
 def _latest_problems(tree: Tree, version: str, numbers: Dict[str, Optional[str]]) -> List[Problem]:
-    """Return what of the latest version's links is wrong for this one. ``numbers`` are its parts' own."""
+    """Return what is wrong with the latest version's links for this one. ``numbers`` are its parts' own."""
     place = tree.place(version)
     latest = tree.latest(place)
     name = os.path.relpath(latest.path, tree.root)
@@ -253,7 +253,7 @@ def _cfg_problems(tree: Tree, version: str, numbers: Dict[str, Optional[str]]) -
 
 
 def _part_problems(tree: Tree, version: str, parts: Tuple[str, ...], kind: str) -> List[Problem]:
-    """Return which parts are of another version, says ``version.cfg`` of the latest version."""
+    """Return which parts are of another version, according to ``version.cfg`` of the latest version."""
     name = _short(tree, version, tree.version_cfg)
     cfg = cann_files.parse_version_cfg(cann_files.read(tree.version_cfg)[0])
     return [
@@ -265,14 +265,14 @@ def _part_problems(tree: Tree, version: str, parts: Tuple[str, ...], kind: str) 
 
 
 def is_changed(home: str, difference: manifest.Difference) -> bool:
-    """Whether a file is there and another one; an emptied file and a link to nothing are as good as lost."""
+    """Whether a file exists and differs; an emptied file and a dangling link count as lost."""
     path = os.path.join(home, difference.path)
     with_content = bool(difference.path) and os.path.isfile(path) and os.path.getsize(path) > 0
     return difference.kind == manifest.ALTERED and with_content
 
 
 def _judged(tree: Tree, version: str, package: str, deep: bool, problems: List[Problem]) -> List[Problem]:
-    """Return the problems with those of the manifest; what was so from the beginning accuses nothing.
+    """Return the problems with those of the manifest; what was so from the beginning is no problem.
 
     Without a manifest nothing says what was there from the beginning.
     """
@@ -289,9 +289,9 @@ def _judged(tree: Tree, version: str, package: str, deep: bool, problems: List[P
 def _manifest_problems(
     tree: Tree, version: str, package: str, deep: bool, known: List[Problem], repaired: Set[str]
 ) -> List[Problem]:
-    """Return what differs from the manifest, but for the files of which the ``known`` problems speak already.
+    """Return what differs from the manifest, except the files that the ``known`` problems mention already.
 
-    A file that was ``repaired`` and changed again is changed by CANN itself: a repair would not last.
+    CANN itself changes a file that was ``repaired`` and changed again, so another repair would not last.
     """
     accused = {problem.path for problem in known if problem.path}
     folders = tuple(path + os.sep for path in accused)
@@ -306,7 +306,7 @@ def _manifest_problems(
 
 
 def file_problems(tree: Tree, version: str, path: str, kind: str) -> List[Problem]:
-    """Return the problem of a file that must be there and not be empty; ``kind`` is that of a lost or empty one."""
+    """Return the problem of a file that must be there and not be empty; ``kind`` is used for a lost or empty one."""
     name = _short(tree, version, path)
     try:
         return [] if os.stat(path).st_size else [_unread(name, "empty", kind)]
@@ -324,7 +324,7 @@ def _unread(name: str, problem: str, kind: str = HALF) -> Problem:
 
 
 def as_package(problems: Optional[List[Problem]]) -> Package:
-    """Return the package with these problems; None is an absent one. ``closed`` is there where others cannot use it."""
+    """Return the package with these problems; None means absent. ``closed`` is present if others cannot use it."""
     if problems is None:
         return {"state": "absent", "problems": [], "problem_count": 0}
     accused = [problem for problem in problems if problem.kind not in ACCUSE_NOTHING]
@@ -343,6 +343,6 @@ def as_package(problems: Optional[List[Problem]]) -> Package:
 
 
 def _short(tree: Tree, version: str, path: str) -> str:
-    """Return a path relative to the version's folder, or to the root where it lies outside."""
+    """Return a path relative to the version's folder, or to the root if it is outside."""
     home = tree.home(version)
     return os.path.relpath(path, home if files.is_in(path, home) else tree.root)

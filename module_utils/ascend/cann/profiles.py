@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a session of a user begins with: variables that profiles set, and environment files of CANN that they source.
+"""What a user's session starts with: variables that profiles set, and environment files of CANN that they source.
 
-Profiles are not run: a line in a branch that is never taken counts too. Of a line only the assignment that is told of
-is quoted; others on it may be secrets.
+Profiles are not run, so a line in a branch that is never taken counts too. Only the assignment in question is quoted
+from a line, because others on it may be secrets.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _SYSTEM_LIBRARIES = re.compile(r"/(?:usr/)?lib(?:32|64)?(?:/.*)?|/usr/local/lib(
 
 
 class _Line(NamedTuple):
-    """An assignment, as written (``text``) and with what is known put in; ``itself`` stands for its own old value."""
+    """An assignment, as written (``text``) and with known values filled in; ``itself`` stands for its own old value."""
 
     name: str
     value: str
@@ -62,7 +62,7 @@ class _Line(NamedTuple):
 
 
 class _Sourced(NamedTuple):
-    """``script`` may be anybody's; ``is_cann`` where it has the name of CANN's environment files."""
+    """``script`` may be anybody's; ``is_cann`` if it has the name of CANN's environment files."""
 
     script: str
     is_cann: bool
@@ -71,7 +71,7 @@ class _Sourced(NamedTuple):
 
 
 def settings(node: Node, sessions: Homes, cann_root: str = CANN_ROOT) -> List[Finding]:
-    """Return where profiles, the system's and users', set what reaches into every session's environment."""
+    """Return where profiles, the system's and users', set variables of every session."""
     roots = _roots(node, cann_root)
     latest = _latest(node, cann_root)
     found: List[Finding] = []
@@ -93,7 +93,7 @@ def settings(node: Node, sessions: Homes, cann_root: str = CANN_ROOT) -> List[Fi
 
 
 def _latest(node: Node, cann_root: str) -> Dict[str, Optional[str]]:
-    """Return the version to which the links in a place lead, the inner place first."""
+    """Return the version to which the links in a place point, the inner place first."""
     tree = Tree(node.path(cann_root), "", node.root)
     beside = tree.places()[0]
     return {tree.shown(beside.base): tree.latest(beside).version, cann_root: tree.deciding_latest().version}
@@ -104,9 +104,9 @@ def _is_file(path: str) -> bool:
 
 
 def _sourced_by(node: Node, by: Dict[str, str], sessions: Homes) -> Tuple[List[Tuple[str, str]], List[Finding]]:
-    """Return the texts of files that profiles source, one level deep, and a finding of those that do not answer.
+    """Return the texts of files that profiles source, one level deep, and a finding for those that do not answer.
 
-    ``by`` has for each file the profile: its owner has to be able to read the file.
+    ``by`` has each file's profile, whose owner must be able to read the file.
     """
     if not by:
         return [], []
@@ -121,7 +121,7 @@ def _sourced_by(node: Node, by: Dict[str, str], sessions: Homes) -> Tuple[List[T
 
 
 def sourced(node: Node, sessions: Homes) -> List[Tuple[str, str]]:
-    """Return (file, profile): CANN's environment files that profiles source, by absolute paths that are known."""
+    """Return (file, profile): CANN's environment files that profiles source, by known absolute paths."""
     found = [(script, path) for path, text in _files(node, sessions) for script in _read(path, text)[1]]
     return [
         (each.script, path)
@@ -143,7 +143,7 @@ def _files(node: Node, sessions: Homes) -> List[Tuple[str, str]]:
 
 
 def _home_of(path: str) -> str:
-    """~ and $HOME are the user's whose file it is; in the system's they are anybody's."""
+    """~ and $HOME belong to the file's owner; in the system's files they can be anybody's."""
     if path.startswith("/etc/"):
         return ""
     home, below, _ = path.partition("/.config/")
@@ -197,7 +197,7 @@ def _judged(line: _Line, roots: List[str]) -> List[Finding]:
 
 
 def _other_cann(script: _Sourced, roots: List[str], places: Dict[str, Optional[str]]) -> List[Finding]:
-    """Return a finding of an environment file of another root, or of a version that is not its place's latest one."""
+    """Return a finding for an environment file of another root, or of a version that is not its place's latest."""
     latest = next((version for base, version in places.items() if _within(script.script, [base])), None)
     if not _within(script.script, roots):
         return [_other(script.text, script.where, "sessions use another CANN: %s" % _shown(script.script))]
@@ -222,7 +222,7 @@ def _setting(name: str, problem: str, wanted: str, text: str, where: str) -> Fin
 
 
 def _shown(words: str) -> str:
-    """Secrets are masked before words are cut: half of one is none any more that anybody could know."""
+    """Secrets are masked before text is cut, because half a secret cannot be recognised."""
     return shown(masked(words))
 
 
@@ -231,7 +231,7 @@ def _within(path: str, folders: List[str]) -> bool:
 
 
 def _foreign(line: _Line, entries: List[str], roots: List[str]) -> List[str]:
-    """Return the entries of a list that are no folders or files of CANN's, nor the variable's own old value."""
+    """Return the entries of a list that are neither CANN's folders or files nor the variable's own old value."""
     found = []
     for entry in (entry.strip() for entry in entries):
         variable = _VARIABLE.match(entry)

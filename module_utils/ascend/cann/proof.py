@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is proven outranks what is assumed: CANN with a layout that nobody has documented, and files that it changes.
+"""A proof outranks an assumption: CANN with an undocumented layout, and files that it changes itself.
 
-A version's layout is known from neighbouring versions. Where an installer ended well and the files lie otherwise, the
-receipt of the package (cann_receipts.py) says in what, and the manifest what was there. That is ``unproven``, and no
-reason to install it again: the same package would give the same. Once the environment has run on every card that is
-verified, it is complete. A later loss or change of a recorded file is drift, as of any other package.
+We know a version's layout from neighbouring versions. If an installer succeeded but the files are elsewhere, the
+package's receipt (cann_receipts.py) says what differs, and the manifest what was there. Such a package is ``unproven``,
+and is not reinstalled, because the same package would give the same result. Once the environment has run on every
+verified card, the package is complete. From then on a lost or changed file is drift, as in any other package.
 
 A recorded file that a repair brought back and that changed again is changed by CANN itself, and is told instead of
 repaired. A lost one is repaired, however often.
@@ -25,7 +25,7 @@ from .receipts import Receipt
 
 
 def has_core(tree: Tree, version: str) -> bool:
-    """Whether a version is there, whatever its layout: its record names it, and ascend-env finds its set_env.sh."""
+    """Whether a version exists, whatever its layout: its record names it, and ascend-env finds its set_env.sh."""
     stated = cann_files.parse_product_info(cann_files.read(os.path.join(tree.arch(version), INFO))[0]).version
     return (
         bool(stated) and same(str(stated), version) and not file_problems(tree, version, tree.set_env(version), SET_ENV)
@@ -33,7 +33,7 @@ def has_core(tree: Tree, version: str) -> bool:
 
 
 def differing(tree: Tree, version: str, problems: List[Problem]) -> List[str]:
-    """Return by which names a receipt knows these problems as another layout; none where more is wrong than that."""
+    """Return the names under which a receipt lists these problems as another layout; none if more is wrong."""
     accused = [problem for problem in problems if problem.kind not in ACCUSE_NOTHING]
     if not has_core(tree, version) or any(problem.kind not in OF_LAYOUT for problem in accused):
         return []
@@ -41,24 +41,24 @@ def differing(tree: Tree, version: str, problems: List[Problem]) -> List[str]:
 
 
 def differing_latest(tree: Tree, version: str) -> List[str]:
-    """Return where the links of the latest version lead, as a receipt knows it, where that is not one version."""
+    """Return the targets of the latest version's links, as a receipt knows them, if they are not one version."""
     latest = tree.latest(tree.place(version))
     return [latest.words()] if latest.state in ("mixed", "dangling") else []
 
 
 def changed(tree: Tree, version: str, package: str, deep: bool) -> List[str]:
-    """Return the recorded files of a package that are there and are not what was installed."""
+    """Return a package's recorded files that exist but are not as installed."""
     found = manifest.verify(cann_layout.manifest_path(tree.state_dir, package, version), deep, tree.home(version))
     return [each.path for each in found if is_changed(tree.home(version), each)]
 
 
 def note_layout(tree: Tree, version: str, package: str, differs: Iterable[str]) -> None:
-    """Keep what of a package that its installer has just put there is not as documented. Raises AscendError."""
+    """Record how a package that was just installed differs from the documents. Raises AscendError."""
     _keep(tree, version, package, cann_receipts.read(tree.state_dir, version, package)._replace(differs=tuple(differs)))
 
 
 def note_repair(tree: Tree, version: str, packages: Iterable[str], deep: bool) -> None:
-    """Keep which changed files an installation is about to bring back. Raises AscendError."""
+    """Record which changed files an installation is about to restore. Raises AscendError."""
     for package in packages:
         receipt = cann_receipts.read(tree.state_dir, version, package)
         receipt = receipt.with_repaired(changed(tree, version, package, deep))
@@ -66,9 +66,9 @@ def note_repair(tree: Tree, version: str, packages: Iterable[str], deep: bool) -
 
 
 def prove(tree: Tree, version: str, check_mode: bool = False) -> bool:
-    """Note that the environment of this version ran on the cards; return whether that was news. Raises AscendError.
+    """Record that this version's environment ran on the cards; return whether that is new. Raises AscendError.
 
-    A change since the installation was made in this run, by CANN itself: the plan left none.
+    CANN itself made any change since the installation, in this run, because the plan left none.
     """
     news = False
     for package in cann_layout.packages(tree.state_dir, version):
@@ -82,9 +82,9 @@ def prove(tree: Tree, version: str, check_mode: bool = False) -> bool:
 
 
 def doubt(tree: Tree, version: str, check_mode: bool = False) -> bool:
-    """Hold the files that CANN changed itself to the manifest once more; return whether there are some.
+    """Compare the files that CANN changed itself with the manifest once more; return whether there are any.
 
-    For a proof that failed: what changed again may be the reason, whoever changed it. Raises AscendError.
+    Used when a proof failed: a file that changed again may be the reason, whoever changed it. Raises AscendError.
     """
     news = False
     for package in cann_layout.packages(tree.state_dir, version):

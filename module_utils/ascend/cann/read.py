@@ -49,13 +49,13 @@ def read_cann(
     """Return ``{"root", "latest", "latest_state", "latest_beside", "repairing", "versions", "elsewhere",
     "elsewhere_count", "record"}`` and findings.
 
-    ``versions`` maps a version to ``{"path", "layout": "ascend-toolkit" | "cann", "ours", "version",
-    "inner_version", "arch", "toolkit": package, "kernels": {chip: package}}``; a package is ``{"state": "complete" |
-    "half-installed" | "altered" | "unproven" | "absent", "problems": [at most SHOWN], "problem_count"}``, with
-    ``closed``, what others cannot use, in words, where there is something. ``latest`` is where the links in the root
-    lead, ``latest_beside`` that in beside/. ``repairing`` is what cann_latest.read returns, ``elsewhere`` are
-    other installations, ``record`` is the path in RECORD. ``deep`` reads every file that a manifest names. ``others``
-    are the homes, where they were looked at before.
+    ``versions`` maps a version to ``{"path", "layout": "ascend-toolkit" | "cann", "ours", "version", "inner_version",
+    "arch", "toolkit": package, "kernels": {chip: package}}``; a package is ``{"state": "complete" | "half-installed" |
+    "altered" | "unproven" | "absent", "problems": [at most SHOWN], "problem_count"}``, with ``closed``, text about what
+    others cannot use, if there is anything. ``latest`` is where the links in the root lead, ``latest_beside`` that in
+    beside/. ``repairing`` is what cann_latest.read returns, ``elsewhere`` are other installations, ``record`` is the
+    path in RECORD. ``deep`` reads every file that a manifest names. ``others`` are the homes, where they were looked at
+    before.
     """
     tree = Tree(node.path(cann_root), node.path(state_dir), node.root)
     findings = _denied(tree)
@@ -143,7 +143,7 @@ _FINDINGS = {
         "cann-changes-itself",
         "recorded files of %s changed again after their repair, so they are not repaired again",
         "the files as they were installed",
-        "ls -l FILE; lsof FILE  # who writes it? A cache or a log of CANN's own is no damage: send us its path",
+        "ls -l FILE; lsof FILE  # who writes it? If it is CANN's own cache or log, no damage: send us its path",
     ),
     ALTERED: ("cann-altered", "files of %s are lost or changed", "the files as they were installed", _REPAIR),
     CLOSED: (rights.FINDING, "others cannot use %s", rights.WANTED, rights.REMEDY),
@@ -163,7 +163,7 @@ def _findings(name: str, problems: List[Problem], where: str) -> List[Finding]:
 
 
 def _latest_findings(tree: Tree, latest: Latest, versions: List[str]) -> List[Finding]:
-    """Return what is wrong with the link (or folder of links) of a layout that has these versions."""
+    """Return what is wrong with the link (or folder of links) of the layout of these versions."""
     name = os.path.relpath(latest.path, tree.root)
     problem = {
         "mixed": ("cann-latest-mixed", "%s points to more than one version", "links to one version"),
@@ -180,13 +180,13 @@ def _latest_findings(tree: Tree, latest: Latest, versions: List[str]) -> List[Fi
 
 
 def _from_the_beginning(tree: Tree, versions: List[str]) -> Set[str]:
-    """Return by which names the versions' receipts know what was so when their installers had ended well."""
+    """Return the names under which the versions' receipts list what differed right after installation."""
     receipts = [cann_receipts.read(tree.state_dir, version, "toolkit") for version in versions]
     return {name for receipt in receipts for name in receipt.differs}
 
 
 def _top_set_env_findings(tree: Tree, versions: List[str]) -> List[Finding]:
-    """Return that the environment file which the older layout's versions share is lost, empty or unreadable."""
+    """Return a finding if the environment file that the older layout's versions share is lost, empty or unreadable."""
     words = "no session finds CANN through its environment file"
     wanted = "ascend-toolkit/set_env.sh"
     where = tree.shown(tree.top_set_env)
@@ -199,7 +199,7 @@ def _top_set_env_findings(tree: Tree, versions: List[str]) -> List[Finding]:
 
 
 def _without_kernels(versions: Dict[str, CannVersion], latest: Optional[str]) -> List[Finding]:
-    """Return that the latest version has no kernels, or that only another one has some."""
+    """Return a finding if the latest version has no kernels, or only another one has some."""
     version = versions.get(str(latest))
     if not version or version["kernels"] or version["toolkit"]["state"] == "absent":
         return []
@@ -212,7 +212,7 @@ def _without_kernels(versions: Dict[str, CannVersion], latest: Optional[str]) ->
 
 
 def kernels_chip_findings(cann: Cann, chip: str) -> List[Finding]:
-    """Return what is wrong when the cards need the kernels of ``chip`` and the latest version has only others."""
+    """Return a finding if the cards need the kernels of ``chip`` and the latest version has only others."""
     latest = cann["versions"].get(cann["latest"] or "")
     kernels = sorted(latest["kernels"]) if latest else []
     if not latest or not kernels or chip in kernels:
@@ -223,7 +223,7 @@ def kernels_chip_findings(cann: Cann, chip: str) -> List[Finding]:
 
 
 def _moved(tree: Tree, version: str, stated: Optional[str], where: str) -> List[Finding]:
-    """Return that a version was moved after its installation: its scripts and its uninstaller hold the old path."""
+    """Return a finding if a version was moved after installation: its scripts and uninstaller contain the old path."""
     if not stated:
         return []
     real = os.path.realpath(tree.below.rstrip("/") + stated)
@@ -234,7 +234,7 @@ def _moved(tree: Tree, version: str, stated: Optional[str], where: str) -> List[
 
 
 def _denied(tree: Tree) -> List[Finding]:
-    """Return that the folders cannot be listed: then nothing below them is known."""
+    """Return a finding if the folders cannot be listed, so that nothing below them is known."""
     found = []
     for path in (tree.root, os.path.join(tree.root, "ascend-toolkit"), tree.places()[0].base):
         try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is known of an installed package besides its files: how it differs from the documented layout, and its proof.
+"""What we know about an installed package besides its files: how its layout differs from the documents, and its proof.
 
 ``cann-receipts.json``: ``{"schema": 1, "versions": {version: {package: {"differs": [name], "proven": bool, "repaired":
 [path]}}}}``; a package is ``toolkit`` or ``kernels-<chip>``. A package without an entry has the documented layout.
@@ -18,10 +18,9 @@ MOST_REPAIRED = 100  # a version of which more files change is not writing its o
 
 
 class Receipt(NamedTuple):
-    """``differs``: what was not as documented when its installer had ended well (cann_packages.differing);
-    ``proven``: whether its environment then ran on the cards;
-    ``repaired``: recorded files that were not lost but changed, and that an installation of ours brought back, or that
-    changed while the cards were proven.
+    """``differs``: what was not as documented after a successful installation (cann_packages.differing); ``proven``:
+    whether its environment then ran on the cards; ``repaired``: recorded files that had changed (not been lost) and
+    that we reinstalled, or that changed during the proof.
     """
 
     differs: Tuple[str, ...] = ()
@@ -29,13 +28,13 @@ class Receipt(NamedTuple):
     repaired: Tuple[str, ...] = ()
 
     def with_repaired(self, paths: Iterable[str]) -> "Receipt":
-        """Return the receipt with these files added; as it was where there are too many."""
+        """Return the receipt with these files added, or unchanged if there are too many."""
         every = tuple(sorted({*self.repaired, *paths}))
         return self._replace(repaired=every) if len(every) <= MOST_REPAIRED else self
 
 
 def read(state_dir: str, version: str, package: str) -> Receipt:
-    """Return a package's receipt; an empty one where there is none, or none that can be read."""
+    """Return a package's receipt, or an empty one if there is none or it cannot be read."""
     entry = _packages(_versions(state_dir), version).get(package)
     if not isinstance(entry, dict):
         return Receipt()

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""For which run the scheduler gives this node no job: written down before it is asked for that, until it is undone.
+"""For which run the scheduler has drained this node: written before it is asked to, and kept until that is undone.
 
-The scheduler's commands run on the control node, and a run may die between them: so the next one finds here that the
-node has to be resumed. The file has the fields of a holder (run_lock.py), ``action``, ``began`` (UTC, when the node was
-drained) and ``node_boot``. It names no command: what is run on the control node never comes from a node.
+The scheduler's commands run on the control node, and a run may die between them, so the next run finds here that the
+node must be resumed. The file has the fields of a holder (run_lock.py), ``action``, ``began`` (UTC, when the node was
+drained) and ``node_boot``. It contains no command, because a node must never choose what the control node runs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .run_lock import Holder
 
 
 def read(state_dir: str) -> Optional[Holder]:
-    """Return for which run the node is drained, or may be; None when for none."""
+    """Return for which run the node is, or may be, drained; None if it is not."""
     content = files.mapping(os.path.join(state_dir, DRAINED))
     return content if isinstance(content.get("run"), str) else None
 
@@ -28,10 +28,10 @@ def read(state_dir: str) -> Optional[Holder]:
 def claim(
     state_dir: str, holder: Holder, action: str, dead: Sequence[str] = (), drains: bool = True
 ) -> Tuple[Optional[Holder], Optional[Holder]]:
-    """Write down that the node is drained for the run of ``holder``; without ``drains``, take over what is there alone.
+    """Record that the node is drained for the run of ``holder``; without ``drains``, only take over an existing record.
 
-    Returns (the run that is alive and has the node, or None; what was there before, or None). With the first, nothing
-    is written. ``dead`` are the runs that the control node knows to be dead.
+    Returns (the live run that has the node, or None; the earlier record, or None). If there is a live run, nothing is
+    written. ``dead`` are the runs that the control node knows to be dead.
     """
     with module_lock.alone(state_dir):
         earlier = read(state_dir)
@@ -47,7 +47,7 @@ def claim(
 
 
 def still_waits(state_dir: str, run: str) -> None:
-    """Give a sign of life of a run that drained the node and waits for the end of its jobs."""
+    """Give a sign of life for a run that drained the node and waits for the end of its jobs."""
     current = read(state_dir)
     if current and current["run"] == run:
         with suppress(OSError):  # the next one comes soon; only hours without any count
@@ -55,7 +55,7 @@ def still_waits(state_dir: str, run: str) -> None:
 
 
 def forget(state_dir: str, run: str) -> None:
-    """The node gets jobs again; what another run has written down stays."""
+    """Forget it, because the node gets jobs again; another run's record stays."""
     with module_lock.alone(state_dir):
         current = read(state_dir)
         if current and current["run"] == run:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Named points of a change, at which it can be made to stop: the proof that it may be interrupted anywhere.
+"""Named points of a change at which tests can stop it, to prove that it may be interrupted anywhere.
 
-Tests write "POINT kill" or "POINT wait" into ``<state_dir>/stop-at`` of a node, which root alone can; without that file
-nothing ever stops. ``kill`` ends this process as kill -9 does; ``wait`` stays there until the file is gone, so that the
-test can end the run on the control node, or the node, just then.
+Tests write "POINT kill" or "POINT wait" into ``<state_dir>/stop-at`` of a node, which only root can; without that file
+nothing ever stops. ``kill`` ends this process as kill -9 does; ``wait`` waits until the file is gone, so the test can
+end the run on the control node, or the node, at that moment.
 """
 
 from __future__ import annotations

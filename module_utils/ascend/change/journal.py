@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was done to a node: a line a change, the newest last, the oldest dropped.
+"""What was done to a node: one line per change, the newest last, the oldest dropped.
 
 An entry is ``{"began", "ended", "who", "control", "run", "action", "from", "to", "result": "done" | "failed" |
 "interrupted", "problem"}``; times are UTC, ``from`` and ``to`` environments or what else the action names.
@@ -23,7 +23,7 @@ KEYS = ("began", "ended", "who", "control", "run", "action", "from", "to", "resu
 
 
 def entries(state_dir: str) -> List[Entry]:
-    """Return the entries, the oldest first; a line that a full disk cut off is left out."""
+    """Return the entries, the oldest first; a line that a full disk truncated is left out."""
     found = []
     for line in (files.text(os.path.join(state_dir, FILE)) or "").splitlines():
         try:
@@ -42,7 +42,7 @@ def last(state_dir: str) -> Optional[Entry]:
 
 
 def append(state_dir: str, entry: Entry) -> None:
-    """Add an entry, so that after an interruption either all entries are there or all but this one."""
+    """Add an entry so that after an interruption either all entries exist or all except this one."""
     path = os.path.join(state_dir, FILE)
     row = {key: masked(str(entry[key])) for key in KEYS}
     row["problem"] = row["problem"][:MOST_PROBLEM]

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a killed run of ours leaves: partial downloads, folders of dead installers, half-built environments and Pythons.
 
-All of them are known by their names, which nothing else has there. They are leftovers only while the node is locked for
-one change, since that of a run at work looks the same: so call ``clean`` with the node's lock. What other people's
-installers left (``selfgz*`` in /root or /tmp) is theirs.
+All are recognised by their names, which nothing else uses there. Hold the node's lock when you call ``clean``, because
+the files of a running change look the same. What other people's installers left (``selfgz*`` in /root or /tmp) belongs
+to them.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def leftovers(places: Places) -> List[str]:
 
 
 def clean(places: Places) -> List[str]:
-    """Remove the leftovers and return their paths. Raises AscendError when one of them stays."""
+    """Remove the leftovers and return their paths. Raises AscendError if one of them stays."""
     removed = leftovers(places)
     for path in removed:
         # Whoever removed it meanwhile did what was wanted.
@@ -65,7 +65,7 @@ def _patterns(places: Places) -> Iterator[Tuple[str, str]]:
 
 
 def _own(path: str) -> bool:
-    """Whether it belongs to the user who runs this: everybody may write into a folder for temporary files."""
+    """Whether it belongs to the current user, because anybody can write into a folder for temporary files."""
     try:
         return os.lstat(path).st_uid == os.geteuid()
     except OSError:

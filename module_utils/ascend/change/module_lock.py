@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One change at a time on a node: a lock that the kernel keeps for as long as anything of the change is at work.
+"""One change at a time on a node: a lock that the kernel keeps as long as anything of the change runs.
 
-The programs that a change starts (installers, uv) inherit it. So when the module is killed and its installer works on,
-the lock stays taken, and the next run knows that it must not begin beside it.
+The programs that a change starts (installers, uv) inherit it. So if the module is killed and its installer keeps
+working, the lock stays taken, and the next run knows that it must not begin beside it.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ Run = Callable[..., Result]
 
 @contextmanager
 def taken(state_dir: str, what: str, wait_s: float = WAIT_S) -> Iterator[Run]:
-    """Take the module lock for one change; ``what`` says which, to whoever finds it taken after ``wait_s``.
+    """Take the module lock for one change, which ``what`` names for whoever finds the lock taken after ``wait_s``.
 
-    Raises AscendError then. Yields ``command.run`` for the programs of the change.
+    Raises AscendError if another module keeps it. Yields ``command.run`` for the programs of the change.
     """
     path = os.path.join(state_dir, FILE)
     os.makedirs(state_dir, mode=0o755, exist_ok=True)
@@ -54,7 +54,7 @@ def taken(state_dir: str, what: str, wait_s: float = WAIT_S) -> Iterator[Run]:
 
 
 def _run(path: str, handle: int, argv: List[str], timeout_s: float, **options: Any) -> Result:
-    """Run a program of the change; of one that misses its time, what left its process group is ended too."""
+    """Run a program of the change; if it misses its time, processes that left its group are ended, too."""
     result = run_program(argv, timeout_s, keep=handle, **options)
     if result.timed_out:
         process.end(process.with_sessions(process.users(path)))
@@ -62,7 +62,7 @@ def _run(path: str, handle: int, argv: List[str], timeout_s: float, **options: A
 
 
 def at_work(state_dir: str) -> Dict[str, Any]:
-    """Return what the holder wrote, or nothing when the lock is free; asks without taking it."""
+    """Return what the holder wrote, or nothing if the lock is free; does not take it."""
     path = os.path.join(state_dir, FILE)
     try:
         handle = os.open(path, os.O_RDONLY)
@@ -76,9 +76,9 @@ def at_work(state_dir: str) -> Dict[str, Any]:
 
 @contextmanager
 def alone(state_dir: str) -> Iterator[None]:
-    """Keep out others that take a run's lock: of two that find a dead run's, one would end the other as its leftover.
+    """Keep out others that take a run lock: of two that find a dead run's, one would end the other as a leftover.
 
-    The state folder itself is locked for that. Raises AscendError when another one does not come to its end.
+    The state folder itself is locked for that. Raises AscendError if another one does not end.
     """
     os.makedirs(state_dir, mode=0o755, exist_ok=True)
     handle = os.open(state_dir, os.O_RDONLY)
@@ -91,7 +91,7 @@ def alone(state_dir: str) -> Iterator[None]:
 
 
 def end_leftovers(state_dir: str, run: str) -> None:
-    """End what is at work for the dead run ``run``, or was left by a module that was killed, of whichever run.
+    """End what still runs for the dead run ``run``, or what a killed module of any run left.
 
     Raises AscendError when something cannot be ended.
     """
@@ -136,7 +136,7 @@ def _already_taken(path: str) -> AscendError:
 
 
 def _alive(holder: Dict[str, Any]) -> bool:
-    """Whether the module that wrote this is not known to be dead."""
+    """Whether the module that wrote this may be alive."""
     pid = holder.get("pid")
     return not isinstance(pid, int) or process.started(pid) == holder.get("started")
 

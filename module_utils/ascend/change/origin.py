@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Remember what a node had before the first change, so that a removal takes away what came with us and nothing else.
+"""Remember what a node had before the first change, so that a removal deletes only what came with us.
 
 ``origin.json``: ``{"schema": 1, "absent": [path], "cann": {version: [chip]}, "toolkits": [version]}``. ``absent`` and
 ``cann`` are of the time before: places that did not exist, and CANN versions that did, with kernels of which chips.
@@ -20,14 +20,14 @@ FILE = "origin.json"
 
 
 def read(state_dir: str) -> Dict[str, Any]:
-    """Return what was remembered; fields without the right type are empty, and nothing where there is no file."""
+    """Return what was remembered; fields of the wrong type are empty, and so is everything without a file."""
     content = files.mapping(os.path.join(state_dir, FILE))
     kinds = {"absent": list, "cann": dict, "toolkits": list}
     return {key: content[key] if isinstance(content.get(key), kind) else kind() for key, kind in kinds.items()}
 
 
 def ours(state_dir: str) -> List[str]:
-    """Return the CANN versions that this project installed: others came by somebody else's hand."""
+    """Return the CANN versions that this project installed; somebody else installed the others."""
     remembered = read(state_dir)
     return [version for version in remembered["toolkits"] if version not in remembered["cann"]]
 
@@ -42,7 +42,7 @@ def parents(place: str) -> List[str]:
 
 
 def remember(state_dir: str, places: List[str], cann: Dict[str, List[str]]) -> None:
-    """Write down, once, which of the places do not exist yet, and which CANN versions, ``cann``, do."""
+    """Record, once, which of the places do not exist yet, and which CANN versions (``cann``) do."""
     absent = [place for place in places if not os.path.lexists(place)]
     with module_lock.alone(state_dir):  # which makes the folder
         if not os.path.lexists(os.path.join(state_dir, FILE)):
@@ -50,14 +50,14 @@ def remember(state_dir: str, places: List[str], cann: Dict[str, List[str]]) -> N
 
 
 def installs(state_dir: str, version: str) -> None:
-    """Write down that this project's installer of a toolkit starts; call it with the module lock taken."""
+    """Record that our installation of a toolkit starts; call it with the module lock taken."""
     known = read(state_dir)
     if version not in known["toolkits"]:
         _write(state_dir, dict(known, toolkits=sorted([*known["toolkits"], version])))
 
 
 def keep(state_dir: str, versions: List[str]) -> None:
-    """Forget the toolkits that are gone, all but ``versions``; the next of that name may be somebody else's."""
+    """Forget the toolkits that are gone, all except ``versions``; the next one of that name may be somebody else's."""
     known = read(state_dir)
     stay = [version for version in known["toolkits"] if version in versions]
     if stay != known["toolkits"]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tell one process of one machine from any other: numbers are given again, a number and its start time are not."""
+"""Tell one process of one machine from any other by its number and start time, because numbers alone are reused."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ BOOT_ID = 64  # characters to ask for: the kernel has no memory for large questi
 
 
 def started(pid: int) -> Optional[int]:
-    """Return when a process started, in clock ticks since the machine's start; None where there is no such process.
+    """Return when a process started, in clock ticks since the machine's start; None if there is no such process.
 
-    Field 22 of /proc/<pid>/stat (proc(5)); the second one, a name in brackets, may hold anything. A process that has
-    ended and is not yet buried counts as gone.
+    Field 22 of /proc/<pid>/stat (proc(5)); the second, a name in brackets, may contain anything. A zombie counts as
+    gone.
     """
     fields = (files.text("/proc/%d/stat" % pid) or "").rpartition(")")[2].split()
     return int(fields[19]) if len(fields) > 19 and fields[0] not in ("Z", "X") else None
 
 
 def known(pid: int) -> Dict[str, Optional[int]]:
-    """Return what names a process for good, to be written down: ``{"pid", "started"}``."""
+    """Return a lasting identifier of a process: ``{"pid", "started"}``."""
     return {"pid": pid, "started": started(pid)}
 
 
 def runs(process: Dict[str, Any]) -> bool:
-    """Whether the process that was written down (``known``) still is, and is the same."""
+    """Whether the recorded process (``known``) still exists and is the same."""
     pid = process.get("pid")
     return isinstance(pid, int) and started(pid) is not None and started(pid) == process.get("started")
 
@@ -52,14 +52,14 @@ def kernel_boot() -> str:
 
 
 def boot() -> str:
-    """Return what names this start of the machine: another one after each, also of a container. Asked by root."""
+    """Return an identifier of this boot of the machine, which also changes when a container restarts. Needs root."""
     return "%s:%s" % (kernel_boot(), started(1))
 
 
 def users(path: str) -> List[int]:
-    """Return the processes, but for this one, that keep the file's lock (flock(2)), by themselves or by inheritance.
+    """Return the processes, except this one, that hold the file's lock (flock(2)), directly or by inheritance.
 
-    One that has the file open to wait for the lock, or that inherited what is locked no more, is none of them.
+    Processes that only wait for the lock, or inherited a lock that was released, do not count.
     """
     try:
         wanted = os.stat(path)
@@ -80,9 +80,9 @@ def users(path: str) -> List[int]:
 
 
 def with_sessions(pids: List[int]) -> List[int]:
-    """Return the processes and, of those that lead a session (``command.run`` starts programs so), all of it.
+    """Return the processes and, for those that lead a session (as programs of ``command.run`` do), the whole session.
 
-    A grandchild may have closed what it inherited.
+    A grandchild may have closed the inherited file.
     """
     leaders = {pid for pid in pids if _session(pid) == pid}
     others = [int(name) for name in files.names("/proc") if name.isdigit() and _session(int(name)) in leaders]
@@ -97,12 +97,12 @@ def _session(pid: int) -> int:
 
 
 def _locked(pid: str, number: str) -> bool:
-    """Whether a process's open file has a lock: the kernel tells it with the file that has it (proc(5), fdinfo)."""
+    """Whether a process's open file has a lock; the kernel shows that at the file (proc(5), fdinfo)."""
     return "FLOCK" in (files.text("/proc/%s/fdinfo/%s" % (pid, number)) or "")
 
 
 def end(pids: List[int]) -> List[int]:
-    """End processes, also those that ignore being asked; return those that hang in the kernel, which nothing ends."""
+    """End processes, also those that ignore SIGTERM; return those that hang in the kernel, which nothing can end."""
     left = _same({pid: started(pid) for pid in pids})
     for number in (signal.SIGTERM, signal.SIGKILL):
         for pid in left:
@@ -116,5 +116,5 @@ def end(pids: List[int]) -> List[int]:
 
 
 def _same(known: Dict[int, Optional[int]]) -> Dict[int, Optional[int]]:
-    """Return those of the processes that are still there, and are the same."""
+    """Return those of the processes that still exist and are the same."""
     return {pid: start for pid, start in known.items() if start is not None and started(pid) == start}

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """One run at a time on a node: a file that says which run of a playbook changes the node, from where, and since when.
 
-A run lasts longer than any process on the node, so the kernel cannot keep this lock (module_lock.py has what it can).
-It is dead when its process on the control node is gone, which the control node tells (``dead``); when the node was
-started again since; or, seen from another control node, when it showed no sign of life for longer than any step takes.
+A run lasts longer than any process on the node, so the kernel cannot keep this lock (it keeps module_lock.py's). A run
+is dead if its process on the control node is gone, as the control node says (``dead``); if the node was rebooted since;
+or, for another control node, if it gave no sign of life for longer than any step takes.
 
 A holder is ``{"run", "who", "control", "machine", "boot", "pid", "started"}``: the playbook's process on its control
 node; the file has the fields of ``CHANGE`` besides, ``began`` and ``node_boot``.
@@ -36,10 +36,10 @@ def read(state_dir: str) -> Optional[Holder]:
 
 
 def take(state_dir: str, holder: Holder, change: Dict[str, str], dead: Sequence[str] = ()) -> Optional[Holder]:
-    """Take the lock for the run ``holder`` says; return the run that has it when that is alive, else None.
+    """Take the lock for the run of ``holder``; return the run that has it if that is alive, else None.
 
-    ``dead`` are the runs that the control node knows to be dead. What a dead run left at work on the node is ended, and
-    the journal says that it was interrupted. Raises AscendError when a module that belongs to no run is at work.
+    ``dead`` are the runs that the control node knows to be dead. What a dead run left running on the node is ended, and
+    the journal says that it was interrupted. Raises AscendError if a module that belongs to no run is running.
     """
     with module_lock.alone(state_dir):
         other = read(state_dir)
@@ -57,7 +57,7 @@ def take(state_dir: str, holder: Holder, change: Dict[str, str], dead: Sequence[
 
 
 def release(state_dir: str, run: str, result: str, problem: str) -> None:
-    """Write the journal's entry and give the lock back; nothing where another run, or none, has it."""
+    """Write the journal's entry and release the lock; do nothing if another run, or none, has it."""
     current = read(state_dir)
     if not current or current["run"] != run:
         return
@@ -67,7 +67,7 @@ def release(state_dir: str, run: str, result: str, problem: str) -> None:
 
 
 def already_taken(holder: Holder) -> AscendError:
-    """Return what a second run is told."""
+    """Return the message for a second run."""
     return AscendError(
         "another run is changing this node",
         wanted="one run at a time",
@@ -80,7 +80,7 @@ def already_taken(holder: Holder) -> AscendError:
 
 
 def is_dead(state_dir: str, other: Holder, dead: Sequence[str]) -> bool:
-    """Whether the run that wrote ``other`` (with its ``node_boot``) into one of the files here is no more."""
+    """Whether the run that wrote ``other`` (with its ``node_boot``) into one of these files is dead."""
     if other["run"] in dead or other.get("node_boot") != process.boot():
         return True
     if module_lock.at_work(state_dir):
@@ -94,7 +94,7 @@ def is_dead(state_dir: str, other: Holder, dead: Sequence[str]) -> bool:
 
 
 def _write_down(state_dir: str, other: Holder, result: str, problem: str) -> None:
-    """Write the journal's entry, unless one that was killed while it gave the lock back has done so."""
+    """Write the journal's entry, unless a run that was killed while it released the lock has done so."""
     known = {key: str(other.get(key, "")) for key in ("began", "who", "control", "run", *CHANGE)}
     if any(all(entry[key] == known[key] for key in known) for entry in journal.entries(state_dir)):
         return

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Make an environment exactly as its lock, with uv, from the depot's wheels alone; and make one current.
+"""Build an environment exactly as locked, with uv, only from the depot's wheels; and make one current.
 
-An environment is built at its final place, whose name tells its lock, beside all others. It does not count until its
-receipt is written, which is the last thing that happens. Damage is repaired by the same steps: uv touches just those
-distributions that differ from the lock.
+An environment is built at its final path, which is named after its lock. It does not count until its receipt is
+written, last of all. The same steps repair damage: uv touches only the distributions that differ from the lock.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ Run = Callable[..., Result]
 
 @dataclass(frozen=True)
 class Wanted:
-    """What an environment shall be."""
+    """What an environment should be."""
 
     path: str
     release: str
@@ -63,7 +62,7 @@ class Wanted:
 
     @property
     def building(self) -> str:
-        """Beside the environment, on the same file system: uv links files from its cache instead of copying them."""
+        """A folder on the environment's file system, so that uv links files from its cache instead of copying them."""
         folder, name = os.path.split(self.path)
         return os.path.join(folder, ".building-" + name)
 
@@ -80,9 +79,9 @@ class Wanted:
 
 
 def problems(wanted: Wanted, deep: bool = False) -> List[str]:
-    """Return how the environment differs from what is wanted; ["it is absent"] when there is none.
+    """Return how the environment differs from what is wanted; ["it is absent"] if there is none.
 
-    ``deep`` compares every file with its sum instead of a look at the upper folders.
+    ``deep`` compares every file with its sum instead of looking only at the upper folders.
     """
     if not os.path.isdir(wanted.path):
         return ["it is absent"]
@@ -93,8 +92,8 @@ def problems(wanted: Wanted, deep: bool = False) -> List[str]:
 def build(wanted: Wanted, run: Run, deep: bool = False) -> str:
     """Bring the environment to what is wanted. Raises AscendError; may be run again at any point.
 
-    ``deep`` compares every file with its sum, and has those replaced that differ. Returns the folder that keeps what of
-    the checkout was edited and replaced; "" when nothing was.
+    ``deep`` compares every file with its sum, and replaces those that differ. Returns the folder that keeps edited
+    files of the checkout that were replaced; "" if there were none.
     """
     remove(wanted.building)
     os.makedirs(wanted.building, mode=0o755)
@@ -148,7 +147,7 @@ def _build(wanted: Wanted, run: Run, deep: bool) -> str:
 
 
 def closed_to_others(path: str) -> List[rights.Closed]:
-    """Return what of an environment, or another tree, others cannot use; what users made in it is left out."""
+    """Return which parts of an environment, or another tree, others cannot use; users' own files are left out."""
     found = list(rights.closed_below(path, USERS))
     checkouts = files.mapping(os.path.join(path, environment_read.RECEIPT)).get("editable")
     for name, place in checkouts.items() if isinstance(checkouts, dict) else ():
@@ -159,7 +158,7 @@ def closed_to_others(path: str) -> List[rights.Closed]:
 
 
 def read_current(link: str) -> Optional[str]:
-    """Return the path that the link leads to, or None."""
+    """Return the path to which the link points, or None."""
     try:
         return os.path.join(os.path.dirname(link), os.readlink(link))
     except OSError:
@@ -167,7 +166,7 @@ def read_current(link: str) -> Optional[str]:
 
 
 def make_current(path: str, link: str) -> None:
-    """Lead ``link`` to ``path``, atomically, and ``previous`` beside it to where it led before.
+    """Point ``link`` to ``path``, atomically, and ``previous`` beside it to the old target.
 
     Raises AscendError when the environment is not finished.
     """
@@ -195,9 +194,9 @@ def make_current(path: str, link: str) -> None:
 
 
 def set_aside(link: str, target: str) -> None:
-    """Take the link away while that to which it leads is repaired, or what it stands on goes; nothing without one.
+    """Remove the link while its target is repaired, or loses something that it needs; without a link do nothing.
 
-    Where another environment, ``target``, is to be current afterwards, it is what was current before: the way back.
+    If another environment, ``target``, is to be current afterwards, ``previous`` points to the old one, for a rollback.
     """
     if os.path.islink(link):
         name = os.path.basename(os.path.normpath(os.readlink(link)))
@@ -212,7 +211,7 @@ def _lead(link: str, name: str) -> None:
 
 
 def remove(path: str) -> None:
-    """Remove what lies at a path, if anything does. Raises AscendError."""
+    """Remove what is at a path, if anything. Raises AscendError."""
     with atomic.removing(path, "cannot remove the old environment", "room for what the lock names"):
         atomic.remove(path)
 
@@ -245,7 +244,7 @@ def _checkout_differences(wanted: Wanted, found: Environment) -> List[str]:
 
 
 def _made(wanted: Wanted, made: Optional[Made]) -> Made:
-    """Return what the environment is compared with. An editable checkout has the version that it says it has."""
+    """Return what the environment is compared with. An editable checkout has the version that it names."""
     pins = wanted.distributions()
     for name in wanted.editable:
         pins.pop(name, None)
@@ -257,7 +256,7 @@ def _made(wanted: Wanted, made: Optional[Made]) -> Made:
 
 
 def _virtualenv(wanted: Wanted, made: Optional[Made], uv: str, run: Run) -> None:
-    """Made anew unless its interpreter is the wanted one and its settings are whole."""
+    """Create it again unless its interpreter is the wanted one and its settings are complete."""
     found = virtualenv.read(wanted.path, str)
     same = made is None or made.python in (None, found.version)
     if _runs(wanted) and same and not found.problems:
@@ -270,7 +269,7 @@ def _virtualenv(wanted: Wanted, made: Optional[Made], uv: str, run: Run) -> None
 
 
 def _runs(wanted: Wanted) -> bool:
-    """Whether the environment's interpreter is the wanted one, and there."""
+    """Whether the environment's interpreter is the wanted one, and exists."""
     program = os.path.realpath(os.path.join(wanted.path, "bin", "python"))
     return program == os.path.realpath(wanted.python) and os.path.isfile(program)
 
@@ -288,7 +287,7 @@ def _sync(wanted: Wanted, made: Optional[Made], deep: bool, uv: str, run: Run) -
 
 
 def _reinstalled(wanted: Wanted, made: Optional[Made], deep: bool) -> List[str]:
-    """Return the distributions that uv takes for whole, by the names of their folders, and that are not."""
+    """Return the distributions that uv takes as intact, by their folders' names, although they are not."""
     suspects = environment_files.suspects(wanted.path)
     # Of one that nobody wrote down, or whose build was interrupted, the next manifest would hide what is wrong.
     sums = record_file.ALL_SUMS if deep or suspects is None else record_file.INFO_SUMS
@@ -343,13 +342,13 @@ def _uv(wanted: Wanted, run: Run, argv: List[str], more: Optional[Dict[str, str]
 
 
 def _drop_broken(path: str) -> None:
-    """uv cannot remove a distribution with a broken RECORD; without its dist-info it installs it anew."""
+    """uv cannot remove a distribution with a broken RECORD, but reinstalls it if its dist-info is gone."""
     for info in damage.broken_infos(path):
         remove(info)
 
 
 def _drop_foreign(wanted: Wanted, made: Optional[Made]) -> None:
-    """Leftovers, other folders' .pth files and the like: uv does not know them."""
+    """Remove leftovers, other folders' .pth files and the like, which uv does not know."""
     for path in environment_read.foreign_paths(environment_read.inspect(wanted.path, _made(wanted, made))):
         remove(path)
 
@@ -361,7 +360,7 @@ def _without_receipt(path: str) -> None:
 
 
 def _write_receipt(wanted: Wanted, corrected: Corrections) -> None:
-    """What it was built from: the environment is compared with this from now on."""
+    """Record what it was built from, with which the environment is compared from now on."""
     found = environment_read.inspect(wanted.path)
     value: Dict[str, Any] = {
         "schema": 2,

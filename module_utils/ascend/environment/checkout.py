@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where an editable distribution's source lies, and the commit it is at: read from files, git is not run.
+"""Where an editable distribution's source is, and at which commit, read from files without running git.
 
 An editable installation is known by ``direct_url.json`` (PEP 610) in its dist-info, an older one by an ``egg-link``
 file in site-packages. Formats of git's files: gitrepository-layout(5), git-pack-refs(1).
@@ -23,7 +23,7 @@ _REFERENCE = re.compile(r"refs/[^\0\s]+")
 def editable_path(info: str) -> Optional[str]:
     """Return the folder of an editable distribution's source; None for one that was installed from a wheel.
 
-    A source that ``direct_url.json`` names in a form that is no local folder is returned as it is written.
+    If ``direct_url.json`` names no local folder, its text is returned as it is.
     """
     direct = files.mapping(os.path.join(info, DIRECT_URL))
     folder = direct.get("dir_info")
@@ -41,14 +41,14 @@ def editable_path(info: str) -> Optional[str]:
 
 
 def linked_path(link: str) -> Optional[str]:
-    """Return the folder that an ``egg-link`` file leads to: its first line."""
+    """Return the folder that an ``egg-link`` file names in its first line."""
     lines = (files.text(link) or "").splitlines()
     path = lines[0].strip() if lines else ""
     return path if path.startswith("/") and "\0" not in path else None
 
 
 def commit(path: str) -> Optional[str]:
-    """Return the commit that a git checkout is at; None when it is none, or is in a form that is not known."""
+    """Return the commit of a git checkout; None if it is not one, or has an unknown form."""
     git = os.path.join(path, ".git")
     if os.path.isfile(git):  # a worktree or a submodule
         pointer = (files.text(git) or "").partition("gitdir:")[2].strip()
@@ -64,12 +64,12 @@ def commit(path: str) -> Optional[str]:
 
 
 def as_commit(text: str) -> Optional[str]:
-    """Return the text when it is a commit's name in full, else None."""
+    """Return the text if it is a full commit id, else None."""
     return text if _COMMIT.fullmatch(text) else None
 
 
 def _reference(git: str, common: str, name: str) -> str:
-    """Return what a reference says: its own file counts before the packed ones."""
+    """Return a reference's value; its own file overrides the packed ones."""
     if not _REFERENCE.fullmatch(name) or ".." in name:
         return ""
     for folder in (git, common):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a checkout contained when it was unpacked, and how it differs from that now.
 
-An edit is a file of the archive that was changed or removed, or a module that was added to the packages below ``src``.
-All else that is new belongs to users (results of training, caches, data), and is neither reported nor touched.
+An edit is a changed or removed file of the archive, or a module added to the packages below ``src``. Everything else
+that is new belongs to users (results of training, caches, data), and is neither reported nor touched.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Files = Dict[str, List[Any]]  # relative path -> [size, mtime in ns, mode, sha25
 
 
 class Manifest(NamedTuple):
-    """What was unpacked: the archive's sha256, the commit where the archive says one, and the files."""
+    """What was unpacked: the archive's sha256, the commit if the archive names one, and the files."""
 
     archive: str
     commit: Optional[str]
@@ -42,7 +42,7 @@ class Manifest(NamedTuple):
 
 
 class Checkout(NamedTuple):
-    """A checkout as it is. ``manifest`` is None where nobody wrote down what was unpacked; ``edited`` is in full."""
+    """A checkout as it is. ``manifest`` is None if it was not recorded what was unpacked; ``edited`` is complete."""
 
     path: str
     commit: Optional[str]
@@ -54,7 +54,7 @@ class Checkout(NamedTuple):
         return self.manifest.commit if self.manifest else None
 
     def folders(self) -> List[str]:
-        """Return the folders of what was unpacked, the uppermost as "", sorted."""
+        """Return the unpacked folders, sorted, the top one as ""."""
         return sorted(_folders(self.manifest.files) | {""}) if self.manifest else [""]
 
     def facts(self) -> CheckoutFacts:
@@ -71,7 +71,7 @@ class Checkout(NamedTuple):
 
 
 def read(path: str, here: str, manifest_file: str, deep: bool = False) -> Checkout:
-    """Return what became of the checkout at ``path``, which lies in ``here``.
+    """Return the state of the checkout at ``path``, which is in ``here``.
 
     ``deep`` compares every file with its sum. Its commit is what ``.git`` says, else the one unpacked.
     """
@@ -83,7 +83,7 @@ def read(path: str, here: str, manifest_file: str, deep: bool = False) -> Checko
 
 
 def taken(root: str) -> Files:
-    """Return what ``root`` contains that counts. Raises OSError."""
+    """Return the content of ``root`` that counts. Raises OSError."""
     found: Files = {}
     for folder, folders, names in os.walk(root):
         inside = os.path.relpath(folder, root)
@@ -103,7 +103,7 @@ def taken(root: str) -> Files:
 
 
 def edits(root: str, known: Files, deep: bool = False) -> List[str]:
-    """Return the paths of what was changed or removed, then of the modules that were added.
+    """Return the paths of changed or removed files, then of added modules.
 
     The fast form reads files that have a new time; ``deep`` reads all.
     """
@@ -120,7 +120,7 @@ def edits(root: str, known: Files, deep: bool = False) -> List[str]:
 
 
 def load(path: str) -> Optional[Manifest]:
-    """Return what ``write`` wrote; None where it cannot be used."""
+    """Return what ``write`` wrote; None if it cannot be used."""
     content = files.mapping(path)
     archive, commit, entries = content.get("archive"), content.get("commit"), content.get("files")
     if not isinstance(archive, str) or not isinstance(commit, (str, type(None))) or not isinstance(entries, dict):
@@ -131,7 +131,7 @@ def load(path: str) -> Optional[Manifest]:
 
 
 def write(path: str, manifest: Manifest) -> None:
-    """Write what was unpacked, atomically."""
+    """Record what was unpacked, atomically."""
     partial = path + ".part"
     with open(partial, "w", encoding="utf-8") as stream:
         json.dump({"schema": 1, **manifest._asdict()}, stream, separators=(",", ":"))
@@ -158,7 +158,7 @@ def _differs(path: str, entry: List[Any], deep: bool) -> bool:
 
 
 def _added(root: str, known: Files, folders: Set[str]) -> List[str]:
-    """Python looks for modules in the folders that the archive has, and in new ones that are packages."""
+    """Python looks for modules in the archive's folders, and in new ones that are packages."""
     found = []
     for folder, inner, names in os.walk(os.path.join(root, PACKAGES)):
         inside = os.path.relpath(folder, root)
@@ -178,7 +178,7 @@ def _added(root: str, known: Files, folders: Set[str]) -> List[str]:
 
 
 def _is_module(path: str) -> bool:
-    """A link to a folder is one when it leads to a package."""
+    """A link to a folder counts as one if it points to a package."""
     return path.endswith(MODULES) or os.path.isfile(os.path.join(path, "__init__.py"))
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Unpack a checkout, and bring one that was edited back to its archive, without losing what users made of it.
+"""Unpack a checkout, and restore one that was edited, without losing users' edits.
 
-Only what differs is replaced, each file at once: a training that runs from the checkout never finds one missing, and
-results that lie in it stay where they are. What was replaced is kept in the environment, in ``edited/<time>``.
+Only what differs is replaced, each file atomically, so a training that runs from the checkout never finds one missing,
+and results in it stay. Replaced files are kept in the environment, in ``edited/<time>``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ GIT = ".git"
 
 
 class _Kept:
-    """Keeps what lies in ``place``, under the same relative paths, in a new folder below ``root``."""
+    """Keeps files of ``place``, under the same relative paths, in a new folder below ``root``."""
 
     def __init__(self, place: str, root: str) -> None:
         self.place = place
@@ -30,7 +30,7 @@ class _Kept:
         self.folder = ""
 
     def copy(self, relative: str) -> None:
-        """Keep a file or link by a second name: it stays where it is until it is replaced. A folder is moved."""
+        """Keep a file or link under a second name; it stays in place until it is replaced. A folder is moved."""
         source = os.path.join(self.place, relative)
         if os.path.isdir(source) and not os.path.islink(source):
             self.move(relative)
@@ -38,7 +38,7 @@ class _Kept:
             os.link(source, self._target(relative), follow_symlinks=False)
 
     def move(self, relative: str) -> None:
-        """Keep what is there and shall not stay."""
+        """Keep what exists and must go."""
         os.rename(os.path.join(self.place, relative), self._target(relative))
 
     def _target(self, relative: str) -> str:
@@ -50,9 +50,9 @@ class _Kept:
 
 
 def restore(place: str, archive: str, sha256: str, manifest_file: str, building: str) -> str:
-    """Bring the checkout at ``place`` to what is in ``archive``, and write that to ``manifest_file``.
+    """Restore the checkout at ``place`` from ``archive``, and record that in ``manifest_file``.
 
-    Returns the folder that keeps what was edited; "" when nothing was. ``building`` is an empty folder's path on the
+    Returns the folder with the edited files; "" if there were none. ``building`` is the path of an empty folder on the
     same file system. Raises AscendError; may be run again at any point.
     """
     fresh, commit = _unpack(archive, building)
@@ -116,7 +116,7 @@ def _restore_files(fresh: str, known: Files, kept: _Kept) -> None:
 
 
 def _forget_compiled(module: str) -> None:
-    """Remove a module's byte code: Python takes it for the new file's when size and second of the time are the same."""
+    """Remove a module's byte code, which Python uses for the new file if size and second of the time are the same."""
     folder = os.path.join(os.path.dirname(module), "__pycache__")
     stem, ending = os.path.splitext(os.path.basename(module))
     for name in files.names(folder) if ending == ".py" else ():
@@ -125,7 +125,7 @@ def _forget_compiled(module: str) -> None:
 
 
 def _restore_folder(relative: str, kept: _Kept) -> None:
-    """A link in place of a folder leads to files that are not ours: it is kept, never followed."""
+    """A link in place of a folder points to files that are not ours; it is kept and never followed."""
     if not relative:
         return
     _restore_folder(os.path.dirname(relative), kept)
@@ -138,7 +138,7 @@ def _restore_folder(relative: str, kept: _Kept) -> None:
 
 
 def _restore_git(fresh: str, commit: Optional[str], kept: _Kept) -> None:
-    """A history at another commit is kept as a whole. It comes first: files that differ then still tell of a break."""
+    """A history at another commit is kept whole. It comes first: after a break, differing files still show it."""
     if checkout.commit(kept.place) not in (None, commit):
         kept.move(GIT)
     if not os.path.lexists(os.path.join(kept.place, GIT)) and os.path.lexists(os.path.join(fresh, GIT)):
@@ -146,7 +146,7 @@ def _restore_git(fresh: str, commit: Optional[str], kept: _Kept) -> None:
 
 
 def _new_folder(path: str) -> str:
-    """Make a folder that was not there: ``path``, or with a number behind it."""
+    """Create a new folder: ``path``, or the same with a number appended."""
     os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
     number, name = 0, path
     while True:

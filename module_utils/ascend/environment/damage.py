@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a builder has to know of an environment's files beyond the facts, and what it writes down for them."""
+"""What a builder has to know about an environment's files beyond the facts, and what it records for them."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def lost_files(
 ) -> Dict[str, List[str]]:
     """Return name -> files of an environment that are missing, or not of the size (or sum) that RECORD says.
 
-    Reads every RECORD and looks at every file: some 30,000 for an environment with torch. ``suspects`` are paths in the
-    environment whose sums are compared in any case.
+    Reads every RECORD and looks at every file: some 30,000 for an environment with torch. The sums of ``suspects``,
+    paths in the environment, are always compared.
     """
     lost: Dict[str, List[str]] = {}
     for info in infos(path):
@@ -40,10 +40,10 @@ def lost_files(
 
 
 def corrections(path: str) -> Corrections:
-    """Return how files that were just installed really are, where RECORD says something else.
+    """Return the real state of files that were just installed, if RECORD says something else.
 
-    Some wheels are not as their own RECORD: METADATA of torch-npu 2.1.0.post3 was edited after it was summed. Without
-    these the difference would look like damage for ever.
+    Some wheels differ from their own RECORD: METADATA of torch-npu 2.1.0.post3 was edited after its checksum was taken.
+    Without these corrections the difference would look like damage forever.
     """
     right: Corrections = {}
     for info in infos(path):
@@ -55,9 +55,9 @@ def corrections(path: str) -> Corrections:
 
 
 def broken_infos(path: str) -> List[str]:
-    """Return the dist-info folders by which an installer can do nothing.
+    """Return the dist-info folders that an installer cannot use.
 
-    They have no METADATA or another distribution's, or a RECORD that is lost, cut or speaks of another folder.
+    They have no METADATA or another distribution's, or a RECORD that is lost, truncated or for another folder.
     """
     broken = []
     for info in infos(path):
@@ -69,13 +69,13 @@ def broken_infos(path: str) -> List[str]:
 
 
 def remember(path: str, corrected: Corrections) -> None:
-    """Write down what the fast form compares an environment that is whole with. Raises OSError.
+    """Record what the fast form compares an intact environment with. Raises OSError.
 
-    An environment has 45,000 files, which takes too long every night. So it is, of the files that the RECORDs list,
-    every top-level package's own, and of those further down as many as there is time for: modules and libraries, the
-    upper ones, first. Byte code and dist-info folders are left out: Python makes the one anew, ``distributions`` looks
-    at the other. All folders are in it, for the rights of others. The sums are RECORD's, or what stands in for them in
-    ``corrected``: what lies there is not believed.
+    An environment has 45,000 files, too many to check every night. So of the files in the RECORDs, those directly in a
+    top-level package are recorded, and as many deeper ones as there is time for, modules and libraries and upper levels
+    first. Byte code is left out because Python recreates it, and dist-info folders because ``distributions`` checks
+    them. All folders are included, for the rights of others. The sums are RECORD's, or those in ``corrected``; the
+    files on disk are not trusted.
     """
     chosen: Dict[str, str] = {}
     folders: Set[str] = set()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Built(NamedTuple):
-    """What the facts of an environment (docs/facts.md) say of what it was built from."""
+    """What an environment's facts (docs/facts.md) say about what it was built from."""
 
     state: str
     lock_digest: Optional[str]
@@ -24,10 +24,10 @@ class Built(NamedTuple):
 
 
 def environment_differences(built: Built, lock_digest: str, cann_home: str, editable: bool) -> List[Cause]:
-    """Return how an environment differs from its lock, as far as its facts list it; nothing when it does not.
+    """Return how an environment differs from its lock, as far as its facts list it.
 
-    The node compares an environment with its receipt, which says what it was built from; here that meets the lock.
-    ``editable``: LLaMA-Factory is to be a checkout.
+    The node compares an environment with its receipt, which says what it was built from; here that is compared with the
+    lock. ``editable``: LLaMA-Factory should be a checkout.
     """
     complete = built.state == "complete"
     causes = [] if complete else [cause("unfinished", "it was not finished", "its receipt", "none")]
@@ -58,7 +58,7 @@ def _distributions(difference: Difference) -> List[Cause]:
 
 
 def checkout_differences(checkout: Checkout, version: str) -> List[Cause]:
-    """Return how a checkout differs from what was unpacked; where that was not recorded, the environment differs."""
+    """Return how a checkout differs from what was unpacked; without a record of that, the environment differs."""
     if not checkout["recorded"]:
         return []
     causes = []

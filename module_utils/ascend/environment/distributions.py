@@ -32,7 +32,7 @@ _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.!+_-]{0,79}")
 
 
 class Problem(NamedTuple):
-    """Something wrong with an environment: the finding's name, words, and what a repair has to remove (or "")."""
+    """A problem of an environment: the finding's name, the text, and the path that a repair has to remove (or "")."""
 
     name: str
     words: str
@@ -53,12 +53,12 @@ def normalise(name: str) -> str:
 
 
 def shown(words: str) -> str:
-    """Return words that any terminal and JSON take, at most MOST_WORDS characters of them."""
+    """Return text that is safe in any terminal and in JSON, at most MOST_WORDS characters."""
     return cut(printable(words).replace("\n", "\\x0a"), MOST_WORDS)
 
 
 def sites(path: str) -> List[str]:
-    """Return the site-packages folders of an environment. lib64 counts where it is no link to lib."""
+    """Return the site-packages folders of an environment. lib64 counts if it is not a link to lib."""
     found = []
     for lib in ("lib", "lib64"):
         folder = os.path.join(path, lib)
@@ -88,9 +88,9 @@ def infos(path: str) -> List[str]:
 def read(
     site: str, names: List[str], deep: bool = False, corrected: Optional[Corrections] = None
 ) -> Tuple[List[Distribution], List[Problem]]:
-    """Return the distributions of a site-packages folder that holds ``names``, sorted by name, and their problems.
+    """Return the distributions of a site-packages folder with the entries ``names``, by name, and their problems.
 
-    ``corrected`` is what ``corrections`` returned when they had just been installed; None when nobody asked it then.
+    ``corrected`` is what ``corrections`` returned right after installation; None if it was not called.
     """
     found: Dict[str, Distribution] = {}
     leftovers = [name for name in names if name.startswith(LEFTOVER)]
@@ -116,7 +116,7 @@ def read(
 
 
 def name_version(path: str) -> Tuple[str, str]:
-    """Return normalised name and version as METADATA or PKG-INFO says; both empty when it does not say both."""
+    """Return normalised name and version from METADATA or PKG-INFO; both empty unless it has both."""
     found = _headers(path, HEAD) or _headers(path, MOST_HEAD)
     name, version = found.get("name", ""), found.get("version", "")
     if not _NAME.fullmatch(name) or not _VERSION.fullmatch(version):
@@ -125,7 +125,7 @@ def name_version(path: str) -> Tuple[str, str]:
 
 
 def _headers(path: str, most: int) -> Dict[str, str]:
-    """Return name and version when both stand in so many bytes, else nothing."""
+    """Return name and version if both are in the first ``most`` bytes, else nothing."""
     data = record_file.content(path, most)
     if len(data) == most:
         data = data[: data.rfind(b"\n") + 1]  # half a line would be half a version
@@ -201,13 +201,13 @@ def _counted(name: str, what: str, paths: List[str]) -> List[Problem]:
 
 
 def other_name(info: str, name: str) -> str:
-    """Return, in words, that a dist-info folder's METADATA is another distribution's; "" when it is its own."""
+    """Return the problem of a dist-info folder with another distribution's METADATA; "" if it is its own."""
     folder = os.path.basename(info)
     own = folder[: -len(".dist-info")].rpartition("-")[0]
     return "" if normalise(own) == name else "its METADATA lies in %s" % folder
 
 
 def _owns(info: str, name: str) -> bool:
-    """Whether a dist-info's RECORD lists that egg-info: torch-npu's wheels bring one, too."""
+    """Whether a dist-info's RECORD lists that egg-info: torch-npu's wheels contain one, too."""
     data = record_file.content(os.path.join(info, "RECORD"))
     return b"\n" + os.fsencode(name) + b"/" in data or data.startswith(os.fsencode(name) + b"/")

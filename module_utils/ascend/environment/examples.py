@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Examples and small data sets for LLaMA-Factory, whose wheel has none: ``share/llamafactory`` of each environment.
 
-They are files of the role torch_npu. A list beside them says which are ours: what else lies there is not looked at, and
-stays.
+They are files of the role torch_npu. A list beside them says which are ours; other files are ignored and kept.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ MOST_BYTES = 64 * 1024
 
 
 def digest(contents: Mapping[str, Optional[str]]) -> str:
-    """Return one sum (sha256) of files by their names below FOLDER; None stands for one that is not there."""
+    """Return one sum (sha256) of files by their names below FOLDER; None stands for a missing one."""
     lines = []
     for name, content in sorted(contents.items()):
         lines.append("%s  %s\n" % ("absent" if content is None else hashlib.sha256(content.encode()).hexdigest(), name))
@@ -30,7 +29,7 @@ def digest(contents: Mapping[str, Optional[str]]) -> str:
 
 
 def read(environment: str) -> Optional[str]:
-    """Return the sum of an environment's examples, as they are; None where there are none of ours."""
+    """Return the sum of an environment's examples as they are; None if none of ours exist."""
     names = ours(environment)
     if not names:
         return None
@@ -38,18 +37,19 @@ def read(environment: str) -> Optional[str]:
 
 
 def ours(environment: str) -> List[str]:
-    """Return the names that the list has, below FOLDER, and nothing that leads out of it."""
+    """Return the names in the list, below FOLDER, without any that point outside."""
     listed = files.mapping(os.path.join(environment, FOLDER, LIST)).get("files")
     names = [name for name in listed if isinstance(name, str)] if isinstance(listed, list) else []
     return sorted(name for name in names if ".." not in name.split("/") and not name.startswith("/"))[:MOST_FILES]
 
 
 def write(environment: str, contents: Mapping[str, str]) -> None:
-    """Write the examples into an environment; those that were ours and are no longer wanted go.
+    """Write the examples into an environment; those of ours that are no longer wanted are removed.
 
-    Raises OSError; AscendError where there is no environment.
+    Raises OSError, and AscendError if there is no environment.
 
-    The list comes last: an interruption leaves another sum than the wanted one, and the next run writes them again.
+    The list is written last, so after an interruption the sum differs from the wanted one, and the next run writes them
+    again.
     """
     if not os.path.isdir(environment):
         raise AscendError("examples belong in an environment", wanted="a folder", found="none", where=environment)

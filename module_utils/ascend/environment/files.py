@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hold an environment's files to the sizes and times that they had when it was built.
+"""Compare an environment's files with the sizes and times that they had when it was built.
 
-The builder writes them down (``damage.remember``), for as many files as there is time for every night.
+The builder records them (``damage.remember``), for as many files as can be checked every night.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from .virtualenv import FILES
 
 
 def verify(here: str, known: List[Problem]) -> Tuple[List[Problem], List[str]]:
-    """Return what differs, one problem a package, and what others cannot use.
+    """Return what differs, one problem per package, and what others cannot use.
 
-    ``here`` is where the environment lies on this machine. Of what the ``known`` problems speak nothing more is said,
-    nor of what is gone with its package.
+    ``here`` is the environment's path on this machine. What the ``known`` problems mention is left out, and so is what
+    vanished with its package.
     """
     different: Dict[Tuple[str, str], List[str]] = {}
     closed = []
@@ -51,13 +51,13 @@ def _in_site(relative: str) -> Tuple[str, str]:
 
 
 def _upper(here: str, relative: str, inside: str) -> str:
-    """Return the folder whose loss ``record_file.missing_uppers`` sees."""
+    """Return the folder whose loss ``record_file.missing_uppers`` detects."""
     site = relative[: len(relative) - len(inside)]
     return os.path.join(here, site, *inside.split("/")[:2])
 
 
 def suspects(path: str) -> Optional[Set[str]]:
-    """Return the paths of the files that are not as when it was built; None where nobody wrote down how that was."""
+    """Return the paths of files that changed since it was built; None if their state was not recorded."""
     if not os.path.lexists(os.path.join(path, FILES)):
         return None
     found = manifest.verify(os.path.join(path, FILES), False, path)

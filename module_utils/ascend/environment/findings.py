@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can be wrong with an environment: the findings' names, which stay, and their words."""
+"""What can be wrong with an environment: the findings' names, which are stable, and their texts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HOME_ALTERED = "environment-cann-home"
 CHECKOUT_EDITED = "environment-source-edited"
 CHECKOUT_COMMIT = "environment-source-commit"
 
-_RESTORE = "ansible-playbook site.yml  # puts it back; what was edited stays in the environment's folder edited"
+_RESTORE = "ansible-playbook site.yml  # restores it; edited files are kept in the environment's folder edited"
 _REPAIR = "ansible-playbook site.yml  # repairs the release's environment; another one: rm -r"
 # Finding -> what is wrong, what is wanted, the remedy.
 MEANING: Dict[str, Tuple[str, str, str]] = {

@@ -16,7 +16,7 @@ _RELEASE = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9}){0,5}")
 
 
 class Trap(NamedTuple):
-    """A problem, and the distributions whose versions make it."""
+    """A problem, and the distributions whose versions cause it."""
 
     names: Tuple[str, ...]
     problem: Problem
@@ -28,7 +28,7 @@ def find(versions: Dict[str, str]) -> List[Trap]:
 
 
 def _numpy(versions: Dict[str, str]) -> List[Trap]:
-    """The Python part of CANN's operators (TBE) uses names that numpy 2 took away."""
+    """The Python part of CANN's operators (TBE) uses names that numpy 2 removed."""
     numpy = versions.get("numpy", "")
     if _release(numpy) < (2,):
         return []
@@ -64,7 +64,7 @@ def _trap(names: Tuple[str, ...], name: str, words: str) -> Trap:
 
 
 def _release(version: str) -> Tuple[int, ...]:
-    """Return the numbers of a version's release segment, zeros at the end left out; () where there is none."""
+    """Return the numbers of a version's release segment, without trailing zeros; () if there is none."""
     match = _RELEASE.match(version)
     numbers = [int(number) for number in match.group(0).split(".")] if match else []
     while numbers and not numbers[-1]:

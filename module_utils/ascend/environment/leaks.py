@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Find what in its site-packages brings other folders' modules into an environment (profiles.py has the sessions').
+"""Find what in an environment's site-packages adds modules of other folders (profiles.py does this for sessions).
 
-What site-packages can hold: ``*.pth`` files (module ``site``: a line is a folder, or code when it begins with
+What site-packages can contain: ``*.pth`` files (module ``site``: a line is a folder, or code when it begins with
 ``import``), ``*.egg-link`` files, and the modules sitecustomize and usercustomize, run at every start.
 """
 
@@ -23,7 +23,7 @@ _QUOTED_PATH = re.compile(r"[\"'](/[^\"']*)[\"']")
 
 
 def site_leaks(site: str, names: List[str], own: List[str]) -> List[Problem]:
-    """Return what in a site-packages folder brings in folders that lie in none of ``own``.
+    """Return what in a site-packages folder adds folders that are outside of all ``own`` ones.
 
     ``own`` are the environment and its editable checkouts.
     """
@@ -42,7 +42,7 @@ def site_leaks(site: str, names: List[str], own: List[str]) -> List[Problem]:
 
 
 def _normal(name: str) -> bool:
-    """Whether an installer's own; an editable one's folder is known from its dist-info. site leaves hidden ones out."""
+    """Whether it belongs to an installer; an editable one's folder is in its dist-info. site skips hidden ones."""
     return name.startswith(("__editable__", ".")) or name == "distutils-precedence.pth" or name.endswith("-nspkg.pth")
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Read the environments below /opt/ascend from their files; none of them is started.
 
-An environment is compared with its own receipt, ``.ascend-fleet.json``: what it was built from. So facts carry
-the difference and not two lists of a hundred versions.
+An environment is compared with its own receipt, ``.ascend-fleet.json``: what it was built from. So facts contain the
+difference, and not two lists of a hundred versions.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Made(NamedTuple):
     """What an environment is compared with, by its receipt or by a lock.
 
     ``pins`` are its distributions (name -> version), ``editable`` those of them that are, ``python`` its Python's
-    version where that counts, ``corrected`` what ``distributions.corrections`` said when it was built.
+    version if that matters, ``corrected`` what ``distributions.corrections`` said when it was built.
     """
 
     pins: Dict[str, str]
@@ -57,8 +57,8 @@ class Made(NamedTuple):
 class Environment(NamedTuple):
     """What was found in an environment, in full.
 
-    ``problems`` are what a repair cures; ``warnings`` what it cannot, since the environment is meant to be so.
-    ``closed`` is what others cannot use, in words; ``examples`` the sum of ``examples.read``.
+    ``problems`` are what a repair cures; ``warnings`` what it cannot, because the environment was built that way.
+    ``closed`` is what others cannot use, as text; ``examples`` the sum of ``examples.read``.
     """
 
     path: str
@@ -89,7 +89,7 @@ class Environment(NamedTuple):
 def read_environments(node: Node, env_dir: str, deep: bool = False) -> Tuple[Environments, List[Finding]]:
     """Return ``{"current", "previous", "all": {name: environment}}`` of the node's folder ``root``, and findings.
 
-    ``current`` is the name to which the link leads, ``previous`` the one that was current before; None without a link.
+    ``current`` is the name to which the link points, ``previous`` the one that was current before; None without a link.
 
     An environment has the form of ``read_environment``. The current one lists ``distributions`` in full.
     """
@@ -112,11 +112,10 @@ def read_environment(path: str, made: Optional[Made] = None, deep: bool = False)
 
     ``{"path", "state", "release", "python", "cann_home", "lock_digest", "distribution_count", "versions",
     "distributions", "difference", "difference_count", "editable", "commit", "sources", "examples", "problems",
-    "problem_count"}``:
-    ``distributions`` maps normalised names (PEP 503) to versions; ``difference`` is that of ``Environment.difference``,
-    at most SHOWN of a kind, and empty where nothing says what it was built from; ``sources`` maps the names of the
-    distributions that were built in editable to ``Checkout.facts``. It is complete when its receipt is there.
-    ``closed`` is there where others cannot use something, and says what.
+    "problem_count"}``: ``distributions`` maps normalised names (PEP 503) to versions; ``difference`` is that of
+    ``Environment.difference``, at most SHOWN of a kind, and empty if nothing says what it was built from; ``sources``
+    maps the names of the distributions that were built in editable to ``Checkout.facts``. It is complete when its
+    receipt is there. ``closed`` is there where others cannot use something, and says what.
 
     ``deep`` compares every file with the sum in its RECORD.
     """
@@ -126,9 +125,9 @@ def read_environment(path: str, made: Optional[Made] = None, deep: bool = False)
 def inspect(
     path: str, made: Optional[Made] = None, deep: bool = False, place: Place = str, by_file: bool = True
 ) -> Environment:
-    """Read an environment; ``place`` tells where the node's absolute paths lie.
+    """Read an environment; ``place`` maps the node's absolute paths to where they are.
 
-    ``by_file``: compare its files with what the builder wrote down, too.
+    ``by_file``: also compare its files with what the builder recorded.
     """
     here = place(path)
     receipt = files.mapping(os.path.join(here, RECEIPT))
@@ -177,12 +176,12 @@ def inspect(
 
 
 def read_receipt(path: str) -> Optional[Made]:
-    """Return what an environment was built from by its receipt; None when it was not finished."""
+    """Return what an environment was built from, according to its receipt; None if it was not finished."""
     return _made(files.mapping(os.path.join(path, RECEIPT)))
 
 
 def foreign_paths(environment: Environment) -> List[str]:
-    """Return the files and folders that have to go before an installer can make the environment whole again."""
+    """Return the files and folders to remove before an installer can repair the environment."""
     return sorted({problem.path for problem in environment.problems if problem.path})
 
 
@@ -219,7 +218,7 @@ def _facts(environment: Environment, full: bool) -> EnvironmentFacts:
 
 
 def _findings(name: str, environment: Environment) -> List[Finding]:
-    """One finding a kind, however many problems there are of it."""
+    """Return one finding per kind, however many problems of it there are."""
     words: Dict[str, List[str]] = {}
     if not environment.receipt:
         words[environment_findings.HALF] = []
@@ -251,7 +250,7 @@ def _checkout_words(name: str, found: Checkout) -> Dict[str, List[str]]:
 
 
 def _current(node: Node, env_dir: str) -> Tuple[Optional[str], List[Finding]]:
-    """Return the name of the environment that the link leads to (the link's own words when it leads elsewhere)."""
+    """Return the name of the environment to which the link points (the link's own text if it points elsewhere)."""
     path = os.path.join(env_dir, CURRENT)
     link_text = files.link(node.path(path))
     problem = ""
@@ -285,7 +284,7 @@ def _receipt_problems(here: str, made: Optional[Made]) -> List[Problem]:
 
 
 def _made(receipt: Facts) -> Optional[Made]:
-    """Return what a receipt says; None when it does not say the version of every distribution."""
+    """Return a receipt's content; None if it lacks the version of any distribution."""
     pins, editable, python = receipt.get("distributions"), receipt.get("editable", {}), receipt.get("python")
     if not isinstance(pins, dict) or not isinstance(editable, dict):
         return None
@@ -338,7 +337,7 @@ def _checkouts(here: str, receipt: Facts, place: Place, deep: bool) -> Dict[str,
 
 
 def _closed(here: str, checkouts: Dict[str, Checkout], place: Place) -> List[str]:
-    """Return, in words, what of the folders and files that decide others cannot use."""
+    """Return, as text, which of the deciding folders and files others cannot use."""
     folders = ["", "bin", "lib", virtualenv.CONFIG, CANN_HOME]
     paths = [os.path.join(here, name) for name in folders] + distributions.sites(here)
     paths += [os.path.dirname(site) for site in distributions.sites(here)]
@@ -350,7 +349,7 @@ def _closed(here: str, checkouts: Dict[str, Checkout], place: Place) -> List[str
 
 
 def _unrecorded(checkouts: Dict[str, Checkout]) -> List[Problem]:
-    """An environment built before checkouts were recorded is repaired once, for that."""
+    """An environment built before checkouts were recorded is repaired once because of that."""
     names = [name for name, source in checkouts.items() if not source.manifest]
     return [Problem(environment_findings.HALF, shown("%s: what was unpacked is not recorded" % name)) for name in names]
 
@@ -364,5 +363,5 @@ def _lost_checkouts(editable: Dict[str, str], place: Place) -> List[Problem]:
 
 
 def _meant(names: Sequence[str], versions: Dict[str, str], made: Made) -> bool:
-    """Whether the environment was built with these very versions: no repair changes them."""
+    """Whether the environment was built with exactly these versions, which no repair changes."""
     return all(versions.get(name) == made.pins.get(name) for name in names)

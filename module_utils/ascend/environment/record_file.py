@@ -3,12 +3,12 @@
 
 There are two depths:
 
-* fast: RECORD in one piece, as bytes; most of its lines are not taken apart. It sees what is missing among the two
+* fast: RECORD in one piece, as bytes; most of its lines are not taken apart. It detects what is missing among the two
   upper levels of every package (``torch``, ``torch/nn``), and another size of METADATA, of the scripts in bin, and of
   the first and last files listed.
-* deep: existence, size and sum of every file that RECORD lists. Only this sees a file lost or altered further down.
+* deep: existence, size and sum of every file that RECORD lists. Only this detects a file lost or altered further down.
 
-Byte code (``*.pyc``) never counts: Python makes it anew. What no RECORD lists is not seen by either.
+Byte code (``*.pyc``) never counts: Python recreates it. Neither form sees files that no RECORD lists.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Listings:
         self._listed: Set[bytes] = set()
 
     def missing(self, paths: Set[bytes]) -> Set[bytes]:
-        """Return those of the paths, of one or two parts, where there is no file or folder."""
+        """Return those of the paths, of one or two parts, that do not exist."""
         lacking = paths - self._present
         for top in {path.partition(b"/")[0] for path in lacking}:
             if top in self._listed or top not in self._present:
@@ -64,7 +64,7 @@ class Listings:
 
 
 def content(path: str, most: int = MOST_RECORD) -> bytes:
-    """Return at most so many of a regular file's first bytes; none for all else. Never waits (a pipe would)."""
+    """Return at most so many of a regular file's first bytes; none for anything else. Never blocks, as a pipe would."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError):
@@ -90,7 +90,7 @@ def _read(descriptor: int, size: int) -> bytes:
 
 
 def problem(folder: str, data: bytes) -> str:
-    """Return what is wrong with the form of the RECORD of a dist-info ``folder``, in words; "" when it can be used."""
+    """Return what is wrong with the form of the RECORD of a dist-info ``folder``, as text; "" if it can be used."""
     if not data:
         return "RECORD is missing"
     own = _own(folder)
@@ -104,7 +104,7 @@ def problem(folder: str, data: bytes) -> str:
 
 
 def row(line: str) -> Optional[Row]:
-    """Return a line's three fields, or None when they cannot be read."""
+    """Return a line's three fields, or None if they cannot be read."""
     if line.startswith('"'):
         import csv  # few lines need it, and every start of a module pays for it
 
@@ -120,14 +120,14 @@ def row(line: str) -> Optional[Row]:
 
 
 def unreadable_rows(data: bytes) -> int:
-    """Return how many lines are no rows."""
+    """Return how many lines are not rows."""
     return sum(1 for line in os.fsdecode(data).split("\n") if line.strip() and row(line) is None)
 
 
 def missing_uppers(data: bytes, listings: Listings, corrected: Corrections) -> List[str]:
-    """Return what is missing among the two upper levels of the packages, as short as can be.
+    """Return what is missing in the two upper levels of the packages, as short as possible.
 
-    Of a folder that is not there only the folder is named, not what was in it. Names in quotes are for the deep form.
+    If a folder is missing, only the folder is named, not what was in it. Names in quotes are left to the deep form.
     """
     uppers = listings.missing(set(_UPPER.findall(data if data.endswith(b"\n") else data + b"\n")))
     missing: List[str] = []
@@ -159,7 +159,7 @@ def measured(folder: str, data: bytes) -> bytes:
 
 
 def rows(data: bytes, corrected: Corrections) -> Iterator[Row]:
-    """Give the lines of a RECORD that speak of files, but for byte code."""
+    """Yield the lines of a RECORD that are about files, without byte code."""
     for line in os.fsdecode(data).split("\n"):
         parsed = row(line)
         if parsed and parsed.path in corrected:
@@ -171,7 +171,7 @@ def rows(data: bytes, corrected: Corrections) -> Iterator[Row]:
 def unlike(
     site: str, data: bytes, sums: int, corrected: Corrections, suspects: AbstractSet[str] = frozenset()
 ) -> Iterator[Tuple[str, bool]]:
-    """Give the files of a RECORD that are not as it says, and whether they are missing (or else altered).
+    """Yield the files of a RECORD that are not as it says, and whether they are missing (or else altered).
 
     Of ``suspects`` the sums are compared in any case.
     """
@@ -189,16 +189,16 @@ def unlike(
 
 
 def as_it_is(path: str) -> str:
-    """Return "hash,size" of a file as a RECORD may write them, "" where it cannot be read."""
+    """Return "hash,size" of a file as in a RECORD, "" if it cannot be read."""
     digest = _sum(path, "sha256")
     return "sha256=%s,%d" % (digest, os.stat(path).st_size) if digest else ""
 
 
 def hexadecimal(summed: str) -> Tuple[str, str]:
-    """Return kind and digits of a RECORD's sum; ("", "") for one of another kind or form, which says nothing.
+    """Return kind and digits of a RECORD's sum; ("", "") for one of another kind or form.
 
     The format asks for urlsafe base64 without padding. Tools write padding, the other alphabet of base64, and
-    hexadecimal digits (ffmpy 0.6.1), too; by their number it is plain which of them it is.
+    hexadecimal digits (ffmpy 0.6.1), too; their number shows which of them it is.
     """
     kind, _, digest = summed.partition("=")
     size = SUMS.get(kind, 0)
@@ -225,7 +225,7 @@ def _sum_agrees(site: str, listed: Row) -> bool:
 
 
 def _sum(path: str, kind: str) -> Optional[str]:
-    """Return a file's sum in hexadecimal digits; None when it cannot be read."""
+    """Return a file's sum in hexadecimal digits; None if it cannot be read."""
     digest = hashlib.new(kind)
     try:
         with open(path, "rb", buffering=0) as stream:

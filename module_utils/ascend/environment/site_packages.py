@@ -40,7 +40,7 @@ def read(
 
 
 def _listings(here: str, series: Optional[str]) -> Tuple[List[Tuple[str, List[str]]], List[Problem]]:
-    """Return the site-packages folders that the environment's Python looks into, and the names in each."""
+    """Return the site-packages folders of the environment's Python, and the names in each."""
     listings: List[Tuple[str, List[str]]] = []
     problems: List[Problem] = []
     for site in distributions.sites(here):
@@ -58,7 +58,7 @@ def _listings(here: str, series: Optional[str]) -> Tuple[List[Tuple[str, List[st
 
 
 def _linked(site: str, names: List[str], place: Place) -> List[Tuple[Distribution, str]]:
-    """Return the distributions that egg-link files lead to, with their sources."""
+    """Return the distributions that egg-link files point to, with their sources."""
     found = []
     for source in [checkout.linked_path(os.path.join(site, name)) for name in names if name.endswith(".egg-link")]:
         for name in files.names(place(source)) if source else []:

@@ -23,9 +23,9 @@ Place = Callable[[str], str]
 
 
 class Interpreter(NamedTuple):
-    """``version`` ("3.10.13") and ``series`` ("3.10") are None where no file says them.
+    """``version`` ("3.10.13") and ``series`` ("3.10") are None if no file says them.
 
-    ``problems`` are cured by making the environment anew.
+    Building the environment again cures the ``problems``.
     """
 
     version: Optional[str]
@@ -34,7 +34,7 @@ class Interpreter(NamedTuple):
 
 
 def read(here: str, place: Place) -> Interpreter:
-    """Read the environment in the folder ``here``; ``place`` tells where the node's absolute paths lie."""
+    """Read the environment in the folder ``here``; ``place`` maps the node's absolute paths to where they are."""
     path = os.path.join(here, "bin", "python")
     program = resolved(path, place)
     words = [_program_problem(path, program)]
@@ -107,7 +107,7 @@ def _conda_version(here: str) -> Optional[str]:
 
 
 def resolved(path: str, place: Place) -> str:
-    """Follow a link and the links that it leads to, absolute ones as the node sees them."""
+    """Follow a link and the links behind it, absolute ones as the node sees them."""
     for _ in range(MOST_LINKS):
         target = files.link(path)
         if target is None:

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The node's own network: the interface by which ranks find each other, and which ports are taken."""
+"""The node's own network: the interface over which ranks find each other, and which ports are taken."""

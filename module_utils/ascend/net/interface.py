@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The network interface by which ranks of several nodes find each other (HCCL_SOCKET_IFNAME), and its address."""
+"""The network interface over which ranks of several nodes find each other (HCCL_SOCKET_IFNAME), and its address."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _GLOBAL = "00"  # scope of /proc/net/if_inet6
 
 
 def choose(asked: str, names: List[str]) -> Optional[str]:
-    """Return the interface that HCCL takes among ``names``; None where there is none.
+    """Return the interface that HCCL chooses among ``names``; None if there is none.
 
-    ``asked`` as HCCL_SOCKET_IFNAME: beginnings with commas between them ("eth,bond"), with "=" whole names, with "^"
-    all but these. Without it: the first one by name that is neither docker's nor the loopback.
+    ``asked`` is like HCCL_SOCKET_IFNAME: prefixes separated by commas ("eth,bond"), "=" for whole names, "^" to
+    exclude. Without it, the first one by name that is neither docker's nor the loopback.
     """
     ordered = sorted(names)
     if not asked:
@@ -45,8 +45,8 @@ def choose(asked: str, names: List[str]) -> Optional[str]:
 def read_interface(node: Node, asked: str) -> Dict[str, Any]:
     """Return ``{"asked", "name", "up", "address", "all"}`` of the interface that ``asked`` chooses.
 
-    ``name`` is None where there is none; ``up``: whether it is up and has a carrier; ``address``: its IPv4 address, or
-    else a global IPv6 one, None where it has neither.
+    ``name`` is None if there is none; ``up``: whether it is up and has a carrier; ``address``: its IPv4 address, or
+    else a global IPv6 one, None if it has neither.
     """
     folder = node.path("/sys/class/net")
     names = sorted(name for name in files.names(folder) if os.path.isdir(os.path.join(folder, name)))

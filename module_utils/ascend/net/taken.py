@@ -17,10 +17,10 @@ _TABLES = ("/proc/net/tcp", "/proc/net/tcp6")  # proc(5): local address in hexad
 
 
 def read_taken(node: Node, ports: Sequence[int], address: str) -> List[Dict[str, Any]]:
-    """Return ``{"port", "why", "pid", "user", "command"}`` of each port that nobody could listen at now.
+    """Return ``{"port", "why", "pid", "user", "command"}`` for each port on which nobody could listen now.
 
-    The kernel is asked by a try, at ``address`` of the interface that ranks will use: a listener, and a connection that
-    was given such a port, are both in the way. ``why`` is the kernel's word; the process is None where it is not known.
+    We try to bind it, at ``address`` of the interface that ranks will use; a listener or a connection with that port is
+    in the way. ``why`` is the kernel's reason; the process is None if it is unknown.
     """
     refused = [(port, why) for port in ports for why in [_refusal(address, port)] if why]
     owners = _owners(node, [port for port, _ in refused[:MOST_NAMED]]) if refused else {}
@@ -32,7 +32,7 @@ def read_taken(node: Node, ports: Sequence[int], address: str) -> List[Dict[str,
 
 
 def _refusal(address: str, port: int) -> str:
-    """Return why a program could not listen there; "" where it could."""
+    """Return why a program could not listen there; "" if it could."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with closing(socket.socket(family, socket.SOCK_STREAM)) as tried:
         # As torch's and HCCL's listeners do: connections that wait for their end are not in the way.
@@ -46,7 +46,7 @@ def _refusal(address: str, port: int) -> str:
 
 
 def _owners(node: Node, ports: Sequence[int]) -> Dict[int, int]:
-    """Return port -> process. Needs root for other accounts' processes; takes some 6 us a file open on the node."""
+    """Return port -> process. Needs root for other accounts' processes; takes some 6 us per open file on the node."""
     inodes: Dict[str, int] = {}
     for table in _TABLES:
         for line in (files.text(node.path(table), 4 * 1024 * 1024) or "").splitlines()[1:]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tools of the driver that are busy: what passes in a moment is asked again before anybody is told.
+"""Busy tools of the driver: we ask again before reporting something that passes in a moment.
 
 hccn_tool serves one caller at a time, and npu-smi may find a card locked; monitoring programs ask them all day. Words:
 hccn_tool's and npu-smi's sources ("is busy, please try again", -8020), and what was seen in the field.
@@ -26,12 +26,12 @@ _BUSY = re.compile(
 
 
 def is_busy(result: Result) -> bool:
-    """Whether a tool says, instead of an answer, that it will have one later. Ask it of results that hold no answer."""
+    """Whether a tool says, instead of answering, that it is busy. Use it on results without an answer."""
     return not result.timed_out and bool(_BUSY.search(result.printed))
 
 
 def asked_again(result: Result, ask: Callable[[], Result], until: float, busy: Callable[[Result], bool]) -> Result:
-    """Ask again while the result is busy, and there is time ``until`` (monotonic); return the last one."""
+    """Ask again while the tool is busy and time is left ``until`` (monotonic); return the last result."""
     for wait in WAITS_S:
         if not busy(result) or time.monotonic() + wait >= until:
             break
@@ -41,7 +41,7 @@ def asked_again(result: Result, ask: Callable[[], Result], until: float, busy: C
 
 
 class Turns:
-    """Callers of one tool: side by side, until it says that it is busy; from then on one after another."""
+    """Callers of one tool: in parallel until it says that it is busy, from then on one after another."""
 
     def __init__(self) -> None:
         self._one_by_one = False
@@ -49,7 +49,7 @@ class Turns:
         self._turn = threading.Lock()
 
     def ask(self, ask: Callable[[], Result], until: float) -> Result:
-        """Return the tool's answer to one question. A tool that stays busy is asked the later questions once each."""
+        """Return the tool's answer to one question. A tool that stays busy is asked each later question only once."""
         if not self._one_by_one:
             result = ask()
             if not is_busy(result):

@@ -27,10 +27,10 @@ def read_npu(node: Node, timeout_s: float, file_users: bool = True) -> Tuple[Npu
     """Return (facts, findings) of the cards.
 
     ``{"answered", "tool_version", "driver_version", "devices", "processes", "process_count", "processes_from",
-    "unclear", "unread"}``. ``answered`` is False when npu-smi gave no table: the first finding says why.
-    ``processes_from`` is "npu-smi", or "/proc" where npu-smi does not speak of every card's processes; ``unclear`` are
-    the NPU ids of the cards of which nobody says so, neither idle nor used. Processes that have a card's device file
-    open and that npu-smi does not name count as well, but without ``file_users`` (looking for them takes time).
+    "unclear", "unread"}``. ``answered`` is False if npu-smi gave no table; the first finding says why.
+    ``processes_from`` is "npu-smi", or "/proc" if npu-smi does not report every card's processes; ``unclear`` are the
+    NPU ids of cards that nobody reports as idle or used. Processes that have a card's device file open and that npu-smi
+    does not name count as well, unless ``file_users`` is off (looking for them takes time).
     """
     program = tools.find(node, "npu-smi")
     if not program:
@@ -40,7 +40,7 @@ def read_npu(node: Node, timeout_s: float, file_users: bool = True) -> Tuple[Npu
             "npu-smi is missing",
             "npu-smi in PATH or %s" % tools.PLACES[0],
             "no such program",
-            remedy="install the NPU driver: it brings npu-smi; in a container, mount it from the host",
+            remedy="install the NPU driver, which contains npu-smi; in a container, mount it from the host",
         )
         return _facts(node, None, False, file_users), [missing]
     result, info = _ask(node, program, timeout_s)
@@ -76,7 +76,7 @@ def _has_table(result: Result, info: npu_smi.NpuSmiInfo) -> bool:
 
 
 def fewer_visible(npu: Npu, device_nodes: int) -> List[Finding]:
-    """Return a finding when npu-smi shows another number of chips than there are /dev/davinci<N>."""
+    """Return a finding if npu-smi shows another number of chips than there are /dev/davinci<N>."""
     shown = len(npu["devices"])
     if not npu["answered"] or not device_nodes or shown == device_nodes:
         return []
@@ -176,7 +176,7 @@ def _unread(program: str, info: npu_smi.NpuSmiInfo, answered: bool) -> List[Find
 
 
 def _health(node: Node, program: str, devices: List[Device], timeout_s: float) -> List[Finding]:
-    """Ask each chip that is not OK for its errors, which the table does not show; note them in the device, too."""
+    """Ask each chip that is not OK for its errors, which the table does not show; store them in the device, too."""
     sick = [device for device in devices if device["health"] != "OK"]
     if not sick:
         return []

@@ -11,14 +11,14 @@ _FAMILY = re.compile(r"(?:Ascend\s*)?(910B(?=[0-9])|310P|310B)", re.IGNORECASE)
 
 
 def kernels_families(names: Iterable[str]) -> List[str]:
-    """Return which kernels packages the chips of these names need, as far as they tell: "910b", "310p", "310b".
+    """Return which kernels packages chips of these names need, as far as the names show: "910b", "310p", "310b".
 
-    A plain 910 may be a 910A or an A3, which have different ones: nothing is said of it.
+    A plain 910 is skipped, because it may be a 910A or an A3, which need different ones.
     """
     found = (_FAMILY.match(name) for name in names)
     return sorted({match.group(1).lower() for match in found if match})
 
 
 def chip_family(name: str, families: Dict[str, str]) -> Optional[str]:
-    """Return which of the release's families (family -> expression for its names) has npu-smi's name, or None."""
+    """Return which of the release's families (family -> expression for its names) matches npu-smi's name, or None."""
     return next((family for family, names in sorted(families.items()) if re.fullmatch(names, name)), None)

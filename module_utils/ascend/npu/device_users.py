@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who may open the cards: the rights on the driver's device files, compared with the accounts that train.
 
-The driver makes them 0660 of the user and group that its installer was given (HwHiAiUser unless another was named), as
+The driver creates them with mode 0660 for the user and group that its installer was given (HwHiAiUser by default), as
 vllm-ascend#9490 shows. An account that cannot open them sees no card: ``torch.npu.is_available()`` is False.
 """
 
@@ -28,7 +28,7 @@ ROOT = 0
 
 
 class DeviceFile(NamedTuple):
-    """A device file, and who has which rights on it (``mode`` without the kind)."""
+    """A device file, its owners and rights (``mode`` without the kind)."""
 
     path: str
     uid: int
@@ -37,7 +37,7 @@ class DeviceFile(NamedTuple):
 
 
 def device_files(node: Node) -> List[DeviceFile]:
-    """Return the driver's device files; none without a driver, or in a container that was given none."""
+    """Return the driver's device files; none without a driver, or in a container without them."""
     found = []
     for name in sorted(files.names(node.path("/dev"))):
         if not _NAME.fullmatch(name):
@@ -51,7 +51,7 @@ def device_files(node: Node) -> List[DeviceFile]:
 
 
 def may_open(account: Account, file: DeviceFile) -> bool:
-    """Whether the kernel lets the account read and write it: the first class that fits decides, as open(2) has it."""
+    """Whether the kernel lets the account read and write it; the first matching class decides, as for open(2)."""
     if account.uid == ROOT:
         return True
     if account.uid == file.uid:
@@ -62,7 +62,7 @@ def may_open(account: Account, file: DeviceFile) -> bool:
 
 
 def group_helps(account: Account, shut: Sequence[DeviceFile]) -> bool:
-    """Whether the account may open all of these once it is in their group. Nobody joins that of root."""
+    """Whether the account may open all of these once it is in their group. Nobody is added to root's group."""
     groups = {file.gid for file in shut}
     allowed = all(file.mode >> 3 & _BOTH == _BOTH and file.uid != account.uid for file in shut)
     return allowed and len(groups) == 1 and ROOT not in groups
@@ -72,7 +72,7 @@ def read_users(node: Node, users: Sequence[str], timeout_s: float) -> Tuple[List
     """Return (facts, findings): of each of ``users`` ``{"name", "state", "group", "found"}``.
 
     ``state``: "ok", "absent" (no such account), "shut-out" (it cannot open device files; ``group`` is the one to join,
-    None where that would not help), "unread" (the name service did not say). ``found`` is why, in words.
+    None if that would not help), "unread" (the name service did not say). ``found`` is why, in words.
     """
     device_nodes = device_files(node) if users else []
     states: List[User] = []
@@ -96,14 +96,14 @@ def read_users(node: Node, users: Sequence[str], timeout_s: float) -> Tuple[List
 
 
 def finding_of(user: User) -> Finding:
-    """Return what is wrong with an entry of ``read_users`` whose state is not "ok"."""
+    """Return the finding for an entry of ``read_users`` whose state is not "ok"."""
     return _FINDINGS[user["state"]](user)
 
 
 def admit(node: Node, users: Sequence[str], check: bool) -> List[Dict[str, str]]:
-    """Put those of ``users`` who are shut out into the group that may open the cards; return their names and groups.
+    """Add those of ``users`` who are shut out to the group that may open the cards; return their names and groups.
 
-    With ``check`` nothing is changed. Raises AscendError when one of them is shut out still.
+    With ``check`` nothing is changed. Raises AscendError if one of them is still shut out.
     """
     states, _ = read_users(node, users, accounts.ASK_S)
     joining = [{"name": user["name"], "group": user["group"]} for user in states if user["group"]]

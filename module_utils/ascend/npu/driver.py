@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Read what the driver's installer left: its record, the version files of driver and firmware, the device files.
 
-Formats: /etc/ascend_install.info and version.info are ``key=value`` lines (drivers 20.2 to 25.x). They answer also when
-npu-smi cannot.
+Formats: /etc/ascend_install.info and version.info are ``key=value`` lines (drivers 20.2 to 25.x). They help even if
+npu-smi does not answer.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 _DEFAULT_ROOT = "/usr/local/Ascend"
 _DEVICE_FILE = re.compile(r"davinci[0-9]{1,4}$")
 _RANGE = re.compile(r"\[\s*([0-9.]+)\s*,\s*([0-9.]+)\s*\]")
-_INSTALL = "install Ascend HDK (driver, then firmware), reboot: it brings npu-smi and /dev/davinci*"
+_INSTALL = "install Ascend HDK (driver, then firmware) and reboot; it contains npu-smi and creates /dev/davinci*"
 
 
 def read_driver(node: Node, cann_root: str, loaded: str = "") -> Tuple[Driver, List[Finding]]:
-    """Return (facts, findings): what is on disk, wherever the driver was installed.
+    """Return (facts, findings) about the driver on disk, wherever it was installed.
 
     ``{"state": "complete" | "half-installed" | "absent", "path", "version", "firmware_version", "device_nodes",
     "modules_loaded"}``; ``device_nodes`` counts /dev/davinci<N>, ``modules_loaded`` the kernel's modules drv_*.
-    ``running`` is what npu-smi says of the driver that runs.
+    ``running`` is what npu-smi says about the loaded driver.
     """
     install_info = files.pairs(files.text(node.path(tools.INSTALL_INFO)))
     # Without its record it lies at its own default, wherever CANN is.
@@ -87,12 +87,12 @@ def _absent(path: str, loaded: str) -> Finding:
 
 
 def count_device_nodes(node: Node) -> int:
-    """Return how many /dev/davinci<N> there are: one a chip that the kernel's driver has found."""
+    """Return how many /dev/davinci<N> there are: one per chip that the kernel's driver has found."""
     return sum(bool(_DEVICE_FILE.match(name)) for name in files.names(node.path("/dev")))
 
 
 def compare_loaded(driver: Driver, loaded: Optional[str]) -> List[Finding]:
-    """Return a finding when the driver that runs (npu-smi) is not the one on disk: it waits for a reboot."""
+    """Return a finding if the loaded driver (npu-smi) is not the one on disk, which is waiting for a reboot."""
     installed = driver["version"]
     if not installed or not loaded or installed.lower() == loaded.lower():
         return []
@@ -129,7 +129,7 @@ def _modules(node: Node) -> int:
 
 
 def _firmware(driver: Dict[str, str], firmware: Dict[str, str], root: str) -> List[Finding]:
-    """The driver names the firmware versions that it runs with, e.g. ``[7.0.0,7.2.99]``."""
+    """The driver names the firmware versions that it supports, e.g. ``[7.0.0,7.2.99]``."""
     ranges = _RANGE.findall(driver.get("compatible_version_fw", ""))
     version = firmware.get("Version", "")
     if not ranges or not re.match(r"[0-9]+(\.[0-9]+)*$", version):
@@ -150,7 +150,7 @@ def _firmware(driver: Dict[str, str], firmware: Dict[str, str], root: str) -> Li
 
 
 def _within(version: str, low: str, high: str) -> bool:
-    """Bounds count to the last place that they name: 7.1.99.2 is within [7.0.0,7.1.99]."""
+    """Bounds are compared to their last digit group: 7.1.99.2 is within [7.0.0,7.1.99]."""
     found = _numbers(version)
     return found[: len(_numbers(low))] >= _numbers(low) and found[: len(_numbers(high))] <= _numbers(high)
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Read what hccn_tool says about a card's own network port.
 
-One reader for each question that somebody asks; ``hccn_answer.read`` takes any other answer apart. Nothing here raises
-on a text, or guesses: what cannot be read is a problem, and what stands around it is kept.
+One reader for each question that is asked; ``hccn_answer.read`` parses any other answer. Nothing here raises on a text,
+or guesses: what cannot be read is a problem, and the rest is kept.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _GATEWAY = ("defaultgateway", "gateway", "ipv6gateway", "ipv6defaultgateway")
 
 @dataclass(frozen=True)
 class Value:
-    """One value, None where there is none; ``error``: what the tool said instead."""
+    """One value, None if there is none; ``error``: what the tool said instead."""
 
     value: Optional[str]
     error: str
@@ -46,7 +46,7 @@ class Value:
 
 @dataclass(frozen=True)
 class Address:
-    """``address`` and ``netmask`` (IPv4) or ``prefix_length`` (IPv6); all None and no error: the card has none."""
+    """``address`` and ``netmask`` (IPv4) or ``prefix_length`` (IPv6); all None, no error: the card has none."""
 
     address: Optional[str]
     netmask: Optional[str]
@@ -81,7 +81,7 @@ class Certificate:
 
 @dataclass(frozen=True)
 class Tls:
-    """``switch`` 1: the card speaks with cards alone that have TLS switched on too."""
+    """``switch`` 1: the card talks only to cards that have TLS switched on, too."""
 
     device: Optional[int]
     switch: Optional[int]
@@ -138,17 +138,17 @@ def parse_gateway(text: str) -> Value:
 
 
 def parse_link(text: str) -> Value:
-    """Return "UP", "DOWN" or what else ``-link -g`` says in capitals."""
+    """Return "UP", "DOWN" or another word in capitals from ``-link -g``."""
     return _word(text, "link status", [(word, word) for word in LINK_WORDS])
 
 
 def parse_net_health(text: str) -> Value:
-    """Return the word of ``-net_health -g``, whether the watched address answers. "Success" alone is healthy."""
+    """Return the word of ``-net_health -g``: whether the watched address answers. Only "Success" is healthy."""
     return _word(text, "net health status", [(word, word.upper()) for word in HEALTH_WORDS])
 
 
 def parse_link_stat(text: str) -> LinkStat:
-    """Return what ``-link_stat -g`` says, in lines or, of an Ascend 950, in a table."""
+    """Return what ``-link_stat -g`` says, as lines or, on an Ascend 950, as a table."""
     answer = read(text)
     problems = list(answer.problems)
     device, changes = answer.device, []
@@ -173,7 +173,7 @@ def parse_link_stat(text: str) -> LinkStat:
 
 
 def parse_tls(text: str) -> Tls:
-    """Return what ``-tls -g`` says: the switch, which has to be the same on all nodes, and the certificates."""
+    """Return what ``-tls -g`` says: the switch, which must be the same on all nodes, and the certificates."""
     head: Dict[str, str] = {}
     certificates: List[Tuple[str, Dict[str, str]]] = []
     problems: List[str] = []
@@ -232,7 +232,7 @@ def _word(text: str, label: str, known: List[Pair]) -> Value:
 
 
 def _words(text: str) -> str:
-    """Return what a tool said when it did not say what was asked: its first lines, on one."""
+    """Return what a tool said instead of an answer: its first lines, joined."""
     lines = [line.strip() for _, line in tool_output.lines(text)]
     return " ".join([line[:200] for line in lines if line][:5])
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Take any answer of hccn_tool's apart: titles, pairs, tables with borders, other lines.
+"""Parse any answer of hccn_tool: titles, pairs, tables with borders, other lines.
 
 Formats: the manual "HCCN Tool Interface Reference" of the drivers 23 to 25 and of the Ascend 950, and captured output.
-Nothing here raises on a text, or guesses: what cannot be read is a problem, and what stands around it is kept.
+Nothing here raises on a text, or guesses: what cannot be read is a problem, and the rest is kept.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _TITLE = re.compile(r"(?:info|statistics|table|records)$", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Table:
-    """A table with borders. A cell of several lines holds line feeds."""
+    """A table with borders. A cell of several lines contains line feeds."""
 
     columns: Tuple[str, ...]
     rows: Tuple[Tuple[str, ...], ...]
@@ -29,7 +29,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """What stands below one title (empty: below none)."""
+    """What is below one title (empty: below none)."""
 
     title: str
     pairs: Block
@@ -39,7 +39,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer taken apart. ``device``: the number in front of every line, None where there is none."""
+    """A parsed answer. ``device``: the number before every line, None if there is none."""
 
     device: Optional[int]
     sections: Tuple[Section, ...]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Read /etc/hccn.conf, from which the driver sets the cards' ports up at boot, and tell what is an address.
+"""Read /etc/hccn.conf, from which the driver sets up the cards' ports at boot, and recognise addresses.
 
-Apart from the readers of hccn_tool's answers: a node whose cards are well needs this file alone.
+Separate from the readers of hccn_tool's answers, because a node with healthy cards needs only this file.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _NONE = ("", "NA", "N/A", "-", "NONE", "NULL", "(NULL)", "0.0.0.0", "::", "::0")
 
 @dataclass(frozen=True)
 class CardConf:
-    """What the file says of one card: ``values`` (name, value) of all its lines; the others None unless addresses."""
+    """The file's lines for one card: ``values`` (name, value) of all of them; other fields are addresses or None."""
 
     index: int
     values: Tuple[Tuple[str, str], ...]
@@ -37,7 +37,7 @@ class Conf(NamedTuple):
 
 
 def address_of(text: str) -> Optional[str]:
-    """Return the address that ``text`` is, in its usual spelling, else None."""
+    """Return ``text`` as an address in its usual spelling, else None."""
     try:
         found: Union[ipaddress.IPv4Address, ipaddress.IPv6Address] = ipaddress.ip_address(text)
     except ValueError:
@@ -55,7 +55,7 @@ def netmask_of(text: str) -> Optional[str]:
 
 
 def parse_conf(text: str) -> Conf:
-    """Return what /etc/hccn.conf says: ``NAME_CARD=VALUE`` a line, comments left out."""
+    """Return the content of /etc/hccn.conf: one ``NAME_CARD=VALUE`` per line, without comments."""
     problems: List[str] = []
     found: Dict[int, List[Tuple[str, str]]] = {}
     for number, raw in tool_output.lines(text):
@@ -91,7 +91,7 @@ def _card_conf(index: int, values: List[Tuple[str, str]], problems: List[str]) -
 
 
 def checked(name: str, text: str, value: Optional[str], problems: List[str]) -> Optional[str]:
-    """Return ``value``, what ``said`` is; None where that says "none", and where it is no such thing: a problem."""
+    """Return ``value``, parsed from ``said``; None if that says "none", or if it is invalid, which is a problem."""
     if text.upper() in _NONE:
         return None
     if value is None:

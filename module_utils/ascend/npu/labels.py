@@ -12,12 +12,12 @@ _SAME = {"health": "healthstatus", "errorcodes": "errorcode"}
 
 
 def fold(label: str) -> str:
-    """Return what two spellings of a label have in common: "Temperature (C)" and "Temperature(C)"."""
+    """Return the common form of a label's spellings: "Temperature (C)" and "Temperature(C)"."""
     folded = "".join(label.lower().replace("-", " ").replace("_", " ").split())
     return _SAME.get(folded, folded)
 
 
 def look_up(block: Sequence[Pair], label: str) -> Optional[str]:
-    """Return the value with this label, in one of its spellings, in a block; None when there is none."""
+    """Return a block's value with this label, in any of its spellings; None if there is none."""
     wanted = fold(label)
     return next((value for key, value in block if fold(key) == wanted), None)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether the cards' own network is well, at the price of one question a chip.
+"""Whether the cards' own network is healthy, at the price of one question per chip.
 
-A port that reaches the address it watches has an address, a link and a way: the rest is asked of the others alone.
+A port that reaches its watched address has an address, a link and a route; only other ports are asked further.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ def read_links(
 ) -> Tuple[Network, List[Finding]]:
     """Return (facts, findings) in the form of ``network.read_network``.
 
-    Of a port that says plainly that it is healthy, ``address``, ``netmask``, ``gateway`` and ``link`` are None: nobody
-    asked. Any other port is asked everything, and judged.
+    For a port that clearly says that it is healthy, ``address``, ``netmask``, ``gateway`` and ``link`` are None,
+    because they were not asked. Any other port is asked everything, and judged.
     """
     tool = found_tool(node, timeout_s)
     if all(device["npu_id"] in out for device in devices):

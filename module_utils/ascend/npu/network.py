@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Read the cards' own network, by which cards of several nodes train together: hccn_tool and /etc/hccn.conf.
+"""Read the cards' own network, over which cards of several nodes train together: hccn_tool and /etc/hccn.conf.
 
-hccn_tool is asked four questions a card, each with a time limit, several cards at a time. It numbers the chips as
-/dev/davinci<N> does. What it sets is written to /etc/hccn.conf, from which the driver sets the ports up at boot.
+hccn_tool is asked four questions per card, each with a time limit, several cards at a time. It numbers the chips like
+/dev/davinci<N>. It writes its settings to /etc/hccn.conf, from which the driver sets up the ports at boot.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ _NOT_SUPPORTED = re.compile(r"\bnot support", re.IGNORECASE)
 def read_network(
     node: Node, devices: List[Device], timeout_s: float, out: Collection[int] = ()
 ) -> Tuple[Network, List[Finding]]:
-    """Return (facts, findings) of the network of ``devices``, dictionaries of ``npu_smi.Device``, but cards ``out``.
+    """Return (facts, findings) of the network of ``devices``, dictionaries of ``npu_smi.Device``, except cards ``out``.
 
-    ``{"tool", "roce", "cards"}``; ``roce`` is False when no card has a port of its own, None when nobody knows. A card
-    is ``{"device", "npu_id", "chip_id", "address", "netmask", "gateway", "link", "net_health", "configured",
-    "multi_node", "reasons"}``: ``device`` is hccn_tool's number, ``configured`` what /etc/hccn.conf says of address,
-    netmask and gateway, ``reasons`` why the card cannot take part in training over several nodes; ``multi_node`` is
-    None where hccn_tool stayed busy, and nobody knows.
+    ``{"tool", "roce", "cards"}``; ``roce`` is False if no card has its own port, None if unknown. A card is
+    ``{"device", "npu_id", "chip_id", "address", "netmask", "gateway", "link", "net_health", "configured", "multi_node",
+    "reasons"}``: ``device`` is hccn_tool's number, ``configured`` what /etc/hccn.conf says of address, netmask and
+    gateway, ``reasons`` why the card cannot take part in training over several nodes; ``multi_node`` is None where
+    hccn_tool stayed busy, and nobody knows.
     """
     tool = found_tool(node, timeout_s)
     if all(device["npu_id"] in out for device in devices):
@@ -49,7 +49,7 @@ def read_network(
 def ask_everything(
     tool: Tool, ports: List[Port], conf_read: bool, answered: Optional[Dict[int, Answers]] = None
 ) -> List[Finding]:
-    """Fill in the ports and return what is wrong. ``said`` holds what ports, by their number, were asked before."""
+    """Fill in the ports and return what is wrong. ``said`` has earlier answers of ports, by their number."""
     before = answered or {}
     answers = tool.ask_all(ports, lambda port: _ask(tool, port, before.get(port.device, Answers())))
     for port, answer in zip(ports, answers):
@@ -58,7 +58,7 @@ def ask_everything(
 
 
 def _ask(tool: Tool, port: Port, answers: Answers) -> Answers:
-    """Ask one port what it was not asked; after a question without an answer, or when the time is up, nothing more."""
+    """Ask one port what it was not asked; after a question without an answer, or once the time is up, nothing more."""
     for question in QUESTIONS:
         asked = [question]
         if question == "gateway" and "ip" in answers.results and _wants_ipv6(port, answers.results["ip"]):
@@ -112,9 +112,9 @@ def _note_address(port: Port, result: Result) -> None:
 
 
 def _value(port: Port, question: str, result: Result, found: hccn.Value, optional: bool) -> Optional[str]:
-    """Return the value; where there is none, note why: a card need not have an ``optional`` one.
+    """Return the value; if there is none, note why, unless it is ``optional``.
 
-    A health that nobody knows is none that is good. Any other word that nobody knows may be a part of one.
+    An unknown health is not good. Any other unknown word may be part of a known one.
     """
     if found.value is not None and (question == "net_health" or not found.problems):
         return found.value

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Judge the cards' own network: what keeps a card from training with cards of other nodes, and what is lost at boot."""
+"""Judge the cards' own network: what keeps a card from training with other nodes' cards, what is lost at boot."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _silent(ports: List[Port], timeout_s: float) -> List[Finding]:
 
 
 def _busy(ports: List[Port]) -> List[Finding]:
-    """Nothing is known of what a busy tool was asked, so nothing is said to be wrong."""
+    """A busy tool gave no answer, so nothing is reported as wrong."""
     busy = [port for port in ports if port.busy]
     if not busy:
         return []
@@ -219,7 +219,7 @@ def _not_persistent(ports: List[Port]) -> List[Finding]:
 
 
 def _differs(port: Port) -> str:
-    """Return how the file differs from what is set now: empty when it does not."""
+    """Return how the file differs from the present settings; empty if it does not."""
     if port.address is None:
         return ""
     conf = port.conf

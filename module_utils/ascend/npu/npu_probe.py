@@ -33,8 +33,8 @@ _ERROR = re.compile(r"[A-Za-z_.]*(?:Error|Exception): \S")
 class Proof(NamedTuple):
     """What is to be proven, and how.
 
-    ``devices`` are the indexes of the devices to use, as torch counts them: None for all ``expected_devices``, none of
-    them ([]) imports alone. ``versions``: distribution -> version, as the running interpreter must see them.
+    ``devices`` are the indexes of the devices to use, as torch counts them: None for all ``expected_devices``, [] for
+    imports only. ``versions``: distribution -> version, as the running interpreter must see them.
     """
 
     ascend_env: str
@@ -47,7 +47,7 @@ class Proof(NamedTuple):
 
 
 class ProbeError(AscendError):
-    """An AscendError that also names the symptom, None where it is unknown, and holds what the cards answered."""
+    """An AscendError that also names the symptom (None if unknown) and contains the cards' answers."""
 
     def __init__(self, problem: str, symptom: Optional[str] = None, cards: Sequence[Card] = (), **parts: str) -> None:
         super().__init__(problem, **parts)
@@ -60,10 +60,10 @@ class ProbeError(AscendError):
 
 
 def prove(run: Run, proof: Proof, prover: Prover) -> Dict[str, Any]:
-    """Return ``{"cards", "versions", "llamafactory", "account"}``. Raises ProbeError when anything is not as expected.
+    """Return ``{"cards", "versions", "llamafactory", "account"}``. Raises ProbeError if anything is not as expected.
 
-    A card is ``{"index", "ok", "name", "memory_total_mb", "error", "symptom", "remedy"}``: of one that failed,
-    ``error`` is its own words, ``symptom`` and ``remedy`` what they mean and what helps, None where they are unknown.
+    A card is ``{"index", "ok", "name", "memory_total_mb", "error", "symptom", "remedy"}``: for one that failed,
+    ``error`` is its own words, ``symptom`` and ``remedy`` what they mean and what helps, None if unknown.
     """
     with probe_account.private_home(prover.account, proof.tmp_dir) as home:
         env = probe_account.variables(prover.account, prover.name, home, proof.environment)
@@ -88,7 +88,7 @@ def prove(run: Run, proof: Proof, prover: Prover) -> Dict[str, Any]:
 
 
 class _Program:
-    """How programs are run in the environment, as the account that proves it."""
+    """Runs programs in the environment, as the account that proves it."""
 
     def __init__(self, run: Run, proof: Proof, prover: Prover, home: str, env: Dict[str, str]) -> None:
         self.proof = proof
@@ -98,7 +98,7 @@ class _Program:
         self._env = env
 
     def probe(self) -> Tuple[Dict[str, Any], Result]:
-        """Return what the probe told, and how it ended."""
+        """Return what the probe reported, and how it ended."""
         cards = "import" if self.proof.devices is not None and not self.proof.devices else "cards"
         training = "training" if "llamafactory" in self.proof.versions else ""
         with tempfile.TemporaryFile() as answer:
@@ -111,7 +111,7 @@ class _Program:
         return answered, result
 
     def noise(self, result: Result) -> str:
-        """Return what else was said: CANN says there, or in its log, why it sees no card."""
+        """Return the other output; there, or in its log, CANN says why it sees no card."""
         return result.printed + self._logs()
 
     def run(self, words: List[str], **options: Any) -> Result:
@@ -138,7 +138,7 @@ class _Program:
         )
 
     def again(self, *command: str) -> str:
-        """Return a command that tries it by hand, as root: with nothing current, and for an account without a shell."""
+        """Return a command to try it by hand, as root, without a current environment or an account's shell."""
         words = ["ASCEND_FLEET_ENVIRONMENT=%s" % self.proof.environment, self.proof.ascend_env]
         call = " ".join(shlex.quote(word) for word in [*words, *(command or ("python", "-c", "import torch_npu"))])
         if self.prover.account is None:
@@ -146,16 +146,16 @@ class _Program:
         return "cd /tmp && runuser -u %s -- env HOME=/tmp %s" % (shlex.quote(self.prover.name), call)
 
     def as_remedy(self, remedy: str) -> str:
-        """Return a symptom's remedy: the proof's log went with its home, so one is made by hand before it is read."""
+        """Return a symptom's remedy: the proof's log was removed with its home, so one is made by hand first."""
         home = "/root" if self.prover.account is None else "/tmp"
         return remedy.replace(PLOG, "%s; %s" % (self.again(), PLOG.replace("~", home)))
 
     def quoted_log(self) -> str:
-        """Return the last lines of error of CANN's log, for a message; they say what the program does not."""
+        """Return the last error lines of CANN's log, for a message; they say what the program does not."""
         return "".join("\nCANN's log: %s" % quoted(line) for line in self._logs().split("\n")[-LOG_QUOTED:] if line)
 
     def _logs(self) -> str:
-        """Return the lines of error in CANN's logs, which go away with the private home."""
+        """Return the error lines of CANN's logs, which are removed with the private home."""
         lines: List[str] = []
         for path in sorted(glob.glob(os.path.join(self._home, "log", "**", "*.log"), recursive=True))[:MOST_LOGS]:
             lines += [line for line in (files.text(path) or "").splitlines() if "[ERROR]" in line][-MOST_LOGS:]
@@ -163,7 +163,7 @@ class _Program:
 
 
 def _explained(card: Card, devices: Optional[Sequence[int]], program: _Program) -> Card:
-    """Return a card with what its words mean, under the number that it has beside those that were left out."""
+    """Return a card with the meaning of its error, under its real number, counting cards that were left out."""
     known = recognise(card["error"])[:1] if card["error"] else ()
     index = card["index"]
     return {
@@ -212,7 +212,7 @@ def _require_versions(versions: Dict[str, Any], proof: Proof) -> None:
 
 
 def _require_training(training: Dict[str, Any], program: _Program) -> None:
-    """LLaMA-Factory checks what it needs when its training is imported; a checkout may want other libraries."""
+    """LLaMA-Factory checks its requirements when its training is imported; a checkout may need other libraries."""
     proof, wanted = program.proof, program.proof.versions["llamafactory"]
     if training["error"]:
         known = recognise(training["error"])[:1]
@@ -233,7 +233,7 @@ def _require_training(training: Dict[str, Any], program: _Program) -> None:
 
 
 def _require_command(command: Dict[str, Any], ended: Result, program: _Program) -> None:
-    """What users type has to start: its words are not matched."""
+    """The command that users type must start; its output is not matched."""
     if command["error"]:
         known = recognise("%s\n%s" % (command["error"], ended.printed))[:1]
         raise ProbeError(
@@ -247,7 +247,7 @@ def _require_command(command: Dict[str, Any], ended: Result, program: _Program) 
 
 
 def _words(result: Result) -> str:
-    """Return the end of the output, after the first error of a chain: a traceback says the cause before the rest."""
+    """Return the end of the output, after the first error of a chain: a traceback shows the cause before the rest."""
     end = result.last_lines(6)
     first = next((line for line in result.printed.splitlines() if _ERROR.match(line)), "")
     return end if not first or first in end else "%s\n...\n%s" % (first, end)

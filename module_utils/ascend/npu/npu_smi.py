@@ -4,10 +4,10 @@
 How a table is read, line by line:
 
 * A header (of the cards, their chips, the processes) names the columns of its rows, in their order: widths and driver
-  versions decide nothing. Where a card's or chip's is lost, rows are read that fit the usual columns wholly.
+  versions decide nothing. If a card's or chip's header is lost, rows are read that fit the usual columns completely.
 * A card has two rows, one below the other, and borders around them. The card's row waits for the chip's; the two are a
-  ``Device``. What else comes first (a border, an unreadable line, the next card) ends the wait: half a card is reported
-  rather than one with another's values. The values of a row tell of which kind it is (``npu_smi_rows``).
+  ``Device``. Anything else (a border, an unreadable line, the next card) ends the wait: half a card is reported
+  rather than one with another's values. A row's values show which kind it is (``npu_smi_rows``).
 * Below the header of the processes, a row is a ``Process``, or says that an NPU has none.
 * A second title, or a header behind rows, begins another table: reading ends there.
 * What cannot be read becomes a line in ``problems``; everything readable around it is kept. Nothing raises on text.
@@ -32,8 +32,8 @@ from .npu_smi_rows import CARD, PROCESS, Columns, Row
 class Device:
     """One chip of a card. None: the table has no such column, "NA" or "-" in it, or ``problems`` says why.
 
-    ``name`` is "" where no column is called so. ``health`` is the tool's word (OK, Warning, Alarm, Critical, UNKNOWN,
-    ...), "" when it cannot be read. ``chip_id`` counts the chips of a card (the Ascend 950's table does not).
+    ``name`` is "" if no column has that name. ``health`` is the tool's word (OK, Warning, Alarm, Critical, UNKNOWN,
+    ...), "" if it cannot be read. ``chip_id`` counts the chips of a card (the Ascend 950's table does not).
     ``device_id`` is the logical number (column Device), ``phy_id`` the physical one (Phy-ID). ``memory_*`` is the
     column Memory-Usage(MB) (DDR, 0 on a 910B), ``hbm_*`` HBM-Usage(MB), both in MB; ``hugepages_*`` in pages.
     """
@@ -70,11 +70,11 @@ class Process:
 
 @dataclass(frozen=True)
 class NpuSmiInfo:
-    """What the table says; ``problems`` says what of it could not be read, as "line N: why".
+    """What the table says; ``problems`` says what could not be read, as "line N: why".
 
     ``idle`` are the NPU ids of which the table says that no process runs there: one that is neither there nor in
-    ``processes`` was not spoken of. ``unread_processes`` has the NPU id of each row of a process that could not be
-    read, None where not even that could.
+    ``processes`` was not mentioned. ``unread_processes`` has the NPU id of each row of a process that could not be
+    read, None if not even that could.
     """
 
     tool_version: Optional[str]
@@ -105,7 +105,7 @@ _IDLE = re.compile(r"\|\s*No\s+running\s+processes\s+found(?:\s+in\s+NPU\s+([0-9
 
 
 class _Frame:
-    """The borders, and what was last between them: they tell whether lines of the table are missing."""
+    """The borders, and what was last between them, which shows whether lines of the table are missing."""
 
     def __init__(self, problem: Callable[[int, str], None]) -> None:
         self._problem = problem
@@ -140,16 +140,16 @@ class _Frame:
         self._border, self._open = border, False
 
     def end(self, within_processes: bool) -> None:
-        """Say whether the table seems to go on behind the text's end."""
+        """Say whether the table seems to continue after the text's end."""
         if not self._last or self._last[1] == CUT_ROW:
             return  # no table, or said there
         number, what = self._last
         if what in (TITLE, HEADER):
             self._problem(number, "the table ends below its %s" % what)
         elif self._open and self._border:
-            self._problem(number, "the table ends without a border: it may go on")
+            self._problem(number, "the table ends without a border, so it may continue")
         elif self._border == "-" and not within_processes:
-            self._problem(number, "the table ends within a card: it may go on")
+            self._problem(number, "the table ends within a card, so it may continue")
 
     def _say_empty(self) -> None:
         if self._empty:
@@ -195,7 +195,7 @@ class _Reader:
                 self._unread_processes.append(None)
 
     def finish(self) -> NpuSmiInfo:
-        """Return what was read, when there are no more lines."""
+        """Return what was read; call it after the last line."""
         self._end_card()
         if not self._over:
             self._frame.end(PROCESS in self._headers)
@@ -228,11 +228,11 @@ class _Reader:
             self._card_or_chip_row(number, line)
 
     def _in_table(self) -> bool:
-        """Whether there is a table already: before, a line may be anything."""
+        """Whether a table has begun; before that, a line may be anything."""
         return bool(self._headers or self._headless)
 
     def _has_rows(self) -> bool:
-        """Whether a title or a header, now, would be a second table's."""
+        """Whether a title or a header at this point would belong to a second table."""
         return bool(self._devices or self._waiting or self._idle or PROCESS in self._headers)
 
     def _title(self, number: int, line: str) -> None:
@@ -303,7 +303,7 @@ class _Reader:
         self._add_device(number, dict(card, **row.values))
 
     def _end_card(self) -> None:
-        """What follows is not of the waiting card: report it without the values of its chip."""
+        """The following lines do not belong to the waiting card: report it without its chip's values."""
         if self._waiting:
             number, values = self._waiting
             self._waiting = None
@@ -314,7 +314,7 @@ class _Reader:
         device = _device(values)
         key = (device.npu_id, device.chip_id)
         if key in self._devices:
-            self._problem(number, "NPU %d chip %s is there twice" % key)
+            self._problem(number, "NPU %d chip %s appears twice" % key)
             return
         for name in ("memory", "hbm", "hugepages"):
             used, total = values.get(name, (None, None))
@@ -332,7 +332,7 @@ class _Reader:
         process = _process(row.values)
         key = (process.pid, process.npu_id, process.chip_id)
         if key in self._processes:
-            self._problem(number, "process %d on NPU %d chip %s is there twice" % key)
+            self._problem(number, "process %d on NPU %d chip %s appears twice" % key)
             return
         self._processes[key] = process
 

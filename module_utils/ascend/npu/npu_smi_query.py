@@ -2,8 +2,8 @@
 """Read what npu-smi's sub-commands answer in blocks of ``label : value`` lines, as ``info -t TYPE`` does.
 
 Formats: the manuals "npu-smi Command Reference" of the drivers 21 to 25 and of the Ascend 950, and captured output.
-Nothing here raises on a text, or guesses: what cannot be read is a problem, "line N: why", and what stands around it is
-kept. Words instead of data are the ``error``.
+Nothing here raises on a text, or guesses: what cannot be read is a problem, "line N: why", and the rest is kept. Text
+instead of data is the ``error``.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ class Answer:
 
 @dataclass(frozen=True)
 class Health:
-    """``status``: the tool's word, of several chips the worst; None when there is none.
+    """``status``: the tool's word, the worst one if there are several chips; None if there is none.
 
-    ``error_codes`` have eight hexadecimal digits; ``error_information`` is one line an error.
+    ``error_codes`` have eight hexadecimal digits; ``error_information`` is one line per error.
     """
 
     status: Optional[str]
@@ -56,8 +56,8 @@ class Health:
 def read_pairs(text: str) -> Answer:
     """Return the ``label : value`` lines of a text as blocks.
 
-    A blank line alone ends no block. A label that the block has already begins another: at the blank line before it
-    where there is one. So does the name of an mcu chip.
+    A blank line does not end a block. A label that the block already has begins a new one, at the blank line before it
+    if there is one. So does the name of an mcu chip.
     """
     reader = _Pairs()
     for number, line in tool_output.lines(text):
@@ -68,7 +68,7 @@ def read_pairs(text: str) -> Answer:
 
 
 def parse_health(text: str) -> Health:
-    """Return what ``info -t health`` says of a chip, or of all chips of a card."""
+    """Return what ``info -t health`` says about a chip, or about all chips of a card."""
     answer = read_pairs(text)
     problems = list(answer.problems)
     statuses = [value for block in answer.blocks for value in [look_up(block, "Health Status")] if value is not None]
@@ -92,7 +92,7 @@ def parse_health(text: str) -> Health:
 
 
 class _Words:
-    """The lines of an answer that are no data: the tool's errors and usage, and what nobody understands."""
+    """The lines of an answer that are not data: the tool's errors and usage, and what is not understood."""
 
     def __init__(self) -> None:
         self.errors: List[str] = []
@@ -116,7 +116,7 @@ class _Words:
         self.loose.append((number, line))
 
     def error(self, data: bool) -> str:
-        """Return the tool's error. A text without data is one; else what is not understood becomes problems."""
+        """Return the tool's error. Text without data is one; otherwise unknown lines become problems."""
         errors = self.errors or ([self.usage] if self.usage else [])
         if not errors and not data:
             errors = [line for _, line in self.loose]
@@ -181,5 +181,5 @@ def _blocks(pairs: List[Tuple[str, List[str], int]]) -> Tuple[Block, ...]:
 
 
 def _weight(status: str) -> int:
-    """Return how bad a health is; a word that nobody knows is the worst."""
+    """Return how bad a health is; an unknown word is the worst."""
     return HEALTH_WORDS.index(status.upper()) if status.upper() in HEALTH_WORDS else len(HEALTH_WORDS)

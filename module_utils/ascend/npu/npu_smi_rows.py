@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One line of npu-smi's table: which columns a header names, of which kind a row is, what its cells hold.
+"""One line of npu-smi's table: which columns a header names, which kind a row is, and what its cells contain.
 
-A header's cell names one column or several ("Chip  Phy-ID"); a row's cell below it holds one value for each. A row
-above the processes is read by both headers there, and is a card's or a chip's by which fewer of its cells are wrong.
-Whether it is good enough to be believed is asked then (``is_card``, ``is_chip``): a wrong value is worse than none.
+A header's cell names one column or several ("Chip  Phy-ID"); a row's cell below it has one value for each. A row
+above the processes is read with both headers, and counts as a card's or a chip's, whichever gives fewer wrong cells.
+Then ``is_card`` or ``is_chip`` decides whether to trust it, because a wrong value is worse than none.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ _GAP = re.compile(r"\s{2,}|\t")
 
 
 def header_columns(line: str) -> Optional[Columns]:
-    """Return the columns that this line names, None if it is no header: most of its cells hold names that are known."""
+    """Return the columns that this line names, None if it is not a header; most of a header's cells are known names."""
     cells = tool_output.cells(line)
     filled = [cell for cell in cells if cell.strip()]
     if not filled or filled[0].lstrip()[0].isdigit():
@@ -89,7 +89,7 @@ def header_columns(line: str) -> Optional[Columns]:
 
 
 def kind_of(columns: Columns) -> str:
-    """Return of which kind the rows below a header are."""
+    """Return the kind of the rows below a header."""
     names = {name.lower() for cell in columns for name in cell}
     if names & {"process id", "process name"}:
         return PROCESS
@@ -97,7 +97,7 @@ def kind_of(columns: Columns) -> str:
 
 
 def unknown_names(columns: Columns) -> List[str]:
-    """Return the names whose values are left out, as they stand in the header."""
+    """Return the names whose values are left out, as written in the header."""
     return [name for names in columns for name in names if not _is_known(name)]
 
 
@@ -106,7 +106,7 @@ def _is_known(name: str) -> bool:
 
 
 def _column_names(cell: str) -> Cell:
-    """Return the columns that a header's cell names: known ones, else what wide gaps separate."""
+    """Return the columns that a header's cell names: known ones, else the words between wide gaps."""
     names = _known_names(cell.split())
     if names is None:
         names = tuple(name for part in _GAP.split(cell.strip()) for name in _known_names(part.split()) or (part,))
@@ -114,7 +114,7 @@ def _column_names(cell: str) -> Cell:
 
 
 def _known_names(words: List[str]) -> Optional[Cell]:
-    """Return the known names that these words are, longest first ("NPU ID" is one, "NPU Name" two), else None."""
+    """Return these words as known names, longest first ("NPU ID" is one, "NPU Name" two), else None."""
     names = []
     at = 0
     while at < len(words):
@@ -129,9 +129,9 @@ def _known_names(words: List[str]) -> Optional[Cell]:
 
 @dataclass(frozen=True)
 class Cells:
-    """The texts between a row's borders, and how many of them have their right border: the last one may be cut.
+    """The texts between a row's borders, and how many of them have their right border, because the last may be cut.
 
-    Of a cut one, the word in which it was cut is gone.
+    A cut one has lost the word in which it was cut.
     """
 
     texts: List[str]
@@ -140,7 +140,7 @@ class Cells:
 
 @dataclass(frozen=True)
 class Row:
-    """What one kind's header makes of a row. ``cut``: cells are missing at its end, or the last one is not whole."""
+    """A row as read with one kind's header. ``cut``: cells are missing at its end, or the last one is incomplete."""
 
     kind: str
     values: Dict[str, Any]
@@ -150,7 +150,7 @@ class Row:
 
 
 def looks_like_a_row(line: str) -> bool:
-    """Whether this is a row whose left border is lost; not a line of a log, many of which hold a "|", too."""
+    """Whether this is a row whose left border is lost, and not a line of a log, many of which contain a "|", too."""
     return line.count("|") > 1 and line[0] != "[" and (tool_output.is_whole(line) or line.split(None, 1)[0].isdigit())
 
 
@@ -175,8 +175,8 @@ def card_or_chip(headers: Dict[str, Columns], cells: Cells, chip_expected: bool)
 def process_row(columns: Columns, cells: Cells) -> Optional[Row]:
     """Return the row of a process; None if it has more cells than its header.
 
-    The name alone is free text: what is too many are the pieces of a name that holds the border's character. Where
-    the row is cut, that character hides which cell is which from the name on.
+    Only the name is free text, so surplus cells are pieces of a name that contains the border's character. If the row
+    is cut, that character hides which cell is which from the name on.
     """
     texts, closed = cells.texts, cells.closed
     name_at = next((at for at, names in enumerate(columns) if _is_process_name(names)), None)
@@ -197,7 +197,7 @@ def _is_process_name(names: Cell) -> bool:
 
 
 def is_card(row: Row, headers: Dict[str, Columns], chip_expected: bool) -> bool:
-    """Whether to believe it: what is damaged, cut, or stands in a chip's place must not become a card by chance."""
+    """Whether to trust it: what is damaged, cut, or in a chip's place must not become a card by chance."""
     if "npu_id" not in row.values:
         return False
     if "name" in row.values and row.values.get("health", "").upper() in _HEALTHS:
@@ -206,24 +206,24 @@ def is_card(row: Row, headers: Dict[str, Columns], chip_expected: bool) -> bool:
 
 
 def is_chip(row: Row, bordered: bool) -> bool:
-    """Whether to believe it: without borders, only its bus id tells a damaged chip's row from the next card's."""
+    """Whether to trust it: without borders, only its bus id distinguishes a damaged chip's row from the next card's."""
     return not (row.cut or row.bad_cells) or "bus_id" in row.values or (bordered and bool(row.values))
 
 
 def is_process(row: Row) -> bool:
-    """Whether to believe it: without a number, or on no NPU, it is no process."""
+    """Whether to trust it: without a number, or without an NPU, it is not a process."""
     return "npu_id" in row.values and "pid" in row.values
 
 
 def _may_be_a_chip(values: Dict[str, Any], columns: Columns) -> bool:
-    """Whether a card's row may be a chip's without a bus id ("| 0  3 | NA | ..."): its measures alone would tell."""
+    """Whether a card's row may be a chip's without a bus id ("| 0  3 | NA | ..."), by its measures alone."""
     if not tool_output.is_absent(values.get("health", "")) or not values.get("name", "").isdigit():
         return False
     return bool(unknown_names(columns)) or not {"power_w", "temperature_c", "hugepages"}.intersection(values)
 
 
 def _fitting(kind: str, headers: Dict[str, Columns], cells: Cells) -> Optional[Row]:
-    """Return the row as one of this kind, by its header or the first of the usual ones that it fits wholly."""
+    """Return the row as one of this kind, by its header or the first of the usual ones that it fits completely."""
     if kind in headers:
         return _row(kind, headers[kind], cells)
     usual = (_row(kind, columns, cells) for columns in _USUAL[kind])
@@ -231,7 +231,7 @@ def _fitting(kind: str, headers: Dict[str, Columns], cells: Cells) -> Optional[R
 
 
 def _row(kind: str, columns: Columns, cells: Cells) -> Optional[Row]:
-    """Return the row's values by these columns; None if it has more cells: which is which is unknown then."""
+    """Return the row's values by these columns; None if it has more cells, when their columns are unknown."""
     if len(cells.texts) > len(columns):
         return None
     values: Dict[str, Any] = {}
@@ -247,7 +247,7 @@ def _row(kind: str, columns: Columns, cells: Cells) -> Optional[Row]:
 
 
 def _read_cell(values: Dict[str, Any], text: str, names: Cell) -> List[str]:
-    """Add the cell's values to ``values``; return what is wrong with it."""
+    """Add the cell's values to ``values``; return its problems."""
     words = _one_text_each(text, names)
     if words is None:
         wanted = ", ".join(names) or "nothing"
@@ -257,7 +257,7 @@ def _read_cell(values: Dict[str, Any], text: str, names: Cell) -> List[str]:
 
 
 def _read_cut_cell(values: Dict[str, Any], text: str, names: Cell) -> None:
-    """Add the whole values of a cell that was cut; a text may go on behind the cut."""
+    """Add the complete values of a cell that was cut; a text may continue after the cut."""
     for name, word in zip(names, _with_tight_slashes(text).split()):
         if name.lower() in _TEXTS:
             return
@@ -265,7 +265,7 @@ def _read_cut_cell(values: Dict[str, Any], text: str, names: Cell) -> None:
 
 
 def _read_value(values: Dict[str, Any], name: str, text: str) -> bool:
-    """Add the value if there is one; return whether it is as it should be."""
+    """Add the value if there is one; return whether it is valid."""
     name = name.lower()
     if name not in _COLUMNS or (name not in _TEXTS and tool_output.is_absent(text)):
         return True
@@ -277,7 +277,7 @@ def _read_value(values: Dict[str, Any], name: str, text: str) -> bool:
 
 
 def _one_text_each(text: str, names: Cell) -> Optional[List[str]]:
-    """Return one text a column, None if the cell has more or fewer."""
+    """Return one text per column, None if the cell has more or fewer."""
     if not names:
         return None if text else []
     if len(names) == 1:

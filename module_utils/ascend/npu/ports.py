@@ -30,10 +30,10 @@ MOST_LIMITS = 3  # no port is asked anything new after this many time limits
 
 @dataclass
 class Port:
-    """The port of a chip and what is known of it. ``roce``: whether it has one; if not, ``words`` are the tool's.
+    """A chip's port and what is known about it. ``roce``: whether it has one; if not, ``words`` are the tool's.
 
-    ``unread``: (question, what was said) of the answers that cannot be read. ``hung``, ``late``: no answer in time;
-    ``busy``: what the tool said each time that it was asked.
+    ``unread``: (question, answer) of the answers that cannot be read. ``hung``, ``late``: no answer in time; ``busy``:
+    what the tool said each time that it was asked.
     """
 
     device: int
@@ -64,9 +64,9 @@ class Port:
 
 @dataclass
 class Answers:
-    """What the tool said of a port, by question.
+    """The tool's answers about a port, by question.
 
-    ``hung``: the last question had no answer, ``late``: time was up, ``busy``: what a tool said that stayed busy.
+    ``hung``: the last question had no answer, ``late``: time was up, ``busy``: the words of a tool that stayed busy.
     """
 
     results: Dict[str, Result] = field(default_factory=dict)
@@ -104,13 +104,13 @@ class Tool(NamedTuple):
             answers.results[question] = result
 
     def ask_all(self, ports: List[Port], ask: Callable[[Port], Answers]) -> List[Answers]:
-        """Return what ``ask`` returns of each port; several are asked side by side."""
+        """Return what ``ask`` returns for each port; several are asked in parallel."""
         with ThreadPoolExecutor(max_workers=min(AT_ONCE, len(ports))) as pool:
             return list(pool.map(ask, ports))
 
 
 def found_tool(node: Node, timeout_s: float) -> Optional[Tool]:
-    """Return hccn_tool, to be asked from now on; None when there is none."""
+    """Return hccn_tool, to be used from now on; None if there is none."""
     path = tools.find(node, "hccn_tool")
     return Tool(node, path, timeout_s, time.monotonic() + MOST_LIMITS * timeout_s, Turns()) if path else None
 
@@ -118,7 +118,7 @@ def found_tool(node: Node, timeout_s: float) -> Optional[Tool]:
 def read_ports(node: Node, devices: List[Device], out: Collection[int] = ()) -> Tuple[List[Port], bool, List[Finding]]:
     """Return (ports, whether /etc/hccn.conf was read, findings) of at least one device; no tool is asked.
 
-    Cards whose NPU id is in ``out`` are counted, since hccn_tool numbers all of them, and have no port here.
+    Cards whose NPU id is in ``out`` are counted, because hccn_tool numbers all of them, but have no port here.
     """
     conf, findings = _read_conf(node)
     entries = {card.index: card for card in conf.cards} if conf else {}
@@ -139,7 +139,7 @@ def as_facts(tool: Optional[Tool], ports: List[Port]) -> Network:
 
 
 def without_tool(ports: List[Port]) -> Finding:
-    """Note in every port that there is no hccn_tool, and return the finding."""
+    """Mark in every port that there is no hccn_tool, and return the finding."""
     for port in ports:
         port.reasons.append("hccn_tool is missing")
     return finding(
@@ -149,15 +149,15 @@ def without_tool(ports: List[Port]) -> Finding:
         "hccn_tool in PATH or %s" % tools.FOLDER,
         "no such program",
         TOOL,
-        "install the NPU driver: it brings hccn_tool; in a container, mount %s from the host" % TOOL,
+        "install the NPU driver, which contains hccn_tool; in a container, mount %s from the host" % TOOL,
     )
 
 
 def device_numbers(devices: List[Device], known: Set[int]) -> List[int]:
-    """Return hccn_tool's number of each device: its physical one where the table shows it.
+    """Return hccn_tool's number of each device: the physical one if the table shows it.
 
-    Else, of cards with one chip, the NPU id: it stays what it is when another card is lost. It is no such number where
-    ``known``, the numbers that the node has, does not hold it. Else the running index.
+    Otherwise, for cards with one chip, the NPU id, which does not change if another card is lost, provided that
+    ``known``, the node's numbers, contains it. Otherwise the running index.
     """
     physical = [device.get("phy_id") for device in devices]
     numbers = [number for number in physical if number is not None]
@@ -176,7 +176,7 @@ def _device_files(node: Node) -> Set[int]:
 
 
 def _read_conf(node: Node) -> Tuple[Optional[hccn_conf.Conf], List[Finding]]:
-    """Return what /etc/hccn.conf says (an absent file says nothing), None when it is there and cannot be read."""
+    """Return what /etc/hccn.conf says (an absent file says nothing), None if it exists but cannot be read."""
     path = node.path(CONF)
     text = files.text(path)
     if text is None and os.path.lexists(path):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""As whom an environment is proven, and where that account may write meanwhile.
+"""Which account proves an environment, and where it may write meanwhile.
 
-An environment that root alone can use trains nobody. So an account that is not root proves it: without a password or a
-shell, since that of the driver's user may be nologin, and in a private home, since its own may not exist.
+An environment that only root can use is useless. So an account that is not root proves it, without a password or a
+shell, because that of the driver's user may be nologin, and in a private home, because its own may not exist.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class Prover(NamedTuple):
-    """``account`` is None where it is the caller's own; ``name`` and ``why`` are for the operator."""
+    """``account`` is None if it is the caller's own; ``name`` and ``why`` are for the operator."""
 
     account: Optional[Account]
     name: str
@@ -31,7 +31,7 @@ class Prover(NamedTuple):
 
 
 def prover(node: Node, users: Sequence[str]) -> Prover:
-    """Return who proves: the first of ``users`` that is known, else the owner of the device files, else root."""
+    """Return the proving account: the first known one of ``users``, else the owner of the device files, else root."""
     if os.geteuid() != device_users.ROOT:
         return Prover(None, str(os.geteuid()), "the login's own account: become: true is not set")
     unknown = ""
@@ -55,9 +55,10 @@ def prover(node: Node, users: Sequence[str]) -> Prover:
 
 @contextmanager
 def private_home(account: Optional[Account], tmp_dir: str) -> Iterator[str]:
-    """Yield a folder that is the account's alone, and remove it with all that was written there.
+    """Yield a private folder of the account, and remove it with everything written there.
 
-    The folder around it is root's, with the name of our temporary ones: what a killed run leaves is cleared away.
+    The folder around it belongs to root and is named like our temporary ones, so what a killed run leaves is cleared
+    away.
     """
     outer = tempfile.mkdtemp(prefix="%s%d-" % (INSTALLER_TMP, os.getpid()), dir=tmp_dir)
     try:
@@ -74,9 +75,9 @@ def private_home(account: Optional[Account], tmp_dir: str) -> Iterator[str]:
 
 
 def variables(account: Optional[Account], name: str, home: str, environment: str) -> Dict[str, str]:
-    """Return the whole environment of the proof: it shall mean the same in every session, and ask nothing of a network.
+    """Return the complete environment of the proof, which must mean the same in every session and not use a network.
 
-    CANN writes its logs and caches below the home of the password database unless these variables say another place.
+    CANN writes its logs and caches below the home in the password database unless these variables name another place.
     """
     return {
         "PATH": PATH,

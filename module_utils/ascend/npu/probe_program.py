@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The program that runs in the environment that is to be proven, and how its answer is read.
+"""The program that runs in the environment to be proven, and the parser of its answer.
 
-It answers on a descriptor of its own, a line of JSON for each thing that it learned: what libraries print on the usual
-ones is no answer. A line ``at`` says what comes next, so that a program that hangs or crashes has said where.
+It answers on its own descriptor, with a line of JSON for each thing that it learned, because libraries print on the
+usual ones. A line ``at`` says what comes next, so a program that hangs or crashes has said where.
 """
 
 from __future__ import annotations
@@ -81,11 +81,11 @@ tell(done=True)
 
 
 def parse(text: str) -> Dict[str, Any]:
-    """Return what the program told: ``{"available", "count", "cards", "versions", "training", "command",
-    "at", "done"}``.
+    """Return what the program reported: ``{"available", "count", "cards", "versions", "training", "command", "at",
+    "done"}``.
 
-    ``done`` is False where it did not come to its end; ``at`` is then what it was at. What is no line of it is skipped:
-    a killed program may have left half of one.
+    ``done`` is False if it did not finish; ``at`` is then what it was doing. Other lines are skipped, because a killed
+    program may have left half a line.
     """
     result: Dict[str, Any] = {
         "available": None,

@@ -27,10 +27,10 @@ _CONTAINER = re.compile(r"[0-9a-f]{64}")
 
 
 def read_processes(node: Node, listed: Iterable[Process]) -> List[Dict[str, Any]]:
-    """Return npu-smi's processes, one entry a process, with the chips it uses.
+    """Return npu-smi's processes, one entry per process, with the chips that it uses.
 
     ``{"pid", "name", "user", "command", "container", "chips": [[npu_id, chip_id, memory_mb], ...]}``; user and command
-    are None where /proc has no such process: it ended meanwhile, or its number is another container's.
+    are None if /proc has no such process, because it ended meanwhile or its number is another container's.
     """
     chips: Dict[int, List[List[Optional[int]]]] = {}
     names: Dict[int, str] = {}
@@ -43,8 +43,8 @@ def read_processes(node: Node, listed: Iterable[Process]) -> List[Dict[str, Any]
 def read_file_users(node: Node) -> List[Dict[str, Any]]:
     """Return the processes that have /dev/davinci<N> open, in the same form; N stands for the NPU id.
 
-    npu-smi says nothing of them where it hangs, fails, or is too old, nor of every container's. Needs root; takes some
-    6 us a file that is open on the node. In a container a device file may have another name: the device itself tells.
+    npu-smi does not report them if it hangs, fails or is too old, nor those of every container. Needs root; takes some
+    6 us per open file on the node. In a container a device file may have another name, so the device itself decides.
     """
     devices = {_device(path): number for path, number in _device_files(node).items()}
     devices.pop(None, None)
@@ -65,13 +65,13 @@ def read_file_users(node: Node) -> List[Dict[str, Any]]:
 
 
 def _device_files(node: Node) -> Dict[str, int]:
-    """Return the driver's device files that stand for a card, with their numbers."""
+    """Return the driver's device files of cards, with their numbers."""
     found = ((name, _DEVICE_FILE.search("/" + name)) for name in files.names(node.path("/dev")))
     return {node.path("/dev/" + name): int(match.group(1)) for name, match in found if match}
 
 
 def _device(path: str) -> Optional[int]:
-    """Return what the kernel calls the device; None where it is none, or one of memory (/dev/null masks a card)."""
+    """Return the kernel's number of the device; None for other files and memory devices (/dev/null masks a card)."""
     with suppress(OSError):
         status = os.stat(path)
         if stat.S_ISCHR(status.st_mode) and os.major(status.st_rdev) != _MEMORY:
@@ -80,7 +80,7 @@ def _device(path: str) -> Optional[int]:
 
 
 def _device_number(path: str, target: str, devices: Dict[Optional[int], int]) -> Optional[int]:
-    """Return the number of the device that ``path`` of /proc has open, None where it is none of the driver's."""
+    """Return the number of the driver's device that ``path`` of /proc has open, None if it is another file."""
     device = _device(path) if "/dev/" in target and devices else None
     if device in devices:
         return devices[device]
@@ -89,7 +89,7 @@ def _device_number(path: str, target: str, devices: Dict[Optional[int], int]) ->
 
 
 def by_device(devices: Sequence[Device]) -> Dict[int, int]:
-    """Return the NPU ids by the numbers of device files; empty where the table does not tell which is which."""
+    """Return the NPU ids by the numbers of device files; empty if the table does not show which is which."""
     cards = [device.npu_id for device in devices]
     for numbers in ([device.phy_id for device in devices], [device.device_id for device in devices], cards):
         known = [number for number in numbers if number is not None]
@@ -99,7 +99,7 @@ def by_device(devices: Sequence[Device]) -> Dict[int, int]:
 
 
 def with_cards(file_users: List[Dict[str, Any]], numbers: Dict[int, int]) -> List[Dict[str, Any]]:
-    """Return the processes with NPU ids instead of the numbers of device files, where they are known."""
+    """Return the processes with NPU ids, if known, instead of the numbers of device files."""
     return [
         {**each, "chips": [[numbers.get(number, number), None, None] for number, _, _ in each["chips"]]}
         for each in file_users
@@ -107,10 +107,10 @@ def with_cards(file_users: List[Dict[str, Any]], numbers: Dict[int, int]) -> Lis
 
 
 def unclear(node: Node, info: Optional[NpuSmiInfo], answered: bool, file_users: List[Dict[str, Any]]) -> List[int]:
-    """Return the NPU ids of the cards of which it is not known whether a process uses them: not known is not idle.
+    """Return the NPU ids of cards that may be in use, because unknown is not idle.
 
-    Those of which npu-smi says neither; all of them where it says nothing, or where there is a process, or a row that
-    cannot be read, of no card that is known.
+    These are the cards that npu-smi reports as neither; all of them if it reports nothing, or if there is a process, or
+    an unreadable row, of an unknown card.
     """
     if info is None or not info.devices:
         return sorted(set(_device_files(node).values()))
@@ -139,7 +139,7 @@ def merged(listed: List[Dict[str, Any]], file_users: List[Dict[str, Any]]) -> Li
 
 
 def described(node: Node, pid: int, name: str = "") -> Dict[str, Any]:
-    """Return a process as ``read_processes`` does, without its chips; ``name`` is what /proc says where it is empty."""
+    """Return a process as ``read_processes`` does, without its chips; an empty ``name`` is filled from /proc."""
     place = node.path("/proc/%d" % pid)
     command = _command(os.path.join(place, "cmdline"))
     groups = _CONTAINER.search(files.text(os.path.join(place, "cgroup")) or "")

@@ -32,7 +32,7 @@ def _owner(symbol: str) -> str:
 
 
 def with_names(remedy: str, line: str, column: int) -> str:
-    """Return the remedy with what the line names, quoted for a shell; with a word to fill in where it names nothing."""
+    """Return the remedy with what the line names, quoted for a shell, or with a placeholder if it names nothing."""
     if "{" not in remedy:
         return remedy
     # The path next to the words: a line may name the program, too.

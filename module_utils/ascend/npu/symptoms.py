@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recognise what a failing tool, CANN or torch-npu says, in a terminal or in a log: with colours, in JSON.
+"""Recognise what a failing tool, CANN or torch-npu says, on a terminal or in a log, even with colours or in JSON.
 
 The symptoms themselves are data: ``symptom_table``.
 """
@@ -28,9 +28,9 @@ Place = Tuple[int, int]  # number of the line from 0, character in it
 class Symptom:
     """What is wrong: ``name`` is stable (docs/troubleshooting.md), ``what`` a sentence, ``remedy`` the next command.
 
-    ``evidence`` is the line that says it, at most MOST_EVIDENCE characters. ``codes`` are the error codes found, as in
-    ``("-8005",)``, ``("507033", "EE1001", "ERR00100", "drvRetCode=7")``: the symptom's own, and with the first symptom
-    also those that belong to none.
+    ``evidence`` is the line that shows it, at most MOST_EVIDENCE characters. ``codes`` are the error codes found, as in
+    ``("-8005",)``, ``("507033", "EE1001", "ERR00100", "drvRetCode=7")``: the symptom's own, and for the first symptom
+    also those that belong to no symptom.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Symptom:
 def recognise(text: str) -> Tuple[Symptom, ...]:
     """Return what ``text``, the output of something that failed, says is wrong; the most specific first.
 
-    Empty when nothing is known. Never raises; takes time in proportion to the text's length.
+    Empty if nothing is known. Never raises; takes time proportional to the text's length.
     """
     output = _Output(text)
     found: Dict[str, Tuple[Row, Place]] = {}
@@ -68,7 +68,7 @@ def _symptoms(output: _Output, found: Dict[str, Tuple[Row, Place]]) -> Tuple[Sym
 
 
 class _Output:
-    """A text made ready: its lines, its codes with their first offsets, and the rows that they name."""
+    """A prepared text: its lines, its codes with their first offsets, and the rows that they name."""
 
     def __init__(self, text: str) -> None:
         self.lines = _lines(text)
@@ -91,7 +91,7 @@ class _Output:
                     self._signs.setdefault(row, []).append(start)
 
     def places(self, row: int) -> List[Place]:
-        """Return where the text says what the row is about: for each of the row's signs the first place."""
+        """Return where the text matches the row: the first place of each of the row's signs."""
         phrases, unless = _PHRASES[row]
         places = [self._phrase(anchor, others, unless) for stem, anchor, others in phrases if stem in self._stems]
         return [place for place in places if place] + [self._place(start) for start in self._signs.get(row, ())]
@@ -102,7 +102,7 @@ class _Output:
         return {TABLE[row].name for row in _CODES.rows(code)}
 
     def evidence(self, place: Place) -> str:
-        """Return the line, or of a long one the part around the place."""
+        """Return the line, or the part of a long one around the place."""
         number, column = place
         line = self.lines[number].rstrip()
         if len(line.lstrip()) <= MOST_EVIDENCE:
@@ -143,7 +143,7 @@ _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\
 
 
 def _lines(text: str) -> List[str]:
-    """Return the different lines that are not blank, long ones in pieces. A repeated line says nothing new."""
+    """Return the distinct lines that are not blank, long ones in pieces. A repeated line adds nothing."""
     plain = (_ESCAPE.sub("", text) if any(sign in text for sign in "\x1b\x00\x07\x08") else text).translate(_LOCAL)
     plain = plain.replace("\\n", "\n").replace("\\t", " ").replace('\\"', '"')  # as JSON writes them
     lines: List[str] = []
@@ -314,7 +314,7 @@ def _is_a_code(lower: str, found: Any, number: str) -> bool:
 
 
 def _names(plain: str) -> Iterator[Tuple[str, int]]:
-    """Codes such as EI0006 and ERR00100: in front of a colon or in brackets, or behind a word that says so."""
+    """Codes such as EI0006 and ERR00100: before a colon, in brackets, or after a word that says so."""
     for found in _NAMED.finditer(plain):
         written = found.group()
         code = written.upper()
@@ -340,7 +340,7 @@ _NOT_MISSING = (_folded("not in lib"), _folded("cannot be preloaded"), _folded("
 
 
 def _missing_libraries(lower: str, folded: str) -> Iterator[Tuple[str, int]]:
-    """Yield the shared objects that stand on a line that says they were not found, with their offset."""
+    """Yield the shared objects on lines that say they were not found, with their offset."""
     if not any(words in folded for words in _MISSING_FOLDED):
         return
     end, missing = 0, False

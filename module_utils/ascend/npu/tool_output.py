@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the readers of the driver's tools share: lines without decoration, rows of a table, values.
 
-A function that reads a value returns None for what is none, or not whole; whether the tool said "NA" is asked before.
+A function that reads a value returns None for anything that is not a complete value; callers check for "NA" before.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ _NUMBER = re.compile(r"-?[0-9]{1,9}(?:\.[0-9]{1,9})?")
 
 
 def lines(text: str) -> List[Tuple[int, str]]:
-    """Return (number from 1, line): escape sequences and the carriage returns of CRLF taken away.
+    """Return (number from 1, line): escape sequences and the carriage returns of CRLF removed.
 
-    Blanks stay: where a line was cut, they tell whether its last word is whole.
+    Blanks stay, because in a cut line they show whether its last word is complete.
     """
     plain = (_ESCAPE.sub("", line).rstrip("\r") for line in text.lstrip("\ufeff").split("\n"))
     return list(enumerate(plain, 1))
 
 
 def is_elided(line: str) -> bool:
-    """Whether somebody wrote "..." here for lines left out, within a table's borders or without."""
+    """Whether somebody wrote "..." here for lines left out, inside or outside of a table's borders."""
     match = _ELIDED.match(line)
     return match is not None and (line.lstrip()[0] == "|" or not line[match.end() :].strip(". \u2026|"))
 
@@ -50,13 +50,13 @@ def is_whole(row: str) -> bool:
 
 
 def cells(row: str) -> List[str]:
-    """Return what stands between the borders of a row that begins with one; blanks stay."""
+    """Return the texts between the borders of a row that begins with one; blanks are kept."""
     row = row.rstrip()
     return (row[1:-1] if row.endswith("|") and len(row) > 1 else row[1:]).split("|")
 
 
 def without_cut_word(row: str, found: List[str]) -> List[str]:
-    """Return the cells of a row that lacks its right border without the word in which it was cut: that is no value."""
+    """Return the cells of a row that lacks its right border, without the cut word, which is not a value."""
     words = found[-1].split()
     return [*found[:-1], " ".join(words if row[-1].isspace() else words[:-1])]
 
@@ -73,32 +73,32 @@ def is_absent(text: str) -> bool:
 
 
 def integer(text: str) -> Optional[int]:
-    """Return the whole number that ``text`` is, else None; at most 18 digits, ASCII alone."""
+    """Return ``text`` as a whole number, else None; at most 18 ASCII digits."""
     return int(text) if _INTEGER.fullmatch(text) else None
 
 
 def number(text: str) -> Optional[float]:
-    """Return the decimal number that ``text`` is, else None."""
+    """Return ``text`` as a decimal number, else None."""
     return float(text) if _NUMBER.fullmatch(text) else None
 
 
 def count(text: str) -> Optional[int]:
-    """Return the whole number that ``text`` is, none below zero, else None."""
+    """Return ``text`` as a whole number from 0 on, else None."""
     return None if text.startswith("-") else integer(text)
 
 
 def percent(text: str) -> Optional[int]:
-    """Return the whole number from 0 to 100 that ``text`` is, else None."""
+    """Return ``text`` as a whole number from 0 to 100, else None."""
     value = count(text)
     return value if value is not None and value <= 100 else None
 
 
 def bus_id(text: str) -> Optional[str]:
-    """Return the PCI address that ``text`` is, in capitals ("0000:C1:00.0"), else None."""
+    """Return ``text`` as a PCI address, in capitals ("0000:C1:00.0"), else None."""
     return text.upper() if _BUS_ID.fullmatch(text) else None
 
 
 def pair(text: str) -> Optional[Tuple[Optional[int], Optional[int]]]:
-    """Return (used, total) of "3862/65536", (None, 65536) of "NA/65536", None of what is no pair."""
+    """Return (used, total) of "3862/65536", (None, 65536) of "NA/65536", None for anything else."""
     match = _PAIR.fullmatch(text)
     return (count(match.group(1)), count(match.group(2))) if match else None

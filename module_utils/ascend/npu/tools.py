@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Find the driver's tools: a session without a profile has no PATH that leads to them."""
+"""Find the driver's tools, because a session without a profile does not have them on its PATH."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PLACES = ("/usr/local/bin", "/usr/local/sbin", FOLDER)
 
 
 def find(node: Node, name: str) -> Optional[str]:
-    """Return a tool's path, or None: PATH comes first, then where the driver's installer puts tools."""
+    """Return a tool's path, or None; PATH comes first, then the folders of the driver's installer."""
     return node.find(name) or next(filter(files.is_program, _places(node, name)), None)
 
 

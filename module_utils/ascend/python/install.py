@@ -32,7 +32,7 @@ def observe(pythons_dir: str, version: str, deep: bool = False) -> str:
 
 
 def install(pythons_dir: str, version: str, file: DepotFile, cache_dir: str, run: Run) -> None:
-    """Bring the version to ``<root>/<version>``. Raises AscendError; may be run again at any point."""
+    """Install the version to ``<root>/<version>``. Raises AscendError; can be interrupted and repeated at any point."""
     path = take(file, cache_dir)
     place, partial, old = (os.path.join(pythons_dir, prefix + version) for prefix in ("", ".partial-", ".replaced-"))
     os.makedirs(pythons_dir, mode=0o755, exist_ok=True)

@@ -24,8 +24,8 @@ _DECIDING = ("bin", "bin/python3", "bin/pip3", "lib")
 def read(pythons_dir: str, deep: bool = False) -> Dict[str, Python]:
     """Return version -> ``{"path", "state": "complete" | "half-installed"}`` of the Pythons in ``root``.
 
-    One that is half-installed has a ``problem`` too, in words; ``closed`` is what others cannot use. ``deep`` reads
-    every file.
+    A half-installed one also has a ``problem`` as text; ``closed`` is what others cannot use. ``deep`` reads every
+    file.
     """
     pythons: Dict[str, Python] = {}
     for name in files.folders(pythons_dir):
@@ -62,12 +62,12 @@ def findings(pythons: Dict[str, Python]) -> List[Finding]:
 
 
 def remember(unpacked: str, place: str) -> None:
-    """Write down every file of a Python that will lie at ``place``. Raises OSError."""
+    """Record every file of a Python that will be at ``place``. Raises OSError."""
     manifest.write(unpacked, files.folders(unpacked), os.path.join(unpacked, MANIFEST), place=place)
 
 
 def _problem(path: str, name: str, deep: bool) -> Tuple[str, str]:
-    """Return what is wrong, and what others cannot use, in words."""
+    """Return what is wrong, and what others cannot use, as text."""
     differences = manifest.verify(os.path.join(path, MANIFEST), deep, path)
     closed = rights.closed([path] + [os.path.join(path, part) for part in _DECIDING])
     words = [each._replace(path=os.path.relpath(each.path, path)).words() for each in closed]
@@ -83,7 +83,7 @@ def _main_problem(path: str, name: str) -> str:
     if not files.is_program(os.path.join(path, "bin", "python" + series)):
         return "bin/python%s cannot be run" % series
     if not files.is_program(os.path.join(path, "bin", "pip3")):
-        return "bin/pip3 cannot be run, which CANN's installer calls"
+        return "bin/pip3, which CANN's installer calls, cannot be run"
     library = os.path.join(path, "lib", "python" + series)
     if os.path.isdir(library) and not os.path.isfile(os.path.join(library, "os.py")):
         return "lib/python%s has lost the standard library" % series

@@ -2,7 +2,7 @@
 """Find the distribution's own Pythons by the names of their files; none of them is started.
 
 An environment may be made with one of them (``ascend_python: system``). CANN's installer then calls ``python3`` and
-``pip3`` from the same folder, so it is told which of the two are there and belong to that Python.
+``pip3`` from the same folder, so the planner needs to know which of the two exist and belong to that Python.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _MOST_LINE = 200
 
 
 def read(node: Node) -> Dict[str, SystemPython]:
-    """Return series ("3.11") -> ``{"path", "lacks"}``; the first folder that has a series is where it is taken from.
+    """Return series ("3.11") -> ``{"path", "lacks"}``; the first folder with a series wins.
 
     ``lacks`` names what CANN's installer would not find beside it: "python3", "pip3", or both.
     """

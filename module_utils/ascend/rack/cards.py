@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is asked of a card's network before several nodes train together, beside what the facts hold of it."""
+"""Questions about a card's network before several nodes train together, beyond what the facts contain."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def read_cards(node: Node, devices: List[Device], timeout_s: float, out: Collect
 
     ``{"device", "netdetect", "tls", "link_up_count", "link_downs_of_day", "switch_port", "unread"}``: the address that
     the card watches, the TLS switch (0, 1), how often its link came up since the driver did, how often it went down
-    within the day before the tool's own clock, the port of the switch by LLDP; each None where nobody knows, and then
+    within the day before the tool's own clock, the port of the switch by LLDP; each None if unknown, and then
     ``unread`` has the tool's words by question.
     """
     tool = found_tool(node, timeout_s)
@@ -43,7 +43,7 @@ def read_cards(node: Node, devices: List[Device], timeout_s: float, out: Collect
 
 
 def _ask(tool: Tool, port: Port) -> Answers:
-    """Ask all; a question that hangs costs the later ones of that card, since the driver serves them one by one."""
+    """Ask everything; a question that hangs costs that card's later ones, because the driver serves them one by one."""
     answers = Answers()
     for question in QUESTIONS:
         if not answers.is_over():
@@ -64,7 +64,7 @@ def _card(port: Port, answers: Answers) -> Card:
 
 
 def _netdetect(result: Result) -> Optional[Card]:
-    """``netdetect address: 10.20.255.254``; 0.0.0.0, or no line, where none is set."""
+    """``netdetect address: 10.20.255.254``; 0.0.0.0, or no line, if none is set."""
     pairs = read(result.answer).pairs
     words = next((value for key, value in pairs if fold(key) in ("netdetectaddress", "address")), "")
     if not words and result.printed.strip():
@@ -86,7 +86,7 @@ def _link_stat(result: Result) -> Optional[Card]:
 
 
 def downs_of_day(stat: hccn.LinkStat) -> Optional[int]:
-    """Return how often the link went down within a day before the tool's own time; None where times are unread."""
+    """Return how often the link went down within a day before the tool's own time; None if times cannot be read."""
     now = _seconds(stat.now)
     times = [_seconds(at) for at, word in stat.changes if word == "DOWN"]
     if now is None or None in times:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a node answers before it trains with others: its facts, and what no other question of the project asks."""
+"""What a node answers before it trains with others: its facts, and what nothing else in the project asks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TOOL_S = 30.0
 
 
 class Asked(NamedTuple):
-    """What is asked. ``network``: whether the cards' network is; ``interface`` as HCCL_SOCKET_IFNAME says it."""
+    """What is asked. ``network``: whether to ask the cards' network; ``interface`` is like HCCL_SOCKET_IFNAME."""
 
     places: Places
     users: Sequence[str]
@@ -33,7 +33,7 @@ class Asked(NamedTuple):
 
 
 def look_in_time(limit_s: float, node: Node, run: Callable[..., Result], asked: Asked) -> Dict[str, Any]:
-    """Return ``look(node, run, asked)``, read in a child process. Raises AscendError when that does not end in time."""
+    """Return ``look(node, run, asked)``, read in a child process. Raises AscendError if that does not end in time."""
     began = time.time()
     answer: Dict[str, Any] = in_time(limit_s, lambda at: look(node._replace(at=at), run, asked))
     # Both by this node's clock, around all that it was asked: the control node knows when that was.
@@ -44,8 +44,8 @@ def look(node: Node, run: Callable[..., Result], asked: Asked) -> Dict[str, Any]
     """Return ``{"facts", "cards", "host", "interface", "taken", "paths", "account"}``.
 
     ``facts`` are those of ``ascend_facts``; ``cards`` as ``cards.read_cards`` says, empty where ``asked.network`` is
-    False; ``host`` is ``{"name", "addresses", "error"}`` of the node's own name; ``taken`` the ports at which nobody
-    could listen; ``account`` ``{"name", "why"}`` as whom paths were read.
+    False; ``host`` is ``{"name", "addresses", "error"}`` of the node's own name; ``taken`` the ports on which nobody
+    could listen; ``account`` ``{"name", "why"}``, which read the paths.
     """
     subsets = ["system", "npu", "python", *(["network"] if asked.network else [])]
     found = facts.collect(
@@ -72,7 +72,7 @@ def look(node: Node, run: Callable[..., Result], asked: Asked) -> Dict[str, Any]
 
 
 def own_name() -> Dict[str, Any]:
-    """Return the node's name and the addresses that it resolves to here: gloo and HCCL may go by them."""
+    """Return the node's name and the addresses to which it resolves here, which gloo and HCCL may use."""
     name = socket.gethostname()
     try:
         found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)

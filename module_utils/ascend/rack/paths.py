@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Models and data that every node of a job must have alike: read as the account that trains, compared by listings."""
+"""Models and data that must be equal on every node of a job, read as the training account, compared by listings."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ for top in sys.argv[1:]:
 def read_paths(run: Run, paths: Sequence[str], account: Optional[Account]) -> Dict[str, Dict[str, Any]]:
     """Return path -> ``{"error", "files", "bytes", "sizes", "times"}``; the last two are digests of its listing.
 
-    ``error`` says why the account cannot read all of it, None where it can. A path that does not answer in time has
-    such an error, and so have those after it.
+    ``error`` says why the account cannot read all of it, None if it can. A path that does not answer in time has an
+    error, and so do those after it.
     """
     if not paths:
         return {}

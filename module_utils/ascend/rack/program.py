@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The program that torchrun starts once a card: a matmul, then all_reduce over all ranks and over pairs of nodes.
+"""The program that torchrun starts once per card: a matmul, then all_reduce over all ranks and over pairs of nodes.
 
-It runs as it is on NPUs (HCCL) and on the CPU (gloo): the back end and the device are the only difference. Each rank
-answers in a file of its own, a line of JSON for each thing that it learned, as the proof of an environment does: a rank
-that hangs or is killed has said where.
+It runs unchanged on NPUs (HCCL) and on the CPU (gloo); only the back end and the device differ. Each rank answers in
+its own file, with a line of JSON for each thing that it learned, like the proof of an environment, so a rank that hangs
+or is killed has said where.
 
-A rank that fails alone would leave the others waiting for HCCL's time limits, of half an hour. So each has a thread
-that asks torchrun's store once a second whether one has failed, and ends. Who is the first to raise the number
-``rack/failed`` has the first error: the others' are of its making. A node that vanished raises nothing: rank 0 watches
-that each node's own number goes on. ``add`` alone is used: older torches have no other call that does not wait.
+A rank that fails would leave the others waiting for HCCL's time limits, half an hour. So each has a thread that asks
+torchrun's store once a second whether one has failed, and ends. The first to raise the number ``rack/failed`` has the
+first error, which caused the others'. A node that vanished raises nothing: rank 0 watches that each node's own number
+continues. ``add`` alone is used: older torches have no other call that does not wait.
 """
 
 from __future__ import annotations
@@ -151,10 +151,10 @@ os._exit(0)
 
 
 def parse(text: str) -> Dict[str, Any]:
-    """Return what one rank told: ``{"at", "pid", "sizes", "pairs", "error", "first", "left", "silent", "done"}``.
+    """Return what one rank reported: ``{"at", "pid", "sizes", "pairs", "error", "first", "left", "silent", "done"}``.
 
     ``sizes``: bytes -> seconds of one all_reduce; ``pairs``: ``[[node, node], seconds]``; ``first``: whether its error
-    is the first of all, None where nobody knows; ``left``: why it ended though it had no error of its own.
+    is the first of all, None if unknown; ``left``: why it ended without an error of its own.
     """
     result: Dict[str, Any] = {"at": "its start", "pid": None, "error": None, "first": None, "left": None}
     result.update(silent=[], done=False)

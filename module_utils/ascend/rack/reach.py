@@ -30,8 +30,8 @@ def ping_cards(
 ) -> List[Ping]:
     """Return each of ``pings`` (``{"device", "address", "to", "card"}``) with ``ok``, ``loss_percent`` and ``words``.
 
-    ``ok`` is None where it was not asked: no hccn_tool, or the time (``limit_s`` from now) was up. ``words`` are the
-    tool's where a packet was lost.
+    ``ok`` is None if it was not asked, because there is no hccn_tool or the time (``limit_s`` from now) was up.
+    ``words`` are the tool's if a packet was lost.
     """
     path = tools.find(node, "hccn_tool")
     until = now() + limit_s
@@ -68,8 +68,8 @@ def ping_cards(
 def connect(source: str, interface: str, targets: Sequence[Target]) -> List[Target]:
     """Return each of ``targets`` (``{"to", "address", "port"}``) with ``"ok"`` and ``"words"``.
 
-    The connection begins at the interface's own address, as that of a rank does. A port that refuses it is reached: the
-    other kernel says so, since nobody listens there yet; what a firewall drops or forbids is not.
+    The connection starts from the interface's own address, like a rank's. A port that refuses it is reached, because
+    the other kernel answers although nobody listens there yet; a port that a firewall drops or forbids is not.
     """
     if not targets:
         return []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run the program of ``program.py`` under torchrun on this node, alone or with others; sum up what its ranks told."""
+"""Run the program of ``program.py`` under torchrun on this node, alone or with others; sum up its ranks' reports."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ _NOISE = re.compile(r"torch/distributed/(?:run|elastic|launcher)|^\s*(?:=|-){10,
 
 
 class Job(NamedTuple):
-    """``devices``: as ASCEND_RT_VISIBLE_DEVICES counts, for a rank each; on the CPU their number alone counts.
+    """``devices``: as ASCEND_RT_VISIBLE_DEVICES counts, one per rank; on the CPU only their number matters.
 
     ``counts``: ranks of each node; ``node``: which of them this is; ``master``: address and port of the first one, None
-    for a node by itself. ``rounds``: of pairs of nodes. ``interface``: of HCCL_SOCKET_IFNAME, "" leaves it to HCCL.
+    for a single node. ``rounds``: of pairs of nodes. ``interface``: of HCCL_SOCKET_IFNAME, "" leaves it to HCCL.
     """
 
     ascend_env: str
@@ -57,8 +57,8 @@ def run_job(run: Callable[..., Result], job: Job, prover: Prover) -> Dict[str, A
 
     ``{"ok", "sizes": bytes -> seconds, "pairs": [[node, node], seconds], "error", "at", "first", "kind", "symptom",
     "remedy", "silent", "seconds", "account"}``; seconds are the slowest rank's, of one all_reduce. ``kind`` is "" or
-    what kind of failure it is: "killed" (a rank was, by a signal), "own" (an error of its own), "timeout", or "left"
-    (it ended because another node's ranks failed).
+    the kind of failure: "killed" (a rank was, by a signal), "own" (an error of its own), "timeout", or "left" (it ended
+    because another node's ranks failed).
     """
     began = time.monotonic()
     with probe_account.private_home(prover.account, job.tmp_dir) as home:
@@ -140,7 +140,7 @@ def _rank(home: str, rank: int) -> Dict[str, Any]:
 
 
 def probe_logs(home: str) -> str:
-    """Return the errors that CANN wrote into its own logs below the home: HCCL says there what it met."""
+    """Return the errors that CANN wrote into its own logs below the home: HCCL reports its errors there."""
     lines: List[str] = []
     for folder, _, names in os.walk(os.path.join(home, "log")):
         for name in sorted(names)[:20]:
@@ -150,7 +150,7 @@ def probe_logs(home: str) -> str:
 
 
 def summed_up(ranks: List[Dict[str, Any]], result: Result, logs: str, timeout_s: int) -> Dict[str, Any]:
-    """Return the node's answer, as ``run_job`` says, of its ranks', torchrun's end, and CANN's logs."""
+    """Return the node's answer, as in ``run_job``, from its ranks' answers, torchrun's end, and CANN's logs."""
     sizes: Dict[str, float] = {}
     pairs: Dict[Any, float] = {}
     for rank in ranks:
@@ -195,6 +195,6 @@ def _failure(ranks: List[Dict[str, Any]], result: Result, logs: str, timeout_s: 
 
 
 def _words(result: Result) -> str:
-    """Return the last lines that are not torchrun's own: the error of a program comes last."""
+    """Return the last lines that are not torchrun's own, because a program's error comes last."""
     lines = [line for line in result.last_lines(60).splitlines() if line.strip() and not _NOISE.search(line)]
     return "\n".join(lines[-3:])

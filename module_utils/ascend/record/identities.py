@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Find in texts what names a node or a person: addresses, names, serial numbers. What is done about it: pseudonyms.py.
+"""Find in texts what identifies a node or a person: addresses, names, serial numbers. pseudonyms.py replaces it.
 
-What nobody else may know (passwords, tokens) is found as everywhere: ascend/masking.py.
+Secrets (passwords, tokens) are found as everywhere, by ascend/masking.py.
 
-``23.0.6.2`` is an address or a driver. What stands around it decides, in this order: ``://`` or ``@`` before, a port or
+``23.0.6.2`` is an address or a driver. The text around it decides, in this order: ``://`` or ``@`` before, a port or
 the length of a prefix behind; the nearest word before it on the line (``address``, ``server`` ...: an address;
 ``version``, ``driver`` ...: a version); being a part of a longer word (``so.1.2.3.4``, ``1.2.3.4-linux``: a version).
-Where nothing decides it is a version in texts that are about versions, elsewhere an address, unless the same number is
-called a version in another place. What is an address once is one everywhere.
+If nothing decides, it is a version in texts about versions, elsewhere an address, unless the same number is called a
+version in another place. What is an address once is one everywhere.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Text:
-    """A text to look through; ``versions``: what looks like an address and nothing decides is a version here."""
+    """A text to search; ``versions``: undecided texts that look like addresses are versions here."""
 
     content: str
     versions: bool = False
@@ -98,7 +98,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Identities:
-    """What must not be seen, by kind. ``kept`` are names of hosts that are words of the tools and stay."""
+    """What must be hidden, by kind. ``kept`` are host names that are also words of the tools, and stay."""
 
     hosts: Tuple[str, ...] = ()
     users: Tuple[str, ...] = ()
@@ -126,8 +126,8 @@ def find(
     others: Iterable[str] = (),
     words: Iterable[str] = (),
 ) -> Identities:
-    """Return what is to be masked in the texts, with what is known beforehand: names, and
-    ``others``, which are addresses and serial numbers. ``words`` are further names that stay, like WORDS. Never raises.
+    """Return what to mask in the texts, with what is known beforehand: names, and ``others``, which are addresses and
+    serial numbers. ``words`` are further names to keep, like WORDS. Never raises.
     """
     found: _Found = {name: set() for name in (*KINDS, "kept")}
     stay = WORDS | {word.lower() for word in words}
@@ -152,13 +152,13 @@ def find(
 
 
 def says_something(value: str) -> bool:
-    """Whether a serial number says something: "NA", zeros and "XXXX" do not."""
+    """Whether a serial number is meaningful: "NA", zeros and "XXXX" are not."""
     plain = re.sub("[^0-9a-z]", "", value.lower())
     return len(set(plain)) > 1 and plain not in ("na", "none", "null", "unknown", "0x0")
 
 
 def is_host(quad: str) -> bool:
-    """Whether four numbers are the address of a host or a network, and no netmask, loopback or multicast group."""
+    """Whether four numbers are the address of a host or a network, and not a netmask, loopback or multicast group."""
     numbers = [int(number) for number in quad.split(".")]
     if max(numbers) > 255 or numbers[0] in (0, 127) or numbers[0] >= 224:
         return False
@@ -167,7 +167,7 @@ def is_host(quad: str) -> bool:
 
 
 def is_ipv6(word: str) -> bool:
-    """Whether a word is an IPv6 address that names a host or a network; a C++ name like ``be::add`` is none."""
+    """Whether a word is an IPv6 address of a host or a network, and not a C++ name such as ``be::add``."""
     try:
         address = ipaddress.IPv6Address(word)
     except ValueError:
@@ -179,7 +179,7 @@ def is_ipv6(word: str) -> bool:
 
 
 def is_hardware(word: str) -> bool:
-    """Whether digits in one of the forms of a hardware address are one: not all the same, no date with dots."""
+    """Whether digits in the form of a hardware address are one: not all the same, and not a date with dots."""
     digits = re.sub("[^0-9a-f]", "", word.lower())
     return len(set(digits)) > 1 and not ("." in word and digits.isdigit())
 
@@ -204,7 +204,7 @@ def _look_through(content: str, found: _Found, names: _Found) -> None:
 
 
 def _add_by_form(found: _Found, word: str) -> None:
-    """Sort something that the node says of itself: an address of some form, else a serial number."""
+    """Classify something that the node says about itself: an address of some form, else a serial number."""
     if QUAD.fullmatch(word):
         found["ipv4"].update([word] if is_host(word) else [])
     elif PAIRS.fullmatch(word):
@@ -216,7 +216,7 @@ def _add_by_form(found: _Found, word: str) -> None:
 
 
 def _add_host(found: _Found, name: str, stay: AbstractSet[str], shortest: int) -> None:
-    """A name with a domain is two: either part may stand alone."""
+    """A name with a domain is two names, because either part may appear alone."""
     name = name.strip().rstrip(".").lower()
     if QUAD.fullmatch(name) or ":" in name:
         _add_by_form(found, name)
@@ -236,7 +236,7 @@ def _add_name(found: Set[str], name: str, stay: AbstractSet[str], shortest: int)
 
 
 def _quads(text: Text) -> Iterator[Tuple[str, str]]:
-    """Give what looks like the IPv4 address of a host or network, and what the text around it calls it."""
+    """Yield what looks like the IPv4 address of a host or network, and what the text around it calls it."""
     for line in text.content.split("\n"):
         for match in QUAD.finditer(line):
             if is_host(match.group()):

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Make a capture: everything that the facts ask of a node and more, raw, with what names node and people masked.
+"""Make a capture: everything that the facts ask of a node and more, raw, without names of node and people.
 
-``make`` runs the facts through a ``run`` that remembers each call, so that whatever the facts ask is in the capture. It
-asks the further questions of sources.py, reads the files from which the facts come, masks (pseudonyms.py), and
-requires that nothing is left that names the node. ``parse`` (text.py) reads a capture back.
+``make`` runs the facts through a ``run`` that remembers each call, so whatever the facts ask is in the capture. It asks
+the further questions of sources.py, reads the files from which the facts come, masks (pseudonyms.py), and requires that
+nothing is left that names the node. ``parse`` (text.py) reads a capture back.
 """
 
 from __future__ import annotations
@@ -58,15 +58,15 @@ _OWN_WORDS = """
     masked kept found wrong problem late
 """
 INTRODUCTION = """\
-What an Ascend node says of itself, raw: the answers of its tools, its files, and the facts that ascend-fleet reads
-from them. For bug reports: read it before you send it.
+The raw outputs of an Ascend node for a bug report: the answers of its tools, its files, and the facts that
+ascend-fleet reads from them. Read it before you send it.
 
 Host and user names, serial numbers, addresses, UUIDs and passwords were replaced on the node, before the record left
-it. The same value has the same pseudonym everywhere in this record, another one in every other record. IPv4
+it. The same value has the same pseudonym everywhere in this record, and another one in every other record. IPv4
 addresses that shared a prefix still do; the last number is the real one. Versions, bus ids, times and sizes are real.
 
-How to read it: sections begin with "=", what is known of one stands behind "@", its content behind "|". A backslash at
-the end of a line means that the line goes on; \\xNN and the like are characters that a screen does not show.
+How to read it: "=" begins a section, "@" describes it, "|" is its content. A backslash at the end of a line means that
+the line continues; \\xNN and the like are characters that a screen does not show.
 """
 
 
@@ -97,9 +97,9 @@ class Recorder:
         return self._node._replace(run=self.run, find=self.find)
 
     def ask(self, queries: Iterable[Query], tools: Dict[str, Optional[str]], timeout_s: float) -> Iterator[str]:
-        """Ask what was not asked yet; give a line for each question that was not asked, and why.
+        """Ask what was not asked yet; yield a line for each question that was not asked, and why.
 
-        ``tools`` are the programs that PATH need not lead to, by name.
+        ``tools`` are the programs that may not be on PATH, by name.
         """
         deadline = time.monotonic() + MOST_SECONDS
         asked = [argv for argv, _result, _seconds in self.calls]
@@ -133,8 +133,8 @@ def make(
     """Return the capture of a node as text.
 
     ``timeout_s`` is the longest time of each call. ``names`` are further words to mask: the node's names and addresses
-    in the inventory. ``rng`` decides the pseudonyms, for tests. Raises AscendError when the finished text still holds
-    something that was to be masked.
+    in the inventory. ``rng`` decides the pseudonyms, for tests. Raises AscendError if the finished text still contains
+    something that should be masked.
     """
     recorder = Recorder(node)
     facts: Any = ascend_facts.collect(recorder.node(), places, ["all"], timeout_s)
@@ -193,7 +193,7 @@ def _sections(
     found += [section for section in read if section]
     missing = [path for path, section in zip(paths, read) if section is None]
     if missing:
-        found.append(Section("files that are not there", {"kind": "note"}, "\n".join(missing) + "\n"))
+        found.append(Section("missing files", {"kind": "note"}, "\n".join(missing) + "\n"))
     found += record_sources.log_sections(node)
     found += record_sources.process_sections(node, facts["npu"]["processes"])
     found += record_sources.manifest_sections(node, places.state_dir)
@@ -223,9 +223,9 @@ def _command_section(argv: List[str], result: Result, seconds: float) -> Section
 
 
 def _bounded(sections: List[Section]) -> List[Section]:
-    """Return the sections, of the later ones those without content that would make the capture too long.
+    """Return the sections; later ones that would make the capture too long lose their content.
 
-    The facts stand last and are kept: they are short.
+    The facts come last and are kept, because they are short.
     """
     room = MOST_BYTES - len(sections[-1].content)
     kept = []
@@ -241,7 +241,7 @@ def _bounded(sections: List[Section]) -> List[Section]:
 
 
 def _texts(sections: List[Section], facts: Dict[str, Any]) -> Iterator[Text]:
-    """Give all that will be in the capture, with what numbers with dots are there."""
+    """Yield all texts of the capture, with the meaning of numbers with dots in each."""
     for section in sections:
         versions = bool(_VERSIONS.match(section.title))
         yield Text(section.content, versions)
@@ -259,7 +259,7 @@ def _texts(sections: List[Section], facts: Dict[str, Any]) -> Iterator[Text]:
 
 
 def _strings(value: Any, key: str = "") -> Iterator[str]:
-    """Give each text of a structure behind the key that it belongs to, and the keys."""
+    """Yield each text of a structure after its key, and the keys."""
     if isinstance(value, dict):
         for inner, part in value.items():
             yield inner
@@ -288,7 +288,7 @@ def _facts_section(facts: Dict[str, Any]) -> Section:
 
 
 def _require_masked(mask: Mask, text: str) -> None:
-    """Raise when something that was to be masked can be read in the finished text."""
+    """Raise if something that should be masked can be read in the finished text."""
     joined = re.sub(r"\\\n[|@=] ", "", text)
     leaks = mask.leaks(joined)
     if leaks:
@@ -301,7 +301,7 @@ def _require_masked(mask: Mask, text: str) -> None:
 
 
 def _words(places: Places) -> Set[str]:
-    """Words of the capture's own: a node called so is not named by them."""
+    """The capture's own words, which do not count as a node's name even if it has such a name."""
     own = [INTRODUCTION, *vars(places).values(), *record_sources.FILES, *KINDS.values()]
     own += [" ".join(query.argv) for query in record_sources.queries([{"npu_id": 0, "chip_id": 0}], [0])]
     text = " ".join([*own, _OWN_WORDS]).lower().replace("_", " ")
@@ -310,7 +310,7 @@ def _words(places: Places) -> Set[str]:
 
 
 def _known(node: Node, names: Sequence[str]) -> Tuple[List[str], List[str], List[str]]:
-    """Return (host names, user names, addresses and serial numbers) that the node says of itself."""
+    """Return (host names, user names, addresses and serial numbers) that the node says about itself."""
     hosts = [name for name in names if name]
     users: List[str] = []
     others: List[str] = []
@@ -339,7 +339,7 @@ def _known(node: Node, names: Sequence[str]) -> Tuple[List[str], List[str], List
 
 
 def _hardware(node: Node) -> Iterator[str]:
-    """Give the node's own addresses and serial numbers, which need not stand in any answer of a tool."""
+    """Yield the node's own addresses and serial numbers, which may not appear in any answer of a tool."""
     yield from re.findall(r"\|-- ([0-9.]+)", files.text(node.path("/proc/net/fib_trie")) or "")
     for line in (files.text(node.path("/proc/net/if_inet6")) or "").splitlines():
         if re.match("[0-9a-f]{32} ", line):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Replace what names a node or a person by pseudonyms, the same everywhere, so that relations between values survive.
+"""Replace what identifies a node or a person with consistent pseudonyms, so that relations between values survive.
 
-What is replaced says ``identities.find``. Pseudonyms are random and kept nowhere:
+``identities.find`` says what to replace. Pseudonyms are random and kept nowhere:
 
 * IPv4: the first number becomes one with which no address of the texts begins. The second and third change so that
   addresses which share their first N bits still do (N up to 24). The last one stays: networks (.0), gateways (.1) and
@@ -37,7 +37,7 @@ _LOWER = {ord(letter): letter.lower() for letter in string.ascii_uppercase}  # k
 
 
 class Mask:
-    """Replaces what was found. ``rng`` decides the pseudonyms; without it nobody can guess them.
+    """Replaces what was found. ``rng`` decides the pseudonyms; by default nobody can guess them.
 
     Raises AscendError when there are not enough pseudonyms.
     """
@@ -63,7 +63,7 @@ class Mask:
         self._literals = self._everywhere()
 
     def apply(self, content: str) -> str:
-        """Return the text with everything masked. A column behind a longer or shorter pseudonym stays in its place."""
+        """Return the text with everything masked. A column after a longer or shorter pseudonym stays in its place."""
         spans = _Spans(content)
         for start, end in masking.spans(content):
             spans.add(start, end, HIDDEN)
@@ -82,7 +82,7 @@ class Mask:
         return spans.replaced()
 
     def leaks(self, content: str) -> List[str]:
-        """Return the kinds of what can still be read in a masked text; empty when nothing can."""
+        """Return the kinds of values that can still be read in a masked text; empty if none can."""
         lowered = content.translate(_LOWER)
         kinds = {
             words
@@ -98,9 +98,9 @@ class Mask:
         return sorted(kinds)
 
     def _everywhere(self) -> List[Tuple[str, bool, str]]:
-        """Return (text, whether its case does not matter, pseudonym) of what is replaced wherever it stands as a word.
+        """Return (text, whether its case is ignored, pseudonym) of what is replaced wherever it appears as a word.
 
-        The longest first, so that no part of one is taken for it.
+        The longest come first, so that no part of one is replaced instead.
         """
         tables: Dict[str, Dict[str, str]] = {
             "hosts": self._names,
@@ -124,7 +124,7 @@ class Mask:
             taken.add(self._names[name])
 
     def _draw(self, value: str, others: Tuple[str, ...]) -> str:
-        """Return other digits for digits, other letters for letters; hexadecimal ones where all are."""
+        """Return other digits for digits, other letters for letters; hexadecimal ones if all are."""
         letters = string.ascii_lowercase if re.search("[g-zG-Z]", value) else "abcdef"
         for _attempt in range(_ATTEMPTS):
             drawn = "".join(self._character(character, letters) for character in value)
@@ -203,7 +203,7 @@ class Mask:
         return "%d.%d.%d.%d" % (new[0], new[1], new[2], numbers[3])
 
     def _flipped(self, number: int, before: int, place: int) -> int:
-        """Flip each bit or not, always the same behind the same bits: what shared a prefix shares one again."""
+        """Flip each bit or not, always the same after the same bits, so that common prefixes stay common."""
         new = 0
         for bit in range(7, -1, -1):
             key = (place * 8 + 7 - bit, before << (7 - bit) | number >> (bit + 1))
@@ -230,7 +230,7 @@ def _ignores(kind: str) -> bool:
 
 
 def _places(content: str, value: str) -> Iterator[int]:
-    """Give where a value stands in a text and is no part of a longer word."""
+    """Yield where a value is in a text, unless it is part of a longer word."""
     start = content.find(value)
     while start >= 0:
         end = start + len(value)
@@ -240,7 +240,7 @@ def _places(content: str, value: str) -> Iterator[int]:
 
 
 def _free_name(stem: str, length: int, taken: Set[str], rng: random.Random) -> str:
-    """Return a name of that length that is not taken: host001, hostxx001, h01; random letters where these run out."""
+    """Return an unused name of that length: host001, hostxx001, h01; random letters if these run out."""
     for number in range(1, 10000):
         digits = str(number).zfill(min(3, length - 1))
         name = stem.ljust(length - len(digits), "x")[: length - len(digits)] + digits
@@ -255,7 +255,7 @@ def _free_name(stem: str, length: int, taken: Set[str], rng: random.Random) -> s
 
 
 class _Spans:
-    """Replacements in a text that do not overlap: the first that claims a place has it."""
+    """Replacements in a text that do not overlap; the first that claims a place gets it."""
 
     def __init__(self, content: str) -> None:
         self._content = content

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a record holds beside the facts' own questions: further questions to the tools, files, and what lies in folders.
+"""What a capture contains beside the facts' own questions: further questions to the tools, files, and folders' content.
 
-Everything here only reads. Nothing is longer than its bound, and what was left out is said.
+Everything here only reads. Everything has a maximum length, and what was left out is reported.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ DEPTH = 4  # of folders below CANN's root: ascend-toolkit/<version>/<part>/<file
 class Query:
     """A question; ``argv`` begins with a program's name.
 
-    Of the lines in which ``keep`` is found, the last ``most`` are kept.
+    The last ``most`` of the lines that match ``keep`` are kept.
     """
 
     argv: Tuple[str, ...]
@@ -117,7 +117,7 @@ def queries(devices: List[Dict[str, Any]], numbers: Iterable[int]) -> List[Query
 
 
 def kept(query: Query, output: str) -> str:
-    """Return those lines of an output that the query keeps, with a last line that says how many there were."""
+    """Return those lines of an output that the query keeps, and a last line with their total number."""
     lines = output.splitlines(True)
     matching = [line for line in lines if re.search(query.keep, line)] if query.keep else lines
     last = matching[-query.most :]
@@ -127,7 +127,7 @@ def kept(query: Query, output: str) -> str:
 
 
 def file_section(node: Node, path: str, pattern: str = "") -> Optional[Section]:
-    """Return a file, None where there is none. What is no text, or long, is left out and counted."""
+    """Return a file, None if there is none. Content that is not text, or too long, is left out and counted."""
     place = node.path(path)
     about: Dict[str, Any] = {"kind": "file", "path": path}
     try:
@@ -153,7 +153,7 @@ def file_section(node: Node, path: str, pattern: str = "") -> Optional[Section]:
 
 
 def log_sections(node: Node) -> Iterator[Section]:
-    """Give the end of each of the installers' logs, from the first whole line on."""
+    """Yield the end of each of the installers' logs, from the first whole line on."""
     for name in files.names(node.path(INSTALLERS_LOGS)):
         path = os.path.join(INSTALLERS_LOGS, name)
         place = node.path(path)
@@ -171,7 +171,7 @@ def log_sections(node: Node) -> Iterator[Section]:
 
 
 def process_sections(node: Node, found: Iterable[Dict[str, Any]]) -> Iterator[Section]:
-    """Give the processes that the facts name or that use a card: command line, owner, control group, devices."""
+    """Yield the processes that the facts name or that use a card: command line, owner, control group, devices."""
     known = {process["pid"]: process for process in [*processes.read_file_users(node), *found]}
     for pid in sorted(known)[:MOST_PROCESSES]:
         place = node.path("/proc/%d" % pid)
@@ -188,7 +188,7 @@ def process_sections(node: Node, found: Iterable[Dict[str, Any]]) -> Iterator[Se
 
 
 def manifest_sections(node: Node, state_dir: str) -> Iterator[Section]:
-    """Give the manifests of what was installed, reduced to the entries that differ from what is there."""
+    """Yield the manifests of what was installed, reduced to the entries that differ."""
     folder = os.path.join(state_dir, "manifests")
     for name in files.names(node.path(folder)):
         path = os.path.join(folder, name)
@@ -212,7 +212,7 @@ def manifest_sections(node: Node, state_dir: str) -> Iterator[Section]:
 
 
 def _kind(place: str) -> Any:
-    """Return what lies at a place: a link's target, else [size, mode] of a file, else None."""
+    """Return what is at a path: a link's target, else [size, mode] of a file, else None."""
     try:
         status = os.lstat(place)
     except OSError:
@@ -240,7 +240,7 @@ def _reduced(body: Dict[str, Any], paths: Set[str]) -> Tuple[Dict[str, Any], int
 
 
 def distribution_sections(node: Node, ascend_root: str) -> Iterator[Section]:
-    """Give the distributions of each environment, by name and version alone."""
+    """Yield the distributions of each environment, only by name and version."""
     folder = os.path.join(ascend_root, "env")
     for name in files.names(node.path(folder)):
         path = os.path.join(folder, name)
@@ -251,7 +251,7 @@ def distribution_sections(node: Node, ascend_root: str) -> Iterator[Section]:
 
 
 def example_sections(node: Node, ascend_root: str) -> Iterator[Section]:
-    """Give the examples of each environment: the facts read them."""
+    """Yield the examples of each environment: the facts read them."""
     folder = os.path.join(ascend_root, "env")
     for name in files.names(node.path(folder)):
         path = os.path.join(folder, name)
@@ -281,7 +281,7 @@ class Trees:
         self.files: List[Section] = []
 
     def section(self, top: str, depth: int, pattern: str = "", read: bool = True) -> Optional[Section]:
-        """Return the folders below ``top``, None where there is none; nothing is listed twice."""
+        """Return the folders below ``top``, None if there is none; nothing is listed twice."""
         lines: List[str] = []
         level = [top]
         for _ in range(depth):
@@ -296,7 +296,7 @@ class Trees:
         return Section("folder %s" % top, {"kind": "folder", "path": top}, "".join(lines)) if lines else None
 
     def _deeper(self, top: str) -> Iterator[str]:
-        """Give the folders further down that are looked into, by their own names: none that a link leads to."""
+        """Yield the deeper folders to look into, by their own names, without any behind a link."""
         real = os.path.realpath(self._node.path(top))
         for home in [each.home("*") for each in Tree(top, "").places()]:
             for place in DEEPER:
@@ -346,7 +346,7 @@ class Trees:
 
 
 def _led_to(place: str) -> str:
-    """Return the size of the file that a link leads to: where it lies may be too deep for a list of its own."""
+    """Return the size of a link's target, which may be too deep in the tree to be listed itself."""
     try:
         status = os.stat(place)
     except OSError:
@@ -355,7 +355,7 @@ def _led_to(place: str) -> str:
 
 
 def quoted(name: str) -> str:
-    """Return a name as one word: as a JSON string where it would be several, or none."""
+    """Return a name as one word, as a JSON string if it would otherwise be several words or none."""
     return json.dumps(name, ensure_ascii=False) if not name or re.search(r"[\s\"\\]", name) else name
 
 

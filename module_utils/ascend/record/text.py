@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 r"""The form of a capture: a text that a person reads from top to bottom and that ``parse`` reads back exactly.
 
-A line that begins with two blanks is for people alone. Of the others, the first character says what they are::
+A line that begins with two blanks is only for people. The first character of the others says what they are::
 
     = N title        a section begins; ``= end N`` after the last of N sections
     @ {...}          what is known of the capture, or of the section, as JSON
@@ -9,8 +9,8 @@ A line that begins with two blanks is for people alone. Of the others, the first
 
 In the text a backslash begins an escape: ``\\``, ``\t``, ``\r``, ``\xNN`` (a control character below 80, a byte that is
 no UTF-8 from 80 on), ``\uNNNN``, ``\UNNNNNNNN``. All that a screen or a mail program might swallow is escaped, also a
-blank at the end of a line. A backslash as the last character of a line: it goes on in the next one; in the last line of
-a section: no line feed follows there. Line ends may have become CRLF, blanks at the end of lines may be lost, and a
+blank at the end of a line. A backslash as the last character of a line: it continues in the next one; in the last line
+of a section: no line feed follows there. Line ends may have become CRLF, blanks at the end of lines may be lost, and a
 mail may have put ``> `` before every line.
 """
 
@@ -37,7 +37,7 @@ _LONG = {"\\": "\\", "t": "\t", "r": "\r"}
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a capture. ``about`` holds its ``kind`` and what belongs to it; ``content`` may be any text."""
+    """A part of a capture. ``about`` contains its ``kind`` and details; ``content`` may be any text."""
 
     title: str
     about: Dict[str, Any]
@@ -46,7 +46,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Capture:
-    """A capture that was read: ``problems`` says what is damaged or cut, with the section; empty when nothing is."""
+    """A parsed capture: ``problems`` says what is damaged or cut, with the section; empty if nothing is."""
 
     about: Dict[str, Any]
     sections: Tuple[Section, ...]
@@ -67,7 +67,7 @@ def write(about: Dict[str, Any], introduction: Sequence[str], sections: Sequence
 
 
 def parse(text: str) -> Capture:
-    """Return what a capture holds. Never raises: damage is in ``problems``, and what is readable around it is kept."""
+    """Return a capture's content. Never raises: damage is in ``problems``, and the rest is kept."""
     reader = _Reader()
     for mark, line in _marked(text):
         reader.take(mark, line)
@@ -128,7 +128,7 @@ def _content(content: str) -> Iterator[str]:
 
 
 def _marked(text: str) -> Iterator[Tuple[str, str]]:
-    """Give (mark, escaped text) of each physical line that is not for people alone."""
+    """Yield (mark, escaped text) of each physical line that is not only for people."""
     for line in text.lstrip("\ufeff").split("\n"):
         line = _QUOTE.sub("", line.rstrip(), count=1) if line.startswith(">") else line.rstrip()
         if line[:1] in ("=", "@", "|") and line[1:2] in (" ", ""):
@@ -202,7 +202,7 @@ class _Reader:
         if text.startswith("end "):
             self._ended = True
             if text != "end %d" % len(self._sections):
-                self._problem("sections are missing: the end says %r, %d are there" % (text, len(self._sections)))
+                self._problem("sections are missing: the end says %r, %d exist" % (text, len(self._sections)))
         elif match:
             if int(match.group(1)) != len(self._sections) + 1:
                 self._problem("section %d follows section %d" % (int(match.group(1)), len(self._sections)))

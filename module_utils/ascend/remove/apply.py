@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Remove what was selected, so that an interruption at any line leaves each thing whole, or as a leftover by its name.
+"""Remove what was selected, so that an interruption at any line leaves each item complete, or named as a leftover.
 
-An environment and a Python are renamed to ``.removing-<name>`` beside their place first: from then on nothing counts
-them, nobody can start in them, and the next change of any kind clears the rest away. A link goes before that to which
-it leads. CANN's versions go by their own uninstallers. What a release stood on is written down before the first step.
+An environment and a Python are first renamed to ``.removing-<name>``, after which nothing counts them, nobody can start
+in them, and any later change clears away the rest. A link is removed before its target. CANN's versions are removed by
+their own uninstallers. What a release needed is recorded before the first step.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ Row = Dict[str, Any]
 
 
 def apply(node: Node, places: Places, asked: Asked, run: Run, timeout_s: int) -> List[str]:
-    """Remove what ``asked`` selects, with the module lock taken; return notes on what else there is to know.
+    """Remove what ``asked`` selects, with the module lock taken; return notes for the operator.
 
-    ``timeout_s`` is the longest time of each uninstaller. Raises AscendError, also when something came into use
-    meanwhile; may be run again at any point.
+    ``timeout_s`` is the longest time of each uninstaller. Raises AscendError, also if something came into use
+    meanwhile; can be repeated at any point.
     """
     surveyed = survey.read(node, places)
     selection = select(surveyed, asked)
@@ -80,7 +80,7 @@ def _take(node: Node, places: Places, row: Row, force: bool, uninstallers: cann.
 
 
 def delete(node: Node, path: str) -> None:
-    """Remove what lies at a path, if anything does, and nothing that is mounted below it. Raises AscendError."""
+    """Remove what is at a path, if anything, and nothing that is mounted below it. Raises AscendError."""
     here = node.path(path)
     with atomic.removing(path, "cannot remove %s" % path):
         if os.path.isdir(here) and not os.path.islink(here):
@@ -101,7 +101,7 @@ def _require_unmounted(node: Node, here: str, path: str) -> None:
 
 
 def _intend(node: Node, places: Places, asked: Asked, surveyed: survey.Surveyed, rows: List[Row]) -> Dict[str, Any]:
-    """Write down what an interruption would make the next run forget; return it."""
+    """Record what the next run could not know after an interruption; return it."""
     going = [surveyed["environments"][row["name"]] for row in rows if row["kind"] == "environment"]
     before = surveyed["intent"]
     same = before.get("release") == asked.release
@@ -118,7 +118,7 @@ def _intend(node: Node, places: Places, asked: Asked, surveyed: survey.Surveyed,
 
 
 def _unlink_links(node: Node, places: Places, rows: List[Row]) -> None:
-    """No link may lead to an environment of which a part is gone."""
+    """No link may point to a partly removed environment."""
     going = [row["name"] for row in rows if row["kind"] == "environment"]
     for name in (environment_read.CURRENT, environment_read.PREVIOUS):
         link = node.path(os.path.join(places.ascend_root, "env", name))
@@ -148,7 +148,7 @@ def _set_aside(node: Node, row: Row, force: bool) -> None:
 
 
 def _unfinish(node: Node, row: Row, force: bool) -> None:
-    """Make something count as half-installed that cannot be renamed: a folder of an overlay's lower layer cannot."""
+    """Mark something as half-installed that cannot be renamed, such as a folder of an overlay's lower layer."""
     _require_unused(node, row, [row["path"]], force)
     receipt = node.path(os.path.join(row["path"], environment_read.RECEIPT))
     if os.path.exists(receipt):
@@ -156,7 +156,7 @@ def _unfinish(node: Node, row: Row, force: bool) -> None:
 
 
 def _require_unused(node: Node, row: Row, paths: List[str], force: bool) -> None:
-    """Somebody may have started in it since it was selected. From its old name on nobody can."""
+    """Somebody may have started in it since it was selected. After the renaming nobody can."""
     users = [] if force else [each for found in in_use.users(node, paths).values() for each in found]
     if users:
         raise AscendError(
@@ -175,7 +175,7 @@ def _python_bin(node: Node, surveyed: survey.Surveyed) -> str:
 
 
 def _finish(node: Node, places: Places, asked: Asked, cann_kept: List[str]) -> None:
-    """Take what goes with the last thing; the state folder last of all, since it tells what is ours."""
+    """Remove what goes with the last item; the state folder comes last, because it says what is ours."""
     intent = os.path.join(places.state_dir, survey.INTENT)
     if asked.mode != EVERYTHING:
         delete(node, intent)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What users have in an environment or in a CANN version: no removal may throw it away unasked.
+"""What users have in an environment or in a CANN version, which no removal may delete unasked.
 
-Results of training lie in a checkout (``src/LLaMA-Factory/saves``), edits beside it (``edited/``), custom operators in
-CANN (``opp/vendors``). What Python writes when it runs is nobody's.
+Results of training are in a checkout (``src/LLaMA-Factory/saves``), edits beside it (``edited/``), custom operators in
+CANN (``opp/vendors``). What Python writes when it runs does not count.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _JOURNAL = "var"  # of CANN's installers, which is not in their manifest
 
 
 def of_environment(here: str) -> List[str]:
-    """Return the paths, relative to the environment, of what users have in it; a folder stands for what it holds."""
+    """Return the paths, relative to the environment, of what users have in it; a folder stands for its content."""
     own = (*environment.USERS, *_OURS, environment_read.CANN_HOME, ".ascend-fleet*", "*.part", "__pycache__")
     found = [
         name for name in files.names(here) if not _matches(name, own) and _contains_files(os.path.join(here, name))
@@ -50,7 +50,7 @@ def _of_checkout(here: str) -> List[str]:
 
 
 def of_cann(state_dir: str, home: str, version: str) -> List[str]:
-    """Return the paths, relative to a version's folder, of files that none of its installers put there."""
+    """Return the paths, relative to a version's folder, of files that no installer put there."""
     names = ["toolkit"] + ["kernels-" + chip for chip in cann_layout.recorded_chips(state_dir, version)]
     known: Set[str] = set()
     for name in names:
@@ -62,7 +62,7 @@ def of_cann(state_dir: str, home: str, version: str) -> List[str]:
 
 
 def _added(root: str, known: Set[str], without: Tuple[str, ...]) -> List[str]:
-    """Return what lies below ``root`` and is not known; a folder with nothing known in it as one path."""
+    """Return unknown paths below ``root``; a folder without known content counts as one path."""
     folders = set()
     for path in known:
         folder = os.path.dirname(path)
@@ -86,7 +86,7 @@ def _added(root: str, known: Set[str], without: Tuple[str, ...]) -> List[str]:
 
 
 def _contains_files(path: str) -> bool:
-    """Whether there is a file, a link, or a folder with one in it; a folder that cannot be read may hold some."""
+    """Whether it is or contains a file or a link; a folder that cannot be read may contain some."""
     if os.path.islink(path) or not os.path.isdir(path):
         return os.path.lexists(path)
     refused: List[OSError] = []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which files of the cache stay: those from which a repair takes what stays, and packages for a change to come."""
+"""Which files of the cache stay: those that repairs of what stays need, and packages for a coming change."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .chosen import EVERYTHING, RELEASE, Chosen, Row, row
 
 
 def choose(chosen: Chosen) -> None:
-    """Choose of the cache, when environments, CANN versions and Pythons are chosen."""
+    """Choose from the cache, after environments, CANN versions and Pythons are chosen."""
     for each in chosen.surveyed["cache"]:
         name = ", ".join(each["files"]) or each["name"]
         if not each["ours"]:
@@ -26,7 +26,7 @@ def choose(chosen: Chosen) -> None:
 
 
 def _cached(chosen: Chosen, each: Row) -> Tuple[bool, str]:
-    """Return whether a folder of the cache stays, and why: repairs of what stays take their packages from there."""
+    """Return whether a folder of the cache stays, and why; repairs of what stays need their packages."""
     surveyed, asked = chosen.surveyed, chosen.asked
     if asked.mode == EVERYTHING:
         return False, "taken from the depot by this project"
@@ -44,7 +44,7 @@ def _cached(chosen: Chosen, each: Row) -> Tuple[bool, str]:
 
 
 def _owner(chosen: Chosen, each: Row) -> Tuple[str, bool]:
-    """Return what a folder of the cache is for, and whether that is there and stays; "" where nobody knows."""
+    """Return what a folder of the cache is for, and whether that exists and stays; "" if unknown."""
     surveyed = chosen.surveyed
     for version in each["cann"]:
         stays = version in surveyed["cann"] and version not in chosen.removed("CANN")
@@ -80,7 +80,7 @@ def _owners_removed(chosen: Chosen) -> List[str]:
 
 
 def _is_to_come(version: str, installed: List[str]) -> bool:
-    """Whether a package is of a newer version than all that are installed: taken for a change that is to come."""
+    """Whether a package is newer than all installed versions, and so was taken for a coming change."""
     try:
         return all(compare_cann(version, other) > 0 for other in installed)
     except AscendError:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Take a CANN version away by its own uninstaller, and lead ``latest`` to one that remains."""
+"""Remove a CANN version with its own uninstaller, and point ``latest`` to one that remains."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Run = Callable[..., Result]
 
 
 class Uninstallers:
-    """The uninstallers of one node; ``notes`` are what they left to tell."""
+    """The uninstallers of one node; ``notes`` are their messages for the operator."""
 
     def __init__(self, node: Node, places: Places, python_bin: str, run: Run, timeout_s: int) -> None:
         self.root = node.path(places.cann_root)
@@ -42,7 +42,7 @@ class Uninstallers:
     def remove(self, version: str, path: str) -> None:
         """Remove a toolkit and its kernels. Raises AscendError.
 
-        Where the uninstaller was itself interrupted, or leaves something, the folder is removed: what lies in it came
+        If the uninstaller was itself interrupted, or leaves something, the folder is removed, because its content came
         with the version.
         """
         home = self.tree.home(version)
@@ -67,9 +67,9 @@ class Uninstallers:
         cann_install.uninstall(self._package("kernels", version, chip), self.run)
 
     def lead_latest(self, wanted_home: Optional[str]) -> None:
-        """Lead ``latest`` to a version that remains, where it leads to none: that of ``wanted_home``, or the newest.
+        """If ``latest`` points to no version, point it to a remaining one: that of ``wanted_home``, or the newest.
 
-        Each place has its own; what lies beside goes with its last version.
+        Each place has its own; the place beside is removed with its last version.
         """
         for place in self.tree.places():
             versions = [version for version in self.tree.versions(place) if files.names(place.home(version))]
@@ -81,7 +81,7 @@ class Uninstallers:
                 os.unlink(place.link)
 
     def _clear(self, place: Place) -> None:
-        """Take away what installers left beside for their sessions, and no file of others."""
+        """Remove what installers left beside for their sessions, but no file of others."""
         with atomic.removing(self.tree.shown(place.base), "cannot remove what CANN's uninstaller left"):
             for path in (place.link, os.path.join(place.base, "ascend-toolkit", "latest"), *place.shared):
                 if path == place.base:
@@ -121,7 +121,7 @@ class Uninstallers:
                 os.unlink(path)
 
     def drop_links(self, versions: List[str]) -> None:
-        """Remove links such as ``8.0`` to these versions, where they lead to nothing now."""
+        """Remove links such as ``8.0`` to these versions if they now point to nothing."""
         folder = os.path.join(self.root, "ascend-toolkit")
         for name in files.names(folder):
             path = os.path.join(folder, name)
@@ -140,9 +140,9 @@ def _compare(one: str, other: str) -> int:
 
 
 def _renamed(home: str, aside: str) -> str:
-    """Return the folder's new name; its old one where it cannot be renamed, in the lower layer of an overlay.
+    """Return the folder's new name, or its old one if it cannot be renamed (in an overlay's lower layer).
 
-    The uninstaller was there already: what is left counts as half-installed.
+    The uninstaller has already run, so what is left counts as half-installed.
     """
     try:
         os.rename(home, aside)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a removal chooses, row by row: what goes, what stays, and what speaks against what was asked for."""
+"""What a removal chooses, row by row: what is removed, what stays, and what opposes the request."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ Row = Dict[str, Any]
 
 
 class Asked(NamedTuple):
-    """What is asked: a ``release`` (else ""), or ``everything``.
+    """What is requested: a ``release`` (else ""), or ``everything``.
 
-    ``keep`` is how many environments pruning leaves beside the current one; ``force`` goes on although something is
-    current, in use or holds users' files.
+    ``keep`` is how many environments pruning leaves beside the current one; ``force`` continues although something is
+    current, in use or contains users' files.
     """
 
     release: str = ""
@@ -55,7 +55,7 @@ class Asked(NamedTuple):
         return EVERYTHING if self.everything else RELEASE if self.release else PRUNE
 
     def words(self) -> str:
-        """Return what is asked, for a journal."""
+        """Return the request as text for a journal."""
         return {EVERYTHING: "everything", RELEASE: "release " + self.release, PRUNE: "what is old"}[self.mode]
 
 
@@ -77,7 +77,7 @@ class Chosen:
         self.refusals: List[Refusal] = []
 
     def wanted(self, kind: str, name: str, each: Row, reason: str) -> None:
-        """Remove it, unless something speaks against that."""
+        """Remove it, unless something opposes that."""
         problems = self._problems(kind, name, each)
         if not problems:
             self.remove.append(row(kind, name, each["path"], reason))
@@ -94,7 +94,7 @@ class Chosen:
         return [each["name"] for each in self.remove if each["kind"] == kind]
 
     def _problems(self, kind: str, name: str, each: Row) -> List[_Problem]:
-        """What nothing overrides comes first: a mounted file system is neither ours nor part of what lies there."""
+        """What nothing can override comes first: a mounted file system is neither ours nor part of the folder."""
         path, found = each["path"], []
         if self.surveyed["mounts"].get(path):
             points = self.surveyed["mounts"][path]
@@ -114,7 +114,7 @@ class Chosen:
 
 
 def row(kind: str, name: str, path: str, reason: str) -> Row:
-    """Return one thing that goes or stays; its size is measured later."""
+    """Return one item that is removed or stays; its size is measured later."""
     return {"kind": kind, "name": name, "path": path, "size_mb": 0.0, "reason": reason}
 
 

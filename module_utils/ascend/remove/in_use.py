@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which processes use a folder: what they run, have open or mapped, where they stand, what they were told.
+"""Which processes use a folder: what they run, have open or mapped, their working folder, and their arguments.
 
-A Python of an environment that has loaded nothing from it yet shows only in its command line and its variables, as does
-a shell below ``ascend-env`` between two trainings. Needs root to see other users' processes.
+A Python of an environment that has loaded nothing from it yet shows only in its command line and its variables, like a
+shell below ``ascend-env`` between two trainings. Needs root to see other users' processes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class _View(NamedTuple):
 
 
 def users(node: Node, folders: List[str]) -> Dict[str, List[Process]]:
-    """Return the processes that use each of the folders; folders that none uses are left out.
+    """Return the processes that use each of the folders; unused folders are left out.
 
     A process is ``{"pid", "name", "user", "command", "container", "how"}``: ``how`` is exe, cwd, root, mounted, mapped,
     open, command or environment. One that ends meanwhile uses nothing.
@@ -77,7 +77,7 @@ def _used(process: str, view: _View, places: Dict[str, Tuple[str, str]], foreign
 
 
 def _paths(process: str, names: List[str]) -> Iterator[Tuple[str, str]]:
-    """Yield (how, path) of a process's files, as it sees them; a text is taken apart where a name stands in it."""
+    """Yield (how, path) of a process's files, as it sees them; texts are split if they contain a name."""
     for how in ("exe", "cwd", "root"):
         yield how, _alive(files.link(os.path.join(process, how)))
     text = files.text(os.path.join(process, "maps")) or ""
@@ -100,6 +100,6 @@ def _paths(process: str, names: List[str]) -> Iterator[Tuple[str, str]]:
 
 
 def _alive(path: Optional[str]) -> str:
-    """A file that was removed is still used; its name tells where it was."""
+    """A removed file can still be in use; its name shows where it was."""
     path = path or ""
     return path[: -len(_DELETED)] if path.endswith(_DELETED) else path

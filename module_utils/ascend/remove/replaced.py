@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a CANN that another one replaces is nobody's: nobody was asked about files in it, as in a removal."""
+"""Whether nobody needs a CANN that another one replaces; unlike in a removal, nobody was asked about files in it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from . import belongings, in_use
 
 
 def require_nobodys(node: Node, tree: Tree, version: str) -> None:
-    """Raise AscendError where users have files in a version, or use it."""
+    """Raise AscendError if users have files in a version, or use it."""
     home = tree.home(version)
     path = tree.shown(home)
     words = next(_not_ours(node, tree, version), "")

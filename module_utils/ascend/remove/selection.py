@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Decide what a removal takes away and what stays, each with its reason; and what forbids it. A pure function.
+"""Decide what a removal removes and what it keeps, each with its reason, and what forbids it. A pure function.
 
-Three things can be asked: a release, everything of the project's, or (neither) to prune. What is asked for by name and
-is current, in use or holds users' files is refused as a whole; pruning leaves it and goes on with the rest.
+Three things can be requested: a release, everything of the project's, or (neither) pruning. Something requested by name
+that is current, in use or contains users' files makes the whole request fail; pruning skips it and continues.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from .chosen import EVERYTHING, ORDER, PRUNE, RELEASE, Asked, Chosen, Surveyed, 
 def select(surveyed: Surveyed, asked: Asked) -> Dict[str, List[Any]]:
     """Return ``{"remove": [row], "keep": [row], "refusals": [refusal]}`` for what ``survey.read`` found.
 
-    A row is ``{"kind", "name", "path", "size_mb", "reason"}``, its size 0 until measured; rows to remove stand in the
-    order of removal. With a refusal nothing is to be removed. Raises AscendError when ``keep`` is no number of things.
+    A row is ``{"kind", "name", "path", "size_mb", "reason"}``, its size 0 until measured; rows to remove are in the
+    order of removal. If there is a refusal, nothing may be removed. Raises AscendError if ``keep`` is not a number.
     """
     if asked.keep < 0:
         raise AscendError("not a number of environments to keep", wanted="0 or more", found=str(asked.keep))
@@ -64,7 +64,7 @@ def _environments(chosen: Chosen) -> None:
 
 
 def _kept_by_number(surveyed: Surveyed, keep: int) -> Dict[str, str]:
-    """Return name -> reason: the current one, then the way back, then the newest. Without a current one, one more."""
+    """Return name -> reason: the current one, a rollback's, then the newest. Without a current one, one more."""
     ours = {name: each for name, each in surveyed["environments"].items() if each["ours"]}
     newest = sorted((name for name in ours if ours[name]["complete"]), key=lambda name: (-ours[name]["made_s"], name))
     staying = {}
@@ -83,7 +83,7 @@ def _kept_by_number(surveyed: Surveyed, keep: int) -> Dict[str, str]:
 
 
 class _Needs(NamedTuple):
-    """What environments that stay need: a path or version -> the environment's name; one that may need any."""
+    """What the remaining environments need: a path or version -> the environment's name; and one that may need all."""
 
     cann: Dict[str, str]
     pythons: Dict[str, str]
@@ -143,7 +143,7 @@ def _pythons(chosen: Chosen, needs: _Needs) -> None:
 
 
 def _of_removed(chosen: Chosen, key: str, known: Set[str]) -> Set[str]:
-    """Return what the environments that go stand on, also those that an interrupted removal has taken away already."""
+    """Return what the removed environments needed, also those that an interrupted removal has already removed."""
     environments, intent = chosen.surveyed["environments"], chosen.surveyed["intent"]
     found = {environments[name][key] for name in chosen.removed("environment")} | known
     if intent.get("release") == chosen.asked.release and isinstance(intent.get(key), list):
@@ -152,7 +152,7 @@ def _of_removed(chosen: Chosen, key: str, known: Set[str]) -> Set[str]:
 
 
 def _parts(chosen: Chosen) -> None:
-    """What of the whole is neither environment, CANN nor Python. CANN's own files stay as long as any CANN does."""
+    """The parts that are neither environment, CANN nor Python. CANN's own files stay as long as any CANN does."""
     versions = [each["name"] for each in chosen.keep if each["kind"] == "CANN"]
     for each in chosen.surveyed["parts"]:
         name, path = each["name"], each["path"]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much room things take, in blocks of the disk, and how much of it their removal frees.
+"""How much space things take, in blocks of the disk, and how much of it their removal frees.
 
-A file with several names is freed with the last one: a name that lies elsewhere keeps it.
+A file with several names is freed with the last one; a name elsewhere keeps it.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ Names = Dict[Tuple[int, int], int]
 
 
 def measure(node: Node, rows: List[Dict[str, Any]], freed: bool) -> float:
-    """Give each row its ``size_mb``; return their sum. ``freed``: what the removal of all gives back, in this order.
+    """Set each row's ``size_mb``; return their sum. ``freed``: what removing all frees, in this order.
 
-    Otherwise a file counts with its first name. What is mounted below a row's path is not counted.
+    Otherwise a file counts with its first name. Mounts below a row's path are not counted.
     """
     names: Names = {}
     total = 0

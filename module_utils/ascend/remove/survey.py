@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What lies on a node of which a removal has to decide: whose it is, what needs it, what speaks against its end."""
+"""What a removal has to decide about on a node: whose it is, what needs it, and what opposes its removal."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ Surveyed = Dict[str, Any]
 
 
 def read(node: Node, places: Places) -> Surveyed:
-    """Return what ``selection.select`` decides of; paths are the node's own.
+    """Return what ``selection.select`` decides about; paths are the node's own.
 
     ``environments`` (name -> path, release, cann, python, made_s, complete, ours, source, belongings), ``current`` and
     ``previous`` (names, None), ``cann`` (version -> path, ours, kernels, belongings), ``pythons`` (version -> path,
@@ -101,7 +101,7 @@ def _services(node: Node, places: Places) -> List[Surveyed]:
 
 
 def _leads(node: Node, link: str) -> Optional[str]:
-    """Return the name of that to which a link beside the environments leads, also where that is gone."""
+    """Return the name of the target of a link beside the environments, even if that is gone."""
     target = files.link(node.path(link))
     return os.path.basename(os.path.normpath(target)) if target else None
 
@@ -156,7 +156,7 @@ def _cann(node: Node, places: Places) -> Surveyed:
 
 
 def _pythons(node: Node, places: Places) -> Surveyed:
-    """One whose removal was interrupted may have lost its receipt already: the intent says that it is ours."""
+    """One whose removal was interrupted may have lost its receipt already; the recorded intent says that it is ours."""
     going = files.mapping(node.path(os.path.join(places.state_dir, INTENT))).get("python")
     going = going if isinstance(going, list) else []
     root = os.path.join(places.ascend_root, "python")
@@ -186,7 +186,7 @@ def _cache(node: Node, places: Places) -> List[Surveyed]:
 
 
 def _wheels(node: Node, path: str) -> Surveyed:
-    """The wheels of one lock, which were sent to the node: the environments that they are for are named like it."""
+    """The wheels of one lock, sent to the node; the environments that they are for are named like it."""
     name = os.path.basename(path)
     match = _WHEELS.fullmatch(name)
     ours = bool(match) and not os.path.islink(node.path(path))
@@ -195,7 +195,7 @@ def _wheels(node: Node, path: str) -> Surveyed:
 
 
 def _leftovers(node: Node, places: Places) -> List[str]:
-    """Those that every change clears away, what an interrupted removal left, and manifests of what is not there."""
+    """Those that every change clears away, what an interrupted removal left, and manifests of missing things."""
     tree = cann_layout.Tree(node.path(places.cann_root), node.path(places.state_dir), node.root)
     on_node = Places(*(node.path(place) for place in places_of(places)))
     found = [tree.shown(path) for path in leftovers.leftovers(on_node)]
@@ -220,10 +220,10 @@ def places_of(places: Places) -> Tuple[str, str, str, str, str]:
 
 
 def parts(node: Node, places: Places) -> List[Surveyed]:
-    """Return what else there is of the project's and of CANN's installers', as ``{"kind", "name", "path", "ours"}``.
+    """Return what else belongs to the project or to CANN's installers, as ``{"kind", "name", "path", "ours"}``.
 
-    The project's own places are ours. What CANN's installers put elsewhere is, where its folder was absent before the
-    first change, as ``origin.json`` tells; without that file nothing of it is.
+    The project's own places are ours. What CANN's installers put elsewhere is ours if its folder was absent before the
+    first change, according to ``origin.json``; without that file it is not.
     """
     env = os.path.join(places.ascend_root, "env")
     found = [("link", os.path.join(env, name), True) for name in (environment_read.PREVIOUS, environment_read.CURRENT)]
@@ -252,7 +252,7 @@ def parts(node: Node, places: Places) -> List[Surveyed]:
 
 
 def folders(node: Node, places: Places) -> List[str]:
-    """Return the folders, the inner ones first, that go with the last thing in them."""
+    """Return the folders, inner ones first, that are removed with their last content."""
     absent = origin.read(node.path(places.state_dir))["absent"]
     existing = [os.path.join(places.ascend_root, name) for name in ("env", "python")]
     for path in (

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A selection as lines for the terminal: what goes, with how much room it gives back, then what stays, and why."""
+"""A selection as lines for the terminal: what is removed and how much space that frees, then what stays, and why."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ SHOWN = 100  # rows; a node that has more has them in the module's result
 
 
 def _names(rows: List[Dict[str, Any]]) -> List[str]:
-    """Return each row's name; its path where others of its kind are called the same."""
+    """Return each row's name, or its path if others of its kind have the same name."""
     called = Counter((row["kind"], row["name"]) for row in rows)
     return [row["path"] if called[row["kind"], row["name"]] > 1 else row["name"] for row in rows]
 
 
 def lines(selection: Dict[str, List[Any]], freed_mb: float) -> List[str]:
-    """Return a line a row, in columns; the last one tells the sum."""
+    """Return one line per row, in columns; the last one has the sum."""
     rows = [("remove", row) for row in selection["remove"]]
     rows += [("keep", row) for row in selection["keep"] if row["kind"] not in _QUIET]
     left = len(rows) - SHOWN

@@ -43,7 +43,7 @@ _HOOK = re.compile(
 
 
 def find(text: str) -> Iterator[Tuple[int, int]]:
-    """Give where secrets begin and end; some may overlap."""
+    """Yield where secrets begin and end; some may overlap."""
     for match in _ACCOUNT.finditer(text):
         start, end = match.span(match.lastindex or 0)
         if not _REFERENCE.fullmatch(text, start, end) and not _MAIL.fullmatch(text, match.start(), start):

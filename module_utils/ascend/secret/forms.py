@@ -51,7 +51,7 @@ _LINE_OF_KEY = re.compile(r"[A-Za-z0-9+/=]{1,128}[ \t\r]{0,4}")
 
 
 def find(text: str) -> Iterator[Tuple[int, int]]:
-    """Give where secrets begin and end, none within a longer word."""
+    """Yield where secrets begin and end, none within a longer word."""
     for match in _FORM.finditer(text):
         before = text[match.start() - 1 : match.start()]
         if not (before.isalnum() or before == "_") or before == "" or not text[match.start()].isalnum():
@@ -63,7 +63,7 @@ def find(text: str) -> Iterator[Tuple[int, int]]:
 
 
 def _begin_of_key(text: str, end: int) -> int:
-    """Return where the lines of a private key begin, whose first line is lost."""
+    """Return where the lines of a private key begin if its first line is lost."""
     mark = "\\n" if text.endswith("\\n", 0, end) else "\n"
     begin = end
     while end - begin < 16384 and text.endswith(mark, 0, begin):

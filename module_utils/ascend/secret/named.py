@@ -44,7 +44,7 @@ _HEADERS = ("authorization", "cookie")
 
 
 def find(text: str) -> Iterator[Tuple[int, int]]:
-    """Give where secrets begin and end; some may overlap."""
+    """Yield where secrets begin and end; some may overlap."""
     done = 0
     for word in _WORD.finditer(text):
         if word.start() < done or not HINT.search(word.group()):
@@ -80,7 +80,7 @@ def find(text: str) -> Iterator[Tuple[int, int]]:
 
 
 def _begin(text: str, start: int, end: int) -> Optional[int]:
-    """Return where the value of a name begins; None where the name stands alone."""
+    """Return where the value of a name begins; None if the name has no value."""
     separator = _SEPARATOR.match(text, end)
     if separator:
         return separator.end()
@@ -98,7 +98,7 @@ def _begin(text: str, start: int, end: int) -> Optional[int]:
 
 
 def _is_about(text: str, start: int, end: int) -> bool:
-    """Whether it is a file that is told of ("/etc/passwd: ...") or a word of a parser ("unexpected token: ...")."""
+    """Whether the text is about a file ("/etc/passwd: ...") or a parser's word ("unexpected token: ...")."""
     in_path = (
         text[start - 1 : start] == "/" and text[end : end + 1] == ":" and text[start - 2 : start - 1] not in ("/", ":")
     )
@@ -111,7 +111,7 @@ def _block(text: str, begin: int) -> Optional[Value]:
 
 
 def _in_header(text: str, name: str, value: Value) -> Value:
-    """What says the scheme stays; cookies go to the end of the header."""
+    """The scheme stays; cookies reach to the end of the header."""
     scheme = _SCHEME.match(text, value.start)
     start = scheme.end() if scheme else value.start
     parameters = _PARAMETERS.match(text, start)

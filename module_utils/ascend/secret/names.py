@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which names of options, variables and keys hold secrets, and which of their values are none.
+"""Which names of options, variables and keys have secrets as values, and which of their values are not secret.
 
-A name counts by its last parts: ``--hf_hub_token``, ``PGPASSWORD`` and ``spring.datasource.password`` end in what is
+A name is judged by its last parts: ``--hf_hub_token``, ``PGPASSWORD`` and ``spring.datasource.password`` end in what is
 secret; ``max_tokens``, ``eos_token`` and ``token_path`` do not.
 """
 
@@ -107,9 +107,9 @@ _VERSION = re.compile(r"[vV]?[0-9]+(?:[.:-][0-9A-Za-z]+)+")
 
 
 def kind(name: str, in_address: bool = False) -> str:
-    """Return how a name's value is judged, ALWAYS, LIKELY or RANDOM; empty for a name that is about no secret.
+    """Return how a name's value is judged, ALWAYS, LIKELY or RANDOM; empty for a name without secrets.
 
-    ``in_address``: the name stands in the query of a URL.
+    ``in_address``: the name is in the query of a URL.
     """
     if not name.isascii():
         return LIKELY
@@ -145,7 +145,7 @@ def _kind_of_last(last: str, before: str, in_address: bool) -> str:
 
 
 def is_message(text: str, start: int) -> bool:
-    """Whether a word of a message stands there, where a value would: "password: not given"."""
+    """Whether a message's word is in the value's place: "password: not given"."""
     word = _WORD.match(text, start)
     return word is not None and word.group().lower() in _NOTHING
 
@@ -165,12 +165,12 @@ def hides(how: str, value: str) -> bool:
 
 
 def _is_path(word: str) -> bool:
-    """Base64 has slashes, too: no folder is called as a secret looks."""
+    """Base64 has slashes, too, but no folder has a name that looks like a secret."""
     return bool(_PATH.fullmatch(word)) and not any(len(part) > 24 and looks_random(part) for part in word.split("/"))
 
 
 def looks_random(word: str) -> bool:
-    """Whether a word looks drawn by chance: letters and digits, or both cases, in no form of a path or a version."""
+    """Whether a word looks drawn by chance: letters and digits, or both cases, and not like a path or a version."""
     if len(word) < 8 or not _PLAIN.fullmatch(word) or _PATH.fullmatch(word) or _VERSION.fullmatch(word):
         return False
     if _OF_MACHINES.fullmatch(word) or all(part.isdigit() or part.islower() for part in _identifier(word)):

@@ -27,7 +27,7 @@ _PAIR = re.compile(
 
 
 def find(text: str) -> Iterator[Tuple[int, int]]:
-    """Give where secrets begin and end."""
+    """Yield where secrets begin and end."""
     for match in _PAIR.finditer(text):
         how = kind(match.group(1))
         if not how:

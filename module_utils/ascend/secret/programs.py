@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Find secrets behind options that say nothing of what they hold: ``mysql -pX``, ``curl -u user:X``."""
+"""Find secrets behind options whose names do not show it: ``mysql -pX``, ``curl -u user:X``."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ _STARTS = tuple(_BEGINNINGS)
 
 
 def find(text: str) -> Iterator[Tuple[int, int]]:
-    """Give where secrets begin and end; a program's options reach to the end of its command."""
+    """Yield where secrets begin and end; a program's options reach to the end of its command."""
     yield from _in_commands(text)
     if _OPTION_LISTED.search(text):
         yield from _in_commands(_LISTED.sub(lambda match: "\0" * len(match.group()), text))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Find secrets that a program is given to read: ``echo X | sudo -S``, ``su <<< X``, by a here-document or expect."""
+"""Find secrets that a program gets as input: ``echo X | sudo -S``, ``su <<< X``, by a here-document or expect."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _ASKED = re.compile(r"(?i)assw|assphrase|token|secret|\bpin\b|\u5bc6\u7801")
 
 
 def find(text: str) -> Iterator[Tuple[int, int]]:
-    """Give where here-documents, what several echoes give and what expect sends begin and end."""
+    """Yield where here-documents, the output of several echoes, and what expect sends begin and end."""
     for match in _DOCUMENT.finditer(text):
         line = text.rfind("\n", max(0, match.start() - 256), match.start()) + 1 or max(0, match.start() - 256)
         begin = text.index("\n", match.end()) + 1

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a value ends: at its quote, at the end of its word as shells see it, or at the NUL behind a word of /proc."""
+"""Where a value ends: at its quote, at the end of its word as shells see it, or at the NUL after a word of /proc."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def value_at(text: str, start: int, most: int = MOST) -> Value:
 
 
 def find(text: str, mark: str, start: int, most: int) -> int:
-    """Return where a mark stands, or the end of the line where there is none."""
+    """Return where a mark is, or the end of the line if there is none."""
     line = text.find("\n", start, start + most)
     line = min(len(text), start + most) if line < 0 else line
     end = text.find(mark, start, line)
@@ -48,7 +48,7 @@ def find(text: str, mark: str, start: int, most: int) -> int:
 
 
 def _closing(text: str, mark: str, begin: int, most: int) -> int:
-    """Return where the quotes end; one behind a backslash is within, and so are two single ones."""
+    """Return where the quotes end; one after a backslash is inside, and so are two single ones."""
     end = find(text, mark, begin, most)
     while mark == '"' and text[end - 1 : end] == "\\" and text[end : end + 1] == mark:
         end = find(text, mark, end + 1, most)
@@ -63,7 +63,7 @@ def _is_own(text: str, start: int, end: int) -> bool:
 
 
 def _is_word_of_command(text: str, start: int) -> bool:
-    """Whether NUL tells where the value ends: it is such a word, or the end of one without blanks before it."""
+    """Whether NUL shows where the value ends: it is such a word, or the end of one without blanks before it."""
     begin = text.rfind("\0", max(0, start - SHORT), start)
     if begin < 0 and text.find("\0", start, start + MOST) < 0:
         return False

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Models that a node serves by LLaMA-Factory's API, as services that begin with the machine."""
+"""Models that a node serves with LLaMA-Factory's API, as services that start at boot."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is looked at before a model is served: keys, files, cards, its address. Nothing is changed."""
+"""The checks before a model is served: keys, files, cards, its address. They change nothing."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ PATHS = ("model_name_or_path", "adapter_name_or_path")
 def check(
     node: Node, model: Model, how: How, home: str, checkout: str, npu: Mapping[str, Any], is_our_port: bool
 ) -> List[AscendError]:
-    """Return what keeps the model from being served. Raises AscendError where the account cannot look.
+    """Return what prevents the model from being served. Raises AscendError if the account cannot look.
 
-    ``npu`` are the facts of the cards, without what is served now; ``is_our_port`` says that this has the port.
+    ``npu`` are the facts of the cards, without what is served now; ``is_our_port``: the model itself has the port.
     """
     problems = config.problems(model.config, how.environment, checkout, "serve_models, %s" % model.name)
     problems += _files(model, how, home)
@@ -34,7 +34,7 @@ def check(
 
 
 def _files(model: Model, how: How, home: str) -> List[AscendError]:
-    """A path has to be absolute, since a service begins in a folder of its own, and readable by its account."""
+    """A path must be absolute, because a service starts in its own folder, and readable by its account."""
     paths = {}
     for key in PATHS:
         value = model.config.get(key)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is to be served: a list of models, each with its config, its address and its cards. Pure functions."""
+"""What to serve: a list of models, each with its config, its address and its cards. Pure functions."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ class Model(NamedTuple):
         return not is_loopback(self.address)
 
     def config_text(self) -> str:
-        """Return the config as YAML: LLaMA-Factory 0.9.5 reads no JSON, though it says that it does."""
+        """Return the config as YAML: LLaMA-Factory 0.9.5 does not read JSON, although it claims to."""
         lines = ["%s: %s" % (json.dumps(key), _yaml(value)) for key, value in self.config.items()]
         reason = "# do_sample is false unless the inventory says otherwise: sampling hangs or fails with some releases."
         return "\n".join(["# Made by ascend-fleet.", reason, "---", *lines]) + "\n"
 
     def digest(self) -> str:
-        """Return the sum of all that it says: when it differs, something else is to be served."""
+        """Return the sum of its settings; if it differs, something else should be served."""
         return hashlib.sha256(json.dumps(self._asdict(), sort_keys=True).encode()).hexdigest()
 
 
@@ -62,7 +62,7 @@ def _yaml(value: Any) -> str:
 
 
 def models_of(given: Any) -> List[Model]:
-    """Return the models of ``serve_models``. Raises AscendError for what can be none of them."""
+    """Return the models of ``serve_models``. Raises AscendError for an invalid one."""
     if not isinstance(given, list):
         raise _wrong("serve_models is not a list", "[%s]" % FORM, given)
     models = [_model(each) for each in given]
@@ -79,7 +79,7 @@ def models_of(given: Any) -> List[Model]:
 
 
 def require_key(models: Sequence[Model], key: str) -> None:
-    """Raise AscendError where somebody beside the node could ask a model without a key."""
+    """Raise AscendError if somebody outside the node could ask a model without a key."""
     bare = [model for model in models if model.is_open and not key]
     if bare:
         raise AscendError(

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The models that a node serves: begun, asked whether they answer, ended.
+"""The models that a node serves: starts them, asks whether they answer, ends them.
 
-``<state_dir>/serve/<name>`` is root's: serve.json says what is served, config.yaml is the account's copy of the config,
-the rest is the service's (service/service.py). The service keeps the environment in which it was begun, also when it
-begins again: what was tested with a model goes on to serve it until serve.yml is run.
+``<state_dir>/serve/<name>`` belongs to root: serve.json says what is served, config.yaml is the account's copy of the
+config, the rest belongs to the service (service/service.py). The service keeps the environment in which it was started,
+also after a restart: what was tested with a model continues to serve it until serve.yml runs.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def place(state_dir: str, name: str) -> str:
 
 
 def names(state_dir: str) -> List[str]:
-    """Return the names of what serve.yml began and did not end."""
+    """Return the names of what serve.yml started and did not end."""
     found = files.names(os.path.join(state_dir, FOLDER))
     return sorted(name for name in found if NAME.fullmatch(name) and about(state_dir, name))
 
@@ -90,7 +90,7 @@ def is_as(model: Model, how: How, run: Run) -> bool:
 
 
 def begin(model: Model, how: How, run: Run) -> None:
-    """Begin to serve the model, in place of what was served by that name. Raises AscendError, OSError."""
+    """Start to serve the model, in place of what was served under that name. Raises AscendError, OSError."""
     folder = place(how.state_dir, model.name)
     os.makedirs(folder, mode=0o755, exist_ok=True)
     services.stop(folder, run, GRACE_S)
@@ -123,7 +123,7 @@ def service_of(model: Model, how: How) -> Service:
 
 
 def end(state_dir: str, name: str, run: Run) -> bool:
-    """End it; return whether anything of it was at work. Its log stays."""
+    """End it; return whether anything of it was running. Its log stays."""
     folder = place(state_dir, name)
     was_alive = services.stop(folder, run, GRACE_S)
     # The key and the config may be secrets; without this file nothing of it counts as served.
@@ -133,10 +133,10 @@ def end(state_dir: str, name: str, run: Run) -> bool:
 
 
 def read(state_dir: str, name: str, run: Run, node: Node) -> Dict[str, Any]:
-    """Return what is served by that name: serve.json's keys, and ``{"state", "began", "log", "last", "error"}``.
+    """Return what is served under that name: serve.json's keys, and ``{"state", "began", "log", "last", "error"}``.
 
-    ``state`` is serving (it answers), silent (it runs and does not answer, or not yet) or down; ``last`` are the last
-    lines of its log, ``error`` the first error that it names, where it does not serve.
+    ``state`` is serving (it answers), silent (it runs but does not answer, or not yet) or down; ``last`` are the last
+    lines of its log, ``error`` its first error, if it does not serve.
     """
     folder = place(state_dir, name)
     served = about(state_dir, name)
@@ -167,7 +167,7 @@ def look(state_dir: str, name: str, run: Run) -> Tuple[str, str]:
 
 
 def ask(address: str, port: int, key: str) -> str:
-    """Ask the server for its models, as anybody would; return why it does not answer well, "" where it does."""
+    """Ask the server for its models, like any client; return what is wrong with the answer, "" if nothing is."""
     everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # asked on the loopback
     link = http.client.HTTPConnection(everywhere.get(address, address), port, timeout=PROBE_S)
     try:
@@ -183,7 +183,7 @@ def ask(address: str, port: int, key: str) -> str:
 def facts(node: Node, state_dir: str) -> List[Any]:
     """Return what the node serves, for its facts (shapes.Served).
 
-    Empty for a replayed record: its processes are nobody's here.
+    Empty for a replayed capture, whose processes do not exist here.
     """
     if node.root != "/":
         return []
@@ -197,7 +197,7 @@ def facts(node: Node, state_dir: str) -> List[Any]:
 
 
 def at_work(node: Node, state_dir: str) -> List[Dict[str, Any]]:
-    """Return what is served as facts give processes that use cards (train/job.py says how)."""
+    """Return what is served in the form of the facts' processes that use cards (see train/job.py)."""
     found = []
     for name in names(state_dir) if node.root == "/" else []:
         folder = place(state_dir, name)
@@ -217,7 +217,7 @@ def at_work(node: Node, state_dir: str) -> List[Dict[str, Any]]:
 
 
 def logrotate(state_dir: str, account: Account, group: str) -> str:
-    """Return what logrotate shall do with the logs: they are the account's, so it turns them as the account."""
+    """Return logrotate's configuration for the logs, which it rotates as the account that owns them."""
     logs = os.path.join(state_dir, FOLDER, "*", "out", "log")
     lines = ["su %s %s" % (account.name, group), "size 100M", "rotate 4", "compress", "copytruncate", "missingok"]
     return "# Made by ascend-fleet.\n%s {\n%s}\n" % (logs, "".join("    %s\n" % line for line in lines))
@@ -237,7 +237,7 @@ def _about(model: Model, how: How) -> Dict[str, Any]:
 
 
 def _env(model: Model, how: How) -> Dict[str, str]:
-    """Return the whole environment of the program; what the operator sets counts most."""
+    """Return the whole environment of the program; the operator's settings override the rest."""
     out = os.path.join(place(how.state_dir, model.name), "out")
     name = how.account.name
     env = {"PATH": PATH, "HOME": out, "USER": name, "LOGNAME": name, "LANG": "C.UTF-8"}

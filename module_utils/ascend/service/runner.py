@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The parent of a program that goes on: it keeps its log, passes on that it shall end, and writes how it ended.
+"""The parent of a program that outlives the module: it keeps the log, forwards the request to end, records the end.
 
-It is a file of its own in the service's folder, started as the service's account by systemd or by the module, with the
-path of the job: ``{"argv", "env", "cwd", "out", "grace_s", "mark", "peers"}``. Standard library alone.
+It is a separate file in the service's folder, started as the service's account by systemd or by the module, with the
+path of the job: ``{"argv", "env", "cwd", "out", "grace_s", "mark", "peers"}``. Only the standard library.
 
 Programs of one job on several nodes end together. ``peers`` is None or ``{"rank", "count", "address", "port",
-"token"}``: each runner keeps a connection to that of rank 0, which tells all of them when one failed or is gone. So
+"token"}``: each runner keeps a connection to that of rank 0, which tells all of them if one failed or is gone. So
 nobody waits for HCCL's time limits, and no control node has to watch.
 """
 
@@ -30,7 +30,7 @@ END_S = 2.0  # between asking what the program left behind to end and ending it
 
 
 def main(path: str) -> int:
-    """Run the job to its end; return the exit code: 0 where it was asked to end."""
+    """Run the job to its end; return the exit code, 0 if it was asked to end."""
     with open(path, encoding="utf-8") as stream:
         job = json.load(stream)
     os.umask(0o027)
@@ -54,7 +54,7 @@ def main(path: str) -> int:
 
 
 def _wait(child: subprocess.Popen[bytes], asked: List[int], peers: Optional[Peers], grace_s: float) -> int:
-    """Wait for the child's end; once asked to end, or a peer failed, pass that on, and after a while insist."""
+    """Wait for the child's end; if asked to end, or if a peer failed, forward that, and after a while kill it."""
     until = None
     while True:
         with suppress(subprocess.TimeoutExpired):
@@ -62,7 +62,7 @@ def _wait(child: subprocess.Popen[bytes], asked: List[int], peers: Optional[Peer
         failed = peers.failed if peers else None
         if (asked or failed) and until is None:
             if failed:
-                os.write(2, ("ascend-fleet: ended, since %s\n" % failed["words"]).encode())
+                os.write(2, ("ascend-fleet: ended, because %s\n" % failed["words"]).encode())
             until = time.monotonic() + grace_s
             _send(child.pid, signal.SIGTERM)
         if until is not None and time.monotonic() > until:
@@ -75,7 +75,7 @@ def _send(group: int, number: int) -> None:
 
 
 def marked(mark: str) -> List[int]:
-    """Return the processes that inherited the mark, but for this one."""
+    """Return the processes that inherited the mark, except this one."""
     found = []
     for name in os.listdir("/proc"):
         if name.isdigit() and int(name) != os.getpid():
@@ -123,7 +123,7 @@ class Peers:
         threading.Thread(target=begin, daemon=True).start()
 
     def leave(self, code: int, asked: bool) -> None:
-        """Say how this rank's program ended; one that failed, or was asked to end, ends all."""
+        """Report how this rank's program ended; one that failed, or was asked to end, ends all."""
         rank = self._job["rank"]
         if asked or code != 0:
             self._fail(rank, "rank %d %s" % (rank, "was stopped" if asked else "ended with code %d" % code))
@@ -142,7 +142,7 @@ class Peers:
                 link.sendall(json.dumps(value).encode() + b"\n")
 
     def _serve(self) -> None:
-        """As rank 0: hear of each of the others, and pass on what counts."""
+        """As rank 0: listen to each of the others, and forward what matters."""
         family = socket.AF_INET6 if ":" in self._job["address"] else socket.AF_INET
         with socket.socket(family, socket.SOCK_STREAM) as server:
             server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -183,7 +183,7 @@ class Peers:
         self._listen(link, 0)
 
     def _hear(self, link: socket.socket) -> None:
-        """Hear of one that connects: whoever does not know the token is nobody."""
+        """Accept a connection; whoever does not know the token is ignored."""
         link.settimeout(30)
         try:
             hello = json.loads(link.makefile("rb").readline(LINE))
@@ -201,7 +201,7 @@ class Peers:
         self._listen(link, rank)
 
     def _listen(self, link: socket.socket, rank: int) -> None:
-        """Hear what the peer says, until its end. One that goes without a word is lost."""
+        """Listen to the peer until its end. One that leaves without a message is lost."""
         _keep_alive(link)
         with suppress(OSError, ValueError, KeyError, TypeError):
             for line in link.makefile("rb"):
@@ -215,7 +215,7 @@ class Peers:
 
 
 def _keep_alive(link: socket.socket) -> None:
-    """A node that is switched off says nothing: notice it within half a minute."""
+    """A node that is switched off sends nothing; this detects it within half a minute."""
     link.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 4)):
         link.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

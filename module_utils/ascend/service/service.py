@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Begin, watch and end a program that goes on: by systemd as a unit, or in a session of its own where there is none.
+"""Start, watch and end a program that outlives the module: a systemd unit, or its own session without systemd.
 
-``folder`` is root's. In it the job (job.json, the account's to read: it may hold secrets), the runner, and who is at
-work (began.json). ``folder/out`` is the account's: the runner writes the log and how the program ended there. What lies
-there is believed no further than a log is.
+``folder`` belongs to root. It contains the job (job.json, readable for the account because it may contain secrets), the
+runner, and the running process (began.json). ``folder/out`` belongs to the account; the runner writes the log and the
+result there. We trust its content no more than a log.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ Run = Callable[..., Result]
 
 
 class Service(NamedTuple):
-    """What shall go on. ``settings`` are further lines of the unit's section [Service]; ``limits`` are resource limits
+    """A program to run. ``settings`` are further lines of the unit's section [Service]; ``limits`` are resource limits
     by their names in limits.conf(5), -1 for none; neither a unit nor a session of ours has those of a login.
 
-    ``lasting``: it begins with the machine, and again when it fails. ``peers``: see runner.py.
+    ``lasting``: it starts at boot, and again if it fails. ``peers``: see runner.py.
     """
 
     name: str
@@ -66,7 +66,7 @@ class Service(NamedTuple):
 
 
 def start(service: Service, run: Run) -> None:
-    """Begin it. Raises AscendError when it does not begin, and OSError; one that is at work has to be ended before."""
+    """Start it. Raises AscendError if it does not start, and OSError; end a running one before."""
     mark = "%s=%s-%s" % (MARK, service.name, os.urandom(8).hex())
     began: Dict[str, Any] = {"began": now(), "name": service.name, "systemd": has_systemd(), "mark": mark}
     _write(service, mark)
@@ -84,7 +84,7 @@ def start(service: Service, run: Run) -> None:
 
 
 def alive(folder: str, run: Run) -> bool:
-    """Whether the program that was begun in this folder is at work."""
+    """Whether the program that was started in this folder is running."""
     began = files.mapping(os.path.join(folder, "began.json"))
     if began.get("systemd"):
         return state(str(began["name"]) + ".service", run) in ACTIVE
@@ -98,7 +98,7 @@ def state(unit: str, run: Run) -> str:
 
 
 def main_pid(folder: str, run: Run) -> int:
-    """Return the runner's number, 0 where there is none."""
+    """Return the runner's number, 0 if there is none."""
     began = files.mapping(os.path.join(folder, "began.json"))
     if not began.get("systemd"):
         return int(began.get("pid") or 0)
@@ -108,9 +108,9 @@ def main_pid(folder: str, run: Run) -> int:
 
 
 def stop(folder: str, run: Run, grace_s: float) -> bool:
-    """End it and all that it began; return whether anything of it was at work.
+    """End it and everything that it started; return whether anything was running.
 
-    Raises AscendError where that cannot be done.
+    Raises AscendError if that cannot be done.
     """
     began = files.mapping(os.path.join(folder, "began.json"))
     was_alive = bool(began) and alive(folder, run)
@@ -144,7 +144,7 @@ def stop(folder: str, run: Run, grace_s: float) -> bool:
 
 
 def outcome(folder: str, account_uid: Optional[int] = None) -> Dict[str, Any]:
-    """Return how the program ended, as its account says: ``{"code", "at", "asked"}``; empty where nobody says so."""
+    """Return how the program ended, as its account says: ``{"code", "at", "asked"}``; empty if it does not say."""
     text = read_out(folder, "ended.json", account_uid)
     try:
         value = json.loads(text) if text else {}
@@ -154,7 +154,7 @@ def outcome(folder: str, account_uid: Optional[int] = None) -> Dict[str, Any]:
 
 
 def read_out(folder: str, name: str, account_uid: Optional[int] = None, last_bytes: int = 64 * 1024) -> str:
-    """Return the end of a file that the account wrote, "" where there is none: no link of it leads elsewhere."""
+    """Return the end of a file that the account wrote, "" if there is none; links are not followed."""
     path = os.path.join(folder, "out", name)
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -173,7 +173,7 @@ def has_systemd() -> bool:
 
 
 def unit_text(service: Service) -> str:
-    """Return the unit. What it runs and with which variables stands in the job: a unit is everybody's to read."""
+    """Return the unit. The command and its variables are in the job, because everybody can read a unit."""
     lines = ["# Made by ascend-fleet.", "[Unit]", "Description=%s" % service.description]
     if service.lasting:
         lines += ["Wants=network-online.target", "After=network-online.target"]
@@ -193,7 +193,7 @@ def _place(service: Service, name: str) -> str:
 
 
 def _write(service: Service, mark: str) -> None:
-    """Write what the runner needs. The job is there before the folder belongs to anybody else."""
+    """Write what the runner needs. The job exists before the folder belongs to anybody else."""
     account, out = service.account, _place(service, "out")
     os.makedirs(service.folder, mode=0o755, exist_ok=True)
     if os.path.islink(out) or not os.path.isdir(out):
@@ -217,7 +217,7 @@ def _write(service: Service, mark: str) -> None:
 
 
 def _session(service: Service, mark: str) -> int:
-    """Begin the runner in a session of its own; return its number."""
+    """Start the runner in its own session; return its number."""
     began = subprocess.Popen(
         [sys.executable, "-I", _place(service, "runner.py"), _place(service, "job.json")],
         stdin=subprocess.DEVNULL,

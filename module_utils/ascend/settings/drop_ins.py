@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The two drop-in files in which a node keeps what a release wants of its system: their forms, and what they shall say.
+"""The two drop-in files with a release's system settings for a node: their forms and their content.
 
-Text and numbers only: the planner asks what a node lacks, and the module writes by the same answer. What others set is
-merged: port ranges are united, a number is never lowered. ``# was:`` remembers what the kernel had before us.
+Text and numbers only: the planner asks what a node lacks, and the module writes the same answer. Others' settings are
+merged: port ranges are united, and a number is never lowered. ``# was:`` remembers the kernel's value before us.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Limits = Dict[str, Dict[str, int]]  # name -> domain -> hard limit
 
 
 class Kernel(NamedTuple):
-    """What our file says of kernel settings: name -> value, and name -> what the kernel had before."""
+    """Our file's kernel settings: name -> value, and name -> what the kernel had before."""
 
     values: Dict[str, str]
     was: Dict[str, str]
@@ -46,14 +46,14 @@ def read_kernel(text: Optional[str]) -> Kernel:
 
 
 def kernel_text(kernel: Kernel) -> str:
-    """Return the file; an empty text where it has nothing to say."""
+    """Return the file's text, empty if there is nothing to set."""
     lines = ["# was: %s = %s\n%s = %s\n" % (name, kernel.was.get(name, ""), name, kernel.values[name])
              for name in sorted(kernel.values)]  # fmt: skip
     return _HEAD + "".join(lines) if lines else ""
 
 
 def read_limits(text: Optional[str]) -> Limits:
-    """Return the hard limits of a limits.conf for everybody and for root; others and odd lines are left out."""
+    """Return the hard limits of a limits.conf for everybody and for root; other and odd lines are left out."""
     found: Limits = {}
     for line in (text or "").splitlines():
         words = line.partition("#")[0].split()
@@ -70,7 +70,7 @@ def read_limits(text: Optional[str]) -> Limits:
 
 
 def limits_text(limits: Limits) -> str:
-    """Return the file; an empty text where it has nothing to say. The soft limit is raised with the hard one."""
+    """Return the file's text, empty if there is nothing to set. The soft limit is raised with the hard one."""
     lines = []
     for name in sorted(limits):
         for domain in DOMAINS:
@@ -90,10 +90,10 @@ def _limit_word(name: str, value: int) -> str:
 
 
 def kernel(in_kernel: Dict[str, Optional[str]], ours: Kernel, wanted: Dict[str, Any]) -> Kernel:
-    """Return what our file shall say, for the values that run; what the kernel does not have is left out.
+    """Return our file's content for the active values; settings that the kernel does not have are left out.
 
-    A setting that is as it should be without us is not ours. One that our file has stays there: what an earlier release
-    asked for serves a later, smaller wish, too, and the same node may have both releases.
+    A setting that is right without us is not ours. One that our file has stays there: an earlier release's larger value
+    also satisfies a later, smaller one, and a node may have both releases.
     """
     values, was = dict(ours.values), dict(ours.was)
     for name, want in wanted.items():
@@ -112,9 +112,9 @@ def kernel(in_kernel: Dict[str, Optional[str]], ours: Kernel, wanted: Dict[str, 
 
 
 def limits(session: Dict[str, List[int]], others: Limits, ours: Limits, wanted: Dict[str, int]) -> Limits:
-    """Return what our file shall say: of each limit that is too low in this session or by others' files.
+    """Return our file's content: each limit that is too low in this session or in others' files.
 
-    ``session`` are the soft and hard limits of the module's own session, ``others`` what other files than ours say.
+    ``session`` are the soft and hard limits of the module's own session, ``others`` the values in other files.
     """
     shall = {name: dict(values) for name, values in ours.items()}
     for name, want in wanted.items():
@@ -134,7 +134,7 @@ def _higher(one: int, other: int) -> int:
 
 
 def fulfils(have: str, want: str) -> bool:
-    """Whether a setting is what is wanted: a number at least, ranges such as 60000-60015,61000 covered, else equal."""
+    """Whether a setting satisfies what is wanted: a number at least, ranges (60000-60015,61000) covered, else equal."""
     if re.fullmatch(r"\d+", have) and re.fullmatch(r"\d+", want):
         return int(have) >= int(want)
     if _ranges(have, want):
@@ -143,12 +143,12 @@ def fulfils(have: str, want: str) -> bool:
 
 
 def _covers(mine: str, have: str) -> bool:
-    """Whether what runs is no more than what our file says: then something took ours away, and nothing was added."""
+    """Whether the active value is no more than our file's: then something removed ours, and nothing was added."""
     return _numbers(have) <= _numbers(mine) if _ranges(have, mine) else fulfils(mine, have)
 
 
 def merged(have: str, want: str) -> str:
-    """Return a value that fulfils what is wanted and keeps what is there, as far as such values can be put together."""
+    """Return a value that satisfies what is wanted and keeps the present one, as far as such values can be combined."""
     if _ranges(have, want):
         return _shown(_numbers(have) | _numbers(want))
     return have if fulfils(have, want) else want

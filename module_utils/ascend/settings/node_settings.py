@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Read what a node's system is set to, write the two drop-in files of ours, and take them away again."""
+"""Read a node's system settings, and write or remove our two drop-in files."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def read(node: Node) -> NodeSettings:
 
 
 def kernel_setting(node: Node, name: str) -> Optional[str]:
-    """Return a setting's value, several numbers with one blank between them; None where the kernel has no such one."""
+    """Return a setting's value, several numbers separated by one blank; None if the kernel has no such setting."""
     # Asked for as much as of other files, the kernel answers that it has not so much memory.
     value = files.text(node.path(_proc(name)), MOST_OF_A_SETTING)
     return None if value is None else " ".join(value.split())
@@ -48,7 +48,7 @@ def _our_limits(node: Node) -> drop_ins.Limits:
 
 
 def _others_limits(node: Node) -> drop_ins.Limits:
-    """Of several files that speak of one limit the last one counts, as for PAM: limits.conf, then limits.d by name."""
+    """If several files set one limit, the last one counts, as for PAM: limits.conf, then limits.d by name."""
     folder, mine = os.path.split(drop_ins.LIMITS)
     names = [name for name in files.names(node.path(folder)) if name.endswith(".conf") and name != mine]
     found: drop_ins.Limits = {}
@@ -59,7 +59,7 @@ def _others_limits(node: Node) -> drop_ins.Limits:
 
 
 class Change:
-    """What the two files say and shall say, and which of the kernel's values are to be set."""
+    """The present and the wanted content of the two files, and the kernel's values to set."""
 
     def __init__(
         self, node: Node, session: Dict[str, List[int]], kernel: Dict[str, Any], limits: Dict[str, int]
@@ -87,12 +87,12 @@ class Change:
         return bool(self.set) or self.before != self.after
 
     def diff(self) -> Dict[str, str]:
-        """Return what is there before and after, the kernel's own values with it."""
+        """Return the state before and after, including the kernel's own values."""
         in_kernel = {name: str(self.in_kernel[name]) for name in self.set}
         return {"before": _shown(self.before, in_kernel), "after": _shown(self.after, self.set)}
 
     def apply(self) -> None:
-        """Write the files first: they tell what was before, also when the rest is interrupted. Raises AscendError."""
+        """Write the files first: they record the old values even if the rest is interrupted. Raises AscendError."""
         for path in (drop_ins.SYSCTL, drop_ins.LIMITS):
             if self.after[path] != self.before[path]:
                 os.makedirs(self.node.path(os.path.dirname(path)), mode=0o755, exist_ok=True)
@@ -135,9 +135,9 @@ def _write(node: Node, name: str, value: str, remedy: str) -> None:
 
 
 def restore(node: Node) -> List[str]:
-    """Set the kernel's values back to what was before our file, where what we set still runs; return notes.
+    """Restore the kernel's values from before our file, if our values are still active; return notes.
 
-    Raises AscendError. The file itself is left for the caller to remove.
+    Raises AscendError. The caller removes the file itself.
     """
     ours, notes = _our_kernel(node), []
     for name, value in sorted(ours.values.items()):

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A node in the swarm: begin, wait, end, and take in what came. Nodes of a batch give each other the depot's files.
+"""A node in the swarm: begin, wait, end, and take in what arrived. A batch's nodes give each other the depot's files.
 
-``<cache>/swarm`` is root's: libtorrent out of its wheel, the torrent, the job, and who is at work. In ``files``, which
-belongs to the account ``nobody``, the peer (peer.py) writes what comes, as that account: it speaks with the network.
-What came whole is taken in when the peer has ended, so nobody writes to it any more, and its sum is read again.
+``<cache>/swarm`` belongs to root: libtorrent out of its wheel, the torrent, the job, and the running process. In
+``files``, which belongs to the account ``nobody``, the peer (peer.py) writes what arrives, as that account because it
+talks to the network. Complete files are taken in after the peer has ended, so nobody writes to them any more, and their
+sums are computed again.
 """
 
 from __future__ import annotations
@@ -37,15 +38,15 @@ LOOK_S = 0.2
 
 
 def tag() -> str:
-    """Return for which Python and machine libtorrent's wheel has to be, as in its name (PEP 425)."""
+    """Return the Python and machine that libtorrent's wheel must be for, as in its name (PEP 425)."""
     return "cp%d%d-%s" % (sys.version_info[0], sys.version_info[1], platform.machine())
 
 
 def join(cache_dir: str, torrent: str, wanted: List[incoming.Incoming], job: Dict[str, Any], wheel: str) -> None:
-    """Begin to take the files, and to give them to the others; one that is at work already ends first.
+    """Begin to take the files, and to give them to the others; a peer that already runs ends first.
 
     ``torrent`` is its content in base64, ``wheel`` libtorrent's in the cache; ``job`` has ``port``, ``allowed`` and
-    ``peers`` (peer.py). Raises AscendError where the cache has no room or the peer does not begin, and OSError.
+    ``peers`` (peer.py). Raises AscendError if the cache has no room or the peer does not start, and OSError.
     """
     leave(cache_dir)
     folder = os.path.join(cache_dir, FOLDER)
@@ -74,7 +75,7 @@ def join(cache_dir: str, torrent: str, wanted: List[incoming.Incoming], job: Dic
 
 
 def status(cache_dir: str) -> Dict[str, Any]:
-    """Return what the peer says of itself (peer.py), with ``alive``; asking it makes it go on."""
+    """Return what the peer says about itself (peer.py), with ``alive``; this call keeps the peer running."""
     folder = os.path.join(cache_dir, FOLDER)
     if os.path.exists(os.path.join(folder, "lease")):
         os.utime(os.path.join(folder, "lease"))
@@ -83,7 +84,7 @@ def status(cache_dir: str) -> Dict[str, Any]:
 
 
 def wait(cache_dir: str, wait_s: float) -> Dict[str, Any]:
-    """Return ``status`` when the node has all, when its peer ended, or when the time is over."""
+    """Return ``status`` once the node has everything, its peer has ended, or the time is over."""
     until = time.monotonic() + wait_s
     while True:
         found = status(cache_dir)
@@ -93,7 +94,7 @@ def wait(cache_dir: str, wait_s: float) -> Dict[str, Any]:
 
 
 def leave(cache_dir: str) -> None:
-    """End the peer, of whichever run. Raises AscendError where that cannot be done."""
+    """End the peer, of whichever run. Raises AscendError if that cannot be done."""
     folder = os.path.join(cache_dir, FOLDER)
     known = files.mapping(os.path.join(folder, "pid"))
     if _alive(folder):
@@ -110,7 +111,7 @@ def leave(cache_dir: str) -> None:
 
 
 def take(missing: List[Dict[str, Any]], cache_dir: str) -> List[Dict[str, Any]]:
-    """End the peer, and take in which of the files came whole; return the others (incoming.lacking)."""
+    """End the peer, and take in the files that arrived completely; return the others (incoming.lacking)."""
     leave(cache_dir)
     came = os.path.join(cache_dir, FOLDER, FILES, NAME)
     folder = os.path.join(cache_dir, incoming.FOLDER)
@@ -126,7 +127,7 @@ def take(missing: List[Dict[str, Any]], cache_dir: str) -> List[Dict[str, Any]]:
 
 
 def _own(folder: str) -> None:
-    """Make the folder for what comes, of the account that writes there; one of another account's goes."""
+    """Create the folder for what arrives, owned by the account that writes there; another account's is removed."""
     account = pwd.getpwnam(ACCOUNT)
     if os.path.islink(folder) or not os.path.isdir(folder) or os.lstat(folder).st_uid != account.pw_uid:
         atomic.remove(folder)
@@ -135,7 +136,7 @@ def _own(folder: str) -> None:
 
 
 def _unpacked(wheel: str, folder: str) -> str:
-    """Return the folder in which libtorrent lies, out of its wheel, whose sum is right."""
+    """Return the folder with libtorrent, unpacked from its wheel, whose sum is right."""
     place = os.path.join(folder, "client")
     atomic.remove(place)
     with zipfile.ZipFile(wheel) as archive:
@@ -196,7 +197,7 @@ def _is_whole(path: str, size_bytes: int) -> bool:
 
 
 def _blocks(path: str) -> int:
-    """Return how much of the disk a file has; what did not come yet is a hole in it."""
+    """Return how much of the disk a file has; what has not arrived yet is a hole in it."""
     try:
         return os.lstat(path).st_blocks * 512
     except OSError:

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A program: takes files from other nodes, and gives them what it has, until it is ended. ``python3 peer.py JOB``.
 
-It stands alone, beside libtorrent, whose files lie in a folder that ``JOB`` names. That is a JSON file::
+It is a single file that uses only libtorrent, whose files are in a folder that ``JOB`` names. That is a JSON file::
 
     {"client": folder, "torrent": path, "folder": where the files go, "port": 6881, "allowed": [address],
      "peers": [address], "status": path, "lease": path,
      "files": [name]}                      what is wanted, on a node
-    {..., "seed": {name: path}, "playbook": [pid, start time]}   where the files lie, on the control node
+    {..., "seed": {name: path}, "playbook": [pid, start time]}   where the files are, on the control node
 
 It answers nobody but who is allowed, knows no file but the torrent's, and asks no tracker, no table of others and
 nobody in its network. What comes is checked by the torrent's own sums (sha256, BEP 52).
@@ -65,7 +65,7 @@ def settings(lt: Any, job: Job) -> Dict[str, Any]:
 
 
 def session(lt: Any, job: Job) -> Any:
-    """Return a session that speaks with those alone who are allowed."""
+    """Return a session that talks only to allowed peers."""
     made = lt.session(settings(lt, job))
     only = lt.ip_filter()
     for first, last in EVERYBODY:
@@ -77,7 +77,7 @@ def session(lt: Any, job: Job) -> Any:
 
 
 def names(torrent: Any) -> List[str]:
-    """Return the names of the torrent's files, by number; what fills a file to a whole piece has one, too."""
+    """Return the names of the torrent's files, by number; padding to a whole piece has one, too."""
     layout = torrent.layout()
     return [os.path.basename(layout.file_path(number)) for number in range(layout.num_files())]
 
@@ -123,7 +123,7 @@ class Life:
 
 
 def started(pid: int) -> Optional[int]:
-    """Return when a process started, in clock ticks; None where it is gone. As change/process.py reads it."""
+    """Return when a process started, in clock ticks; None if it is gone. Like change/process.py."""
     try:
         with open("/proc/%d/stat" % pid, encoding="utf-8", errors="replace") as stream:
             fields = stream.read().rpartition(")")[2].split()
@@ -133,7 +133,7 @@ def started(pid: int) -> Optional[int]:
 
 
 def write(path: str, value: Dict[str, Any]) -> None:
-    """Write how far it is; whoever reads it finds a whole one."""
+    """Write the progress atomically, so readers find a complete file."""
     with open(path + ".new", "w", encoding="utf-8") as stream:
         json.dump(value, stream)
     os.rename(path + ".new", path)
@@ -155,7 +155,7 @@ def main() -> str:
 
 
 def flush(made: Any, handle: Any) -> None:
-    """Have written what came; libtorrent keeps some of it in memory, and loses it at its end."""
+    """Write what arrived to disk; libtorrent keeps some of it in memory, and loses it at its end."""
     handle.flush_cache()
     until = time.monotonic() + FLUSH_S
     while time.monotonic() < until:
@@ -165,7 +165,7 @@ def flush(made: Any, handle: Any) -> None:
 
 
 def lived(made: Any, handle: Any, job: Job) -> str:
-    """Say how far it is, until it is time to end; return why it is."""
+    """Report the progress until it is time to end; return why it ends."""
     life, problem = Life(job), ""
     while True:
         status = handle.status()

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training on a node: what is looked at before it begins, the job that goes on, its checkpoints."""
+"""Training on a node: the checks before it begins, the job that continues by itself, its checkpoints."""

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The checkpoints of a training run, and which of them are whole: a rank may have been killed while it saved.
+"""The checkpoints of a training run, and which of them are complete, because a rank may have been killed while saving.
 
-Forms: transformers' Trainer writes ``checkpoint-<step>`` with trainer_state.json last but for rotation; weights are
-safetensors (a header with its length and the place of each tensor, huggingface/safetensors README) or torch.save's
-(a zip archive); DeepSpeed writes ``global_step<n>`` with a file a rank, and ``latest``, which names it.
+Forms: transformers' Trainer writes ``checkpoint-<step>`` with trainer_state.json last, apart from rotation; weights are
+safetensors (a header with its length and the place of each tensor, huggingface/safetensors README) or torch.save's (a
+zip archive); DeepSpeed writes ``global_step<n>`` with one file per rank, and ``latest``, which names it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _RANK = re.compile(r"_rank_(\d+)_")
 
 
 class Checkpoint(NamedTuple):
-    """``problem`` says what a checkpoint lacks; "" where it is whole."""
+    """``problem`` says what a checkpoint lacks; "" if it is complete."""
 
     path: str
     step: int
@@ -33,7 +33,7 @@ class Checkpoint(NamedTuple):
 
 
 def read(output_dir: str) -> List[Checkpoint]:
-    """Return the checkpoints in a folder, the newest first; what is being written has another name in some versions."""
+    """Return the checkpoints in a folder, newest first; in some versions one that is being written has another name."""
     found = []
     for name in files.names(output_dir):
         match = NAME.fullmatch(name)
@@ -98,7 +98,7 @@ def _deepspeed(path: str) -> str:
 
 
 def _ranks(path: str) -> str:
-    """Each rank writes the state of its random numbers: one that is missing was killed before it came to that."""
+    """Each rank writes the state of its random numbers; one without a file was killed before that."""
     names = [os.path.basename(each) for each in glob.glob(os.path.join(glob.escape(path), "rng_state_*.pth"))]
     return _gap("the random state", [re.sub(r"\D", "", name) for name in names])
 
@@ -110,7 +110,7 @@ def _gap(what: str, ranks: List[str]) -> str:
 
 
 def _is_whole(path: str) -> bool:
-    """Whether a file of weights or of a state ends where it says; anything else counts as whole."""
+    """Whether a file of weights or of a state has its full length; anything else counts as complete."""
     if path.endswith(".safetensors"):
         return _safetensors_bytes(path) == _size(path)
     try:
@@ -127,7 +127,7 @@ def _size(path: str) -> int:
 
 
 def _safetensors_bytes(path: str) -> Optional[int]:
-    """Return how long the file has to be by its header; None where it has none."""
+    """Return the file's length according to its header; None if it has none."""
     try:
         with open(path, "rb") as stream:
             length = int.from_bytes(stream.read(8), "little")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is looked at before a training run begins: keys, files, cards, room, memory. Nothing is changed.
+"""The checks before a training run begins: keys, files, cards, space, memory. They change nothing.
 
-Files are looked at as the account that trains: root sees what it may not, and on some file servers root sees nothing.
+Files are checked as the account that trains, because root can read more, or on some file servers nothing.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MOST_BYTES = 4 * MB  # of a file whose content counts
 
 
 class Asked(NamedTuple):
-    """``config`` is what the file says, ``folder`` where the run begins: relative paths start there."""
+    """``config`` is the file's content, ``folder`` the run's working folder, where relative paths start."""
 
     config: Mapping[str, Any]
     folder: str
@@ -44,7 +44,7 @@ class Asked(NamedTuple):
 
 
 class Named(NamedTuple):
-    """What the config names: by which key, as it says it, and where that is if it is a file or a folder."""
+    """What the config names: its key, its text, and the path if it is a file or a folder."""
 
     key: str
     value: str
@@ -52,15 +52,15 @@ class Named(NamedTuple):
 
     @property
     def may_be_of_a_hub(self) -> bool:
-        """Whether it is a hub's name, as ``gpt2`` and ``Qwen/Qwen2.5-7B`` are, where no such folder is there."""
+        """Whether it is a hub's name, such as ``gpt2`` and ``Qwen/Qwen2.5-7B``, and no such folder exists."""
         is_model = self.key.endswith("_name_or_path")
         return is_model and not self.value.startswith(("/", ".", "~")) and self.value.count("/") <= 1
 
 
 class Seen(NamedTuple):
-    """``problems`` keep the run from beginning; ``remarks`` are told. ``memory_mb`` is the estimate's parts, or None.
+    """``problems`` prevent the run; ``remarks`` are only shown. ``memory_mb`` is the estimate's parts, or None.
 
-    ``resume_from`` is the checkpoint to go on from, or "".
+    ``resume_from`` is the checkpoint to resume from, or "".
     """
 
     problems: List[AscendError]
@@ -70,7 +70,7 @@ class Seen(NamedTuple):
 
 
 def check(asked: Asked, npu: Mapping[str, Any]) -> Seen:
-    """Look at all of it. Raises AscendError where the account cannot look."""
+    """Run all checks. Raises AscendError if the account cannot look."""
     problems = config.problems(asked.config, asked.environment, asked.checkout, "train_config")
     problems += cards(asked.devices, npu, "-e train_devices=...")
     remarks: List[str] = []
@@ -107,9 +107,9 @@ def _wrong(problem: str, wanted: str, found: str, remedy: str, where: str = "tra
 
 
 def cards(indexes: Sequence[int], npu: Mapping[str, Any], others: str) -> List[AscendError]:
-    """Every card (as torch counts them, all for none) has to be there and free; what is not known is not free.
+    """Every card (as torch counts them; none given means all) must exist and be free; unknown is not free.
 
-    ``others`` is how other cards are named.
+    ``others`` says how to choose other cards.
     """
     devices = npu["devices"]
     wanted = list(indexes) or list(range(len(devices)))
@@ -118,7 +118,7 @@ def cards(indexes: Sequence[int], npu: Mapping[str, Any], others: str) -> List[A
         found = "%d cards" % len(devices)
         return [
             _wrong(
-                "cards are not there",
+                "cards do not exist",
                 "cards %s" % listed([str(index) for index in wanted]),
                 found,
                 "npu-smi info",
@@ -144,7 +144,7 @@ def cards(indexes: Sequence[int], npu: Mapping[str, Any], others: str) -> List[A
 
 
 def output_dir(config: Mapping[str, Any], folder: str, account: Account) -> str:
-    """Return where a run writes, "" where the config does not say; transformers takes ~ for the account's home."""
+    """Return where a run writes, "" if the config does not say; transformers takes ~ as the account's home."""
     value = config.get("output_dir")
     if not isinstance(value, str) or not value:
         return ""
@@ -158,7 +158,7 @@ def _absolute(asked: Asked, value: Any) -> str:
 
 
 def _named(asked: Asked) -> List[Named]:
-    """Return what the run reads, if it is a file or a folder, beginning with the folder in which it begins."""
+    """Return the files and folders that the run reads, relative to the folder in which it starts."""
     found = [Named("train_folder", asked.folder, asked.folder)]
     for key in ("model_name_or_path", "adapter_name_or_path", "deepspeed", "dataset_dir"):
         value = asked.config.get(key)
@@ -180,7 +180,7 @@ def _dataset_info(asked: Asked) -> str:
 
 
 def _looked(asked: Asked, read: List[str], output: str, names: List[str]) -> Dict[str, Any]:
-    """Look as the account, in a process of its own: ``{"refused", "free_mb", "place", "files", "checkpoints"}``."""
+    """Look as the account, in a separate process: ``{"refused", "free_mb", "place", "files", "checkpoints"}``."""
 
     def look(at: At) -> Dict[str, Any]:
         as_account(asked.account)()
@@ -200,7 +200,7 @@ def _looked(asked: Asked, read: List[str], output: str, names: List[str]) -> Dic
 
 
 def refused(path: str) -> str:
-    """Return why whoever asks cannot read a path, "" where he can."""
+    """Return why the calling account cannot read a path, "" if it can."""
     try:
         os.stat(path)
     except PermissionError:
@@ -218,7 +218,7 @@ def refused(path: str) -> str:
 
 
 def _is_open(path: str) -> bool:
-    """Whether a file can be read; folders and links to nothing are not looked at."""
+    """Whether a file can be read; folders and dangling links are skipped."""
     return not os.path.isfile(path) or os.access(path, os.R_OK)
 
 
@@ -240,7 +240,7 @@ def _path_problem(named: Named, words: str, account: Account) -> AscendError:
 
 
 def _datasets(asked: Asked, text: Optional[str]) -> List[AscendError]:
-    """The data sets have to stand in dataset_info.json, where there is one to read."""
+    """The data sets must be listed in dataset_info.json, if there is one to read."""
     try:
         known = json.loads(text) if text else None
     except (ValueError, RecursionError):
@@ -273,7 +273,7 @@ def _model(text: Optional[str]) -> Optional[memory.Model]:
 
 
 def _stage(asked: Asked, contents: Mapping[str, str]) -> int:
-    """Return ZeRO's stage of the run's DeepSpeed config, 0 where it has none; FSDP parts as stage 3 does."""
+    """Return ZeRO's stage in the run's DeepSpeed config, 0 if it has none; FSDP shards like stage 3."""
     given = asked.config.get("deepspeed")
     if not given and (asked.fsdp or "full_shard" in str(asked.config.get("fsdp"))):
         return 3
@@ -315,7 +315,7 @@ def _room(asked: Asked, seen: Mapping[str, Any], output: str, model: Optional[me
 
 
 def _resume(asked: Asked, output: str, found: List[Checkpoint]) -> "tuple[str, List[AscendError], List[str]]":
-    """Return (the checkpoint to go on from, problems, remarks)."""
+    """Return (the checkpoint to resume from, problems, remarks)."""
     if not asked.resume:
         return "", [], []
     if asked.config.get("resume_from_checkpoint"):

@@ -2,7 +2,7 @@
 """Which keys the LLaMA-Factory of an environment knows: the fields of its dataclasses, read and not run.
 
 ``llamafactory-cli train`` fills those of llamafactory/hparams, and of them TrainingArguments is transformers' own
-(LLaMA-Factory 0.9.1 to 0.9.5). Importing them takes a minute on a busy node, and a card where one is needed.
+(LLaMA-Factory 0.9.1 to 0.9.5). Importing them takes a minute on a busy node, and a card if one is needed.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ FEWEST = 100  # keys; with less something was not found, and nothing is known
 
 
 def known_keys(environment: str, checkout: str = "") -> Optional[Set[str]]:
-    """Return the keys that a config for training may have; None where they cannot be read.
+    """Return the keys that a config for training may have; None if they cannot be read.
 
-    ``checkout`` is where LLaMA-Factory's sources lie, if they are not in the environment.
+    ``checkout`` is the folder of LLaMA-Factory's sources, if they are not in the environment.
     """
     sites = [os.path.join(glob.escape(environment), SITE)]
     if checkout:
@@ -76,5 +76,5 @@ def problems(config: Mapping[str, object], environment: str, checkout: str, wher
 
 
 def unknown(config: Mapping[str, object], keys: Set[str]) -> Dict[str, List[str]]:
-    """Return the keys of a config that nobody knows, each with those that are spelt alike."""
+    """Return the unknown keys of a config, each with similar known ones."""
     return {key: difflib.get_close_matches(key, sorted(keys), 2, 0.75) for key in sorted(set(config) - keys)}

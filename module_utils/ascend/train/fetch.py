@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What of a training run is brought to the control node: its log, what the trainer wrote of it, what it is.
+"""What is fetched from a training run to the control node: its log, what the trainer wrote, and its settings.
 
-The config and the job may hold secrets, and are not among it. What the account wrote is read as the account, and no
-link of it is followed: it cannot have us read what it may not. A file comes masked, and packed (zlib, base64): a log
-becomes a tenth, and only the process that writes it down on the control node unpacks it.
+The config and the job are left out because they may contain secrets. Files of the account are read as the account,
+without following links, so it cannot make us read other files. A file comes masked and packed (zlib, base64), which
+shrinks a log to a tenth, and only the process that writes it on the control node unpacks it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LOG, STATE, STEPS = "log", "trainer_state.json", "trainer_log.jsonl"
 
 
 class Run(NamedTuple):
-    """Where a run's files lie: its log, ``output_dir``, and since when they are its own (seconds since 1970).
+    """Where a run's files are: its log, ``output_dir``, and since when they are its own (seconds since 1970).
 
     Only rank 0 writes the trainer's.
     """
@@ -37,7 +37,7 @@ class Run(NamedTuple):
 
 
 class Brought(NamedTuple):
-    """``files``: name -> packed text; ``remarks``: what is odd, or missing; ``error``: the first of the log."""
+    """``files``: name -> packed text; ``remarks``: what is odd or missing; ``error``: the log's first error."""
 
     files: Dict[str, str]
     remarks: List[str]
@@ -45,7 +45,7 @@ class Brought(NamedTuple):
 
 
 def read(run: Run, account: Account) -> Brought:
-    """Read the files as the account. Raises AscendError where that does not end in time, or it may not look."""
+    """Read the files as the account. Raises AscendError if that takes too long, or the account may not read them."""
 
     def look(at: At) -> List[Any]:
         as_account(account)()
@@ -64,7 +64,7 @@ def read(run: Run, account: Account) -> Brought:
 
 
 def unpacked(packed: str) -> str:
-    """Return the text of a packed file, and no more than a node may send: what packs well could fill the memory."""
+    """Return the text of a packed file, limited to what a node may send: a small file can unpack to a huge one."""
     return zlib.decompressobj().decompress(base64.b64decode(packed), 2 * logs.MOST).decode("utf-8", "ignore")
 
 
@@ -120,7 +120,7 @@ def _whole(path: str, since_s: float) -> Tuple[bytes, str]:
 
 
 def _newest_state(run: Run) -> str:
-    """Return the trainer's last state: that in output_dir, written at the end, or that of the newest checkpoint."""
+    """Return the trainer's last state: the one in output_dir, written at the end, or that of the newest checkpoint."""
     places = [run.output_dir, *(each.path for each in checkpoints.read(run.output_dir))]
     paths = [os.path.join(place, STATE) for place in places]
     return next((path for path in paths if _is_since(path, run.since_s)), paths[0])

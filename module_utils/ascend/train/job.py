@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A training run on a node: begun, looked at, ended. It goes on without the control node.
+"""A training run on a node: starts it, looks at it, ends it. It continues without the control node.
 
-``<state_dir>/train/<name>`` is root's: train.json says what the run is, config.yaml is the account's copy of the
-config, the rest is the service's (service/service.py).
+``<state_dir>/train/<name>`` belongs to root: train.json has the run's settings, config.yaml is the account's copy of
+the config, the rest belongs to the service (service/service.py).
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ ASK_S = 20.0
 
 
 class Training(NamedTuple):
-    """What is to be run. ``devices`` are indexes as torch counts them, empty for all; ``peers``: service/runner.py.
+    """What to run. ``devices`` are indexes as torch counts them, empty for all; ``peers``: service/runner.py.
 
-    ``accelerate`` is the text of accelerate's config where that launches the run, with ``ranks`` on this node.
+    ``accelerate`` is the text of accelerate's config if that launches the run, with ``ranks`` on this node.
     """
 
     name: str
@@ -61,7 +61,7 @@ class Training(NamedTuple):
     ranks: int = 1
 
     def env(self) -> Dict[str, str]:
-        """Return the whole environment of the run; what the operator sets counts most."""
+        """Return the whole environment of the run; the operator's settings override the rest."""
         account = self.account
         found = {"PATH": PATH, "HOME": self.home, "USER": account.name, "LOGNAME": account.name, "LANG": "C.UTF-8"}
         found["ASCEND_FLEET_ENVIRONMENT"] = self.environment
@@ -73,7 +73,7 @@ class Training(NamedTuple):
 
 
 def place(state_dir: str, name: str) -> str:
-    """Return the folder of a run. Raises AscendError where the name can be none."""
+    """Return the folder of a run. Raises AscendError if the name is invalid."""
     if not NAME.fullmatch(name):
         raise AscendError(
             "train_name cannot name a training run",
@@ -85,7 +85,7 @@ def place(state_dir: str, name: str) -> str:
 
 
 def begin(state_dir: str, training: Training, run: Run) -> None:
-    """Begin the run. Raises AscendError where one of that name is at work, or does not begin; and OSError."""
+    """Start the run. Raises AscendError if one of that name is running, or if it does not start; and OSError."""
     folder = place(state_dir, training.name)
     if services.alive(folder, run):
         raise AscendError(
@@ -135,7 +135,7 @@ def begin(state_dir: str, training: Training, run: Run) -> None:
 
 
 def end(state_dir: str, name: str, run: Run) -> bool:
-    """End a run; return whether it was at work. Raises AscendError where there is none, or it cannot be ended."""
+    """End a run; return whether it was running. Raises AscendError if there is none, or it cannot be ended."""
     folder = place(state_dir, name)
     required(state_dir, name)
     return services.stop(folder, run, GRACE_S)
@@ -178,7 +178,7 @@ def read(state_dir: str, name: str, run: Run, node: Node) -> Dict[str, Any]:
 
 
 def at_work(node: Node, state_dir: str) -> List[Dict[str, Any]]:
-    """Return the runs at work as facts give processes that use cards, with ``devices``, indexes, or none for all."""
+    """Return the active runs in the form of the facts' processes on cards, with ``devices``: indexes, none for all."""
     if node.root != "/":
         return []  # a replayed record: its processes are nobody's here
     found = []
@@ -200,10 +200,10 @@ def at_work(node: Node, state_dir: str) -> List[Dict[str, Any]]:
 
 
 def _at_work(state_dir: str, run: Run) -> Dict[str, int]:
-    """Return the runs at work, by name, each with its runner's number; systemd is asked once, for all of them.
+    """Return the active runs by name, each with its runner's number; systemd is asked once for all of them.
 
-    That a run has ended is not read from what its account wrote: whoever writes it would make his run invisible. One of
-    which systemd says nothing counts as at work.
+    We do not read from the account's files whether a run has ended, because the account could hide its run that way. A
+    run that systemd does not report counts as active.
     """
     found: Dict[str, int] = {}
     units: Dict[str, str] = {}
@@ -224,9 +224,9 @@ def _at_work(state_dir: str, run: Run) -> Dict[str, int]:
 
 
 def prune(state_dir: str, run: Run, own: str, keep: int = KEPT) -> List[str]:
-    """Remove all but the newest ended runs, by when they were begun; return their names. ``own`` is left, too.
+    """Remove all except the newest ended runs, by their start; return the removed names. ``own`` is kept, too.
 
-    A run at work stays, one in whose folder its account keeps what is not ours, and one that cannot be removed: the
+    Active runs stay, and so do runs in whose folder the account keeps other files, and runs that cannot be removed; the
     next run tries again.
     """
     spared = {own, *_at_work(state_dir, run)}
@@ -241,14 +241,14 @@ def prune(state_dir: str, run: Run, own: str, keep: int = KEPT) -> List[str]:
 
 
 def _begun_s(folder: str) -> float:
-    """Return when a run was begun; one that is just being begun has its folder alone."""
+    """Return when a run began; one that is just starting has only its folder."""
     with suppress(OSError):
         return since(folder) or os.path.getmtime(folder)
     return 0.0
 
 
 def since(folder: str) -> float:
-    """Return when the run was begun, in seconds since 1970; 0 where it was not."""
+    """Return when the run began, in seconds since 1970; 0 if it did not."""
     try:
         return os.path.getmtime(os.path.join(folder, "began.json"))
     except OSError:
@@ -268,7 +268,7 @@ def log_of(folder: str) -> str:
 
 
 def _outcome(folder: str, uid: Optional[int]) -> Dict[str, Any]:
-    """Return how the run ended, as its account says; what has not the form that a runner writes is not said."""
+    """Return how the run ended, as its account says; anything not in a runner's form is ignored."""
     value = services.outcome(folder, uid)
     code, at, because = value.get("code"), value.get("at"), value.get("because")
     if not isinstance(code, int):
@@ -281,7 +281,7 @@ def _outcome(folder: str, uid: Optional[int]) -> Dict[str, Any]:
 
 
 def required(state_dir: str, name: str) -> Dict[str, Any]:
-    """Return what train.json says of a run. Raises AscendError where there is none of that name."""
+    """Return a run's train.json. Raises AscendError if there is no run of that name."""
     about = files.mapping(os.path.join(place(state_dir, name), "train.json"))
     if not about:
         known = ", ".join(names(state_dir))
@@ -296,7 +296,7 @@ def required(state_dir: str, name: str) -> Dict[str, Any]:
 
 
 def _progress(about: Dict[str, Any], account: Optional[Account], begun_s: float) -> Dict[str, Any]:
-    """Return the last line of trainer_log.jsonl of this run, read as the account: its file system may know no root."""
+    """Return the last line of this run's trainer_log.jsonl, read as the account: its file system may refuse root."""
     if account is None:
         return {}
     log = os.path.join(str(about["folder"]), str(about["output_dir"]), "trainer_log.jsonl")
@@ -324,7 +324,7 @@ def _progress(about: Dict[str, Any], account: Optional[Account], begun_s: float)
 
 
 def _write(path: str, text: str, account: Account) -> None:
-    """Write the account's copy: nobody else's to read, since a config may name a token."""
+    """Write the account's copy, which nobody else can read because a config may contain a token."""
     if os.path.lexists(path):
         os.unlink(path)
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400), "w", encoding="utf-8") as stream:

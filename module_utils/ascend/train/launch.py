@@ -13,7 +13,7 @@ MODULE = "llamafactory.launcher"
 def argv(config: str, accelerate: str, ranks: int, peers: Optional[Mapping[str, Any]]) -> List[str]:
     """Return the command for ``ascend-env``; ``accelerate`` is the file of accelerate's config, "" for none.
 
-    ``ranks`` is how many this node begins; ``peers``: service/runner.py. What these say counts more than the file.
+    ``ranks`` is how many this node starts; ``peers``: service/runner.py. They override the file.
     """
     if not accelerate:
         return [*LLAMAFACTORY, config]

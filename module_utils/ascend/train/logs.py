@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The log of a training run: its first error, its last lines, and what of a large one is brought away.
+"""The log of a training run: its first error, its last lines, and which parts of a large one are fetched.
 
-The account writes it, so anything may stand in it, and no link of it leads elsewhere. Lines end with a carriage return,
-too: a progress bar's do.
+The account writes it, so it may contain anything, and links are not followed. Lines may also end with a carriage
+return, as those of progress bars do.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
 def opened(path: str, uid: Optional[int] = None) -> Optional[IO[bytes]]:
-    """Open a regular file, of that owner where one is given; None where there is none. A link is none."""
+    """Open a regular file, of that owner if one is given; None if there is none or it is a link."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
@@ -43,13 +43,13 @@ def opened(path: str, uid: Optional[int] = None) -> Optional[IO[bytes]]:
 
 
 def first_error(stream: IO[bytes]) -> str:
-    """Return the first error that a log names, on one line, "" where it names none: those that follow come of it."""
+    """Return a log's first error, on one line, "" if there is none; later errors are its consequences."""
     place = _place(stream)
     return "" if place is None else _line(stream, place)
 
 
 def error_of(path: str, uid: Optional[int] = None) -> str:
-    """Return the first error of the log that lies there and is that owner's; "" where there is none."""
+    """Return the first error of the log at that path, if it belongs to that owner; "" if there is none."""
     stream = opened(path, uid)
     if stream is None:
         return ""
@@ -58,13 +58,13 @@ def error_of(path: str, uid: Optional[int] = None) -> str:
 
 
 def last_lines(text: str, count: int) -> List[str]:
-    """Return the end of a log for a terminal: masked, without colours, and nothing that a terminal would obey."""
+    """Return the end of a log for a terminal: masked, without colours or terminal control characters."""
     lines = masked(_COLOUR.sub("", text)).splitlines()
     return [printable(shortened(line.expandtabs(), LINE_SHOWN)) for line in lines if line.strip()][-count:]
 
 
 def kept(stream: IO[bytes], path: str) -> Tuple[bytes, str]:
-    """Return (the log, its first error): of one above MOST its beginning, what is around the error, and its end."""
+    """Return (the log, its first error); one above MOST has only its beginning, the error's part and the end."""
     size = os.fstat(stream.fileno()).st_size
     place = _place(stream)
     error = "" if place is None else _line(stream, place)
@@ -84,7 +84,7 @@ def kept(stream: IO[bytes], path: str) -> Tuple[bytes, str]:
 
 
 def _place(stream: IO[bytes]) -> Optional[int]:
-    """Return where the first error stands."""
+    """Return the place of the first error."""
     size = os.fstat(stream.fileno()).st_size
     place = _search(stream, 0, min(size, SEARCHED))
     if place is None and size > SEARCHED:

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A rough need of memory of a training run, per card: an estimate that is told and never refuses (docs/train.md).
+"""A rough estimate of a training run's memory per card, which is shown and never refuses a run (docs/train.md).
 
-Bytes a weight: 2 for the weights in half precision; where they are trained, 2 for the gradients and 12 for Adam's state
+Bytes per weight: 2 for the weights in half precision; if they are trained, 2 for the gradients and 12 for Adam's state
 (a copy in single precision and two moments: Rajbhandari and others, ZeRO, arXiv:1910.02054, section 3.1), 4 with
 pure_bf16, which keeps two moments in half precision. ``quantization_bit`` has the layers' weights in so many bits, and
-the embeddings in half precision. ZeRO-2 parts gradients and state among the cards, ZeRO-3 and FSDP the weights as well.
-While DeepSpeed applies gradients, a card's part of them is there in single precision, too; with ZeRO-3 that of 10^9
-weights at most (sub_group_size), and of gathered weights there are up to 10^9 (stage3_max_live_parameters).
+the embeddings in half precision. ZeRO-2 divides gradients and state among the cards, ZeRO-3 and FSDP the weights as
+well. While DeepSpeed applies gradients, a card's part of them is there in single precision, too; with ZeRO-3 that of
+10^9 weights at most (sub_group_size), and of gathered weights there are up to 10^9 (stage3_max_live_parameters).
 
 Activations with recomputation: the input of each layer, and what one layer keeps while it is computed again (34 bytes a
 token and hidden dimension: Korthikanti and others, arXiv:2205.05198, section 4.1, without attention's scores, which
@@ -54,14 +54,14 @@ class Model(NamedTuple):
         return self.vocabulary * self.hidden * (1 if self.tied else 2)
 
     def adapter(self, rank: int) -> int:
-        """How many weights LoRA adds where it takes every linear layer."""
+        """How many weights LoRA adds if it is applied to every linear layer."""
         kv = self.hidden * self.kv_heads // self.heads
         attention = 2 * (self.hidden + self.hidden) + 2 * (self.hidden + kv)
         return self.layers * rank * (attention + 3 * (self.hidden + self.intermediate))
 
 
 def model_of(config: Mapping[str, Any]) -> Optional[Model]:
-    """Return the model of a config.json (transformers' names); None where it does not say its sizes."""
+    """Return the model of a config.json (transformers' names); None if it does not say its sizes."""
     try:
         heads = int(config["num_attention_heads"])
         model = Model(
@@ -79,7 +79,7 @@ def model_of(config: Mapping[str, Any]) -> Optional[Model]:
 
 
 def estimate_mb(model: Model, config: Mapping[str, Any], cards: int, stage: int) -> Dict[str, int]:
-    """Return the parts of the need of one card in MB, with ``"all"``; ``stage`` is ZeRO's, 3 for FSDP, 0 without."""
+    """Return the parts of one card's need in MB, with ``"all"``; ``stage`` is ZeRO's, 3 for FSDP, 0 without."""
     trained = config.get("finetuning_type", "lora") in ("full", "freeze")
     learning = model.weights if trained else model.adapter(number(config, "lora_rank", 8))
     adam = ADAM_HALF if config.get("pure_bf16") else ADAM
@@ -100,12 +100,12 @@ def estimate_mb(model: Model, config: Mapping[str, Any], cards: int, stage: int)
 
 
 def _weights(model: Model, config: Mapping[str, Any]) -> int:
-    """Return the bytes of the model's weights as they lie on a card."""
+    """Return the bytes of the model's weights on a card."""
     bits = number(config, "quantization_bit", 8 * HALF)
     return model.linear * bits // 8 + HALF * model.embedding
 
 
 def number(config: Mapping[str, Any], key: str, default: int) -> int:
-    """Return a whole number of a config; what is none is as if it were not given: LLaMA-Factory refuses it itself."""
+    """Return a whole number of a config; an invalid one counts as not given: LLaMA-Factory refuses it itself."""
     value = config.get(key)
     return value if isinstance(value, int) and value > 0 else default

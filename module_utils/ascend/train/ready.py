@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a node and an account are ready for a program that goes on: training, or serving."""
+"""Whether a node and an account are ready for a program that outlives the module: training or serving."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from ..node import Node
 
 
 def refusal(first: str, problems: Sequence[AscendError]) -> Dict[str, Any]:
-    """Return the keys of a module's result that tell what is wrong, all of it."""
+    """Return the keys of a module's result that say everything that is wrong."""
     words = "".join("\n%d. %s" % (number, problem) for number, problem in enumerate(problems, 1))
     return {"msg": first + words, "problems": [problem.as_dict() for problem in problems]}
 
 
 def known_account(node: Node, name: str, variable: str) -> Tuple[Account, str]:
-    """Return (the account, its home). Raises AscendError; ``variable`` is where the inventory names it."""
+    """Return (the account, its home). Raises AscendError; ``variable`` names it in the inventory."""
     account, why = account_of(node, name)
     if account is None or account.uid == 0:
         raise AscendError(
@@ -34,7 +34,7 @@ def known_account(node: Node, name: str, variable: str) -> Tuple[Account, str]:
 
 
 def require_ready(state_dir: str, link: str, environment: str) -> None:
-    """Raise AscendError where ``environment``, to which ``link`` leads, is none, or another run changes the node."""
+    """Raise AscendError if ``environment``, the target of ``link``, is not one, or if another run changes the node."""
     if not os.path.isfile(os.path.join(environment, ".cann_home")):
         raise AscendError(
             "the node has no environment",

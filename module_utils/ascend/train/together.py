@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Of a run on several nodes, what is looked at on each before any of them begins: its interface, and rank 0's ports."""
+"""For a run on several nodes, the checks on each before any of them begins: its interface, and rank 0's ports."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Seen = Tuple[List[AscendError], Dict[str, str]]
 
 
 def check(node: Node, peers: Mapping[str, Any]) -> Seen:
-    """Return (problems, variables by which HCCL, gloo and torch's RPC take the interface).
+    """Return (problems, variables that make HCCL, gloo and torch's RPC use the interface).
 
-    ``peers``: the module's option; ``interface`` as HCCL_SOCKET_IFNAME says it. gloo wants a whole name.
+    ``peers``: the module's option; ``interface`` is like HCCL_SOCKET_IFNAME. gloo needs a whole name.
     """
     found = read_interface(node, str(peers["interface"]))
     name = found["name"]

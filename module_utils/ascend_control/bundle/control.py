@@ -27,7 +27,7 @@ _NAME = re.compile(r"cpython-((\d+\.\d+)\.\d+)")
 
 
 class Interpreter(NamedTuple):
-    """An archive with one top folder python/; ``glibc`` is the C library that its programs ask for ("2.17")."""
+    """An archive with one top folder python/; ``glibc`` is the C library that its programs need ("2.17")."""
 
     archive: Path
     version: str
@@ -38,7 +38,7 @@ class Interpreter(NamedTuple):
 def interpreter(index: Index, architecture: str, own: list[Path]) -> Interpreter:
     """Return the CPython for a control node of ``architecture``: one of the operator's own, else the depot's newest.
 
-    Raises AscendError where there is none from 3.10 on.
+    Raises AscendError if there is none from 3.10 on.
     """
     entries = index["pythons"].get(architecture, {}).values()
     given = [path for path in own if architecture in path.name]
@@ -63,7 +63,7 @@ def _is_usable(series: str) -> bool:
 
 
 def warning(python: Interpreter) -> str:
-    """Say what an archive asks for that not every supported system has; empty where there is nothing to say."""
+    """Say what an archive needs that not every supported system has; empty if nothing."""
     if Version(python.glibc) <= NEWEST_GLIBC:
         return ""
     return (
@@ -74,7 +74,7 @@ def warning(python: Interpreter) -> str:
 
 
 def _glibc(archive: Path) -> str:
-    """Return the newest version of glibc's symbols that the interpreter and its modules ask for. Raises AscendError."""
+    """Return the newest version of glibc's symbols that the interpreter and its modules need. Raises AscendError."""
     asked = {b"2.17"}
     programs = 0
     try:
@@ -94,17 +94,17 @@ def _glibc(archive: Path) -> str:
 def wheels(
     project: Path, architecture: str, series: str, core: str, incoming: Path | None, folder: Path
 ) -> dict[str, str]:
-    """Bring what the project needs at run time into ``folder``, with ``requirements.txt``; return name -> version.
+    """Download what the project needs at run time into ``folder``, with ``requirements.txt``; return name -> version.
 
     ``core`` narrows the version of ansible-core ("~=2.17.0"), for nodes with an old Python. Raises AscendError, also
-    for a distribution that has no wheel: nothing is compiled on the other side.
+    for a distribution without a wheel, because nothing is compiled on the other side.
     """
     text = _resolved(project, architecture, series, core)
     addresses.fetched(locks.entries(text), folder, architecture, series, incoming)
     sources = sorted(path.name for path in folder.iterdir() if path.suffix != ".whl")
     if sources:
         raise AscendError(
-            "what the control node needs has no wheel",
+            "a distribution for the control node has no wheel",
             wanted=f"a wheel for CPython {series} on {architecture}, glibc {NEWEST_GLIBC}",
             found=", ".join(sources),
             remedy="choose another CPython: make bundle CONTROL_PYTHON=/path/to/cpython-3.N.M-....tar.gz",
@@ -114,7 +114,7 @@ def wheels(
 
 
 def _resolved(project: Path, architecture: str, series: str, core: str) -> str:
-    """Return pyproject's run-time dependencies, pinned and hashed; they say for which system they are chosen."""
+    """Return pyproject's run-time dependencies, pinned and hashed; the arguments say for which system."""
     with tempfile.TemporaryDirectory() as place:
         narrowed = Path(place) / "constraints.txt"
         narrowed.write_text(f"ansible-core{core}\n", encoding="utf-8")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The control node's virtual environment, out of a bundle's CPython and wheels: without a network or a compiler.
+"""The control node's virtual environment, built from a bundle's CPython and wheels without a network or a compiler.
 
-Standard library alone. What says that the environment is whole, ``.venv/installed``, is written last.
+Uses only the standard library. ``.venv/installed``, which says that the environment is complete, is written last.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ REQUIREMENTS = ".wheels/requirements.txt"
 
 
 def make(project: Path) -> None:
-    """Make ``.venv`` in the project, with the Python that runs, unless it is whole. Raises AscendError."""
+    """Create ``.venv`` in the project, with the running Python, unless it is complete. Raises AscendError."""
     receipt = project / ".venv" / "installed"
     if receipt.is_file():
         return

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which files, or which pieces of them, lie in which part of a bundle: known from names and sizes, before one is read.
+"""Which files, or pieces of them, are in which part of a bundle, known from names and sizes before any is read.
 
-A part is a plain tar archive of its own, so parts are taken in any order, from any disk, and a damaged one is carried
-again alone. A file that does not fit into the rest of a part is continued in the next one.
+Each part is a separate plain tar archive, so parts can be taken in any order, from any disk, and only a damaged one has
+to be carried again. A file that does not fit into the rest of a part is continued in the next one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LEAST_BYTES = 1_000_000
 
 
 class Piece(NamedTuple):
-    """``size`` bytes of a file from ``offset`` on; ``whole`` where that is all of it."""
+    """``size`` bytes of a file from ``offset`` on; ``whole`` if that is all of it."""
 
     file: str
     offset: int
@@ -28,19 +28,19 @@ class Piece(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Its name in the archive. Pieces in the order of their names are the file: ``cat FILE.piece-* > FILE``."""
+        """Its name in the archive. Pieces in the order of their names give the file: ``cat FILE.piece-* > FILE``."""
         return self.file if self.whole else f"{self.file}.piece-{self.offset:015d}"
 
 
 def header(piece: Piece, mode: int = 0o644, mtime: int = 0) -> tarfile.TarInfo:
-    """Return the piece's entry in the archive: nobody's account, so that the same content is the same bytes."""
+    """Return the piece's entry in the archive, without an account, so that the same content gives the same bytes."""
     entry = tarfile.TarInfo(piece.name)
     entry.size, entry.mode, entry.mtime = piece.size, mode, mtime
     return entry
 
 
 def parts(sizes: Mapping[str, int], most_bytes: int) -> list[list[Piece]]:
-    """Return the pieces of each part; ``sizes`` are the files' bytes, ``most_bytes`` those that a part may have."""
+    """Return the pieces of each part; ``sizes`` are the files' bytes, ``most_bytes`` the limit of a part."""
     found: list[list[Piece]] = [[]]
     used = 0
     most = most_bytes // UNIT * UNIT - END

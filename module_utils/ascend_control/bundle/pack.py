@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write a bundle's parts: the depot's files are read once, checked against its index, and copied nowhere else before.
+"""Write a bundle's parts: the depot's files are read once, checked against its index, and not copied anywhere before.
 
 ``bundle.json``: ``{"schema": 1, "control": {architecture: {"python", "glibc", "ansible_core"}}, "index": the depot's,
 "files": {relative path: {"sha256", "size_bytes", "mtime_ns"}}, "parts": {name: [[file, offset, size, whole], ...]}}``.
-``SHA256SUMS`` has a line for every other file, as sha256sum writes and checks it; written last, it is what one signs.
+``SHA256SUMS`` has a line for every other file, as sha256sum writes and checks it; it is written last and is what you
+sign.
 """
 
 from __future__ import annotations
@@ -34,9 +35,9 @@ Content = Callable[[Any], object]
 
 
 def contents(index: Index) -> dict[str, dict[str, Any]]:
-    """Return relative path -> {"sha256", "size_bytes", "mtime_ns"} of what is carried of a depot. Raises AscendError.
+    """Return relative path -> {"sha256", "size_bytes", "mtime_ns"} of a depot's files to carry. Raises AscendError.
 
-    That is what its index names, and the lists of the wheels that were built.
+    These are the files in its index, and the lists of the wheels that were built.
     """
     found = {name: entry for name, entry in index["files"].items() if (index.folder / name).is_file()}
     lost = sorted(set(index["files"]) - set(found))
@@ -64,9 +65,9 @@ def plan(index: Index, control: dict[str, Any], part_bytes: int) -> dict[str, An
 
 
 def require_room(planned: dict[str, Any], out: Path, others_bytes: int) -> int:
-    """Return how many bytes the bundle has. Raises AscendError where the disk of ``out`` has no room for it.
+    """Return the bundle's size in bytes. Raises AscendError if the disk of ``out`` has no room for it.
 
-    ``others_bytes`` are those of the files beside the parts.
+    ``others_bytes`` is the size of the files beside the parts.
     """
     wanted = others_bytes + sum(layout.part_bytes(part) for part in planned["parts"].values())
     free = shutil.disk_usage(out).free + sum(path.stat().st_size for path in out.glob("depot-*.tar"))
@@ -82,7 +83,7 @@ def require_room(planned: dict[str, Any], out: Path, others_bytes: int) -> int:
 
 
 class Sums:
-    """The lines of SHA256SUMS as they come; what an earlier run of the same plan has made is known by its own."""
+    """The lines of SHA256SUMS as they are made; those of an earlier run of the same plan identify what it made."""
 
     def __init__(self, out: Path) -> None:
         self._out = out
@@ -110,7 +111,7 @@ class Sums:
 
 
 def begin(out: Path, planned: dict[str, Any]) -> Sums:
-    """Clear away what another plan, or a bundle of before, has left in ``out``; return the sums of what stays."""
+    """Clear away what another plan or an earlier bundle left in ``out``; return the sums of what stays."""
     text = json.dumps(planned, indent=1, sort_keys=True) + "\n"
     path, sums = out / PLAN, Sums(out)
     # What says that a bundle is whole, and its signatures, are never those of one before.
@@ -141,7 +142,7 @@ def write(path: Path, content: Content) -> str:
 
 
 class _Summed(io.RawIOBase):
-    """A file that is written from its beginning to its end, with the sum of it."""
+    """A file that is written sequentially, with its sum."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -156,7 +157,7 @@ class _Summed(io.RawIOBase):
 
 
 class Reader:
-    """Reads the depot's files in the order of the parts; one that is not what the index says ends it."""
+    """Reads the depot's files in the order of the parts; a file that differs from the index ends it."""
 
     def __init__(self, depot: Path, carried: dict[str, dict[str, Any]]) -> None:
         self._depot = depot
@@ -179,7 +180,7 @@ class Reader:
                 self._require_same(piece)
 
     def _require_same(self, piece: Piece) -> None:
-        """Compare the sum of a file of which all was read just now: pieces that an earlier run has made are not."""
+        """Compare the sum of a file that was just read completely; pieces written by an earlier run were not read."""
         entry = self._carried[piece.file]
         begun = piece.offset == 0 or self._read == (piece.file, piece.offset)
         ends = piece.offset + piece.size == entry["size_bytes"]
@@ -195,7 +196,7 @@ class Reader:
 
 
 class _Watched:
-    """What tarfile reads from, with the sum of what it has read."""
+    """A file for tarfile to read, with the sum of what was read."""
 
     def __init__(self, stream: io.FileIO, digest: Any) -> None:
         self._stream = stream

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The project's tree in one archive: the checkout as it lies, with the operator's inventory and releases."""
+"""The project's tree in one archive: the checkout as it is, with the operator's inventory and releases."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _stays(folder: Path, name: str, top: Path, without: list[Path]) -> bool:
 
 
 def write(top: Path, without: list[Path], sink: Any) -> None:
-    """Write the archive (.tar.gz): root's, and without the time at which it is made."""
+    """Write the archive (.tar.gz), owned by root and without the time of its creation."""
     with (
         gzip.GzipFile(fileobj=sink, mode="wb", filename="", mtime=0) as packed,
         tarfile.open(fileobj=packed, mode="w|", format=tarfile.GNU_FORMAT) as archive,

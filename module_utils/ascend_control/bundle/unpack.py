@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Take the parts of a bundle into a depot: each verified as a whole before any of its files gets its name.
+"""Take the parts of a bundle into a depot; each is verified as a whole before any of its files gets its name.
 
-Runs with the bundle's own CPython before anything else is installed: standard library alone. What is in the depot
-already is not asked for again, so parts come in any order, from several disks one after the other, and a run that was
-killed goes on with the part that it was at.
+Runs with the bundle's own CPython before anything else is installed, so it uses only the standard library. What the
+depot already has is skipped, so parts can come in any order and from several disks, and a killed run continues with its
+current part.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Say = Callable[[str], object]
 
 
 class Taken(NamedTuple):
-    """What became of the parts: how many were needed, which lie in no folder, and what is wrong with others."""
+    """The result for the parts: how many were needed, which are in no folder, and what is wrong with others."""
 
     needed: int
     missing: list[str]
@@ -38,9 +38,9 @@ class Taken(NamedTuple):
 
 
 def take(planned: Mapping[str, Any], sums: Mapping[str, str], depot: Path, folders: list[Path], say: Say) -> Taken:
-    """Bring every file of the plan (bundle.json) that ``depot`` lacks into it, from the parts that lie in ``folders``.
+    """Add every file of the plan (bundle.json) that ``depot`` lacks, from the parts in ``folders``.
 
-    ``sums`` are those of SHA256SUMS. The depot's index is written when all are there. Raises AscendError and OSError.
+    ``sums`` are those of SHA256SUMS. The depot's index is written when all files exist. Raises AscendError and OSError.
     """
     depot.mkdir(parents=True, exist_ok=True)
     with _alone(depot):
@@ -70,7 +70,7 @@ def read_sums(path: Path) -> dict[str, str]:
 
 @contextmanager
 def _alone(depot: Path) -> Iterator[None]:
-    """The same lock as that of a run that fills the depot."""
+    """Take the same lock as a run that fills the depot."""
     with (depot / ".lock").open("a", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -81,7 +81,7 @@ def _lacking(depot: Path, carried: Mapping[str, Any], part: list[Piece]) -> list
 
 
 def _is_in(depot: Path, carried: Mapping[str, Any], file: str) -> bool:
-    """Whether the depot has the file: one that was verified here has the time stamp that its index knows."""
+    """Whether the depot has the file; one that was verified here has the time stamp from the index."""
     try:
         status = (depot / file).stat()
     except FileNotFoundError:
@@ -90,7 +90,7 @@ def _is_in(depot: Path, carried: Mapping[str, Any], file: str) -> bool:
 
 
 def _done(depot: Path, piece: Piece) -> Path:
-    """The mark beside an unfinished file that one of its pieces is in it."""
+    """The mark beside an unfinished file for a piece that it contains."""
     return depot / f"{piece.name}.done"
 
 
@@ -114,7 +114,7 @@ def _require_room(depot: Path, carried: Mapping[str, Any], ahead: Mapping[str, l
 def _from_one_of(
     found: list[Path], sha256: str, depot: Path, left: list[Piece], carried: Mapping[str, Any]
 ) -> Iterator[AscendError]:
-    """Take a part from the first folder in which it is whole; yield what is wrong with those before."""
+    """Take a part from the first folder in which it is intact; yield what is wrong with the earlier ones."""
     for path in found:
         try:
             _take_part(path, sha256, depot, left, carried)
@@ -157,7 +157,7 @@ def _take_part(path: Path, sha256: str, depot: Path, left: list[Piece], carried:
 
 
 class _Summed:
-    """What tarfile reads from, with the sum of what it has read."""
+    """A file for tarfile to read, with the sum of what was read."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -170,7 +170,7 @@ class _Summed:
 
 
 def _store(source: Any, entry: tarfile.TarInfo, piece: Piece, depot: Path) -> None:
-    """Write a file, or a piece to its place in one, under a partial name; on the disk when this returns."""
+    """Write a file, or a piece at its place in one, under a partial name, and sync it to disk."""
     target = _partial(depot, piece.file)
     target.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -220,14 +220,14 @@ def _join(planned: Mapping[str, Any], depot: Path) -> None:
 
 
 def _forget(depot: Path, file: str) -> None:
-    """Take the marks of a file away, and what is left of it under its partial name."""
+    """Remove a file's marks, and what is left of it under its partial name."""
     for mark in (depot / file).parent.glob(f"{(depot / file).name}.piece-*.done"):
         mark.unlink()
     _partial(depot, file).unlink(missing_ok=True)
 
 
 def _merge(target: dict[str, Any], source: Mapping[str, Any]) -> None:
-    """Lay one dictionary over another; where both have a dictionary, into it. A file's entry is one thing."""
+    """Merge one dictionary into another, recursively, except that a file's entry is replaced as a whole."""
     for key, value in source.items():
         if isinstance(value, dict) and isinstance(target.get(key), dict) and "sha256" not in value:
             _merge(target[key], value)

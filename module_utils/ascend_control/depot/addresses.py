@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the package index says of a lock's files, and those files, for others than the depot's own wheels."""
+"""The package index's addresses of a lock's files, and their download, apart from the depot's own wheels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .web import Sources
 
 
 class Address(NamedTuple):
-    """A file as its server offers it; ``size_bytes`` is None where nobody says it."""
+    """A file as its server offers it; ``size_bytes`` is None if unknown."""
 
     name: str
     url: str
@@ -25,7 +25,7 @@ class Address(NamedTuple):
 
 
 def of_lock(entries: list[str], architecture: str, series: str, extra_index: str) -> list[Address]:
-    """Return a file for each lock entry: its best wheel, or the source archive of what has none. Raises AscendError."""
+    """Return a file for each lock entry: its best wheel, or the source archive if it has none. Raises AscendError."""
     extra_index = extra_index if any("+cpu" in entry for entry in entries) else ""
     packages = fetch._resolve(entries, architecture, series, extra_index, indexes())
     return [_address(fetch._best(package, architecture, series)) for package in packages]
@@ -37,14 +37,14 @@ def _address(file: dict[str, Any]) -> Address:
 
 
 def fetched(entries: list[str], folder: Path, architecture: str, series: str, incoming: Path | None) -> None:
-    """Bring one file for each lock entry into ``folder``, each checked by its sum. Raises AscendError."""
+    """Download one file for each lock entry into ``folder``, each checked by its sum. Raises AscendError."""
     fetch.fetch(
         entries, folder, architecture, series, Sources(incoming=incoming), silent(), "wheels of the control node"
     )
 
 
 def pinned(requirements: list[str], architecture: str, series: str) -> str:
-    """Return the lock of what these arguments of ``uv pip compile`` ask for, hashed. Raises AscendError."""
+    """Return the hashed lock for these arguments of ``uv pip compile``. Raises AscendError."""
     uv = fetch.find_uv()
     if not uv:
         raise AscendError("uv is missing on the control node", remedy="make venv  # uv is in pyproject.toml")

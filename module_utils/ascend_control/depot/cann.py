@@ -29,7 +29,7 @@ def fill(
     progress: Progress,
     check: bool,
 ) -> tuple[list[str], list[str]]:
-    """Bring the release's packages for one architecture into the depot; return (what was taken, warnings).
+    """Add the release's packages for one architecture to the depot; return (what was added, warnings).
 
     ``sums`` maps file names of the operator's ``.run`` files to their sha256. Raises AscendError.
     """
@@ -62,19 +62,19 @@ def _packages(release: dict[str, Any], architecture: str) -> Iterator[tuple[list
 
 
 class Bundles:
-    """Huawei's bundles: the operator's, and those that were downloaded, until the packages are out of them."""
+    """Huawei's bundles: the operator's, and downloaded ones until they are unpacked."""
 
     def __init__(self, index: Index, sources: Sources, progress: Progress) -> None:
         self._index, self._sources, self._progress = index, sources, progress
         self._verified: set[str] = set()
 
     def own_run(self, package: dict[str, Any]) -> Path | None:
-        """Return the operator's own .run, where there is one."""
+        """Return the operator's own .run, if there is one."""
         own = self._sources.incoming / package["file"] if self._sources.incoming else None
         return own if own and own.is_file() else None
 
     def download(self, packages: list[dict[str, Any]], release: dict[str, Any]) -> None:
-        """Download the bundles of the packages that lie nowhere, at once. Raises AscendError."""
+        """Download the bundles of all missing packages at once. Raises AscendError."""
         version = release["cann"]["version"]
         folder = self._index.folder / "cann" / version
         files = {}
@@ -91,7 +91,7 @@ class Bundles:
             self._verified |= files.keys()
 
     def unpack(self, package: dict[str, Any], target: Path) -> str:
-        """Bring the package out of its bundle, and return its sum; a bundle that was downloaded goes."""
+        """Unpack the package from its bundle, and return its sum; a downloaded bundle is removed."""
         downloaded = target.with_name(_bundle_name(package))
         own = self._own(package)
         self._progress.say(f"unpacking {package['file']}")
@@ -120,7 +120,7 @@ def _take(
     check: bool,
     warnings: list[str],
 ) -> bool:
-    """Take one package; return whether anything was, or in check mode would be, taken."""
+    """Add one package; return whether anything was, or in check mode would be, added."""
     target = index.folder / relative
     own = bundles.own_run(package)
     if own:
@@ -175,7 +175,7 @@ def _require_published(bundle: Path, package: dict[str, Any]) -> None:
 
 
 def _unpack(bundle: Path, package: dict[str, Any], target: Path) -> str:
-    """Take the .run out of the official bundle, whose sum the release knows; return the package's."""
+    """Unpack the .run from the official bundle, whose sum the release knows; return the package's sum."""
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(target.name + ".part")
     digest = hashlib.sha256()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Read every file of a depot, compare it with the index, and take away what is damaged, so that it is fetched anew."""
+"""Read every file of a depot, compare it with the index, and remove damaged ones, so that they are fetched again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ AT_ONCE = 4  # a disk that turns gains nothing from more
 
 
 class Damage(NamedTuple):
-    """A file that is not what the index says: what was wanted and what was found, in words."""
+    """A file that is not what the index says: what was wanted and what was found, as text."""
 
     file: str
     wanted: str
@@ -25,7 +25,7 @@ class Damage(NamedTuple):
 
 
 def check(folder: Path, progress: Callable[[int], object]) -> tuple[int, list[Damage]]:
-    """Return (how many files were read, which are damaged). ``progress`` is called with the bytes of each file read.
+    """Return (the number of files read, the damaged ones). ``progress`` is called with the bytes of each file read.
 
     Raises AscendError for a depot without an index, and OSError for a disk that cannot be read.
     """
@@ -48,7 +48,7 @@ def _damage(folder: Path, name: str, entry: dict[str, Any], progress: Callable[[
 
 
 def take_away(folder: Path, damaged: Iterable[Damage]) -> None:
-    """Remove damaged files: what fills the depot, or an unbundling, finds them missing and takes them anew."""
+    """Remove damaged files, so that the next filling or unbundling finds them missing and takes them again."""
     with alone(folder, silent()):
         for damage in damaged:
             (folder / damage.file).unlink(missing_ok=True)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Download files of known sums: several at once, each resumed where it broke off, in this run or in a killed one.
+"""Download files with known sums: several at once, each resumed where it broke off, in this run or a killed one.
 
-What came so far lies beside the file as ``NAME.<its sum>.part``. It needs no note of the server's version (ETag) of it:
-the sum of the whole says whether both halves are of one file, and where they are not, it is fetched anew, once.
+What has arrived is beside the file as ``NAME.<its sum>.part``. No ETag is needed: the sum of the whole shows whether
+both halves belong to one file, and if they do not, the file is fetched again, once.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _PASSING = (408, 425, 429, 500, 502, 503, 504)
 class File(NamedTuple):
     """A file to fetch: its address, sha256 and name in the depot, its size in bytes (0: not known).
 
-    ``instead`` is what an operator may do who cannot reach the server.
+    ``instead`` is what an operator without access to the server can do.
     """
 
     url: str
@@ -52,7 +52,7 @@ class _StoppedError(Exception):
 
 
 class _BrokenError(Exception):
-    """A try ended before the file was whole; ``last`` where another one would end like it."""
+    """A try ended before the file was complete; ``last`` if another one would end the same way."""
 
     def __init__(self, found: str, last: bool = False) -> None:
         self.found, self.last = found, last
@@ -60,10 +60,10 @@ class _BrokenError(Exception):
 
 
 def download(files: list[File], folder: Path, web: Web, progress: Progress, what: str) -> None:
-    """Bring ``files`` into ``folder``, verified; ``what`` names them for the progress.
+    """Download ``files`` into ``folder``, verified; ``what`` names them for the progress.
 
-    Those that are there are not looked at: the caller asks for what is missing. The first failure ends all, at once;
-    what came stays for the next run. Raises AscendError.
+    Existing files are not checked, because the caller asks only for missing ones. The first failure ends all downloads
+    at once; what arrived stays for the next run. Raises AscendError.
     """
     folder.mkdir(parents=True, exist_ok=True)
     progress.begin(what, len(files))
@@ -101,7 +101,7 @@ class _Download:
         self._answer: urllib3.BaseHTTPResponse | None = None
 
     def abort(self) -> None:
-        """Wake the download, where it waits for bytes, since another one failed."""
+        """Wake the download if it waits for bytes, because another one failed."""
         answer = self._answer
         if isinstance(answer, urllib3.HTTPResponse):
             # urllib3 has a word of its own for an answer that has come to its end meanwhile.
@@ -119,7 +119,7 @@ class _Download:
         self._progress.file_done()
 
     def _complete(self, partial: _Partial) -> None:
-        """Fetch until the file is whole. Bytes that came count as a success: the next try goes on behind them."""
+        """Fetch until the file is complete. A try that received bytes counts as a success; the next continues."""
         furthest, fruitless = partial.size, 0
         while True:
             try:
@@ -161,7 +161,7 @@ class _Download:
         begins = re.match(r"bytes (\d+)-", answer.headers.get("Content-Range", ""))
         if answer.status == 206 and (not begins or int(begins[1]) != partial.size):
             partial.begin_anew()
-            raise _BrokenError("it sent another part of the file than the one requested")
+            raise _BrokenError("it sent a different part of the file than requested")
         if answer.status == 200 and partial.size:
             partial.begin_anew()  # this server knows no parts
         partial.resumed |= answer.status == 206
@@ -174,14 +174,14 @@ class _Download:
         return None
 
     def _beyond(self, answer: urllib3.BaseHTTPResponse, partial: _Partial) -> None:
-        """The server has no more than we have: the sum decides. Or it has less: it is another file."""
+        """If the server has no more bytes than we have, the sum decides. If it has fewer, it is another file."""
         if answer.headers.get("Content-Range", "").rpartition("/")[2] == str(partial.size):
             return
         partial.begin_anew()
         raise _BrokenError("it now has less of the file than it has already sent")
 
     def _require_size(self, answer: urllib3.BaseHTTPResponse, partial: _Partial) -> None:
-        """End a download that will not have the size that it must have before it begins."""
+        """End a download before it begins if it will not have the required size."""
         length = answer.headers.get("Content-Length", "")
         if not length.isdigit():
             return
@@ -227,7 +227,7 @@ class _Download:
 
 
 class _Partial:
-    """What came of a file so far, with its sum; another run's is read once, and gone on with."""
+    """The bytes of a file so far, with their sum; those of another run are read once, and continued."""
 
     def __init__(self, target: Path, sha256: str, progress: Progress) -> None:
         self._target, self._progress = target, progress
@@ -272,6 +272,6 @@ class _Partial:
         self._path.unlink()
 
     def keep(self) -> None:
-        """Give the file its name; that it is on the disk is seen to before the table of contents names it."""
+        """Give the file its name; it is synced to disk before the table of contents names it."""
         os.chmod(self._path, 0o644)
         self._path.replace(self._target)

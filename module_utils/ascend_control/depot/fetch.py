@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fetch the files of a lock: uv asks the package index where they are, several come at once, each is checked."""
+"""Fetch the files of a lock: uv asks the package index where they are; several are loaded at once, each is checked."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ def fetch(
     progress: Progress,
     what: str,
 ) -> dict[str, str]:
-    """Bring one file for each lock entry into ``target``: its wheel, or its source archive where it has no wheel.
+    """Put one file for each lock entry into ``target``: its wheel, or its source archive if it has no wheel.
 
     Return file name -> sha256 of those that were downloaded. ``series`` is the Python series ("3.10"); ``what`` names
-    the files for the progress. The operator's own with a sum that the lock names come first. Raises AscendError; what
-    is there already when it does is kept.
+    the files for the progress. The operator's own files with a sum in the lock come first. Raises AscendError; files
+    that arrived before are kept.
     """
     left = _from_incoming(entries, target, sources.incoming) if sources.incoming else entries
     if not left:
@@ -74,7 +74,7 @@ def _is_there(file: File, target: Path) -> bool:
 
 
 def _from_incoming(entries: list[str], target: Path, incoming: Path) -> list[str]:
-    """Place the operator's own files; return the entries that none of them is for."""
+    """Place the operator's own files; return the entries that they do not cover."""
     left = []
     own = [path for path in sorted(incoming.iterdir()) if path.name.endswith((".whl", ".tar.gz", ".zip"))]
     names = {path: re.sub(r"[-_.]+", "-", path.name).lower() for path in own}
@@ -92,9 +92,9 @@ def _from_incoming(entries: list[str], target: Path, incoming: Path) -> list[str
 def _resolve(
     entries: list[str], architecture: str, series: str, extra_index: str, found: Indexes
 ) -> list[dict[str, Any]]:
-    """Return uv's answer (pylock.toml, PEP 751), one dictionary a distribution; its sums are the lock's.
+    """Return uv's answer (pylock.toml, PEP 751), one dictionary per distribution; its sums are the lock's.
 
-    ``extra_index`` is asked, too, where torch's +cpu builds are wanted: PyPI has none.
+    ``extra_index`` is asked, too, if torch's +cpu builds are wanted, because PyPI has none.
     """
     own = [entry for entry in entries if "+cpu" in entry.split()[0]] if extra_index else []
     with tempfile.TemporaryDirectory() as folder:
@@ -118,7 +118,7 @@ def _resolve(
 
 
 def _unresolved(entries: list[str], words: str, extra_index: str, found: Indexes) -> AscendError:
-    """Return what the operator must know of an index that uv did not get the files' addresses from."""
+    """Return what the operator must know about an index that did not give uv the files' addresses."""
     asked = re.search(r"https?://[^\s`'\")]+", words)
     names = [entry.split()[0].partition("==")[0] for entry in entries]
     address = asked[0] if asked else found.default
@@ -167,7 +167,7 @@ def _best(package: dict[str, Any], architecture: str, series: str) -> dict[str, 
 
 
 def _rank(file: dict[str, Any], order: dict[Tag, int]) -> int | None:
-    """Return the place of the wheel's best tag; a source archive comes last; None for one that does not fit."""
+    """Return the place of the wheel's best tag; a source archive comes last; None for an unsuitable one."""
     try:
         tags = parse_wheel_filename(_name(file))[3]
     except InvalidWheelFilename:

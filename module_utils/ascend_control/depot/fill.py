@@ -20,7 +20,7 @@ from .web import Sources
 
 
 def outcome(options: dict[str, Any], check: bool, progress: Progress) -> dict[str, Any]:
-    """Fill one part, and return Ansible's result: what was taken, with warnings; or what went wrong, and where."""
+    """Fill one part, and return Ansible's result: what was added, with warnings, or what went wrong, and where."""
     try:
         taken, warnings = fill(options, check, progress)
     except REPORTED as error:
@@ -31,7 +31,7 @@ def outcome(options: dict[str, Any], check: bool, progress: Progress) -> dict[st
 
 
 def fill(options: dict[str, Any], check: bool, progress: Progress) -> tuple[list[str], list[str]]:
-    """Fill one part, one run at a time; return (what was taken, warnings)."""
+    """Fill one part, one run at a time; return (what was added, warnings)."""
     folder = Path(options["folder"])
     with _prepared(options, folder, check, progress):
         taken, warnings = fill_part(options, folder, check, progress)
@@ -39,9 +39,9 @@ def fill(options: dict[str, Any], check: bool, progress: Progress) -> tuple[list
 
 
 def has_to_be_filled(options: dict[str, Any], check: bool) -> bool:
-    """Whether the part has to be filled. One that has all its files is put in order here: that takes no time.
+    """Whether the part has to be filled. One that has all its files is tidied here, which takes no time.
 
-    What is wrong with it is not told, since filling it finds the same. Of files that are closed: ``is_closed``.
+    Problems are not reported here, because filling it finds the same. For closed files see ``is_closed``.
     """
     folder = Path(options["folder"])
     try:
@@ -55,9 +55,9 @@ def has_to_be_filled(options: dict[str, Any], check: bool) -> bool:
 
 
 def is_closed(folder: Path) -> bool:
-    """Whether others cannot read some of the depot: it has to be filled, which opens that. It looks at every file.
+    """Whether others cannot read parts of the depot; filling it opens them. This looks at every file.
 
-    A depot that cannot be looked through has to be filled, too: that says why.
+    A depot that cannot be searched has to be filled, too, which reports the reason.
     """
     try:
         return next(rights.closed_below(str(folder)), None) is not None
@@ -74,7 +74,7 @@ def _prepared(options: dict[str, Any], folder: Path, check: bool, progress: Prog
 
 
 def open_to_all(folder: Path, check: bool) -> list[str]:
-    """Let others, as whom a web server runs, read what an earlier run or a copy left closed; return what that is."""
+    """Let others, such as a web server, read what an earlier run or a copy left closed; return what was opened."""
     found = list(rights.closed_below(str(folder)))
     if not check:
         rights.open_to_all(found)
@@ -83,7 +83,7 @@ def open_to_all(folder: Path, check: bool) -> list[str]:
 
 @contextmanager
 def alone(folder: Path, progress: Progress) -> Iterator[None]:
-    """Keep another run out, until this one has written the table of contents: it waits."""
+    """Make other runs wait until this one has written the table of contents."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("a", encoding="utf-8") as lock:
         try:
@@ -95,7 +95,7 @@ def alone(folder: Path, progress: Progress) -> Iterator[None]:
 
 
 def fill_part(options: dict[str, Any], folder: Path, check: bool, progress: Progress) -> tuple[list[str], list[str]]:
-    """Fill the part; return (what was taken, warnings)."""
+    """Fill the part; return (what was added, warnings)."""
     index = Index(folder, options["deep"])
     release = read_release(options["release"])
     architecture, series = options["architecture"], release["python"]["series"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The depot's table of contents: which files it holds, with size and sha256, and what they are for.
+"""The depot's table of contents: its files, with size and sha256, and what they are for.
 
 ``index.json``: ``{"schema": 1, "files": {relative path: {"sha256", "size_bytes", "mtime_ns", "inode"}}, "cann":
 {version: {"toolkit": {architecture: path}, "kernels": {chip: {architecture: path}}}}, "pythons": {architecture:
@@ -35,8 +35,8 @@ SECTIONS = ("files", "cann", "pythons", "uv", "locks", "sources", "swarm", "inco
 class Index:
     """The table of contents of the depot in ``folder``; ``save`` writes it when it changed.
 
-    ``deep`` reads every file that is asked about, instead of those with another size or time. Raises AscendError for a
-    table that is none.
+    ``deep`` reads every requested file, instead of only those with another size or time. Raises AscendError for an
+    invalid table.
     """
 
     def __init__(self, folder: Path, deep: bool = False) -> None:
@@ -53,7 +53,7 @@ class Index:
         return part
 
     def known(self, relative: str) -> bool:
-        """Whether the file is there, as it was when it was taken. Raises AscendError for one that changed since."""
+        """Whether the file exists, unchanged since it was added. Raises AscendError for one that changed."""
         entry: dict[str, Any] = self["files"].get(relative) or {}
         path = self.folder / relative
         if not entry or not path.is_file():
@@ -72,13 +72,13 @@ class Index:
         )
 
     def sha256(self, relative: str) -> str:
-        """Return the sum of a file; one that is not in the table yet enters it. Raises AscendError for a change."""
+        """Return the sum of a file, adding it to the table if necessary. Raises AscendError if it changed."""
         return str(self["files"][relative]["sha256"]) if self.known(relative) else self.enter(relative)
 
     def enter(self, relative: str, sha256: str = "") -> str:
-        """Put a file into the table as it is now, and return its sum: it was just taken, or a lock tells its sum.
+        """Add a file to the table as it is now, and return its sum; it was just added, or a lock contains its sum.
 
-        ``sha256`` is the sum of one that was read when it came.
+        ``sha256`` is the sum of a file that was read when it arrived.
         """
         path = self.folder / relative
         before = self["files"].get(relative)
@@ -91,7 +91,7 @@ class Index:
         return str(self["files"][relative]["sha256"])
 
     def sum_of(self, path: Path) -> str:
-        """Return the sum of a file of the operator's, which is read again only when it changed since."""
+        """Return the sum of an operator's file, which is read again only if it changed."""
         entry = self["incoming"][path.name] = self._as_now(path, self["incoming"].get(path.name) or {})
         return str(entry["sha256"])
 
@@ -109,7 +109,7 @@ class Index:
         return {"sha256": files.sha256(path) if self.deep else _sum(str(path), *stamp.values()), **stamp}
 
     def save(self) -> None:
-        """Write the table, atomically, last of all: it names no file that is not there yet, or not any more."""
+        """Write the table, atomically and last of all, so it never names a file that does not exist."""
         self.content["files"] = {name: entry for name, entry in self["files"].items() if (self.folder / name).is_file()}
         text = (json.dumps(self.content, indent=1, sort_keys=True) + "\n").encode()
         if text == self._before:
@@ -127,7 +127,7 @@ class Index:
 
 @functools.lru_cache(maxsize=4096)
 def _sum(path: str, *_stamp: int) -> str:
-    """Return the sum of a file; the look at a depot that changes nothing, and the one that enters it, read it once."""
+    """Return the sum of a file, which is read only once for both a look without changes and the later entry."""
     return files.sha256(path)
 
 
@@ -155,9 +155,9 @@ def parsed(text: bytes, path: Path) -> dict[str, Any]:
 
 
 def python_of(pythons: dict[str, Any], architecture: str, series: str) -> dict[str, str]:
-    """Return {"version", "file"} of the section ``pythons`` for a series ("3.10"); empty when there is none.
+    """Return {"version", "file"} of the section ``pythons`` for a series ("3.10"); empty if there is none.
 
-    Depots of before had one Python an architecture, without the series: that counts as none.
+    Older depots had one Python per architecture, without the series, which does not count.
     """
     entry = pythons.get(architecture, {}).get(series)
     return entry if isinstance(entry, dict) else {}
@@ -166,23 +166,23 @@ def python_of(pythons: dict[str, Any], architecture: str, series: str) -> dict[s
 def source_key(source: dict[str, Any]) -> str:
     """Return ``{"url", "version"}`` or ``{"archive"}`` as the text by which the depot knows such a source.
 
-    Nodes read it, web servers give it to everybody, and names of files are made of it: so it holds no user, password or
-    token of the address.
+    Nodes read it, web servers show it to everybody, and file names are made from it, so it contains no user, password
+    or token of the address.
     """
     return masked(" ".join(f"{key}={_USER.sub('', str(source[key]))}" for key in sorted(source)))
 
 
 def source_of(sources: dict[str, Any], source: dict[str, Any]) -> dict[str, str]:
-    """Return {"version", "file"} of the section ``sources`` for what was asked for; empty when there is none.
+    """Return {"version", "file"} of the section ``sources`` for a request; empty if there is none.
 
-    Depots of before had one LLaMA-Factory, whatever was asked for: that counts as none.
+    Older depots had one LLaMA-Factory for every request, which does not count.
     """
     entry = sources.get("llamafactory", {}).get(source_key(source))
     return entry if isinstance(entry, dict) else {}
 
 
 def place(source: Path, target: Path) -> None:
-    """Bring a file into the depot, by a hard link where that is possible; atomically."""
+    """Put a file into the depot atomically, with a hard link if possible."""
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(target.name + ".part")
     partial.unlink(missing_ok=True)
@@ -195,7 +195,7 @@ def place(source: Path, target: Path) -> None:
 
 
 def write(target: Path, text: str) -> None:
-    """Write a text file of the depot, atomically; one that says so already is left as it is."""
+    """Write a text file of the depot, atomically; a file with the same text is left as it is."""
     if target.is_file() and target.read_text(encoding="utf-8") == text:
         return
     target.parent.mkdir(parents=True, exist_ok=True)

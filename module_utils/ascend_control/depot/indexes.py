@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which package indexes the control node asks: uv's settings, else pip's; and what uv, pip and git are told of it."""
+"""Which package indexes the control node asks: uv's settings, else pip's; and how uv, pip and git learn of them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OF_PIP = ("index-url", "extra-index-url", "find-links")
 
 
 class Indexes(NamedTuple):
-    """The index that takes the place of PyPI ("" for what uv's own files say), others, and folders of wheels."""
+    """The index that replaces PyPI ("" for the one in uv's own files), others, and folders of wheels."""
 
     default: str = ""
     others: tuple[str, ...] = ()
@@ -38,7 +38,7 @@ def indexes() -> Indexes:
     """Return what the operator set.
 
     The order: variables of uv; of pip (PIP_INDEX_URL, PIP_EXTRA_INDEX_URL, PIP_FIND_LINKS); pip's files. uv reads its
-    own files where none of these names an index.
+    own files if none of these names an index.
     """
     if any(os.environ.get(name) for name in OF_UV):
         default = os.environ.get("UV_DEFAULT_INDEX") or os.environ.get("UV_INDEX_URL") or ""
@@ -51,14 +51,14 @@ def indexes() -> Indexes:
 
 
 def _address(index: str) -> str:
-    """Return the address of an index of uv's, which may have a name: name=https://..."""
+    """Return the address of one of uv's indexes, which may have a name: name=https://..."""
     return re.sub(r"^[\w.-]+=(?=\w+:)", "", index)
 
 
 def _of_pip() -> dict[str, str]:
-    """Return pip's configuration, as it holds for a download: a variable comes before a file.
+    """Return pip's configuration for a download; variables override files.
 
-    The variables are read here: they hold as well where this Python has no pip, which alone knows its files.
+    The variables are read here, so they count even if this Python has no pip, which alone knows its files.
     """
     done = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False, cwd="/"
@@ -72,7 +72,7 @@ def _of_pip() -> dict[str, str]:
 
 
 def _is_there(place: str) -> bool:
-    """Whether a folder that is named as an index is there: pip passes over one that is not."""
+    """Whether a folder that is named as an index exists, because pip skips a missing one."""
     parts = urlsplit(place)
     return parts.scheme != "file" or Path(parts.path).is_dir()
 

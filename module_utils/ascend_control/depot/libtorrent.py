@@ -22,9 +22,9 @@ SERIES = ("3.9", "3.10", "3.11", "3.12", "3.13")  # of Python; libtorrent has wh
 def fill(
     index: Index, architecture: str, requirements: Path, sources: Sources, progress: Progress, check: bool
 ) -> list[str]:
-    """Bring the wheels of an architecture into the depot, checked by ``requirements``, and return what was taken.
+    """Add an architecture's wheels to the depot, checked with ``requirements``, and return what was added.
 
-    Those of the control node's architecture come with them, since it takes part as well. Raises AscendError.
+    Those of the control node's architecture are added, too, because it takes part. Raises AscendError.
     """
     text = requirements.read_text(encoding="utf-8")
     version = locks.parse(text)["libtorrent"]
@@ -46,7 +46,7 @@ def fill(
 
 
 def _own(incoming: Path | None, pattern: str, lock: str, folder: Path) -> bool:
-    """Place the operator's own wheel, one of several of the same name and version, and return whether there is one."""
+    """Place the operator's own wheel of the same name and version, and return whether there is one."""
     for path in sorted(incoming.glob(pattern)) if incoming else ():
         if f"sha256:{files.sha256(path)}" in lock:
             place(path, folder / path.name)
@@ -55,12 +55,12 @@ def _own(incoming: Path | None, pattern: str, lock: str, folder: Path) -> bool:
 
 
 def tag(series: str, machine: str) -> str:
-    """Return for which Python and machine a wheel is, as a node says it (swarm/member.py)."""
+    """Return the Python and machine that a wheel is for, in a node's form (swarm/member.py)."""
     return f"cp{series.replace('.', '')}-{machine}"
 
 
 def own_tag() -> str:
-    """Return for which Python and machine the control node's has to be."""
+    """Return the Python and machine that the control node's wheel must be for."""
     return tag(f"{sys.version_info[0]}.{sys.version_info[1]}", platform.machine())
 
 
@@ -69,5 +69,5 @@ def _known(index: Index, file: str, version: str) -> bool:
 
 
 def wheel_of(index: dict[str, Any], tag: str) -> str:
-    """Return the wheel's path in the depot; "" where libtorrent has none for that Python, or the depot lacks it."""
+    """Return the wheel's path in the depot; "" if libtorrent has none for that Python, or the depot lacks it."""
     return str(index["swarm"].get(tag, ""))

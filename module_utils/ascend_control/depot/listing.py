@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every file that a depot needs, with its address, for a person who carries them: nothing is downloaded.
+"""Every file that a depot needs, with its address, for a person who carries them. Nothing is downloaded.
 
-What lies in one folder under the names of this list is what ``depot_incoming`` takes.
+A folder with the files under these names is what ``depot_incoming`` takes.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ STANDALONE = "https://github.com/astral-sh/python-build-standalone/releases"
 
 
 class Listed(NamedTuple):
-    """One file; ``size_bytes`` and ``sha256`` are None where neither the release nor the server says them."""
+    """One file; ``size_bytes`` and ``sha256`` are None if neither the release nor the server says them."""
 
     release: str
     architecture: str
@@ -46,9 +46,8 @@ def listing(
 ) -> list[Listed]:
     """Return the files of one release, each once, for these architectures.
 
-    ``folder`` is the release's, ``requirements`` pins uv, ``extra_index`` has torch's +cpu builds, and ``swarm``
-    pins libtorrent where it is wanted. The package index is
-    asked for addresses. Raises AscendError.
+    ``folder`` is the release's, ``requirements`` pins uv, ``extra_index`` has torch's +cpu builds, and ``swarm`` pins
+    libtorrent if it is wanted. The package index is asked for addresses. Raises AscendError.
     """
     release = read_release(str(folder))
     found: dict[tuple[str, str | None], Listed] = {}
@@ -94,14 +93,14 @@ def _of(
 
 
 def _of_swarm(release: str, architecture: str, requirements: Path) -> Iterator[Listed]:
-    """What nodes of this architecture join a swarm with; it suits every release, so the first one has it."""
+    """libtorrent, for nodes of this architecture; it suits every release, so the first one lists it."""
     for series in libtorrent.SERIES:
         for file in addresses.of_lock(locks.entries(requirements.read_text("utf-8")), architecture, series, ""):
             yield Listed(release, architecture, "swarm", *_fields(file))
 
 
 def _builders(architecture: str, series: str) -> list[addresses.Address]:
-    """The newest wheels of what builds others: they only run here, so their sum is what the index says today."""
+    """The newest wheels of the build tools; they only run here, so their sum is what the index says today."""
     with tempfile.TemporaryDirectory() as folder:
         asked = Path(folder) / "builders.in"
         asked.write_text("\n".join(BUILDERS) + "\n", encoding="utf-8")
@@ -125,7 +124,7 @@ def _last(url: str) -> str:
 
 
 def _with_sizes(found: list[Listed]) -> list[Listed]:
-    """Ask the servers for the sizes that nobody else says; one that does not answer soon says none."""
+    """Ask the servers for unknown sizes; one that does not answer soon is skipped."""
 
     def size(each: Listed) -> int | None:
         # Without a sum the address is that of a page.
@@ -147,7 +146,7 @@ def _size(url: str) -> int | None:
 
 
 def text(found: list[Listed]) -> Iterator[str]:
-    """Yield the list in lines: a head with the sums of each release and architecture, then size, sha256, address."""
+    """Yield the list as lines: a head with the totals of each release and architecture, then size, sha256, address."""
     for release, architecture in dict.fromkeys((each.release, each.architecture) for each in found):
         own = [each for each in found if (each.release, each.architecture) == (release, architecture)]
         known = sum(each.size_bytes or 0 for each in own)

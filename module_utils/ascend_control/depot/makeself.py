@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Look into a ``.run`` package on the control node: is it one, is it whole, for which machine and which chip is it.
+"""Inspect a ``.run`` package on the control node: whether it is one, is intact, and for which machine and chip.
 
 A ``.run`` is a shell script of some hundred lines with a compressed tar behind it. The script's own variables say how
 long it is (``skip``, in lines), how long each part of the payload is (``filesizes``) and what its sums are (``SHA``,
@@ -40,7 +40,7 @@ _CHIP = re.compile(
 
 
 class Header(NamedTuple):
-    """Where the payload begins, in bytes, and of each of its parts the size and what is embedded of its sums."""
+    """Where the payload begins, in bytes, and the size and embedded sums of each of its parts."""
 
     offset: int
     sizes: list[int]
@@ -51,7 +51,7 @@ class Header(NamedTuple):
 def inspect(path: Path, architecture: str, chip: str | None) -> list[str]:
     """Require a package to be a whole one for this architecture and, when it has kernels, for this chip ("910b").
 
-    Returns what could not be looked at, in words. Raises AscendError.
+    Returns what could not be inspected, as text. Raises AscendError.
     """
     with path.open("rb") as stream:
         header = _header(path, stream)
@@ -101,7 +101,7 @@ def _require_size(path: Path, header: Header) -> None:
 
 
 def _require_sums(path: Path, stream: BinaryIO, header: Header) -> list[str]:
-    """Hold each part to the sum that the header has of it; a sum of zeros alone is none."""
+    """Compare each part with its sum in the header; a sum of only zeros does not count."""
     known = [
         (name, sums)
         for name, sums in (("sha256", header.sha256), ("md5", header.md5))
@@ -146,7 +146,7 @@ def _require_names(path: Path, stream: BinaryIO, header: Header, architecture: s
 
 
 def _names(stream: BinaryIO, header: Header) -> Iterator[str]:
-    """Yield the names in the payload, as far as they come soon: gzip, bzip2 and xz; another compression is an error."""
+    """Yield the names in the payload, as far as they come soon (gzip, bzip2, xz; other compressions are an error)."""
     begin = header.offset
     for size in header.sizes:
         stream.seek(begin)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which files of the depot nodes need that take theirs from a mirror, whatever is installed on them now."""
+"""Which of the depot's files the nodes of a mirror need, whatever is installed on them now."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Asked = dict[str, Any]
 
 
 def sums_needed(nodes: Iterable[Asked]) -> set[str]:
-    """Return the sums of what these nodes need, by the releases and architectures that they ask for (``needs``).
+    """Return the sums of what these nodes need, by their releases and architectures (``needs``).
 
-    Of what a node alone tells, as its chip, all that there is counts. Raises AscendError where a depot cannot be read.
+    What only a node knows, such as its chip, counts in every variant. Raises AscendError if a depot cannot be read.
     """
     found = set()
     for node in nodes:

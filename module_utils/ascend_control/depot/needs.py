@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the depot has to hold: the union of the releases and architectures that the inventory's nodes have."""
+"""What the depot must contain: the union of the releases and architectures of the inventory's nodes."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Need = dict[str, Any]
 def needs(nodes: list[dict[str, Any]]) -> dict[str, list[Any]]:
     """Return what these nodes need, each thing once, in the order of the nodes.
 
-    A node is ``{"ascend_settings": the planner's settings (roles/ascend/vars), "depot_architectures": [...]}``: which
-    architecture it has is not known before it was reached. ``fills`` are ``{"release", "releases_dir", "depot_dir",
-    "served", "architecture", "lock", "python", "swarm"}``; ``sources`` of LLaMA-Factory have ``source`` in place of the
-    last four; ``problems`` are refusals of releases and locks that do not fit; ``folders`` are the depots.
+    A node is ``{"ascend_settings": the planner's settings (roles/ascend/vars), "depot_architectures": [...]}``: its
+    architecture is unknown before it was reached. ``fills`` are ``{"release", "releases_dir", "depot_dir", "served",
+    "architecture", "lock", "python", "swarm"}``; ``sources`` of LLaMA-Factory have ``source`` in place of the last
+    four; ``problems`` are refusals of releases and locks that do not fit; ``folders`` are the depots.
 
     Raises AscendError.
     """

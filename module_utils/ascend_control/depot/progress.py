@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How far a fill of the depot is, in one line: redrawn on a terminal, a line every some seconds in a log."""
+"""The progress of filling the depot, in one line that a terminal redraws and a log repeats every few seconds."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _UNITS = ((10**9, "GB", 2), (10**6, "MB", 1), (10**3, "kB", 0))
 
 
 class Progress:
-    """Counts bytes and files of downloads that go on at once, and shows them by ``write``.
+    """Counts bytes and files of simultaneous downloads, and shows them with ``write``.
 
-    ``write(text, end)`` puts a text out as it is; ``end`` is whether a new line follows it. ``clock`` gives seconds.
+    ``write(text, end)`` prints a text as it is; ``end`` is whether a new line follows. ``clock`` returns seconds.
     """
 
     def __init__(
@@ -30,11 +30,11 @@ class Progress:
 
     @property
     def every_s(self) -> float:
-        """How often ``show`` wants to be called, in seconds."""
+        """How often to call ``show``, in seconds."""
         return REDRAW_S if self._terminal else LINE_S
 
     def begin(self, what: str, files: int) -> None:
-        """Begin anew, for ``files`` files that ``what`` names."""
+        """Start again, for ``files`` files named by ``what``."""
         self._what, self._files, self._files_done = what, files, 0
         self._size = self._done = self._kept = 0
         self._started = self._shown = self._clock()
@@ -46,7 +46,7 @@ class Progress:
             self._size += size_bytes
 
     def keep(self, size_bytes: int) -> None:
-        """So many bytes are there from an earlier run, or (negative) do not count any more."""
+        """Count bytes from an earlier run, or (negative) stop counting them."""
         with self._lock:
             self._kept += size_bytes
             self._done += size_bytes
@@ -79,7 +79,7 @@ class Progress:
         )
 
     def give_up(self) -> None:
-        """Leave the last line that was drawn, so that an error begins in a line of its own."""
+        """Leave the last line that was drawn, so that an error begins on a new line."""
         if self._drawn:
             self._put(self._line(self._clock()), end=True)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Through which proxy the control node asks a server: that of the operator's own environment, as for curl and git."""
+"""The proxy through which the control node asks a server: that of the operator's environment, as for curl and git."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def proxy_of(url: str) -> str:
 
 
 def way(url: str) -> str:
-    """Return how an address is asked for, in words for an error; nothing where no proxy is set."""
+    """Return how an address is asked for, in words for an error; nothing if no proxy is set."""
     parts = urlsplit(url)
     proxy = _proxy(parts.scheme)
     if not proxy or not parts.hostname:
@@ -29,7 +29,7 @@ def way(url: str) -> str:
 
 
 def all_ways() -> str:
-    """Return the proxies that are set, in words for an error of a program that asks several servers."""
+    """Return the proxies that are set, as text for an error of a program that asks several servers."""
     found = [f"{proxy}, of {_variable(scheme)}" for scheme, proxy in sorted(getproxies().items()) if scheme != "no"]
     return f" (through the proxies {'; '.join(found)})" if found else ""
 
@@ -40,7 +40,7 @@ def _proxy(scheme: str) -> str:
 
 
 def _bypassed(host: str, port: int | None) -> bool:
-    """Whether no_proxy names the host: by its name, the end of it, or (as uv and pip read it) a network."""
+    """Whether no_proxy names the host by its name, its ending, or (as in uv and pip) its network."""
     if proxy_bypass(f"{host}:{port}" if port else host):
         return True
     try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A relocatable CPython for the depot: the operator's archive, the release's, or one made of an interpreter here."""
+"""A relocatable CPython for the depot: the operator's archive, the release's, or one made from an interpreter here."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ PIP = '#!/bin/sh\nexec "$(dirname "$(readlink -f "$0")")/python3" -m pip "$@"\n'
 
 
 class Asked(NamedTuple):
-    """One CPython: ``python`` is what release.yml says (series, accepted, depot, archives), ``exact`` the one wanted.
+    """One CPython: ``python`` is release.yml's (series, accepted, depot, archives), ``exact`` the wanted version.
 
-    ``own`` is an interpreter that the operator names, or empty; ``make`` is whether one of this machine may do.
+    ``own`` is an interpreter that the operator names, or empty; ``make``: whether one of this machine is allowed.
     """
 
     python: dict[str, Any]
@@ -62,11 +62,10 @@ class Asked(NamedTuple):
 
 
 def fill(index: Index, asked: Asked, sources: Sources, progress: Progress, check: bool) -> tuple[list[str], list[str]]:
-    """Bring one CPython of the release's series for an architecture into the depot; return (what was taken, warnings).
+    """Add one CPython of the release's series for an architecture to the depot; return (what was added, warnings).
 
-    An accepted one that is there stays. What the operator gives comes first, as it is; then the archive that the
-    release pins; last, where that is allowed, one that is made of an interpreter of this machine. Raises AscendError
-    when there is none to be had.
+    An accepted one in the depot stays. The operator's own comes first, as it is; then the archive that the release
+    pins; last, if allowed, one made from an interpreter of this machine. Raises AscendError if there is none.
     """
     series, architecture = asked.series, asked.architecture
     entry = python_of(index["pythons"], architecture, series)
@@ -110,7 +109,7 @@ def _none(asked: Asked, tried: list[str]) -> AscendError:
 
 
 def _enter(index: Index, architecture: str, series: str, entry: dict[str, str]) -> None:
-    """Enter one Python beside those of other series; entries of the old form, without a series, go."""
+    """Add one Python beside those of other series; entries of the old form, without a series, are removed."""
     others = index["pythons"].get(architecture, {})
     kept = {other: python for other, python in others.items() if isinstance(python, dict)}
     index["pythons"][architecture] = {**kept, series: entry}
@@ -161,7 +160,7 @@ def _from_release(index: Index, asked: Asked, sources: Sources, progress: Progre
 
 
 def _mirror_of_uv() -> dict[str, str]:
-    """Where uv is told to take the same archives from."""
+    """Where uv is configured to take the same archives from."""
     mirror = os.environ.get("UV_PYTHON_INSTALL_MIRROR", "").rstrip("/")
     return {STANDALONE: mirror} if mirror else {}
 
@@ -187,7 +186,7 @@ def _interpreters(series: str) -> Iterator[Path]:
 
 
 def _archive_of(index: Index, program: Path, asked: Asked, tried: list[str]) -> Found:
-    """Make the archive from the installation that an interpreter belongs to; None when it is not fit."""
+    """Make the archive from the installation that an interpreter belongs to; None if it is unsuitable."""
     ask = "import platform, sys, sysconfig; print(platform.python_version(), sys.base_prefix, platform.machine())"
     done = subprocess.run([str(program), "-I", "-c", ask], capture_output=True, text=True, check=False)
     if done.returncode:
@@ -219,7 +218,7 @@ def _pack(index: Index, home: Path, version: str, architecture: str) -> Found:
 
 
 def _for_all(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    """Root's, and for everybody to read: the interpreter here may have been installed for one user."""
+    """Make it root's and readable for everybody, because the interpreter here may be installed for one user."""
     member.uid = member.gid = 0
     member.uname = member.gname = "root"
     member.mode |= rights.missing_rights(member.mode | (stat.S_IFDIR if member.isdir() else stat.S_IFREG))
@@ -227,7 +226,7 @@ def _for_all(member: tarfile.TarInfo) -> tarfile.TarInfo:
 
 
 def _relocatable(prefix: Path, target: Path, series: str) -> Path:
-    """Copy what an environment needs, and make it find its library from wherever it lies."""
+    """Copy what an environment needs, and make it find its library wherever it is."""
     for part in ("bin", "include", "lib"):
         (target / part).mkdir(parents=True)
     library = prefix / "lib" / f"python{series}"

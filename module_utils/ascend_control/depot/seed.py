@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The depot in the swarm: the torrent of what a batch of nodes needs, and the control node's peer that gives it.
+"""The depot in the swarm: the torrent of what a batch of nodes needs, and the control node's peer that seeds it.
 
 The peer (ascend/swarm/peer.py) ends with its playbook, and when the nodes have left it.
 """
@@ -30,9 +30,9 @@ SMALLEST, LARGEST = 128 << 10, 8 << 20
 
 
 def begin(folder: Path, needed: Iterable[Sent], addresses: Mapping[str, str], port: int, depot: str, pid: int) -> None:
-    """Give the files to the nodes at ``addresses`` (name -> address) for as long as the playbook ``pid`` runs.
+    """Seed the files for the nodes at ``addresses`` (name -> address) as long as the playbook ``pid`` runs.
 
-    ``folder`` is the playbook's own, in which nobody gives to an earlier batch any more (``end``). Raises AscendError.
+    ``folder`` belongs to the playbook; the peer of an earlier batch has ended (``end``). Raises AscendError.
     """
     folder.mkdir(mode=0o700, exist_ok=True)
     client = _unpacked(depot, folder)
@@ -55,7 +55,7 @@ def begin(folder: Path, needed: Iterable[Sent], addresses: Mapping[str, str], po
 
 
 def end(folder: Path) -> None:
-    """End the peer of this playbook, where there is one."""
+    """End this playbook's peer, if there is one."""
     known = files.mapping(str(folder / "pid"))
     if process.runs(known):
         process.end([known["pid"]])
@@ -64,7 +64,7 @@ def end(folder: Path) -> None:
 def batch(folder: Path) -> dict[str, Any]:
     """Return ``{"nodes": {name: address}, "depot": {name: the control node's address as that node sees it}, "port"}``.
 
-    It is empty where nobody gives anything.
+    It is empty if nobody seeds anything.
     """
     return files.mapping(str(folder / "batch.json"))
 
@@ -98,7 +98,7 @@ def _unpacked(depot: str, folder: Path) -> Path:
 
 
 def _write_torrent(client: Path, folder: Path, source: Mapping[str, str]) -> None:
-    """Read all files, and write their sums; in a process of its own, which alone has libtorrent loaded."""
+    """Read all files and write their sums, in a separate process, because only that loads libtorrent."""
     links = folder / "links" / NAME
     atomic.remove(str(links))
     links.mkdir(parents=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which files of the depot a node's steps need, and where in the node's cache they go: what is sent through SSH."""
+"""Which of the depot's files a node's steps need, and where they go in the node's cache when sent over SSH."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SHA256 = re.compile(r"sha256:([0-9a-f]{64})")
 
 
 class Sent(NamedTuple):
-    """A file: where it lies on the control node, its path in the node's cache, its sum, its size in bytes."""
+    """A file: its path on the control node, its path in the node's cache, its sum, its size in bytes."""
 
     source: str
     path: str
@@ -35,9 +35,9 @@ class Sent(NamedTuple):
 
 
 def needed(steps: Collection[str], wanted: Mapping[str, Any]) -> list[Sent]:
-    """Return the files that the steps need, each once; ``wanted`` is what ``wanted.resolve`` made.
+    """Return the files that the steps need, each once; ``wanted`` is the result of ``wanted.resolve``.
 
-    Large ones come first. Raises AscendError where the depot cannot be read.
+    Large ones come first. Raises AscendError if the depot cannot be read.
     """
     takes = {kind for step in steps for kind in _TAKES.get(step, ())}
     folder = wanted["depot"]["folder"]
@@ -54,7 +54,7 @@ def _entries(wanted: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]
 
 
 def single(folder: str, entry: Mapping[str, Any]) -> Sent:
-    """A file by itself lies where the modules take it from: depot_file.py."""
+    """A single file goes where the modules look for it (depot_file.py)."""
     relative = str(entry["url"]).removeprefix(f"{SSH}:/")
     path = os.path.join(entry["sha256"][:16], os.path.basename(relative))
     return Sent(os.path.join(folder, relative), path, entry["sha256"], entry["size_bytes"])

@@ -33,7 +33,7 @@ _HELPER = (
 
 
 def fill(index: Index, source: dict[str, Any], requirements: dict[str, dict[str, Any]], check: bool) -> list[str]:
-    """Bring the source that ``{"url", "version"}`` or ``{"archive"}`` names into the depot; return what was taken.
+    """Add the source that ``{"url", "version"}`` or ``{"archive"}`` names to the depot; return what was added.
 
     Raises AscendError for a version that the release was not tested with, with its table.
     """
@@ -66,7 +66,7 @@ def fill(index: Index, source: dict[str, Any], requirements: dict[str, dict[str,
 
 
 def require_tested(name: str, version: str, requirements: dict[str, dict[str, Any]]) -> None:
-    """Raise AscendError, with the release's table, for a version outside of what was tested, or excluded."""
+    """Raise AscendError, with the release's table, for a version that was not tested or is excluded."""
     row = requirements[name]
     excluded = row.get("excluded", {}).get(version)
     if excluded:
@@ -120,7 +120,7 @@ def _clone(source: dict[str, Any], folder: Path) -> Path:
 
 
 def _require_answer(url: str) -> None:
-    """End within seconds where nobody answers: git itself waits for minutes."""
+    """Give up within seconds if nobody answers, because git itself waits for minutes."""
     if not url.startswith(("http://", "https://")):
         return
     try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""By which way nodes get the files of the depot: ``depot_transport``."""
+"""How nodes get the files of the depot: ``depot_transport``."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _WANTED = {PATH: "file:///the/mount as the nodes see it", HTTP: "http://host:por
 
 
 def address(transport: str, url: str, folder: str) -> str:
-    """Return what stands before the path of a file in the depot, as nodes ask for it.
+    """Return the prefix of a file's path in the depot, as nodes request it.
 
-    ``url`` is ``ascend_depot_url``; a mount without one lies where the depot's ``folder`` does. Raises AscendError.
+    ``url`` is ``ascend_depot_url``; a mount without one is at the depot's ``folder``. Raises AscendError.
     """
     if transport in SENT:
         return f"{SSH}:"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is wrong with the depot itself, told once, on the control node: gone, unreadable, damaged, or not whole."""
+"""What is wrong with the depot itself, reported once, on the control node: gone, unreadable, damaged or incomplete."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def of_depot(error: Exception, folder: str) -> AscendError:
 
 
 def index_of(folder: str) -> dict[str, Any]:
-    """Return the depot's table of contents. Raises AscendError where there is none to be read."""
+    """Return the depot's table of contents. Raises AscendError if it cannot be read."""
     path = Path(folder) / "index.json"
     try:
         return parsed(path.read_bytes(), path)
@@ -65,7 +65,7 @@ def index_of(folder: str) -> dict[str, Any]:
 
 
 def read_index(depot: str) -> dict[str, Any]:
-    """Return the depot's index. Raises AscendError where it is gone, not filled, unreadable or damaged."""
+    """Return the depot's index. Raises AscendError if it is gone, not filled, unreadable or damaged."""
     try:
         changed_ns = (Path(depot) / "index.json").stat().st_mtime_ns
     except OSError:
@@ -83,9 +83,9 @@ def _nearest(path: Path) -> Path:
 
 
 def trouble(folder: str, inventory: str = "") -> AscendError | None:
-    """Return what keeps the depot from giving what it holds; None when all is well. Reads names and sizes alone.
+    """Return what prevents the depot from serving its files; None if nothing does. Reads only names and sizes.
 
-    ``inventory`` are the options that the printed commands have besides ("-i inventory/prod").
+    ``inventory`` are further options of the printed commands ("-i inventory/prod").
     """
     error = _trouble(folder)
     if error and inventory:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ask web servers as the operator's environment says: by its proxies, accounts and authorities. TLS is never off."""
+"""Ask web servers according to the operator's environment: its proxies, accounts and authorities. TLS is never off."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ HUAWEIS, REFERER = (".myhuaweicloud.com", ".hiascend.com"), "https://www.hiascen
 
 @dataclass(frozen=True)
 class Sources:
-    """Where files come from besides: the operator's folder, the index of torch's +cpu builds, addresses of ``Web``."""
+    """Further sources of files: the operator's folder, the index of torch's +cpu builds, addresses of ``Web``."""
 
     incoming: Path | None = None
     extra_index: str = ""
@@ -40,10 +40,10 @@ class Sources:
 
 
 class Web:
-    """Connections to servers, several at once and each used again.
+    """Connections to servers, several at once, each reused.
 
-    ``addresses`` maps the beginnings of addresses to what is asked in their place. ``accounts`` are "user:password" by
-    host and port, as ``account_of`` finds them in addresses; netrc has others.
+    ``addresses`` maps the beginnings of addresses to their replacements. ``accounts`` are "user:password" by host and
+    port, as ``account_of`` finds them in addresses; netrc has others.
     """
 
     def __init__(self, addresses: Mapping[str, str] | None = None, accounts: Mapping[str, str] | None = None) -> None:
@@ -53,12 +53,12 @@ class Web:
         self._timeout = urllib3.Timeout(connect=CONNECT_S, read=stall_s())
 
     def place(self, url: str) -> str:
-        """Return the address that is asked in place of ``url``: a mirror's, where one stands for its beginning."""
+        """Return the address to use for ``url``: a mirror's, if one replaces its beginning."""
         fit = max((start for start in self._addresses if url.startswith(start)), key=len, default="")
         return self._addresses[fit] + url[len(fit) :] if fit else url
 
     def opened(self, url: str, begin: int = 0) -> urllib3.BaseHTTPResponse:
-        """Return the answer of a server, whatever its status, from byte ``begin`` on where it can do that.
+        """Return a server's response, whatever its status, from byte ``begin`` on if the server supports that.
 
         Raises urllib3.exceptions.HTTPError, and AscendError for what no server can answer.
         """
@@ -105,7 +105,7 @@ class Web:
 
 
 def stall_s() -> float:
-    """Return after how many seconds without a byte a connection is given up."""
+    """Return the seconds without a byte after which a connection is abandoned."""
     try:
         return float(os.environ.get(STALL) or STALL_S)
     except ValueError:
@@ -113,9 +113,9 @@ def stall_s() -> float:
 
 
 def authorities() -> str:
-    """Return the file of authorities that the environment names; empty where the system's are trusted.
+    """Return the file of authorities that the environment names; empty if the system's are trusted.
 
-    Raises AscendError for a file that is not there.
+    Raises AscendError for a file that does not exist.
     """
     name = next((name for name in AUTHORITIES if os.environ.get(name)), "")
     path = os.environ.get(name, "")
@@ -131,18 +131,18 @@ def authorities() -> str:
 
 
 def of_huawei(url: str) -> bool:
-    """Whether an address is of Huawei's store, which asks from where one comes."""
+    """Whether an address is in Huawei's store, which requires a referrer."""
     return (urlsplit(url).hostname or "").endswith(HUAWEIS)
 
 
 def account_of(url: str) -> str:
-    """Return the "user:password" of an address; empty where it has none."""
+    """Return the "user:password" of an address; empty if it has none."""
     parts = urlsplit(url)
     return f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else ""
 
 
 def accounts_of(addresses: list[str]) -> dict[str, str]:
-    """Return the accounts that addresses of indexes have: their files are asked for by the same account."""
+    """Return the accounts in addresses of indexes, which are also used for their files."""
     return {_server(address): account for address in addresses if (account := account_of(address))}
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The wheels of a lock, for the depot: each checked by the lock's sums; what has no wheel is built into one, once."""
+"""The wheels of a lock, for the depot: each checked by the lock's sums; a missing one is built, once."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def fill(
     progress: Progress,
     check: bool,
 ) -> list[str]:
-    """Bring every wheel of the lock into the depot, and the depot's own lock; return what was taken.
+    """Add every wheel of the lock to the depot, and the depot's own lock; return what was added.
 
     ``series`` is the Python series ("3.10"). Raises AscendError.
     """
@@ -73,9 +73,9 @@ def _key(name: str, version: str) -> str:
 
 
 def _present(index: Index, wheels: Path, wanted: dict[str, str]) -> dict[str, tuple[str, str]]:
-    """Return pin -> (name, sha256) of each wheel that is there and that the lock wants.
+    """Return pin -> (name, sha256) of each existing wheel that the lock wants.
 
-    The lock's sums decide; a wheel that was built here is compared with what it was then. Raises AscendError.
+    The lock's sums decide; a wheel that was built here is compared with its sum then. Raises AscendError.
     """
     have = {}
     built = _built_names(wheels)
@@ -90,7 +90,7 @@ def _present(index: Index, wheels: Path, wanted: dict[str, str]) -> dict[str, tu
 
 
 def page(sums: dict[str, str]) -> str:
-    """Return the page that lists these wheels (name -> sha256) as links: no web server is asked to list a folder.
+    """Return the page that lists these wheels (name -> sha256) as links, so no web server has to list a folder.
 
     It is what uv and pip read with --find-links. https://packaging.python.org/en/latest/specifications/simple-repository-api/
     """
@@ -106,7 +106,7 @@ def _built_names(wheels: Path) -> set[str]:
 
 
 def _build(index: Index, wheels: Path, incoming: Path | None, progress: Progress) -> None:
-    """Build each source archive, which came where there is no wheel, into a wheel."""
+    """Build each source archive, fetched if there is no wheel, into a wheel."""
     built = _built_names(wheels)
     for archive in [*sorted(wheels.glob("*.tar.gz")), *sorted(wheels.glob("*.zip"))]:
         progress.say(f"building a wheel of {archive.name}")
@@ -154,7 +154,7 @@ def fill_uv(
     progress: Progress,
     check: bool,
 ) -> list[str]:
-    """Bring the program uv into the depot, out of its wheel, checked by ``requirements``; return what was taken."""
+    """Add the program uv to the depot, out of its wheel, checked with ``requirements``; return what was added."""
     text = requirements.read_text(encoding="utf-8")
     version = locks.parse(text)["uv"]
     relative = f"uv/uv-{version}-{architecture}"

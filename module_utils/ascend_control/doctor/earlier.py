@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the newest preflight and the newest verify found, and how old that is. What is missing, old, of another
-inventory or unreadable says so, and is never a pass.
+"""What the newest preflight and the newest verify found, and how old they are. A report that is missing, old,
+unreadable or of another inventory says so, and never counts as a pass.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _AHEAD = timedelta(minutes=5)  # a report that is younger than now, by more than
 
 
 class Result(NamedTuple):
-    """What a report says of one node: ``state`` pass, fail or unknown, and why; ``failures`` in a finding's form."""
+    """What a report says about one node: ``state`` pass, fail or unknown, and why; ``failures`` in a finding's form."""
 
     state: str
     why: str
@@ -35,7 +35,7 @@ class Result(NamedTuple):
 
 
 class Earlier(NamedTuple):
-    """A report: ``state`` fresh, old, missing or unusable (and ``why``); ``age_s`` and ``made`` where it is read."""
+    """A report: ``state`` is fresh, old, missing or unusable (and ``why``); ``age_s``, ``made``: if it was read."""
 
     kind: str
     path: str
@@ -85,7 +85,7 @@ def read(kind: str, path: str, inventory: str, old_days: float, now: datetime) -
 
 
 def _result(node: Mapping[str, Any], old: str, inventory: str) -> Result:
-    """Return what is said of one node; ``old`` is how old the report is, where that is too old."""
+    """Return the report's result for one node; ``old`` is the report's age if that is too old."""
     name, state, why = str(node["name"]), node["state"], str(node.get("why", ""))
     if state == PASS:
         return Result(UNKNOWN, f"passed {old}: too old to count", []) if old else Result(PASS, why, [])

@@ -14,9 +14,9 @@ from .verdicts import COMMONEST, HEALTHY, VERDICTS, named
 
 
 def write(report: Mapping[str, Any], folder: Path) -> None:
-    """Write report.json, passing.txt, failing.txt and cause-N.txt, each whole or as it was before. Raises OSError.
+    """Write report.json, passing.txt, failing.txt and cause-N.txt, each atomically. Raises OSError.
 
-    passing.txt has the healthy nodes, failing.txt all others. A file that would name nobody names nobody.
+    passing.txt has the healthy nodes, failing.txt all others. An empty file has a pattern that matches nobody.
     """
     folder.mkdir(parents=True, exist_ok=True)
     # The names last: where they are new, the report that explains them is.

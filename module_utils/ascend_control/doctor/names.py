@@ -14,7 +14,7 @@ _PLACES = 4  # which number of a name may be folded: the last, the one before it
 
 
 class Fold(NamedTuple):
-    """Names that differ in one number: ``ranges`` of it, each with how many names it has. Without ranges, one name."""
+    """Names that differ in one number: its ``ranges``, each with its number of names. Without ranges, one name."""
 
     before: str
     ranges: list[tuple[str, int]]
@@ -50,13 +50,13 @@ def _ranges(numbers: list[str]) -> list[tuple[str, int]]:
 
 
 def _follows(number: str, after: str) -> bool:
-    """Whether both are of one range: 9, 10 and 009, 010 are, 009 and 10 are not."""
+    """Whether both belong to one range: 9, 10 and 009, 010 do, 009 and 10 do not."""
     as_wide = len(number) == len(after) or not (number.startswith("0") or after.startswith("0"))
     return int(after) == int(number) + 1 and as_wide
 
 
 def names_text(names: Iterable[str], width: int) -> str:
-    """Return the folded names in at most ``width`` characters; those that have no room are counted."""
+    """Return the folded names in at most ``width`` characters; those without room are counted."""
     listed = list(names)
     folds = enumerate(folded(listed))
     pieces = [(number, fold, span) for number, fold in folds for span in fold.ranges or [("", 1)]]

@@ -21,8 +21,8 @@ _MOST = 300  # characters of a reason
 def node(name: str, observed: Mapping[str, Any], cards: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[str, Any]:
     """Return one node of the report.
 
-    ``observed``: the result of ``node_plan``; ``cards``: what was chosen to prove it on, and left out; ``answer``: that
-    of ``npu_check``. Each is empty where it was not come to.
+    ``observed``: the result of ``node_plan``; ``cards``: those chosen for the proof, and those left out; ``answer``:
+    the result of ``npu_check``. Each is empty if it was not reached.
     """
     devices, left_out = cards.get("devices", []), cards.get("left_out", [])
     proven = [card for card in answer.get("cards") or [] if card.get("ok")]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The report on one screen: at most 22 rows of 80 columns, whatever the number of nodes.
 
-A command is never broken, so that one can copy it: where it is longer than a row, the terminal wraps it.
+A command is never broken, so that you can copy it; if it is longer than a row, the terminal wraps it.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def _number(count: int, noun: str) -> str:
 
 
 def _test(kind: str, test: Mapping[str, Any]) -> str:
-    """Return what is known of an earlier test: never more than was tested, and how old it is."""
+    """Return what is known from an earlier test, never more than was tested, and its age."""
     if test["age_s"] is None:
         return f"{kind}: not known: {test['why']}"
     level = f" ({test['level']})" if test["level"] else ""
@@ -80,7 +80,7 @@ def _test(kind: str, test: Mapping[str, Any]) -> str:
 
 
 def _unknown(report: Report) -> list[str]:
-    """Return of which nodes that answered a part could not be seen: no finding, and not well either."""
+    """Return the answering nodes with a part that could not be inspected: no finding, but not healthy either."""
     nodes = [node for node in report["nodes"] if node["unknown"] and node["verdict"] != UNCHECKED]
     if not nodes:
         return []
@@ -90,7 +90,7 @@ def _unknown(report: Report) -> list[str]:
 
 
 def _groups(report: Report, room: int) -> list[str]:
-    """Return a line a group; where there is no room for all, nodes that were not checked are named before others."""
+    """Return one line per group; if there is no room for all, nodes that were not checked come first."""
     groups = list(report["groups"])
     chosen = sorted(range(len(groups)), key=lambda number: groups[number]["verdict"] != UNCHECKED)
     shown = sorted(chosen if len(groups) <= room else chosen[: max(0, room - 1)])
@@ -127,7 +127,7 @@ def _causes(report: Report, most: int) -> list[str]:
 
 
 def _command(cause: Mapping[str, Any]) -> str:
-    """Return the command, with its node if it is not for this machine; without its comment where that has no room."""
+    """Return the command, with its node if it is for a node, and without its comment if there is no room."""
     others = len(cause["nodes"]) - cause["command_for"]
     place = f"{on_words(NODE, cause['nodes'], cause['command_for'])}: " if cause["run_on"] == NODE else ""
     command = _INDENT + one_line(place + cause["command"])

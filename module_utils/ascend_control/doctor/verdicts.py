@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One verdict a node, of what the drift check says of it now and what an earlier verify and preflight said.
+"""One verdict per node, from what the drift check says now and what an earlier verify and preflight said.
 
 healthy    nothing was found
 attention  site.yml would repair something or warns of it, or a test failed that is too old to count
@@ -47,7 +47,7 @@ def document(fleet: Mapping[str, Any], earlier: Sequence[Earlier], inventory: st
     """Return the report.
 
     ``fleet``: of a drift check, before its history; ``inventory``: options of commands; ``folder``: where the report
-    goes, as one types it.
+    goes, as you type it.
     """
     nodes = [_judged(node, earlier) for node in fleet["nodes"]]
     of_fleet = [{key: each[key] for key in _WORDS} for each in [*fleet["depot"], *fleet["between"]["findings"]]]
@@ -90,13 +90,13 @@ def _judged(node: Node, earlier: Sequence[Earlier]) -> Node:
 
 
 def _verdict(state: str, causes: Iterable[Cause]) -> str:
-    """A node that says nothing may have mended or broken since its last test: that is not known."""
+    """A silent node may have got better or worse since its last test, which is unknown."""
     found = {_VERDICT_OF[cause["level"]] for cause in causes}
     return UNCHECKED if state == "unchecked" else next(verdict for verdict in VERDICTS if verdict in {*found, HEALTHY})
 
 
 def exit_code(verdicts: Mapping[str, int], of_fleet: Sequence[Any]) -> int:
-    """Return 0 where all is well, 2 where a node is broken or nobody knows, else 1."""
+    """Return 0 if all is well, 2 if a node is broken or not checked, else 1."""
     if verdicts[BROKEN] or verdicts[UNCHECKED]:
         return 2
     return 1 if verdicts[ATTENTION] or of_fleet else 0
@@ -127,7 +127,7 @@ def _groups(nodes: Iterable[Node]) -> list[dict[str, Any]]:
 
 
 def _causes(nodes: Iterable[Node], folder: str) -> list[dict[str, Any]]:
-    """Return what is wrong by the name of the finding, the commonest first, each with one command for all its nodes."""
+    """Return the problems by the finding's name, commonest first, each with one command for all its nodes."""
     alike: dict[tuple[str, str, str], dict[str, list[Cause]]] = {}
     for node in nodes:
         for cause in node["causes"]:
@@ -161,7 +161,7 @@ def _causes(nodes: Iterable[Node], folder: str) -> list[dict[str, Any]]:
 
 
 def _common(causes: Iterable[Cause]) -> str:
-    """Return what the causes' problems have in common, in words of one of them."""
+    """Return what the causes' problems have in common, in the words of one of them."""
     problems = Counter(one_line(cause["problem"]) for cause in causes)
     (most, _), others = problems.most_common(1)[0], len(problems) - 1
     if not others:
@@ -171,9 +171,9 @@ def _common(causes: Iterable[Cause]) -> str:
 
 
 def _command(causes: Mapping[str, Cause], file: str) -> tuple[tuple[str, str], int]:
-    """Return one command for all nodes with the same remedy but for the node's name, where to type it, for how many.
+    """Return one command for all nodes whose remedies differ only in the node's name, where to type it, for how many.
 
-    Where remedies differ it is that of most nodes; without a ``file`` that names the nodes, a single node's.
+    If remedies differ, it is that of most nodes; without a ``file`` that names the nodes, a single node's.
     """
     many = file and len(causes) > 1
     commands = Counter(

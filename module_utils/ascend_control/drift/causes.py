@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Findings that are alike, as one cause: what is wrong, on which nodes and racks, since when, and what to type.
+"""Groups similar findings as one cause: what is wrong, on which nodes and racks, since when, and what to type.
 
 A rack is a group of the inventory that is named like one: ``rack_07``, ``rack7``, ``dc1_rack_07``.
 """
@@ -25,7 +25,7 @@ FEW = 6  # nodes that are named, in a command and beside it; racks, half as many
 
 
 def rack_of(groups: Iterable[str]) -> str:
-    """Return the first group that is named like a rack; "" where none is."""
+    """Return the first group that is named like a rack; "" if there is none."""
     return next((name for name in groups if RACK.search(name)), "")
 
 
@@ -37,7 +37,7 @@ class Groups(NamedTuple):
 
 
 def groups_of(fleet: View) -> Groups:
-    """Return the racks, in the order in which people number them, and the groups of the report's nodes."""
+    """Return the racks, in numerical order, and the groups of the report's nodes."""
     racks: dict[str, list[str]] = {}
     groups: dict[str, list[str]] = {}
     for node in fleet["nodes"]:
@@ -48,7 +48,7 @@ def groups_of(fleet: View) -> Groups:
 
 
 def causes(found: Found, together: Groups) -> list[View]:
-    """Return the causes of what was found, those of most nodes first.
+    """Return the causes of the findings, those on most nodes first.
 
     Each ``{"key", "component", "level": the worst, "name", "text", "forms": [(text, nodes)] where a cause has several,
     "nodes", "findings", "new": numbers, "since": the earliest time, "where": words, "places": [(part, [{"rack",
@@ -66,7 +66,7 @@ def _most_first(cause: View) -> tuple[int, int, str, str]:
 
 
 def key(finding: Finding) -> str:
-    """Return what is the same for findings that are alike, in every report, so that a link to a cause stays."""
+    """Return a key that is the same for similar findings in every report, so that a link to a cause stays valid."""
     words = "\0".join((finding["component"], finding["name"], start(finding["problem"])))
     return hashlib.sha256(words.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
@@ -96,7 +96,7 @@ def _cause(which: str, found: Found, together: Groups) -> View:
 
 
 def _parts(names: list[str], fresh: set[str]) -> list[tuple[str, list[str]]]:
-    """Return the nodes on which it is new and the others, where there are both and many."""
+    """Return the nodes on which it is new and the others, if there are both and many."""
     others = [name for name in names if name not in fresh]
     if not fresh or not others or len(names) <= FEW:
         return [("", names)]
@@ -127,10 +127,10 @@ def where(names: list[str], together: Groups) -> str:
 
 
 def command(found: Found, together: Groups) -> View:
-    """Return what to type for all of these nodes: ``{"text", "on": which machine, "note", "all": of all nodes}``.
+    """Return the command for all of these nodes: ``{"text", "on": which machine, "note", "all": of all nodes}``.
 
-    Remedies that differ in the name of the node alone become one, of a group where the nodes are all of one. For many
-    nodes the first one's comes first: who repairs many tries one.
+    Remedies that differ only in the node's name become one, for a group if the nodes are all of one. For many nodes,
+    the first node's comes first, because people try one node before repairing many.
     """
     remedies = {name: finding["remedy"] for name, finding in reversed(found)}
     names = list(dict.fromkeys(name for name, _ in found))
@@ -155,5 +155,5 @@ def _without(name: str, remedy: str) -> str:
 
 
 def _by_number(name: str) -> tuple[bool, list[tuple[int, str]]]:
-    """rack_2 before rack_10, and what is in no rack last."""
+    """rack_2 comes before rack_10, and nodes without a rack last."""
     return not name, [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What one node's plan says as findings: what site.yml would change, what it would refuse, what it would warn of.
+"""One node's plan as findings: what site.yml would change, refuse, or warn about.
 
-What it remarks is no finding: it makes no node drifted, and has no history.
+Remarks are not findings: they make no node drifted, and have no history.
 
-A finding's form and a node's are those of docs/fleet.schema.json, but for what the history adds to a finding.
+The forms of findings and nodes are those of docs/fleet.schema.json, except what the history adds to a finding.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def remarks(plan: Plan, node: str = "NODE", repair: str = "") -> list[Finding]:
 
 
 def identified(node: str, found: Iterable[Finding]) -> list[Finding]:
-    """Give each finding its id, in the order of components; two of one name and subject differ in where or words."""
+    """Give each finding its id, in the order of components; two of one name and subject differ in where or problem."""
     by_id: dict[str, Finding] = {}
     for odd in sorted(found, key=lambda finding: COMPONENTS.index(finding["component"])):
         finding = {key: _writable(words) for key, words in odd.items()}
@@ -68,17 +68,17 @@ def identity(node: str, component: str, name: str, subject: str) -> str:
 
 
 def _writable(words: str) -> str:
-    """Return words that may be written: no secrets, and as UTF-8, since a file's name may be in another encoding."""
+    """Return text that may be written: without secrets, as UTF-8 (a file's name may be in another encoding)."""
     return masked(words).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def start(problem: str) -> str:
-    """Return what a problem of several nodes has in common: all before the details after a colon."""
+    """Return the part of a problem that several nodes share: everything before the details after a colon."""
     return problem.partition(": ")[0]
 
 
 def states(found: list[Finding], looked_at: Iterable[str], unknown: Iterable[str]) -> dict[str, str]:
-    """Return the state of each component that was looked at; of the ``unknown`` ones the facts could not tell."""
+    """Return the state of each inspected component; the facts could not show that of the ``unknown`` ones."""
     components = {}
     for component in looked_at:
         levels = {finding["level"] for finding in found if finding["component"] == component}
@@ -88,13 +88,13 @@ def states(found: list[Finding], looked_at: Iterable[str], unknown: Iterable[str
 
 
 def unknown(facts: dict[str, Any]) -> tuple[str, ...]:
-    """Return the components of which these facts cannot tell: a silent driver shows no cards, a busy tool no links."""
+    """Return the components that these facts cannot show: a silent driver shows no cards, a busy tool no links."""
     busy = any(finding["name"] == "network-busy" for finding in facts["findings"])
     return ("cards", "network") if not facts["npu"]["answered"] else ("network",) if busy else ()
 
 
 def _changes(steps: list[Step], repair: str) -> Iterator[Finding]:
-    """A step is one finding, or one for each thing that it cures."""
+    """A step is one finding, or one for each cause."""
     for step in steps:
         whole = cause_of(step["component"], step["reason"])
         for cause in step["causes"] or [whole]:

@@ -23,7 +23,7 @@ Node = dict[str, Any]
 
 
 def chosen(words: str | Iterable[str] | None) -> tuple[str, ...]:
-    """Return the components to look at, in order, of what a user asked for: "cann,env", a list, or nothing for all."""
+    """Return the components to inspect, in order, for a user's request: "cann,env", a list, or nothing for all."""
     listed = words.strip("[] ").split(",") if isinstance(words, str) and is_whole(words) else words
     names = [listed] if isinstance(listed, str) else list(listed or ())
     names = [str(name).strip() for name in names if str(name).strip()]
@@ -91,7 +91,7 @@ def unchecked(
 
 
 def unheard(name: str, reason: findings.Finding, components: tuple[str, ...], release: str | None = None) -> Node:
-    """Return a node of which nothing is known but the ``reason``, a finding without its id."""
+    """Return a node about which only the ``reason``, a finding without its id, is known."""
     found = findings.identified(name, [reason])
     return {
         "name": name,
@@ -105,7 +105,7 @@ def unheard(name: str, reason: findings.Finding, components: tuple[str, ...], re
 
 
 def of_the_depot(troubles: Iterable[AscendError]) -> list[findings.Finding]:
-    """Return what is wrong with depots as findings of the control node: once, however many nodes take from them."""
+    """Return what is wrong with depots as findings of the control node, once, however many nodes use them."""
     refusals = [refusal("system", "depot", **trouble.as_dict(), subject=trouble.where) for trouble in troubles]
     plan: Plan = {"steps": [], "refusals": [], "warnings": refusals, "remarks": []}
     return findings.findings(CONTROL, plan, "")
@@ -116,8 +116,8 @@ def between_nodes(
 ) -> dict[str, Any]:
     """Return what differs between nodes (plan/between.py), as findings and remarks of the fleet as a whole.
 
-    ``peers``: host name -> by what it is compared, of those that told, among ``asked`` ones; ``file`` is the
-    report that will say what each node has installed.
+    ``peers``: host name -> the data to compare, for those of the ``asked`` nodes that answered; ``file`` is the report
+    that will say what each node has installed.
     """
     if "driver" not in components:
         return dict(NOTHING_BETWEEN)
@@ -138,7 +138,7 @@ def fleet(
     """Return the report of these nodes, as it is before the history; ``run`` says when and how they were checked.
 
     ``run``: ``{"made", "seconds", "inventory", "limit", "deep", "components"}``; ``depot``: what ``of_the_depot`` says;
-    ``between``: what ``between_nodes`` says; ``merge``: of which slices the report was made (merge.py), if it was.
+    ``between``: what ``between_nodes`` says; ``merge``: the slices of the report (merge.py), if it has any.
     """
     components = list(run["components"])
     every = [finding for node in nodes for finding in node["findings"]]
@@ -162,7 +162,7 @@ def fleet(
 
 
 def shown(inventory: Any) -> str:
-    """Return an inventory as one types it: Ansible makes a path absolute. A list of hosts stays as it is."""
+    """Return an inventory as one types it, because Ansible makes paths absolute. A list of hosts stays as it is."""
     path = Path(str(inventory))
     return (
         str(path.relative_to(Path.cwd())) if path.is_absolute() and path.is_relative_to(Path.cwd()) else str(inventory)
@@ -175,9 +175,10 @@ def inventory_options(inventories: Iterable[Any] | None) -> str:
 
 
 def exit_code(counts: dict[str, Any], accept_unchecked: bool, of_no_node: Iterable[findings.Finding] = ()) -> int:
-    """Return 0 when every node was checked and none drifted, 3 when one could not be checked, 2 for drift alone.
+    """Return 0 if every node was checked and none drifted, 3 if one could not be checked, 2 if there is only drift.
 
-    A depot that cannot give what it holds is drift, too: the next repair would fail. So is what differs between nodes.
+    A depot that cannot serve its files is drift, too, because the next repair would fail. So is a difference between
+    nodes.
     """
     if counts["unchecked"] and not accept_unchecked:
         return 3

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The helper of the drift account: its archive, of which version it is, and what a node's helper answered.
+"""The helper of the drift account: its archive, its version, and the answer of a node's helper.
 
 The archive is Python's own form of a program (zipapp): one file that root owns, with the modules that the facts need.
 """
@@ -38,7 +38,7 @@ _ACCOUNT = "ansible-playbook playbooks/drift_account.yml INVENTORY --limit NODE"
 
 
 class HelperError(AscendError):
-    """The helper gave no facts, or those of something else than was asked for."""
+    """The helper gave no facts, or not those that were asked for."""
 
     def __init__(self, problem: str, wanted: str, found: str, where: str = HELPER, remedy: str = _ACCOUNT) -> None:
         super().__init__(problem, wanted=wanted, found=found, where=where, remedy=remedy)
@@ -68,9 +68,9 @@ def archive() -> bytes:
 
 
 def facts(answer: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
-    """Return the facts of what came of ``COMMAND`` (``rc``, ``stdout``, ``stderr``).
+    """Return the facts in the result of ``COMMAND`` (``rc``, ``stdout``, ``stderr``).
 
-    Raises HelperError where there are none, or those of another version, or of something else than ``asked``.
+    Raises HelperError if there are none, or if they are of another version or of something else than ``asked``.
     """
     answered = _answered(answer)
     if answered.get("helper") != version():
@@ -97,7 +97,7 @@ def facts(answer: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def refuse_deep(asked: dict[str, Any]) -> None:
-    """Raise HelperError for the deep form, which runs torch on the cards: the helper reads, and no more."""
+    """Raise HelperError for the deep form, which runs torch on the cards, because the helper only reads."""
     if asked["deep"]:
         raise HelperError(
             "the helper cannot run a deep check",
@@ -109,7 +109,7 @@ def refuse_deep(asked: dict[str, Any]) -> None:
 
 
 def _answered(answer: dict[str, Any]) -> dict[str, Any]:
-    """Return what the helper printed: one line, behind whatever the account's shell says."""
+    """Return what the helper printed: one line, after whatever the account's shell prints."""
     for line in reversed(str(answer.get("stdout") or "").splitlines()):
         try:
             found = json.loads(line) if line.startswith("{") else None
@@ -144,7 +144,7 @@ def _differs(asked: dict[str, Any], other: dict[str, Any]) -> list[str]:
 
 
 def _texts() -> dict[str, bytes]:
-    """Return the modules that the helper imports, wherever they do, by their paths within the package."""
+    """Return the modules that the helper imports, directly or not, by their paths within the package."""
     base = Path(__file__).resolve().parents[2] / "ascend"
     texts: dict[str, bytes] = {}
     waiting = list(_BEGIN)

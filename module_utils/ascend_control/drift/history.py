@@ -51,11 +51,11 @@ UNKNOWN = "what is new, gone or still there is not known in this report"
 
 
 class _DamagedError(Exception):
-    """The file is no history any more."""
+    """The file is not a history any more."""
 
 
 class _UnusableError(Exception):
-    """The history cannot be used, and is left as it is: why, and what to do."""
+    """The history cannot be used, and is left as it is; says why, and what to do."""
 
 
 class _Compared(NamedTuple):
@@ -71,10 +71,10 @@ class _Compared(NamedTuple):
 def update(path: Path, fleet: Fleet, keep_days: int = KEEP_DAYS) -> None:
     """Add ``fleet`` to the history at ``path``; fill in its findings' first_seen and status, changes, trend, history.
 
-    A report is never lost because of its history, and nothing is raised for it: fleet["history"] says what is wrong
-    and what to do. Then every finding is new, first seen now, changes are empty and since nothing. A damaged file is
-    moved aside, to <path>.broken-<UTC>, and a new one is begun. What is older than ``keep_days`` goes, except open
-    findings and the reports of the trend.
+    A problem with the history never loses the report and raises nothing: fleet["history"] says what is wrong and what
+    to do. Then every finding is new and first seen now, changes are empty, and since is None. A damaged file is moved
+    to <path>.broken-<UTC>, and a new one begins. What is older than ``keep_days`` is removed, except open findings and
+    the reports of the trend.
     """
     try:
         try:
@@ -143,7 +143,7 @@ def _add(path: Path, fleet: Fleet, keep_days: int) -> _Compared:
 
 
 def _classified(path: Path, error: sqlite3.Error | UnicodeDecodeError) -> _DamagedError | _UnusableError:
-    """Tell damage, which stays, from what the machine lacks, which passes."""
+    """Distinguish damage, which is permanent, from a lack of the machine, which is temporary."""
     message = str(error)
     if not isinstance(error, sqlite3.OperationalError) or any(damage in message for damage in DAMAGE):
         return _DamagedError(message)
@@ -157,7 +157,7 @@ def _classified(path: Path, error: sqlite3.Error | UnicodeDecodeError) -> _Damag
 
 
 def _prepare(database: sqlite3.Connection) -> None:
-    """Create the tables in an empty file; require another file to be sound, ours, and of the present format."""
+    """Create the tables in an empty file; require that any other file is intact, ours, and of the present format."""
     version = database.execute("PRAGMA user_version").fetchone()[0]
     if not version and not _tables(database):
         _create_tables(database)
@@ -230,7 +230,7 @@ def _gone(fleet: Fleet, known: dict[str, dict[str, str]], found: dict[str, dict[
 
 
 def _all_compared(fleet: Fleet) -> bool:
-    """Whether what was not found differs no more: a node that was not asked, or is silent, may be it."""
+    """Whether a difference that was not found is gone; a node that was not asked, or is silent, may still differ."""
     return fleet["limit"] is None and between_of(fleet)["compared"] == len(fleet["nodes"])
 
 
@@ -261,7 +261,7 @@ def _prune(database: sqlite3.Connection, made: str, keep_days: int) -> None:
 
 
 def _move_aside(path: Path, made: str) -> Path:
-    """Rename the damaged file. A journal beside it is SQLite's: it drops one that it finds without its file."""
+    """Rename the damaged file. SQLite itself drops a journal that it finds without its file."""
     stem = f"{path.name}.broken-{made.replace('-', '').replace(':', '')}"
     names = (stem if number == 1 else f"{stem}-{number}" for number in count(1))
     aside = next(place for name in names if not os.path.lexists(place := path.with_name(name)))
@@ -289,7 +289,7 @@ def _point(fleet: Fleet) -> dict[str, Any]:
 
 
 def _in_order(fleet: Fleet, mentions: list[dict[str, str]]) -> list[dict[str, str]]:
-    """By node, then as the components of the report; components that it left out come last."""
+    """By node, then in the order of the report's components; components that it left out come last."""
     places = {component: number for number, component in enumerate(fleet["components"])}
 
     def place(mention: dict[str, str]) -> tuple[str | int, ...]:
@@ -301,5 +301,5 @@ def _in_order(fleet: Fleet, mentions: list[dict[str, str]]) -> list[dict[str, st
 
 
 def _text(value: str) -> str:
-    """A tool's byte that is no UTF-8 comes as half a character, which SQLite does not take."""
+    """A tool's byte that is not UTF-8 arrives as half a character, which SQLite refuses."""
     return value.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The slices of a drift check as one check: every node of the inventory once, whatever became of its slice.
+"""The slices of a drift check as one check: every node of the inventory once, whatever happened to its slice.
 
-A node that no slice tells of could not be checked: it is never left out, so a report that lacks a slice does not look
-whole. Where two slices tell of a node, the later look counts. What differs between nodes is decided over all of them.
+A node without a slice counts as not checked and is never left out, so a report that lacks a slice does not look
+complete. If two slices contain a node, the later look counts. What differs between nodes is decided over all of them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _SHOWN = 3
 
 
 class Merged(NamedTuple):
-    """A check of which the report can be made as if one run had made it."""
+    """A check whose report can be made as if a single run had made it."""
 
     nodes: list[Node]
     peers: dict[str, Peer]
@@ -53,8 +53,8 @@ def merged(
 
     ``read``: slices.read of the check's folder; ``nodes``: host name -> groups, of the nodes to report; ``others``:
     hosts of the inventory that are not to be reported; ``code``: of the ascend-fleet that merges; ``again``: the
-    command that makes a slice, without its --limit. Raises AscendError where no slice counts, or they looked at
-    different things.
+    command that makes a slice, without its --limit. Raises AscendError if no slice counts, or they looked at different
+    things.
     """
     slices, broken = read
     out = {file: reason for file, found in slices.items() if (reason := _of_another_check(found, code, now))}
@@ -110,7 +110,7 @@ def merge_words(merge: Mapping[str, Any]) -> str:
 
 
 def _of_another_check(found: Slice, code: str, now: datetime) -> str:
-    """Return why a slice is none of this check; "" where it is."""
+    """Return why a slice does not belong to this check; "" if it does."""
     if found["code"] != code:
         return f"made by another ascend-fleet ({found['code']}, this one is {code})"
     apart = age(found, now)
@@ -146,7 +146,7 @@ def _looked_at(found: Slice) -> str:
 
 
 def _unheard(check: str, slices: int, nodes: int, again: str) -> Callable[[str, str | None], Finding]:
-    """Return what makes the finding of a node that no slice tells of."""
+    """Return a function that makes the finding of a node without a slice."""
 
     def finding(name: str, reason: str | None) -> Finding:
         without = f"{slices} slice{'' if slices == 1 else 's'} with {nodes_text(nodes)}, but not this one"
@@ -166,7 +166,7 @@ def _unheard(check: str, slices: int, nodes: int, again: str) -> Callable[[str, 
 
 
 def _once(depots: Iterable[list[Finding]]) -> list[Finding]:
-    """Return what is wrong with depots: each slice looked at its own control node's, most often the same one."""
+    """Return what is wrong with depots; each slice checked its own control node's, usually the same one."""
     return list({finding["id"]: finding for depot in depots for finding in depot}.values())
 
 

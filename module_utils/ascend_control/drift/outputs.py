@@ -23,7 +23,7 @@ NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def fleet_json(fleet: Fleet) -> str:
-    """Return the report as JSON, keys sorted; a node, a change and a point of the trend have a line each."""
+    """Return the report as JSON, keys sorted; with one line per node, change and point of the trend."""
     # Half a character (a tool's byte that is no UTF-8) becomes \udc80, which JSON reads as the same.
     return (_json(fleet) + "\n").encode("utf-8", "backslashreplace").decode("utf-8")
 
@@ -42,10 +42,11 @@ def _line(value: Any) -> str:
 
 
 def junit(fleet: Fleet) -> str:
-    """Return the report as JUnit XML: a suite a component, in it a case a node; one for the depot, one for the fleet.
+    """Return the report as JUnit XML: a suite per component with a case per node; one for the depot, one for the fleet.
 
-    The class is the component and the name is the node: Jenkins cuts a class at its dots, which the names of nodes
-    have. A case has one result, since Jenkins and GitLab show just one: of the worst finding, with the text of all.
+    The class is the component and the name is the node, because Jenkins cuts a class at its dots, which node names may
+    have. A case has only one result, because Jenkins and GitLab show only one: that of the worst finding, with the text
+    of all.
     """
     top = ElementTree.Element("testsuites", name="ascend-fleet drift")
     total: Counter[str] = Counter()
@@ -68,7 +69,7 @@ def junit(fleet: Fleet) -> str:
 
 
 def _depot(top: ElementTree.Element, fleet: Fleet) -> Counter[str]:
-    """Add the suite of the depot, which is no node's: a case of the control node, which fails with its trouble."""
+    """Add the depot's suite, which belongs to no node: a case of the control node, which fails with its trouble."""
     suite = ElementTree.SubElement(top, "testsuite", name="depot")
     case = ElementTree.SubElement(suite, "testcase", classname="depot", name=CONTROL)
     results = Counter({"tests": 1, _found(case, fleet.get("depot", [])): 1})
@@ -203,6 +204,6 @@ def _escaped(value: str) -> str:
 
 
 def _components(fleet: Fleet) -> list[str]:
-    """Those that were looked at, and others that have findings all the same."""
+    """The inspected components, and others that have findings anyway."""
     found = {finding["component"] for node in fleet["nodes"] for finding in node["findings"]}
     return [*fleet["components"], *sorted(found - set(fleet["components"]))]

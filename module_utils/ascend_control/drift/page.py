@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The drift report as one HTML file: no network, no server; whatever nodes and tools say is shown as text.
+"""The drift report as one HTML file, without network or server; whatever nodes and tools say is shown as text.
 
 It answers from the top down: is the fleet well, what is wrong and what do I type (causes), where (racks), which node,
-what is on it. All of it is in the markup, so that it is read without scripts and on paper; the script finds and copies.
+what is on it. Everything is in the markup, so it can be read without scripts and on paper; the script searches and
+copies.
 """
 
 from __future__ import annotations
@@ -39,9 +40,9 @@ PLAIN = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 def render(fleet: Fleet, templates: Path) -> str:
-    """Return the page of ``fleet`` (docs/fleet.schema.json); ``templates`` holds index.html.j2, page.css and page.js.
+    """Return the page of ``fleet`` (docs/fleet.schema.json); ``templates`` has index.html.j2, page.css and page.js.
 
-    The same fleet gives the same text. Raises KeyError or jinja2.UndefinedError when a field is not there.
+    The same fleet gives the same text. Raises KeyError or jinja2.UndefinedError if a field is missing.
     """
     style, script = ((templates / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     together = causes.groups_of(fleet)
@@ -99,12 +100,12 @@ def _remarked(fleet: Fleet) -> causes.Found:
 
 
 def _gone(fleet: Fleet) -> causes.Found:
-    """What is gone asks for nothing."""
+    """A finding that is gone needs no command."""
     return [(each["node"], {**each, "remedy": "", "run_on": "", "status": ""}) for each in fleet["changes"]["gone"]]
 
 
 def _of_no_node(fleet: Fleet) -> list[View]:
-    """Return what is wrong, or worth knowing, with the control node and between nodes."""
+    """Return problems and remarks of the control node and between nodes."""
     remark = {"id": "", "level": "remark", "first_seen": fleet["made"], "status": ""}
     between = fleet["between"]
     return [
@@ -115,13 +116,13 @@ def _of_no_node(fleet: Fleet) -> list[View]:
 
 
 def _worst(fleet: Fleet, nodes: list[View]) -> str:
-    """Return the worst level of the whole report: "clean" where nothing is wrong, "unknown" where there is no node."""
+    """Return the worst level of the whole report: "clean" if nothing is wrong, "unknown" if there is no node."""
     levels = {node["worst"] for node in nodes} | {finding["level"] for finding in _of_no_node(fleet)}
     return next((level for level in LEVELS if level in levels), "clean" if nodes else "unknown")
 
 
 def _not_checked(fleet: Fleet, together: causes.Groups) -> list[str]:
-    """Return what this report does not tell of, a line each."""
+    """Return what this report does not cover, one line each."""
     silent = [node["name"] for node in fleet["nodes"] if node["state"] == "unchecked"]
     lines = [_on("", silent, together)] if silent else []
     for component in fleet["components"]:
@@ -145,7 +146,7 @@ def _on(what: str, names: list[str], together: causes.Groups) -> str:
 
 
 def _installed(fleet: Fleet) -> list[View]:
-    """Return the sets of what is installed, of most nodes first: ``{"items", "others": than the first, "nodes"}``."""
+    """Return the sets of installed versions, most nodes first: ``{"items", "others": than the first, "nodes"}``."""
     counts = Counter(tuple(node["installed"].items()) for node in fleet["nodes"] if node["installed"]).most_common()
     first = set(counts[0][0]) if counts else set()
     return [
@@ -155,7 +156,7 @@ def _installed(fleet: Fleet) -> list[View]:
 
 
 def _nodes(fleet: Fleet, installed: list[View]) -> list[View]:
-    """Return what is drawn of each node, its findings the worst and the new ones first."""
+    """Return what is drawn for each node, with its worst and new findings first."""
     numbers = {each["items"]: number for number, each in enumerate(installed, start=1)}
     drawn = []
     for node in fleet["nodes"]:
@@ -213,13 +214,13 @@ def _worst_first(node: View) -> tuple[int, int, str]:
 
 
 def _anchor(name: str) -> str:
-    """Return the name of a node as an address may hold it."""
+    """Return a node's name in a form that an address can contain."""
     plain = PLAIN.fullmatch(name)
     return f"node-{name if plain else hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}"
 
 
 def _chart(trend: list[View]) -> View:
-    """Return the trend in pixels: a bar a report (drifted below, unchecked on top), and the findings as a line."""
+    """Return the trend in pixels: one bar per report (drifted below, unchecked on top), and the findings as a line."""
     top = max([1, *(max(point["drifted"] + point["unchecked"], point["findings"]) for point in trend)])
     bars = []
     for number, point in enumerate(trend, start=POINTS - len(trend)):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The folders of the drift reports: each appears whole, ``latest`` leads to the newest, old ones go.
+"""The folders of the drift reports: each appears complete, ``latest`` points to the newest, old ones are removed.
 
 ```
 reports/20260302T013000Z/{fleet.json,index.html,junit.xml,fleet.prom}
@@ -36,10 +36,10 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def write(directory: Path, fleet: dict[str, Any], page: str) -> Path:
-    """Write a report below ``directory`` and lead ``latest`` to it; return its folder.
+    """Write a report below ``directory`` and point ``latest`` to it; return its folder.
 
-    The folder is named by fleet["made"]; further reports of the same second end with -2, -3. Raises AscendError when
-    it cannot be written, and when ``latest`` is a file or a folder, which is left: then the report is there.
+    The folder is named by fleet["made"]; further reports of the same second end with -2, -3. Raises AscendError if it
+    cannot be written, or if ``latest`` is a file or a folder, which is kept; then the report exists.
     """
     contents = {
         "fleet.json": outputs.fleet_json(fleet),
@@ -68,8 +68,9 @@ def write(directory: Path, fleet: dict[str, Any], page: str) -> Path:
 def prune(directory: Path, keep_days: int, keep_reports: int, now: datetime) -> list[str]:
     """Remove reports that are older than ``keep_days`` or not among the ``keep_reports`` newest; return the names.
 
-    ``now`` has a time zone. The report that ``latest`` leads to stays, and everything that is not named as a report
-    is. What an interrupted run left half written goes after a day. Raises AscendError when something cannot be removed.
+    ``now`` has a time zone. The report to which ``latest`` points stays, and so does everything that is not named like
+    a report. What an interrupted run left half written is removed after a day. Raises AscendError if something cannot
+    be removed.
     """
     removed: list[str] = []
     with failing_as(directory, "cannot remove old drift reports"):
@@ -109,7 +110,7 @@ def _write_folder(folder: Path, contents: dict[str, str]) -> None:
 
 
 def _place(partial: Path, name: str) -> Path:
-    """Rename the folder to the first name that is free: a rename onto a folder with files fails."""
+    """Rename the folder to the first free name; renaming onto a folder with files fails."""
     for number in count(1):
         folder = partial.with_name(name if number == 1 else f"{name}-{number}")
         try:
@@ -171,7 +172,7 @@ def _sync(folder: Path) -> None:
 
 @contextmanager
 def failing_as(directory: Path, problem: str) -> Iterator[None]:
-    """Say an OSError in the operator's words."""
+    """Turn an OSError into an error for the operator."""
     try:
         yield
     except OSError as error:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Why a node gave no facts: read from what OpenSSH, PAM, sudo, the shell and Ansible said (silence_reasons.py)."""
+"""Why a node gave no facts, according to what OpenSSH, PAM, sudo, the shell and Ansible said (silence_reasons.py)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _KNOWN = [re.compile(reason.words, re.IGNORECASE) for reason in REASONS]
 
 
 def silence(node: str, answer: str, reached: bool, inventory: str) -> Finding:
-    """Return the finding of a node that gave no facts; ``said`` is what came instead, ``reached`` if SSH worked."""
+    """Return the finding of a node that gave no facts; ``answer`` is what came instead; ``reached``: SSH worked."""
     lines = _telling(answer)
     reason, found = _reason(lines) or (CRASHED if reached else UNREACHABLE, " ".join(lines or answer.split()))
     return {
@@ -40,7 +40,7 @@ def silence(node: str, answer: str, reached: bool, inventory: str) -> Finding:
 def unusable(node: str, error: AscendError, inventory: str) -> Finding:
     """Return the finding of a node that was not compared with anything.
 
-    What the inventory wants of it is no use, or the facts are those of another version.
+    The inventory's values for it are unusable, or the facts are from another version.
     """
     name = {OtherVersionError: "version", HelperError: "helper"}.get(type(error), "inventory")
     parts = {key: words for key, words in error.as_dict().items() if words}
@@ -56,7 +56,7 @@ def unusable(node: str, error: AscendError, inventory: str) -> Finding:
 
 
 def _reason(lines: list[str]) -> tuple[Reason, str] | None:
-    """Return the most definite reason that the lines tell, and the line that does; None where none is known."""
+    """Return the most definite reason in the lines, and its line; None if none is known."""
     for reason, words in zip(REASONS, _KNOWN, strict=True):
         for line in lines:
             if words.search(line):
@@ -78,7 +78,7 @@ def is_known(finding: Finding) -> bool:
 
 
 def said_by(result: dict[str, Any]) -> str:
-    """Return what a failed module's result says: the node's own words first, Ansible's where it has none."""
+    """Return what a failed module's result says: the node's own words first, Ansible's if it has none."""
     texts = [str(result.get(key) or "").strip() for key in ("module_stderr", "module_stdout", "stderr")]
     if any(texts):
         return "\n".join(words for words in [*texts, str(result.get("msg") or "")] if words)
@@ -89,7 +89,7 @@ def said_by(result: dict[str, Any]) -> str:
 
 
 def _telling(answer: str) -> list[str]:
-    """Return the lines that tell: no noise, no traceback but for its end, no words of Ansible's before the node's."""
+    """Return the relevant lines: without noise, a traceback except its end, or Ansible's words before the node's."""
     lines = [line.strip() for line in PREFACE.sub(_shorter, answer).splitlines()]
     telling = [line for line in lines if line and not NOISE.match(line)]
     if not any(line.startswith(_TRACEBACK) for line in telling):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The reasons why a node is silent, the most definite first, and what programs print besides.
+"""The reasons why a node is silent, the most definite first, and what else programs print.
 
 Messages: OpenSSH's client and server, PAM's modules (pam_unix, pam_faillock, pam_nologin), sudo's plugins, bash, dash,
 coreutils, CPython, Ansible's connection, shell and become code.
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 
 class Reason(NamedTuple):
-    """A reason, the words that tell it, and what to do; NODE stands for the node, with the inventory."""
+    """A reason, the words by which it is known, and what to do. NODE stands for the node, with the inventory."""
 
     name: str
     words: str
@@ -21,7 +21,7 @@ class Reason(NamedTuple):
     remedy: str
 
 
-# Lines that tell of no failure: they may stand before any.
+# Lines that report no failure and can precede one.
 NOISE = re.compile(
     r"mux_client_|debug\d:|OpenSSH_\d|ControlSocket .* already exists|Control socket connect|Shared connection to"
     r"|Connection to \S+ closed\.?$|Warning: Permanently added|@{10}|BECOME-SUCCESS|MODULE FAILURE"
@@ -35,7 +35,7 @@ NOISE = re.compile(
     r"|stty: |tput: |mesg: |bash: no job control|bash: cannot set terminal process group"
 )
 FOLDER = "Failed to create temporary directory"
-# What Ansible says before the node's, or ssh's, own words.
+# What Ansible prints before the words of the node or of ssh.
 PREFACE = re.compile(
     r"Failed to connect to the host via ssh: |Data could not be sent to remote host \"[^\"]*\"\. Make sure this host"
     r" can be reached over ssh: |Failed to create temporary directory\..*?exited with result \d+"
@@ -49,12 +49,12 @@ _NOT_WRITABLE = (
 )
 
 REASONS = (
-    # Ansible's own words where a task misses its time limit: from 2.19 on, and before.
+    # Ansible's words for a task that misses its time limit, from 2.19 on and before.
     Reason(
         "task-timeout",
         r"^(?:task failed: )?timed out after \d[\d.]* second|failed to execute in the expected time frame",
-        "the node did not end the task in time",
-        "an end within the time limit of the task",
+        "the node did not finish the task in time",
+        "an end within the task's time limit",
         _RAW
         + "'ps -eo pid,stat,wchan:30,args | grep \" D\"; dmesg | tail'  # what hangs? then run the same command again",
     ),
@@ -62,9 +62,9 @@ REASONS = (
         "host-key",
         r"host key verification failed|host identification has changed|host key is known for|host key for \S+ has"
         r" changed",
-        "the node's host key is not the known one",
+        "the node's host key is not the one in known_hosts",
         "the host key in known_hosts",
-        "was the node installed anew? compare on its console: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub",
+        "was the node reinstalled? compare on its console: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub",
     ),
     Reason(
         "password-expired",
@@ -85,9 +85,9 @@ REASONS = (
         "account-locked",
         r"account (?:is |has been |was )?(?:temporarily )?locked|locked due to \d+ failed|account is locked"
         r"|minutes? left to unlock|pam_(?:faillock|tally2?)\b.*(?:lock|denied)",
-        "the account is locked, after too many wrong passwords for instance",
+        "the account is locked, for example after too many wrong passwords",
         "an account that is not locked",
-        "faillock --user ACCOUNT; faillock --user ACCOUNT --reset  # on the node's console; else: passwd -S ACCOUNT",
+        "faillock --user ACCOUNT; faillock --user ACCOUNT --reset  # on the node's console; or passwd -S ACCOUNT",
     ),
     Reason(
         "no-shell",
@@ -100,59 +100,59 @@ REASONS = (
         "nologin",
         r"system is (?:booting up|going down)|unprivileged users are not permitted to log in|pam_nologin"
         r"|logins? (?:are|is) (?:currently )?(?:disabled|not allowed)",
-        "the node lets nobody log in now: it is starting, going down, or /run/nologin was left",
+        "the node lets nobody log in: it is starting or shutting down, or /run/nologin was left behind",
         "a node that has started",
-        "ansible NODE -m ping  # in a minute; if it stays so, on its console: cat /run/nologin; systemctl list-jobs",
+        "ansible NODE -m ping  # in a minute; if it still fails, on its console: cat /run/nologin; systemctl list-jobs",
     ),
     Reason(
         "too-many-keys",
         r"too many authentication failures",
-        "the node ends the login, since the ssh agent offers too many keys",
-        "the fleet's key first",
+        "the node rejects the login because the ssh agent offers too many keys",
+        "the fleet's key as the first one",
         "ansible NODE -m ping -e \"ansible_ssh_common_args='-o IdentitiesOnly=yes'\" --private-key KEY  # ssh-add -l",
     ),
     Reason(
         "no-memory",
         r"fork: (?:retry: )?cannot allocate memory|cannot fork: cannot allocate|\[errno 12\]",
-        "the node has no memory to start a process",
+        "the node has no memory left to start a process",
         "free memory",
-        _RAW + "'cat /proc/meminfo'  # on its console where that fails, too; who uses it? ps aux --sort=-rss",
+        _RAW + "'cat /proc/meminfo'  # if that fails, on its console; who uses it? ps aux --sort=-rss",
     ),
     Reason(
         "no-process",
         r"fork: (?:retry: )?|(?:cannot|can't|unable to) fork|fork failed|blockingioerror|can't start new thread"
         r"|pthread_create failed|(?:shell|exec|pty allocation) request failed on channel",
-        "the node can start no process: the limit of the account, or of the node, is reached",
+        "the node cannot start another process: the account's limit, or the node's, is reached",
         "room for another process",
-        _RAW + "'ulimit -u; cat /proc/loadavg'  # on its console where that fails, too: ps -eLf | awk '{print $1}'"
+        _RAW + "'ulimit -u; cat /proc/loadavg'  # if that fails, on its console: ps -eLf | awk '{print $1}'"
         " | sort | uniq -c | sort -n | tail",
     ),
     Reason(
         "disk-full",
         r"no space left on device|disk quota exceeded|not enough space left|\[errno (?:28|122)\]",
         "a disk of the node is full, or has no inodes left",
-        "room and inodes for what Ansible writes",
-        _RAW + "'df -h; df -i'  # make room, then again",
+        "space and inodes for what Ansible writes",
+        _RAW + "'df -h; df -i'  # free some space, then try again",
     ),
     Reason(
         "read-only",
         r"read-only file system|\[errno 30\]",
         "a file system of the node is read-only",
-        "a file system that can be written to",
-        _RAW + "'findmnt -o TARGET,SOURCE,OPTIONS; dmesg | tail -n 30'  # did errors of its disk make it so?",
+        "a writable file system",
+        _RAW + "'findmnt -o TARGET,SOURCE,OPTIONS; dmesg | tail -n 30'  # did disk errors make it read-only?",
     ),
     Reason(
         "disk-error",
         r"input/output error|structure needs cleaning|stale (?:nfs )?file handle|\[errno (?:5|116|117)\]",
         "a disk of the node, or its file server, answers with an error",
         "files that can be read and written",
-        _RAW + "'dmesg | tail -n 30; findmnt'  # then the disk's, or the file server's, service",
+        _RAW + "'dmesg | tail -n 30; findmnt'  # then repair the disk or the file server",
     ),
     Reason(
         "no-temporary-folder",
         r"no usable temporary directory",
-        "the node has no folder for temporary files that can be written to: full, read-only or without rights",
-        "a folder like /tmp that can be written to",
+        "the node has no writable folder for temporary files: all are full, read-only or not permitted",
+        "a writable folder such as /tmp",
         _RAW + "'ls -ld /tmp /var/tmp; df -h /tmp /var/tmp; df -i /tmp /var/tmp; findmnt -T /tmp'",
     ),
     Reason(
@@ -160,36 +160,36 @@ REASONS = (
         r"cannot (?:create|make) directory .{1,300}(?:permission denied|operation not permitted|no such file)"
         r"|can't create directory .{1,300}permission denied|unable to create .{1,200}\.ansible"
         r"|\.ansible\S*: permission denied",
-        "the account's home on the node cannot be written to, as where root is squashed on NFS",
+        "the account cannot write to its home on the node, for example because NFS squashes root",
         "a folder for Ansible's files",
         _NOT_WRITABLE,
     ),
     Reason(
         "no-temporary-folder",
         "failed to create temporary directory",
-        "Ansible's folder on the node cannot be made: the disk is full or read-only, or the home is another's",
+        "Ansible cannot create its folder on the node: the disk is full or read-only, or the home is another's",
         "a folder for Ansible's files",
         _RAW + "'ls -ld ~; df -h ~; df -i ~; findmnt -T ~'",
     ),
     Reason(
         "sudo",
         r"(?:sorry, )?you must have a tty|no tty present|a terminal is required|must be run from a terminal",
-        "sudo wants a terminal, or a password",
+        "sudo needs a terminal or a password",
         "sudo without requiretty, and without a password or with ansible_become_password",
-        "ansible NODE -m ping --become -K  # where that fails, too, on the node: visudo, Defaults !requiretty",
+        "ansible NODE -m ping --become -K  # if that fails, on the node: visudo, Defaults !requiretty",
     ),
     Reason(
         "sudo",
         r"a password is required|missing (?:sudo|su|become) password|incorrect (?:sudo|su|become) password"
         r"|incorrect password attempt|sorry, try again|su: authentication failure",
-        "the node's sudo asks for a password, or refuses the one it was given",
+        "the node's sudo asks for a password, or refuses the one that it got",
         "sudo without a password, or ansible_become_password",
-        "ansible NODE -m ping --become -K  # right then? ansible_become_password in Vault, or NOPASSWD by visudo",
+        "ansible NODE -m ping --become -K  # if that works: ansible_become_password in Vault, or NOPASSWD by visudo",
     ),
     Reason(
         "sudo",
         r"not in the sudoers|may not run sudo|is not allowed to (?:execute|run)|not allowed to run sudo",
-        "the account has no right to use sudo on the node",
+        "the account is not allowed to use sudo on the node",
         "an account with all of root's rights",
         "ansible NODE -m raw -a 'id; sudo -n -l'  # then visudo on its console, or set ansible_user",
     ),
@@ -204,7 +204,7 @@ REASONS = (
         "sudo",
         r"sudo: (?:pam|account validation|.*sudoers|effective uid|.*must be owned by|.*parse error|.*syntax error"
         r"|unable to|error|fatal|\d)|privilege escalation|>>> /etc/sudoers",
-        "the node refuses root's rights",
+        "sudo on the node does not give root's rights",
         "sudo that works for the account",
         "ansible NODE -m raw -a 'sudo -n -l; ls -l /etc/sudoers /etc/sudoers.d'  # then visudo on its console",
     ),
@@ -212,14 +212,14 @@ REASONS = (
         "key",
         r"unprotected private key file|bad permissions|load key .{1,200}|invalid format|error in libcrypto"
         r"|sign_and_send_pubkey: .*(?:failed|refused)|no such identity|identity file .{1,200} not accessible",
-        "the private key of the login cannot be used on this control node",
-        "a private key that only its owner reads",
+        "this control node cannot use the private key of the login",
+        "a private key that only its owner can read",
         "ssh-keygen -y -f KEY; ls -l KEY  # KEY: ansible_ssh_private_key_file, or --private-key; chmod 600 KEY",
     ),
     Reason(
         "sshpass",
         r"install the sshpass program|sshpass: ",
-        "the login has a password, for which this control node lacks sshpass",
+        "the login needs a password, and this control node has no sshpass",
         "a login with a key, or sshpass",
         "ssh-copy-id HOST  # a key; or sshpass on the control node: apt-get install sshpass || dnf install sshpass",
     ),
@@ -236,7 +236,7 @@ REASONS = (
         "algorithms",
         r"unable to negotiate|no matching (?:host key type|key exchange|cipher|mac)",
         "the node's ssh server and this control node have no algorithm in common",
-        "an algorithm that both know",
+        "an algorithm that both support",
         "ssh -Q HostKeyAlgorithms; ansible NODE -m ping -e \"ansible_ssh_common_args='-o HostKeyAlgorithms=+ssh-rsa'\"",
     ),
     Reason(
@@ -244,9 +244,9 @@ REASONS = (
         r"too long for unix domain socket|controlpath .{0,300}too long|unix_listener|cannot bind to path"
         r"|muxserver_listen"
         r"|bind: .{0,200}\.ansible/cp",
-        "this control node cannot make the socket over which ssh shares its connection",
+        "this control node cannot create the socket over which ssh shares its connection",
         "a short path in a folder of this account, on a local disk",
-        "ANSIBLE_SSH_CONTROL_PATH_DIR=/tmp/.ansible-cp ansible NODE -m ping  # right then? put it into the environment",
+        "ANSIBLE_SSH_CONTROL_PATH_DIR=/tmp/.ansible-cp ansible NODE -m ping  # if that works, set it for every run",
     ),
     Reason(
         "control-limit",
@@ -259,21 +259,21 @@ REASONS = (
         "unreachable",
         r"could not resolve hostname|name or service not known|temporary failure in name resolution"
         r"|nodename nor servname|no address associated with hostname",
-        "the node's name, or the jump host's, is not known here",
+        "the name of the node or the jump host cannot be resolved here",
         "a name that resolves, or ansible_host with an address",
         "ansible-inventory --host NODE; getent hosts NAME  # of ansible_host; then /etc/hosts or the name server",
     ),
     Reason(
         "unreachable",
         r"administratively prohibited",
-        "the jump host does not let connections through",
-        "AllowTcpForwarding of the jump host's ssh server",
+        "the jump host does not forward connections",
+        "AllowTcpForwarding in the jump host's ssh server",
         "ssh -G HOST | grep -i proxyjump  # then on the jump host: sshd -T | grep -i -e forwarding -e permitopen",
     ),
     Reason(
         "unreachable",
         r"no route to host|network is unreachable|host is unreachable|host is down",
-        "no way leads to the node: it is down, or the network has no route",
+        "the node cannot be reached: it is down, or the network has no route to it",
         "a node that answers",
         "ansible NODE -m ping  # is it up? is the address right? then: ip route get ADDRESS",
     ),
@@ -281,7 +281,7 @@ REASONS = (
         "unreachable",
         r"connection refused",
         "nothing listens for ssh at the node's address",
-        "sshd that runs",
+        "a running sshd",
         "ansible NODE -m ping  # is it up? is the port right? on its console: systemctl status sshd",
     ),
     Reason(
@@ -290,8 +290,8 @@ REASONS = (
         r"|connection (?:closed|reset) by (?:remote host|peer|\S+ port \d+|authenticating user|invalid user)"
         r"|ssh_dispatch_run_fatal|error in kex",
         "the ssh server, or a jump host, drops the connection before the login",
-        "a server that takes as many logins at once as there are forks",
-        "ANSIBLE_FORKS=5 ansible NODE -m ping  # right then? fewer forks, or MaxStartups 100:30:200 in its sshd_config",
+        "a server that accepts as many logins at once as there are forks",
+        "ANSIBLE_FORKS=5 ansible NODE -m ping  # if that works, use fewer forks or MaxStartups 100:30:200",
     ),
     Reason(
         "unreachable",
@@ -304,9 +304,9 @@ REASONS = (
         "connection-lost",
         r"broken pipe|connection (?:reset|aborted)|closed by remote host|server \S+ not responding|send disconnect"
         r"|packet_write_wait|software caused connection abort",
-        "the connection broke while the node was asked",
-        "a connection that holds until the answer",
-        "ansible NODE -m ping; ansible NODE -m raw -a 'uptime'  # did it start anew? does the network lose packets?",
+        "the connection broke during the check",
+        "a connection that lasts until the answer",
+        "ansible NODE -m ping; ansible NODE -m raw -a 'uptime'  # did it restart? does the network lose packets?",
     ),
     Reason(
         "python",
@@ -320,7 +320,7 @@ REASONS = (
     Reason(
         "killed",
         r"(?:^|\n)(?:\S+: )?(?:line \d+: +)?(?:\d+ )?killed\b|out of memory: kill|oom-kill",
-        "the check was killed on the node, by the kernel where memory is short",
+        "the check was killed on the node, usually by the kernel because memory is short",
         "a check that ends by itself",
         _RAW + "'dmesg | grep -i -e oom -e killed | tail; free -m'",
     ),
@@ -335,14 +335,14 @@ REASONS = (
 UNREACHABLE = Reason(
     "unreachable",
     "",
-    "the node cannot be reached; the reason is not known",
+    "the node cannot be reached for an unknown reason",
     "an answer over SSH",
     "ansible NODE -m ping -vvv  # is it up? is the address right? report what it says",
 )
 CRASHED = Reason(
     "crashed",
     "",
-    "the check ended on the node; the reason is not known",
+    "the check ended on the node for an unknown reason",
     "facts",
     "ansible NODE -m ascend.fleet.ascend_facts --become -vvv  # and report what it says",
 )

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The slices of a drift check: what each run found of its nodes lies in a file of its own until they are merged.
+"""The slices of a drift check: what each run found on its nodes is in a separate file until they are merged.
 
 ```
 slices/<check>/20260302T013000Z-1f00c0ffee00aa55.json
 ```
 
-A file appears whole or not at all, and its name is nobody else's: the runs share the folder, and know nothing of each
+A file appears complete or not at all, and its name is unique, because the runs share the folder without knowing each
 other.
 """
 
@@ -57,7 +57,7 @@ _CONTROLLERS = ("awx", "tower")
 
 @cache
 def code() -> str:
-    """Return a digest of all that decides about a node: slices of different ones are not one check."""
+    """Return a digest of everything that decides about a node; slices with different digests are not one check."""
     digest = hashlib.sha256()
     for path in sorted(path for pattern in _DECIDING for path in _TOP.glob(pattern) if path.is_file()):
         if path.suffix != ".pyc":
@@ -66,10 +66,10 @@ def code() -> str:
 
 
 def slice_of(variables: Mapping[str, Any]) -> str:
-    """Return which workflow job of AWX this run is a slice of, in words; "" where it is none that can be recognised.
+    """Return, as text, which workflow job of AWX this run is a slice of; "" if it is not a recognisable slice.
 
-    AWX tells a playbook neither the number of its slice nor how many there are. But the workflow job that it makes of a
-    sliced job has the job template's own name.
+    AWX tells a playbook neither the number of its slice nor how many there are. But the workflow job that it creates
+    for a sliced job has the job template's name.
     """
     for name in _CONTROLLERS:
         job, template = variables.get(f"{name}_workflow_job_name"), variables.get(f"{name}_job_template_name")
@@ -94,7 +94,7 @@ def require_whole(variables: Mapping[str, Any], problem: str, wanted: str) -> No
 def check_of(given: Any, variables: Mapping[str, Any]) -> str:
     """Return the name of the check that a slice belongs to: the one given, or the number of AWX's workflow job.
 
-    Raises AscendError where there is none, or it cannot be a folder's.
+    Raises AscendError if there is none, or if it cannot be a folder's name.
     """
     numbers = [str(variables.get(f"{name}_workflow_job_id") or "") for name in _CONTROLLERS]
     return _name(str(given or "") or next(filter(None, numbers), ""))
@@ -113,7 +113,7 @@ def _name(check: str) -> str:
 
 
 def write(directory: Path, found: Slice) -> Path:
-    """Write a slice below ``directory``, that of all checks; return its file. Raises AscendError where it cannot be."""
+    """Write a slice below ``directory``, that of all checks; return its file. Raises AscendError if that fails."""
     folder = directory / str(found["check"])
     made = datetime.strptime(found["made"], UTC).strftime("%Y%m%dT%H%M%SZ")
     file = folder / f"{made}-{secrets.token_hex(8)}.json"
@@ -131,7 +131,7 @@ def write(directory: Path, found: Slice) -> Path:
 
 
 def folder_of(directory: Path, check: str) -> Path:
-    """Return the folder of a check, or that with the newest slice. Raises AscendError where there is none."""
+    """Return a check's folder, or the one with the newest slice. Raises AscendError if there is none."""
     with failing_as(directory, "cannot read the slices of the drift check"):
         folders = [directory / _name(check)] if check else _entries(directory)
         newest = max(((files[-1].name, folder) for folder in folders if (files := _files(folder))), default=None)
@@ -148,9 +148,9 @@ def folder_of(directory: Path, check: str) -> Path:
 
 
 def read(folder: Path) -> tuple[dict[str, Slice], dict[str, str]]:
-    """Return the slices of a check by the names of their files, and of files that are none the reason.
+    """Return a check's slices by the names of their files, and for other files the reason.
 
-    Raises AscendError where the folder cannot be read.
+    Raises AscendError if the folder cannot be read.
     """
     slices: dict[str, Slice] = {}
     broken: dict[str, str] = {}
@@ -166,7 +166,7 @@ def read(folder: Path) -> tuple[dict[str, Slice], dict[str, str]]:
 def prune(directory: Path, keep_days: int, now: datetime) -> None:
     """Remove checks whose newest slice is older, with what interrupted runs left half written; ``now`` has a zone.
 
-    A folder with anything else in it stays. Raises AscendError where one cannot be removed.
+    A folder with anything else in it stays. Raises AscendError if one cannot be removed.
     """
     oldest = (now - timedelta(days=keep_days)).strftime("%Y%m%dT%H%M%SZ")
     with failing_as(directory, "cannot remove old slices of drift checks"):
@@ -198,5 +198,5 @@ def _understood(found: Any) -> Slice:
 
 
 def age(found: Slice, now: datetime) -> timedelta:
-    """Return how long ago a slice was begun; less than nothing where its clock is ahead."""
+    """Return how long ago a slice began; negative if its clock is ahead."""
     return now - datetime.strptime(found["made"], UTC).replace(tzinfo=timezone.utc)

@@ -33,7 +33,7 @@ class _Kind(NamedTuple):
 
 
 def lines(fleet: Fleet, folder: str, width: int = 100) -> list[str]:
-    """Return the report's lines, at most 22 of at most ``width`` characters; ``folder`` holds its index.html."""
+    """Return the report's lines, at most 22 of at most ``width`` characters; ``folder`` contains its index.html."""
     head = [headline(fleet["counts"], fleet["limit"]), *_scope(fleet), *_merged(fleet, width)]
     since = _since(fleet, width)
     table = _table(fleet)
@@ -75,7 +75,7 @@ def headline(counts: dict[str, int], limit: str | None) -> str:
 
 
 def _scope(fleet: Fleet) -> list[str]:
-    """What was looked at, where that is not all."""
+    """What was inspected, if not everything."""
     if not fleet["partial"]:
         return []
     left_out = set(COMPONENTS) - set(fleet["components"])
@@ -87,7 +87,7 @@ def _scope(fleet: Fleet) -> list[str]:
 
 
 def _merged(fleet: Fleet, width: int) -> list[str]:
-    """Of which slices the report was made, and what is wrong with that: in three lines."""
+    """Which slices the report contains, and what is wrong with that, in three lines."""
     if "merged" not in fleet:
         return []
     words = merge_words(fleet["merged"])
@@ -95,14 +95,14 @@ def _merged(fleet: Fleet, width: int) -> list[str]:
 
 
 def _of_no_node(fleet: Fleet, width: int, room: int) -> list[str]:
-    """Return the depot's trouble and what differs between nodes; where there is no room for all, something of both."""
+    """Return the depot's trouble and the differences between nodes; if there is no room for all, something of both."""
     depot, between = _depot(fleet, width), _between(fleet, width)
     kept = depot[: max(0, room - min(len(between), room // 2))]
     return kept + between[: max(0, room - len(kept))]
 
 
 def _depot(fleet: Fleet, width: int) -> list[str]:
-    """The trouble of the depot itself, which no node has: in two lines each, of the first two."""
+    """The trouble of the depot itself, which belongs to no node: two lines each for the first two."""
     text: list[str] = []
     for finding in fleet.get("depot", [])[:2]:
         line = f"Control node: {finding['problem']}: {finding['where']} ({finding['found']}); next: {finding['remedy']}"
@@ -150,7 +150,7 @@ def _table(fleet: Fleet) -> list[str]:
 
 
 def _kinds(fleet: Fleet, unchecked: bool) -> list[_Kind]:
-    """Return what is alike but for the details after a colon, the most common first."""
+    """Return findings grouped by the text before a colon, the most common first."""
     alike: dict[tuple[str, str, str], dict[str, set[str]]] = {}
     for node in fleet["nodes"]:
         for finding in node["findings"]:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The account of the fleet on a node: made, given its key and its rights, by one program that root runs.
+"""The fleet's account on a node: one program that root runs creates it and gives it its key and its rights.
 
-What it says is a line each: ``ascend-fleet: changed WHAT``, ``fact NAME VALUE`` or ``fail WHAT WORDS``. Everything it
-does may be killed and done again. The account's own files are written as the account: a link in its home leads root to
-nothing, and a home on a file server that trusts no root can be written to.
+It prints lines of the forms ``ascend-fleet: changed WHAT``, ``fact NAME VALUE`` or ``fail WHAT WORDS``. Everything that
+it does can be killed and repeated. The account's own files are written as the account, so a link in its home cannot
+mislead root, and a home on a file server that refuses root can be written to.
 """
 
 from __future__ import annotations
@@ -93,14 +93,14 @@ echo 'ascend-fleet: done'
 
 @dataclass
 class Made:
-    """What was changed on the node, and what it says that may explain a key that is not accepted."""
+    """What was changed on the node, and facts that may explain a refused key."""
 
     changed: list[str] = field(default_factory=list)
     facts: list[str] = field(default_factory=list)
 
 
 def rules(account: str) -> str:
-    """Return the fleet's sudoers file: Ansible's become is a shell, so any other rule would give as much."""
+    """Return the fleet's sudoers file. Ansible's become is a shell, so any narrower rule would grant as much."""
     return (
         "# Written by ascend-fleet (playbooks/enroll.yml).\n"
         f"Defaults:{account} !requiretty\n"
@@ -139,27 +139,27 @@ def _no_root(answer: Answer, where: str, initial: Initial) -> AscendError:
     words = shortened(one_line(answer.output), 300) or f"code {answer.code}"
     if set(answer.asked) - {initial.user}:
         problem, remedy = (
-            f"sudo asks for the password of {answer.asked[0]}, and not of {initial.user}",
+            f"sudo asks for the password of {answer.asked[0]} instead of {initial.user}",
             "sudo -l; grep -rE 'targetpw|rootpw|runaspw' /etc/sudoers /etc/sudoers.d  # or enroll_user: "
             f"{answer.asked[0]}",
         )
     elif len(answer.asked) > 1:
         problem, remedy = (
-            "sudo does not take the password; it was given once",
+            "sudo rejects the password, which was tried once",
             f"passwd {initial.user}; faillock --user {initial.user}",
         )
     elif re.search(r"not in the sudoers|may not run sudo|not allowed to execute", answer.output):
         problem, remedy = (
-            "the initial account may not use sudo",
-            f"usermod -aG wheel {initial.user}  # sudo on Debian; or enroll_user: root",
+            "the initial account is not allowed to use sudo",
+            f"usermod -aG wheel {initial.user}  # on Debian the group is sudo; or set enroll_user: root",
         )
     elif re.search(r"sudo: (?:command )?not found|sudo: No such file", answer.output):
-        problem, remedy = "the node has no sudo", "dnf install sudo, or apt-get install sudo; or enroll_user: root"
+        problem, remedy = "the node has no sudo", "dnf install sudo || apt-get install sudo  # or set enroll_user: root"
     else:
-        problem, remedy = "the account cannot be made", "log in as the initial account and run: sudo -v; id"
+        problem, remedy = "cannot create the account", "log in as the initial account and run: sudo -v; id"
     return AscendError(
         problem,
-        wanted=f"a shell of root by {initial.user}'s password",
+        wanted=f"a root shell with {initial.user}'s password",
         found=words,
         where=where,
         remedy=f"on the node: {remedy}",
@@ -167,27 +167,27 @@ def _no_root(answer: Answer, where: str, initial: Initial) -> AscendError:
 
 
 _FAILURES = {
-    "root": ("the initial account is not root's", "user id 0", "set enroll_user to the account that may use sudo"),
+    "root": ("the initial account is not root", "user id 0", "set enroll_user to an account that can use sudo"),
     "program": (
         "the node lacks a program that the enrolment needs",
         "sudo, visudo, useradd, chage, getent and runuser",
         "dnf install sudo shadow-utils util-linux  # Debian: apt-get install sudo passwd util-linux. site.yml "
-        "needs sudo where it does not log in as root",
+        "needs sudo unless it logs in as root",
     ),
     "account": (
-        "the account cannot be made",
+        "cannot create the account",
         "useradd and chage, with code 0",
         "useradd --create-home ACCOUNT; chage -M -1 ACCOUNT  # what do they say?",
     ),
     "home": (
-        "the account's home cannot be written to by the account",
-        "a home of its own, mode 0700 or 0755, on a file system that is writable",
-        "findmnt -T ~ACCOUNT; ls -ld ~ACCOUNT  # a read-only or root-squashed file server? then a local home: "
+        "the account cannot write to its own home",
+        "a home of its own, mode 0700 or 0755, on a writable file system",
+        "findmnt -T ~ACCOUNT; ls -ld ~ACCOUNT  # on a read-only or root-squashed file server? use a local home: "
         "mkdir -p /var/local/ACCOUNT && chown ACCOUNT /var/local/ACCOUNT && usermod -d /var/local/ACCOUNT ACCOUNT",
     ),
     "sudoers": (
-        "the account's sudo rights cannot be put in place",
-        "/etc/sudoers.d, and visudo -c that passes",
+        "cannot give the account its sudo rights",
+        "/etc/sudoers.d, and a visudo -c that passes",
         "visudo -c; ls -ld /etc/sudoers.d",
     ),
 }

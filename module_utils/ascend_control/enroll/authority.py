@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fleet's certificate authorities and its list of revoked keys, by nothing but ssh-keygen.
+"""The fleet's certificate authorities and its list of revoked keys, using only ssh-keygen.
 
-The private key of an authority is a file, or an agent has it (a passphrase, a card, an HSM by PKCS#11).
+An authority's private key is a file, or in an agent (with a passphrase, a card, an HSM through PKCS#11).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _SIGN_S = 60
 
 @dataclass(frozen=True)
 class Authority:
-    """One that signs: ``key`` is its public key, ``path`` the file of its private one."""
+    """A signer: ``key`` is its public key, ``path`` the file of its private one."""
 
     path: Path
     key: HostKey
@@ -45,7 +45,7 @@ def _public(path: Path) -> Path:
 
 
 def authority(path: Path) -> Authority | None:
-    """Return the authority of this place, None where none was made. Raises AscendError."""
+    """Return the authority of this place, None if none was made. Raises AscendError."""
     public = _public(path)
     if not public.is_file():
         return None
@@ -55,7 +55,7 @@ def authority(path: Path) -> Authority | None:
 
 
 def made(path: Path, name: str, check: bool) -> bool:
-    """Make the authority where there is none; one is never replaced. Return whether it had to. Raises AscendError."""
+    """Create the authority if there is none; never replace one. Return whether it was created. Raises AscendError."""
     return not _public(path).is_file() and keypair.made(path, check, name)[1]
 
 
@@ -74,17 +74,17 @@ def signed(by: Authority, line: str, names: Sequence[str], key_id: str, days: in
         certificate = Path(folder) / "key-cert.pub"
         if done.returncode or not certificate.is_file():
             raise AscendError(
-                "the certificate authority does not sign",
+                "the certificate authority did not sign",
                 wanted="ssh-keygen -s, with code 0",
                 found=one_line(done.stderr or done.stdout) or f"code {done.returncode}",
                 where=str(by.path),
-                remedy=f"ssh-add {by.path}  # where it has a passphrase; ssh-add -s LIBRARY.so where it is on a card",
+                remedy=f"ssh-add {by.path}  # if it has a passphrase; ssh-add -s LIBRARY.so if it is on a card",
             )
         return certificate.read_text(encoding="utf-8").strip()
 
 
 def keygen(*argv: str, given: str = "") -> subprocess.CompletedProcess[str]:
-    """Run a program of OpenSSH that asks nobody; one that waits too long, for an agent or a card, ends with 255."""
+    """Run a program of OpenSSH that asks no questions; one that waits too long for an agent or a card gets code 255."""
     try:
         return subprocess.run(
             argv,
@@ -109,9 +109,9 @@ def is_revoked(path: Path, line: str) -> bool:
 
 
 def revoke(path: Path, lines: Sequence[str], own: Sequence[str]) -> bool:
-    """Add keys and certificates to the list, which is made where there is none; return whether it changed.
+    """Add keys and certificates to the list, which is created if necessary; return whether it changed.
 
-    Refused where the fleet would lock itself out (``own``: what it logs in with). Raises AscendError, OSError.
+    Refuses to lock the fleet itself out (``own``: what it logs in with). Raises AscendError, OSError.
     """
     new = [line for line in lines if not path.is_file() or not is_revoked(path, line)]
     if path.is_file() and not new:
@@ -129,11 +129,11 @@ def revoke(path: Path, lines: Sequence[str], own: Sequence[str]) -> bool:
     locked_out = [line for line in own if done.returncode == 0 and is_revoked(part, line)]
     if done.returncode or locked_out:
         raise AscendError(
-            "the fleet would lock itself out" if locked_out else "the list of revoked keys cannot be made",
-            wanted="public keys and certificates that the control node itself does not log in with",
+            "the fleet would lock itself out" if locked_out else "cannot create the list of revoked keys",
+            wanted="public keys and certificates other than those that the control node logs in with",
             found=", ".join(locked_out) or one_line(done.stderr or done.stdout),
             where=str(path),
-            remedy="mv id_ed25519 old; mv id_ed25519.pub old.pub  # this playbook makes another; then revoke the old"
+            remedy="mv id_ed25519 old; mv id_ed25519.pub old.pub  # the playbook creates another; then revoke it"
             if locked_out
             else f"ssh-keygen -Q -l -f {path}",
         )

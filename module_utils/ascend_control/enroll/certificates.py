@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The certificates of an enrolled node: its sshd gets one of the host authority, its account trusts the user authority.
 
-Two programs that root runs, over the login that the account has already: one looks, one changes what differs, line by
-line so that it may be killed anywhere. sshd tests its configuration before and after it is changed, and reads it by
-SIGHUP, which ends no session. The account's own ``authorized_keys`` names the user authority, and not sshd's
-``TrustedUserCAKeys``: by that, the authority could log in as every account of the node, and its own as well.
+Root runs two programs over the account's existing login: one looks, the other changes what differs, in steps that can
+be killed anywhere. sshd tests its configuration before and after the change, and reloads it on SIGHUP, which ends no
+session. The account's ``authorized_keys`` names the user authority, and not sshd's ``TrustedUserCAKeys``, with which
+the authority could log in as every account of the node.
 """
 
 from __future__ import annotations
@@ -145,29 +145,29 @@ cmp -s authorized_keys.part authorized_keys && rm authorized_keys.part && exit
 mv authorized_keys.part authorized_keys && chmod 600 authorized_keys && echo changed
 """
 _FAILURES = {
-    "root": ("the account is not root by sudo", "user id 0", "sudo -l"),
-    "config": ("sshd's configuration does not pass its own test", "sshd -t, with code 0", "sshd -t; sshd -T"),
+    "root": ("the account does not become root by sudo", "user id 0", "sudo -l"),
+    "config": ("sshd rejects its own configuration", "sshd -t, with code 0", "sshd -t; sshd -T"),
     "other": (
-        "sshd has a list of revoked keys that is not the fleet's",
+        "sshd uses a list of revoked keys that is not the fleet's",
         f"RevokedKeys {_REVOKED}, or none",
-        "grep -rn RevokedKeys /etc/ssh  # add its keys to the fleet's list (enroll_revoke), and take the line away",
+        "grep -rn RevokedKeys /etc/ssh  # add its keys to the fleet's list (enroll_revoke), then remove the line",
     ),
-    "write": ("a file of sshd cannot be written", "a file that root can write", "findmnt -T /etc/ssh; lsattr /etc/ssh"),
+    "write": ("cannot write a file of sshd", "a file that root can write", "findmnt -T /etc/ssh; lsattr /etc/ssh"),
     "effect": (
-        "sshd does not take the lines of the certificates",
+        "sshd ignores the lines for the certificates",
         "the lines of /etc/ssh/sshd_config.d/10-ascend-fleet.conf, or of sshd_config, in sshd -T",
         "sshd -T; grep -rn . /etc/ssh/sshd_config /etc/ssh/sshd_config.d",
     ),
     "home": ("the account cannot write its authorized_keys", "a home of its own", "ls -la ~ACCOUNT/.ssh"),
-    "reload": ("sshd does not read its configuration anew", "a listening sshd", "systemctl reload sshd"),
+    "reload": ("sshd does not reload its configuration", "a listening sshd", "systemctl reload sshd"),
 }
 
 
 @dataclass(frozen=True)
 class Certifying:
-    """What certificates the nodes get: ``revoked`` is the list's file, ``days`` how long a host's is valid.
+    """Which certificates the nodes get: ``revoked`` is the list's file, ``days`` how long a host's is valid.
 
-    ``alone``: whether the fleet's plain key goes from a node once its certificate has logged in.
+    ``alone``: whether to remove the fleet's plain key from a node once its certificate has logged in.
     """
 
     host: Authority | None
@@ -179,7 +179,7 @@ class Certifying:
 
 @dataclass(frozen=True)
 class Node:
-    """A node by its name, and the blobs of keys that known_hosts has for each name, whatever the port."""
+    """A node's name, and the blobs of keys that known_hosts has for each name, whatever the port."""
 
     name: str
     pins: Mapping[str, set[bytes]]
@@ -193,9 +193,9 @@ class _Seen:
 
 
 def principals(name: str, at: Target) -> list[str]:
-    """Return the names for which a node's certificate counts: those by which OpenSSH asks, which have no port.
+    """Return the names for which a node's certificate is valid: those that OpenSSH checks, which have no port.
 
-    With a HostKeyAlias OpenSSH asks for that alone; else for the address, and before it was looked up for the name.
+    With a HostKeyAlias OpenSSH checks only that; otherwise the address, or the name before it was resolved.
     """
     names = [at.alias] if at.alias else [at.host, at.name]
     names += [name] if HOST_NAME.fullmatch(name) else []
@@ -203,7 +203,7 @@ def principals(name: str, at: Target) -> list[str]:
 
 
 def certify(at: Target, access: Access, wishes: Certifying, node: Node, check: bool) -> list[str]:
-    """Give a node what it lacks of certificates, or only look; return what was, or would be, changed.
+    """Give a node the certificates that it lacks, or only look; return what was, or would be, changed.
 
     Raises AscendError, OSError.
     """
@@ -238,16 +238,16 @@ def certify(at: Target, access: Access, wishes: Certifying, node: Node, check: b
 def _require_own_names(
     at: Target, names: Sequence[str], keys: Sequence[HostKey], pins: Mapping[str, set[bytes]]
 ) -> None:
-    """A certificate has no port: of two sshds at one address each could pretend to be the other."""
+    """A certificate has no port, so two sshds at one address could pretend to be each other."""
     own = {key.blob for key in keys}
     for name in names:
         if pins.get(name, set()) - own:
             raise AscendError(
                 "no host certificate: another sshd is known at this address, and certificates have no port",
                 wanted="an address, or a HostKeyAlias, of its own for each node",
-                found=f"host keys in known_hosts for {name} that this node has not",
+                found=f"host keys in known_hosts for {name} that this node does not have",
                 where=at.shown,
-                remedy="ansible_ssh_extra_args: -o HostKeyAlias=NODE  # or an old line? ssh-keygen -R NAME -f FILE",
+                remedy="ansible_ssh_extra_args: -o HostKeyAlias=NODE  # if the line is old: ssh-keygen -R NAME -f FILE",
             )
 
 
@@ -262,7 +262,7 @@ def _lines(wishes: Certifying) -> list[str]:
 
 
 def user_line(by: Authority, account: str) -> str:
-    """Return the line of ``authorized_keys`` that takes the authority's certificates, for this account alone."""
+    """Return the line of ``authorized_keys`` that accepts the authority's certificates, only for this account."""
     return f'cert-authority,principals="{account}" {by.key.line} {_COMMENT}'
 
 
@@ -294,7 +294,7 @@ def _look(at: Target, access: Access) -> _Seen:
 
 
 def _ran(at: Target, access: Access, program: Sequence[str], given: str) -> list[str]:
-    """Return the lines that a program of ours said to its end. Raises AscendError."""
+    """Return the lines of a program of ours that finished. Raises AscendError."""
     reply = openssh.run(at, access, shlex.join(["sudo", "-n", "sh", "-c", *program]), given)
     lines = [line.removeprefix(_MARK) for line in reply.output.splitlines() if line.startswith(_MARK)]
     failed = next((line.split(" ", 2) for line in lines if line.startswith("fail ")), None)
@@ -303,7 +303,7 @@ def _ran(at: Target, access: Access, program: Sequence[str], given: str) -> list
         raise _error(at, problem, wanted, " ".join(failed[2:]), remedy.replace("ACCOUNT", access.account))
     if "done" not in lines:
         words = reply.errors or reply.output or f"code {reply.code}"
-        raise _error(at, "the certificates cannot be looked at", "a program that ends", words, "sudo -n id")
+        raise _error(at, "cannot inspect the certificates", "a program that ends", words, "sudo -n id")
     return lines
 
 
@@ -318,7 +318,7 @@ def _error(at: Target, problem: str, wanted: str, found: str, remedy: str) -> As
 
 
 def _proven(at: Target, access: Access, wishes: Certifying, authorized: str) -> list[str]:
-    """Log in by the certificates alone, as OpenSSH judges them; by that login the plain key goes, where it is to."""
+    """Log in with only the certificates, as OpenSSH judges them; that login also removes the plain key, if wanted."""
     own = access.private_key
     command, options = "echo unchanged", []
     if wishes.user and own and _certificate_of(own).is_file():
@@ -332,8 +332,8 @@ def _proven(at: Target, access: Access, wishes: Certifying, authorized: str) -> 
         reply = openssh.run(at, judged, f"{command}; echo {_MARK}done", "", options, openssh.RESTARTING)
     if reply.code or f"{_MARK}done" not in reply.output or "failed" in reply.output:
         raise AscendError(
-            "the certificates are on the node, and OpenSSH does not log in by them",
-            wanted="a host certificate that ssh takes, and an account that takes the control node's",
+            "the certificates are on the node, but OpenSSH cannot log in with them",
+            wanted="a host certificate that ssh accepts, and an account that accepts the control node's",
             found=shortened(one_line(reply.errors or reply.output), 300) or f"code {reply.code}",
             where=f"{access.account}@{at.shown}",
             remedy="on the node: date -u; journalctl -u sshd | tail; sshd -T | grep -iE 'hostcert|authorizedkeys'",
@@ -352,9 +352,9 @@ def _public(private: Path) -> str:
 def user_certificate(
     private: Path, by: Authority, account: str, days: int, revoking: Sequence[str], check: bool
 ) -> bool:
-    """Have a certificate beside the private key by which the account logs in, and that is none of ``revoking``.
+    """Ensure a certificate beside the private key with which the account logs in, and that is not one of ``revoking``.
 
-    Return whether it was, or is to be, made. Raises AscendError, OSError.
+    Return whether it was, or would be, created. Raises AscendError, OSError.
     """
     line, path = _public(private), _certificate_of(private)
     text = path.read_text(encoding="utf-8") if path.is_file() else ""

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """An SSH connection to a node up to the point at which its host key is known; nobody has logged in yet.
 
-Whatever ends here has cost no login attempt. So a connection that the server drops is tried again: MaxStartups drops
-most of a hundred that come at once. paramiko reads a greeting of any length, a minute for each line of it, and says
-nothing when the time for the key exchange is over; so the greeting is looked at first, and the time is counted here.
+A failure here costs no login attempt, so a connection that the server drops is tried again: MaxStartups drops most of a
+hundred that come at once. paramiko reads a greeting of any length, a minute for each line of it, and says nothing when
+the time for the key exchange is over; so the greeting is looked at first, and the time is counted here.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ KINDS = (
 
 
 class DroppedError(AscendError):
-    """The server ended the connection before anybody could log in: it may take the next one."""
+    """The server ended the connection before anybody could log in; it may accept the next one."""
 
 
 def library() -> None:
@@ -108,7 +108,7 @@ def _connected(target: Target, kinds: Sequence[str], ends: ExitStack) -> paramik
 
 
 def _stream(target: Target, ends: ExitStack) -> tuple[socket.socket, Callable[[], str]]:
-    """Return a socket that leads to the server, and what the program between, if any, complains of."""
+    """Return a socket connected to the server, and a function for complaints of the program between, if any."""
     if target.proxy:
         return _proxied(target, ends)
     try:
@@ -158,25 +158,25 @@ def _ended(program: subprocess.Popen[bytes]) -> None:
 
 
 def _of_jump(error: AscendError, words: str, target: Target) -> AscendError:
-    """Return the error in the words of the ssh that leads through the jump host; few of them call for another try."""
+    """Return the error in the words of the ssh through the jump host; few of them deserve another try."""
     kind = DroppedError if "kex_exchange_identification" in words else AscendError
     unknown = "host key" in words.lower()
     return kind(
-        "the jump host's key is not known" if unknown else "no way through the jump host",
+        "the jump host's key is unknown" if unknown else "cannot connect through the jump host",
         wanted=error.wanted,
         found=words,
-        where=f"{target.shown} by {target.proxy}",
-        remedy="ssh JUMP-HOST  # once, and compare its key" if unknown else "run the command of `where` by hand",
+        where=f"{target.shown} through {target.proxy}",
+        remedy="ssh JUMP-HOST  # once, and compare its key" if unknown else "run the command in `where` by hand",
     )
 
 
 def _greeted(stream: socket.socket, target: Target) -> None:
-    """Wait for the server's first line, and take nothing of it. Raises AscendError."""
+    """Wait for the server's first line without consuming it. Raises AscendError."""
     until = time.monotonic() + GREETING_S
     seen = b""
     while b"SSH-" not in seen:
         if time.monotonic() > until:
-            raise _no_server("says nothing" if not seen else "begins no SSH", target, seen)
+            raise _no_server("sends nothing" if not seen else "is not an SSH server", target, seen)
         if not select.select([stream], [], [], max(0.0, until - time.monotonic()))[0]:
             continue
         try:
@@ -186,7 +186,7 @@ def _greeted(stream: socket.socket, target: Target) -> None:
         if not peeked:
             raise _dropped(target, seen)
         if len(peeked) >= GREETING_BYTES and b"SSH-" not in peeked:
-            raise _no_server(f"sends {GREETING_BYTES} bytes and more, and begins no SSH", target, peeked)
+            raise _no_server(f"sends {GREETING_BYTES} bytes or more, and is not an SSH server", target, peeked)
         if peeked == seen:
             if _is_over(stream):
                 raise _dropped(target, seen)
@@ -195,7 +195,7 @@ def _greeted(stream: socket.socket, target: Target) -> None:
 
 
 def _is_over(stream: socket.socket) -> bool:
-    """Whether the other side has ended the connection behind what it sent."""
+    """Whether the other side has ended the connection after what it sent."""
     poll = select.poll()
     poll.register(stream, select.POLLRDHUP)
     return bool(poll.poll(0))
@@ -204,9 +204,9 @@ def _is_over(stream: socket.socket) -> bool:
 def _no_server(what: str, target: Target, seen: bytes) -> AscendError:
     shown = one_line(seen[:80].decode("utf-8", "replace"))
     return AscendError(
-        f"what listens there {what}",
+        f"the program that listens there {what}",
         wanted=f"an SSH server's greeting (SSH-2.0-...) within {GREETING_S} s",
-        found=f"{shown!r}" if shown else "an open connection, and not a byte",
+        found=f"{shown!r}" if shown else "an open connection without a single byte",
         where=target.shown,
         remedy=f"nc {target.host} {target.port}  # another port? On the console: systemctl status sshd, and its load",
     )
@@ -215,11 +215,11 @@ def _no_server(what: str, target: Target, seen: bytes) -> AscendError:
 def _dropped(target: Target, seen: bytes) -> DroppedError:
     shown = one_line(seen[:200].decode("utf-8", "replace"))
     return DroppedError(
-        f"the server drops connections before login, {ATTEMPTS} times in half a minute",
-        wanted="a connection that stays",
-        found=f"closed after {shown!r}" if shown else "closed without a word",
+        f"the server dropped {ATTEMPTS} connections before login in half a minute",
+        wanted="a connection that stays open",
+        found=f"closed after {shown!r}" if shown else "closed without any output",
         where=target.shown,
-        remedy="on its console: journalctl -u sshd | tail  # MaxStartups, hosts.deny, PerSourcePenalties; then again",
+        remedy="on its console: journalctl -u sshd | tail  # MaxStartups, hosts.deny, PerSourcePenalties; try again",
     )
 
 
@@ -236,11 +236,11 @@ def _exchanged(stream: socket.socket, target: Target, kinds: Sequence[str]) -> p
         # After its time it returns as if all was well.
         if not transport.is_active() or not transport.initial_kex_done:
             raise AscendError(
-                "the server does not end the key exchange",
+                "the server did not finish the key exchange",
                 wanted=f"an end within {EXCHANGE_S} s",
-                found=f"{transport.remote_version or 'no version'}, then no end",
+                found=f"{transport.remote_version or 'no version'}, then no answer",
                 where=target.shown,
-                remedy="on its console: systemctl restart sshd; uptime  # its load, its entropy",
+                remedy="on its console: systemctl restart sshd; uptime  # is it overloaded, or short of entropy?",
             )
     except paramiko.SSHException as error:
         transport.close()
@@ -259,17 +259,17 @@ def _is_legacy(error: Exception) -> bool:
 
 
 class NoKindError(AscendError):
-    """The server has no host key of the kinds that were asked for, or speaks legacy algorithms alone."""
+    """The server has no host key of the kinds that were asked for, or offers only legacy algorithms."""
 
 
 def _legacy(error: Exception, transport: paramiko.Transport, target: Target) -> NoKindError:
     return NoKindError(
-        "the server offers legacy algorithms alone",
-        wanted="key exchange, host key, cipher and MAC of today (OpenSSH 7.4 or newer has them; SHA-1 is none)",
+        "the server offers only legacy algorithms",
+        wanted="a modern key exchange, host key, cipher and MAC (OpenSSH 7.4 or newer has them; SHA-1 does not count)",
         found=f"{one_line(str(error))}; {one_line(transport.remote_version or '')}",
         where=target.shown,
         remedy=f"ssh -vv -p {target.port} {target.host} 2>&1 | grep -i 'peer server' -A9  # what it offers; "
-        "then its Ciphers, MACs, KexAlgorithms and HostKeyAlgorithms in sshd_config, or a newer OpenSSH",
+        "then set Ciphers, MACs, KexAlgorithms and HostKeyAlgorithms in its sshd_config, or install a newer OpenSSH",
     )
 
 
@@ -280,7 +280,7 @@ def host_key(transport: paramiko.Transport) -> HostKey:
 
 
 def shown_keys(target: Target, is_right: Callable[[HostKey], bool]) -> list[HostKey]:
-    """Return the host keys that the server shows, the right one last: others are not asked for any more.
+    """Return the host keys that the server shows; the right one comes last, and ends the search.
 
     Raises AscendError.
     """

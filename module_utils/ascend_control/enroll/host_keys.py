@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Host keys: what the inventory and a CSV say of them, what a server shows, and whether that is the same."""
+"""Host keys: what the inventory and a CSV say about them, what a server shows, and whether they match."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class HostKey:
 
     @property
     def line(self) -> str:
-        """As it stands in a .pub file, without a comment."""
+        """The key as in a .pub file, without a comment."""
         return f"{self.kind} {base64.b64encode(self.blob).decode()}"
 
     @property
@@ -111,7 +111,7 @@ def from_csv(path: Path) -> dict[str, list[str]]:
                 wanted="a first line: host,fingerprint",
                 found=",".join(rows.fieldnames or []) or "an empty file",
                 where=str(path),
-                remedy="one line a key: npu-001,SHA256:...",
+                remedy="write one line per key: npu-001,SHA256:...",
             )
         for row in rows:
             host = (row["host"] or "").strip()
@@ -125,15 +125,15 @@ def is_known(key: HostKey, allowed: Iterable[str]) -> bool:
 
 
 def unknown(found: Sequence[HostKey], where: str, inventory: str, complaint: str = "") -> AscendError:
-    """Return the error of a node of whose host key nothing is known; ``complaint`` is OpenSSH's, of its certificate."""
+    """Return the error of a node with an unknown host key; ``complaint`` is OpenSSH's about its certificate."""
     first = found[0]
     return AscendError(
-        "the node's host key is not known",
+        "the node's host key is unknown",
         wanted="its fingerprint in the inventory (ssh_host_fingerprints), or in a CSV (enroll_fingerprints)",
         found=", ".join([*(key.shown for key in found), *([complaint] if complaint else [])]),
         where=where,
         remedy="compare it with the node's console (ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub), then: "
-        f'ssh_host_fingerprints: ["{first.fingerprint}"] in the inventory; or, where nobody can stand between: '
+        f'ssh_host_fingerprints: ["{first.fingerprint}"] in the inventory; or, where nobody can intercept this: '
         f"ansible-playbook playbooks/enroll.yml {inventory} -e enroll_trust_on_first_use=true",
     )
 
@@ -141,7 +141,7 @@ def unknown(found: Sequence[HostKey], where: str, inventory: str, complaint: str
 def revoked(key: HostKey, where: str, file: Path) -> AscendError:
     """Return the error of a host key that the fleet has revoked."""
     return AscendError(
-        "the node shows a host key that was revoked",
+        "the node's host key was revoked",
         wanted=f"a key that is not in {file}",
         found=key.shown,
         where=where,
@@ -150,25 +150,25 @@ def revoked(key: HostKey, where: str, file: Path) -> AscendError:
 
 
 def mismatch(found: Sequence[HostKey], allowed: Sequence[str], where: str, source: str, replaced: str) -> AscendError:
-    """Return the error of a node that shows another key; ``replaced`` is what to do after a genuine re-installation."""
+    """Return the error of a node that shows another key; ``replaced`` is what to do if the node was reinstalled."""
     return AscendError(
-        "the node shows another host key than the known one: it was installed anew, or another machine answers",
+        "the node's host key is not the known one: it was reinstalled, or another machine answers",
         wanted=f"{', '.join(allowed)} ({source})",
         found=", ".join(key.shown for key in found),
         where=where,
-        remedy="compare the found one with the node's console (ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub); "
-        f"after a re-installation: {replaced}",
+        remedy="compare it with the node's console (ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub); "
+        f"if the node was reinstalled: {replaced}",
     )
 
 
 def cloned(key: HostKey, others: Sequence[str], where: str) -> AscendError:
-    """Return the error of a host key that several nodes have: whoever owns one of them can pretend to be the others."""
+    """Return the error of a host key that several nodes share: the owner of one can pretend to be the others."""
     return AscendError(
-        f"the same host key on several nodes: {', '.join(others)} too",
-        wanted="a host key of its own for each node (a cloned image has to leave /etc/ssh/ssh_host_* out)",
+        f"several nodes have the same host key: this one and {', '.join(others)}",
+        wanted="a host key of its own for each node (an image must not contain /etc/ssh/ssh_host_*)",
         found=key.shown,
         where=where,
-        remedy="on each of them: rm /etc/ssh/ssh_host_*; ssh-keygen -A; systemctl restart sshd  # then the new "
-        "fingerprints. One machine, with a new address or a second name: take the other out of the fleet's known_hosts "
-        "(ssh-keygen -R OLD -f FILE), or of the inventory",
+        remedy="on each of them: rm /etc/ssh/ssh_host_*; ssh-keygen -A; systemctl restart sshd  # then note the "
+        "new fingerprints. If it is one machine with a new address or a second name, remove the other from the fleet's "
+        "known_hosts (ssh-keygen -R OLD -f FILE) or from the inventory",
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fleet's key pair: the operator's own where one is named, else one that is made once."""
+"""The fleet's key pair: the operator's own if one is named, else one that is created once."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def line_of(given: str) -> str:
             text = path.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeError) as error:
             raise AscendError(
-                "the fleet's public key cannot be read",
+                "cannot read the fleet's public key",
                 wanted="a line such as ssh-ed25519 AAAA..., or the path of a file with it",
                 found=str(error),
                 where=where,
-                remedy=f"ssh-keygen -y -f {str(path).removesuffix('.pub')} > {path}  # where the private key is there",
+                remedy=f"ssh-keygen -y -f {str(path).removesuffix('.pub')} > {path}  # if the private key exists",
             ) from None
     key = public_key(text, where)
     comment = one_line(" ".join(text.splitlines()[0].split()[2:]))
@@ -36,7 +36,7 @@ def line_of(given: str) -> str:
 
 
 def made(path: Path, check: bool, comment: str = "ascend-fleet") -> tuple[str, bool]:
-    """Return the public key's line of a pair ("" where check mode does not make it), and whether it had to be made.
+    """Return the public key's line of a pair ("" if check mode does not create it), and whether it had to be created.
 
     Raises AscendError, OSError.
     """
@@ -64,7 +64,7 @@ def _keygen(*arguments: str) -> str:
     )
     if done.returncode:
         raise AscendError(
-            "the fleet's key pair cannot be made",
+            "cannot create the fleet's key pair",
             wanted="ssh-keygen, with code 0",
             found=one_line(done.stderr or done.stdout),
             where=arguments[-1],

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fleet's own known_hosts: which key is pinned for a node, and the file with more of them, written at once."""
+"""The fleet's own known_hosts: which key is pinned for a node, and adding keys to the file, atomically."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def name_of(host: str, port: int) -> str:
 
 
 def _entry(line: str) -> tuple[list[str], HostKey] | None:
-    """Return names and key of a line; None for a comment, a marker (@cert-authority) and what is no entry."""
+    """Return a line's names and key; None for a comment, a marker (@cert-authority) and anything else."""
     words = line.split()
     if len(words) < 3 or words[0].startswith(("#", "@", "|")):
         return None
@@ -59,7 +59,7 @@ def names_with(text: str, key: HostKey) -> list[str]:
 
 
 def merged(text: str, pins: Mapping[str, HostKey]) -> str:
-    """Return the file with these keys, name -> key. What else is pinned for a name whose key is new goes."""
+    """Return the file with these keys, name -> key. Older pins of a name with a new key are removed."""
     new = {name: key for name, key in pins.items() if key not in pinned(text, name)}
     if not new:
         return text
@@ -76,12 +76,12 @@ def merged(text: str, pins: Mapping[str, HostKey]) -> str:
 
 
 def with_authority(text: str, key: HostKey) -> str:
-    """Return the file with the line that has OpenSSH trust what this authority signed, for the names in it alone."""
+    """Return the file with the line that makes OpenSSH trust what this authority signed, only for the names in it."""
     return _with_lines(text, [f"{AUTHORITY} * {key.line}"])
 
 
 def with_revoked(text: str, keys: Sequence[HostKey]) -> str:
-    """Return the file without what is pinned of these keys, and with lines that refuse them, certificates too."""
+    """Return the file without pins of these keys, and with lines that refuse them and their certificates."""
     blobs = {key.blob for key in keys}
     lines = [line for line in text.splitlines() if not ((entry := _entry(line)) and entry[1].blob in blobs)]
     return _with_lines("".join(f"{line}\n" for line in lines), [f"@revoked * {key.line}" for key in keys])
@@ -93,7 +93,7 @@ def _with_lines(text: str, lines: Sequence[str]) -> str:
 
 
 def read(path: Path) -> str:
-    """Return the file's text, "" where there is none. Raises OSError."""
+    """Return the file's text, "" if there is none. Raises OSError."""
     try:
         return path.read_text(encoding="utf-8", errors="surrogateescape")
     except FileNotFoundError:
@@ -102,7 +102,7 @@ def read(path: Path) -> str:
 
 @contextmanager
 def alone(path: Path) -> Iterator[None]:
-    """Let no other enrolment write the file meanwhile. Raises OSError."""
+    """Prevent other enrolments from writing the file meanwhile. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with open(f"{path}.lock", "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -110,12 +110,12 @@ def alone(path: Path) -> Iterator[None]:
 
 
 def pin(path: Path, pins: Mapping[str, HostKey]) -> tuple[str, str]:
-    """Write the file with these keys, once and whole; return its text before and after. Raises OSError."""
+    """Write the file with these keys, atomically; return its text before and after. Raises OSError."""
     return edit(path, lambda text: merged(text, pins))
 
 
 def edit(path: Path, change: Callable[[str], str]) -> tuple[str, str]:
-    """Write the file as ``change`` makes it of its text, once and whole; return both. Raises OSError."""
+    """Write the file with the text that ``change`` makes from its own, atomically; return both. Raises OSError."""
     with alone(path):
         before = read(path)
         after = change(before)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one login by the initial password, and programs run in it. A second try could lock the account (faillock)."""
+"""The login with the initial password, and the programs run in it. A second try could lock the account (faillock)."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ class Initial:
 
 @contextmanager
 def logged_in(target: Target, pinned: HostKey, initial: Initial) -> Iterator[paramiko.Transport]:
-    """Yield a connection in which the initial account is logged in, by one try. Raises AscendError."""
+    """Yield a connection with the initial account logged in, after a single try. Raises AscendError."""
     with connection(target, _kinds(pinned)) as transport:
         key = host_key(transport)
         if key != pinned:
             raise AscendError(
-                "the node shows another host key than a moment ago; the password was not sent",
+                "the node's host key changed a moment ago, so the password was not sent",
                 wanted=pinned.shown,
                 found=key.shown,
                 where=target.shown,
@@ -84,8 +84,8 @@ def _authenticate(transport: paramiko.Transport, target: Target, initial: Initia
         raise _refused(error, conversation, transport, target, initial) from None
     if left:
         raise AscendError(
-            "the password is not enough for a login",
-            wanted="a login by the password alone, once",
+            "the password alone is not enough to log in",
+            wanted="one login with only the password",
             found=f"the server asks for more: {', '.join(left)}",
             where=f"{initial.user}@{target.shown}",
             remedy="sshd -T | grep -i authenticationmethods  # on the console",
@@ -93,7 +93,7 @@ def _authenticate(transport: paramiko.Transport, target: Target, initial: Initia
 
 
 def _methods(transport: paramiko.Transport, target: Target, initial: Initial) -> list[str]:
-    """Ask which logins the server has; that is no try."""
+    """Ask which logins the server accepts, which does not count as a try."""
     import paramiko
 
     try:
@@ -104,26 +104,26 @@ def _methods(transport: paramiko.Transport, target: Target, initial: Initial) ->
         raise _closed(error, transport, target, initial) from None
     else:
         raise AscendError(
-            "the server lets everybody in, without a password",
-            wanted="a login by a password",
+            "the server lets anyone log in without a password",
+            wanted="a login with a password",
             found="a login without one",
             where=f"{initial.user}@{target.shown}",
             remedy=f"passwd {initial.user}  # on the console; PermitEmptyPasswords no in sshd_config",
         )
     if not {"password", "keyboard-interactive"} & set(methods):
         raise AscendError(
-            "the server takes no passwords",
+            "the server accepts no passwords",
             wanted="password or keyboard-interactive",
             found=", ".join(methods),
             where=f"{initial.user}@{target.shown}",
-            remedy="PasswordAuthentication yes in sshd_config while it is enrolled, or put the fleet's public key "
-            "into the account's authorized_keys by the console",
+            remedy="set PasswordAuthentication yes in sshd_config during the enrolment, or put the fleet's public key "
+            "into the account's authorized_keys on the console",
         )
     return methods
 
 
 class _Conversation:
-    """Answers the first question that is not shown while it is typed, and no other."""
+    """Answers the first hidden question, and no other."""
 
     def __init__(self, password: Password) -> None:
         self._password = password
@@ -156,7 +156,7 @@ def _refused(
             wanted="one question, for the password",
             found=initial.password.without(one_line(", ".join(conversation.unanswered))),
             where=f"{initial.user}@{target.shown}",
-            remedy="enroll this node by its console, or switch the second question off meanwhile (PAM's sshd)",
+            remedy="enroll this node on its console, or turn off the second question for the enrolment (PAM's sshd)",
         )
     return _closed(error, transport, target, initial, words)
 
@@ -173,12 +173,12 @@ def _closed(
     reasons = "a wrong password, a locked account" + (
         ", or PermitRootLogin prohibit-password (OpenSSH's default; openEuler allows it)"
         if initial.user == "root"
-        else ", or an account that may not log in (AllowUsers)"
+        else ", or an account that is not allowed to log in (AllowUsers)"
     )
     return AscendError(
-        "the login by the initial password failed; it was tried once, and is not tried again",
+        "the login with the initial password failed; it was tried once and will not be tried again",
         wanted=f"a login as {initial.user}",
-        found=f"{shown}: sshd says the same to {reasons}",
+        found=f"{shown}: sshd answers the same for {reasons}",
         where=f"{initial.user}@{target.shown}",
         remedy=f"on the console: {checks.format(initial.user)}",
     )
@@ -193,10 +193,10 @@ def expired(target: Target, initial: Initial, words: str) -> ExpiredError:
     """Return the error of a password that is right and has expired."""
     return ExpiredError(
         "the initial password has expired",
-        wanted="a password that still counts",
+        wanted="a password that has not expired",
         found=shortened(initial.password.without(one_line(words)), 300),
         where=f"{initial.user}@{target.shown}",
-        remedy=f"set enroll_new_password (Vault) to have it changed, or by hand: ssh {initial.user}@{target.host}",
+        remedy=f"set enroll_new_password (Vault), or change it by hand:  ssh {initial.user}@{target.host}",
     )
 
 
@@ -215,7 +215,7 @@ class Answer:
 
 
 def executed(transport: paramiko.Transport, command: str, initial: Initial, terminal: bool = False) -> Answer:
-    """Run a command on the node; where sudo asks for the account's password, it is given, once.
+    """Run a command on the node; if sudo asks for the account's password, it is given, once.
 
     Raises AscendError.
     """
@@ -231,7 +231,7 @@ def executed(transport: paramiko.Transport, command: str, initial: Initial, term
         return _heard(channel, initial)
     except (paramiko.SSHException, EOFError, OSError) as error:
         raise AscendError(
-            "the session on the node broke off",
+            "the session on the node ended early",
             wanted="a command that ends",
             found=initial.password.without(one_line(str(error) or type(error).__name__)),
             where="the initial account's session",
@@ -250,7 +250,7 @@ def _heard(channel: paramiko.Channel, initial: Initial) -> Answer:
                 wanted=f"an end within {COMMAND_S} s",
                 found=initial.password.without(one_line(output[-300:])) or "no output",
                 where="the initial account's session",
-                remedy="log in and look: is its home on a file server that does not answer? df; ps -ef | tail",
+                remedy="df; ps -ef | tail  # log in; is the home on a file server that does not answer?",
             )
         try:
             part = channel.recv(4096)
@@ -279,7 +279,7 @@ def _heard(channel: paramiko.Channel, initial: Initial) -> Answer:
 def changed_password(target: Target, pinned: HostKey, initial: Initial, new: Password) -> None:
     """Answer the questions for a new password, which come in a terminal. Raises AscendError.
 
-    PAM asks before it lets the session go on; without PAM sshd starts ``passwd`` in place of the session's command.
+    PAM asks before it lets the session continue; without PAM sshd starts ``passwd`` instead of the session's command.
     """
     with logged_in(target, pinned, initial) as transport:
         channel = transport.open_session(timeout=AUTH_S)
@@ -294,12 +294,12 @@ def changed_password(target: Target, pinned: HostKey, initial: Initial, new: Pas
             wanted="passwd, which takes enroll_new_password",
             found=shortened(shown, 400) or "no word",
             where=f"{initial.user}@{target.shown}",
-            remedy=f"by hand: ssh {initial.user}@{target.host}  # its rules: /etc/security/pwquality.conf",
+            remedy=f"by hand: ssh {initial.user}@{target.host}  # the rules are in /etc/security/pwquality.conf",
         )
 
 
 def _passwd(channel: paramiko.Channel, old: Password, new: Password) -> str:
-    """Return what was said. Each question is answered once: it comes again where an answer was wrong."""
+    """Return the output. Each question is answered once, because it is repeated if an answer was wrong."""
     until = time.monotonic() + COMMAND_S
     output, seen, given = "", 0, [new, new, old]
     while given and time.monotonic() < until:
@@ -322,7 +322,7 @@ def _passwd(channel: paramiko.Channel, old: Password, new: Password) -> str:
 
 
 def _rest(channel: paramiko.Channel) -> str:
-    """Return what is said until the end, or until nothing more is."""
+    """Return the output until the end, or until nothing more comes."""
     words = ""
     for _ in range(5):
         try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The login by key as site.yml does it: OpenSSH's own, strict, with the fleet's known_hosts alone."""
+"""The login by key as site.yml does it, with OpenSSH, strict checking, and only the fleet's known_hosts."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ esac
 class Access:
     """How the fleet's account logs in: ``private_key`` may be None (an agent's, or OpenSSH's defaults).
 
-    ``revoked`` is the list of revoked keys, which counts where it is there.
+    ``revoked`` is the list of revoked keys, used if it exists.
     """
 
     account: str
@@ -74,7 +74,7 @@ class Reply:
 
 
 def key_login(target: Target, access: Access) -> Reply | None:
-    """Return None where the account logs in by its key and becomes root without being asked; else what came instead."""
+    """Return None if the account logs in with its key and becomes root without a password; else what came instead."""
     reply = run(target, access, f"sudo -n echo {_TRUE}")
     return None if reply.code == 0 and _TRUE in reply.output else reply
 
@@ -95,28 +95,28 @@ def lock_password(target: Target, access: Access, user: str, check: bool) -> boo
 
 
 def refused(target: Target, access: Access, reply: Reply, reasons: list[str]) -> AscendError:
-    """Return the error of an account that was made and does not log in; ``reasons`` are the node's own."""
+    """Return the error of an account that was created but cannot log in; ``reasons`` are the node's own."""
     who = f"{access.account}@{target.shown}"
     if reply.code != 255 and "password" not in reply.errors.lower() and is_expired(reply.errors):
         problem, remedy = "the account has expired", f"chage -l {access.account}"
     elif reply.code != 255:
-        problem = "the account logs in by its key, and may not become root without being asked"
+        problem = "the account logs in with its key, but cannot become root without a password"
         remedy = (
-            f"sudo -l -U {access.account}; grep -r includedir /etc/sudoers  # a later rule, or /etc/sudoers.d not read"
+            f"sudo -l -U {access.account}; grep -r includedir /etc/sudoers  # a later rule? is /etc/sudoers.d read?"
         )
     elif "host key" in reply.errors.lower():
         problem, remedy = (
-            "OpenSSH does not take the pinned host key",
+            "OpenSSH rejects the pinned host key",
             f"ssh-keygen -F {target.known_as} -f {access.known_hosts}",
         )
     else:
-        problem = "the account was made, and sshd does not take its key"
+        problem = "the account was created, but sshd rejects its key"
         remedy = (
             f"journalctl -u sshd | grep {access.account}; sshd -T | grep -iE 'allow|deny|authorizedkeys|strictmodes'"
         )
     return AscendError(
         problem,
-        wanted="a login by key, and sudo -n",
+        wanted="a login with the key, and sudo -n",
         found="; ".join([*reasons, _words(reply)]),
         where=who,
         remedy=f"on the node: {remedy}",
@@ -128,7 +128,7 @@ def _words(reply: Reply) -> str:
 
 
 def certified(target: Target, access: Access) -> tuple[str, str]:
-    """Return the fingerprint of a host key that OpenSSH takes by its certificate, or "" and what OpenSSH said instead.
+    """Return the fingerprint of a host key that OpenSSH accepts by its certificate, or "" and OpenSSH's complaint.
 
     paramiko knows neither @cert-authority nor @revoked. Nobody logs in. Raises OSError.
     """
@@ -147,7 +147,7 @@ def certified(target: Target, access: Access) -> tuple[str, str]:
 
 @contextmanager
 def markers_alone(access: Access) -> Iterator[Access]:
-    """Yield the access with nothing of known_hosts but authorities and revoked keys. Raises OSError."""
+    """Yield the access with only the authorities and revoked keys of known_hosts. Raises OSError."""
     lines = known_hosts.read(access.known_hosts).splitlines()
     with tempfile.NamedTemporaryFile("w", suffix="-known_hosts", encoding="utf-8") as file:
         file.write("".join(f"{line}\n" for line in lines if line.startswith("@")))
@@ -163,7 +163,7 @@ def run(
     options: Sequence[str] = (),
     again: re.Pattern[str] = _DROPPED,
 ) -> Reply:
-    """Run a command on the node as the fleet's account; ``given`` is its input, ``again`` words for another try."""
+    """Run a command on the node as the fleet's account; ``given`` is its input, ``again`` the output to retry on."""
     # Of an option that is given twice OpenSSH takes the first.
     argv = [
         "ssh",

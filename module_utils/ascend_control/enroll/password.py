@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A password that is shown by no error, no debugger and no log."""
+"""A password that no error, debugger or log shows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ...ascend.masking import HIDDEN
 
 
 class Password:
-    """A secret text; ``reveal`` is called where it is sent, and nowhere else."""
+    """A secret text; ``reveal`` is called only where it is sent."""
 
     __slots__ = ("_text",)
 
@@ -31,14 +31,14 @@ class Password:
 
 
 def password_of(given: object, where: str) -> Password:
-    """Return what a variable says. Raises AscendError, which does not name the value."""
+    """Return a variable's value as a password. Raises AscendError, which does not contain the value."""
     text = "" if given is None else str(given)
     if any(char in "\n\r\0" or "\ud800" <= char <= "\udfff" for char in text):
         raise AscendError(
-            "a password that cannot be typed",
+            "nobody can type this password",
             wanted="one line of UTF-8",
-            found="a line break, a NUL, or bytes that are no UTF-8",
+            found="a line break, a NUL, or bytes that are not UTF-8",
             where=where,
-            remedy="ansible-vault edit the file that sets it: no | or > before the value",
+            remedy="ansible-vault edit FILE  # the file that sets it: no | or > before the value",
         )
     return Password(text)

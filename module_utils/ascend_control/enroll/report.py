@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What became of each node: a table for the terminal, report.json, and the files of names for ``--limit``."""
+"""The result of each node: a table for the terminal, report.json, and the files of names for ``--limit``."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def lines(report: Mapping[str, Any], folder: str, remarks: Sequence[str]) -> lis
 
 
 def write(report: Mapping[str, Any], folder: Path) -> None:
-    """Write report.json, passing.txt and failing.txt, each whole or as it was. Raises OSError."""
+    """Write report.json, passing.txt and failing.txt, each atomically. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
     atomic.write(str(folder / "report.json"), json.dumps(report, indent=1, sort_keys=True) + "\n")
     failing = [node["name"] for node in report["nodes"] if node["state"] == FAILED]

@@ -31,7 +31,7 @@ ENROLLED, ALREADY, WOULD, FAILED = "enrolled", "already", "would enroll", "faile
 
 @dataclass(frozen=True)
 class Asked:
-    """One node of the inventory. ``public_key`` is a line, "" where check mode did not make it."""
+    """One node of the inventory. ``public_key`` is a line, "" if check mode did not create it."""
 
     name: str
     host: str
@@ -48,7 +48,7 @@ class Asked:
 class Wishes:
     """How all nodes are to be enrolled; ``inventory`` are the options of commands in messages.
 
-    ``certifying``: what certificates they get; ``renew``: that, and nothing else, on nodes that are enrolled.
+    ``certifying``: which certificates they get; ``renew``: only that, on enrolled nodes.
     """
 
     account: str
@@ -69,7 +69,7 @@ class Wishes:
 
 @dataclass
 class Node:
-    """What became of a node: ``state``, or "" while it is at work; ``error`` where it failed."""
+    """A node's result: ``state``, or "" while it is in progress; ``error`` if it failed."""
 
     asked: Asked
     state: str = ""
@@ -82,20 +82,20 @@ class Node:
 
     @property
     def at(self) -> Target:
-        """Where it is; known once it was looked at."""
+        """Its target, known once it was inspected."""
         if self.target is None:
             raise RuntimeError("the node was not looked at")
         return self.target
 
     @property
     def shown(self) -> HostKey:
-        """The host key that it has shown; known once it was looked at."""
+        """The host key that it showed, known once it was inspected."""
         if self.key is None:
             raise RuntimeError("the node was not looked at")
         return self.key
 
     def fail(self, error: AscendError) -> None:
-        """Have it failed by its first error."""
+        """Mark it as failed; its first error counts."""
         self.state, self.error = FAILED, self.error or error
 
 
@@ -113,7 +113,7 @@ class Enrolment:
         self.before = self.after = ""
 
     def run(self) -> None:
-        """Enroll the nodes. What is wrong with one of them is its error. Raises AscendError, OSError."""
+        """Enroll the nodes. A problem of one node becomes its error. Raises AscendError, OSError."""
         self.before = self.after = known_hosts.read(self.wishes.known_hosts)
         if self.wishes.renew:
             self.access_file = self.wishes.known_hosts
@@ -142,7 +142,7 @@ class Enrolment:
         return [node for node in self.nodes if node.state in (ENROLLED, ALREADY)]
 
     def _each(self, step: Step, nodes: list[Node] | None = None) -> None:
-        """Do a step of all nodes that are left, many at once."""
+        """Do a step for all nodes that are left, many at once."""
         nodes = self._left() if nodes is None else nodes
         with ThreadPoolExecutor(max(1, min(self.wishes.at_once, len(nodes)))) as pool:
             for node, done in [(node, pool.submit(_timed, step, node)) for node in nodes]:
@@ -199,7 +199,7 @@ class Enrolment:
                 node.fail(host_keys.cloned(node.shown, others, f"{node.asked.name} ({node.at.shown})"))
 
     def _pin(self, ends: ExitStack) -> Path:
-        """Write the keys of the nodes that are left; return the file for OpenSSH, which in check mode is another."""
+        """Write the keys of the remaining nodes; return the file for OpenSSH, in check mode a temporary one."""
         pins = {node.target.known_as: node.key for node in self._left() if node.target and node.key}
         if not self.wishes.check:
             self.before, self.after = known_hosts.pin(self.wishes.known_hosts, pins)
@@ -214,9 +214,9 @@ class Enrolment:
         return Access(wishes.account, asked.private_key, file or self.access_file, asked.options, wishes.revoked)
 
     def _try_key(self, node: Node) -> None:
-        """Have a node done whose account logs in already: its password is not asked for.
+        """Skip a node whose account logs in already, so its password is not asked for.
 
-        A host key that OpenSSH refuses (@revoked) gets none either.
+        A node with a host key that OpenSSH refuses (@revoked) gets no password either.
         """
         private_key = node.asked.private_key
         if private_key is not None and not private_key.is_file() and self.wishes.check:
@@ -231,11 +231,11 @@ class Enrolment:
         node.target = self._target(node.asked)
         reply = openssh.key_login(node.target, self._access(node))
         if reply is not None:
-            raise openssh.refused(node.target, self._access(node), reply, ["the node may not be enrolled"])
+            raise openssh.refused(node.target, self._access(node), reply, ["perhaps the node is not enrolled"])
         node.state = ALREADY
 
     def _certify(self) -> None:
-        """Give the nodes that are enrolled their certificates, where the fleet has an authority."""
+        """Give enrolled nodes their certificates, if the fleet has an authority."""
         certifying, check = self.wishes.certifying, self.wishes.check
         if certifying is None:
             return
@@ -300,7 +300,7 @@ def _with_password(asked: Asked, password: Password) -> Asked:
 
 def _no_password(asked: Asked) -> AscendError:
     return AscendError(
-        "there is no initial password for the node",
+        "the node has no initial password",
         wanted="enroll_password in the inventory (Vault), or an answer at the terminal",
         found="neither",
         where=f"{asked.initial.user} of {asked.name}",
@@ -311,9 +311,9 @@ def _no_password(asked: Asked) -> AscendError:
 def _unexpected(error: BaseException, node: Node) -> AscendError:
     words = node.asked.initial.password.without(one_line(f"{type(error).__name__}: {error}"))
     return AscendError(
-        "the enrolment of the node broke",
+        "the enrolment of the node failed",
         wanted="an end, good or bad",
         found=words,
         where=node.asked.name,
-        remedy="run it again for this node; if it is the same, report it",
+        remedy="run it again for this node; if it fails again, report it",
     )

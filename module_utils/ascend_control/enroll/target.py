@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How OpenSSH reaches a node: address, port, name in known_hosts, and the program that leads through a jump host."""
+"""How OpenSSH reaches a node: address, port, name in known_hosts, and the program that connects through a jump host."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def target(host: str, port: int | None, options: Sequence[str], known_hosts: str
     )
     if asked.returncode:
         raise AscendError(
-            "OpenSSH does not take the node's connection options",
+            "OpenSSH rejects the node's connection options",
             wanted="options of ssh",
             found=asked.stderr.strip() or f"code {asked.returncode}",
             where="ansible_ssh_common_args, ansible_ssh_extra_args, ansible_ssh_args or ~/.ssh/config",
@@ -78,7 +78,7 @@ def target(host: str, port: int | None, options: Sequence[str], known_hosts: str
 
 
 def _hops(options: Sequence[str], known_hosts: str) -> list[str]:
-    """Return the options of an ssh that leads to a jump host: the node's own but for its file are none of them."""
+    """Return the options of an ssh to a jump host; the node's own ones are left out, except its file (-F)."""
     escaped = known_hosts.replace("%", "%%")
     words = [*STRICT, *ALONE, "-o", f'UserKnownHostsFile=~/.ssh/known_hosts "{escaped}"']
     for number, word in enumerate(options[:-1]):
@@ -98,7 +98,7 @@ def _proxy(found: dict[str, str], address: str, port: int, name: str, hops: Sequ
 
 
 def _through(jumps: Sequence[str], to: str, hops: Sequence[str]) -> str:
-    """Return the command that leads through the jump hosts, the last one next to ``to``; each one's key is checked."""
+    """Return the command through the jump hosts, the last one next to ``to``; each one's key is checked."""
     user, _, place = jumps[-1].removeprefix("ssh://").rpartition("@")
     match = re.fullmatch(r"\[?(?P<host>[^\]]*?)\]?(?::(?P<port>\d+))?", place)
     host, port = (match["host"], match["port"]) if match else (place, None)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Refuse an inventory with misspelt variables of ours, or with values that they cannot have, before all else."""
+"""Refuse an inventory with misspelt variables of ours, or with impossible values, before anything else."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Given:
 
 
 def require_right(given: Iterable[Given], sources: Iterable[str]) -> None:
-    """Raise AscendError with every misspelt name and wrong value, the nearest right name, and where each stands."""
+    """Raise AscendError with every misspelt name and wrong value, the nearest right name, and the place of each."""
     options = specs()
     owners: dict[tuple[str, str], list[str]] = {}
     unknown: dict[str, str | None] = {}
@@ -53,7 +53,7 @@ def require_right(given: Iterable[Given], sources: Iterable[str]) -> None:
 
 
 def _unreachable(name: str, value: Any) -> str | None:
-    """Return what is wrong with a name or an address that ssh is given; None where nothing is, or it is a template."""
+    """Return what is wrong with a name or an address for ssh; None if nothing is, or it is a template."""
     form = _ADDRESS if name in _REACHED_BY else _ACCOUNT if name in _LOGIN else None
     if form is None or not isinstance(value, str) or "{{" in value or form.fullmatch(value):
         return None

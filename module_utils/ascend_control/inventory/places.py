@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""In which file and line of an inventory a variable stands. Asked when something is wrong with it: it may take time."""
+"""The file and line of an inventory that set a variable. Used only after an error, because it may take time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MOST = 3  # places that are named
 
 
 def places(name: str, sources: Iterable[str]) -> list[str]:
-    """Return where a variable stands ("path:line") in inventory sources and beside them; [] where that is not seen."""
+    """Return where a variable is set ("path:line") in inventory sources and beside them; [] if that is not found."""
     # As a key of YAML or JSON, or with "=" after a host's name or on a line of its own.
     sign = re.compile(r"(?:^|[\s{,\"'-])" + re.escape(name) + r"[\"']?\s*[:=]")
     found: list[str] = []

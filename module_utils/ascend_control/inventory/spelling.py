@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which variable of ours a name was meant to be: one that is a slip away, and no name of the operator's own.
+"""Which variable of ours a name was meant to be: one that is a slip away, and not a name of the operator's own.
 
 An inventory is full of names of others (``ascend_room``, ``train_team``), and a false error stops a fleet. So words are
-compared, not names: a letter more, less or other makes another word of a short one (room, root), but not of "release".
+compared, not names: adding, dropping or changing a letter makes a short word another one (room, root), but not
+"release".
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _MOST = 2  # slips in a name
 
 
 def meant(name: str, known: Iterable[str]) -> str | None:
-    """Return which of the known names a name was meant to be; None where it is a known one, or one of its own."""
+    """Return which known name a name was meant to be; None if it is known, or unrelated."""
     names = list(known)
     if name in names:
         return None
@@ -32,7 +33,7 @@ def meant(name: str, known: Iterable[str]) -> str | None:
 
 
 def _slips(name: str, ours: str, prefixes: set[str]) -> int | None:
-    """Return how many slips lead from our name to this one, None where it is another name."""
+    """Return by how many slips a name differs from ours, None if it is another name."""
     theirs, words = _words(name), ours.split("_")
     many = len(words) > 2
     if "".join(theirs) == "".join(words) or (many and sorted(theirs) == sorted(words)):
@@ -58,7 +59,7 @@ def _words(name: str) -> list[str]:
 
 
 def _word(theirs: str, ours: str, many: bool) -> int | None:
-    """Return how many slips lead from a word of ours to this one, None where it is another word.
+    """Return by how many slips a word differs from ours, None if it is another word.
 
     ``many``: it is one of many words.
     """
@@ -95,7 +96,7 @@ def _is_slip(theirs: str, ours: str, many: bool) -> bool:
 
 
 def _differing(one: str, other: str) -> tuple[str, str]:
-    """Return what is left of two words without the beginning and the end that they share."""
+    """Return the rest of two words without their common beginning and end."""
     start = 0
     while start < min(len(one), len(other)) and one[start] == other[start]:
         start += 1
@@ -106,7 +107,7 @@ def _differing(one: str, other: str) -> tuple[str, str]:
 
 
 def _edits(one: str, other: str) -> int:
-    """Return the edit distance of two words, in which two letters that changed places are one."""
+    """Return the edit distance of two words; two swapped letters count as one edit."""
     before: list[int] = []
     row = list(range(len(other) + 1))
     for at, letter in enumerate(one, 1):

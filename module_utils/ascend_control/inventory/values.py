@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the inventory says of our variables, held to the roles' argument specs before a node is asked.
+"""The inventory's values of our variables, checked against the roles' argument specs before any node is contacted.
 
-Ansible validates a role's inputs on every node, when the role begins: too late, and in a task a node. What a template
-will be is known on the node's turn alone, and is checked then, by the planner and the roles. What a user gives with
-``-e`` is text.
+Ansible validates a role's inputs on every node when the role begins, which is too late and costs a task per node. The
+value of a template is known only when the node's turn comes; then the planner and the roles check it. What a user
+passes with ``-e`` is text.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def specs(roles: Path = ROLES) -> dict[str, dict[str, Any]]:
 
 
 def wrong(value: Any, option: Mapping[str, Any]) -> str | None:
-    """Return what is wrong with a raw value of the inventory, in words; None where nothing is, or it is a template."""
+    """Return, as text, what is wrong with a raw value of the inventory; None if nothing is, or it is a template."""
     if value is None or not isinstance(value, _PLAIN) or _is_template(value):
         return None
     return next(_problems(value, option), None)
@@ -81,7 +81,7 @@ def _members(value: Mapping[Any, Any], options: Mapping[str, Any]) -> Iterator[s
 
 
 def _parts(value: Any) -> list[Any]:
-    """Return what is in a list; with ``-e`` it is text, and one value may stand alone."""
+    """Return the items of a list; with ``-e`` it is text, and a single value is accepted."""
     if isinstance(value, str):
         words = [word.strip(" \"'") for word in value.strip("[] ").replace(",", " ").split()]
         return words
@@ -150,7 +150,7 @@ def _hidden(value: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    """Return a value in short; what is in a list or a mapping may be a secret."""
+    """Return a short form of a value; a list or a mapping may contain a secret."""
     if isinstance(value, (str, int, float)):
         return repr(value)[:80] + (" without quotes" if isinstance(value, float) else "")
     return "a mapping" if isinstance(value, Mapping) else "a list"

@@ -14,7 +14,7 @@ ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+(?:@[A-Za-z0-9](?:[A-Za-z
 
 
 def letter(message: Message, to: Any, sender: Any, now: float) -> str:
-    """Return a whole mail (RFC 5322, ASCII, lines end in LF) for sendmail -t; nothing when it cannot be made."""
+    """Return a whole mail (RFC 5322, ASCII, lines end in LF) for sendmail -t; nothing if it cannot be made."""
     good, _ = _addresses(to)
     if not good or not ADDRESS.fullmatch(str(sender or "")):
         return ""
@@ -35,7 +35,7 @@ def letter(message: Message, to: Any, sender: Any, now: float) -> str:
 
 
 def results(to: Any, sender: Any, sendmail: Mapping[str, Any], limit_s: int) -> Iterator[tuple[str, str]]:
-    """Yield ("mail", why it was not sent, or nothing), also of wrong addresses; ``sendmail``: its task's result."""
+    """Yield ("mail", why it was not sent, or nothing), also for wrong addresses; ``sendmail`` is its task's result."""
     good, problems = _addresses(to)
     yield from (("mail", problem) for problem in problems)
     if good and not ADDRESS.fullmatch(str(sender or "")):

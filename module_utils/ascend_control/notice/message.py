@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When a drift check notifies, and of what: the message, before a webhook or a mail gives it a form."""
+"""When a drift check notifies, and what: the message, before it gets the form of a webhook or a mail."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def between_of(fleet: Fleet) -> dict[str, Any]:
 
 
 def is_due(fleet: Fleet, test: bool) -> bool:
-    """Return whether to notify: the state changed, or what changed is not known. A check of a few nodes never does."""
+    """Return whether to notify: the state changed, or what changed is unknown. A check of few nodes never notifies."""
     if test:
         return True
     if fleet["partial"]:
@@ -83,7 +83,7 @@ def lines(message: Message, limit: int) -> list[str]:
 
 
 def shown(text: str, width: int) -> str:
-    """Return at most ``width`` characters on one line, without secrets (masked first: a half is not recognised)."""
+    """Return at most ``width`` characters on one line, without secrets (masked before shortening)."""
     return cut(one_line(masked(str(text))), width)
 
 
@@ -93,7 +93,7 @@ def _state(counts: Mapping[str, Any]) -> str:
 
 
 def _earlier_state(fleet: Fleet) -> str:
-    """A fleet without an earlier report counts as clean, so a first report notifies of what it found."""
+    """A fleet without an earlier report counts as clean, so the first report notifies about its findings."""
     before = [point for point in fleet["trend"] if point["made"] != fleet["made"]]
     return _state(before[-1]) if before else "clean"
 
@@ -101,7 +101,7 @@ def _earlier_state(fleet: Fleet) -> str:
 def _new_findings(fleet: Fleet) -> list[dict[str, str]]:
     """Return the findings that the last whole report did not have.
 
-    A check of a few nodes, which notifies nobody, may have seen them first: for the history they are not new any more.
+    A check of a few nodes, which notifies nobody, may have seen them first, so in the history they are no longer new.
     """
     before = [point["made"] for point in fleet["trend"] if point["made"] != fleet["made"]]
     keys = ("id", "component", "level", "name", "subject", "problem", "first_seen")
@@ -127,7 +127,7 @@ def _headline(fleet: Fleet, new: list[dict[str, str]], test: bool) -> str:
 
 
 def _of_no_node(fleet: Fleet) -> list[dict[str, Any]]:
-    """Return what the check ends with 2 for though all nodes are clean, in the form of nodes."""
+    """Return what makes the check end with 2 although all nodes are clean, in the form of nodes."""
     return [
         {"name": CONTROL, "findings": fleet.get("depot", [])},
         {"name": FLEET, "findings": between_of(fleet)["findings"]},

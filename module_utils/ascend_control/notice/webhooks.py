@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Webhooks: what each service is sent, and whether it accepted that. docs/notify.md names formats, limits and sources.
+"""Webhooks: what each service gets, and whether it accepted that. docs/notify.md names formats, limits and sources.
 
-Addresses of webhooks are secrets, as their signing secrets are: no text that is made here for a person holds them.
+Addresses of webhooks are secrets, like their signing secrets; no text for people contains them.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ CONNECTION_FAILURES = (
 
 
 class Receiver(NamedTuple):
-    """One webhook; ``problem`` says why it cannot be notified, or nothing. Nobody is shown ``url`` and ``secret``."""
+    """One webhook; ``problem`` says why it cannot be notified. ``url`` and ``secret`` are never shown."""
 
     name: str
     form: str = ""
@@ -69,7 +69,7 @@ def _receiver(number: int, webhook: Any) -> Receiver:
 
 
 def _problem(webhook: Mapping[str, Any], form: str, url: str, secret: str) -> str:
-    """Say what is wrong without repeating it: a secret may stand in any wrong place."""
+    """Say what is wrong without quoting it, because a secret may be in any wrong place."""
     if form not in FORMS:
         return f"its form is not one of {', '.join(FORMS)}"
     if not url:
@@ -140,7 +140,7 @@ def _size(form: str, body: Body) -> int:
 
 
 def _feishu(text: list[str], url: str) -> Body:
-    """A post: what stands in its text elements is no markup, and mentions nobody."""
+    """A post: its text elements contain no markup, and mention nobody."""
     rows = [[{"tag": "text", "text": line}] for line in text]
     if url.startswith(("https://", "http://")):
         rows[-1] = [{"tag": "a", "text": text[-1], "href": url}]
@@ -170,7 +170,7 @@ _BUILDERS: dict[str, Callable[[list[str], str], Body]] = {
 
 
 def rejection(receiver: Receiver, answer: Mapping[str, Any], limit_s: int) -> str:
-    """Return why a receiver did not accept the message, or nothing when it did; ``answer`` is uri's result."""
+    """Return why a receiver did not accept the message, or nothing if it did; ``answer`` is uri's result."""
     status = answer.get("status")
     if not isinstance(status, int) or status < 100:
         return _connection_failure(receiver, str(answer.get("msg") or ""), limit_s)
@@ -186,7 +186,7 @@ def rejection(receiver: Receiver, answer: Mapping[str, Any], limit_s: int) -> st
 
 
 def _code_and_reason(form: str, content: str) -> tuple[str, str]:
-    """Return the code and the reason in a service's answer, empty where it has none."""
+    """Return the code and the reason in a service's answer, empty if it has none."""
     if form == "slack":
         return "", content if re.fullmatch(r"[a-z_]{1,40}", content.strip()) else ""
     try:
@@ -201,14 +201,14 @@ def _code_and_reason(form: str, content: str) -> tuple[str, str]:
 
 
 def _contains_secret(receiver: Receiver, reason: str) -> bool:
-    """Whether a piece of the address or of the secret stands in a receiver's own words."""
+    """Whether a receiver's own words contain a piece of the address or of the secret."""
     secrets, reason = f"{receiver.url}\0{receiver.secret}".lower(), reason.lower()
     pieces = (reason[start : start + 8] for start in range(max(1, len(reason) - 7)))
     return bool(reason) and any(piece in secrets for piece in pieces)
 
 
 def _connection_failure(receiver: Receiver, error: str, limit_s: int) -> str:
-    """The error's own words hold the address: only what they mean is shown."""
+    """The error's own words contain the address, so only their meaning is shown."""
     for secret in (receiver.url, urlsplit(receiver.url).hostname or receiver.url):
         error = error.replace(secret, "")
     return next(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is asked of a node: the playbook's settings, the release, and what the planner is given of what came of both."""
+"""What is asked of a node: the playbook's settings, the release, and what the planner gets from both."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .documents import Document, read
 
 @dataclass(frozen=True)
 class Settings:
-    """The playbook's (roles/ascend/vars says what each is). With ``-e`` any of them may be text."""
+    """The playbook's settings (roles/ascend/vars explains each). With ``-e`` any of them may be text."""
 
     release: str
     releases_dir: str
@@ -93,7 +93,7 @@ class WantedDriver:
 
 @dataclass(frozen=True)
 class WantedCards:
-    """0 where the inventory says no number; ``out`` are NPU ids."""
+    """The number is 0 if the inventory sets none; ``out`` are NPU ids."""
 
     count: int
     memory_mb: int
@@ -127,7 +127,7 @@ class Places:
 
 @dataclass(frozen=True)
 class Installer:
-    """A package of CANN in the depot, and how it comes to lie (ascend/cann/layouts.py)."""
+    """A package of CANN in the depot, and its layout once installed (ascend/cann/layouts.py)."""
 
     version: str = ""
     layout: str = OLDER.name
@@ -170,7 +170,7 @@ class WantedProgram:
 
 @dataclass(frozen=True)
 class WantedService:
-    """A model that the node shall serve, and the sum of what it is (ascend/serve/model.py)."""
+    """A model that the node should serve, and the sum of its settings (ascend/serve/model.py)."""
 
     name: str
     digest: str
@@ -178,7 +178,7 @@ class WantedService:
 
 @dataclass(frozen=True)
 class Lack:
-    """A refusal of what cannot be supplied; ``needed_by`` are the steps for which it counts, None for all."""
+    """A refusal because something cannot be supplied; ``needed_by`` are the steps that need it, None for all."""
 
     component: str
     check: str
@@ -223,10 +223,10 @@ class Wanted:
 
     @property
     def cann_base(self) -> str:
-        """What CANN's installers are given: CANN's root, or the folder of what lies beside, maybe a disk of its own."""
+        """The path for CANN's installers: CANN's root, or the folder beside, which may be a separate disk."""
         return os.path.join(self.places.cann, BESIDE) if self.toolkit.beside else self.places.cann
 
 
 def wanted_of(document: Document) -> Wanted:
-    """Return what the planner needs of what the control node resolved (wanted.py)."""
+    """Return the part of the control node's result (wanted.py) that the planner needs."""
     return read(Wanted, document)

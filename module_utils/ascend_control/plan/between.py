@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What differs between the nodes of a fleet and is wrong with none by itself: the drivers that are loaded.
+"""What differs between a fleet's nodes without being wrong on any single one: the loaded drivers.
 
-Nodes are compared that shall have the same CANN: others are never in one job. Where a CANN's HCCL hangs between
-different drivers (compatibility.yml says which do) it is a warning, else a remark. Most nodes are not right for being
-most, but they are told by their number and the others by their names.
+Only nodes that should have the same CANN are compared, because others are never in one job. If that CANN's HCCL hangs
+between different drivers (compatibility.yml says which), the difference is a warning, else a remark. The majority need
+not be right, but it is given as a number and the others by name.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _SHOWN_DRIVERS = 4
 
 
 class Peer(TypedDict):
-    """By what a node is compared with others: its loaded driver ("" where it does not tell), the CANN that it shall
-    have, and what becomes of that CANN's jobs between different drivers ("hang" or "").
+    """The data by which a node is compared with others: its loaded driver ("" if unknown), the CANN that it should
+    have, and what happens to that CANN's jobs between different drivers ("hang" or "").
     """
 
     driver: str
@@ -33,7 +33,7 @@ class Peer(TypedDict):
 
 
 class Between(TypedDict):
-    """``compared`` is the number of nodes that told their driver."""
+    """``compared`` is the number of nodes whose driver is known."""
 
     compared: int
     warnings: list[Refusal]
@@ -41,18 +41,18 @@ class Between(TypedDict):
 
 
 def peer_of(facts: Document, wanted: Document) -> Peer:
-    """Return by what a node with these facts is compared; ``wanted`` is what the control node resolved for it."""
+    """Return the data by which a node with these facts is compared; ``wanted`` is the control node's result for it."""
     driver = _loaded(found_of(facts))
     return {"driver": driver, "cann": wanted["toolkit"]["version"], "mixed": wanted["driver"]["mixed"]}
 
 
 def _loaded(found: Found) -> str:
-    """Return the driver that runs. Of a silent one it is not known: the driver on disk may wait for a reboot."""
+    """Return the loaded driver. A silent one is unknown, because the driver on disk may be waiting for a reboot."""
     return str(found.npu.driver_version or found.driver.version or "") if found.npu.answered else ""
 
 
 def between(peers: dict[str, Peer], asked: int, limit: str | None, look: str) -> Between:
-    """Return what differs between these nodes (host name -> peer), of ``asked`` ones within ``limit``.
+    """Return what differs between these nodes (host name -> peer), among ``asked`` ones within ``limit``.
 
     ``look`` is the command that shows which node has which driver.
     """
@@ -71,7 +71,7 @@ def between(peers: dict[str, Peer], asked: int, limit: str | None, look: str) ->
 
 
 def _groups(drivers: Iterable[tuple[str, str]]) -> list[tuple[str, list[str]]]:
-    """Return the drivers with their nodes, that of most nodes first; what one order calls equal is one driver."""
+    """Return the drivers with their nodes, that of most nodes first; versions that compare as equal are one driver."""
     groups: dict[str, list[str]] = {}
     for host, driver in drivers:
         name = driver if driver in groups else next((known for known in groups if same(known, driver)), driver)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The forms of what is in a plan, and the components of a node to which each belongs.
+"""The forms of a plan's parts, and the components of a node to which each belongs.
 
 * a step is ``{"component", "action", "reason", "found", "wanted", "where", "causes"}``; its component names the role's
-  part that does it (STEPS); ``causes`` are what is wrong in particular, ``{"name", "subject", "problem", "wanted",
-  "found"}``, empty where the reason says all;
+  part that does it (STEPS); ``causes`` are the particular problems, ``{"name", "subject", "problem", "wanted",
+  "found"}``, empty if the reason says all;
 * a refusal is ``{"component", "check", "subject", "problem", "wanted", "found", "where", "remedy"}``; ``check`` is a
   stable name, ``subject`` says which one where a check can fail several times (a card); a warning has the same form,
   and so has a remark: a warning whose name stands in REMARKS (``split``).
@@ -102,7 +102,7 @@ def step(
 
 
 def names_of(steps: Iterable[Step]) -> set[str]:
-    """Return the names of steps: of what a node needs something is done to."""
+    """Return the names of the steps."""
     return {step["component"] for step in steps}
 
 
@@ -114,14 +114,14 @@ def as_refusal(finding: Finding, subject: str = "") -> Refusal:
 
 
 def split(found: list[Refusal]) -> tuple[list[Refusal], list[Refusal]]:
-    """Return (warnings, remarks) of what is told of a node without a step or a refusal: the name decides."""
+    """Return (warnings, remarks) from a node's findings without a step or a refusal; the name decides."""
     return [each for each in found if each["check"] not in REMARKS], [
         each for each in found if each["check"] in REMARKS
     ]
 
 
 def component_of(finding: Finding) -> str:
-    """Return the component of which a finding of the facts speaks."""
+    """Return the component of a finding of the facts."""
     name, subset = finding["name"], finding["subset"]
     if name in _OF_CARDS:
         return "cards"

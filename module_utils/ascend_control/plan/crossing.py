@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A release's CANN on a node that has one of another layout: beside it, or in its place (``cann_cross``).
+"""A release's CANN on a node that has one of another layout: beside it or in its place (``cann_cross``).
 
-Huawei has every CANN before 8.5 uninstalled before 8.5 or a later one is installed, and the other way round: they have
-links and environment files of the same name. Below ``beside/`` in CANN's root each has its own, and a rollback needs no
-installation.
+Huawei requires that every CANN before 8.5 is uninstalled before 8.5 or later is installed, and the other way round,
+because they use links and environment files of the same name. Below ``beside/`` in CANN's root each has its own, and a
+rollback needs no installation.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ BESIDE, REPLACE = "beside", "replace"
 
 
 def place_for(cann: Cann, release: CannRelease, root: str, policy: str) -> Place:
-    """Return where the CANN of a release shall lie: one that is on the node already stays where it is."""
+    """Return the place for a release's CANN; one that is already on the node stays where it is."""
     installed = cann.of(release.version)
     if installed.toolkit.state != "absent":
         return place_of(root, installed.layout, cann.is_beside(installed.path))
@@ -32,7 +32,7 @@ def replaced_by(found: Found, wanted: Wanted) -> dict[str, CannVersion]:
 
 
 def cross_step(found: Found, wanted: Wanted, toolkit: list[Step]) -> list[Step]:
-    """Return the step that uninstalls what the toolkit's installation must not meet, where that was asked for."""
+    """Return the step that uninstalls what the toolkit's installation must not meet, if that was requested."""
     replaced = replaced_by(found, wanted) if toolkit else {}
     if not replaced:
         return []
@@ -46,7 +46,7 @@ def cross_step(found: Found, wanted: Wanted, toolkit: list[Step]) -> list[Step]:
 
 
 def beside_words(found: Found, wanted: Wanted) -> str:
-    """Return, for the plan's reason, that a CANN goes beside others; "" where there are none, or it goes to them."""
+    """Return the plan's reason for putting a CANN beside others; "" if there are none, or it joins them."""
     others = [
         name
         for name, each in found.cann.versions.items()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What forbids a change because of the file systems that it uses: read-only, noexec, too little room, too few files.
+"""What forbids a change because of its file systems: read-only, noexec, too little space, too few inodes.
 
-And what the operator is told of a file system on which nothing is to be changed: the next repair cannot run there, and
-training ends with "No space left on device".
+Also warnings about a file system on which nothing changes: the next repair cannot run there, and training ends with "No
+space left on device".
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ FileSystem = tuple[Disk, list[str], list[str]]  # facts, places, their paths
 
 
 def disks(found: Found, wanted: Wanted, steps: list[Step]) -> list[Refusal]:
-    """Return the refusals; a file system that the steps do not use may be as it likes."""
+    """Return the refusals; file systems that the steps do not use are ignored."""
     refusals = []
     for disk, places, paths in _file_systems(found, wanted, _of(steps, _STARTED), "noexec"):
         if disk.noexec:
@@ -82,7 +82,7 @@ def disks(found: Found, wanted: Wanted, steps: list[Step]) -> list[Refusal]:
 
 
 def nearly_full(found: Found, wanted: Wanted, steps: list[Step]) -> list[Refusal]:
-    """Return the warnings: what keeps the next repair from running, or training. What is refused is not told twice."""
+    """Return the warnings about what will prevent the next repair or training. Refusals are not repeated."""
     refused = {path for each in disks(found, wanted, steps) for path in each["subject"].split(", ")}
     written = [place for places in _WRITTEN.values() for place in places]
     started = [place for places in _STARTED.values() for place in places]
@@ -97,7 +97,7 @@ def nearly_full(found: Found, wanted: Wanted, steps: list[Step]) -> list[Refusal
 
 
 def _state(disk: Disk, paths: list[str]) -> list[Refusal]:
-    """One of them at a time: a disk that failed is read-only because of that, and a full one has no inodes either."""
+    """Only one of them at a time, because a failed disk is also read-only, and a full one also has no inodes."""
     listed = ", ".join(paths)
     measured = disk.path_measured or paths[0]
     total, inodes = disk.total_mb, disk.free_inodes
@@ -128,10 +128,10 @@ def _of(steps: list[Step], table: dict[str, tuple[str, ...]]) -> list[str]:
 
 
 def _file_systems(found: Found, wanted: Wanted, places: Iterable[str], option: str) -> list[FileSystem]:
-    """Return each file system of the places; places on one share what it has.
+    """Return each file system of the places; places on the same one share its space.
 
-    A place of which the facts do not speak is not judged. One file system may be mounted with ``option`` here and
-    without it there.
+    Places without facts are not judged. One file system may be mounted with ``option`` in one place and without it in
+    another.
     """
     program = os.path.dirname(wanted.ascend_env.path)
     where = {
@@ -155,12 +155,12 @@ def _file_systems(found: Found, wanted: Wanted, places: Iterable[str], option: s
 
 
 def _cann_place(found: Found, wanted: Wanted) -> str:
-    """Return the place whose disk CANN will lie on: what is beside has one of its own, or the root's."""
+    """Return the place whose disk CANN will use: the folder beside has its own disk, or the root's."""
     return wanted.cann_base if wanted.cann_base in found.system.disk else wanted.places.cann
 
 
 def _noexec(name: str, disk: Disk, places: list[str], paths: list[str]) -> Refusal:
-    """The names of the variables come from the places: one disk may hold several."""
+    """The names of the variables come from the places, because one disk may have several."""
     names = [_VARIABLES[place] for place in places if place in _VARIABLES]
     elsewhere = f"or name another place: {', '.join(sorted(set(names)))} in the inventory"
     measured = disk.path_measured or paths[0]
@@ -203,7 +203,7 @@ def _room(disk: Disk, need: int, paths: list[str]) -> list[Refusal]:
 
 
 def _need_mb(wanted: Wanted, place: str, steps: list[Step]) -> int:
-    """The release's figure; for the cache what the packages have in the depot, where that is more.
+    """The release's figure; for the cache the packages' size in the depot, if that is more.
 
     A bundle (.zip) is unpacked beside itself there.
     """
@@ -221,12 +221,12 @@ def _need_mb(wanted: Wanted, place: str, steps: list[Step]) -> int:
 
 
 def _are_sent(found: Found, wanted: Wanted) -> bool:
-    """Whether wheels are sent to the node. For a repair they may lie there: sending them looks for room itself."""
+    """Whether wheels are sent to the node. For a repair they may be there already; sending checks the space."""
     return bool(wanted.environment.wheels_bytes) and wanted.environment.name not in found.environments.all
 
 
 def _inodes(disk: Disk, need: int, paths: list[str]) -> list[Refusal]:
-    """A file system may have room, and no room for another file. -1: files are not counted there."""
+    """A file system may have space but no inode left. -1: files are not counted there."""
     free = disk.free_inodes
     if free is None or free < 0 or free >= need:
         return []

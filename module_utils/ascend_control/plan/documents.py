@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """JSON at the planner's border becomes frozen dataclasses within, so that mypy refuses a misspelt name.
 
-Fields of a dataclass are read as their annotations say, lists and mappings of dataclasses too; all else stays as it is.
-What a document has besides is left out. One that lacks a field without a default is refused with a TypeError.
+Fields of a dataclass are read as their annotations say, lists and mappings of dataclasses too; everything else stays as
+it is. Unknown fields of a document are left out. One that lacks a field without a default is refused with a TypeError.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def _parts(kind: Any) -> list[tuple[str, Callable[[Any], Any] | None]]:
 
 
 def _part(hint: Any) -> Callable[[Any], Any] | None:
-    """Return what reads a field of this annotation; None where its value stays as it is."""
+    """Return the reader of a field with this annotation; None if its value stays as it is."""
     if is_dataclass(hint):
         return functools.partial(_read, hint)
     kind: Any = next((kind for kind in get_args(hint) if is_dataclass(kind)), None)

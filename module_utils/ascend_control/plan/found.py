@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A node, as the planner sees it: what it needs of the facts (ascend/shapes.py has their whole form)."""
+"""A node, as the planner sees it: the facts that it needs (ascend/shapes.py has the complete form)."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class DropIns:
 
 @dataclass(frozen=True)
 class HostCertificate:
-    """The dates of sshd's certificate (seconds since 1970): it is none without the first, endless without the other."""
+    """The dates of sshd's certificate (seconds since 1970); it is none without the first, endless without the other."""
 
     path: str
     valid_after_s: int | None
@@ -84,7 +84,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Drained:
-    """The run for which the scheduler gives the node no job; that run may have died."""
+    """The run for which the scheduler has drained the node; that run may have died."""
 
     began: str
     who: str
@@ -190,15 +190,15 @@ class Cann:
     record: str | None = None
 
     def of(self, version: str) -> CannVersion:
-        """Return a version; where it is not there, all of it is absent."""
+        """Return a version; a missing one has only absent parts."""
         return self.versions.get(version, CannVersion())
 
     def is_beside(self, path: str) -> bool:
-        """Whether what lies there takes no link of what lies in the root itself."""
+        """Whether versions there take over no link of versions in the root itself."""
         return files.is_in(path, os.path.join(self.root, BESIDE))
 
     def others_in_place(self, path: str) -> dict[str, CannVersion]:
-        """Return the versions of another layout where a version's folder is or will be, whose links it would take."""
+        """Return the versions of another layout in a version's place, whose links it would take over."""
         later = os.path.basename(path).startswith(LATER.folder)
         return {
             name: version
@@ -209,7 +209,7 @@ class Cann:
         }
 
     def latest_of(self, path: str) -> str | None:
-        """Return the version to which the links lead that a version's installer takes, of a folder or to be."""
+        """Return the version to which the links point that a version's installer changes, installed or planned."""
         return self.latest_beside if self.is_beside(path) else self.latest
 
 
@@ -281,7 +281,7 @@ class Served:
 
 @dataclass(frozen=True)
 class Found:
-    """A node, as its facts tell it."""
+    """A node, according to its facts."""
 
     findings: list[Finding]
     system: System
@@ -303,7 +303,7 @@ def found_of(facts: Document) -> Found:
 
 
 class OtherVersionError(AscendError):
-    """The facts are not those of this version's module, and nothing can be planned by them."""
+    """The facts come from another version's module, and cannot be used for planning."""
 
     def __init__(self, found: str) -> None:
         super().__init__(
@@ -316,7 +316,7 @@ class OtherVersionError(AscendError):
 
 
 def part_of(kind: type[_Kind], facts: Document) -> _Kind:
-    """Return what of a node's facts this dataclass says. Raises OtherVersionError for facts of another form."""
+    """Return this dataclass's part of a node's facts. Raises OtherVersionError for facts of another form."""
     schema = facts.get("schema", SCHEMA)
     if schema != SCHEMA:
         raise OtherVersionError(f"facts of schema {schema}")

@@ -46,7 +46,7 @@ def in_use(devices: Devices, wanted: Wanted) -> Devices:
 
 
 def of_cards_out(name: str, found: Found, wanted: Wanted) -> bool:
-    """Whether cards that are out are all that a finding speaks of which counts npu-smi's chips and device files."""
+    """Whether a finding that counts npu-smi's chips and device files is only about cards that are out."""
     devices, files = found.npu.devices, found.driver.device_nodes
     out, shown = set(wanted.cards.out), Counter(device.npu_id for device in devices)
     if not out:
@@ -62,7 +62,7 @@ def _no_card() -> Refusal:
 
 
 def _unknown_out(devices: Devices, wanted: Wanted) -> list[Refusal]:
-    """A card that fell off the bus may be out, and is not shown; one beyond all that a node has is a mistake."""
+    """A card that is out may have fallen off the bus and not be shown; one beyond the node's cards is a mistake."""
     shown = sorted({int(device.npu_id) for device in devices})
     most = max(shown[-1], wanted.cards.count - 1, _MOST_CARD)
     unknown = [card for card in wanted.cards.out if card > most]
@@ -113,7 +113,7 @@ def _chips(devices: Devices, wanted: Wanted) -> list[Refusal]:
 
 
 def _health(devices: Devices) -> list[Refusal]:
-    """One refusal a card, so that the second card that falls sick is something new."""
+    """One refusal per card, so that a second sick card is a new finding."""
     sick: dict[int, list[str]] = {}
     for device in devices:
         if device.health != "OK":
@@ -139,7 +139,7 @@ def _sickness(device: Device) -> tuple[int, int | None, str]:
 
 
 def _count(devices: Devices, wanted: Wanted) -> list[Refusal]:
-    """The inventory's number of cards; 0 where it names none. One that is out may be gone, or still there."""
+    """The inventory's number of cards; 0 if it sets none. One that is out may be gone or still present."""
     shown, want = {device.npu_id for device in devices}, wanted.cards.count
     count = len(shown)
     if not want or want in (count, len(shown.union(wanted.cards.out))):
@@ -150,7 +150,7 @@ def _count(devices: Devices, wanted: Wanted) -> list[Refusal]:
 
 
 def _memory(devices: Devices, wanted: Wanted) -> list[Refusal]:
-    """The inventory's memory of each chip in MB; 0 where it names none. A size that the table lacks is not judged."""
+    """The inventory's memory of each chip in MB; 0 if it sets none. A size that the table lacks is not judged."""
     want = wanted.cards.memory_mb
     sizes = Counter(device.hbm_total_mb or device.memory_total_mb or want for device in devices)
     others = [f"{count} x {size} MB" for size, count in sorted(sizes.items()) if size != want]
@@ -162,7 +162,7 @@ def _memory(devices: Devices, wanted: Wanted) -> list[Refusal]:
 
 
 def _driver(found: Found, wanted: Wanted, changes: bool) -> tuple[list[Refusal], list[Refusal]]:
-    """Return (what is older than the release needs, what nobody knows) of the driver that runs and its firmware."""
+    """Return (what is older than the release needs, what is unknown) of the loaded driver and its firmware."""
     # Not the driver on disk, which may wait for a reboot.
     version = str(found.npu.driver_version or found.driver.version or "")
     if not found.npu.answered and not version:
@@ -185,16 +185,16 @@ def _old_driver(version: str, wanted: Wanted) -> Refusal:
         f"the driver is older than release {wanted.release} needs",
         f"driver {minimum} or newer (firmware {wanted.driver.firmware})",
         version,
-        f"install Ascend HDK {minimum} or newer, reboot; to go on regardless: -e ascend_driver_policy=warn",
+        f"install Ascend HDK {minimum} or newer, reboot; to continue regardless: -e ascend_driver_policy=warn",
         _TABLE,
     )
 
 
 def _firmware(found: Found, driver: str, wanted: Wanted, changes: bool) -> tuple[list[Refusal], list[Refusal]]:
-    """Each line of drivers numbers its firmware: the release's number says nothing of another line's.
+    """Each line of drivers numbers its own firmware, so the release's number says nothing about another line's.
 
     23.0.7 has 7.1.0.11.220 and 24.1.rc1, which is newer, 7.1.0.6.220. Whether the two on a node go together, the
-    driver's own files say (npu/driver.py). Firmware that no file names is not judged: a container sees none.
+    driver's own files say (npu/driver.py). Firmware that no file names is not judged, because a container sees none.
     """
     version, minimum = str(found.driver.firmware_version or ""), wanted.driver.firmware
     if not version:
@@ -213,7 +213,7 @@ def _firmware(found: Found, driver: str, wanted: Wanted, changes: bool) -> tuple
         f"the firmware is older than release {wanted.release} needs",
         f"firmware {minimum} or newer",
         version,
-        f"install the firmware of Ascend HDK {driver}, the driver's own, reboot; to go on regardless:"
+        f"install the firmware of Ascend HDK {driver}, the driver's own, reboot; to continue regardless: "
         " -e ascend_driver_policy=warn",
         "firmware/version.info",
     )
@@ -221,10 +221,10 @@ def _firmware(found: Found, driver: str, wanted: Wanted, changes: bool) -> tuple
 
 
 def _of_another_driver(found: Found, driver: str, version: str, wanted: Wanted) -> list[Refusal]:
-    """A remark where the table knows the driver's firmware and this is an older one, or that of another driver.
+    """A remark if the table knows the driver's firmware, and this is an older one, or that of another driver.
 
-    An upgrade may have stopped half-way: it takes both. Where the driver's own file says that they do not run together,
-    or the driver waits for a reboot, that finding is enough.
+    An upgrade, which needs both, may have stopped half-way. If the driver's own file says that they do not match, or
+    the driver waits for a reboot, that finding is enough.
     """
     own = _firmware_of(driver, wanted)
     others = [other for other, firmware in wanted.driver.firmwares.items() if same(firmware, version)]
@@ -247,7 +247,7 @@ def _of_another_driver(found: Found, driver: str, version: str, wanted: Wanted) 
 
 
 def _firmware_of(driver: str, wanted: Wanted) -> str:
-    """Return the firmware of a driver's own Ascend HDK; "" where the table has no row for just this driver."""
+    """Return the firmware of a driver's own Ascend HDK; "" if the table has no row for exactly this driver."""
     return next((firmware for other, firmware in wanted.driver.firmwares.items() if same(other, driver)), "")
 
 
@@ -259,7 +259,7 @@ def _older(one: str, other: str) -> bool:
 
 
 def _order_unknown(what: str, version: str, minimum: str, wanted: Wanted, changes: bool) -> Refusal:
-    """Before a change the operator has to know it. A node that needs none has proven on its cards what it has."""
+    """The operator must know it before a change. A node that needs none has proven its versions on its cards."""
     return refusal(
         "driver",
         what + ("-order-unknown" if changes else "-unordered"),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The certificate of a node's sshd: a playbook of its own renews it; by an expired one nobody reaches the node.
+"""The certificate of a node's sshd: a separate playbook renews it; with an expired one nobody can reach the node.
 
-The control node judges it when it connects, so it is the control node's clock that counts.
+The control node judges it when connecting, so the control node's clock counts.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ LEFT_TO_WARN = 4  # a quarter of its time; half of it is when it is renewed
 
 
 def host_certificate_refusals(found: Found, wanted: Wanted) -> list[Refusal]:
-    """A node that cannot be reached anew is not changed: the next connection of the change would fail."""
+    """A node that would refuse a new connection is not changed, because the change's next connection would fail."""
     certificate, now_s = found.system.host_certificate, _now(found, wanted)
     if certificate is None or certificate.valid_after_s is None or now_s is None:
         return []
@@ -35,7 +35,7 @@ def host_certificate_warnings(found: Found, wanted: Wanted) -> list[Refusal]:
         return []
     after, before = certificate.valid_after_s, certificate.valid_before_s
     if after is None:
-        return [_refusal("host-certificate-unreadable", "the file is no host certificate", certificate, now_s)]
+        return [_refusal("host-certificate-unreadable", "the file is not a host certificate", certificate, now_s)]
     if before is None or now_s >= before or before - now_s >= (before - after) / LEFT_TO_WARN:
         return []
     return [_refusal("host-certificate-expires", "the host certificate of sshd expires soon", certificate, now_s)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the node lacks of its distribution's packages, by the policy ``ascend_system_packages``: install or check."""
+"""The distribution's packages that the node lacks, by the policy ``ascend_system_packages``: install or check."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ INSTALL, CHECK = "install", "check"
 
 
 def packages_step(found: Found, wanted: Wanted) -> list[Step]:
-    """Return the step that installs what is missing, where that was asked for and the node has a known way to do it."""
+    """Return the step that installs what is missing, if that is wanted and the node has a known package manager."""
     names = _names(found, wanted)
     if wanted.packages.policy != INSTALL or names is None:
         return []
@@ -42,7 +42,7 @@ def packages_refusals(found: Found, wanted: Wanted, steps: list[Step]) -> list[R
 
 
 def packages_remarks(found: Found, wanted: Wanted, steps: list[Step]) -> list[Refusal]:
-    """Return what training may need, all in one: nobody knows whether this fleet's does."""
+    """Return what training may need as a single remark, because we do not know whether this fleet's does."""
     needs = [need for need in _lacking(found) if not need.steps]
     if not needs or "packages" in names_of(steps):
         return []

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where things lie on a node, as the inventory says; and ``ascend-env``, which has one of these places written in it.
+"""Where things are on a node according to the inventory; and ``ascend-env``, which contains one of these paths.
 
-Users call ``ascend-env`` where no variable is set, so the environments' place stands in the installed program.
+Users call ``ascend-env`` without our variables, so the installed program contains the environments' place.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _BUILT_IN = "/opt/ascend/env/current"
 
 
 def places(settings: Document) -> dict[str, str]:
-    """Return the planner's places, by its own names. Raises AscendError for what can be none."""
+    """Return the planner's places, by its own names. Raises AscendError for invalid ones."""
     for name, variable in _ALL.items():
         if not _PATH.fullmatch(str(settings[name])):
             raise _wrong(

@@ -2,13 +2,14 @@
 """Decide what a node needs: ``plan(found, wanted)`` is the project's one definition of "right".
 
 ``found`` is what the module ``ascend_facts`` returned for a node, ``wanted`` what the control node resolved for it
-(wanted.py). The result depends on nothing else, changes nothing and never raises on what a node says:
+(wanted.py). The result depends on nothing else; the function changes nothing and never raises because of what a node
+says:
 
 ``{"steps": [...], "refusals": [...], "warnings": [...], "remarks": [...]}`` (components.py)
 
 * steps are in the order in which they are applied;
-* because of a refusal the node must not be changed until it is cured;
-* a warning stops nothing: ``site.yml`` does not cure it, and the operator has to know;
+* a refusal forbids changing the node until it is cured;
+* a warning stops nothing: ``site.yml`` does not cure it, and the operator should know;
 * a remark is shown and is no drift: what is unknown, or busy at this moment, is not wrong.
 
 Drift is what this function returns, and ``site.yml`` applies what this function returns: they cannot disagree.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the operator chose for the system of the nodes, and how packages are called by those who install them."""
+"""What the operator chose for the nodes' system, and the names of packages for each package manager."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def one_of(variable: str, value: Any) -> str:
 
 
 def number(variable: str, value: Any) -> int:
-    """Return a number of the inventory's, 0 or more; with ``-e`` it is text. Raises AscendError for what is none."""
+    """Return a number from the inventory, 0 or more; with ``-e`` it is text. Raises AscendError for anything else."""
     words = str(value).strip()
     if not (words.isascii() and words.isdigit()):
         raise AscendError(
@@ -61,7 +61,7 @@ def number(variable: str, value: Any) -> int:
 
 
 def users(given: Any) -> list[str]:
-    """Return the accounts that train; with ``-e`` a list is text, as in "alice,bob". Raises AscendError for others."""
+    """Return the accounts that train; with ``-e`` a list is text, as in "alice,bob". Raises AscendError otherwise."""
     listed = [word for word in _words(given) if word not in ("", None)]
     wrong = [word for word in listed if not isinstance(word, str) or not _ACCOUNT.fullmatch(word)]
     if wrong:
@@ -78,7 +78,7 @@ def users(given: Any) -> list[str]:
 
 
 def architectures(given: Any) -> list[str]:
-    """Return what the depot is filled for; with ``-e`` a list is text ("[x86_64]"). Raises AscendError for others."""
+    """Return the depot's architectures; with ``-e`` a list is text ("[x86_64]"). Raises AscendError for others."""
     listed = [word.strip("\"'") if isinstance(word, str) else word for word in _words(given)]
     listed = [word for word in listed if word not in ("", None)]
     if not all(word in _ARCHITECTURES for word in listed):
@@ -93,7 +93,7 @@ def architectures(given: Any) -> list[str]:
 
 
 def batches(given: Any) -> list[int | str]:
-    """Return the batches of a rollout as Ansible's ``serial`` takes them. Raises AscendError for what can be none."""
+    """Return the batches of a rollout as Ansible's ``serial`` takes them. Raises AscendError for invalid ones."""
     listed = [str(word).strip(" \"'") for word in _words(given)]
     if not listed or not all(_BATCH.fullmatch(word) for word in listed):
         raise AscendError(
@@ -109,7 +109,7 @@ def batches(given: Any) -> list[int | str]:
 
 
 def require_one_way(variable: str, values: Sequence[Any]) -> None:
-    """A rollout is one: raise AscendError where its nodes do not all have the same value of this; None is none."""
+    """Raise AscendError unless all nodes of a rollout have the same value of this; None does not count."""
     ways = list(dict.fromkeys("no value of its own" if value is None else str(value) for value in values))
     if len(ways) > 1:
         raise AscendError(
@@ -122,14 +122,14 @@ def require_one_way(variable: str, values: Sequence[Any]) -> None:
 
 
 def _words(given: Any) -> list[Any]:
-    """Return what a list of the inventory's holds; with ``-e`` it may be text, and one value may stand alone."""
+    """Return the items of an inventory's list; with ``-e`` it may be text, and a single value is accepted."""
     is_text = isinstance(given, str) and is_whole(given)
     words = re.split(r"[\s,]+", given.strip("[] ")) if is_text else given
     return words if isinstance(words, list) else [words]
 
 
 def is_whole(text: str) -> bool:
-    """Whether a list that is text came whole: Ansible takes ``-e`` apart at spaces, which leaves "[4," of "[4, 6]"."""
+    """Whether a list that is text is complete: Ansible splits ``-e`` at spaces, which leaves "[4," of "[4, 6]"."""
     text = text.strip()
     return not text.endswith(",") and text.startswith("[") == text.endswith("]")
 
@@ -140,7 +140,7 @@ def with_e(variable: str, example: str) -> str:
 
 
 def percent(variable: str, given: Any) -> float:
-    """Return a part in percent, given as a number or as "30%". Raises AscendError for what is none."""
+    """Return a part in percent, given as a number or as "30%". Raises AscendError for anything else."""
     words = str(given).strip().rstrip("% ")
     if not _PERCENT.fullmatch(words) or float(words) > 100:
         raise AscendError(
@@ -154,7 +154,7 @@ def percent(variable: str, given: Any) -> float:
 
 
 def packages(policy: Any) -> dict[str, Any]:
-    """Return the policy, and the names of packages by their manager and by what is needed."""
+    """Return the policy, and the names of packages by their manager and by need."""
     return {"policy": one_of("ascend_system_packages", policy), "names": _names()}
 
 

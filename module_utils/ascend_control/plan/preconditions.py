@@ -28,7 +28,7 @@ MOST_CLOCK_S = 3600
 
 
 def preconditions(found: Found, wanted: Wanted, steps: list[Step]) -> list[Refusal]:
-    """Return the refusals; what the steps do not need is not asked for."""
+    """Return the refusals; what the steps do not need is not required."""
     return (
         _system(found)
         + _clock(found, wanted)
@@ -57,7 +57,7 @@ def _system(found: Found) -> list[Refusal]:
 
 
 def _clock(found: Found, wanted: Wanted) -> list[Refusal]:
-    """The control node's time is what the node's is compared with; what does not tell its time is not judged."""
+    """The node's time is compared with the control node's; a node that does not report its time is not judged."""
     node_s, here = found.system.time_s, wanted.now_s
     if node_s is None or here is None or abs(node_s - here) <= MOST_CLOCK_S:
         return []
@@ -91,7 +91,7 @@ def keepers(found: Found) -> list[str]:
 
 
 def look_at_clock(found: Found) -> str:
-    """Return the command that shows how the clock is kept; the one that has it kept where nothing does."""
+    """Return the command that shows how the clock is synchronised, or the one that enables that if nothing does."""
     for name in keepers(found):
         return f"systemctl status {name}" if name in PTP else _LOOK[name]
     return _NONE + "; chronyc tracking"
@@ -104,16 +104,16 @@ def _set_clock(found: Found) -> str:
 
 
 def _supply(wanted: Wanted, steps: list[Step]) -> list[Refusal]:
-    """What the control node cannot supply; of what the depot lacks, only what these steps need."""
+    """What the control node cannot supply; what the depot lacks counts only if these steps need it."""
     todo = names_of(steps)
     needed = [each for each in wanted.problems if each.needed_by is None or todo.intersection(each.needed_by)]
     return [each.refusal() for each in needed]
 
 
 def _downgrade(found: Found, wanted: Wanted, steps: list[Step]) -> list[Refusal]:
-    """An older release is not made current, nor an older CANN the latest one, unless that was asked for.
+    """An older release is not made current, nor an older CANN the latest one, unless that was requested.
 
-    A CANN that users installed beside ours forbids no repair of ours: ``latest`` leads to theirs again afterwards.
+    A CANN that users installed beside ours does not forbid our repair, after which ``latest`` points to theirs again.
     """
     if wanted.allow_downgrade:
         return []
@@ -136,9 +136,9 @@ def _downgrade(found: Found, wanted: Wanted, steps: list[Step]) -> list[Refusal]
 
 
 def repairs_cann(found: Found, wanted: Wanted, steps: list[Step]) -> bool:
-    """Whether the steps repair the CANN that the wanted environment uses, as against its first installation.
+    """Whether the steps repair the CANN that the wanted environment uses, rather than install it for the first time.
 
-    While it is repaired nothing is current: then it is a repair where the environment is there, and a part of CANN.
+    During a repair nothing is current; then it counts as a repair if the environment and a part of CANN exist.
     """
     environments, environment = found.environments, wanted.environment
     version, repairing = wanted.toolkit.version, found.cann.repairing
@@ -195,7 +195,7 @@ def _directories(found: Found, wanted: Wanted) -> list[Refusal]:
 
 
 def _closed(found: Found) -> list[Refusal]:
-    """A folder above ours that lets nobody but root pass: it is not ours to open."""
+    """A folder above ours that only root can enter, and that is not ours to open."""
     return [
         refusal(
             "system",
@@ -213,13 +213,13 @@ def _closed(found: Found) -> list[Refusal]:
 
 
 def _wide_enough(mode: str | None, parent: bool) -> bool:
-    """The installer takes 0755 and wider, with any of the three special bits; Red Hat's kin have / as 0555."""
+    """The installer accepts 0755 and wider, with any of the three special bits; on Red Hat's systems / is 0555."""
     bits = int(mode, 8) if mode and re.fullmatch("[0-7]{3,4}", mode) else 0
     return bits & 0o755 == 0o755 or (parent and bits & 0o777 == 0o555)
 
 
 def install_record_in_the_way(found: Found, steps: list[Step]) -> list[Refusal]:
-    """The installers insist on the path in their record, or stop where they cannot read it."""
+    """The installers insist on the path in their record, or stop if they cannot read it."""
     if names_of(steps).isdisjoint(_OF_CANN):
         return []
     root, install_path = found.cann.root, found.cann.record

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which environment a node goes back to, and whether that can be done without installing anything.
+"""Which environment a node is rolled back to, and whether that works without installing anything.
 
-It depends on the node's facts alone: neither the depot nor the release's folder is asked.
+It depends only on the node's facts, not on the depot or the release's folder.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .rollout import CONVERGED, REFUSED, TO_CHANGE
 
 
 class Target(TypedDict):
-    """``switch`` where another one is current, ``lead_latest`` where CANN's ``latest`` leads to another version."""
+    """``switch`` if another one is current, ``lead_latest`` if CANN's ``latest`` points to another version."""
 
     name: str
     path: str
@@ -47,9 +47,9 @@ class _Node:
 
 
 def rollback(facts: Document, to: str, ascend_root: str = "/opt/ascend") -> Rollback:
-    """Return to what a node goes back, and what keeps it from it.
+    """Return what a node is rolled back to, and what prevents that.
 
-    ``root`` is the place above the environments; ``to`` a release, an environment's name, or "" for the previous one.
+    ``root`` is the folder above the environments; ``to`` a release, an environment's name, or "" for the previous one.
     """
     node = part_of(_Node, facts)
     current = node.environments.current
@@ -112,7 +112,7 @@ def _incomplete(name: str, environment: Environment) -> list[Refusal]:
     if environment.problem_count:
         words.append(listed(environment.problems, environment.problem_count))
     if environment.difference_count:
-        words.append(f"{environment.difference_count} distributions are not those of its lock")
+        words.append(f"{environment.difference_count} distributions differ from its lock")
     if environment.closed:
         words.append(f"others cannot use {environment.closed}")
     if not words:
@@ -139,7 +139,7 @@ def _without_cann(node: _Node, name: str, environment: Environment) -> list[Refu
 
 
 def _missing_of_cann(version: str, node: _Node, home: str) -> list[str]:
-    """Return which packages lack; the same version elsewhere is not the one that the environment was made for."""
+    """Return the missing packages; the same version elsewhere is not the one that the environment was built for."""
     installed = node.cann.of(version)
     if installed.path not in ("", home):
         installed = CannVersion()
@@ -150,7 +150,7 @@ def _missing_of_cann(version: str, node: _Node, home: str) -> list[str]:
 
 
 def _without_cards(npu: Npu) -> list[Refusal]:
-    """What is made current is verified on the cards first."""
+    """What becomes current is verified on the cards first."""
     if npu.answered and npu.devices:
         return []
     problem = "the environment cannot be verified: npu-smi shows no card"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a plan is applied to nodes in use: who is busy, what may be done beside a running job, when to stop.
+"""How a plan is applied to nodes in use: who is busy, what can be done beside a running job, when to stop.
 
-A plan says what a node needs, whoever uses it; drift is the same on a busy node as on an idle one. What follows here is
-asked of a node that has a plan.
+A plan says what a node needs, whoever uses it, so drift is the same on a busy node as on an idle one. These functions
+take a node that has a plan.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ _REMEDY = "wait for them to end: -e ascend_busy_policy=wait; --tags stage does n
 def apply_to(facts: Document, resolved: Document, policy: str) -> Applied:
     """Return a node's plan and how it is applied.
 
-    A node that needs nothing is taken all the same where a change of it has not ended: a run begins by clearing that
-    away.
+    A node that needs nothing is processed anyway if a change on it did not end, because a run begins by cleaning that
+    up.
 
     Besides what ``plan`` returns: ``group`` (of the playbook's plays), ``busy`` (a refusal or None),
     ``stage`` (what may be done now on a busy node), ``sets_aside`` (see ``under_current``), ``replaces`` (the versions
@@ -87,20 +87,20 @@ def apply_to(facts: Document, resolved: Document, policy: str) -> Applied:
 
 
 def groups_of(plan: Applied | Rollback) -> list[str]:
-    """Return in which groups the run's plays find a node: a node that is changed is resumed at the end of that."""
+    """Return the groups in which the run's plays find a node; a changed node is resumed at the end of its change."""
     groups = [plan["group"]] if plan["group"] in (TO_CHANGE, WAITING, BUSY) else []
     return groups + ([DRAINED] if plan.get("drained") and plan["group"] in (CONVERGED, BUSY) else [])
 
 
 def _in_use(npu: Npu, out: Sequence[int]) -> Refusal | None:
-    """A dead card says nothing of its processes: those that the inventory takes out need not."""
+    """A dead card does not report its processes; those that the inventory takes out need not do so."""
     return _busy(npu.processes, npu.process_count, [card for card in npu.unclear if card not in out])
 
 
 def busy(processes: Sequence[Document], count: int, unclear: Sequence[int] = ()) -> Refusal | None:
     """Return the refusal of a node whose cards have processes (facts npu.processes and process_count), or None.
 
-    ``unclear`` are the cards of which it is not known: that is not idle.
+    ``unclear`` are the cards whose use is unknown, which does not count as idle.
     """
     return _busy([read(Process, process) for process in processes], count, unclear)
 
@@ -131,10 +131,10 @@ def _process(process: Process) -> str:
 
 
 def stageable(found: Found, wanted: Wanted, steps: list[Step]) -> list[str]:
-    """Return what of the steps can be done while a job runs: it makes what is not there yet, and nothing uses.
+    """Return which steps can be done while a job runs, because they create something new that nothing uses.
 
-    "python" and "environment" are built beside what there is; "cache" takes the packages that are to be installed.
-    CANN itself is not among it: its installer leads ``latest`` to the new version, which running jobs may read by.
+    "python" and "environment" are built beside existing ones; "cache" takes the packages to install. CANN itself is
+    excluded, because its installer points ``latest`` to the new version, and running jobs may read through that link.
     """
     todo = {step["component"]: step["action"] for step in steps}
     may = []
@@ -156,10 +156,10 @@ def stageable(found: Found, wanted: Wanted, steps: list[Step]) -> list[str]:
 
 
 def under_current(found: Found, wanted: Wanted, todo: set[str]) -> bool:
-    """Whether steps work on what the current environment is or stands on: the link is then taken away first.
+    """Whether steps change the current environment or what it needs; then the link is removed first.
 
-    ``todo`` are the steps' names. The link leads to a complete, verified environment or to none, also where the work
-    is interrupted.
+    ``todo`` are the steps' names. The link points to a complete, verified environment or to none, even if the work is
+    interrupted.
     """
     environments = found.environments
     name = environments.current
@@ -179,7 +179,7 @@ def stops(reached: dict[str, Batch], well: Sequence[str], most_percent: float) -
     """Return why a rollout has to stop, or "".
 
     ``reached`` are the nodes of the batches so far, each with its batch: ``{"name", "size", "first"}``; ``well`` are
-    those of them that neither failed nor fell silent. ``most_percent`` of a batch may fail; of the first one none may.
+    those that neither failed nor fell silent. ``most_percent`` of a batch may fail, and none of the first batch.
     """
     failed: dict[str, list[str]] = {}
     for node in sorted(set(reached).difference(well)):
@@ -188,7 +188,7 @@ def stops(reached: dict[str, Batch], well: Sequence[str], most_percent: float) -
         batch = reached[nodes[0]]
         reason = f"{len(nodes)} of {batch['size']} nodes failed ({listed(nodes)})"
         if batch["first"]:
-            return reason + ", of the first batch, of which none may"
+            return reason + ", in the first batch, where none may fail"
         if 100.0 * len(nodes) / batch["size"] > most_percent:
-            return reason + f", of a batch of which {most_percent:g} % may"
+            return reason + f", in a batch where {most_percent:g} % may fail"
     return ""

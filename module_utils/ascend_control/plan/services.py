@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a node serves what the inventory says: playbooks/serve.yml has it so, no step of site.yml does."""
+"""Whether a node serves what the inventory says; playbooks/serve.yml changes that, no step of site.yml does."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LOOK = "ansible-playbook playbooks/serve_status.yml --limit NODE"
 
 
 def services_warnings(found: Found, wanted: Wanted) -> list[Refusal]:
-    """Return what is not served as the inventory says, or does not answer: one reason a model."""
+    """Return what is not served as the inventory says, or does not answer, with one reason per model."""
     served = {each.name: each for each in found.services}
     digests = {each.name: each.digest for each in wanted.services}
     observed = [
@@ -48,7 +48,7 @@ def services_warnings(found: Found, wanted: Wanted) -> list[Refusal]:
 
 
 def _elsewhere(each: Served, found: Found) -> list[Refusal]:
-    """A service keeps the environment in which it was begun."""
+    """A service keeps the environment in which it was started."""
     current = found.environments.current
     name = os.path.basename(each.environment)
     if not current or name == current:

@@ -18,7 +18,7 @@ from .users import users_step
 
 
 def steps(found: Found, wanted: Wanted) -> list[Step]:
-    """Return the steps that make the node what is wanted; none for a converged node."""
+    """Return the steps that give the node its wanted state; none for a converged node."""
     todo = packages_step(found, wanted) + settings_step(found, wanted) + _python(found, wanted)
     toolkit = _toolkit(found, wanted)
     cann = cross_step(found, wanted, toolkit) + toolkit + _kernels(found, wanted, toolkit)
@@ -60,7 +60,7 @@ def _kernels(found: Found, wanted: Wanted, toolkit: list[Step]) -> list[Step]:
 
 
 def _latest(found: Found, wanted: Wanted) -> list[Step]:
-    """CANN's ``latest`` led to another one before a repair that was interrupted; a repair leads it back itself."""
+    """CANN's ``latest`` pointed to another version before an interrupted repair; a complete one restores it itself."""
     before = found.cann.repairing
     if not before:
         return _lost_link(found, wanted)
@@ -69,7 +69,7 @@ def _latest(found: Found, wanted: Wanted) -> list[Step]:
 
 
 def _lost_link(found: Found, wanted: Wanted) -> list[Step]:
-    """Where ``latest`` is one link, that is made anew; of the older layout it is a folder, and the installer's."""
+    """A ``latest`` that is a single link is created again; the older layout's is a folder and the installer's."""
     version, home = wanted.toolkit.version, wanted.environment.cann_home
     one_link = LAYOUTS[wanted.toolkit.layout].one_link
     if not one_link or found.cann.of(version).toolkit.state == "absent" or found.cann.latest_of(home):
@@ -118,7 +118,7 @@ def _environment(found: Found, wanted: Wanted) -> list[Step]:
 
 
 def _interpreter(found: Found, python: WantedPython) -> list[Cause]:
-    """The Python below the environment was damaged, and the depot has no longer its version; or it is not accepted."""
+    """The environment's Python was damaged, and the depot no longer has its version; or it is not accepted."""
     replaces = python.replaces
     if not replaces:
         return []
@@ -130,7 +130,7 @@ def _interpreter(found: Found, python: WantedPython) -> list[Cause]:
 
 
 def _checkout(found: Found, wanted: Wanted) -> list[Step]:
-    """The checkout of LLaMA-Factory, where one is wanted and is there."""
+    """The checkout of LLaMA-Factory, if one is wanted and exists."""
     environment = wanted.environment
     built = found.environments.all.get(environment.name)
     checkout = built.sources.get("llamafactory") if built else None
@@ -145,7 +145,7 @@ def _checkout(found: Found, wanted: Wanted) -> list[Step]:
 
 
 def _examples(found: Found, wanted: Wanted) -> list[Step]:
-    """What the environment brings for its users to begin with; where it is built or repaired, that writes them too."""
+    """The environment's examples for its users; building or repairing it writes them, too."""
     environment = wanted.environment
     built = found.environments.all.get(environment.name)
     have = built.examples or "" if built else environment.examples
@@ -167,7 +167,7 @@ def _ascend_env(found: Found, wanted: Wanted) -> list[Step]:
 
 
 def _rights(found: Found, wanted: Wanted) -> list[Step]:
-    """What is complete, and which others than root cannot use; above our folders nothing is changed."""
+    """What is complete but only root can use; above our folders nothing is changed."""
     closed = [(f"{each.path} ({each.mode})", each.path, each.mode) for each in found.closed if each.ours]
     for name, where, words in _closed_trees(found, wanted):
         closed.append((f"{name}: {words}", where, words))
@@ -180,7 +180,7 @@ def _rights(found: Found, wanted: Wanted) -> list[Step]:
 
 
 def _closed_trees(found: Found, wanted: Wanted) -> list[tuple[str, str, str]]:
-    """Return name and place of what the release wants, and what of it others cannot use."""
+    """Return name and place of what the release wants, and which parts of it others cannot use."""
     python, version, environment = wanted.python, wanted.toolkit.version, wanted.environment
     cann, chip, home = found.cann.of(version), wanted.kernels.chip, environment.cann_home
     trees = [

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a release wants of a node's system: kernel settings and limits, by the policy ``ascend_system_settings``.
+"""A release's kernel settings and limits for a node, by the policy ``ascend_system_settings``.
 
-* apply: what is not as it should be is a step, which writes it into drop-in files of ours;
-* check: it is a warning, with the command that writes it;
-* ignore: nobody asks.
+* apply: a wrong setting is a step, which writes it into drop-in files of ours;
+* check: it is a warning, with the command that sets it;
+* ignore: it is not checked.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _FILES = {"kernel-setting": drop_ins.SYSCTL, "limit": drop_ins.LIMITS}
 
 
 def settings_step(found: Found, wanted: Wanted) -> list[Step]:
-    """Return the step that writes the drop-in files; none where nothing is to be written or set."""
+    """Return the step that writes the drop-in files; none if nothing is to be written or set."""
     if _policy(wanted) != APPLY:
         return []
     causes = _kernel_causes(found, wanted) + _limit_causes(found, wanted)
@@ -33,7 +33,7 @@ def settings_step(found: Found, wanted: Wanted) -> list[Step]:
 
 
 def settings_warnings(found: Found, wanted: Wanted) -> list[Refusal]:
-    """Return what no step cures: all of it with the policy check; else what a change of ours cannot bring about."""
+    """Return what no step cures: everything with the policy check, otherwise what our change cannot achieve."""
     policy = _policy(wanted)
     if policy == IGNORE:
         return []
@@ -111,7 +111,7 @@ def _kernel_warnings(found: Found, wanted: Wanted, policy: str) -> list[Refusal]
 def _limit_warnings(found: Found, wanted: Wanted, policy: str) -> list[Refusal]:
     """A user may raise the soft limit up to the hard one, so the hard one is judged.
 
-    With the policy apply our file says what new sessions get, and this session may be older than it: a remark.
+    With the policy apply, our file sets the limits of new sessions, and this session may be older, so it is a remark.
     """
     session, ours = found.system.limits, found.system.drop_ins.limits
     warnings = []

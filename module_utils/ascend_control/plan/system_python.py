@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What forbids a change because the node's own Python is wanted (``ascend_python: system``) and does not suit."""
+"""What forbids a change because the node's own Python is wanted (``ascend_python: system``) but unsuitable."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _OTHERWISE = "take the depot's (ascend_python: depot)"
 def python_refusals(
     found: dict[str, SystemPython], python: WantedPython, release: str, todo: set[str]
 ) -> list[Refusal]:
-    """Return the refusals; nothing where the depot's Python is wanted, which brings what it needs."""
+    """Return the refusals; none if the depot's Python is wanted, which contains what it needs."""
     if python.source != "system":
         return []
     series = python.series
@@ -36,7 +36,7 @@ def python_refusals(
 
 
 def _beside(name: str, series: str, path: str) -> Refusal:
-    """CANN's installer calls both by these names, and takes what is in the folder of that Python."""
+    """CANN's installer calls both by these names, from that Python's folder."""
     folder = path.rpartition("/")[0]
     remedy = _OTHERWISE
     if name == "pip3":

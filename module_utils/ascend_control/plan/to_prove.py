@@ -14,8 +14,8 @@ def to_prove(facts: Document, out: Sequence[Any] = (), spare_busy: bool = False)
     """Return ``{"devices": [index, ...], "left_out": [{"card", "index", "why"}, ...]}``.
 
     An index is what torch and ASCEND_RT_VISIBLE_DEVICES call a device. ``out`` are the npu-smi ids of the cards that
-    the inventory takes out. A card that is not healthy is left out as well: a node with one gets here only where the
-    operator accepts that, and a dead card hangs whatever opens it. ``spare_busy`` leaves out the cards in use.
+    the inventory takes out. Unhealthy cards are left out as well: the operator has accepted them, and a dead card hangs
+    whatever opens it. ``spare_busy`` leaves out cards in use.
     """
     npu = read(Npu, facts["npu"])
     devices = npu.devices
@@ -45,7 +45,7 @@ def _why(device: Device, taken: set[str], busy: set[int] | None, unclear: Sequen
 
 
 def _indexes(devices: list[Device]) -> list[int]:
-    """Return each device's logical number: what the table says, else its place among the cards in order."""
+    """Return each device's logical number: the table's, else its position among the cards."""
     indexes = [device.device_id for device in devices]
     if all(isinstance(number, int) for number in indexes) and len(set(indexes)) == len(indexes):
         return [int(str(number)) for number in indexes]
@@ -54,7 +54,7 @@ def _indexes(devices: list[Device]) -> list[int]:
 
 
 def _busy(npu: Npu) -> set[int] | None:
-    """Return the npu-smi ids of the cards in use; None where a process is there whose cards are not known."""
+    """Return the npu-smi ids of the cards in use; None if there is a process whose cards are unknown."""
     processes = npu.processes
     if npu.process_count > len(processes) or any(not process.chips for process in processes):
         return None

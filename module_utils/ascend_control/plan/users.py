@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The accounts that train: who of them joins the group that may open the cards, and what keeps one out."""
+"""The accounts that train: which of them join the group that may open the cards, and what keeps one out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def users_step(found: Found) -> list[Step]:
-    """Return the step that lets accounts open the cards; none where all may, or where no group would help."""
+    """Return the step that lets accounts open the cards; none if all may, or if no group would help."""
     joining = [(user, user.group) for user in _users(found, "shut-out") if user.group]
     if not joining:
         return []
@@ -32,7 +32,7 @@ def users_step(found: Found) -> list[Step]:
 
 
 def users_refusals(found: Found) -> list[Refusal]:
-    """An account that is not there cannot prove anything; one that no group lets in needs another driver."""
+    """A missing account cannot prove anything; one that no group lets in needs another driver."""
     shut_out = [user for user in _users(found, "shut-out") if not user.group]
     refusals = _users(found, "absent") + shut_out
     return [as_refusal(finding_of(_fact(user)), user.name) for user in refusals]

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Resolve what one node should be: the release and the depot, for the architecture and the chip that were found.
+"""Resolve what one node should be: the release and the depot, for the node's architecture and chip.
 
-The result is the second argument of the planner (``ascend.plan``), and what the roles give to the
-state modules. What the control node cannot supply (no lock for the architecture, a file that the depot lacks) is listed
-under ``problems`` in the form of a refusal, so that one odd node does not stop the others. What the depot lacks has
-``needed_by`` besides: the steps that need it. A node without these steps needs no depot.
+The result is the second argument of the planner (``ascend.plan``), and the roles pass it to the state modules. What the
+control node cannot supply (no lock for the architecture, a file that the depot lacks) is listed under ``problems`` in
+the form of a refusal, so that one odd node does not stop the others. What the depot lacks also has ``needed_by``, the
+steps that need it. A node without these steps needs no depot.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ NOTHING = {"version": "", "url": "", "sha256": "", "size_bytes": 0}
 
 @dataclass(frozen=True)
 class _Node:
-    """What of a node decides what it should be."""
+    """The properties of a node that decide what it should be."""
 
     system: _System
     npu: _Npu
@@ -57,7 +57,7 @@ class _Node:
     system_pythons: dict[str, SystemPython]
 
     def current(self) -> tuple[str, Environment]:
-        """Return the name of the current environment and its facts; "" and an empty one where there is none."""
+        """Return the name of the current environment and its facts; "" and empty facts if there is none."""
         name = self.environments.current or ""
         return name, self.environments.all.get(name, Environment())
 
@@ -80,7 +80,7 @@ class _Device:
 def resolve(facts: Document, settings: Document) -> dict[str, Any]:
     """Return what a node with these facts should be, by the playbook's settings (roles/ascend/vars).
 
-    What a user gives with ``-e`` is text, and so is what older versions of Ansible make of a number.
+    Values passed with ``-e`` are text, and so are numbers in older versions of Ansible.
     """
     given, node, yml = read(Settings, settings), part_of(_Node, facts), release_of(settings)
     release = read(Release, yml)
@@ -170,7 +170,7 @@ def _cards(given: CardSettings) -> dict[str, Any]:
 
 
 class _Depot:
-    """The depot as the nodes see it; remembers what it was asked for and does not hold.
+    """The depot as the nodes see it; remembers requests for things that it lacks.
 
     In check mode (``to_be_filled``) a depot that lacks a file is not a problem: the real run fills it first.
     """
@@ -193,7 +193,7 @@ class _Depot:
         return section
 
     def described(self, entry: Any, what: str, architecture: str, needed_by: tuple[str, ...]) -> dict[str, Any]:
-        """Return version, url, sha256 and size_bytes of a file of the depot; empty texts when it is not there."""
+        """Return version, url, sha256 and size_bytes of a file of the depot; empty texts if it is missing."""
         file = entry["file"] if isinstance(entry, dict) else entry
         known = self.section("files").get(file) if file else None
         if not known:
@@ -203,7 +203,7 @@ class _Depot:
         return {"version": version, "url": f"{self.url}/{file}", **known}
 
     def wheels(self, folder: str) -> str:
-        """Return where uv finds the wheels of a folder: the page that lists them, or of a mount the folder."""
+        """Return where uv finds a folder's wheels: the page that lists them, or for a mount the folder."""
         return f"{self.url}/{folder}" + ("" if self.url.startswith("file:") else f"/{PAGE}")
 
     def report_missing(self, what: str, architecture: str, needed_by: tuple[str, ...]) -> None:
@@ -216,7 +216,7 @@ class _Depot:
             f"{what} for {architecture} in {self.folder}",
             self.unread or "not in its index.json",
             f"{FILL} -e ascend_release={self.release}, with {architecture} in"
-            " depot_architectures, then again (with --limit, site.yml takes the depot as it is)",
+            " depot_architectures, then try again (with --limit, site.yml uses the depot as it is)",
             subject=what,
         )
         self.problems.append({**problem, "needed_by": needed_by})
@@ -238,11 +238,11 @@ def _package(depot: _Depot, release: Release, package: str, chip: str | None, ar
 
 
 def _python(depot: _Depot, release: Release, node: _Node, given: Settings, environment: str) -> dict[str, Any]:
-    """Return which Python environments are made with: ``program``, and ``bin``, the folder of its python3 and pip3.
+    """Return the Python that environments are built with: ``program``, and ``bin``, the folder of its python3 and pip3.
 
-    One of the depot has a version and a file to install; the node's own (``source`` system) has neither, and no program
-    where the node lacks the release's series. The Python below the wanted ``environment`` stays while it is whole and
-    accepted, whatever the depot has by now; else ``replaces`` is its version, and the environment is made anew.
+    One from the depot has a version and a file to install; the node's own (``source`` system) has neither, and no
+    program if the node lacks the release's series. The wanted ``environment`` keeps its Python while that is intact and
+    accepted, whatever the depot has now; otherwise ``replaces`` is its version, and the environment is built again.
     """
     accepted = release.python
     series = accepted["series"]
@@ -271,14 +271,14 @@ def _python(depot: _Depot, release: Release, node: _Node, given: Settings, envir
 
 
 def _runs(node: _Node, environment: str) -> tuple[str, bool]:
-    """Return (version, whether it is whole) of the Python of ours that an environment runs; "" where it runs none."""
+    """Return (version, whether it is intact) of our Python that an environment runs; "" if it runs none."""
     version = node.environments.all.get(environment, Environment()).python or ""
     python = node.pythons.get(version)
     return (version, python.state == "complete") if python else ("", False)
 
 
 def _python_there(node: _Node, accepted: dict[str, str]) -> str:
-    """Return a complete, accepted Python of the node that came from the depot: that of what is current first."""
+    """Return a complete, accepted Python on the node that came from the depot, preferring the current environment's."""
     current = node.current()[1].python
     whole = [version for version, python in node.pythons.items() if python.state == "complete"]
     of_series = [version for version in whole if accepts_python(accepted, version)]
@@ -288,7 +288,7 @@ def _python_there(node: _Node, accepted: dict[str, str]) -> str:
 def _environment(
     depot: _Depot, folder: Path, release: Release, node: _Node, given: Settings, cann_home: str
 ) -> tuple[dict[str, Any], str]:
-    """Return the environment that it should have, and its name; "" where there is no lock to make one of."""
+    """Return the environment that it should have, and its name; "" if there is no lock to build one from."""
     nothing: dict[str, Any] = {"name": "", "path": "", "lock_digest": "", "distributions": {}, "versions": {}}
     nothing |= {"cann_home": cann_home, "source": {}, "wheels": ""}
     architecture = node.system.architecture
@@ -319,14 +319,14 @@ def _environment(
 
 
 def _sent(depot: _Depot, environment: dict[str, Any], cache_dir: str) -> dict[str, Any]:
-    """Return where the wheels lie on the node that are sent to it, and how many bytes these are."""
+    """Return the folder on the node for the wheels that are sent to it, and their size in bytes."""
     wheels = environment["wheels"]
     files = sending.wheels(depot.folder, wheels, environment["lock_file"]) if wheels else []
     return {"wheelhouse": f"file://{cache_dir}/{wheels}", "wheels_bytes": sum(file.size_bytes for file in files)}
 
 
 def _wheels(depot: _Depot, release: str, architecture: str, digest: str) -> tuple[str, str] | None:
-    """Return (file, folder of wheels) of a lock, as the depot has them; None where it lacks the wheels."""
+    """Return (file, folder of wheels) of a lock, as the depot has them; None if it lacks the wheels."""
     entry = depot.section("locks").get(release, {}).get(architecture)
     if entry and entry["lock_digest"] == digest and f"{entry['wheels']}/{PAGE}" in depot.section("files"):
         return entry["file"], entry["wheels"]
@@ -335,9 +335,9 @@ def _wheels(depot: _Depot, release: str, architecture: str, digest: str) -> tupl
 
 
 def _source(depot: _Depot, asked: dict[str, str], node: _Node, name: str) -> dict[str, Any]:
-    """Return the LLaMA-Factory archive to install editable, or nothing where the lock's release is wanted.
+    """Return the LLaMA-Factory archive to install editable, or nothing if the lock's release is wanted.
 
-    Where the depot does not tell which archive that is, a checkout in the current environment of this ``name`` is it.
+    If the depot does not know which archive that is, it is the checkout of this ``name`` in the current environment.
     """
     if not asked:
         return {}

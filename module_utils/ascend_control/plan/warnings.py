@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What stops nothing and is cured by no step: the operator has to know it, before a change and every night."""
+"""What stops nothing and no step cures: the operator has to know it, before a change and every night."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _NOT_OURS = ("cann-elsewhere",)
 
 
 def warnings(found: Found, wanted: Wanted, steps: list[Step]) -> list[Refusal]:
-    """Return what the facts found that no step cures, and what of the release's wishes the system does not fulfil."""
+    """Return what the facts found that no step cures, and which of the release's settings the system lacks."""
     cured = {STEPS[name] for name in names_of(steps)}
     refused = [each["where"] for each in install_record_in_the_way(found, steps)]
     observed = [each for each in _observed(found, wanted, cured) if each["where"] not in refused]
@@ -70,7 +70,7 @@ _OUTSIDE = (
 
 
 def _of_another(where: str, found: Found, wanted: Wanted) -> bool:
-    """Whether it speaks of a version or an environment that lies beside the wanted one and is not used by it."""
+    """Whether it is about another version or environment that the wanted one does not use."""
     paths = [version.path for name, version in found.cann.versions.items() if name != wanted.toolkit.version]
     paths += [python.path for name, python in found.pythons.items() if name != wanted.python.version]
     paths += [each.path for name, each in found.environments.all.items() if name != wanted.environment.name]
@@ -78,7 +78,7 @@ def _of_another(where: str, found: Found, wanted: Wanted) -> bool:
 
 
 def _of_other_links(where: str, found: Found, wanted: Wanted) -> bool:
-    """Whether it speaks of the links of a place in which the wanted CANN does not lie."""
+    """Whether it is about the links of a place that does not contain the wanted CANN."""
     cann = found.cann
     names = [LATER.link, *OLDER.shared, *(os.path.join(BESIDE, name) for name in (LATER.link, *LATER.shared))]
     is_link = bool(cann.root) and where in [os.path.join(cann.root, name) for name in names]
@@ -86,7 +86,7 @@ def _of_other_links(where: str, found: Found, wanted: Wanted) -> bool:
 
 
 def _latest(found: Found, wanted: Wanted, steps: list[Step]) -> list[Refusal]:
-    """Another CANN beside ours, or a way back: nothing of ours goes by this link; sessions of users may mean to."""
+    """Another CANN beside ours, or a rollback: nothing of ours uses this link, but users' sessions may."""
     version = wanted.toolkit.version
     latest = found.cann.latest_of(wanted.environment.cann_home)
     if not latest or latest == version or any(name in ("toolkit", "latest") for name in names_of(steps)):
@@ -109,7 +109,7 @@ def _latest(found: Found, wanted: Wanted, steps: list[Step]) -> list[Refusal]:
 
 
 def _clock(found: Found) -> list[Refusal]:
-    """A node that cannot tell whether its time is synchronised is not judged; systemd knows of NTP alone."""
+    """A node that does not know whether its time is synchronised is not judged, because systemd knows only NTP."""
     if found.system.time_synchronised is not False:
         return []
     by, own = keepers(found), not found.system.container
@@ -139,7 +139,7 @@ def _clock(found: Found) -> list[Refusal]:
 
 
 def _unfinished(found: Found, wanted: Wanted) -> list[Refusal]:
-    """What a run that died left behind is ended by the next one, also where the node is right as it is (rollout.py)."""
+    """The next run ends what a dead run left behind, even if the node needs nothing (rollout.py)."""
     change = found.changes.running
     if not change:
         return []
@@ -157,7 +157,7 @@ def _unfinished(found: Found, wanted: Wanted) -> list[Refusal]:
 
 
 def _drained(found: Found, wanted: Wanted) -> list[Refusal]:
-    """Nobody trains on a node that was drained for a change and not resumed: site.yml does that, or the run at work."""
+    """Nobody trains on a node that was drained for a change and not resumed; site.yml or the active run resumes it."""
     drained = found.changes.drained
     if not drained:
         return []

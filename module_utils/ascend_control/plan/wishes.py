@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the inventory says, held to the kind of value that it can be, before anything is made of it.
+"""The inventory's values, checked for their kind before anything uses them.
 
-What a user gives with ``-e`` is text, which yes, no, true and false may be; a list or a mapping may not.
+Values passed with ``-e`` are text, which works for yes, no, true and false, but not for a list or a mapping.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def understood(settings: Mapping[str, Any]) -> dict[str, Any]:
     for name, variable in _TEXTS.items():
         value = settings[name]
         if not isinstance(value, str) or not value:
-            raise _wrong(variable, "is not text", 'text, in quotes where it looks like a number ("8.0")', value)
+            raise _wrong(variable, "is not text", 'text, in quotes if it looks like a number ("8.0")', value)
     if not isinstance(settings["depot_url"], str):
         raise _wrong("ascend_depot_url", "is not text", 'an address, or nothing: ""', settings["depot_url"])
     for name, (variable, form) in _MAPPINGS.items():
@@ -46,7 +46,7 @@ def understood(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def flag(variable: str, value: Any) -> bool:
-    """Return what is true or false of the inventory's. Raises AscendError for what is neither."""
+    """Return a true or false value of the inventory. Raises AscendError for anything else."""
     try:
         return bool(boolean(value))
     except TypeError:

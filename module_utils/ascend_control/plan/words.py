@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plans and facts in words, for the terminal: lines of text, shortest first to read at 3 a.m."""
+"""Plans and facts as lines of text for the terminal, made to be read at 3 a.m."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ class _Node:
 
 
 def of_node(remedy: str, node: str, options: str = "") -> str:
-    """Return a remedy that a node gave, which does not know its own name: NODE, as one types it with these options."""
+    """Return a node's remedy with NODE, its unknown own name, replaced as one types it with these options."""
     name, more = shlex.quote(node), f"{options} " if options else ""
     remedy = remedy.replace("--limit NODE", f"{more}--limit {name}")
     return remedy.replace("ansible NODE ", f"ansible {name} {more}")
 
 
 def refusal_text(refusals: Sequence[Refusal], node: str = "") -> str:
-    """Return one block a refusal, of a node if one is named: the problem, wanted, found, where (if it says), next."""
+    """Return one block per refusal, of a node if one is named: the problem, wanted, found, where (if given), next."""
     blocks = []
     for refusal in refusals:
         where = f"\n  where:  {refusal['where']}" if refusal.get("where") else ""
@@ -56,7 +56,7 @@ def refusal_text(refusals: Sequence[Refusal], node: str = "") -> str:
 
 
 def stopped_text(plan: Document, node: str) -> str:
-    """Return why a node must not be changed, its warnings, and the names of the steps that are left then."""
+    """Return why a node must not be changed, its warnings, and the names of the remaining steps."""
     lines = [refusal_text(plan["refusals"], node), *_lines(plan.get("warnings", []), "warning")]
     if plan.get("steps"):
         lines.append(f"steps left once that is cured: {', '.join(step['component'] for step in plan['steps'])}")
@@ -64,14 +64,14 @@ def stopped_text(plan: Document, node: str) -> str:
 
 
 def fleet_plan(plans: dict[str, Applied]) -> list[str]:
-    """Return the plans of many nodes (host name -> plan) as lines, and what there is to say beside them."""
+    """Return the plans of many nodes (host name -> plan) as lines, and the notes beside them."""
     return _blocks(plans) + plan_notes(plans)
 
 
 def _blocks(plans: dict[str, Applied]) -> list[str]:
-    """Return a block for all nodes with the same plan.
+    """Return one block for all nodes with the same plan.
 
-    Of a node that must not be changed the problems stand here; it is stopped with all else that there is to say.
+    A node that must not be changed has only its problems here; the rest is shown where it fails.
     """
     alike: dict[tuple[tuple[str, ...], tuple[tuple[str, str], ...]], list[str]] = {}
     for host, plan in sorted(plans.items()):
@@ -98,7 +98,7 @@ def _problems(refusals: list[Refusal]) -> tuple[str, ...]:
 
 
 def _busy(plans: dict[str, Applied]) -> list[str]:
-    """Return a line a node: each has its own jobs."""
+    """Return one line per node, because each has its own jobs."""
     lines = []
     for host, plan in sorted(plans.items()):
         refusal = plan.get("busy")
@@ -109,7 +109,7 @@ def _busy(plans: dict[str, Applied]) -> list[str]:
 
 
 def _remarked(plans: dict[str, Applied]) -> list[str]:
-    """Return the plans' warnings, then their remarks, as lines; nodes of which the same is told share one."""
+    """Return the plans' warnings, then their remarks, as lines; nodes with the same text share one."""
     warnings: dict[str, list[str]] = {}
     remarks: dict[str, list[str]] = {}
     for host, plan in sorted(plans.items()):
@@ -130,7 +130,7 @@ def _lines(refusals: Sequence[Refusal], kind: str) -> list[str]:
 
 
 def installed(facts: Document) -> dict[str, str]:
-    """Return what is installed on a node, a line a component, from its facts."""
+    """Return what is installed on a node, one line per component, from its facts."""
     node = read(_Node, facts)
     npu, driver, cann, environments = node.npu, node.driver, node.cann, node.environments
     kinds = sorted({f"{device.name} {device.hbm_total_mb or 0} MB" for device in npu.devices})
@@ -176,7 +176,7 @@ def left_out_lines(left_out: list[dict[str, Any]]) -> list[str]:
 
 
 def rollback_lines(plans: dict[str, Rollback], wanted: dict[str, str]) -> list[str]:
-    """Return where each node goes back to, as lines; nodes with the same way share one.
+    """Return what each node is rolled back to, as lines; nodes with the same target share one.
 
     ``plans`` are those of ascend.plan.rollback, ``wanted`` the releases of the inventory: host name -> plan, release.
     """
@@ -206,7 +206,7 @@ def _way(plan: Rollback, target: Target | None) -> str:
 
 
 def rollout_lines(groups: dict[str, list[str]], failed: list[str]) -> list[str]:
-    """Return what became of each node of a rollout: a line for each fate that a node had.
+    """Return the results of a rollout's nodes: one line for each kind of result.
 
     ``groups`` are ``ascend``, those of rollout.py and of roles/rollout; ``failed`` are the hosts with a failed task, or
     silent.
@@ -228,7 +228,7 @@ def rollout_lines(groups: dict[str, list[str]], failed: list[str]) -> list[str]:
 
 
 def nodes_text(count: int, hosts: Sequence[str] = ()) -> str:
-    """Return "3 nodes", with the first of their names where these are given: "3 nodes (a, b, c)"."""
+    """Return "3 nodes", with the first of their names if given: "3 nodes (a, b, c)"."""
     text = f"{count} node{'' if count == 1 else 's'}"
     return f"{text} ({listed(list(hosts), count, SHOWN_NODES)})" if hosts else text
 

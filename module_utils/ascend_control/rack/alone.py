@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is wrong with a node by itself, before it trains with others. Pure: what it answered in, failures out."""
+"""What is wrong with a single node before it trains with others. Pure: its answers in, failures out."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def failure(name: str, problem: str, wanted: str, found: str, where: str, remedy
 
 
 def before_smoke(answer: Answer) -> list[Finding]:
-    """Return why nothing is to be run on the node: its cards are in use, it is being changed, it has no environment."""
+    """Return why nothing may run on the node: its cards are in use, it is being changed, it has no environment."""
     if answer.get("silent"):
         return [answer["silent"]]
     facts = answer["look"]["facts"]
@@ -36,7 +36,7 @@ def before_smoke(answer: Answer) -> list[Finding]:
 
 
 def failures(answer: Answer, wishes: Wishes) -> list[Finding]:
-    """Return all that is wrong with the node by itself."""
+    """Return everything that is wrong with the single node."""
     found = before_smoke(answer)
     if answer.get("silent"):
         return found
@@ -47,7 +47,7 @@ def failures(answer: Answer, wishes: Wishes) -> list[Finding]:
 
 
 def remarks(answer: Answer, wishes: Wishes) -> list[str]:
-    """Return what an operator should know of the node, and what fails it not."""
+    """Return what an operator should know about the node, although it is no failure."""
     if answer.get("silent"):
         return []
     look, words = answer["look"], []
@@ -159,7 +159,7 @@ def _interface(found: Any) -> list[Finding]:
     where, look = f"train_interface ({asked})", "ip -brief address"
     if not found["name"]:
         have = "none of " + listed(found["all"], most=12)
-        remedy = f"{look}  # then train_interface in the inventory, for this node where it differs"
+        remedy = f"{look}  # then set train_interface in the inventory, for this node if it differs"
         return [
             failure(
                 "interface-absent", "the interface of HCCL_SOCKET_IFNAME does not exist", asked, have, where, remedy

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a rack was like when it was accepted, in a file, and what is worse now."""
+"""A rack's state when it was accepted, in a file, and what is worse now."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def made_of(report: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read(file: str) -> dict[str, Any]:
-    """Return a baseline. Raises AscendError for a file that is none, or one of another version."""
+    """Return a baseline. Raises AscendError for another kind of file, or one of another version."""
     remedy = f"-e preflight_write_baseline={file}  # writes one, from healthy nodes"
     wanted = f"a file with schema {SCHEMA}, version {VERSION}"
     try:
@@ -64,7 +64,7 @@ def _has_form(document: Mapping[str, Any]) -> bool:
 
 
 def failures(report: Mapping[str, Any], baseline: Mapping[str, Any]) -> dict[str, list[Finding]]:
-    """Return node -> what is worse than it was; nothing of nodes that the baseline does not have."""
+    """Return node -> what is worse than it was; nodes that the baseline lacks are left out."""
     found: dict[str, list[Finding]] = {}
     for node in report["nodes"]:
         before = baseline["nodes"].get(node["name"])
@@ -73,7 +73,7 @@ def failures(report: Mapping[str, Any], baseline: Mapping[str, Any]) -> dict[str
 
 
 def remarks(report: Mapping[str, Any], baseline: Mapping[str, Any]) -> list[str]:
-    """Return what differs from the baseline and is no single node's: the rate of all, nodes that it lacks."""
+    """Return differences from the baseline that belong to no single node: the rate of all, nodes that it lacks."""
     names = {node["name"] for node in report["nodes"]}
     new = sorted(names - set(baseline["nodes"]))
     words = [f"not in the baseline: {listed(new)}"] if new else []

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What differs between the nodes of a job. Pure: what all answered in, failures by node out.
+"""What differs between the nodes of a job. Pure: all answers in, failures by node out.
 
-A node is wrong where more others agree with each other than with it. Where no value has most nodes, as with two that
-differ, nobody can tell which is right, and all of them are told.
+A node is wrong if more others agree with each other than with it. If no value has a majority, as with two that differ,
+nobody can tell which is right, and all are reported.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def between(answers: Mapping[str, Answer], wishes: Wishes) -> Failures:
 
 
 def odd_ones(values: Mapping[Key, Any]) -> dict[Key, tuple[Any, Any]]:
-    """Return node -> (its value, what most have) of the nodes that are not as most; all of them without a majority."""
+    """Return node -> (its value, what most have) of the nodes that differ from the majority; all if there is none."""
     ranked = Counter(values.values()).most_common()
     if len(ranked) < 2:
         return {}
@@ -51,7 +51,7 @@ def odd_ones(values: Mapping[Key, Any]) -> dict[Key, tuple[Any, Any]]:
 
 
 def remarks(answers: Mapping[str, Answer]) -> list[str]:
-    """Return what differs between the nodes and fails none of them."""
+    """Return differences between the nodes that make none of them fail."""
     looks = {name: answer["look"] for name, answer in answers.items() if not answer.get("silent")}
     words = []
     kinds = {
@@ -126,7 +126,7 @@ def _add_path(found: Failures, looks: Mapping[str, Any], path: str) -> None:
 
 
 def _add_clocks(found: Failures, answers: Mapping[str, Answer], tolerance_s: float) -> None:
-    """A node's clock is known within the time that its answer took: it is wrong where no moment of that would do."""
+    """A node's clock is known within the time that its answer took; it is wrong if no moment in it would be right."""
     clocks = {node: answers[node]["clock"] for node in found}
     if len(clocks) < 2:
         return

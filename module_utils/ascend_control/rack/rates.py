@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """How fast all_reduce was, and which node makes it slow.
 
-All ranks of an all_reduce over all nodes take the same time, that of the slowest: it has a rate, and no node has one.
-So neighbours do it by themselves, too: node 1 with 2, 2 with 3, the last with the first, those side by side that share
-no node. A slow node makes both its pairs slow; a slow link between two good ones makes one pair slow. So a node's rate
-is that of its better pair. A node between two slow ones cannot be told from a slow one: it is marked like them.
+All ranks of an all_reduce over all nodes take the same time, that of the slowest, so it gives no rate of a single node.
+Therefore pairs of neighbours do one, too: node 1 with 2, 2 with 3, the last with the first; pairs that share no node
+run at the same time. A slow node makes both its pairs slow; a slow link between two good ones makes one pair slow. So a
+node's rate is that of its better pair. A node between two slow ones cannot be distinguished from a slow one, and is
+marked like them.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ GB = 1e9  # rates are in GB/s, as HCCL's and NCCL's tests give them
 def rounds(count: int) -> list[list[list[int]]]:
     """Return rounds of pairs of neighbours in a ring of ``count`` nodes; pairs of one round share no node.
 
-    Two nodes have one pair, which is what all of them are: none.
+    Two nodes have only one pair, which is all of them, so there is none.
     """
     if count < LEAST_NODES:
         return []
@@ -30,12 +31,12 @@ def rounds(count: int) -> list[list[list[int]]]:
 
 
 def rate(size: int, seconds: float, ranks: int) -> float:
-    """Return the bus rate in GB/s: what crosses each rank's link, which does not depend on how many ranks there are."""
+    """Return the bus rate in GB/s: what crosses each rank's link, whatever the number of ranks."""
     return 2 * (ranks - 1) / ranks * size / seconds / GB if seconds > 0 and ranks > 1 else 0.0
 
 
 def table(answers: Mapping[str, Any], ranks: int) -> list[dict[str, Any]]:
-    """Return ``{"bytes", "seconds", "bus_gb_s"}`` a size, of the all_reduce over all nodes: the slowest rank's time."""
+    """Return ``{"bytes", "seconds", "bus_gb_s"}`` for each size of the all_reduce over all nodes: slowest ranks."""
     seconds: dict[int, float] = {}
     for answer in answers.values():
         for size, each in answer.get("sizes", {}).items():
@@ -47,7 +48,7 @@ def table(answers: Mapping[str, Any], ranks: int) -> list[dict[str, Any]]:
 
 
 def pairs(names: Sequence[str], counts: Sequence[int], answers: Mapping[str, Any], size: int) -> list[dict[str, Any]]:
-    """Return ``{"nodes", "bus_gb_s"}`` a pair of neighbours, at the largest size."""
+    """Return ``{"nodes", "bus_gb_s"}`` for each pair of neighbours, at the largest size."""
     seconds: dict[tuple[int, int], float] = {}
     for answer in answers.values():
         for pair, each in answer.get("pairs", []):
@@ -69,7 +70,7 @@ def of_nodes(measured: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 
 
 def slow(rates_of: Mapping[str, float], part: float) -> dict[str, str]:
-    """Return node -> words, of nodes below ``part`` of the median; none where there are fewer than three."""
+    """Return node -> text for nodes below ``part`` of the median; none if there are fewer than three."""
     if len(rates_of) < LEAST_NODES:
         return {}
     middle = median(rates_of.values())
@@ -81,7 +82,7 @@ def slow(rates_of: Mapping[str, float], part: float) -> dict[str, str]:
 
 
 def slow_links(measured: Sequence[Mapping[str, Any]], marked: Mapping[str, str], part: float) -> list[str]:
-    """Return pairs that are slow though both their nodes are not: it is what lies between them."""
+    """Return pairs that are slow although both nodes are not, so the link between them is."""
     if len(measured) < LEAST_NODES:
         return []
     middle = median(float(pair["bus_gb_s"]) for pair in measured)

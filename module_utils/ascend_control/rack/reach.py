@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who pings whom, and who connects to whom: as many questions as nodes, a few times as many, or all that there are."""
+"""Who pings whom, and who connects to whom: one question per node, a few per node, or all of them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FIRST_OF_HCCL = 60000
 
 
 def offsets(count: int, mode: str) -> list[int]:
-    """Return which nodes each of ``count`` asks, as distances in the nodes' order: a ring.
+    """Return which nodes each of ``count`` asks, as distances in the nodes' order, which is a ring.
 
     ``pairs``: the next one. ``sample``: 1, 2, 4, 8 ... further on, so that any two are few steps apart. ``mesh``: all
     others, or as many as MOST_PEERS, spread evenly.
@@ -43,8 +43,8 @@ def mode_words(count: int, mode: str) -> str:
 def questions(looks: Mapping[str, Any], wishes: Wishes) -> dict[str, dict[str, list[Any]]]:
     """Return node -> ``{"pings", "connections"}`` as the module ``rack_reach`` takes them.
 
-    Card i pings card i: what is on one rail. Each node connects to those that it pings and to the first one, at
-    MASTER_PORT and at the first port of HCCL.
+    Card i pings card i, which is on the same rail. Each node connects to those that it pings and to the first one, at
+    MASTER_PORT and at HCCL's first port.
     """
     names = list(looks)
     asked: dict[str, dict[str, list[Any]]] = {}
@@ -75,10 +75,10 @@ def questions(looks: Mapping[str, Any], wishes: Wishes) -> dict[str, dict[str, l
 
 
 def failures(answers: Mapping[str, Any]) -> dict[str, list[Finding]]:
-    """Return node -> failures, of what ``rack_reach`` answered; ``answers`` are node -> its result.
+    """Return node -> failures from the answers of ``rack_reach``; ``answers`` are node -> its result.
 
-    A connection or a ping has two ends. A node is told of what it could not reach; where several cannot reach one node
-    that is the one at fault, and they are not.
+    A connection or a ping has two ends. A node fails for what it could not reach; if several cannot reach one node,
+    that node is at fault and they are not.
     """
     found = {name: [] if "connections" in answer else [_silent(answer)] for name, answer in answers.items()}
     _add(found, answers, "connections", _connections)
@@ -129,7 +129,7 @@ def _connections(by: Sequence[Any], of: Sequence[Any]) -> Finding:
     return failure(
         "not-reached",
         problem,
-        "an answer, even where nothing listens",
+        "an answer, even if nothing listens",
         listed(shown, most=4),
         "connect()",
         remedy,
@@ -153,7 +153,7 @@ def _pings(by: Sequence[Any], of: Sequence[Any]) -> Finding:
 
 
 def unasked(answers: Mapping[str, Any]) -> list[str]:
-    """Return what was not asked, and why: nothing may look as if it had been."""
+    """Return what was not asked, and why, so that it does not look as if it had been."""
     reasons = Counter(
         each["words"] for answer in answers.values() for each in answer.get("pings", []) if each["ok"] is None
     )

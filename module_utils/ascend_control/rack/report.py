@@ -27,7 +27,7 @@ Answers = Mapping[str, Any]
 
 
 class Found:
-    """All that was found so far, of the nodes in their order: failures by node, remarks by node and of all."""
+    """Everything found so far, for the nodes in their order: failures by node, remarks by node and for all."""
 
     def __init__(self, answers: Answers, wishes: Wishes) -> None:
         self.answers = answers
@@ -42,7 +42,7 @@ class Found:
             self.failures.setdefault(name, []).extend(failures)
 
     def passing(self) -> list[str]:
-        """Return the nodes of which nothing is wrong so far."""
+        """Return the nodes without a failure so far."""
         return [name for name in self.answers if not self.failures.get(name)]
 
 
@@ -185,7 +185,7 @@ def _files(report: Mapping[str, Any], folder: str) -> list[str]:
 
 
 def write(report: Mapping[str, Any], folder: Path, baseline: str) -> None:
-    """Write the files, each whole or as it was before; ``baseline`` is where one is to be written, "" for none."""
+    """Write the files, each atomically; ``baseline`` is the path of one to write, "" for none."""
     folder.mkdir(parents=True, exist_ok=True)
     atomic.write(str(folder / "report.json"), json.dumps(report, indent=1, sort_keys=True) + "\n")
     by_state = {state: [node["name"] for node in report["nodes"] if node["state"] == state] for state in (PASS, FAIL)}
@@ -202,10 +202,10 @@ def write_names(folder: Path, passing: Sequence[str], failing: Sequence[str]) ->
 
 
 def names_file(names: Sequence[str]) -> str:
-    """Return what a file for ``--limit @FILE`` holds; where it names nobody, a pattern of nobody."""
+    """Return the content of a file for ``--limit @FILE``; without names, a pattern that matches nobody."""
     return "".join(f"{each}\n" for each in names or [NOBODY])
 
 
 def exit_code(report: Mapping[str, Any]) -> int:
-    """Return 0 where all nodes pass, else 2."""
+    """Return 0 if all nodes pass, else 2."""
     return 2 if report["counts"][FAIL] else 0

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whose failure ended an all_reduce over several nodes: the first error, not the loudest.
 
-Of a rank that dies the others hear that a connection was closed, and say so: there are many of them, and what they say
-is about another one. So a rank that was killed comes first, then an error that speaks of no other rank, then one that
-does. Among equals that counts which was first to raise the number in torchrun's store.
+When a rank dies, all others report a closed connection, so many messages are about another rank. So a killed rank comes
+first, then an error that mentions no other rank, then one that does. Among equals, the one counts that was first to
+raise the number in torchrun's store.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _KINDS = {"killed": 0, "own": 1, "timeout": 3, "left": 4}
 
 
 def culprit(answers: Mapping[str, Any]) -> str:
-    """Return the node whose failure is the first, "" where none failed; ``answers`` are node -> what its ranks did."""
+    """Return the node whose failure is the first, "" if none failed; ``answers`` are node -> what its ranks did."""
     failed = {name: answer for name, answer in answers.items() if not answer.get("ok")}
     for name in (name for answer in failed.values() for name in _silent(answer, list(answers))):
         return name
@@ -45,9 +45,9 @@ def _rank(answer: Mapping[str, Any]) -> tuple[int, bool]:
 
 
 def failures(answers: Mapping[str, Any], inventory: str) -> dict[str, list[Finding]]:
-    """Return node -> failures of the all_reduce over all nodes; in their order, as ``counts`` had them.
+    """Return node -> failures of the all_reduce over all nodes; in the order of ``counts``.
 
-    One node has failed; the others were not proven, and are told by whom.
+    One node has failed; the others were not proven, and learn because of whom.
     """
     guilty = culprit(answers)
     if not guilty:

@@ -28,7 +28,7 @@ SMOKE_SIZES = [MIB]
 
 @dataclass(frozen=True)
 class Wishes:
-    """``clock_s``: by how many seconds clocks may differ; ``slow``: the part of the median below which a node is slow.
+    """``clock_s``: the seconds by which clocks may differ; ``slow``: the part of the median below which a node is slow.
 
     ``limits`` and ``kernel_settings`` are the release's.
     """
@@ -44,7 +44,7 @@ class Wishes:
 
     @property
     def network(self) -> bool:
-        """Whether the cards' network is looked at, and nodes do all_reduce together."""
+        """Whether the cards' network is inspected, and the nodes do all_reduce together."""
         return self.level != QUICK
 
     @property
@@ -59,7 +59,7 @@ class Wishes:
 
 
 def wishes_of(given: Mapping[str, Any], release: Mapping[str, Any]) -> Wishes:
-    """Return what was asked for; ``given`` are the variables of the role ``rack``. Raises AscendError."""
+    """Return the wishes; ``given`` are the variables of the role ``rack``. Raises AscendError."""
     level = _one_of("preflight_level", given["level"], LEVELS)
     mode = given["mode"] or (MESH if level == LONG else PAIRS)
     return Wishes(

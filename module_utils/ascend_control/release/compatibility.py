@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hold a release and its lock against what goes together: ``releases/compatibility.yml`` and ``release.yml`` itself.
+"""Check a release and its lock for compatible versions: ``releases/compatibility.yml`` and ``release.yml`` itself.
 
 Everything is known on the control node, so a release that cannot work is refused before anything is downloaded and
-before any node is touched. What the matrix does not know is refused, too: who adds a release adds its rows.
+before any node is touched. What the matrix does not know is refused, too, so whoever adds a release adds its rows.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SERIES = "set python.series in release.yml; " + LOCK
 
 
 def problems(release: dict[str, Any], pins: Pins, matrix: dict[str, Any]) -> Refusals:
-    """Return a refusal for every pair that does not go together, or that the matrix does not know.
+    """Return a refusal for every incompatible pair, and for every pair that the matrix does not know.
 
     ``release`` is what release.yml says, ``pins`` distribution -> version of a lock; +cpu and the like do not count.
     """
@@ -53,7 +53,7 @@ def problems_of(folder: Path, lock: Path) -> Refusals:
 
 def release_problems(settings: Mapping[str, Any], architectures: list[str]) -> Refusals:
     """Return a refusal for each pair of the release that the planner's settings name, and of its locks for these
-    architectures, that does not fit.
+    architectures, that is incompatible.
     """
     folder, locks = folder_of(settings), release_of(settings)["locks"]
     files = dict.fromkeys(lock_of(settings["locks"], locks, architecture) for architecture in architectures)
@@ -133,7 +133,7 @@ def _llamafactory(release: dict[str, Any], public: Pins, matrix: dict[str, Any])
 
 
 def _own(release: dict[str, Any], public: Pins) -> Refusals:
-    """Hold the lock to the release's own table of minimum and tested versions."""
+    """Compare the lock with the release's own table of minimum and tested versions."""
     found = []
     for name, row in sorted(release["requirements"].items()):
         version = release["cann"]["version"] if name == "cann" else public.get(name, "")

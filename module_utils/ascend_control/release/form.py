@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hold release.yml to its JSON Schema (``releases/release.schema.json``), and say what is wrong as a person needs it.
+"""Check release.yml against its JSON Schema (``releases/release.schema.json``), with errors that help a person.
 
-jsonschema would be five more packages on the control node, and names neither lines nor the key that was meant. Of its
-words those that the schema uses are the functions of ``_CHECKS``; a test compares what they find with jsonschema.
+jsonschema would add five packages to the control node, and names neither lines nor the intended key. ``_CHECKS`` has a
+function for each keyword that the schema uses; a test compares their results with jsonschema's.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Problem:
 
 
 def require_form(release: Any, path: Path) -> None:
-    """Raise AscendError, with lines and the nearest right keys, for what is not as the schema says."""
+    """Raise AscendError, with lines and the nearest right keys, for anything that violates the schema."""
     found = problems(release)
     if not found:
         return
@@ -60,7 +60,7 @@ def require_form(release: Any, path: Path) -> None:
 
 
 def problems(release: Any) -> list[Problem]:
-    """Return what is wrong with what a release.yml says, each once."""
+    """Return the problems in a release.yml's content, each once."""
     return list(dict.fromkeys(_wrong(release, _schema(), ())))
 
 
@@ -88,7 +88,7 @@ def _is(value: Any, kind: str) -> bool:
 
 
 def _shown(value: Any) -> str:
-    """Return a value in short; YAML made a number of an unquoted version."""
+    """Return a short form of a value; YAML made a number from an unquoted version."""
     if value is None:
         return "nothing"
     quoted = f" without quotes: write {json.dumps(str(value))}" if isinstance(value, float) else ""
@@ -96,7 +96,7 @@ def _shown(value: Any) -> str:
 
 
 def _members(value: Any, schema: Mapping[str, Any], keys: tuple[Any, ...]) -> Iterator[Problem]:
-    """Check the values of a mapping, and that no key is there which the schema does not know."""
+    """Check the values of a mapping, and that the schema knows every key."""
     if not isinstance(value, dict):
         return
     known, others = schema.get("properties", {}), schema.get("additionalProperties", {})
@@ -183,7 +183,7 @@ _CHECKS = {
 
 
 def _line(path: Path, problem: Problem) -> int:
-    """Return the line of a problem, counted from 1: of its key, its value, or the nearest that is there."""
+    """Return the line of a problem, counted from 1: that of its key, its value, or the nearest existing one."""
     node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
     line = 1
     for key in problem.keys:

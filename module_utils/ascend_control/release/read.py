@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Read what a release is (``releases/<name>/release.yml`` and its locks) and what the depot holds (``index.json``).
+"""Read a release (``releases/<name>/release.yml`` and its locks) and the depot's table of contents (``index.json``).
 
 Runs on the control node, with its Python. Every file is read once per change of its time stamp: a playbook asks for
 the same release once per node.
@@ -50,7 +50,7 @@ def read_release(folder: str) -> dict[str, Any]:
 
 
 def layout_of(release: Mapping[str, Any]) -> str:
-    """Return the layout of a release's CANN. Releases of before CANN 8.5 need not say it."""
+    """Return the layout of a release's CANN. Releases before CANN 8.5 need not say it."""
     return str(release["cann"].get("layout", OLDER.name))
 
 
@@ -60,17 +60,17 @@ def release_of(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def folder_of(settings: Mapping[str, Any]) -> Path:
-    """Return where the release lies that the planner's settings name."""
+    """Return the folder of the release that the planner's settings name."""
     return Path(str(settings["releases_dir"]), str(settings["release"]))
 
 
 def lock_of(own: Mapping[str, str], locks: Mapping[str, str], architecture: str) -> str:
-    """Return the operator's own lock for an architecture, else the release's; "" where there is none."""
+    """Return the operator's own lock for an architecture, else the release's; "" if there is none."""
     return str(own.get(architecture) or locks.get(architecture) or "")
 
 
 def accepts_python(python: dict[str, Any], version: str) -> bool:
-    """Return whether environments of a release may run this Python; ``python`` is what release.yml says of it."""
+    """Return whether environments of a release may run this Python; ``python`` is release.yml's section."""
     if not re.fullmatch(re.escape(str(python["series"])) + r"\.[0-9]+", version):
         return False
     try:
@@ -93,7 +93,7 @@ def read_lock(path: str) -> tuple[dict[str, str], str]:
 
 
 def read_matrix(releases_dir: str) -> dict[str, Any]:
-    """Return what goes together: the project's compatibility.yml, and over it the rows beside releases of your own."""
+    """Return the compatible versions: the project's compatibility.yml, and over it rows beside your own releases."""
     shipped, own = Path(__file__).resolve().parents[3] / "releases" / MATRIX, Path(releases_dir) / MATRIX
     matrix: dict[str, Any] = {table: {} for table in ROWS}
     for path in dict.fromkeys((shipped, own.resolve())):
@@ -104,7 +104,7 @@ def read_matrix(releases_dir: str) -> dict[str, Any]:
 
 
 def read_document(path: Path) -> dict[str, Any]:
-    """Return what a YAML file of the project or of a release says; it must not be changed."""
+    """Return the content of a YAML file of the project or of a release; do not change it."""
     return _yaml(str(path), path.stat().st_mtime_ns)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The matrix of releases for a person: what each holds, and whether its parts go together."""
+"""The matrix of releases for people: what each contains, and whether its parts are compatible."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def column(folder: Path, default: str) -> dict[str, str]:
 
 
 def lines(releases_dir: Path, default: str, width: int) -> tuple[list[str], bool]:
-    """Return (the table of all releases in lines of at most ``width``, whether all of them go together)."""
+    """Return (the table of all releases in lines of at most ``width``, whether all of them are compatible)."""
     folders = _in_order(releases_dir)
     columns = [column(folder, default) for folder in folders]
     shown: list[str] = []
@@ -61,7 +61,7 @@ def _in_order(releases_dir: Path) -> list[Path]:
 
 
 def _blocks(columns: list[dict[str, str]], width: int) -> list[list[dict[str, str]]]:
-    """Return the columns in as many blocks below each other as the width asks for; one column is never left out."""
+    """Return the columns in as many blocks as the width requires; no column is left out."""
     blocks: list[list[dict[str, str]]] = []
     left = 0
     for one in columns:

@@ -15,7 +15,7 @@ WIDTH = 100
 
 
 def served_text(models: Sequence[Mapping[str, Any]]) -> str:
-    """Return what is served (module serve_models), a line a model, and below it why one does not answer."""
+    """Return what is served (module serve_models), one line per model, and below it why one does not answer."""
     lines = []
     for model in models:
         devices = listed([str(index) for index in model["devices"]]) or "all"
@@ -29,7 +29,7 @@ def served_text(models: Sequence[Mapping[str, Any]]) -> str:
 
 
 def loading_text(model: Mapping[str, Any], seconds: float) -> str:
-    """Return what a model does that does not answer yet, with the last line of its log."""
+    """Return the state of a model that does not answer yet, with the last line of its log."""
     last = one_line(masked(model["last"][-1])) if model["last"] else "its log is empty"
     return f"{model['name']} does not answer after {seconds:.0f} s: {cut(last, WIDTH)}"
 

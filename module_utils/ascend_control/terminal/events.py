@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a run does, for machines: a JSON object a line (docs/events.schema.json), added to a file."""
+"""What a run does, for machines: one JSON object per line (docs/events.schema.json), added to a file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SCHEMA = 1
 
 
 class Events:
-    """Writes each event at once, so that whoever follows the file sees it. Raises AscendError where it cannot begin."""
+    """Writes each event at once, for whoever follows the file. Raises AscendError if it cannot begin."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -32,7 +32,7 @@ class Events:
             ) from error
 
     def write(self, event: str, **values: Any) -> str:
-        """Write one event; return what is wrong where the file takes no more, and write none from then on."""
+        """Write one event; if that fails, return what is wrong, and write none from then on."""
         if self._file < 0:
             return ""
         made = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -24,7 +24,7 @@ Bytes = tuple[int, int, float]
 
 
 class Frame:
-    """Draws a watch. ``bytes_of`` knows how far a node's files are, or None; ``ascii_only`` suits the terminal."""
+    """Draws a watch. ``bytes_of`` returns the progress of a node's files, or None; ``ascii_only``: for the terminal."""
 
     def __init__(
         self, watch: Watch, bytes_of: Callable[[Node], Bytes | None], colour: bool = True, ascii_only: bool = False
@@ -94,7 +94,7 @@ class Frame:
         return Text("   ").join(Text(words, style=style) for words, style in shown)
 
     def _nodes(self, width: int, room: int) -> list[Text]:
-        """Return a line a node, the slowest first; what does not fit in one line."""
+        """Return one line per node, the slowest first; what does not fit in one line."""
         nodes = self._watch.at_work()
         if room < 1 or not nodes:
             return []

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ansible's display, with secrets masked, and with lines below what it prints.
 
-Ansible's own errors and warnings, and -vvv, go the same way as results. All of it is about the playbook's process: what
-a worker shows comes here from it.
+Ansible's own errors and warnings, and -vvv, go the same way as results. This concerns only the playbook's process,
+which also receives the workers' output.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ PROMPTS = ("prompt", "do_var_prompt", "prompt_until")
 class Output:
     """Takes the place of ``display.display`` and of the prompts.
 
-    ``ahead`` is called once before the next text that is shown. ``note`` takes what is drawn over and over, without a
-    new line, while lines are drawn below.
+    ``ahead`` is called once before the next text that is shown. ``note`` gets text that is redrawn without a new line
+    while lines are drawn below.
     """
 
     def __init__(self, display: Any) -> None:
@@ -44,7 +44,7 @@ class Output:
 
     @contextmanager
     def only(self, where: str) -> Iterator[None]:
-        """Show what this thread shows on the ``screen`` alone, or in the ``log`` alone."""
+        """Show this thread's output only on the ``screen``, or only in the ``log``."""
         before = getattr(self._only, "where", "")
         self._only.where = before or where
         try:
@@ -53,7 +53,7 @@ class Output:
             self._only.where = before
 
     def is_quiet(self) -> bool:
-        """Whether what this thread shows goes to the log alone."""
+        """Whether this thread's output goes only to the log."""
         return getattr(self._only, "where", "") == "log"
 
     def _show(self, text: Any, *arguments: Any, **named: Any) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The plan of a fleet as a table: a row for all nodes of which the same is to be done."""
+"""The plan of a fleet as a table: one row for all nodes with the same plan."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HEADS = ("NODES", "WHAT", "STEPS")
 
 
 class Planned(NamedTuple):
-    """What becomes of a node; ``steps`` are lines, ``refused`` is why it must not be changed, in full."""
+    """A node's plan; ``steps`` are lines, ``refused`` is the full text why it must not be changed."""
 
     what: str
     steps: tuple[str, ...]
@@ -41,7 +41,7 @@ def planned(answer: Mapping[str, Any]) -> Planned:
 
 
 def table(plans: Mapping[str, Planned], width: int) -> list[str]:
-    """Return the table as lines, drawn by rich; where rich is missing, a block a row. Refusals follow in full."""
+    """Return the table as lines, drawn by rich, or one block per row without rich. Refusals follow in full."""
     alike: dict[Planned, list[str]] = {}
     for name, plan in sorted(plans.items()):
         alike.setdefault(plan, []).append(name)

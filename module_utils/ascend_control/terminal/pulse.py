@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A thread that does something now and then, in a process that forks.
 
-Ansible forks a worker for each task of each node. A thread that has a lock at that moment would leave it locked in the
-worker for ever, so this one does nothing but under ``lock``, which is taken before every fork.
+Ansible forks a worker for each task of each node. A lock that a thread has at that moment would stay locked in the
+worker forever, so this thread works only under ``lock``, which is taken before every fork.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Pulse:
         self._thread.start()
 
     def end(self) -> None:
-        """Let it do nothing more. Does nothing itself in a process that was forked."""
+        """Stop it. Does nothing in a forked process."""
         if os.getpid() != self._process or self._ended.is_set():
             return
         with self._lock:

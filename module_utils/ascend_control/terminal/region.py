@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lines at the bottom of a terminal that are drawn again and again, beside what is printed above them.
+"""Lines at the bottom of a terminal that are redrawn while other text is printed above them.
 
-Nothing of the terminal is changed that would have to be changed back: whatever ends the run, the cursor is visible, at
-the beginning of an empty line.
+No terminal setting is changed that would have to be restored: whatever ends the run, the cursor is visible, at the
+beginning of an empty line.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ ABOVE = 4  # rows that are left to what is printed above
 
 
 def can_draw(stream: TextIO, environment: Mapping[str, str]) -> bool:
-    """Whether a person looks at a terminal that can draw: no pipe, no CI, and no AWX, which makes one of its own."""
+    """Whether a person watches a terminal that can draw: not a pipe, CI, or AWX, which creates its own."""
     terminal = environment.get("TERM", "dumb") not in ("", "dumb", "unknown")
     ci = environment.get("CI", "").lower() not in ("", "0", "false")
     return stream.isatty() and terminal and not ci and "AWX_ISOLATED_DATA_DIR" not in environment
 
 
 class Region:
-    """``frame(width, height)`` returns the lines; ``lock`` is the lock of whoever else writes to the terminal."""
+    """``frame(width, height)`` returns the lines; ``lock`` is the lock of the terminal's other writers."""
 
     def __init__(self, stream: TextIO, lock: Any, frame: Callable[[int, int], list[str]]) -> None:
         self._stream, self._lock, self._frame = stream, lock, frame
@@ -38,7 +38,7 @@ class Region:
         return self._size() is not None
 
     def draw(self) -> None:
-        """Draw what is now, unless a prompt or another program has the terminal."""
+        """Draw the present state, unless a prompt or another program has the terminal."""
         with self._lock:
             if not self._away and not self._gone and self._in_foreground():
                 size = self._size()
@@ -52,7 +52,7 @@ class Region:
             self._gone = True
 
     def forget(self) -> None:
-        """Take what lies on the terminal for somebody else's: the process was stopped, and the shell wrote."""
+        """Treat the terminal's content as somebody else's, because the process was stopped and the shell wrote."""
         self._drawn = 0
 
     @contextmanager
@@ -79,7 +79,7 @@ class Region:
                 self._away -= 1
 
     def _size(self) -> tuple[int, int] | None:
-        """Return the width and the height of the lines; None where they have no room, or nobody is left to see them."""
+        """Return the width and the height of the lines; None if there is no room, or nobody to see them."""
         try:
             columns, rows = os.get_terminal_size(self._stream.fileno())
         except (OSError, ValueError):
@@ -93,7 +93,7 @@ class Region:
         return True
 
     def _put(self, lines: list[str]) -> None:
-        """Put lines over what lies on the terminal."""
+        """Draw lines over what is on the terminal."""
         if not lines and not self._drawn:
             return
         up = f"\x1b[{self._drawn}A" if self._drawn else ""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a run is doing with its nodes: who is done, who is at work on what since when, how much time is left.
+"""What a run is doing with its nodes: which are done, which are working on what and since when, and the time left.
 
-It is told what Ansible's callbacks are, and draws nothing. Times are seconds of ``clock``.
+It receives the events of Ansible's callbacks, and draws nothing. Times are seconds of ``clock``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ STATES = (DONE, FAILED, BUSY, WORK, WAITING)
 
 @dataclass
 class Node:
-    """``since`` is when its task began, None between two tasks; ``number`` its place in the play."""
+    """``since`` is when its task began, None between two tasks; ``number`` its position in the play."""
 
     name: str
     number: int
@@ -27,7 +27,7 @@ class Node:
 
 
 class Watch:
-    """``forks`` is how many nodes are worked on at once. Not safe for threads: the caller locks."""
+    """``forks`` is how many nodes run at once. Not thread-safe; the caller locks."""
 
     def __init__(self, forks: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock, self._forks = clock, max(1, forks)
@@ -54,7 +54,7 @@ class Watch:
     ) -> None:
         """A batch of a play begins. ``names`` are the nodes of all of its batches, ``sizes`` those batches' sizes.
 
-        ``beside`` are nodes that are none of the play's: how many there are of a state.
+        ``beside`` are nodes outside of the play: state -> number.
         """
         goes_on = (play, list(names)) == (self.play, self._names) and not any(
             self.nodes[name].state != WAITING for name in batch if name not in self._lost
@@ -72,7 +72,7 @@ class Watch:
         self.task = self.note = ""
 
     def end_batch(self, busy: Collection[str] = ()) -> None:
-        """The batch is over: its nodes are done, but for those that failed or are ``busy``."""
+        """The batch is over: its nodes are done, except those that failed or are ``busy``."""
         for node in self._of_batch():
             node.since = None
             if node.state != FAILED:
@@ -83,12 +83,12 @@ class Watch:
         self._batch = []
 
     def begin_task(self, task: str, once: bool = False) -> None:
-        """A task begins, for one node alone where it is done ``once``."""
+        """A task begins, for only one node if it runs ``once``."""
         self.task, self.note, self.ended_task = task, "", 0
         self.of_task = 1 if once else sum(node.state != FAILED for node in self._of_batch())
 
     def start(self, name: str, task: str) -> None:
-        """A node begins a task. Also one that failed: its failure is being rescued."""
+        """A node begins a task, even one that failed and is being rescued."""
         node = self._node(name)
         node.state, node.task, node.since = WORK, task, self.clock()
 
@@ -125,10 +125,10 @@ class Watch:
         return self.clock() - self.began
 
     def left(self) -> float | None:
-        """Return in how many seconds the play is over, by the nodes that are done; None where they do not tell.
+        """Return the seconds until the play is over, from the number of nodes that are done; None if unknown.
 
-        In batches: nodes of one go in step, ``forks`` at once, so what one round of that takes is known from the
-        batches before. Else by the nodes' number, once as many are done as are worked on at once.
+        In batches, nodes proceed in step, ``forks`` at once, so earlier batches show how long a round takes. Otherwise
+        the number of nodes decides, once as many are done as run at once.
         """
         now = self.clock()
         if len(self.sizes) > 1:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A run in one line, for a log, and where nobody can draw."""
+"""A run in one line, for logs and wherever nothing can be drawn."""
 
 from __future__ import annotations
 

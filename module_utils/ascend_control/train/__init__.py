@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training runs, as the control node tells of them."""
+"""Training runs, as the control node reports them."""

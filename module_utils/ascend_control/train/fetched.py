@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was fetched of a training run: a folder for each node on the control node, and which error was the first.
+"""What was fetched from a training run: a folder for each node on the control node, and the first error.
 
 ```
 reports/train/<run>/loss.svg
@@ -31,9 +31,10 @@ def node_folder(rank: int, node: str) -> str:
 
 
 def write(folder: Path, run: Mapping[str, Any], texts: Mapping[str, str]) -> bool:
-    """Write a node's files, each whole or as it was before; return whether any is new. Raises OSError.
+    """Write a node's files, each atomically; return whether any is new. Raises OSError.
 
-    What an earlier fetch brought, and this one did not, goes. Logs are for nobody else to read: they quote data.
+    Files of an earlier fetch that are not in this one are removed. Only the owner can read logs, because they quote
+    data.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     folder.parent.chmod(0o700)
@@ -49,7 +50,7 @@ def write(folder: Path, run: Mapping[str, Any], texts: Mapping[str, str]) -> boo
 
 
 def write_text(path: Path, text: str) -> bool:
-    """Write a file where it says something else; return whether it did. Raises OSError."""
+    """Write a file if its content differs; return whether it did. Raises OSError."""
     content = text.encode("utf-8")
     if path.is_file() and path.stat().st_size == len(content) and path.read_bytes() == content:
         return False
@@ -64,7 +65,7 @@ def folders(answers: Answers) -> list[str]:
 
 
 def lines(answers: Answers, picture: str) -> list[str]:
-    """Return what was fetched, what is odd, which nodes gave nothing, and the first error of all ranks at the end."""
+    """Return what was fetched, what is odd, which nodes gave nothing, and at the end the first error of all ranks."""
     text = []
     for node, answer in answers.items():
         if "run" not in answer:
@@ -78,9 +79,9 @@ def lines(answers: Answers, picture: str) -> list[str]:
 
 
 def first_error(answers: Answers) -> str:
-    """Return the error that came first, of all ranks, on one line; "" where none failed.
+    """Return the first error of all ranks, on one line; "" if none failed.
 
-    The runners say which rank failed first; where they do not, the rank that ended first is it.
+    The runners say which rank failed first; if they do not, it is the rank that ended first.
     """
     runs = {node: answer["run"] for node, answer in answers.items() if "run" in answer}
     of_rank = {run.get("rank") or 0: node for node, run in runs.items()}

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The loss of a training run as a picture: one SVG file that a browser shows, without a network or a script.
 
-Made by jinja2, as the drift report is: matplotlib would be a dependency of the control node of a hundred megabytes with
-numpy, for one line.
+Made by jinja2, like the drift report, because matplotlib with numpy would put a hundred megabytes on the control node
+for one line.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Point = tuple[float, float]
 
 
 class Points(NamedTuple):
-    """Loss by step, in order; ``odd``: how many losses are no numbers to draw (NaN, infinite, beyond MOST_LOSS)."""
+    """Loss by step, in order; ``odd``: how many losses cannot be drawn (NaN, infinite, beyond MOST_LOSS)."""
 
     steps: Sequence[Point]
     evals: Sequence[Point]
@@ -42,7 +42,7 @@ class Points(NamedTuple):
 def read(folder: Path) -> Points:
     """Return the losses in a node's folder: the trainer's state, and what trainer_log.jsonl has beyond it.
 
-    While the run is at work the state is that of a checkpoint, and behind. A file that is no JSON says nothing.
+    During the run the state is that of the last checkpoint, and so behind. A file that is not JSON is ignored.
     """
     steps: dict[float, float] = {}
     evals: dict[float, float] = {}
@@ -90,7 +90,7 @@ def _number(value: Any) -> float | None:
 
 
 def draw(points: Points, name: str, templates: Path) -> str:
-    """Return the SVG of a run's losses, of which there is at least one step; the same points give the same text."""
+    """Return the SVG of a run's losses, with at least one step; the same points give the same text."""
     drawn = [*points.steps, *points.evals]
     across = _axis([step for step, _ in drawn], whole=True)
     up = _axis([loss for _, loss in drawn])
@@ -150,7 +150,7 @@ def _line(points: Sequence[Point], across: Sequence[float], up: Sequence[float])
 
 
 def _thinned(points: Sequence[Point]) -> Sequence[Point]:
-    """Of many points return the lowest and the highest of each stretch: no peak is lost."""
+    """Return the lowest and the highest of each stretch of many points, so that no peak is lost."""
     if len(points) <= MOST_POINTS:
         return points
     length = math.ceil(len(points) / (MOST_POINTS / 2))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a training run does, in words; and the inputs of one that ``-e`` makes text."""
+"""What a training run does, as text; and those inputs of a run that ``-e`` turns into text."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def devices(given: Any) -> list[int]:
 
 
 def exit_words(code: Any) -> str:
-    """Return an exit code, and the signal of which it tells: a shell adds it to 128, Python takes it from 256."""
+    """Return an exit code, and the signal behind it: a shell adds it to 128, Python subtracts it from 256."""
     number = code if isinstance(code, int) else 0
     found = {-number, number - 128, 256 - number} & set(_ENDS)
     return f"exit code {code}" + (f": ended by {signal.Signals(found.pop()).name}" if found else "")
 
 
 def training_text(run: Mapping[str, Any]) -> str:
-    """Return what a run (module train_job) does, in lines: the first error counts, and what to type next."""
+    """Return what a run (module train_job) does, as lines, with the first error and the next command."""
     progress, state = run["progress"], run["state"]
     lines = [f"{run['name']}: {state}, as {run['account']}, started {run['began']}"]
     if progress.get("total_steps"):
@@ -49,7 +49,7 @@ def training_text(run: Mapping[str, Any]) -> str:
     if progress.get("problem"):
         lines.append(f"cannot read its progress: {progress['problem']}")
     if run["because"]:
-        lines.append(f"ended, since {run['because']}: look there first")
+        lines.append(f"ended, because {run['because']}: look there first")
     elif state == "failed":
         lines.append(exit_words(run["code"]))
     elif state == "lost":

@@ -20,6 +20,6 @@ def finalize() -> int:
 
 
 def get_soc_name() -> str | None:
-    """Return e.g. Ascend910B3, None where that fails."""
+    """Return e.g. Ascend910B3, None if that fails."""
     name: bytes | None = library.aclrtGetSocName()
     return name.decode() if name else None

@@ -110,7 +110,7 @@ def test_a_record_that_does_not_matter_stays(tmp_path: Path, env: dict[str, str]
 @pytest.mark.parametrize(
     ("content", "found"),
     [
-        ("Toolkit_InstallPath=/gone\n", "/gone, which is not there"),
+        ("Toolkit_InstallPath=/gone\n", "/gone, which does not exist"),
         ("\x7fELF\x01\x02", "no key"),
         (None, "no regular file"),
     ],

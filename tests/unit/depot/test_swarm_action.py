@@ -153,7 +153,7 @@ def test_a_batch_of_one_needs_no_swarm(depot: Path, warnings: list[str], monkeyp
     assert warnings == []
     assert seeded(depot, monkeypatch, one=one, two=unknown) == []
     assert [warning.partition(":")[0] for warning in warnings] == [
-        "two takes no part in the swarm, the depot sends it everything"
+        "two does not join the swarm, and gets everything from the depot"
     ]
 
 
@@ -216,11 +216,11 @@ def test_a_node_is_told_of_its_batch_and_of_nobody_else(batch: Path, warnings: l
         ([{"missing": [], "tag": "cp39-aarch64"}], ""),
         (
             [{**MISSES, "tag": "cp37-aarch64"}],
-            "one takes no part in the swarm: no libtorrent for cp37-aarch64; the depot",
+            "one does not join the swarm: no libtorrent for cp37-aarch64; the depot",
         ),
         (
             [{**MISSES, "tag": "cp39-aarch64"}, {"failed": True, "msg": "it does not begin"}],
-            "one takes no part in the swarm, the depot sends it everything. it does not begin",
+            "one does not join the swarm, and gets everything from the depot: it does not begin",
         ),
     ],
 )

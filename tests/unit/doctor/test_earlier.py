@@ -119,7 +119,7 @@ BAD = {"failed": True, "symptom": "device-start-failed", "problem": "card 1 fail
         ({"plan": {}}, {"devices": []}, {"cards": []}, "unknown", "no card was proven: none was idle"),
         ({"failed": True, "msg": "a card is sick\n  wanted: x"}, {}, {}, "unknown", "a card is sick"),
         ({"unreachable": True, "msg": "Host key verification failed."}, {}, {}, "unknown",
-         "the node's host key is not the known one"),
+         "the node's host key is not the one in known_hosts"),
         ({}, {}, {}, "unknown", "no result came back"),
     ],
 )  # fmt: skip

@@ -70,7 +70,7 @@ def test_a_task_that_fails_for_its_own_reason_is_told_with_no_other(tmp_path: Pa
 
 def test_a_task_that_misses_its_time_limit_is_told_with_the_next_command(tmp_path: Path) -> None:
     said = printed(tmp_path, "here", "command: sleep 100\n      timeout: 1")
-    assert "here: the node did not end the task in time" in said
+    assert "here: the node did not finish the task in time" in said
     assert f"next:  ansible here -i {tmp_path}/hosts -m raw -a 'ps -eo pid,stat,wchan:30,args" in said
 
 

@@ -130,7 +130,7 @@ def test_junit_says_why_a_node_was_not_checked() -> None:
     assert (error.tag, error.attrib["type"]) == ("error", "unchecked")
     assert "Host key verification failed." in (error.text or "")
     assert skipped is not None
-    assert skipped.attrib == {"message": "the node's host key is not the known one"}
+    assert skipped.attrib == {"message": "the node's host key is not the one in known_hosts"}
 
 
 def test_junit_skips_what_was_not_looked_at() -> None:

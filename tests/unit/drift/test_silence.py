@@ -55,12 +55,12 @@ SAID: list[tuple[str, bool, str, str, str]] = [
         "home",
         "ansible_remote_tmp=/tmp",
     ),
-    (TEMPORARY, False, "no-temporary-folder", "cannot be made", "findmnt"),
+    (TEMPORARY, False, "no-temporary-folder", "cannot create", "findmnt"),
     (
         "FileNotFoundError: [Errno 2] No usable temporary directory found in ['/tmp', '/var/tmp', '/root']",
         True,
         "no-temporary-folder",
-        "no folder for temporary files",
+        "no writable folder for temporary files",
         "df -i /tmp",
     ),
     ("bash: cannot create temp file for here-document: No space left on device", True, "disk-full", "full", "df"),
@@ -140,7 +140,7 @@ SAID: list[tuple[str, bool, str, str, str]] = [
         "sudo: setrlimit(RLIMIT_CORE): Operation not permitted\n/bin/sh: fork: retry: Resource temporarily unavailable",
         True,
         "no-process",
-        "no process",
+        "another process",
         "ulimit -u",
     ),
     (
@@ -151,15 +151,15 @@ SAID: list[tuple[str, bool, str, str, str]] = [
         "requiretty",
     ),
     ("sudo: sorry, you must have a tty to run sudo", True, "sudo", "terminal", "requiretty"),
-    ("alice is not in the sudoers file.  This incident will be reported.", True, "sudo", "no right", "sudo -n -l"),
+    ("alice is not in the sudoers file.  This incident will be reported.", True, "sudo", "not allowed", "sudo -n -l"),
     (
         "Sorry, user alice is not allowed to execute '/bin/sh -c echo' as root on npu-01.",
         True,
         "sudo",
-        "no right",
+        "not allowed",
         "sudo",
     ),
-    ("Sorry, user alice may not run sudo on npu-01.", True, "sudo", "no right", "sudo"),
+    ("Sorry, user alice may not run sudo on npu-01.", True, "sudo", "not allowed", "sudo"),
     ("sudo: PAM account management error: Permission denied", True, "sudo", "root's rights", "sudo -n -l"),
     ("sudo: account validation failure, is your account locked?", True, "account-locked", "locked", "faillock"),
     ("sudo: /etc/sudoers is world writable", True, "sudo", "root's rights", "/etc/sudoers"),
@@ -210,7 +210,7 @@ SAID: list[tuple[str, bool, str, str, str]] = [
         "kex_exchange_identification: Connection closed by remote host",
         False,
         "unreachable",
-        "no way leads",
+        "no route",
         "ip route",
     ),
     (
@@ -225,14 +225,14 @@ SAID: list[tuple[str, bool, str, str, str]] = [
         "-bash: fork: retry: Resource temporarily unavailable\n-bash: fork: Resource temporarily unavailable",
         True,
         "no-process",
-        "no process",
+        "another process",
         "ulimit -u",
     ),
     ("-bash: fork: Cannot allocate memory", True, "no-memory", "no memory", "meminfo"),
-    ("sh: 1: Cannot fork", True, "no-process", "no process", "loadavg"),
-    ("BlockingIOError: [Errno 11] Resource temporarily unavailable", True, "no-process", "no process", ""),
-    ("shell request failed on channel 0", False, "no-process", "no process", ""),
-    ("RuntimeError: can't start new thread", True, "no-process", "no process", ""),
+    ("sh: 1: Cannot fork", True, "no-process", "another process", "loadavg"),
+    ("BlockingIOError: [Errno 11] Resource temporarily unavailable", True, "no-process", "another process", ""),
+    ("shell request failed on channel 0", False, "no-process", "another process", ""),
+    ("RuntimeError: can't start new thread", True, "no-process", "another process", ""),
     (f"{SSH}client_loop: send disconnect: Broken pipe", False, "connection-lost", "broke", "uptime"),
     ("Connection to 192.0.2.1 closed by remote host.", False, "connection-lost", "broke", "uptime"),
     ("Timeout, server 192.0.2.1 not responding.", False, "connection-lost", "broke", ""),
@@ -244,12 +244,12 @@ SAID: list[tuple[str, bool, str, str, str]] = [
         "name",
         "getent",
     ),
-    ("ssh: connect to host 192.0.2.1 port 22: No route to host", False, "unreachable", "no way leads", "ip route"),
+    ("ssh: connect to host 192.0.2.1 port 22: No route to host", False, "unreachable", "no route", "ip route"),
     (
         "ssh: connect to host 192.0.2.1 port 22: Network is unreachable",
         False,
         "unreachable",
-        "no way leads",
+        "no route",
         "ip route",
     ),
     ("ssh: connect to host 192.0.2.1 port 22: Connection refused", False, "unreachable", "nothing listens", "sshd"),
@@ -358,7 +358,7 @@ def test_noise_changes_no_reason(case: tuple[str, bool, str, str, str], before: 
 def test_what_is_not_known_is_called_so_and_quoted(said: str, reached: bool) -> None:
     finding = silence("npu-1", said, reached, "")
     assert not is_known(finding), finding
-    assert "not known" in finding["problem"]
+    assert "unknown reason" in finding["problem"]
     assert finding["found"] == (" ".join(said.split()) or "no output")
 
 

@@ -52,7 +52,7 @@ def test_a_report_of_a_bad_night() -> None:
         "npu-001                                  network  the link is not UP",
         "",
         "Not checked: 2 nodes (npu-100 and npu-101): the node cannot be reached: ssh: connect to host 192....",
-        "Not checked: npu-102: the node's host key is not the known one: Host key verification failed.",
+        "Not checked: npu-102: the node's host key is not the one in known_hosts: Host key verification fa...",
         "",
         "Report: reports/20260302T013000Z/index.html",
     ]

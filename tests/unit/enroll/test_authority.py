@@ -92,7 +92,7 @@ def test_what_would_be_valid_for_all_or_others_is_not_signed(tmp_path: Path, nam
 def test_a_key_with_a_passphrase_signs_by_the_agent(tmp_path: Path, agent: None) -> None:
     by, line = ca(tmp_path), pair(tmp_path, "key")
     subprocess.run(["ssh-keygen", "-q", "-p", "-P", "", "-N", "geheim", "-f", str(by.path)], check=True)
-    with pytest.raises(AscendError, match="does not sign") as error:
+    with pytest.raises(AscendError, match="did not sign") as error:
         authority.signed(by, line, ["a"], "id", 1, is_host=True)
     assert f"ssh-add {by.path}" in error.value.remedy
     asked = tmp_path / "ask"

@@ -242,7 +242,7 @@ def test_what_cann_writes_into_its_log_says_why_there_is_no_card(environment: En
     environment.torch(AVAILABLE=False)
     environment.write("torch_npu/__init__.py", log)
     said = environment.refused()
-    assert "used by another" in said["problem"]
+    assert "another container or process uses" in said["problem"]
     assert "drvRetCode=87" in said["found"]
 
 
@@ -301,7 +301,7 @@ def test_versions_are_those_of_the_lock(environment: Environment, name: str, fou
     [
         ("import sys; print('version 0.9.1'); sys.exit(1)", 0o755, "#!/bin/sh", "exit code 1"),
         ("import sys; sys.exit('no such command')", 0o755, "#!/bin/sh", "exit code no such command"),
-        ("import gradio_is_gone", 0o755, "#!/bin/sh", "has no such module"),
+        ("import gradio_is_gone", 0o755, "#!/bin/sh", "this Python lacks the module"),
         ("raise TypeError('x')", 0o755, "#!/bin/sh", "TypeError: x"),
         ("", 0o644, "#!/bin/sh", "it is not there, or this account may not run it"),
         ("", 0o755, "#!/opt/gone/bin/python", "its first line names no program: #!/opt/gone/bin/python"),
@@ -325,9 +325,9 @@ def test_what_users_type_may_end_in_any_good_way(environment: Environment, line:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("raise ImportError('libhccl.so: cannot open shared object file')", "CANN's libraries are not found"),
+        ("raise ImportError('libhccl.so: cannot open shared object file')", "CANN's libraries are missing"),
         ("raise ImportError('libascend_hal.so: cannot open shared object file')", "a library of the NPU driver"),
-        ("import yaml_is_gone", "has no such module"),
+        ("import yaml_is_gone", "this Python lacks the module"),
         ("import os; os.kill(os.getpid(), 11)", "import torch, torch_npu: exit code -11"),
         ("import os; os._exit(0)", "import torch, torch_npu: exit code 0"),
     ],

@@ -227,7 +227,7 @@ EVERYDAY = [
     ("cat: '/srv/my data/x': Permission denied", "permission-denied", "namei -l '/srv/my data/x'"),
     ("chown: changing ownership of '/data/a': Operation not permitted", "permission-denied", "namei -l /data/a"),
     ("docker: permission denied while trying to connect to unix:///var/run/docker.sock", "permission-denied", "id"),
-    ("/tmp/makeself.x/./a.sh: Permission denied", "temporary-folder-noexec", "the one of /tmp/makeself.x/./a.sh"),
+    ("/tmp/makeself.x/./a.sh: Permission denied", "temporary-folder-noexec", "is /tmp/makeself.x/./a.sh on"),
     ("OSError: [Errno 16] Device or resource busy: '/dev/davinci0'", "card-held-elsewhere", "fuser -v /dev/davinci"),
     # programs
     ("sh: 1: lspci: not found", "program-missing", "command -v lspci"),
@@ -258,10 +258,10 @@ EVERYDAY = [
     ("x.so: undefined symbol: ge::Graph::AddOp(ge::Operator const&)", "cann-mismatch", "ascend-env"),
     ("x.so: undefined symbol:_ZN3atb7ContextD0Ev, version ATB_1", "nnal-mismatch", "nnal"),
     # disks
-    ("OSError: [Errno 28] No space left on device: '/data/out'", "disk-full", "the disk of /data/out"),
+    ("OSError: [Errno 28] No space left on device: '/data/out'", "disk-full", "which disk has /data/out"),
     ("RuntimeError: unable to write to file </torch_123_456_7>: No space left on device",
      "shared-memory-full", "/dev/shm"),
-    ("mkdir: cannot create directory '/opt/a': Read-only file system", "file-system-read-only", "the one of /opt/a"),
+    ("mkdir: cannot create directory '/opt/a': Read-only file system", "file-system-read-only", "them has /opt/a"),
     # crashes and kills
     ("python3[4711]: segfault\nSegmentation fault", "program-crashed", "dmesg"),
     ("[rank3] exitcode: -9 (pid: 4711)", "process-killed", "who stopped the job?"),

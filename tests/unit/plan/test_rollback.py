@@ -175,7 +175,7 @@ def test_of_several_locks_of_a_release(
         ({"state": "half-installed"}, "half-installed"),
         ({"problems": ["torch: RECORD is missing"], "problem_count": 1}, "torch: RECORD is missing"),
         ({"problems": ["a"], "problem_count": 7}, "a and 6 more"),
-        ({"difference_count": 2}, "2 distributions are not those of its lock"),
+        ({"difference_count": 2}, "2 distributions differ from its lock"),
     ],
 )
 def test_an_environment_that_is_not_whole(change: dict[str, Any], words: str) -> None:

@@ -390,9 +390,9 @@ def test_nothing_stops_before_the_first_batch_nor_after_those_that_ended_well() 
 
 
 def test_a_failed_canary_stops() -> None:
-    assert stops(batches(1), [], 100) == "1 of 1 nodes failed (n01), of the first batch, of which none may"
+    assert stops(batches(1), [], 100) == "1 of 1 nodes failed (n01), in the first batch, where none may fail"
     said = stops(batches(3), ["n01", "n03"], 100)
-    assert said == "1 of 3 nodes failed (n02), of the first batch, of which none may"
+    assert said == "1 of 3 nodes failed (n02), in the first batch, where none may fail"
 
 
 @pytest.mark.parametrize(
@@ -415,12 +415,12 @@ def test_a_later_batch_at_the_border(batch: int, failed: int, percent: float, st
     assert bool(said) == stop
     if stop:
         assert said.startswith(f"{failed} of {batch} nodes failed (n02")
-        assert said.endswith(f", of a batch of which {percent:g} % may")
+        assert said.endswith(f", in a batch where {percent:g} % may fail")
 
 
 def test_of_many_failed_the_first_are_named() -> None:
     said = stops(batches(1, 29), ["n01"], 5)
-    assert said == "29 of 29 nodes failed (n02, n03, n04, n05, n06 and 24 more), of a batch of which 5 % may"
+    assert said == "29 of 29 nodes failed (n02, n03, n04, n05, n06 and 24 more), in a batch where 5 % may fail"
 
 
 def test_each_batch_counts_for_itself() -> None:
@@ -431,10 +431,10 @@ def test_each_batch_counts_for_itself() -> None:
 
 
 def test_a_batch_of_all_is_the_first() -> None:
-    assert stops(batches(30), NODES[1:], 50).endswith("of the first batch, of which none may")
+    assert stops(batches(30), NODES[1:], 50).endswith("in the first batch, where none may fail")
 
 
 def test_the_first_batch_is_told_of_also_after_later_ones() -> None:
     """Where Ansible went on to the next batch."""
     reached = batches(1, 10)
-    assert stops(reached, without(reached, "n01"), 100).startswith("1 of 1 nodes failed (n01), of the first batch")
+    assert stops(reached, without(reached, "n01"), 100).startswith("1 of 1 nodes failed (n01), in the first batch")

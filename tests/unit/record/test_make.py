@@ -284,7 +284,7 @@ def test_every_question_of_the_facts_is_in_it(live: Live) -> None:
 def test_what_is_missing_is_said(live: Live) -> None:
     notes = {section.title: section.content for section in replay.sections(live.make(), "note")}
     assert "lspci -d 19e5:   (no such program)" in notes["not asked"]
-    assert "/etc/ld.so.conf.d/ascend.conf" in notes["files that are not there"]
+    assert "/etc/ld.so.conf.d/ascend.conf" in notes["missing files"]
 
 
 def test_the_ends_of_the_installers_logs_are_in_it(live: Live) -> None:

@@ -195,7 +195,7 @@ def test_when_one_rank_fails_all_end_and_know_which(ranks: Callable[..., list[Pa
     assert (own["code"], own["because"]) == (5, None)
     assert [(each["because"]["rank"], each["code"]) for each in found] == [(failing, -15)] * 2
     others = folders[1]
-    assert f"ascend-fleet: ended, since rank {failing} ended with code 5" in log(others)
+    assert f"ascend-fleet: ended, because rank {failing} ended with code 5" in log(others)
 
 
 def test_when_one_is_stopped_all_end(ranks: Callable[..., list[Path]]) -> None:

@@ -190,8 +190,8 @@ def no_checkpoint(node: Node) -> None:
     ("broken", "words"),
     [
         (unknown_key, "does not know the key learning_rat; .*next: write learning_rate"),
-        (no_such_card, "cards are not there; wanted: cards 0, 4; found: 4 cards"),
-        (no_card_at_all, "cards are not there; .*found: 0 cards"),
+        (no_such_card, "cards do not exist; wanted: cards 0, 4; found: 4 cards"),
+        (no_card_at_all, "cards do not exist; .*found: 0 cards"),
         (used_card, "card 1 is in use; .*found: python3 7 of bob"),
         (used_card_of_unknown_chip, "card 1 is in use"),
         (unclear_card, "cannot tell whether card 0 is in use"),

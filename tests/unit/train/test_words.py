@@ -50,7 +50,7 @@ def test_a_run_that_failed_shows_the_first_error_and_what_it_means() -> None:
 
 def test_one_that_another_node_ended_points_there() -> None:
     text = training_text({**RUN, "state": "failed", "code": -15, "because": "rank 2 ended with code 1"})
-    assert "ended, since rank 2 ended with code 1" in text
+    assert "ended, because rank 2 ended with code 1" in text
     assert "exit code" not in text
 
 
