@@ -27,8 +27,8 @@ TRAINED = "/var/lib/ascend-fleet/train/tiny"
 # Whoever is root on the node tries; a mount that is writable again is no way around it.
 ATTEMPTS = (
     "echo 1 >/proc/sys/vm/swappiness",
-    "mount -o remount,rw /proc/sys && echo 1 >/proc/sys/vm/swappiness",
-    "mount -t proc proc /mnt && echo 1 >/mnt/sys/vm/swappiness",
+    "unshare --mount sh -c 'mount -o remount,rw /proc/sys; echo 1 >/proc/sys/vm/swappiness'",
+    "unshare --mount sh -c 'mount -t proc proc /mnt; echo 1 >/mnt/sys/vm/swappiness'",
     "systemd-run --quiet --wait sh -c 'echo 1 >/proc/sys/vm/swappiness'",
     "systemd-run --quiet --wait -p ProtectProc=invisible sh -c 'echo 1 >/proc/sys/vm/swappiness'",
     "sysctl -w kernel.sysrq=0 fs.file-max=100000 vm.swappiness=1",
@@ -111,7 +111,6 @@ def test_a_second_run_changes_nothing(ready: Fleet) -> None:
 def test_a_run_that_ends_by_itself_is_followed_and_leaves_no_process(ready: Fleet, tmp_path: Path, host: Any) -> None:
     run = train(ready, tmp_path, 40, NO_CARD, train_follow=True)
     assert run.code == 0, run.output
-    assert "tiny: done, as alice" in run.output
     lost = learning.losses(host)
     assert lost[-1] < 0.7 * lost[0], lost
     assert "tiny: done, as alice" in status(ready)
