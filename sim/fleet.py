@@ -188,7 +188,7 @@ def as_unprivileged() -> list[str]:
     """Return podman's options for a node with systemd: a user namespace, in which alone root may mount.
 
     There the kernel itself refuses it /proc/sys (but net, its own network's), /sys, and to make devices. By the
-    annotation, the hook of sim/hooks gives it its control group.
+    annotation, the hooks of sim/hooks give it its control group, in the hierarchy that systems boot with today.
     """
     ids = f"0:{ROOT_ID}:65536"
     options = ["--systemd", "always", "--annotation", f"{LABEL}.systemd=yes"]
