@@ -185,14 +185,15 @@ def start_node(fleet: Fleet, image: str, network: str, name: str, node: dict[str
 
 
 def as_unprivileged() -> list[str]:
-    """Return podman's options for a node with systemd: a user namespace, in which alone root may mount.
+    """Return podman's options for a node with systemd: a user namespace, in which alone root may mount and look
+    at every process.
 
     There the kernel itself refuses it /proc/sys (but net, its own network's), /sys, and to make devices. By the
     annotation, the hooks of sim/hooks give it its control group, in the hierarchy that systems boot with today.
     """
     ids = f"0:{ROOT_ID}:65536"
     options = ["--systemd", "always", "--annotation", f"{LABEL}.systemd=yes"]
-    return [*options, "--uidmap", ids, "--gidmap", ids, "--cap-add", "SYS_ADMIN,NET_ADMIN"]
+    return [*options, "--uidmap", ids, "--gidmap", ids, "--cap-add", "SYS_ADMIN,SYS_PTRACE,NET_ADMIN"]
 
 
 def copied(fleet: Fleet, node: str) -> str:

@@ -71,9 +71,10 @@ def start(service: Service, run: Run) -> None:
     began: Dict[str, Any] = {"began": now(), "name": service.name, "systemd": has_systemd(), "mark": mark}
     _write(service, mark)
     if has_systemd():
+        text = unit_text(service)
         # By this a unit that was just written is found again, and taken away.
-        atomic.write(os.path.join(service.folder, "began.json"), json.dumps(began))
-        atomic.write(os.path.join(UNITS[service.lasting], service.unit), unit_text(service))
+        atomic.write(os.path.join(service.folder, "began.json"), json.dumps(dict(began, unit=text)))
+        atomic.write(os.path.join(UNITS[service.lasting], service.unit), text)
         _systemctl(run, "daemon-reload")
         if service.lasting:
             _systemctl(run, "enable", service.unit)
@@ -95,6 +96,22 @@ def state(unit: str, run: Run) -> str:
     """Return systemd's ActiveState of a unit."""
     result = run(["systemctl", "show", "--property", "ActiveState", unit], ASK_S)
     return result.output.strip().partition("=")[2]
+
+
+def altered(folder: str, run: Run) -> str:
+    """Return how a lasting unit is no more as it was begun, in words; "" where it is, and where that is not known.
+
+    A drop-in beside it is its operator's own.
+    """
+    began = files.mapping(os.path.join(folder, "began.json"))
+    if "unit" not in began:  # a session, or begun by an earlier version
+        return ""
+    unit = str(began["name"]) + ".service"
+    found = files.text(os.path.join(UNITS[True], unit))
+    if found != began["unit"]:
+        return "its unit %s" % ("was removed" if found is None else "was changed")
+    enabled = run(["systemctl", "show", "--property", "UnitFileState", unit], ASK_S).output.strip().partition("=")[2]
+    return "" if enabled == "enabled" else "its unit is %s" % (enabled or "not known to systemd")
 
 
 def main_pid(folder: str, run: Run) -> int:
