@@ -132,14 +132,9 @@ def stop(folder: str, run: Run, grace_s: float) -> bool:
     began = files.mapping(os.path.join(folder, "began.json"))
     was_alive = bool(began) and alive(folder, run)
     if began.get("systemd"):
-        unit = str(began["name"]) + ".service"
         if was_alive:
-            _systemctl(run, "stop", unit, wait_s=grace_s + ASK_S)
-        for place in (os.path.join(each, unit) for each in UNITS.values()):
-            if os.path.exists(place):
-                run(["systemctl", "disable", unit], ASK_S)
-                atomic.remove(place)
-        _systemctl(run, "daemon-reload")
+            _systemctl(run, "stop", str(began["name"]) + ".service", wait_s=grace_s + ASK_S)
+        forget(folder, run)
         return was_alive
     if was_alive:
         with suppress(ProcessLookupError):
@@ -158,6 +153,21 @@ def stop(folder: str, run: Run, grace_s: float) -> bool:
             remedy="cat /proc/%d/stack; dmesg | tail  # then reboot the node" % left[0],
         )
     return was_alive or bool(mine)
+
+
+def forget(folder: str, run: Run) -> None:
+    """Take away the unit of a program that is not at work. Raises AscendError where systemd does not hear of it."""
+    began = files.mapping(os.path.join(folder, "began.json"))
+    if not began.get("systemd"):
+        return
+    unit = str(began["name"]) + ".service"
+    for place in (os.path.join(each, unit) for each in UNITS.values()):
+        if os.path.exists(place):
+            run(["systemctl", "disable", unit], ASK_S)
+            atomic.remove(place)
+    _systemctl(run, "daemon-reload")
+    # One that failed stays among the failed without its file. One that did not, systemd no longer knows: code 1.
+    run(["systemctl", "reset-failed", unit], ASK_S)
 
 
 def outcome(folder: str, account_uid: Optional[int] = None) -> Dict[str, Any]:
