@@ -13,7 +13,7 @@ import image
 NAME = "ascend-e2e-systemd"
 NODE = f"{NAME}-1"
 # The kernel's own counters, and what belongs to networks.
-COUNTERS = ("dentry-state", "file-nr", "inode-nr", "inode-state", "syncs", "ns_last_pid", "uuid")
+COUNTERS = ("dentry-state", "file-nr", "inode-nr", "inode-state", "syncs", "ns_last_pid", "uuid", "nr")
 
 
 class CommandError(Exception):
