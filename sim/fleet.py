@@ -180,13 +180,12 @@ def start_node(fleet: Fleet, image: str, network: str, name: str, node: dict[str
     if node["profile"] == HARDENED:
         argv += ["--env", f"ASCEND_SIM_PROFILE={HARDENED}", "--tmpfs", "/var/tmp:rw,noexec,nosuid,nodev,mode=1777"]
         argv += ["--volume", f"{fleet.password(name)}:/etc/ascend-sim/password:ro"]
-    first = "/sbin/init" if booted else "/opt/ascend-sim/start-node"
+    first = f"/opt/ascend-sim/{'start-systemd' if booted else 'start-node'}"
     podman(*argv, *platform_option(node["architecture"]), image, first)
 
 
 def as_unprivileged() -> list[str]:
-    """Return podman's options for a node with systemd: a user namespace, in which alone root may mount and look
-    at every process.
+    """Return podman's options for a node with systemd: a user namespace, in which its root may mount and see processes.
 
     There the kernel itself refuses it /proc/sys (but net, its own network's), /sys, and to make devices. By the
     annotation, the hooks of sim/hooks give it its control group, in the hierarchy that systems boot with today.

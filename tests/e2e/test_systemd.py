@@ -111,6 +111,8 @@ def test_a_second_run_changes_nothing(ready: Fleet) -> None:
 def test_a_run_that_ends_by_itself_is_followed_and_leaves_no_process(ready: Fleet, tmp_path: Path, host: Any) -> None:
     run = train(ready, tmp_path, 40, NO_CARD, train_follow=True)
     assert run.code == 0, run.output
+    assert "loginctl enable-linger alice" in run.output
+    sh("loginctl enable-linger alice")
     lost = learning.losses(host)
     assert lost[-1] < 0.7 * lost[0], lost
     assert "tiny: done, as alice" in status(ready)
@@ -125,6 +127,7 @@ def test_a_run_is_its_accounts_unit_and_all_of_it_ends_when_it_is_stopped(ready:
     until(lambda: begins("cat ~alice/saves/tiny/lora/sft/trainer_log.jsonl | grep -c current_steps") != "0\n")
     main = show(RUN, "MainPID", "User", "ActiveState", "TasksMax", "OOMPolicy")
     assert main[1:] == ["alice", "active", "infinity", "continue"]
+    assert "enable-linger" not in run.output
     group = sh(f"grep ^0:: /proc/{main[0]}/cgroup").strip().rpartition("/")[2]
     assert group == RUN
     mine = sh(f"systemctl status --no-pager {RUN} | grep -c llamafactory")

@@ -19,7 +19,7 @@ import sys
 import time
 from contextlib import suppress
 from functools import partial
-from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
 from .. import atomic, files
 from ..change import process
@@ -34,6 +34,9 @@ ASK_S = 60.0
 AFTER_GRACE_S = 15  # until systemd ends what the runner could not
 BEGIN_S = 5.0
 LOOK_S = 0.2
+SYSTEM_UIDS = 1000  # systemd's own: the accounts below are nobody who logs in
+LINGER = "/var/lib/systemd/linger"
+REMOVE_IPC = ["org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager", "RemoveIPC"]
 MARK = "ASCEND_FLEET_SERVICE"
 ACTIVE = ("active", "activating", "reloading", "deactivating")
 
@@ -197,6 +200,20 @@ def read_out(folder: str, name: str, account_uid: Optional[int] = None, last_byt
 
 def has_systemd() -> bool:
     return os.path.isdir(SYSTEMD)
+
+
+def remarks(account: Account, run: Run) -> List[str]:
+    """Return what the node does to an account's programs that nobody expects.
+
+    logind's RemoveIPC removes an account's shared memory when its last session ends, whatever unit uses it.
+    """
+    lingers = os.path.exists(os.path.join(LINGER, account.name))
+    if account.uid < SYSTEM_UIDS or lingers or not has_systemd():
+        return []
+    if run(["busctl", "get-property", *REMOVE_IPC], ASK_S).output.strip() != "b true":
+        return []
+    words = "when %s logs out of the node, logind removes all that %s has in /dev/shm, also of this run; next: %s"
+    return [words % (account.name, account.name, "loginctl enable-linger %s" % account.name)]
 
 
 def unit_text(service: Service) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import process
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import Account, run
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import Account, Result, run
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.service import runner, service as services
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.service.service import Service
@@ -285,6 +285,27 @@ def test_a_unit_that_was_changed_is_told(tmp_path: Path, units: Path) -> None:
     assert services.altered(job, systemd) == "its unit was removed"
     (tmp_path / "job/began.json").write_text('{"systemd": true, "name": "ascend-test"}')
     assert services.altered(job, systemd) == "", "begun by an earlier version"
+
+
+@pytest.mark.usefixtures("units")
+@pytest.mark.parametrize(
+    ("answer", "uid", "lingers", "told"),
+    [
+        ("b true", 1000, False, True),
+        ("b false", 1000, False, False),
+        ("Failed to get property RemoveIPC: Unit dbus-org.freedesktop.login1.service not found.", 1000, False, False),
+        ("b true", 999, False, False),
+        ("b true", 1000, True, False),
+    ],
+)
+def test_what_logind_removes_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, uid: int, lingers: bool, told: bool
+) -> None:
+    monkeypatch.setattr(services, "LINGER", str(tmp_path))
+    (tmp_path / "alice").touch() if lingers else None
+    account = Account("alice", uid, uid, ())
+    found = services.remarks(account, lambda _argv, _timeout_s: Result(0, answer + "\n", False))
+    assert [each.rpartition("next: ")[2] for each in found] == ["loginctl enable-linger alice"] * told
 
 
 @pytest.mark.parametrize("lasting", [False, True])
