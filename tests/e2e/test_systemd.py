@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.whole]  # a quarter of an hour
 
 RUN = "ascend-train-tiny.service"
 MODEL_UNIT = "ascend-serve-tiny.service"
-TRAINED = "/var/lib/ascend-fleet/train/tiny"
+PACKAGES = "/opt/ascend/env/current/lib/python3.10/site-packages"
 # Whoever is root on the node tries; a mount that is writable again is no way around it.
 ATTEMPTS = (
     "echo 1 >/proc/sys/vm/swappiness",
@@ -164,6 +164,18 @@ def test_a_run_that_is_killed_ends_altogether(ready: Fleet, tmp_path: Path, kill
     assert begins("systemctl --failed --no-legend") == ""
     again = train(ready, tmp_path, 5, NO_CARD, train_follow=True)
     assert again.code == 0, again.output
+
+
+def test_a_change_drains_the_node_and_waits_for_its_run(ready: Fleet, tmp_path: Path) -> None:
+    sh(f"cp --archive {PACKAGES}/fire-0.7.0.dist-info {PACKAGES}/leftover-1.0.dist-info")
+    assert train(ready, tmp_path, 100, NO_CARD).code == 0
+    asked = tmp_path / "asked"
+    given = {f"rollout_{each}_command": f"sh -c 'echo {each} >>{asked}'" for each in ("drain", "resume")}
+    run = ready.site("-e", json.dumps({**given, "ascend_busy_policy": "wait", "ascend_busy_wait_s": 300}))
+    assert run.code == 0, run.output
+    assert asked.read_text(encoding="utf-8") == "drain\nresume\n"
+    assert "tiny: done, as alice" in status(ready)
+    assert begins(f"ls -d {PACKAGES}/leftover-1.0.dist-info 2>/dev/null") == ""
 
 
 @pytest.fixture(scope="module")
