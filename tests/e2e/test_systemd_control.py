@@ -160,6 +160,7 @@ def test_it_serves_again_after_a_kill_and_a_reboot(server: str) -> None:
 
 def test_it_serves_by_https_with_a_key_that_is_roots_alone(server: str, tmp_path: Path) -> None:
     argv = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=depot"]
+    argv += ["-addext", f"subjectAltName=IP:{server.split('/')[2].split(':')[0]}"]
     subprocess.run([*argv, "-keyout", tmp_path / "key", "-out", tmp_path / "crt"], check=True, capture_output=True)
     sh("cat >/etc/ssl/depot.crt", (tmp_path / "crt").read_text())
     sh("(umask 077; cat >/etc/ssl/depot.key)", (tmp_path / "key").read_text())
@@ -167,7 +168,7 @@ def test_it_serves_by_https_with_a_key_that_is_roots_alone(server: str, tmp_path
         "depot_server", "-e", "depot_server_certificate=/etc/ssl/depot.crt", "-e", "depot_server_key=/etc/ssl/depot.key"
     )
     secure = server.replace("http:", "https:")
-    until(lambda: fetched(f"{secure}/index.json", "--insecure") == "{}\n 200")
+    until(lambda: fetched(f"{secure}/index.json", "--cacert", str(tmp_path / "crt")) == "{}\n 200")
 
 
 @pytest.mark.usefixtures("server", "nightly")
