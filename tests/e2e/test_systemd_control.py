@@ -30,6 +30,7 @@ REPORTS = "/var/lib/ascend-fleet-reports"
 STAMP = f"/var/lib/systemd/timers/stamp-{TIMER}"
 ALARM = "[Service]\nType=oneshot\nExecStart=/usr/bin/touch /run/alarm\n"
 HELPER_KEY = "/root/.ssh/ascend-drift"
+PASSWORD = "Erst-und-kurz-3-Yy"
 
 
 @pytest.fixture(scope="module")
@@ -119,12 +120,41 @@ def test_the_check_asks_by_the_helper_alone() -> None:
     assert begins("systemctl --failed --no-legend") == ""
 
 
+def test_the_unit_of_sshd_reads_the_certificates_and_goes_on(control: Fleet, tmp_path: Path) -> None:
+    sh(f"useradd -m -s /bin/bash admin; echo 'admin:{PASSWORD}' | chpasswd")
+    sh("echo 'admin ALL=(ALL) ALL' >/etc/sudoers.d/admin")
+    sh("echo 'PasswordAuthentication yes' >/etc/ssh/sshd_config.d/00-first-login.conf; systemctl reload ssh")
+    known = tmp_path / "known_hosts"
+    given: dict[str, Any] = {"enroll_user": "admin", "enroll_password": PASSWORD, "enroll_trust_on_first_use": True}
+    given |= {"enroll_known_hosts": str(known), "enroll_dir": str(tmp_path / "out"), "ansible_user": "ascend-fleet"}
+    given |= {f"enroll_{each}_ca": str(tmp_path / f"{each}_ca") for each in ("host", "user")}
+    given |= {"enroll_public_key": str(control.state / "id_ed25519.pub")}
+    given |= {"ansible_ssh_common_args": f"-o UserKnownHostsFile={known} -o StrictHostKeyChecking=yes"}
+    (tmp_path / "given.json").write_text(json.dumps(given), encoding="utf-8")
+    before = show("ssh.service", "MainPID", "NRestarts")
+    for name in ("enroll", "ssh_certificates"):
+        run = control.playbook(
+            f"playbooks/{name}.yml", "-e", f"@{tmp_path / 'given.json'}", "-e", "enroll_make_ca=true"
+        )
+        assert run.code == 0, run.output
+    assert show("ssh.service", "MainPID", "NRestarts", "ActiveState") == [*before, "active"]
+    argv = ["ssh-keyscan", "-c", address(control)]
+    scanned = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=60).stdout
+    assert "ssh-ed25519-cert-v01@openssh.com" in scanned
+    sh("systemctl restart ssh")
+    until(lambda: show("ssh.service", "ActiveState") == ["active"])
+
+
+def address(control: Fleet) -> str:
+    (described,) = json.loads((control.state / "fleet.json").read_text(encoding="utf-8"))["nodes"].values()
+    return str(described["address"])
+
+
 @pytest.fixture(scope="module")
 def server(control: Fleet) -> str:
     sh(f"mkdir -p {DEPOT}; echo '{{}}' >{DEPOT}/index.json; echo secret >/srv/closed; chmod 600 /srv/closed")
     play("depot_server")
-    (described,) = json.loads((control.state / "fleet.json").read_text(encoding="utf-8"))["nodes"].values()
-    return f"http://{described['address']}:8080"
+    return f"http://{address(control)}:8080"
 
 
 def fetched(url: str, *words: str) -> str:
