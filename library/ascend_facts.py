@@ -161,7 +161,8 @@ ansible_facts:
         services:
           description:
             - The models that C(serve.yml) started, each with C(name), C(account), C(address), C(port), C(devices),
-              C(environment), C(digest), C(state) (serving, silent, down) and C(why) (the reason if it does not serve).
+              C(environment), C(digest), C(state) (serving, silent, down), C(why) (the reason if it does not serve) and
+              C(altered) (how its unit differs from the one that was started).
               Absent if the node has never served a model.
           type: list
           elements: dict

@@ -188,7 +188,7 @@ def serve(options: Dict[str, Any], node: Node, check_mode: bool) -> Dict[str, An
         if problems:
             return {**result, **refusal("Nothing was changed:", problems)}
         result.update(changed=bool(unlisted or changing), begun=[model.name for model in changing])
-        result["remarks"] = remarks(node)
+        result["remarks"] = remarks(node) + services.remarks(how.account, run)
     if check_mode:
         return result
     if models:  # before any is ended: what fails here leaves all as they are

@@ -144,6 +144,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.node import Node
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.npu.cards import read_npu
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.places import SPEC
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.service import service as services
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.train import job
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.train.checks import Asked, Seen, check, output_dir
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.train.ready import (
@@ -203,7 +204,7 @@ def begin(options: Dict[str, Any], node: Node, check_mode: bool) -> Dict[str, An
     seen, cards = look(options, node, account, folder, environment)
     together, by_interface = check_together(node, options["peers"]) if options["peers"] else ([], {})
     seen = seen._replace(problems=seen.problems + together)
-    learnt = {"remarks": seen.remarks, "memory_mb": seen.memory_mb}
+    learnt = {"remarks": seen.remarks + services.remarks(account, run), "memory_mb": seen.memory_mb}
     if seen.problems:
         return {"changed": False, **refusal("The run was not started:", seen.problems), **learnt}
     if check_mode:

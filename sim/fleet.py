@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from image import DEBIAN, ROOT, SUITES, SYSTEM, alone, ensure_image, platform_option, podman, run_podman, say
+from image import DEBIAN, ROOT, SUITES, SYSTEM, SYSTEMD, alone, ensure_image, platform_option, podman, run_podman, say
 
 LABEL = "org.ascend-fleet.sim"
 DEPOT_LABEL = f"{LABEL}.depot"
@@ -32,6 +32,10 @@ ANSWER_S = 30
 FIRST_NODE = 10
 DEPOT = 250
 HARDENED = "hardened"
+PROFILES = (HARDENED, SYSTEMD)
+# Root of a node with systemd is this account of the machine, which owns nothing here: systemd needs rights (mounts,
+# its control group) with which a container's root would reach the kernel's settings and the machine's devices.
+ROOT_ID = 500000
 ROOM_MB = 39000  # what a release asks for in all (disk_mb in release.yml)
 # What real fleets have: 64 GB and 32 GB cards.
 HARDWARE = [
@@ -106,7 +110,7 @@ class Fleet:
 class Kind:
     """What new nodes are: bare, or with what the running node ``like`` (of any fleet) has on disk now.
 
-    ``architecture`` is this machine's unless said; ``profile`` is "" or "hardened" (sim/README.md).
+    ``architecture`` is this machine's unless said; ``profile`` is "" or one of PROFILES (sim/README.md).
     """
 
     like: str | None = None
@@ -122,7 +126,7 @@ def up(fleet: Fleet, count: int, depot: Path | None, kind: Kind) -> None:
     fleet.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     with alone():
         image = ensure_image()
-        node_image = None if kind.like else ensure_image(kind.architecture, kind.system)
+        node_image = None if kind.like else ensure_image(kind.architecture, kind.system, kind.profile)
         network = ensure_network(fleet)
     running = containers(fleet)
     fleet.keypair(fleet.key.name)
@@ -169,13 +173,28 @@ def start_node(fleet: Fleet, image: str, network: str, name: str, node: dict[str
     # For the hook of sim/hooks: the kernel settings of the node's own network can be set in it, and no others.
     argv += ["--annotation", f"{LABEL}=node"]
     argv += ["--ip", node["address"], "--add-host", f"depot:{depot_address(network)}"]
-    argv += ["--volume", f"{fleet.keypair(f'host_{name}')}:/etc/ascend-sim/host_key:ro"]
+    booted = node["profile"] == SYSTEMD
+    argv += as_unprivileged() if booted else []
+    # U: it becomes the container's root's.
+    argv += ["--volume", f"{fleet.keypair(f'host_{name}')}:/etc/ascend-sim/host_key:ro{',U' if booted else ''}"]
     argv += ["--volume", f"{fleet.key.with_suffix('.pub')}:/etc/ascend-sim/client.pub:ro"]
     argv += ["--env", f"ASCEND_SIM_CHIP_NAME={node['chip_name']}", "--env", f"ASCEND_SIM_HBM_MB={node['hbm_total_mb']}"]
     if node["profile"] == HARDENED:
         argv += ["--env", f"ASCEND_SIM_PROFILE={HARDENED}", "--tmpfs", "/var/tmp:rw,noexec,nosuid,nodev,mode=1777"]
         argv += ["--volume", f"{fleet.password(name)}:/etc/ascend-sim/password:ro"]
-    podman(*argv, *platform_option(node["architecture"]), image, "/opt/ascend-sim/start-node")
+    first = f"/opt/ascend-sim/{'start-systemd' if booted else 'start-node'}"
+    podman(*argv, *platform_option(node["architecture"]), image, first)
+
+
+def as_unprivileged() -> list[str]:
+    """Return podman's options for a node with systemd: a user namespace, in which its root may mount and see processes.
+
+    There the kernel itself refuses it /proc/sys (but net, its own network's), /sys, and to make devices. By the
+    annotation, the hooks of sim/hooks give it its control group, in the hierarchy that systems boot with today.
+    """
+    ids = f"0:{ROOT_ID}:65536"
+    options = ["--systemd", "always", "--annotation", f"{LABEL}.systemd=yes"]
+    return [*options, "--uidmap", ids, "--gidmap", ids, "--cap-add", "SYS_ADMIN,SYS_PTRACE,NET_ADMIN"]
 
 
 def copied(fleet: Fleet, node: str) -> str:
@@ -300,12 +319,13 @@ def main() -> None:
         "--arch", default="", choices=sorted(DEBIAN), help="of new nodes, emulated (default: this machine's)"
     )
     start.add_argument("--system", default=SYSTEM, choices=sorted(SUITES), help=f"of new nodes (default {SYSTEM})")
-    start.add_argument("--profile", default="", choices=[HARDENED], help="of new nodes (default: none)")
+    start.add_argument("--profile", default="", choices=PROFILES, help="of new nodes (default: none)")
     actions.add_parser("down", help="remove the fleet")
     actions.add_parser("list", help="name, address and hardware of each node")
     image = actions.add_parser("image", help="build only the node image")
     image.add_argument("--arch", default="", choices=sorted(DEBIAN), help="its architecture (default: this machine's)")
     image.add_argument("--system", default=SYSTEM, choices=sorted(SUITES), help=f"default {SYSTEM}")
+    image.add_argument("--profile", default="", choices=PROFILES, help="default: none")
     execute = actions.add_parser("exec", help="run a command in a node")
     execute.add_argument("node")
     execute.add_argument("command", nargs=argparse.REMAINDER)
@@ -317,7 +337,7 @@ def main() -> None:
     elif arguments.action == "down":
         down(fleet)
     elif arguments.action == "image":
-        ensure_image(arguments.arch, arguments.system)
+        ensure_image(arguments.arch, arguments.system, arguments.profile)
     elif arguments.action == "exec":
         sys.stdout.write(podman("exec", arguments.node, *[word for word in arguments.command if word != "--"]))
     else:

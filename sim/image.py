@@ -29,6 +29,7 @@ SYSTEM = "debian12"
 DEBIAN = {"aarch64": "arm64", "x86_64": "amd64"}
 # In the image of a named architecture, whose nodes may have to use Debian's own Python: CANN's installer calls pip3.
 OWN_PYTHON = ("python3-pip",)
+SYSTEMD = "systemd"  # a profile, whose image has systemd, journald and logind
 
 
 def say(text: str) -> None:
@@ -63,14 +64,17 @@ def as_root() -> list[str]:
     return [] if os.geteuid() == 0 else ["sudo"]
 
 
-def ensure_image(architecture: str = "", system: str = SYSTEM) -> str:
+def ensure_image(architecture: str = "", system: str = SYSTEM, profile: str = "") -> str:
     """Return the image's name; it is built on first use and whenever its content changed.
 
     ``architecture`` ("aarch64") is this machine's by default; another one is emulated. ``system`` is one of SUITES.
+    Of the profiles only SYSTEMD has an image of its own.
     """
     suite = SUITES[system]
-    repository = "-".join([REPOSITORY, system, *([architecture] if architecture else [])])
+    booted = profile == SYSTEMD
+    repository = "-".join([REPOSITORY, system, *filter(None, [architecture, SYSTEMD if booted else ""])])
     packages = [*_packages("common"), *_packages(suite), *(OWN_PYTHON if architecture else ())]
+    packages += _packages(SYSTEMD) if booted else []
     name = f"{repository}:{_digest(suite, packages)}"
     emulated = architecture not in ("", platform.machine())
     if emulated:
@@ -87,7 +91,9 @@ def ensure_image(architecture: str = "", system: str = SYSTEM) -> str:
         argv += [f"--architectures={DEBIAN[architecture]}"] if architecture else []
         argv += [f"--customize-hook=copy-in {NODE / 'bin'} /opt", "--customize-hook=mv $1/opt/bin $1/opt/ascend-sim"]
         argv += [f"--customize-hook=copy-in {library} /opt/ascend-sim"]
-        argv += ["--customize-hook=chroot $1 /opt/ascend-sim/prepare-image", suite, str(archive)]
+        argv += ["--customize-hook=chroot $1 /opt/ascend-sim/prepare-image"]
+        argv += ["--customize-hook=chroot $1 /opt/ascend-sim/prepare-systemd"] if booted else []
+        argv += [suite, str(archive)]
         done = subprocess.run(argv, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
         if done.returncode:
             sys.exit(f"mmdebstrap: {done.stderr.strip()[-2000:]}")

@@ -295,6 +295,7 @@ if TYPE_CHECKING:
         digest: str
         state: str
         why: str
+        altered: str
 
     class Facts(TypedDict, total=False):
         """What ``facts.collect`` returns; the subsets decide which keys exist."""

@@ -38,17 +38,17 @@ NOISE = (
 class Fleet:
     """The simulated node and the playbooks over it."""
 
-    def __init__(self, state: Path) -> None:
-        self.state = state
+    def __init__(self, state: Path, node: str = NODE) -> None:
+        self.state, self.node = state, node
 
     def playbook(self, *arguments: str) -> Run:
         """Run ansible-playbook on the node; host keys are checked against the fleet's known_hosts."""
         done = self._run("ansible-playbook", *arguments)
-        return Run(done.returncode, done.stdout + done.stderr, NODE)
+        return Run(done.returncode, done.stdout + done.stderr, self.node)
 
     def facts(self, arguments: str = "") -> dict[str, Any]:
         """The node's facts, as ``ansible -m ascend.fleet.ascend_facts`` gives them."""
-        done = self._run("ansible", NODE, "-m", "ascend.fleet.ascend_facts", "-a", arguments)
+        done = self._run("ansible", self.node, "-m", "ascend.fleet.ascend_facts", "-a", arguments)
         assert done.returncode == 0, done.stdout + done.stderr
         result = json.JSONDecoder().raw_decode(done.stdout, done.stdout.index("{"))[0]
         facts: dict[str, Any] = result["ansible_facts"]["ascend"]
@@ -73,8 +73,8 @@ class Fleet:
         return self.playbook("site.yml", *arguments)
 
 
-def fleet_command(state: Path, *arguments: str) -> None:
-    argv = [sys.executable, "sim/fleet.py", "--name", FLEET, "--state", str(state), *arguments]
+def fleet_command(state: Path, *arguments: str, name: str = FLEET) -> None:
+    argv = [sys.executable, "sim/fleet.py", "--name", name, "--state", str(state), *arguments]
     subprocess.run(argv, cwd=ROOT, check=True, timeout=900)
 
 

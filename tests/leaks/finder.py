@@ -27,7 +27,7 @@ LARGE = 1 << 20
 _BREAKS = re.compile(rb"(?:\\+[nrt]|[\s\\\"'+])+")
 _ESCAPES = re.compile(rb"\\u00([0-9a-fA-F]{2})")
 # Also file systems of their own: what lies in them is no part of the one below.
-TOPS = ("/", "/var/tmp", "/run", "/dev/shm")
+TOPS = ("/", "/tmp", "/var/tmp", "/var/log/journal", "/run", "/dev/shm")
 
 
 @functools.lru_cache(None)

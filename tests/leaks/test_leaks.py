@@ -82,12 +82,16 @@ hf_hub_token: %s
 """
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Iterator[World]:
+# Of a node that systemd boots: what it keeps in binary files, and what everybody may ask it.
+OF_BOOTED = {"the journal's files": "node:/var/log/journal/", "units, as systemd shows them": "control:node-units"}
+
+
+@pytest.fixture(scope="module", params=["sessions", "systemd"])
+def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Iterator[World]:
     import demo
 
     assert demo.packages() == 0
-    made = World(tmp_path_factory.mktemp("leaks"), cache_dir)
+    made = World(tmp_path_factory.mktemp("leaks"), cache_dir, booted=request.param == "systemd")
     try:
         made.begin()
         everything(made)
@@ -197,7 +201,7 @@ def plant(world: World) -> None:
     mark, out = world.marks["planted"], world.state / "out"
     files = {
         f"{FOLDER}/planted.json": json.dumps({"x": mark}) + "\n",
-        "/etc/systemd/system/planted.service": f"Environment=X={mark}\n",
+        "/etc/systemd/system/planted.service": f"[Service]\nEnvironment=X={mark}\nExecStart=sleep 3600\n",
         f"{HOME}/.bash_history": quote(f"x {mark}", safe="").replace("K", "%4B") + "\n",
         "/tmp/planted": f"{mark[:9]}\\\n  {mark[9:]}\n",
         f"/var/tmp/{mark}": "\n",
@@ -212,6 +216,8 @@ def plant(world: World) -> None:
         {"ansible.builtin.set_fact": {"x": mark, "cacheable": True}},
         {"ansible.builtin.copy": copied, "loop": "{{ files | dict2items }}"},
     ]
+    if world.booted:
+        tasks.append({"ansible.builtin.systemd_service": {"name": "planted", "state": "started"}})
     play = {"hosts": "ascend", "gather_facts": False, "become": True, "tasks": tasks, "vars": {"files": files}}
     (world.state / "given-0.json").write_text(json.dumps([play]))
     run = world.play(str(world.state / "given-0.json"))
@@ -237,9 +243,10 @@ def test_every_secret_was_used(world: World, seen: dict[str, dict[str, Any]]) ->
     assert "argv" in seen["control:node-processes"]["marks"]
 
 
-def test_what_is_planted_is_seen_in_every_place(seen: dict[str, dict[str, Any]]) -> None:
+def test_what_is_planted_is_seen_in_every_place(world: World, seen: dict[str, dict[str, Any]]) -> None:
     found = [path for path, about in seen.items() if "planted" in about["marks"]]
-    assert {place: path for place, path in PLACES.items() if not any(one.startswith(path) for one in found)} == {}
+    places = {**PLACES, **(OF_BOOTED if world.booted else {})}
+    assert {place: path for place, path in places.items() if not any(one.startswith(path) for one in found)} == {}
 
 
 def test_no_secret_is_seen_where_it_is_not_kept(seen: dict[str, dict[str, Any]]) -> None:

@@ -52,8 +52,10 @@ def drawn() -> str:
 
 
 class World:
-    def __init__(self, state: Path, cache: Path) -> None:
-        self.state, self.cache = state, cache
+    """``booted``: systemd is the node's first program, with journald and units."""
+
+    def __init__(self, state: Path, cache: Path, booted: bool) -> None:
+        self.state, self.cache, self.booted = state, cache, booted
         self.marks = {name: drawn() for name in NAMES}
         self.home, self.tmp = state / "home", state / "tmp"
         for folder in (self.home, self.tmp, state / "out"):
@@ -78,12 +80,14 @@ class World:
         self._fleet("down")
         (self.state / "fleet").mkdir(mode=0o700)
         self._private(self.state / "fleet" / f"password_{NODE}", self.marks["become"])
-        self._fleet("up", "--nodes", "1", "--profile", "hardened")
+        self._fleet("up", "--nodes", "1", "--profile", "systemd" if self.booted else "hardened")
         nodes = json.loads((self.state / "fleet" / "fleet.json").read_text())["nodes"]
         self.address = nodes[NODE]["address"]
         self.gateway = self.address.rpartition(".")[0] + ".1"
         key = (self.state / "fleet" / "id_ed25519").read_text()
         self.marks["key"] = key.splitlines()[4][8:32]  # of its private half
+        if self.booted:
+            self._boot_hardened()
         self._node_watched()
         self._control_watched()
         secret = f"admin:{self.marks['enroll']}\n"
@@ -92,6 +96,12 @@ class World:
         # The node's own rule, which wants a terminal, stands in a file after the fleet's.
         self.sh("echo 'Defaults:ascend-fleet !requiretty' >/etc/sudoers.d/zz-operator")
         self.write_inventory()
+
+    def _boot_hardened(self) -> None:
+        self.sh("cat >/etc/ascend-sim/password; /opt/ascend-sim/harden", self.marks["become"])
+        keep = "/etc/systemd/journald.conf.d/keep.conf"
+        self.sh(f"mkdir -p $(dirname {keep}); cat >{keep}", "[Journal]\nRateLimitIntervalSec=0\n")
+        self.sh("systemctl restart systemd-journald")
 
     def end(self) -> None:
         for process in self.started:
@@ -121,7 +131,8 @@ class World:
         self.sh(f"echo {WATCH}/preload.so >/etc/ld.so.preload")
         as_nobody = "setpriv --reuid 65534 --regid 65534 --clear-groups"
         self.sh(f"{as_nobody} setsid {PYTHON} {WATCH}/watch.py >{WATCH}/processes 2>&1 </dev/null &")
-        self.sh(f"setsid {PYTHON} {WATCH}/syslog.py >{WATCH}/syslog 2>&1 </dev/null &")
+        if not self.booted:
+            self.sh(f"setsid {PYTHON} {WATCH}/syslog.py >{WATCH}/syslog 2>&1 </dev/null &")
         # A second sshd beside the node's own: by password, and at its most talkative.
         options = "-o PasswordAuthentication=yes -o UsePAM=yes -o LogLevel=DEBUG3 -o PermitRootLogin=no -o UseDNS=no"
         self.sh(f"/usr/sbin/sshd -p {PORT} -E {WATCH}/sshd {options} -o HostKey=/etc/ssh/ssh_host_ed25519_key")
@@ -275,7 +286,9 @@ class World:
         source = (HERE / "finder.py").read_text()
         self.sh(f"cat >{WATCH}/finder.py", source)
         on_node = json.loads(self.sh(f"{PYTHON} {WATCH}/finder.py", asked))
-        for name in ("execs", "processes", "syslog", "sshd"):
+        if self.booted:
+            self.sh(f"journalctl --all --output export >{WATCH}/syslog; systemctl show --all '*' >{WATCH}/units")
+        for name in ("execs", "processes", "syslog", "sshd", *(["units"] if self.booted else [])):
             path = self.state / f"node-{name}"
             path.write_text(self.sh(f"cat {WATCH}/{name} | tr -d '\\000'"))
         paths = [path for path in self.state.rglob("*") if path.is_file()]

@@ -81,12 +81,12 @@ def about(state_dir: str, name: str) -> Dict[str, Any]:
 
 
 def is_as(model: Model, how: How, run: Run) -> bool:
-    """Whether the model is served already, with the same config, account, environment and key."""
+    """Whether the model is served already, with the same config, account, environment, key and unit."""
     folder = place(how.state_dir, model.name)
     job = files.mapping(os.path.join(folder, "job.json"))
     known = about(how.state_dir, model.name)
     same = known == _about(model, how) and job.get("env") == {**_env(model, how), **_mark_of(job)}
-    return same and services.alive(folder, run)
+    return same and services.alive(folder, run) and not services.altered(folder, run)
 
 
 def begin(model: Model, how: How, run: Run) -> None:
@@ -193,6 +193,7 @@ def facts(node: Node, state_dir: str) -> List[Any]:
         state, why = look(state_dir, name, node.run)
         keys = ("name", "account", "address", "port", "devices", "environment", "digest")
         found.append({**{key: served.get(key) for key in keys}, "state": state, "why": why})
+        found[-1]["altered"] = services.altered(place(state_dir, name), node.run)
     return found
 
 

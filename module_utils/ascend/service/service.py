@@ -19,7 +19,7 @@ import sys
 import time
 from contextlib import suppress
 from functools import partial
-from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
 from .. import atomic, files
 from ..change import process
@@ -34,6 +34,9 @@ ASK_S = 60.0
 AFTER_GRACE_S = 15  # until systemd ends what the runner could not
 BEGIN_S = 5.0
 LOOK_S = 0.2
+SYSTEM_UIDS = 1000  # systemd's own: the accounts below are nobody who logs in
+LINGER = "/var/lib/systemd/linger"
+REMOVE_IPC = ["org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager", "RemoveIPC"]
 MARK = "ASCEND_FLEET_SERVICE"
 ACTIVE = ("active", "activating", "reloading", "deactivating")
 
@@ -71,9 +74,10 @@ def start(service: Service, run: Run) -> None:
     began: Dict[str, Any] = {"began": now(), "name": service.name, "systemd": has_systemd(), "mark": mark}
     _write(service, mark)
     if has_systemd():
+        text = unit_text(service)
         # By this a unit that was just written is found again, and taken away.
-        atomic.write(os.path.join(service.folder, "began.json"), json.dumps(began))
-        atomic.write(os.path.join(UNITS[service.lasting], service.unit), unit_text(service))
+        atomic.write(os.path.join(service.folder, "began.json"), json.dumps(dict(began, unit=text)))
+        atomic.write(os.path.join(UNITS[service.lasting], service.unit), text)
         _systemctl(run, "daemon-reload")
         if service.lasting:
             _systemctl(run, "enable", service.unit)
@@ -97,6 +101,22 @@ def state(unit: str, run: Run) -> str:
     return result.output.strip().partition("=")[2]
 
 
+def altered(folder: str, run: Run) -> str:
+    """Return how a lasting unit is no more as it was begun, in words; "" where it is, and where that is not known.
+
+    A drop-in beside it is its operator's own.
+    """
+    began = files.mapping(os.path.join(folder, "began.json"))
+    if "unit" not in began:  # a session, or begun by an earlier version
+        return ""
+    unit = str(began["name"]) + ".service"
+    found = files.text(os.path.join(UNITS[True], unit))
+    if found != began["unit"]:
+        return "its unit %s" % ("was removed" if found is None else "was changed")
+    enabled = run(["systemctl", "show", "--property", "UnitFileState", unit], ASK_S).output.strip().partition("=")[2]
+    return "" if enabled == "enabled" else "its unit is %s" % (enabled or "not known to systemd")
+
+
 def main_pid(folder: str, run: Run) -> int:
     """Return the runner's number, 0 if there is none."""
     began = files.mapping(os.path.join(folder, "began.json"))
@@ -115,14 +135,9 @@ def stop(folder: str, run: Run, grace_s: float) -> bool:
     began = files.mapping(os.path.join(folder, "began.json"))
     was_alive = bool(began) and alive(folder, run)
     if began.get("systemd"):
-        unit = str(began["name"]) + ".service"
         if was_alive:
-            _systemctl(run, "stop", unit, wait_s=grace_s + ASK_S)
-        for place in (os.path.join(each, unit) for each in UNITS.values()):
-            if os.path.exists(place):
-                run(["systemctl", "disable", unit], ASK_S)
-                atomic.remove(place)
-        _systemctl(run, "daemon-reload")
+            _systemctl(run, "stop", str(began["name"]) + ".service", wait_s=grace_s + ASK_S)
+        forget(folder, run)
         return was_alive
     if was_alive:
         with suppress(ProcessLookupError):
@@ -141,6 +156,21 @@ def stop(folder: str, run: Run, grace_s: float) -> bool:
             remedy="cat /proc/%d/stack; dmesg | tail  # then reboot the node" % left[0],
         )
     return was_alive or bool(mine)
+
+
+def forget(folder: str, run: Run) -> None:
+    """Take away the unit of a program that is not at work. Raises AscendError where systemd does not hear of it."""
+    began = files.mapping(os.path.join(folder, "began.json"))
+    if not began.get("systemd"):
+        return
+    unit = str(began["name"]) + ".service"
+    for place in (os.path.join(each, unit) for each in UNITS.values()):
+        if os.path.exists(place):
+            run(["systemctl", "disable", unit], ASK_S)
+            atomic.remove(place)
+    _systemctl(run, "daemon-reload")
+    # One that failed stays among the failed without its file. One that did not, systemd no longer knows: code 1.
+    run(["systemctl", "reset-failed", unit], ASK_S)
 
 
 def outcome(folder: str, account_uid: Optional[int] = None) -> Dict[str, Any]:
@@ -170,6 +200,20 @@ def read_out(folder: str, name: str, account_uid: Optional[int] = None, last_byt
 
 def has_systemd() -> bool:
     return os.path.isdir(SYSTEMD)
+
+
+def remarks(account: Account, run: Run) -> List[str]:
+    """Return what the node does to an account's programs that nobody expects.
+
+    logind's RemoveIPC removes an account's shared memory when its last session ends, whatever unit uses it.
+    """
+    lingers = os.path.exists(os.path.join(LINGER, account.name))
+    if account.uid < SYSTEM_UIDS or lingers or not has_systemd():
+        return []
+    if run(["busctl", "get-property", *REMOVE_IPC], ASK_S).output.strip() != "b true":
+        return []
+    words = "when %s logs out of the node, logind removes all that %s has in /dev/shm, also of this run; next: %s"
+    return [words % (account.name, account.name, "loginctl enable-linger %s" % account.name)]
 
 
 def unit_text(service: Service) -> str:

@@ -234,7 +234,8 @@ def prune(state_dir: str, run: Run, own: str, keep: int = KEPT) -> List[str]:
     removed = []
     for name in sorted(folders, key=lambda each: -_begun_s(folders[each]))[keep:]:
         if OURS.issuperset(files.names(os.path.join(folders[name], "out"))):
-            with suppress(OSError):
+            with suppress(OSError, AscendError):
+                services.forget(folders[name], run)
                 atomic.remove(folders[name])
                 removed.append(name)
     return removed

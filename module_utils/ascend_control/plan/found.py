@@ -277,6 +277,7 @@ class Served:
     digest: str
     state: str
     why: str
+    altered: str = ""
 
 
 @dataclass(frozen=True)

@@ -35,13 +35,10 @@ def services_warnings(found: Found, wanted: Wanted) -> list[Refusal]:
             observed.append(
                 _warning(f"service-{each.state}", name, problem, "an answer on " + _place(each), each.why, _LOOK)
             )
-        elif each.digest != digests[name]:
+        elif each.digest != digests[name] or each.altered:
             words = f"{name} is not served as the inventory says"
-            observed.append(
-                _warning(
-                    "service-altered", name, words, "what serve_models says", "another config, address or cards", _CURE
-                )
-            )
+            differs = "another config, address or cards" if each.digest != digests[name] else each.altered
+            observed.append(_warning("service-altered", name, words, "what serve_models says", differs, _CURE))
         else:
             observed += _elsewhere(each, found)
     return observed

@@ -91,7 +91,9 @@ def until(how: server.How, state: str) -> dict[str, Any]:
 
 
 @needs_root
-def test_it_is_served_as_its_account_and_knows_whether_it_is_as_wanted(how: server.How) -> None:
+def test_it_is_served_as_its_account_and_knows_whether_it_is_as_wanted(
+    how: server.How, monkeypatch: pytest.MonkeyPatch
+) -> None:
     wanted = model()
     assert not server.is_as(wanted, how, run)
     server.begin(wanted, how, run)
@@ -105,7 +107,11 @@ def test_it_is_served_as_its_account_and_knows_whether_it_is_as_wanted(how: serv
     ):
         assert not server.is_as(other, otherwise, run)
     (fact,) = server.facts(NODE, how.state_dir)
-    assert (fact["state"], fact["digest"], fact["why"]) == (server.SERVING, wanted.digest(), "")
+    assert (fact["state"], fact["digest"], fact["why"], fact["altered"]) == (server.SERVING, wanted.digest(), "", "")
+    with monkeypatch.context() as patched:
+        patched.setattr(services, "altered", lambda _folder, _run: "its unit was changed")
+        assert not server.is_as(wanted, how, run)
+        assert server.facts(NODE, how.state_dir)[0]["altered"] == "its unit was changed"
     assert "secret-key" not in json.dumps(fact)
     folder = Path(server.place(how.state_dir, "tiny"))
     assert [path.name for path in folder.rglob("*") if path.is_file() and "secret-key" in path.read_text()] == [

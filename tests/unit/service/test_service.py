@@ -23,6 +23,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.service import runner, service as services
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.service.service import Service
+from tests.systemctl import Systemd
 
 PYTHON = shutil.which("python3", path=os.defpath) or ""  # as on a node: another account may run it
 pytestmark = pytest.mark.skipif(os.geteuid() != 0 or not PYTHON, reason="programs are started as another account")
@@ -228,22 +229,7 @@ def test_who_does_not_know_the_token_is_nobody(ranks: Callable[..., list[Path]])
     assert services.alive(str(folders[0]), run)
 
 
-# --- systemd: no machine of the tests runs it ---------------------------------------------------------------------
-
-
-class Systemd:
-    """Answers systemctl, and keeps what it was asked, and how long each may take."""
-
-    def __init__(self, state: str = "active") -> None:
-        self.asked: list[list[str]] = []
-        self.waits: dict[str, float] = {}
-        self.state = state
-
-    def __call__(self, argv: list[str], timeout_s: float) -> Result:
-        self.asked.append(argv)
-        self.waits[argv[1]] = timeout_s
-        failed = self.state == "failed" and argv[1] == "start"
-        return Result(int(failed), f"ActiveState={self.state}\n" if argv[1] == "show" else "Job failed.", False)
+# --- systemd, by a stand-in ---------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -260,22 +246,66 @@ def unit_of(tmp_path: Path, **changes: Any) -> Service:
 
 
 def test_a_unit_is_begun_asked_for_and_taken_away(tmp_path: Path, units: Path) -> None:
-    systemd = Systemd()
+    systemd, job = Systemd(units), str(tmp_path / "job")
     services.start(unit_of(tmp_path, lasting=True), systemd)
     assert [words[1] for words in systemd.asked] == ["daemon-reload", "enable", "start"]
     text = (units / "ascend-test.service").read_text()
     assert "secret-1" not in text
-    assert services.alive(str(tmp_path / "job"), systemd) is True
-    assert services.alive(str(tmp_path / "job"), Systemd("inactive")) is False
-    assert services.stop(str(tmp_path / "job"), systemd, 60) is True
+    assert services.alive(job, systemd) is True
+    assert services.alive(job, Systemd(units, states={"ascend-test": "inactive"})) is False
+    assert services.stop(job, systemd, 60) is True
     assert systemd.waits["stop"] > 60 + services.AFTER_GRACE_S, "systemd may need all the time that the unit gives it"
-    assert list(units.iterdir()) == []
+    assert (list(units.iterdir()), systemd.enabled) == ([], set())
+
+
+def test_a_unit_that_failed_is_taken_away_from_among_the_failed(tmp_path: Path, units: Path) -> None:
+    systemd, job = Systemd(units), str(tmp_path / "job")
+    services.start(unit_of(tmp_path), systemd)
+    systemd.states["ascend-test.service"] = "failed"
+    assert services.stop(job, systemd, 1) is False
+    assert (list(units.iterdir()), systemd.listed()) == ([], [])
+    assert services.stop(job, systemd, 1) is False, "a second time, when systemd knows of none"
 
 
 def test_a_unit_that_does_not_begin_is_told(tmp_path: Path, units: Path) -> None:
     with pytest.raises(AscendError, match=r"systemctl start ascend-test\.service failed"):
-        services.start(unit_of(tmp_path), Systemd("failed"))
+        services.start(unit_of(tmp_path), Systemd(units, state="failed"))
     assert units.is_dir()
+
+
+def test_a_unit_that_was_changed_is_told(tmp_path: Path, units: Path) -> None:
+    systemd, job, unit = Systemd(units), str(tmp_path / "job"), units / "ascend-test.service"
+    services.start(unit_of(tmp_path, lasting=True), systemd)
+    assert services.altered(job, systemd) == ""
+    systemd.enabled.clear()
+    assert services.altered(job, systemd) == "its unit is disabled"
+    unit.write_text(unit.read_text().replace("KillMode=mixed", ""))
+    assert services.altered(job, systemd) == "its unit was changed"
+    unit.unlink()
+    assert services.altered(job, systemd) == "its unit was removed"
+    (tmp_path / "job/began.json").write_text('{"systemd": true, "name": "ascend-test"}')
+    assert services.altered(job, systemd) == "", "begun by an earlier version"
+
+
+@pytest.mark.usefixtures("units")
+@pytest.mark.parametrize(
+    ("answer", "uid", "lingers", "told"),
+    [
+        ("b true", 1000, False, True),
+        ("b false", 1000, False, False),
+        ("Failed to get property RemoveIPC: Unit dbus-org.freedesktop.login1.service not found.", 1000, False, False),
+        ("b true", 999, False, False),
+        ("b true", 1000, True, False),
+    ],
+)
+def test_what_logind_removes_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, uid: int, lingers: bool, told: bool
+) -> None:
+    monkeypatch.setattr(services, "LINGER", str(tmp_path))
+    (tmp_path / "alice").touch() if lingers else None
+    account = Account("alice", uid, uid, ())
+    found = services.remarks(account, lambda _argv, _timeout_s: Result(0, answer + "\n", False))
+    assert [each.rpartition("next: ")[2] for each in found] == ["loginctl enable-linger alice"] * told
 
 
 @pytest.mark.parametrize("lasting", [False, True])

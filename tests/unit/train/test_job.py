@@ -24,6 +24,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend.train import j
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.train.checks import Seen
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.train.words import training_text
 from ansible_collections.ascend.fleet.plugins.modules import train_job
+from tests.systemctl import Systemd
 from tests.unit.train.accounts import ACCOUNT, DAEMON, open_folder, own
 
 PYTHON = shutil.which("python3", path=os.defpath) or ""  # as on a node: another account may run it
@@ -282,24 +283,6 @@ def test_no_link_of_the_account_leads_a_removal_elsewhere(runs: Runs) -> None:
     assert (runs.top / "others/file").read_text() == "not yours"
 
 
-class Systemd:
-    """Answers ``systemctl show`` for several units, as systemd does, and counts how often it is asked."""
-
-    def __init__(self, states: dict[str, str], silent: bool = False) -> None:
-        self.states, self.silent, self.asked = states, silent, 0
-
-    def __call__(self, argv: list[str], _timeout_s: float) -> Result:
-        self.asked += 1
-        assert argv[:3] == ["systemctl", "show", "--property=Id,ActiveState,MainPID"]
-        if self.silent:
-            return Result(1, "Failed to connect to bus", False)
-        blocks = []
-        for unit in argv[3:]:
-            state = self.states.get(unit, "inactive")
-            blocks.append(f"MainPID={7 if state == 'active' else 0}\nId={unit}\nActiveState={state}\n")
-        return Result(0, "\n".join(blocks), False)
-
-
 @pytest.fixture
 def booted(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
     return lambda yes: monkeypatch.setattr(services, "SYSTEMD", "/" if yes else "/no/such/folder")
@@ -311,16 +294,17 @@ def test_systemd_is_asked_once_for_all(runs: Runs, booted: Callable[[bool], None
         made(runs, name, 1000, systemd=True)
     made(runs, "e", 1000)
     states = {"a": "active", "b": "failed", "c": "deactivating"}
-    systemd = Systemd({f"ascend-train-{name}.service": state for name, state in states.items()})
+    systemd = Systemd(states={f"ascend-train-{name}": state for name, state in states.items()})
     found = job.at_work(Node(systemd, shutil.which), runs.state_dir)
     assert [(each["name"], each["pid"]) for each in found] == [("training a", 7), ("training c", 0)]
-    assert systemd.asked == 1
+    assert len(systemd.asked) == 1
     assert job.prune(runs.state_dir, systemd, "x", keep=0) == ["e", "d", "b"]
+    assert systemd.listed() == [], "nor does systemd remember the one that failed"
 
 
 def test_where_systemd_says_nothing_the_node_is_not_free(runs: Runs, booted: Callable[[bool], None]) -> None:
     made(runs, "a", 1000, systemd=True)
-    silent = Node(Systemd({}, silent=True), shutil.which)
+    silent = Node(lambda *_asked: Result(1, "Failed to connect to bus", False), shutil.which)
     booted(True)
     assert [each["name"] for each in job.at_work(silent, runs.state_dir)] == ["training a"]
     booted(False)
@@ -328,6 +312,6 @@ def test_where_systemd_says_nothing_the_node_is_not_free(runs: Runs, booted: Cal
 
 
 def test_a_node_that_never_trained_asks_nobody(runs: Runs) -> None:
-    systemd = Systemd({})
+    systemd = Systemd()
     assert job.at_work(Node(systemd, shutil.which), runs.state_dir) == []
-    assert systemd.asked == 0
+    assert systemd.asked == []
