@@ -196,7 +196,7 @@ def expired(target: Target, initial: Initial, words: str) -> ExpiredError:
         wanted="a password that has not expired",
         found=shortened(initial.password.without(one_line(words)), 300),
         where=f"{initial.user}@{target.shown}",
-        remedy=f"set enroll_new_password (Vault), or change it by hand:  ssh {initial.user}@{target.host}",
+        remedy=f"set enroll_new_password (Vault), or change it by hand: ssh {initial.user}@{target.host}",
     )
 
 
