@@ -22,9 +22,9 @@ from tests.contract.tree import ROOT
 SOURCES = ("ascend", "ascend_control/plan", "ascend_control/drift", "ascend_control/rack", "ascend_control/depot")
 # The first words of sentences, options and settings: nothing is typed, or not as a command of its own.
 NO_PROGRAM = frozenset(
-    """-e ascend_rt_visible_devices ask build call choose correct depot_transport: do does download fill give install leave
-    log look move name nothing nothing: playbooks/rollback.yml playbooks/train_status.yml point put read remove run
-    sessions set start the upgrade use wait was write""".split()  # noqa: SIM905  (read as words)
+    """-e ascend_rt_visible_devices ask build call choose correct depot_transport: do does download fill give install
+    leave log look move name nothing nothing: playbooks/rollback.yml playbooks/train_status.yml point put read remove
+    run sessions set start the upgrade use wait was write""".split()  # noqa: SIM905  (read as words)
 )
 POSITIONS = {"finding": 6, "refusal": 5, "failure": 5, "AscendError": 4}
 
