@@ -41,11 +41,11 @@ def holds(tab: Page, node: dict[str, Any]) -> None:
     for finding in node["findings"]:
         article = articles[f"finding-{finding['id']}"]
         assert article.locator("dd").all_text_contents() == [finding[key] for key in ("wanted", "found", "where")]
-        assert article.locator("code").text_content() == finding["remedy"]
+        assert article.locator("code, .sentence").text_content() == finding["remedy"]
         since = "new" if finding["status"] == "new" else f"since {finding['first_seen'][:10]} (10 days)"
         assert since in article.locator("p").first.inner_text()
         places = {"node": f"on {node['name']}:", "control": "on the control node:", "": ""}
-        place = article.locator(".command").evaluate("each => each.previousElementSibling.textContent")
+        place = article.locator(".command, .sentence").evaluate("each => each.previousElementSibling.textContent")
         assert place == (places[finding["run_on"]] or article.locator("dl").text_content())
     words = body.locator("> p").last.inner_text()
     assert f"groups: {', '.join(node['groups'])}" in words
@@ -107,7 +107,7 @@ def test_a_command_says_on_which_machine_it_is_typed(show: Shower) -> None:
     fleet = fleets.report(nodes)
     fleet["depot"] = [fleets.finding("control node", (*fleets.FAULTS[0][:8], "df -h /srv/ascend-depot"))]
     tab = show(fleet)
-    places = {each.locator("code").first.inner_text(): each for each in tab.locator(".cause .next").all()}
+    places = {each.locator("code, .sentence").first.inner_text(): each for each in tab.locator(".cause .next").all()}
     said = {text.split()[0]: each.inner_text().partition("\n")[0] for text, each in places.items()}
     assert said == {
         "df": "on the control node:",
@@ -187,7 +187,7 @@ def test_copy_puts_the_command_into_the_clipboard(show: Shower) -> None:
 
 
 def test_copy_works_where_the_clipboard_is_not_offered(show: Shower) -> None:
-    _, finding = found("refusal")
+    _, finding = found("change")
     tab = show(FLEET, f"finding-{finding['id']}", permissions=["clipboard-read", "clipboard-write"])
     tab.evaluate("navigator.clipboard.writeText('something else')")
     tab.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error('refused')); }")

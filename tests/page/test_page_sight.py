@@ -191,7 +191,7 @@ def test_hostile_words_are_shown_and_do_nothing(show: Shower) -> None:
         article = tab.locator(f"#finding-{number:016x}")
         expect(article).to_be_visible()
         assert article.locator("dd").all_text_contents() == [words] * 3
-        assert article.locator("code").text_content() == words
+        assert article.locator("code, .sentence").text_content() == words
     assert tab.evaluate(REACHING) == []
     for width in (1440, 390):
         tab.set_viewport_size({"width": width, "height": 800})
@@ -275,7 +275,7 @@ def test_findings_are_read_without_scripts(show: Shower) -> None:
         for finding in node["findings"]:
             article = tab.locator(f"#finding-{finding['id']}")
             expect(article).to_be_visible()
-            expect(article.locator("code")).to_have_text(finding["remedy"])
+            expect(article.locator("code, .sentence")).to_have_text(finding["remedy"])
     assert len(visible(tab)) == 20
     for useless in (".copy", "form", "kbd"):
         assert tab.locator(f"{useless}:visible").count() == 0
@@ -325,7 +325,7 @@ def test_nothing_is_cut_off_and_nothing_scrolls_sideways(show: Shower, size: int
         open_all(tab)
         assert tab.evaluate(CUT) == [], width
         assert tab.evaluate("document.documentElement.scrollWidth") <= width
-    widths = tab.locator(".cause h3, .cause code").evaluate_all("all => all.map((each) => each.clientWidth)")
+    widths = tab.locator(".cause h3, .cause code, .cause .sentence").evaluate_all("all => all.map((each) => each.clientWidth)")
     assert min(width for width in widths if width) > 300, "words have the whole of a phone's width"
 
 
