@@ -80,12 +80,12 @@ class Account(Fleet):
         return self.state / "known_hosts"
 
 
-@pytest.fixture(scope="module", params=["", "hardened"], ids=["plain", "hardened"])
+@pytest.fixture(scope="module", params=[(), ("--profile", "hardened")], ids=["plain", "hardened"])
 def fleet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     state = tmp_path_factory.mktemp("account") / "state"
     made = Account("ascend-account", state, state)
     made.command("down")
-    made.command("up", "--nodes", "1", "--profile", request.param)
+    made.command("up", "--nodes", "1", *request.param)
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(state / "drift")], check=True)
     sh(NODE, HOSTILE)
     made.setup()
