@@ -302,6 +302,21 @@ def test_systemd_is_asked_once_for_all(runs: Runs, booted: Callable[[bool], None
     assert systemd.listed() == [], "nor does systemd remember the one that failed"
 
 
+def test_a_run_that_failed_and_is_stopped_is_no_failed_unit(
+    runs: Runs, booted: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    booted(True)
+    folder = made(runs, "a", 1000, systemd=True)
+    runs.write("a", "ended.json", b'{"code": 1, "at": 1.0, "asked": false}')
+    systemd = Systemd(states={"ascend-train-a": "failed"})
+    monkeypatch.setattr(train_job, "run", systemd)
+    asked = {"state_dir": runs.state_dir, "name": "a"}
+    assert train_job.end(asked, NODE, True)["run"]["state"] == "failed"
+    assert systemd.listed() == ["ascend-train-a.service"], "in check mode"
+    assert train_job.end(asked, NODE, False)["changed"] is False
+    assert (systemd.listed(), folder.is_dir()) == ([], True)
+
+
 def test_where_systemd_says_nothing_the_node_is_not_free(runs: Runs, booted: Callable[[bool], None]) -> None:
     made(runs, "a", 1000, systemd=True)
     silent = Node(lambda *_asked: Result(1, "Failed to connect to bus", False), shutil.which)
