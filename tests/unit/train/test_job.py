@@ -232,7 +232,8 @@ def made(runs: Runs, name: str, age_s: float = 1000, **began: Any) -> Path:
     folder = runs.folder(name)
     (folder / "out").mkdir(parents=True)
     own(folder / "out")
-    (folder / "train.json").write_text(json.dumps({"name": name, "account": "daemon", "devices": [1]}))
+    about = {"name": name, "account": "daemon", "devices": [1], "folder": "/", "output_dir": "none"}
+    (folder / "train.json").write_text(json.dumps(about))
     (folder / "began.json").write_text(json.dumps({"name": f"ascend-train-{name}", "began": "x", **began}))
     for each in ("log", "log.before", "ended.json"):
         runs.write(name, each, b"{}")
