@@ -48,7 +48,7 @@ def show(unit: str, *names: str) -> list[str]:
 
 
 def reboot() -> None:
-    """What a node does that is rebooted: systemd ends its units, and printed anew with /run empty."""
+    """What a node does that is rebooted: systemd ends its units, and begins anew with /run empty."""
     argv = [*image.as_root(), "podman", "--runtime", "runc", "--hooks-dir", str(image.HOOKS), "restart"]
     subprocess.run([*argv, "--time", "120", NODE], check=True, capture_output=True, timeout=200)
     until(lambda: printed("systemctl is-system-running").strip() in ("running", "degraded"))
