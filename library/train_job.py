@@ -236,6 +236,8 @@ def end(options: Dict[str, Any], node: Node, check_mode: bool) -> Dict[str, Any]
     # Of one that is lost, its ranks may be at work still: the runner alone was killed.
     goes_on = before["state"] in ("running", "lost")
     if check_mode or not goes_on:
+        if not check_mode:  # else systemd shows one that failed among its failed units for good
+            services.forget(job.place(options["state_dir"], options["name"]), run)
         return {"changed": goes_on, "run": before}
     changed = job.end(options["state_dir"], options["name"], run)
     return {"changed": changed, "run": job.read(options["state_dir"], options["name"], run, node)}

@@ -29,7 +29,7 @@ def sh(command: str, given: str = "") -> str:
     return done.stdout
 
 
-def begins(command: str) -> str:
+def printed(command: str) -> str:
     """What a command prints, whatever its exit code."""
     return sh(f"{command}; true")
 
@@ -51,7 +51,7 @@ def reboot() -> None:
     """What a node does that is rebooted: systemd ends its units, and begins anew with /run empty."""
     argv = [*image.as_root(), "podman", "--runtime", "runc", "--hooks-dir", str(image.HOOKS), "restart"]
     subprocess.run([*argv, "--time", "120", NODE], check=True, capture_output=True, timeout=200)
-    until(lambda: begins("systemctl is-system-running").strip() in ("running", "degraded"))
+    until(lambda: printed("systemctl is-system-running").strip() in ("running", "degraded"))
 
 
 def kernel_settings() -> dict[str, str]:

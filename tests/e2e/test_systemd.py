@@ -14,7 +14,7 @@ import pytest
 import testinfra
 
 from tests.e2e import learning
-from tests.e2e.booted import NAME, NODE, begins, kernel_settings, reboot, sh, show, until
+from tests.e2e.booted import NAME, NODE, kernel_settings, printed, reboot, sh, show, until
 from tests.e2e.conftest import Fleet, fleet_command
 from tests.e2e.learning import NO_CARD, train
 from tests.e2e.serving import FOLDER, MODEL, TINY, ask, make_model, playbook
@@ -78,14 +78,14 @@ def status(fleet: Fleet) -> str:
 
 
 def processes(account: str) -> str:
-    return begins(f"ps -o pid,args --no-headers -u {account} | grep -v ' (sd-pam)$' | grep -v 'systemd --user$'")
+    return printed(f"ps -o pid,args --no-headers -u {account} | grep -v ' (sd-pam)$' | grep -v 'systemd --user$'")
 
 
 @pytest.mark.usefixtures("booted")
 def test_the_node_boots_and_no_unit_fails() -> None:
     assert sh("ps -o comm= 1") == "systemd\n"
-    until(lambda: begins("systemctl is-system-running").strip() != "starting")
-    assert begins("systemctl --failed --no-legend") == ""
+    until(lambda: printed("systemctl is-system-running").strip() != "starting")
+    assert printed("systemctl --failed --no-legend") == ""
     assert show("ssh.service", "ActiveState") == ["active"]
     assert sh("ls /var/log/journal/*/system.journal")
 
@@ -118,13 +118,13 @@ def test_a_run_that_ends_by_itself_is_followed_and_leaves_no_process(ready: Flee
     assert "tiny: done, as alice" in status(ready)
     assert processes("alice") == ""
     assert show(RUN, "ActiveState", "Result") == ["inactive", "success"]
-    assert "ascend-train-tiny" not in begins("systemctl --failed --no-legend")
+    assert "ascend-train-tiny" not in printed("systemctl --failed --no-legend")
 
 
 def test_a_run_is_its_accounts_unit_and_all_of_it_ends_when_it_is_stopped(ready: Fleet, tmp_path: Path) -> None:
     run = train(ready, tmp_path, 100_000, NO_CARD, train_devices="0,1")
     assert run.code == 0, run.output
-    until(lambda: begins("cat ~alice/saves/tiny/lora/sft/trainer_log.jsonl | grep -c current_steps") != "0\n")
+    until(lambda: printed("cat ~alice/saves/tiny/lora/sft/trainer_log.jsonl | grep -c current_steps") != "0\n")
     main = show(RUN, "MainPID", "User", "ActiveState", "TasksMax", "OOMPolicy")
     assert main[1:] == ["alice", "active", "infinity", "continue"]
     assert "enable-linger" not in run.output
@@ -138,7 +138,7 @@ def test_a_run_is_its_accounts_unit_and_all_of_it_ends_when_it_is_stopped(ready:
     stopped = ready.playbook("playbooks/train_stop.yml", "-e", "train_name=tiny")
     assert "tiny: stopped, as alice" in stopped.output, stopped.output
     assert processes("alice") == ""
-    assert begins(f"systemctl cat {RUN} 2>&1").startswith("No files found")
+    assert printed(f"systemctl cat {RUN} 2>&1").startswith("No files found")
     assert ready.facts("gather_subset=npu")["npu"]["processes"] == []
 
 
@@ -161,7 +161,7 @@ def test_a_run_that_is_killed_ends_altogether(ready: Fleet, tmp_path: Path, kill
     assert words in status(ready)
     # Nobody who looks after the node is alarmed for good by a run that was looked at and ended.
     assert ready.playbook("playbooks/train_stop.yml", "-e", "train_name=tiny").code == 0
-    assert begins("systemctl --failed --no-legend") == ""
+    assert printed("systemctl --failed --no-legend") == ""
     again = train(ready, tmp_path, 5, NO_CARD, train_follow=True)
     assert again.code == 0, again.output
 
@@ -175,7 +175,7 @@ def test_a_change_drains_the_node_and_waits_for_its_run(ready: Fleet, tmp_path: 
     assert run.code == 0, run.output
     assert asked.read_text(encoding="utf-8") == "drain\nresume\n"
     assert "tiny: done, as alice" in status(ready)
-    assert begins(f"ls -d {PACKAGES}/leftover-1.0.dist-info 2>/dev/null") == ""
+    assert printed(f"ls -d {PACKAGES}/leftover-1.0.dist-info 2>/dev/null") == ""
 
 
 @pytest.fixture(scope="module")
@@ -196,8 +196,8 @@ def test_a_model_is_served_by_a_unit_in_its_sandbox(host: Any) -> None:
     # In its view of the file systems even root writes its own folder alone, and a /tmp of its own.
     inside = f"nsenter --target {main} --mount"
     for place in ("/opt/ascend", "/etc", "/var/lib/ascend-fleet", MODEL, "/home/alice"):
-        assert "Read-only file system" in begins(f"{inside} touch {place}/x 2>&1"), place
-    assert begins(f"{inside} touch {FOLDER}/out/x /tmp/x 2>&1; rm {FOLDER}/out/x; ls /tmp/x 2>&1").startswith("ls: ")
+        assert "Read-only file system" in printed(f"{inside} touch {place}/x 2>&1"), place
+    assert printed(f"{inside} touch {FOLDER}/out/x /tmp/x 2>&1; rm {FOLDER}/out/x; ls /tmp/x 2>&1").startswith("ls: ")
 
 
 def test_what_serves_begins_again_when_it_is_killed(served: Fleet, host: Any) -> None:
@@ -213,11 +213,11 @@ def test_what_serves_begins_again_when_it_is_killed(served: Fleet, host: Any) ->
 
 @pytest.mark.usefixtures("served")
 def test_its_log_is_turned(host: Any) -> None:
-    assert begins("logrotate --force /etc/logrotate.d/ascend-serve 2>&1") == ""
+    assert printed("logrotate --force /etc/logrotate.d/ascend-serve 2>&1") == ""
     assert sh(f"ls {FOLDER}/out/log.1.gz")
     assert ask(host)[0] == 200
     assert int(sh(f"stat -c %s {FOLDER}/out/log")) > 0, "it goes on to write there"
-    assert begins("systemctl start logrotate.service 2>&1") == ""
+    assert printed("systemctl start logrotate.service 2>&1") == ""
     assert show("logrotate.service", "Result") == ["success"]
 
 
@@ -246,16 +246,16 @@ def test_it_serves_after_a_reboot(served: Fleet, host: Any, tmp_path: Path) -> N
     until(lambda: ask(host)[0] == 200, 300)
     assert "tiny: stopped, as alice" in status(served), "systemd asked it to end"
     assert served.facts("gather_subset=npu")["npu"]["processes"][0]["name"] == "serving tiny"
-    assert begins("systemctl --failed --no-legend") == ""
+    assert printed("systemctl --failed --no-legend") == ""
 
 
 def test_what_is_stopped_leaves_no_unit_and_no_error_in_the_journal(served: Fleet) -> None:
     stopped = playbook(served, "serve_stop")
     assert stopped.code == 0, stopped.output
     assert processes("ascend-serve") == ""
-    assert begins(f"systemctl cat {MODEL_UNIT} 2>&1").startswith("No files found")
-    assert begins("find /etc/systemd /run/systemd/system -name 'ascend-serve*' -o -name 'ascend-train*'") == ""
-    assert begins("journalctl --no-pager --quiet --priority err --boot --unit 'ascend-*' --output cat") == ""
+    assert printed(f"systemctl cat {MODEL_UNIT} 2>&1").startswith("No files found")
+    assert printed("find /etc/systemd /run/systemd/system -name 'ascend-serve*' -o -name 'ascend-train*'") == ""
+    assert printed("journalctl --no-pager --quiet --priority err --boot --unit 'ascend-*' --output cat") == ""
 
 
 def test_this_machines_kernel_settings_are_as_they_were(ready: Fleet, settings: dict[str, str]) -> None:

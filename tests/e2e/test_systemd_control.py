@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.booted import NAME, NODE, CommandError, begins, reboot, sh, show, until
+from tests.e2e.booted import NAME, NODE, CommandError, printed, reboot, sh, show, until
 from tests.e2e.conftest import Fleet, fleet_command
 from tests.e2e.control import CHECKOUT, DEPOT, INVENTORY, KEY, VENV, furnish, play
 
@@ -63,7 +63,7 @@ def test_what_the_guide_says_is_there(nightly: str) -> None:
     assert "Try it now:  sudo systemctl start ascend-fleet-drift" in nightly
     assert show(TIMER, "ActiveState", "UnitFileState") == ["active", "enabled"]
     assert TIMER in sh(f"systemctl list-timers {TIMER} --no-pager")
-    assert begins("systemctl --failed --no-legend") == ""
+    assert printed("systemctl --failed --no-legend") == ""
     again = play("nightly", "-e", f"nightly_ssh_key={KEY}", "-e", "nightly_delay_s=0")
     assert not changed(again), again
 
@@ -77,16 +77,16 @@ def test_the_check_does_its_work_in_its_sandbox() -> None:
     assert (node["name"], node["state"]) == (NODE, "drifted")
     assert sh(f"stat -c %U {REPORTS}/latest/fleet.json") == "ascend-fleet\n"
     assert f"Report: {REPORTS}/latest/index.html" in sh("journalctl --no-pager -u ascend-fleet-drift -n 50 -o cat")
-    assert begins("journalctl --no-pager --quiet -u ascend-fleet-drift --priority err") == ""
+    assert printed("journalctl --no-pager --quiet -u ascend-fleet-drift --priority err") == ""
     key = sh(f"cat {KEY}").splitlines()[3]
     assert key not in sh("journalctl --no-pager --output export") + sh("systemctl show '*' --all")
-    assert begins("find /run/credentials -name ssh-key; ls /run/ascend-fleet-drift 2>/dev/null") == ""
+    assert printed("find /run/credentials -name ssh-key; ls /run/ascend-fleet-drift 2>/dev/null") == ""
 
 
 @pytest.mark.usefixtures("nightly")
 def test_a_missed_night_is_made_up_for_by_the_timer() -> None:
     sh(f"systemctl stop {TIMER}; touch -d '3 days ago' {STAMP}; rm -r {REPORTS}/latest; systemctl start {TIMER}")
-    until(lambda: begins(f"ls {REPORTS}/latest/fleet.json 2>/dev/null") != "", 90)
+    until(lambda: printed(f"ls {REPORTS}/latest/fleet.json 2>/dev/null") != "", 90)
     until(lambda: show(SERVICE, "ActiveState") == ["inactive"])
     assert show(SERVICE, "Result") == ["success"]
 
@@ -99,10 +99,10 @@ def test_a_check_that_breaks_fails_its_unit_and_starts_the_operators() -> None:
     sh(f"mv {INVENTORY}/hosts.yml /root/hosts.yml")
     with pytest.raises(CommandError):
         sh("systemctl start ascend-fleet-drift")
-    until(lambda: begins("ls /run/alarm 2>/dev/null") != "")
+    until(lambda: printed("ls /run/alarm 2>/dev/null") != "")
     assert SERVICE in sh("systemctl --failed --no-legend")
     sh(f"mv /root/hosts.yml {INVENTORY}/hosts.yml; systemctl start ascend-fleet-drift")
-    assert begins("systemctl --failed --no-legend") == ""
+    assert printed("systemctl --failed --no-legend") == ""
 
 
 @pytest.mark.usefixtures("nightly")
@@ -116,8 +116,8 @@ def test_the_check_asks_by_the_helper_alone() -> None:
     sh(f"rm -r {REPORTS}/latest; systemctl start ascend-fleet-drift")
     (node,) = report()["nodes"]
     assert node["state"] == "drifted", node
-    until(lambda: begins("pgrep -u ascend-drift") == "")
-    assert begins("systemctl --failed --no-legend") == ""
+    until(lambda: printed("pgrep -u ascend-drift") == "")
+    assert printed("systemctl --failed --no-legend") == ""
 
 
 def test_the_unit_of_sshd_reads_the_certificates_and_goes_on(control: Fleet, tmp_path: Path) -> None:
@@ -171,8 +171,8 @@ def test_the_depot_is_served_by_a_hardened_unit(server: str) -> None:
     main = show(SERVER, "MainPID")[0]
     told = dict(line.split(":\t", 1) for line in sh(f"cat /proc/{main}/status").splitlines() if ":\t" in line)
     assert (told["NoNewPrivs"], int(told["CapBnd"], 16), told["Uid"].split()[0] != "0") == ("1", 0, True)
-    assert "Read-only file system" in begins(f"nsenter --target {main} --mount touch {DEPOT}/x 2>&1")
-    assert begins(f"journalctl --no-pager --quiet -u {SERVER} --priority err") == ""
+    assert "Read-only file system" in printed(f"nsenter --target {main} --mount touch {DEPOT}/x 2>&1")
+    assert printed(f"journalctl --no-pager --quiet -u {SERVER} --priority err") == ""
     assert show("nginx.service", "ActiveState") == ["inactive"]
     assert not changed(play("depot_server"))
 
@@ -185,7 +185,7 @@ def test_it_serves_again_after_a_kill_and_a_reboot(server: str) -> None:
     reboot()
     until(lambda: fetched(f"{server}/index.json") == "{}\n 200")
     assert show(TIMER, "ActiveState") == ["active"]
-    assert begins("systemctl --failed --no-legend") == ""
+    assert printed("systemctl --failed --no-legend") == ""
 
 
 def test_it_serves_by_https_with_a_key_that_is_roots_alone(server: str, tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ def test_it_serves_by_https_with_a_key_that_is_roots_alone(server: str, tmp_path
 def test_what_is_removed_leaves_nothing() -> None:
     sh(f"systemctl disable --now {SERVER}; rm /etc/systemd/system/{SERVER}; systemctl daemon-reload")
     play("nightly", "-e", "nightly_state=absent")
-    assert begins("find /etc/systemd /run/systemd /var/lib/systemd -name '*ascend-fleet*'") == ""
-    assert begins("systemctl list-units --all --no-legend 'ascend-fleet*'") == ""
-    assert begins("systemctl --failed --no-legend") == ""
-    assert begins(f"ls {CHECKOUT}/site.yml {VENV}/bin/ansible-playbook") != ""
+    assert printed("find /etc/systemd /run/systemd /var/lib/systemd -name '*ascend-fleet*'") == ""
+    assert printed("systemctl list-units --all --no-legend 'ascend-fleet*'") == ""
+    assert printed("systemctl --failed --no-legend") == ""
+    assert printed(f"ls {CHECKOUT}/site.yml {VENV}/bin/ansible-playbook") != ""

@@ -232,7 +232,8 @@ def made(runs: Runs, name: str, age_s: float = 1000, **began: Any) -> Path:
     folder = runs.folder(name)
     (folder / "out").mkdir(parents=True)
     own(folder / "out")
-    (folder / "train.json").write_text(json.dumps({"name": name, "account": "daemon", "devices": [1]}))
+    about = {"name": name, "account": "daemon", "devices": [1], "folder": "/", "output_dir": "none"}
+    (folder / "train.json").write_text(json.dumps(about))
     (folder / "began.json").write_text(json.dumps({"name": f"ascend-train-{name}", "began": "x", **began}))
     for each in ("log", "log.before", "ended.json"):
         runs.write(name, each, b"{}")
@@ -300,6 +301,21 @@ def test_systemd_is_asked_once_for_all(runs: Runs, booted: Callable[[bool], None
     assert len(systemd.asked) == 1
     assert job.prune(runs.state_dir, systemd, "x", keep=0) == ["e", "d", "b"]
     assert systemd.listed() == [], "nor does systemd remember the one that failed"
+
+
+def test_a_run_that_failed_and_is_stopped_is_no_failed_unit(
+    runs: Runs, booted: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    booted(True)
+    folder = made(runs, "a", 1000, systemd=True)
+    runs.write("a", "ended.json", b'{"code": 1, "at": 1.0, "asked": false}')
+    systemd = Systemd(states={"ascend-train-a": "failed"})
+    monkeypatch.setattr(train_job, "run", systemd)
+    asked = {"state_dir": runs.state_dir, "name": "a"}
+    assert train_job.end(asked, NODE, True)["run"]["state"] == "failed"
+    assert systemd.listed() == ["ascend-train-a.service"], "in check mode"
+    assert train_job.end(asked, NODE, False)["changed"] is False
+    assert (systemd.listed(), folder.is_dir()) == ([], True)
 
 
 def test_where_systemd_says_nothing_the_node_is_not_free(runs: Runs, booted: Callable[[bool], None]) -> None:
