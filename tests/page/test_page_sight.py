@@ -325,7 +325,8 @@ def test_nothing_is_cut_off_and_nothing_scrolls_sideways(show: Shower, size: int
         open_all(tab)
         assert tab.evaluate(CUT) == [], width
         assert tab.evaluate("document.documentElement.scrollWidth") <= width
-    widths = tab.locator(".cause h3, .cause code, .cause .sentence").evaluate_all("all => all.map((each) => each.clientWidth)")
+    texts = tab.locator(".cause h3, .cause code, .cause .sentence")
+    widths = texts.evaluate_all("all => all.map((each) => each.clientWidth)")
     assert min(width for width in widths if width) > 300, "words have the whole of a phone's width"
 
 
