@@ -118,8 +118,9 @@ class World:
     def sh(self, script: str, given: str = "") -> str:
         argv = [*image.as_root(), "podman", "exec", "-i", NODE, "sh", "-c", script]
         # A journal has fields that are no text.
-        more: dict[str, Any] = {"text": True, "errors": "replace"}
-        done = subprocess.run(argv, input=given, capture_output=True, check=False, timeout=600, **more)
+        done = subprocess.run(
+            argv, input=given, capture_output=True, text=True, errors="replace", check=False, timeout=600
+        )
         assert done.returncode == 0, f"{script}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
         return done.stdout
 
