@@ -118,7 +118,10 @@ class World:
 
     def sh(self, script: str, given: str = "") -> str:
         argv = [*image.as_root(), "podman", "exec", "-i", NODE, "sh", "-c", script]
-        done = subprocess.run(argv, input=given, capture_output=True, text=True, check=False, timeout=600)
+        # A journal has fields that are no text.
+        done = subprocess.run(
+            argv, input=given, capture_output=True, text=True, errors="replace", check=False, timeout=600
+        )
         assert done.returncode == 0, f"{script}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
         return done.stdout
 
