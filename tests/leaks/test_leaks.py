@@ -161,7 +161,8 @@ def train(world: World) -> None:
     mark, config = world.marks, world.state / "train.yaml"
     world.sh(f"cat >>{HOME}/.profile", f"export LD_LIBRARY_PATH=/none HF_TOKEN={mark['profile']}\n")
     # Not by runuser, which says so in the journal, and journald adds the whole command line of whoever says something.
-    program = f"setsid setpriv --reuid {USER} --regid {USER} --init-groups {PYTHON} -c 'import time; time.sleep(3600)' --hub_token $token"
+    as_user = f"setpriv --reuid {USER} --regid {USER} --init-groups"
+    program = f"setsid {as_user} {PYTHON} -c 'import time; time.sleep(3600)' --hub_token $token"
     shown = "ascend-sim set process.7=$!:python3:100"
     world.sh(f"token=$(cat)\n{program} >/dev/null 2>&1 </dev/null &\n{shown}", mark["argv"])
     make = "ASCEND_RT_VISIBLE_DEVICES= ascend-env python $(ascend-env --examples)/tiny/make_model.py"
