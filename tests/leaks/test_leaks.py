@@ -160,7 +160,9 @@ def train(world: World) -> None:
     """A run on the CPU, and beside it a user's program and a profile, which the facts quote."""
     mark, config = world.marks, world.state / "train.yaml"
     world.sh(f"cat >>{HOME}/.profile", f"export LD_LIBRARY_PATH=/none HF_TOKEN={mark['profile']}\n")
-    program = f"setsid runuser -u {USER} -- {PYTHON} -c 'import time; time.sleep(3600)' --hub_token $token"
+    # Not by runuser, which says so in the journal, and journald adds the whole command line of whoever says something.
+    as_user = f"setpriv --reuid {USER} --regid {USER} --init-groups"
+    program = f"setsid {as_user} {PYTHON} -c 'import time; time.sleep(3600)' --hub_token $token"
     shown = "ascend-sim set process.7=$!:python3:100"
     world.sh(f"token=$(cat)\n{program} >/dev/null 2>&1 </dev/null &\n{shown}", mark["argv"])
     make = "ASCEND_RT_VISIBLE_DEVICES= ascend-env python $(ascend-env --examples)/tiny/make_model.py"
