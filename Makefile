@@ -27,8 +27,8 @@ demo-down: .venv/installed  ## remove what demo created, except packages and the
 test-fast: .venv/installed  ## unit and contract tests without the slow ones, for use while writing; three minutes
 	.venv/bin/python -m pytest -n 2 --no-loadscope-reorder -m "not slow and not lint" tests/unit tests/contract
 
-test: .venv/installed system  ## one test of each kind (lint, unit, contract, molecule, end to end), two at a time
-	.venv/bin/python -m pytest -n 2 --no-loadscope-reorder
+test: .venv/installed system  ## one test of each kind (lint, unit, contract, molecule, end to end), three at a time: one often waits for its node
+	.venv/bin/python -m pytest -n 3 --no-loadscope-reorder
 
 test-all: .venv/installed system  ## every fault, every ansible-core, long fuzzing; more than an hour
 	.venv/bin/python -m pytest -n 2 --no-loadscope-reorder --whole

@@ -67,6 +67,7 @@ def test_it_converges_and_the_layout_is_a_remark(base: Fleet, node: str, tmp_pat
     assert f"remark: kernels-910b {NEW} has an undocumented layout" in shown.output
 
 
+@pytest.mark.whole  # a repair of the known layout: test_cann_beside.py and tests/e2e/test_main_job.py
 def test_a_lost_file_of_it_is_drift_and_repaired(base: Fleet, node: str, tmp_path: Path) -> None:
     sh(node, f"rm {HOME}/other-toolkit/content/part3.bin")
     code, findings, _remarks = drift(base, node, tmp_path)

@@ -121,6 +121,7 @@ def test_what_the_fast_form_cannot_see_is_repaired_when_the_proof_fails(base: Fl
     assert site(base, node).changed == 0
 
 
+@pytest.mark.whole  # tests/unit/plan/test_failed_proof.py has it without a node
 def test_a_proof_that_nothing_repairs_fails_once_with_a_command_that_works(base: Fleet, node: str) -> None:
     sh(node, f"ascend-sim set device_error.0=507033; rm {RUNTIME}")
     run = site(base, node)

@@ -105,6 +105,7 @@ def test_a_mirror_is_filled_once_and_a_dead_one_is_replaced_by_the_depot(base: F
         base.beside = {}
 
 
+@pytest.mark.whole  # tests/unit/depot/test_sender.py breaks it without a node
 def test_a_connection_that_breaks_in_the_middle_goes_on_there_in_the_same_run(base: Fleet) -> None:
     """The node's end of it is killed, with every session in it, and the playbook lives on."""
     base.hosts.clear()
