@@ -125,8 +125,9 @@ def test_the_unit_of_sshd_reads_the_certificates_and_goes_on(control: Fleet, tmp
     sh("echo 'admin ALL=(ALL) ALL' >/etc/sudoers.d/admin")
     sh("echo 'PasswordAuthentication yes' >/etc/ssh/sshd_config.d/00-first-login.conf; systemctl reload ssh")
     known = tmp_path / "known_hosts"
+    # The nightly check of the tests above has an account ascend-fleet here, which nobody logs in to.
     given: dict[str, Any] = {"enroll_user": "admin", "enroll_password": PASSWORD, "enroll_trust_on_first_use": True}
-    given |= {"enroll_known_hosts": str(known), "enroll_dir": str(tmp_path / "out"), "ansible_user": "ascend-fleet"}
+    given |= {"enroll_known_hosts": str(known), "enroll_dir": str(tmp_path / "out"), "ansible_user": "enrolled"}
     given |= {f"enroll_{each}_ca": str(tmp_path / f"{each}_ca") for each in ("host", "user")}
     given |= {"enroll_public_key": str(control.state / "id_ed25519.pub")}
     given |= {"ansible_ssh_common_args": f"-o UserKnownHostsFile={known} -o StrictHostKeyChecking=yes"}
