@@ -57,6 +57,9 @@ if ! getent passwd "$account" >/dev/null; then
   changed account
   is_new=yes
 fi
+# One that nobody logs in to is a program's, such as the nightly check's: it is not given root.
+shell=$(getent passwd "$account" | cut -d: -f7)
+case ${shell##*/} in nologin | false) fail shell "its shell is $shell" ;; esac
 # Rules for passwords that expire would end a login by key as well, months later.
 aging=$(getent shadow "$account" | cut -d: -f4,5,7,8)
 case $aging in
@@ -178,6 +181,12 @@ _FAILURES = {
         "cannot create the account",
         "useradd and chage, with code 0",
         "useradd --create-home ACCOUNT; chage -M -1 ACCOUNT  # what do they say?",
+    ),
+    "shell": (
+        "the account belongs to a program: nobody can log in to it",
+        "a new account, or one with a login shell",
+        "getent passwd ACCOUNT  # enroll another account (ansible_user), because the nightly check's is also called "
+        "ascend-fleet",
     ),
     "home": (
         "the account cannot write to its own home",

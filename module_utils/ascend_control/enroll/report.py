@@ -12,6 +12,7 @@ from typing import Any
 from ...ascend import atomic
 from ...ascend.masking import masked_values
 from ...ascend.text import cut
+from ..plan.words import nodes_text
 from ..rack.report import write_names
 from .run import ALREADY, ENROLLED, FAILED, WOULD, Node
 
@@ -53,7 +54,7 @@ def lines(report: Mapping[str, Any], folder: str, remarks: Sequence[str]) -> lis
     """Return the table, each failing node with its error, and the next commands."""
     nodes, counts = report["nodes"], report["counts"]
     words = [f"{counts[state]} {state}" for state in (ENROLLED, ALREADY, WOULD, FAILED) if counts[state]]
-    text = [f"{len(nodes)} nodes: {', '.join(words)}; {report['seconds']:.0f} s"]
+    text = [f"{nodes_text(len(nodes))}: {', '.join(words)}; {report['seconds']:.0f} s"]
     widths = [max(len(node[key] or "") for node in nodes) for key in ("name", "address", "state")]
     for node in nodes:
         cells = [
