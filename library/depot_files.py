@@ -1,21 +1,23 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: Apache-2.0
-"""Ansible module: take the depot's files that are sent to the node. The action plugin of this name sends them."""
+"""Ansible module: bring the depot's files into the node's cache. The action plugin of this name sends them."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 ---
 module: depot_files
-short_description: Send files of the depot into the node's cache
+short_description: Bring files of the depot into the node's cache
 version_added: "0.2.0"
 description:
   - Sends the files that a node is missing over Ansible's own connection to it (SSH, for example). It needs no server,
     no mount, no other port and no rights beyond those of the login account.
+  - If the node has a mirror, it fetches from the mirror first, and is sent only the rest. If it uses the depot's web
+    server, it fetches everything from there.
   - After a broken connection the transfer resumes. The size and sha256 of each file are verified before it gets its
     final name. Existing files are not sent.
-  - The module checks the cache and gives received files their final names. Its action plugin sends them and sets the
-    module's options C(state), C(uid) and C(files).
+  - The module checks the cache, fetches for a few seconds at a time, and gives received files their final names. Its
+    action plugin shows the progress, sends files, and sets the module's options C(state), C(uid) and C(files).
 author:
   - The ascend-fleet authors (@ascend-fleet)
 extends_documentation_fragment:
@@ -27,7 +29,8 @@ options:
     type: dict
     default: {}
   steps:
-    description: The steps whose files are sent (toolkit, kernels, python, environment, source); for the action plugin.
+    description:
+      - The steps whose files the node needs (toolkit, kernels, python, environment, source); for the action plugin.
     type: list
     elements: str
     default: []
@@ -39,8 +42,12 @@ options:
     default: false
   source:
     description:
-      - The address of the node's mirror, which is used first, or V(swarm), which ends the node's peer; given by the
-        action plugin.
+      - The address of the server from which the node fetches (its mirror, or the depot's web server), or V(swarm),
+        which ends the node's peer; given by the action plugin.
+    type: str
+    default: ""
+  depot_proxy:
+    description: The proxy between the node and the depot's web server; given by the action plugin.
     type: str
     default: ""
   state:
@@ -71,10 +78,15 @@ EXAMPLES = r"""
 
 RETURN = r"""
 sent_bytes:
-  description: How much was sent.
+  description: How much was sent through the connection.
   returned: success
   type: int
   sample: 3221225472
+fetched_bytes:
+  description: How much the node fetched from a server.
+  returned: success
+  type: int
+  sample: 0
 """
 
 import os
@@ -83,7 +95,7 @@ from typing import Any, ContextManager, Dict, List
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend import incoming, mirror, mirrored, rights
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import fetched, incoming, mirrored, rights
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.change import module_lock
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import REPORTED, failure
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.incoming import Incoming
@@ -99,6 +111,7 @@ ARGUMENT_SPEC = {
     "steps": {"type": "list", "elements": "str", "default": []},
     "mirror": {"type": "bool", "default": False},
     "source": {"type": "str", "default": ""},
+    "depot_proxy": {"type": "str", "default": ""},
     "state": {"type": "str", "choices": ["arrived", "lacking"], "default": "lacking"},
     "uid": {"type": "int", "default": 0},
 }
@@ -122,13 +135,15 @@ def main() -> None:
 def lacking(wanted: List[Incoming], options: Dict[str, Any], check_mode: bool) -> Dict[str, Any]:
     """Return the files that the cache lacks, the folder for them, and the Python with which an account writes there.
 
-    ``changed``: whether it lacked some before the mirror was asked; ``problem``: why the mirror did not give all.
+    ``changed``: whether it lacked some before a server was asked; ``came_bytes``: what that gave now, until it had
+    everything, failed (``problem``), or the time was over; ``again``: whether to ask it for the rest.
     """
     cache_dir, is_mirror = options["cache_dir"], options["mirror"]
     missing = incoming.lacking(wanted, cache_dir)
     if is_mirror and not check_mode:
         mirrored.asked_for({each.path for each in wanted} - {each["path"] for each in missing}, cache_dir)
-    answer: Dict[str, Any] = {"changed": bool(missing), "folder": "", "problem": "", "python": sys.executable}
+    answer: Dict[str, Any] = {"changed": bool(missing), "folder": "", "python": sys.executable}
+    answer.update(problem={}, came_bytes=0, again=False)
     if missing and not check_mode:
         with _alone(options, "making room for files of the depot"):
             if is_mirror:  # another run's may have arrived meanwhile
@@ -139,8 +154,24 @@ def lacking(wanted: List[Incoming], options: Dict[str, Any], check_mode: bool) -
             if missing:
                 answer["folder"] = incoming.prepare(missing, cache_dir, options["uid"], is_mirror)
             if missing and options["source"] not in ("", SWARM):
-                missing, answer["problem"] = mirror.take(missing, cache_dir, options["source"], options["uid"])
+                missing = _fetch(missing, options, answer)
     return {**answer, "missing": missing}
+
+
+def _fetch(missing: List[Dict[str, Any]], options: Dict[str, Any], answer: Dict[str, Any]) -> List[Dict[str, Any]]:
+    """Return what is missing after a while of fetching."""
+    server = fetched.Server(options["source"], options["depot_proxy"])
+    left, problems = fetched.fetch(missing, options["cache_dir"], server, options["uid"])
+    came = _lacked_bytes(missing) - _lacked_bytes(left)
+    broke = all(problem.kind == fetched.BROKE for problem in problems)
+    answer["came_bytes"], answer["again"] = came, bool(left) and (not problems or (broke and came > 0))
+    if problems:
+        answer["problem"] = problems[0]._asdict()
+    return left
+
+
+def _lacked_bytes(missing: List[Dict[str, Any]]) -> int:
+    return sum(each["size_bytes"] - each["have_bytes"] for each in missing)
 
 
 def arrived(sent: List[Incoming], options: Dict[str, Any]) -> Dict[str, Any]:

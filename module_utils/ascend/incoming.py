@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files of the depot that the control node sends through its connection to the node.
+"""Files of the depot that the control node sends through its connection to the node, or that the node fetches.
 
 They arrive in ``incoming`` of the cache, each under its sha256, as the account that logs in, so writing them needs
 neither root's rights nor a terminal for sudo. What arrived of a file stays if the connection breaks, and the next run
@@ -12,7 +12,7 @@ import os
 import stat
 import time
 from contextlib import suppress
-from typing import Any, Dict, List, NamedTuple, Tuple
+from typing import Any, Dict, Iterable, List, NamedTuple, Tuple
 
 from . import atomic, files
 from .change import fault_points
@@ -24,6 +24,7 @@ FILE = {
     "path": {"type": "str", "required": True},
     "sha256": {"type": "str", "required": True},
     "size_bytes": {"type": "int", "required": True},
+    "address": {"type": "str", "default": ""},
 }
 SPEC = {"files": {"type": "list", "elements": "dict", "default": [], "options": FILE}}
 SWARM = "swarm"  # the folder beside it of what other nodes give: swarm/member.py
@@ -49,11 +50,15 @@ for name, at, left in json.loads(stream.readline().decode()):
 
 
 class Incoming(NamedTuple):
-    """A file that the cache should contain: its path in it, its required sum, and its size in bytes."""
+    """A file that the cache should contain: its path in it, its required sum, and its size in bytes.
+
+    ``address`` is its path on the server from which it is fetched; empty for its sum.
+    """
 
     path: str
     sha256: str
     size_bytes: int
+    address: str = ""
 
 
 def lacking(wanted: List[Incoming], cache_dir: str) -> List[Dict[str, Any]]:
@@ -99,7 +104,7 @@ def prepare(missing: List[Dict[str, Any]], cache_dir: str, uid: int, is_shared: 
     return folder
 
 
-def arrive(sent: List[Incoming], cache_dir: str, is_shared: bool = False) -> List[Dict[str, str]]:
+def arrive(sent: Iterable[Incoming], cache_dir: str, is_shared: bool = False) -> List[Dict[str, str]]:
     """Give the files that were sent their names; return ``path`` and ``found`` for each one that is wrong.
 
     A wrong one is removed and has to be sent again; a power cut may have left a file whose end was never written. If

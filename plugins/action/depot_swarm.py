@@ -91,7 +91,7 @@ class ActionModule(depot_files.ActionModule):
                 f"{name} does not join the swarm: no libtorrent for {asked['tag']}; the depot sends it everything"
             )
             return {"joined": False}
-        self._send([wheel], task_vars)
+        self._bring([wheel], task_vars)
         others = [address for other, address in batch["nodes"].items() if other != name]
         job = {"port": batch["port"], "peers": others, "allowed": [*others, batch["depot"][name]]}
         torrent = base64.b64encode((_folder() / "torrent").read_bytes()).decode()
@@ -110,7 +110,7 @@ class ActionModule(depot_files.ActionModule):
         folder = self._task.args["wanted"]["depot"]["folder"]
         index = read_index(folder)
         file = wheel_of(index, tag)
-        return single(folder, {**index["files"][file], "url": f"ssh:/{file}"}) if file else None
+        return single(folder, file, index["files"][file]) if file else None
 
     def _wait(self, task_vars: Any) -> Answer:
         """Wait for all, as long as something comes."""
@@ -122,9 +122,9 @@ class ActionModule(depot_files.ActionModule):
             far = self._part("wait", task_vars)["far"]
             done, now = int(far["done"]), time.monotonic()
             if progress is None and far["wanted"]:
-                progress = depot_files.Progress(task_vars, int(far["wanted"]))
+                progress = depot_files.Progress(task_vars, int(far["wanted"]), last)
             if progress:
-                progress.tell(done - progress.sent)
+                progress.tell(done - progress.came)
             if far.get("finished"):
                 return {}
             if done > came or far.get("checking"):

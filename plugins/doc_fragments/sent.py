@@ -25,4 +25,8 @@ options:
         description: Its size in bytes.
         type: int
         required: true
+      address:
+        description: Its path on the server from which it is fetched. If empty, its sha256.
+        type: str
+        default: ""
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The progress of sending files, over all nodes, in memory that Ansible's worker processes share.
+"""The progress of bringing files to all nodes, in memory that Ansible's worker processes share.
 
 The output plugin creates it before the workers are forked, and each worker writes its own part. Without that plugin a
 node has its own board.
@@ -65,9 +65,8 @@ class Board:
         done = len([node for node in begun if node.sent == node.total])
         rate = sent / max(now - min((node.began for node in begun), default=now), 0.001)
         left = f", {time_text((total - sent) / rate)} left" if rate else ""
-        return (
-            f"sent to {done} of {len(begun)} nodes: {size_text(sent)} of {size_text(total)}, {size_text(rate)}/s{left}"
-        )
+        far = f"{size_text(sent)} of {size_text(total)}, {size_text(rate)}/s{left}"
+        return f"{done} of {len(begun)} nodes have their files: {far}"
 
     def _begun(self) -> list[_Node]:
         found = _NODE.iter_unpack(self._memory[_CLOCK.size : _CLOCK.size + self.nodes * _NODE.size])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which of the depot's files a node's steps need, and where they go in the node's cache when sent over SSH."""
+"""Which of the depot's files a node's steps need, and where they go in the node's cache."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .transport import SSH
 from .trouble import read_index
 
 # Step, or what is staged -> what of the wanted node it takes from the depot.
@@ -40,8 +39,12 @@ def needed(steps: Collection[str], wanted: Mapping[str, Any]) -> list[Sent]:
     Large ones come first. Raises AscendError if the depot cannot be read.
     """
     takes = {kind for step in steps for kind in _TAKES.get(step, ())}
-    folder = wanted["depot"]["folder"]
-    files = [single(folder, entry) for kind, entry in _entries(wanted) if kind in takes and entry.get("sha256")]
+    folder, url = wanted["depot"]["folder"], wanted["depot"]["url"]
+    files = [
+        single(folder, entry["url"].removeprefix(f"{url}/"), entry)
+        for kind, entry in _entries(wanted)
+        if kind in takes and entry.get("sha256")
+    ]
     if "wheels" in takes:
         files += wheels(folder, wanted["environment"]["wheels"], wanted["environment"]["lock_file"])
     return sorted(dict.fromkeys(files), key=lambda file: (-file.size_bytes, file.path))
@@ -53,9 +56,8 @@ def _entries(wanted: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]
     yield "source", wanted["environment"]["source"]
 
 
-def single(folder: str, entry: Mapping[str, Any]) -> Sent:
-    """A single file goes where the modules look for it (depot_file.py)."""
-    relative = str(entry["url"]).removeprefix(f"{SSH}:/")
+def single(folder: str, relative: str, entry: Mapping[str, Any]) -> Sent:
+    """A single file goes where the modules look for it (depot_file.py); ``relative`` is its path in the depot."""
     path = os.path.join(entry["sha256"][:16], os.path.basename(relative))
     return Sent(os.path.join(folder, relative), path, entry["sha256"], entry["size_bytes"])
 

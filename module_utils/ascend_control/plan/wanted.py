@@ -27,7 +27,7 @@ from ...ascend.npu.chips import chip_family
 from ...ascend.serve.model import models_of
 from ..depot import sending
 from ..depot.index import PAGE, SECTIONS, python_of, source_of
-from ..depot.transport import SENT, SSH, address
+from ..depot.transport import PATH, SSH, address
 from ..depot.trouble import FILL, read_index
 from ..release.compatibility import release_problems
 from ..release.drivers import drivers_of
@@ -97,8 +97,7 @@ def resolve(facts: Document, settings: Document) -> dict[str, Any]:
     lies = {"layout": place.layout.name, "beside": place.base != given.cann_root}
     # Which environment it shall be decides which Python stays; what it lacks of the depot is told last.
     environment, name = _environment(depot, folder, release, node, given, place.home(release.cann.version))
-    if transport in SENT:
-        environment |= _sent(depot, environment, given.cache_dir)
+    environment |= _wheelhouse(depot, environment, given.cache_dir, transport)
     of_environment, depot.problems = depot.problems, []
     wanted = {
         "release": release.release,
@@ -118,6 +117,7 @@ def resolve(facts: Document, settings: Document) -> dict[str, Any]:
         "depot": {
             "transport": transport,
             "folder": given.depot_dir,
+            "url": depot.url,
             "mirror": given.depot_mirror,
             "mirror_url": given.depot_mirror_url,
         },
@@ -201,10 +201,6 @@ class _Depot:
             return dict(NOTHING)
         version = entry.get("version", "") if isinstance(entry, dict) else ""
         return {"version": version, "url": f"{self.url}/{file}", **known}
-
-    def wheels(self, folder: str) -> str:
-        """Return where uv finds a folder's wheels: the page that lists them, or for a mount the folder."""
-        return f"{self.url}/{folder}" + ("" if self.url.startswith("file:") else f"/{PAGE}")
 
     def report_missing(self, what: str, architecture: str, needed_by: tuple[str, ...]) -> None:
         if self.to_be_filled:
@@ -308,7 +304,6 @@ def _environment(
         "lock_digest": digest,
         "lock_file": str(Path(given.depot_dir) / file),
         "wheels": wheels,
-        "wheelhouse": depot.wheels(wheels),
         "distributions": distributions,
         "versions": {key: distributions[key] for key in DECIDING if key in distributions},
         "cann_home": cann_home,
@@ -318,9 +313,11 @@ def _environment(
     return environment, name
 
 
-def _sent(depot: _Depot, environment: dict[str, Any], cache_dir: str) -> dict[str, Any]:
-    """Return the folder on the node for the wheels that are sent to it, and their size in bytes."""
+def _wheelhouse(depot: _Depot, environment: dict[str, Any], cache_dir: str, transport: str) -> dict[str, Any]:
+    """Return the folder in which uv finds the wheels, and the size in bytes of those that the node's cache gets."""
     wheels = environment["wheels"]
+    if transport == PATH:
+        return {"wheelhouse": f"{depot.url}/{wheels}"}
     files = sending.wheels(depot.folder, wheels, environment["lock_file"]) if wheels else []
     return {"wheelhouse": f"file://{cache_dir}/{wheels}", "wheels_bytes": sum(file.size_bytes for file in files)}
 

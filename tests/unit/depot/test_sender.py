@@ -140,7 +140,7 @@ def test_the_board_tells_of_all_nodes_that_began() -> None:
     board.set(7, 4_000_000_000, 1_000_000_000, 100.0)
     board.set(99, 4_000_000_000, 4_000_000_000, 90.0)
     board.set(0, 2_000_000_000, 0, 95.0)
-    assert board.text(110.0) == "sent to 1 of 3 nodes: 5.00 GB of 10.00 GB, 250.0 MB/s, 0:20 left"
+    assert board.text(110.0) == "1 of 3 nodes have their files: 5.00 GB of 10.00 GB, 250.0 MB/s, 0:20 left"
 
 
 def test_a_log_has_a_line_every_ten_seconds_and_none_at_once() -> None:
@@ -151,7 +151,7 @@ def test_a_log_has_a_line_every_ten_seconds_and_none_at_once() -> None:
         board.set(0, 100_000_000, (at - 50) * 1_000_000, 50.0)
         lines.append(board.line(float(at)))
     assert [at for at, line in enumerate(lines) if line] == [10, 20, 30]
-    assert lines[20] == "sent to 0 of 1 nodes: 20.0 MB of 100.0 MB, 1.0 MB/s, 1:20 left"
+    assert lines[20] == "0 of 1 nodes have their files: 20.0 MB of 100.0 MB, 1.0 MB/s, 1:20 left"
 
 
 def test_where_the_output_plugin_draws_each_node_no_line_is_shown() -> None:

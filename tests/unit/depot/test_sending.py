@@ -3,13 +3,18 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import http.server
 import json
 import os
 import pty
 import re
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +59,7 @@ def wanted(tmp_path: Path) -> dict[str, Any]:
 
     environment = {"wheels": WHEELS, "lock_file": str(lock), "source": entry(OTHERS["source"])}
     parts = {kind: entry(relative) for kind, relative in SINGLE.items()}
-    ways = {"transport": "ssh", "folder": str(folder)}
+    ways = {"transport": "ssh", "folder": str(folder), "url": "ssh:"}
     return {**parts, "uv": entry(OTHERS["uv"]), "environment": environment, "depot": ways}
 
 
@@ -170,6 +175,13 @@ class Play:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
+    def failed(self) -> str:
+        done = subprocess.run(
+            self.argv, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 2, done.stdout + done.stderr
+        return done.stdout
+
     def on_a_terminal(self) -> str:
         """Return what it writes to a terminal, byte for byte."""
         ours, its = pty.openpty()
@@ -219,11 +231,10 @@ def test_what_changed_in_the_depot_is_sent_anew_and_then_named(wanted: dict[str,
     play = Play(tmp_path, wanted, ["toolkit"])
     toolkit = Path(wanted["depot"]["folder"], SINGLE["toolkit"])
     toolkit.write_bytes(b"x" * toolkit.stat().st_size)
-    done = subprocess.run(play.argv, cwd=tmp_path, env=play.environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert "arrived with the wrong content twice" in done.stdout
-    assert str(toolkit) in done.stdout
-    assert done.stdout.count("node: 100 kB sent") == 2
+    output = play.failed()
+    assert "arrived with the wrong content twice" in output
+    assert str(toolkit) in output
+    assert output.count("node: 100 kB sent") == 2
     assert play.files() == []
 
 
@@ -232,10 +243,67 @@ def test_on_a_terminal_that_is_drawn_the_log_alone_says_how_much(wanted: dict[st
     play = Play(tmp_path, wanted, ["toolkit", "kernels", "environment"])
     play.environment |= {"CI": "", "TERM": "xterm", "ANSIBLE_LOG_PATH": str(tmp_path / "log")}
     output = play.on_a_terminal()
-    assert not re.search(r"sent (in|to)|changed: \[node\]", output), output
+    assert not re.search(r"sent in|have their files|changed: \[node\]", output), output
     log = (tmp_path / "log").read_text()
     assert re.search(r"\| node: \d\.\d MB sent in 0:\d\d", log), log
     assert "changed: [node]" in log
+
+
+def over_the_web(wanted: dict[str, Any], url: str) -> dict[str, Any]:
+    """The same wishes of a node that fetches from the depot's web server."""
+    parts = {kind: {**wanted[kind], "url": f"{url}/{name}"} for kind, name in {**SINGLE, "uv": OTHERS["uv"]}.items()}
+    environment = {
+        **wanted["environment"],
+        "source": {**wanted["environment"]["source"], "url": f"{url}/{OTHERS['source']}"},
+    }
+    depot = {**wanted["depot"], "transport": "http", "url": url}
+    return {**wanted, **parts, "environment": environment, "depot": depot, "depot_proxy": ""}
+
+
+@contextmanager
+def web_server(folder: str) -> Iterator[str]:
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.slow
+def test_a_node_fetches_from_the_web_server_and_says_how_much(wanted: dict[str, Any], tmp_path: Path) -> None:
+    steps = ["toolkit", "kernels", "environment"]
+    with web_server(wanted["depot"]["folder"]) as url:
+        play = Play(tmp_path, over_the_web(wanted, url), steps)
+        output = play.run()
+        assert re.search(r"^node: \d\.\d MB fetched in 0:\d\d", output, re.MULTILINE), output
+        assert play.files() == sorted(file.path for file in needed(steps, wanted))
+        again = play.run()
+    assert ("ok: [node]" in again, "fetched in" in again) == (True, False), "what it has is not fetched again"
+    assert "sent in" not in output + again
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["lacks it", "has another", "is down"])
+def test_a_web_server_that_does_not_serve_a_file_is_named(wanted: dict[str, Any], tmp_path: Path, kind: str) -> None:
+    toolkit = Path(wanted["depot"]["folder"], SINGLE["toolkit"])
+    with web_server(wanted["depot"]["folder"]) as url:
+        play = Play(tmp_path, over_the_web(wanted, url), ["toolkit"])
+        if kind == "has another":
+            toolkit.write_bytes(b"x" * toolkit.stat().st_size)
+        elif kind == "lacks it":
+            toolkit.unlink()
+        if kind != "is down":
+            output = play.failed()
+    if kind == "is down":
+        output = play.failed()
+    address = f"{url}/{SINGLE['toolkit']}"
+    assert address in output, output
+    if kind == "has another":
+        assert "a file from the depot differs from the control node's" in output
+    else:
+        assert "the depot did not serve a file" in output
+        assert f"curl -fI --noproxy '*' {address}" in output
+    assert play.files() == []
 
 
 @pytest.mark.slow

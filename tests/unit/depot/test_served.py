@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A filled depot, served by real web servers that list no folder: files come, and an environment is built from it.
+"""A filled depot, served by real web servers that list no folder: a node fetches from it and builds an environment.
 
 The uv is the one that travels in the depot, and what the node is told is what the control node resolves.
 """
@@ -17,16 +17,20 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import fetched, incoming
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.command import run
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.depot_file import DepotFile, take
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import build as environment
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.errors import AscendError
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.incoming import Incoming
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot import wheels as depot_wheels
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.index import Index
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.progress import silent
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.sending import needed
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.web import Sources
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.wanted import resolve
 from tests import served
@@ -63,13 +67,16 @@ def depot(cache_dir: Path) -> Iterator[Path]:
         yield folder
 
 
-def told(depot: Path, url: str) -> dict[str, Any]:
+def told(depot: Path, url: str, cache: Path = Path("/var/cache/x")) -> dict[str, Any]:
     """What the control node tells a node of this depot."""
     locks = {"x86_64": str(depot.parent / f"lock-{RELEASE}.txt")}
+    transport = "path" if url.startswith("file:") else "http"
     facts = bare()
     facts["system"]["architecture"] = "x86_64"
     facts["npu"]["devices"] = []
-    wanted = resolve(facts, settings(depot, depot_url=url, locks=locks))
+    wanted = resolve(
+        facts, settings(depot, depot_transport=transport, depot_url=url, locks=locks, cache_dir=str(cache))
+    )
     lacked = [problem["subject"] for problem in wanted["problems"] if problem["check"] == "depot"]
     assert not [subject for subject in lacked if "wheels" in subject or "uv" in subject], lacked
     return wanted
@@ -93,7 +100,31 @@ def on_the_node(wanted: dict[str, Any], place: Path) -> environment.Wanted:
 
 
 def is_built(depot: Path, url: str, place: Path) -> bool:
-    node = on_the_node(told(depot, url), place)
+    wanted = told(depot, url, place / "cache")
+    if not url.startswith("file:"):
+        fetch(wanted, place / "cache")
+    node = on_the_node(wanted, place)
+    environment.build(node, run)
+    return environment.problems(node) == []
+
+
+def fetch(wanted: dict[str, Any], cache: Path) -> None:
+    """The node fetches what the action asks for."""
+    depot = wanted["depot"]
+    files = [
+        Incoming(file.path, file.sha256, file.size_bytes, quote(os.path.relpath(file.source, depot["folder"])))
+        for file in needed(["environment"], wanted)
+    ]
+    missing = incoming.lacking(files, str(cache))
+    incoming.prepare(missing, str(cache), os.geteuid())
+    left, problems = fetched.fetch(missing, str(cache), fetched.Server(depot["url"]), os.geteuid())
+    assert (left, problems) == ([], [])
+
+
+def is_built_by_uv_alone(depot: Path, url: str, place: Path) -> bool:
+    wanted = told(depot, url)
+    wanted["environment"]["wheelhouse"] = f"{url}/{wanted['environment']['wheels']}/index.html"
+    node = on_the_node(wanted, place)
     environment.build(node, run)
     return environment.problems(node) == []
 
@@ -138,13 +169,17 @@ from pathlib import Path
 sys.path[:0] = json.loads(sys.argv[1])
 import tests.conftest
 from tests.unit.depot import test_served as test
-print(test.is_built(Path(sys.argv[2]), sys.argv[3], Path(sys.argv[4])))
+depot, url, place = Path(sys.argv[2]), sys.argv[3], Path(sys.argv[4])
+print(test.is_built(depot, url, place / "fetched"), test.is_built_by_uv_alone(depot, url, place / "alone"))
 """
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a process its own /etc/ssl/certs")
 def test_https_by_the_certificates_that_the_node_trusts(depot: Path, tmp_path: Path) -> None:
-    """As documented: the authority is added by the distribution's own command. urllib and uv both go by that."""
+    """As documented: the authority is added by the distribution's own command. urllib and uv both go by that.
+
+    A role that is used alone may give uv an address (roles/torch_npu/README.md).
+    """
     with tempfile.TemporaryDirectory(prefix="ascend-tls-") as place:
         Path(place).chmod(0o755)
         authority, certificate, key = served.authority(Path(place), "127.0.0.1")
@@ -155,7 +190,7 @@ def test_https_by_the_certificates_that_the_node_trusts(depot: Path, tmp_path: P
             file = DepotFile(uv["url"], uv["sha256"], uv["size_bytes"])
             with pytest.raises(AscendError, match="certificate"):
                 take(file, str(tmp_path / "cache"))
-            assert "True" in _trusting(authority, tmp_path, IN_A_NODE, depot, url)
+            assert "True True" in _trusting(authority, tmp_path, IN_A_NODE, depot, url)
 
 
 def _trusting(authority: Path, place: Path, code: str, depot: Path, url: str) -> str:

@@ -34,7 +34,7 @@ class Action(depot_swarm.ActionModule):
         self.calls.append((module_args["part"], module_args))
         return self.answers.pop(0)
 
-    def _send(self, files: list[Sent], _variables: Any) -> tuple[list[Sent], int]:
+    def _bring(self, files: list[Sent], _variables: Any) -> tuple[list[Sent], int]:
         self.sent += [file.path for file in files]
         return files, 0
 
@@ -118,7 +118,7 @@ def node(depot: Path, transport: str = "swarm") -> dict[str, Any]:
     nothing = {"url": "", "sha256": "", "size_bytes": 0}
     toolkit = {"url": "ssh:/cann/x.run", "sha256": SUMS[0], "size_bytes": len(CONTENTS[0])}
     wanted = {**dict.fromkeys(("kernels", "python", "uv"), nothing), "toolkit": toolkit}
-    wanted |= {"environment": {"source": {}}, "depot": {"transport": transport, "folder": str(depot)}}
+    wanted |= {"environment": {"source": {}}, "depot": {"transport": transport, "folder": str(depot), "url": "ssh:"}}
     return {"components": ["toolkit"], "plan": {"stage": []}, "wanted": wanted}
 
 

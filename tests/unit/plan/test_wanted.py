@@ -148,6 +148,8 @@ def test_wheels_of_another_lock_are_not_the_wanted_ones(tmp_path: Path) -> None:
     """With --limit the depot may hold those of a lock that the release had before."""
     page = "wheels/x/index.html"
     index = {"files": {page: {"sha256": "cd" * 32, "size_bytes": 1}}}
+    (tmp_path / "locks").mkdir()
+    (tmp_path / "locks/x.txt").write_text("")
     for digest, lacks in ((DIGEST, False), ("0" * 12, True)):
         entry = {"file": "locks/x.txt", "wheels": "wheels/x", "lock_digest": digest}
         (tmp_path / "index.json").write_text(json.dumps({**index, "locks": {RELEASE: {"aarch64": entry}}}))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files from a mirror of the depot: real servers on this machine, good ones and all kinds of bad ones."""
+"""Files that a node fetches from a mirror or a web server: real ones on this machine, good and bad in many ways."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ import http.server
 import random
 import socket
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend import incoming, mirror
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend import fetched, incoming
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.incoming import Incoming
 from ansible_collections.ascend.fleet.plugins.modules import depot_files
 
@@ -48,6 +49,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         begin = int((self.headers.get("Range") or "bytes=0-")[6:-1])
         asked.append((self.path, begin))
         contents = {f"/{hashlib.sha256(content).hexdigest()}": content for content in CONTENTS}
+        contents |= {f"/{file.path}": content for file, content in zip(FILES, CONTENTS, strict=True)}
         content = contents.get(self.path, b"")
         if how == "fails" or (how == "lacks one" and self.path == f"/{FILES[1].sha256}"):
             self.send_error(500 if how == "fails" else 404)
@@ -61,6 +63,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
             content = content[:20_000]
         if how == "another file":
             content = b"x" * len(content)
+        if how == "is slow":
+            with suppress(BrokenPipeError, ConnectionResetError):  # the node's time is over
+                for at in range(0, len(content), 10_000):
+                    self.wfile.write(content[at : at + 10_000])
+                    time.sleep(0.1)
+            return
         self.wfile.write(content)
 
     def log_message(self, *_: Any) -> None:
@@ -87,14 +95,20 @@ class Node:
             "state_dir": str(folder / "state"),
             "uid": NOBODY,
             "mirror": False,
+            "depot_proxy": "",
         }
-        self.have: list[int] = []
+        self.answer: dict[str, Any] = {}
 
-    def ask(self, url: str) -> tuple[list[str], str]:
+    def ask(self, url: str, files: list[Incoming] = FILES) -> tuple[list[str], str]:
         """Return the files that are missing afterwards, and why."""
-        answer = depot_files.lacking(FILES, {**self.options, "source": url}, False)
-        self.have = [each["have_bytes"] for each in answer["missing"]]
-        return [each["path"] for each in answer["missing"]], answer["problem"]
+        self.answer = depot_files.lacking(files, {**self.options, "source": url}, False)
+        problem = self.answer["problem"]
+        words = f"{problem['address']}: {problem['found']}" if problem else ""
+        return [each["path"] for each in self.answer["missing"]], words
+
+    @property
+    def have(self) -> list[int]:
+        return [each["have_bytes"] for each in self.answer["missing"]]
 
     def came(self, number: int) -> int:
         path = self.cache / incoming.FOLDER / FILES[number].sha256
@@ -131,16 +145,20 @@ def test_what_it_does_not_hold_is_left_and_said(node: Node) -> None:
         missing, problem = node.ask(url)
     assert missing == [FILES[1].path]
     assert problem == f"{url}/{FILES[1].sha256}: HTTP 404 Not Found"
+    assert not node.answer["again"], "asking again changes nothing"
 
 
 def test_a_mirror_that_breaks_off_leaves_a_beginning(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mirror, "AT_ONCE", 1)
+    monkeypatch.setattr(fetched, "AT_ONCE", 1)
     with served("breaks off") as (url, asked):
         missing, problem = node.ask(url)
     assert len(missing) == 3
     assert "30000 bytes are missing at its end" in problem
     assert (len(asked), node.came(0)) == (1, 20_000), "after the first failure nothing else is asked for"
     assert node.have == [20_000, 0, 0]
+    assert (node.answer["again"], node.answer["came_bytes"]) == (True, 20_000), (
+        "it gave something, so it is asked again"
+    )
     # Whoever logs in goes on with it.
     assert (node.cache / incoming.FOLDER / FILES[0].sha256).stat().st_uid == NOBODY
     with served() as (url, asked):
@@ -152,13 +170,14 @@ def test_another_file_is_not_taken(node: Node) -> None:
     with served("another file") as (url, _):
         missing, problem = node.ask(url)
     assert len(missing) == 3
-    assert "is another file" in problem
+    assert "50000 bytes, sha256" in problem
+    assert (node.answer["problem"]["kind"], node.answer["again"]) == (fetched.WRONG, False)
     assert [node.came(number) for number in range(3)] == node.have == [0, 0, 0]
 
 
 @pytest.mark.parametrize("how", ["fails", "refuses", "is silent"])
 def test_a_dead_mirror_costs_little(node: Node, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
-    monkeypatch.setattr(mirror, "STALL_S", 0.2)
+    monkeypatch.setattr(fetched, "STALL_S", 0.2)
     if how == "fails":
         with served(how) as (url, _):
             missing, problem = node.ask(url)
@@ -172,3 +191,26 @@ def test_a_dead_mirror_costs_little(node: Node, monkeypatch: pytest.MonkeyPatch,
         listener.close()
         assert ("refused" if how == "refuses" else "timed out") in problem
     assert len(missing) == 3
+    assert not node.answer["again"], "nothing came"
+
+
+def test_a_web_server_names_files_by_their_paths(node: Node) -> None:
+    files = [file._replace(address=file.path) for file in FILES]
+    with served() as (url, asked):
+        assert node.ask(url, files) == ([], "")
+    assert sorted(path for path, _ in asked) == sorted(f"/{file.path}" for file in FILES)
+    assert node.answer["came_bytes"] == sum(file.size_bytes for file in FILES)
+
+
+def test_a_call_ends_in_time_and_the_next_one_continues(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetched, "SLICE_S", 0.15)
+    monkeypatch.setattr(fetched, "PIECE", 10_000)
+    calls, came = 0, 0
+    with served("is slow") as (url, _):
+        while node.ask(url)[0]:
+            assert (node.answer["again"], node.answer["problem"]) == (True, {})
+            calls, came = calls + 1, came + node.answer["came_bytes"]
+    came += node.answer["came_bytes"]
+    assert calls, "the first call left something"
+    assert came == sum(file.size_bytes for file in FILES), "what came before is not fetched again"
+    assert [(node.cache / file.path).read_bytes() for file in FILES] == CONTENTS
