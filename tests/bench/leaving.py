@@ -282,7 +282,7 @@ def libtorrent(bench: Bench, incoming: Path | None) -> int:
     index.save()
     tag = image.podman("exec", bench.nodes[0], "python3", "-c", TAG).strip()
     name = wheel_of(index.content, tag)
-    path = single(str(PLACE / "depot"), {**index["files"][name], "url": f"ssh:/{name}"}).path
+    path = single(str(PLACE / "depot"), name, index["files"][name]).path
     for node in bench.nodes:
         sh(node, f"mkdir -p {CACHE_DIR}/{Path(path).parent}")
         image.podman("cp", str(PLACE / "depot" / name), f"{node}:{CACHE_DIR}/{path}")
@@ -295,7 +295,8 @@ def inventory(bench: Bench, wanted: dict[str, Any], way: Way) -> Path:
     for number, name in enumerate(bench.nodes):
         mirror = bench.mirrors[number // TIER] if way.mirrors else ""
         url = f"http://{bench.fleet.address(mirror)}:8080" if mirror else ""
-        depot = {"transport": way.transport, "folder": str(PLACE / "depot"), "mirror": mirror, "mirror_url": url}
+        depot = {"transport": way.transport, "folder": str(PLACE / "depot"), "url": "ssh:"}
+        depot |= {"mirror": mirror, "mirror_url": url}
         plan = {"components": list(STEPS), "wanted": {**wanted, "depot": depot}}
         nodes[name] = {**bench.reached(name), "preflight_node": plan}
     mirrors = {name: bench.reached(name) for name in bench.mirrors}
