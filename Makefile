@@ -44,7 +44,7 @@ fuzz: .venv/installed  ## feed a million damaged tool outputs to every parser; s
 releases: .venv/installed  ## show what each release contains, and whether its parts are compatible
 	.venv/bin/python scripts/releases.py
 
-variables: .venv/installed  ## write docs/variables.md from the roles' argument specs
+variables: .venv/installed  ## write docs/variables.md and docs/zh/variables.md from the argument specs and scripts/variables.zh.yml
 	.venv/bin/python scripts/variables.py
 
 lint: .venv/installed  ## ansible-lint, yamllint, ruff, mypy

@@ -6,7 +6,7 @@ from __future__ import annotations
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.terminal.watch import FAILED, Node, Watch
 
 PLAY = "Provision the nodes whose plan is not empty"
-SEND, TOOLKIT = "Send the files of the depot that the steps need", "Install the CANN toolkit 8.0.RC1"
+SEND, TOOLKIT = "Transfer the depot files that the steps need", "Install the CANN toolkit 8.0.RC1"
 GB = 10**9
 
 

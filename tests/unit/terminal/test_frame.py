@@ -55,7 +55,7 @@ def test_what_does_not_fit_is_counted_by_what_it_does() -> None:
     lines = Frame(watch, far, colour=False).draw(79, 20)
     shown = [line for line in lines if line.startswith("  npu-")]
     (more,) = [line for line in lines if " more: " in line]
-    assert f"and {50 - len(shown)} more: Send the files of the depot that the steps need {50 - len(shown)}" in more
+    assert f"and {50 - len(shown)} more: Transfer the depot files that the steps need {50 - len(shown)}" in more
 
 
 def test_failures_stand_below_with_their_reason() -> None:
@@ -120,5 +120,5 @@ def test_a_log_has_it_in_one_line() -> None:
     watch, _ = rollout(40)
     assert heartbeat(watch) == (
         "Provision the nodes whose plan is not empty: 4 done, 1 busy, 35 in work; 11:18, 3:42 left; "
-        "Send the files of the depot that the steps need; slowest: npu-0006, 1:17"
+        "Transfer the depot files that the steps need; slowest: npu-0006, 1:17"
     )
