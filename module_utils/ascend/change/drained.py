@@ -47,7 +47,7 @@ def claim(
 
 
 def still_waits(state_dir: str, run: str) -> None:
-    """Give a sign of life for a run that drained the node and waits for the end of its jobs."""
+    """Give a heartbeat of a run that drained the node and waits for the end of its jobs."""
     current = read(state_dir)
     if current and current["run"] == run:
         with suppress(OSError):  # the next one comes soon; only hours without any count

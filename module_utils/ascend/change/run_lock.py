@@ -3,7 +3,7 @@
 
 A run lasts longer than any process on the node, so the kernel cannot keep this lock (it keeps module_lock.py's). A run
 is dead if its process on the control node is gone, as the control node says (``dead``); if the node was rebooted since;
-or, for another control node, if it gave no sign of life for longer than any step takes.
+or, for another control node, if it gave no heartbeat for longer than any step takes.
 
 A holder is ``{"run", "who", "control", "machine", "boot", "pid", "started"}``: the playbook's process on its control
 node; the file has the fields of ``CHANGE`` besides, ``began`` and ``node_boot``.
@@ -89,7 +89,7 @@ def is_dead(state_dir: str, other: Holder, dead: Sequence[str]) -> bool:
     for name in (FILE, DRAINED, module_lock.FILE):
         with suppress(FileNotFoundError):
             signs.append(os.path.getmtime(os.path.join(state_dir, name)))
-    # A sign of life that is to come was given before the clock was set right, nobody knows when.
+    # A heartbeat of the future was given before the clock was set right, nobody knows when.
     return abs(time.time() - max(signs)) > STALE_S
 
 

@@ -53,7 +53,7 @@ def watch():
                 if silent:
                     own.add("rack/failed", 1)
                     tell(silent=silent)
-                    leave("no sign of life")
+                    leave("no heartbeat")
             done.wait(1)
     except Exception as error:
         if not done.is_set():

@@ -19,7 +19,7 @@ from ..npu.symptoms import recognise
 from . import program
 
 MOST_ANSWER = 256 * 1024
-BEAT_S = 15  # without a sign of life of a node, it counts as gone
+BEAT_S = 15  # without a heartbeat of a node, it counts as gone
 ALARM_S = 60
 JOIN_S = 60  # for all torchruns to find the first one, and a second more a node: they are started one after another
 _HERE = "127.0.0.1"

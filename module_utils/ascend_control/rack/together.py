@@ -53,7 +53,7 @@ def failures(answers: Mapping[str, Any], inventory: str) -> dict[str, list[Findi
     if not guilty:
         return {name: [] for name in answers}
     first = answers[guilty]
-    words = str(first.get("error") or first.get("msg") or "no sign of life")
+    words = str(first.get("error") or first.get("msg") or "no heartbeat")
     others = [name for name in answers if name != guilty]
     options = f"{inventory} --limit {shlex.quote(','.join(others))}".strip()
     again = f"ansible-playbook playbooks/preflight.yml {options}"

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-WAITING, WORK, DONE, FAILED, BUSY = "waiting", "in work", "done", "failed", "busy"
+WAITING, WORK, DONE, FAILED, BUSY = "waiting", "in progress", "done", "failed", "busy"
 STATES = (DONE, FAILED, BUSY, WORK, WAITING)
 
 

@@ -274,7 +274,7 @@ def test_who_is_at_work(state: str) -> None:
     assert (there["pid"], there["run"], there["what"]) == (child, "mine", "toolkit 8.0.RC1: present")
     assert there["started"] == process.started(child)
     kill(child)
-    assert module_lock.at_work(state) == {}, "what a dead module wrote is no sign of life"
+    assert module_lock.at_work(state) == {}, "what a dead module wrote is no heartbeat"
 
 
 def test_looking_takes_nothing(state: str) -> None:

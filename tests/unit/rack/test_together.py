@@ -35,7 +35,7 @@ TIMEOUT = {"ok": False, "kind": "timeout", "error": "nothing within 600 s at: in
         (own("ArithmeticError: wrong", False), own("ArithmeticError: wrong", True), LEFT, "npu-2"),
         (TIMEOUT, LEFT, own("ImportError: libhccl.so", None), "npu-3"),
         (LEFT, TIMEOUT, LEFT, "npu-2"),
-        # Rank 0 says which node gave no sign of life.
+        # Rank 0 says which node gave no heartbeat.
         ({**LEFT, "silent": [2]}, LEFT, {"ok": False, "error": "unreachable"}, "npu-3"),
     ],
 )

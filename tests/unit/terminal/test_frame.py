@@ -119,6 +119,6 @@ def test_before_a_play_nothing_is_drawn() -> None:
 def test_a_log_has_it_in_one_line() -> None:
     watch, _ = rollout(40)
     assert heartbeat(watch) == (
-        "Provision the nodes whose plan is not empty: 4 done, 1 busy, 35 in work; 11:18, 3:42 left; "
+        "Provision the nodes whose plan is not empty: 4 done, 1 busy, 35 in progress; 11:18, 3:42 left; "
         "Transfer the depot files that the steps need; slowest: npu-0006, 1:17"
     )

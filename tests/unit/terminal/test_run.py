@@ -116,7 +116,7 @@ def test_a_run_is_drawn_and_what_matters_stays(tmp_path: Path, tools: tuple[Path
     run = folder.terminal(tools=programs, name="drawn", more={**environment, **events})
     answer_prompts(run)
     run.until(lambda run: "Change the nodes, batch 2 of 2" in "\n".join(run.lines()))
-    run.until(lambda run: "1 done   0 failed   0 busy   3 in work   0 waiting" in run.lines())
+    run.until(lambda run: "1 done   0 failed   0 busy   3 in progress   0 waiting" in run.lines())
     run.until(lambda run: any(re.match(r"  npu-2  Install the toolkit +0:0\d$", line) for line in run.lines()))
     assert run.ends() == 2
     text = "\n".join(run.history())
@@ -128,7 +128,7 @@ def test_a_run_is_drawn_and_what_matters_stays(tmp_path: Path, tools: tuple[Path
     ]
     assert [words for words in kept if words not in text] == []
     assert [
-        words for words in ("in work", "changed: [", "skipping: ", "Zq7xK9m4rk", "TASK [Loop]") if words in text
+        words for words in ("in progress", "changed: [", "skipping: ", "Zq7xK9m4rk", "TASK [Loop]") if words in text
     ] == []
     assert text.count("TASK [Prove it] ***") == 1
     assert "npu-3                      : ok=" in text, "the recap"
@@ -202,7 +202,7 @@ def test_interrupted_it_leaves_the_terminal_as_it_was(tmp_path: Path) -> None:
     run.until(at_work)
     run.type("\x03")
     assert run.ends() == 99
-    assert "in work" not in "\n".join(run.history())
+    assert "in progress" not in "\n".join(run.history())
     assert "interrupted" in "\n".join(run.history())
     assert not run.screen.cursor.hidden
 
@@ -242,5 +242,5 @@ def test_a_pipe_has_a_line_when_nothing_is_shown_for_long(tmp_path: Path) -> Non
     code, said = Folder(tmp_path, nodes=1, seconds=22).piped()
     assert code == 0
     assert re.search(
-        r"^Change the nodes: 1 in work; 0:\d\d, time left unknown; Install the toolkit; slowest: npu-1", said, re.M
+        r"^Change the nodes: 1 in progress; 0:\d\d, time left unknown; Install the toolkit; slowest: npu-1", said, re.M
     )
