@@ -120,10 +120,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         return answer
 
     def _module(self, state: str, files: list[Sent], uid: int, task_vars: Any) -> Answer:
-        given = [
-            {"path": file.path, "sha256": file.sha256, "size_bytes": file.size_bytes, "address": self._server_path(file)}
-            for file in files
-        ]
+        given = [{**file.as_option(), "address": self._server_path(file)} for file in files]
         arguments = {**self._places(), "state": state, "uid": uid, "files": given}
         answer: Answer = self._execute_module(MODULE, module_args=arguments, task_vars=task_vars)
         if answer.get("failed"):

@@ -173,4 +173,4 @@ def _steps(node: Answer) -> list[str]:
 
 
 def _given(files: Any) -> list[dict[str, Any]]:
-    return [{"path": file.path, "sha256": file.sha256, "size_bytes": file.size_bytes} for file in files]
+    return [file.as_option() for file in files]

@@ -32,6 +32,10 @@ class Sent(NamedTuple):
     sha256: str
     size_bytes: int
 
+    def as_option(self) -> dict[str, Any]:
+        """Return it as the modules take a file (doc_fragments/sent.py)."""
+        return {"path": self.path, "sha256": self.sha256, "size_bytes": self.size_bytes}
+
 
 def needed(steps: Collection[str], wanted: Mapping[str, Any]) -> list[Sent]:
     """Return the files that the steps need, each once; ``wanted`` is the result of ``wanted.resolve``.
