@@ -84,7 +84,7 @@ def problems(wanted: Wanted, deep: bool = False) -> List[str]:
     ``deep`` compares every file with its sum instead of looking only at the upper folders.
     """
     if not os.path.isdir(wanted.path):
-        return ["it is absent"]
+        return ["the environment is absent"]
     found = _found(wanted, deep)
     return _differences(wanted, found) + _checkout_differences(wanted, found)
 

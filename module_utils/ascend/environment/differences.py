@@ -32,7 +32,7 @@ def environment_differences(built: Built, lock_digest: str, cann_home: str, edit
     """
     complete = built.state == "complete"
     causes = [] if complete else [cause("unfinished", "the environment is not finished", "its receipt", "none")]
-    digest, home = str(built.lock_digest), str(built.cann_home)
+    digest, home = built.lock_digest or "unknown", built.cann_home or "no CANN"
     if complete and digest != lock_digest:
         words = "the environment was built from lock %s, not %s" % (digest, lock_digest)
         causes.append(cause("lock", words, lock_digest, digest))

@@ -146,7 +146,9 @@ def inspect(
             problems.append(Problem(virtualenv.INTERPRETER, shown(words), subject="version"))
         problems += _not_as_made(here, found, editable, made)
     if by_receipt and receipt.get("cann_home") != cann_home:
-        warnings.append(Problem(environment_findings.HOME_ALTERED, shown("%s says %s" % (CANN_HOME, cann_home))))
+        warnings.append(
+            Problem(environment_findings.HOME_ALTERED, shown("%s names %s" % (CANN_HOME, cann_home or "no CANN")))
+        )
     problems += _lost_checkouts(editable, place)
     checkouts = _checkouts(here, receipt if by_receipt else {}, place, deep)
     closed = _closed(here, checkouts, place)

@@ -47,7 +47,7 @@ TABLES = {
 }
 # SQLite says these as OperationalError, as it does for what the machine lacks; Python 3.10 gives no code.
 DAMAGE = ("malformed", "unsupported file format", "no such table", "no such column")
-UNKNOWN = "what is new, gone or still there is not known in this report"
+UNKNOWN = "this report cannot say what is new, gone or still there"
 
 
 class _DamagedError(Exception):

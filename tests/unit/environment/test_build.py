@@ -162,12 +162,15 @@ REPAIRED: dict[str, list[tuple[Callable[[Path], object], str]]] = {
     "in site-packages": [
         (lambda site: (site / "x.pth").write_text("/other\n"), "x.pth adds /other to sys.path"),
         (lambda site: (site / "x.egg-link").write_text("/other\n"), "x.egg-link points to /other"),
-        (lambda site: (site / "sitecustomize.py").touch(), "sitecustomize.py is run"),
+        (lambda site: (site / "sitecustomize.py").touch(), "runs sitecustomize.py"),
         (lambda site: (site / "~orch").mkdir(), "an interrupted pip left ~orch behind"),
         (lambda site: (site / "old.egg-info").write_text("Name: old\nVersion: 1\n"), "old 1 was added"),
         (lambda site: (site / "older.egg-info").mkdir(), "older.egg-info has no readable PKG-INFO"),
-        (lambda site: (site.parents[1] / "python3.9/site-packages").mkdir(parents=True), "lib/python3.9 is of another"),
-        (lambda site: (site.parents[2] / ".cann_home").unlink(), "the environment was built for None, not /usr/local"),
+        (lambda site: (site.parents[1] / "python3.9/site-packages").mkdir(parents=True), "lib/python3.9 belongs to"),
+        (
+            lambda site: (site.parents[2] / ".cann_home").unlink(),
+            "the environment was built for no CANN, not /usr/local",
+        ),
     ],
     "in distributions": [
         (lambda site: (site / "torch_npu" / "__init__.py").unlink(), "torch-npu: torch_npu/__init__.py is missing"),

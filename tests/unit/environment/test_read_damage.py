@@ -147,6 +147,9 @@ DAMAGE: list[tuple[Damage, list[str], str]] = [
 ]
 
 
+TRAPS = ("environment-numpy-2", "environment-setuptools", "environment-torch-pair")  # each at most once
+
+
 @pytest.mark.parametrize(("damage", "findings", "text"), DAMAGE)
 def test_damage_is_a_finding_and_a_problem(
     place: Path, tmp_path: Path, damage: Damage, findings: list[str], text: str
@@ -157,6 +160,9 @@ def test_damage_is_a_finding_and_a_problem(
     assert found["state"] == ("half-installed" if "environment-half-installed" in findings else "complete")
     assert any(text in problem for problem in words(found)) == bool(text), found["problems"]
     assert {problem["name"] for problem in found["problems"]} <= set(findings)
+    known_by = [(problem["name"], problem["subject"]) for problem in found["problems"]]
+    assert len(set(known_by)) == len(known_by)
+    assert all(subject or name in TRAPS for name, subject in known_by), known_by
     if found["state"] != "complete":
         assert found["difference_count"] == 0
 
