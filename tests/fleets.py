@@ -27,7 +27,7 @@ FAULTS: tuple[Row, ...] = (
      "/usr/local/Ascend/ascend-toolkit/8.0.RC1", SITE),
     ("change", "env", "distribution-other", "fire", "fire is 0.6.0, not 0.7.0", "0.7.0", "0.6.0",
      "/opt/ascend/env/8.0.RC1-b1c060827a50", SITE),
-    ("change", "env", "distribution-extra", "left<b>over</b>", "left<b>over</b> 1.0 is extra", "nothing", "1.0",
+    ("change", "env", "distribution-extra", "left<b>over</b>", "left<b>over</b> 1.0 was added", "nothing", "1.0",
      "/opt/ascend/env/8.0.RC1-b1c060827a50", SITE),
     ("warning", "network", "network-link-down", "2", "the link is not UP", "link UP on every card", "card 2: DOWN",
      "hccn_tool", "hccn_tool -i 2 -link -g  # cable, transceiver, switch port"),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 FAST_SUBSETS = ("system", "npu", "cann", "python")
 SUBSETS = (*FAST_SUBSETS, "network")  # "cards" and "links" are shorter forms of "npu" and of the last one
-SCHEMA = 2
+SCHEMA = 3
 # The facts of a fleet fit in memory and in a fact cache: the findings of a node have what the rest leaves of this.
 MOST_BYTES = 16 * 1024
 LEAST_FINDINGS = 3000

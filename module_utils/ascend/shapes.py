@@ -247,6 +247,13 @@ if TYPE_CHECKING:
         edited: List[str]
         edited_count: int
 
+    class Damage(TypedDict):
+        """A problem of an environment; ``name`` and ``subject`` say which, whatever the text ``problem`` says."""
+
+        name: str
+        subject: str
+        problem: str
+
     class Environment(TypedDict):
         path: str
         state: str
@@ -263,7 +270,7 @@ if TYPE_CHECKING:
         commit: Dict[str, str]
         sources: Dict[str, Checkout]
         examples: Optional[str]
-        problems: List[str]
+        problems: List[Damage]
         problem_count: int
         closed: NotRequired[str]
 
@@ -315,4 +322,4 @@ if TYPE_CHECKING:
         ascend_env: Program
         closed: List[Closed]
 else:  # names for annotations that a node's Python reads
-    Finding = Cause = Refusal = Checkout = Difference = Dict[str, Any]
+    Finding = Cause = Refusal = Checkout = Damage = Difference = Dict[str, Any]

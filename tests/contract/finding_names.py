@@ -52,6 +52,7 @@ COMPUTED: dict[tuple[str, str], set[str]] = {
     ("ascend_control/plan/services.py", "f'service-{each.state}'"): {"service-down", "service-silent"},
     ("ascend_control/plan/system.py", "check"): {"limit", "limit-of-session"},
     ("ascend_control/rack/between.py", "name"): {row[0] for row in between._COMPARED},
+    ("ascend/environment/read.py", "problem.name"): set(),
     ("ascend_control/doctor/verdicts.py", "name"): set(),
     ("ascend_control/drift/causes.py", "first['name']"): set(),
     ("ascend_control/drift/findings.py", "cause['name']"): set(),

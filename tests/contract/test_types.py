@@ -84,7 +84,7 @@ def test_the_planner_sees_what_the_facts_have(tmp_path: Path) -> None:
     text = (
         HEAD
         + "    from ansible_collections.ascend.fleet.plugins.module_utils.ascend.shapes import Checkout, Difference\n"
-        + "    from ansible_collections.ascend.fleet.plugins.module_utils.ascend.shapes import Finding\n"
+        + "    from ansible_collections.ascend.fleet.plugins.module_utils.ascend.shapes import Damage, Finding\n"
     )
     for name, kind in kinds.items():
         text += f"def of_{name.lower()}(shape: shapes.{'Facts' if name == 'Found' else name}) -> None:\n"

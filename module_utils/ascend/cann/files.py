@@ -70,7 +70,7 @@ def read(path: str) -> Tuple[str, str]:
     """
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
-            return "", "no regular file"
+            return "", "not a regular file"
         with open(path, encoding="utf-8-sig", errors="replace") as stream:
             text = stream.read(MOST_BYTES)
     except (FileNotFoundError, NotADirectoryError):
@@ -100,7 +100,7 @@ def parse_version_cfg(text: str) -> VersionCfg:
     for key in lines.keys:
         match = re.fullmatch(r"(.+)_(running|upgrade|installed)_version", key)
         if not match:
-            lines.object_to(key, "no version of a component: %s" % key)
+            lines.object_to(key, "not the version of a component: %s" % key)
             continue
         part, kind = match.groups()
         pairs = []
@@ -108,7 +108,7 @@ def parse_version_cfg(text: str) -> VersionCfg:
             if len(group) == 2 and all(group):
                 pairs.append(group)
             else:
-                lines.object_to(key, "no [number:version]: [%s]" % ":".join(group))
+                lines.object_to(key, "not a pair [number:version]: [%s]" % ":".join(group))
         if kind == "running":
             found[part] = tuple(pairs)
     return VersionCfg(found, lines.problems())
@@ -152,7 +152,7 @@ def parse_install_info(text: str) -> InstallInfo:
         value = lines.take(key) or ""
         package, field = _package_and_field(key)
         if field and packages.setdefault(package, {}).setdefault(field, value) != value:
-            lines.object_to(key, "another %s than before: %s" % (field, value))
+            lines.object_to(key, "a different %s than before: %s" % (field, value))
     return InstallInfo(packages, lines.problems())
 
 
@@ -188,11 +188,11 @@ class _Lines:
             return
         key, found, value = (part.strip() for part in line.partition("="))
         if "\0" in line or "\ufffd" in line:
-            self._object(number, "bytes that are no text")
+            self._object(number, "bytes that are not text")
         elif not found or not _KEY.fullmatch(key):
-            self._object(number, "no key=value: %s" % line)
+            self._object(number, "not a key=value pair: %s" % line)
         elif value[:1] in ("'", '"') and (len(value) < 2 or value[-1] != value[0]):
-            self._object(number, "a quotation that does not end: %s" % line)
+            self._object(number, "a quotation without an end: %s" % line)
         elif key in self._torn:
             self._object(number, "%s is given again" % key)
         elif self._pairs.get(key, (0, _unquoted(value)))[1] != _unquoted(value):
@@ -220,7 +220,7 @@ class _Lines:
         value = self.take(key)
         if value is None or _VERSION.fullmatch(value.lstrip("Vv")):
             return value
-        self.object_to(key, "no version: %s" % (value or "nothing"))
+        self.object_to(key, "not a version: %s" % (value or "nothing"))
         return None
 
     def take_groups(self, key: str, separator: str = ",") -> Groups:
@@ -230,7 +230,7 @@ class _Lines:
         for piece in value.split("]")[:-1]:
             before, bracket, inside = piece.partition("[")
             if not bracket or before.strip(", ") or "[" in inside:
-                self.object_to(key, "no list in brackets: %s]" % piece.strip(", "))
+                self.object_to(key, "not a list in brackets: %s]" % piece.strip(", "))
                 continue
             if inside.strip():
                 groups.append(tuple(part.strip() for part in inside.split(separator)))

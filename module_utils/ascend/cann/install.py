@@ -318,7 +318,7 @@ def _led_back(package: Package, version: str, run: Run) -> str:
     if leads == version:
         return ""
     return (
-        "CANN's `latest` pointed to %s and now points to %s, which a session gets that sources CANN's common set_env.sh"
+        "CANN's `latest` pointed to %s and now points to %s, which changes the CANN of sessions that source set_env.sh"
         % (version, leads or "no version")
     )
 

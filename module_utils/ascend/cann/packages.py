@@ -38,16 +38,19 @@ _OF_MANIFEST = {
 
 
 class Problem(NamedTuple):
-    """A problem of a package: one of the kinds above, its text, and the file or folder that it is about."""
+    """A problem of a package: one of the kinds above, its text, and the file or folder that it is about.
+
+    A receipt recognises it by its ``name``, whatever the text says: the path unless ``key`` says more.
+    """
 
     kind: str
     words: str
     path: str = ""  # relative to the version's folder
+    key: str = ""
 
     @property
     def name(self) -> str:
-        """By which a receipt knows it again."""
-        return self.path or self.words
+        return self.key or self.path
 
 
 def chips_of(tree: Tree, version: str) -> List[str]:
@@ -143,7 +146,7 @@ def _linked_kernels(tree: Tree, version: str) -> List[Problem]:
         return []
     problems = _part_problems(tree, version, ("opp_kernel",), KERNELS_VERSION)
     if latest.kernels and latest.kernels != version:
-        words = "ascend-toolkit/latest/opp_kernel leads to %s" % latest.kernels
+        words = "ascend-toolkit/latest/opp_kernel points to %s" % latest.kernels
         problems.insert(0, Problem(KERNELS_VERSION, words))
     return problems
 
@@ -169,9 +172,9 @@ def _info_problems(tree: Tree, version: str, file: str = INFO, kind: str = VERSI
     info = cann_files.parse_product_info(text)
     problems = [Problem(HALF, "%s: %s" % (name, words), name) for words in info.problems]
     if not info.version or not same(info.version, version):
-        problems.append(Problem(kind, "%s says version %s" % (name, info.version or "nothing"), name))
+        problems.append(Problem(kind, "%s names %s" % (name, info.version or "no version"), name))
     folder = os.path.basename(tree.arch(version))[: -len("-linux")]
-    machines = {"it": folder, name: info.arch or folder}
+    machines = {"the package": folder, name: info.arch or folder}
     for who, machine in machines.items():
         if MACHINES.get(machine, machine) != this_machine():
             words = "%s is for %s, this machine is %s" % (who, machine, this_machine())
@@ -197,7 +200,7 @@ def _part(tree: Tree, version: str, part: str, kind: str) -> Tuple[cann_files.Ve
     if found == LATER.link:
         found = info.version or version
     if not same(found, version) and found != LATER.folder + version:
-        problems.append(Problem(kind, "%s says version %s" % (name, found), name))
+        problems.append(Problem(kind, "%s names %s" % (name, found), name))
     return info, problems
 
 
@@ -219,18 +222,21 @@ def _latest_problems(tree: Tree, version: str, numbers: Dict[str, Optional[str]]
     if whole and not latest.version and latest.state == "ok":
         return []  # a version of another root
     if not latest.version:
-        return [Problem(LATEST, "%s leads to no version that is there (%s)" % (name, latest.words()))]
+        words = "%s points to no installed version (%s)" % (name, latest.words())
+        return [Problem(LATEST, words, key="%s: %s" % (name, latest.words()))]
     # Other parts may stay linked to an older version that had them, or be left out.
     places = {place: [name for name in names if name in PARTS] for place, names in latest.leads.items()}
     mixed = sorted("%s to %s" % (listed(names), place) for place, names in places.items() if names)
     taken = whole and (latest.version != version or cann_latest.read(tree))
     if len(mixed) > 1 and places.get(version) and not taken:
-        return [Problem(LATEST, "%s is mixed: %s" % (name, "; ".join(mixed)))]
+        targets = "; ".join(mixed)
+        return [Problem(LATEST, "%s is mixed: %s" % (name, targets), key="%s: %s" % (name, targets))]
     if latest.version != version or not latest.is_folder:
         return []
-    problems = [Problem(HALF, "%s/%s leads to nothing" % (name, link)) for link in latest.broken if link in PARTS]
-    missing = [part for part in PARTS if not os.path.lexists(os.path.join(latest.path, part))]
-    problems += [Problem(HALF, "missing %s/%s" % (name, part)) for part in missing]
+    broken = ["%s/%s" % (name, link) for link in latest.broken if link in PARTS]
+    problems = [Problem(HALF, "%s points to nothing" % link, key=link) for link in broken]
+    missing = ["%s/%s" % (name, part) for part in PARTS if not os.path.lexists(os.path.join(latest.path, part))]
+    problems += [Problem(HALF, "missing %s" % link, key=link) for link in missing]
     return problems + _cfg_problems(tree, version, numbers)
 
 
@@ -240,14 +246,16 @@ def _cfg_problems(tree: Tree, version: str, numbers: Dict[str, Optional[str]]) -
     if problem:
         return [_unread(name, problem)]
     cfg = cann_files.parse_version_cfg(text)
-    problems = [Problem(HALF, "%s: %s" % (name, words)) for words in cfg.problems]
+    lines = [(words.partition(": ")[0], words) for words in cfg.problems]
+    problems = [Problem(HALF, "%s: %s" % (name, words), key="%s: %s" % (name, line)) for line, words in lines]
     for part in PARTS:
         if part not in cfg.versions:
-            problems.append(Problem(HALF, "%s has no running version of %s" % (name, part)))
+            words = "%s has no running version of %s" % (name, part)
+            problems.append(Problem(HALF, words, key="%s: %s" % (name, part)))
         for number, of_version in cfg.versions.get(part, ()):
             own = numbers.get(part)
             if own and number != own and same(of_version, version):
-                words = "%s says that %s is %s, its version.info %s" % (name, part, number, own)
+                words = "%s gives %s for %s, but its version.info %s" % (name, number, part, own)
                 problems.append(Problem(NUMBER, words, os.path.join(part, "version.info")))
     return problems + _part_problems(tree, version, PARTS, VERSION)
 
@@ -257,7 +265,7 @@ def _part_problems(tree: Tree, version: str, parts: Tuple[str, ...], kind: str) 
     name = _short(tree, version, tree.version_cfg)
     cfg = cann_files.parse_version_cfg(cann_files.read(tree.version_cfg)[0])
     return [
-        Problem(kind, "%s says that %s is of %s" % (name, part, of_version))
+        Problem(kind, "%s gives CANN %s for %s" % (name, of_version, part))
         for part in parts
         for _number, of_version in cfg.versions.get(part, ())
         if not same(of_version, version)

@@ -116,7 +116,7 @@ def _read_version(tree: Tree, cann_root: str, version: str, deep: bool) -> Tuple
 
 
 _REPAIR = "ansible-playbook site.yml --limit NODE  # installs it again when it is the release's version"
-_ROOT = "ask as root: ansible-playbook --become"
+_ROOT = "run it as root: ansible-playbook --become"
 _UNKNOWN = (
     "cann-layout-unknown",
     "the documented layout",
@@ -127,7 +127,7 @@ _LAYOUT = (_UNKNOWN[0], "%s has an undocumented layout", *_UNKNOWN[1:])
 _FINDINGS = {
     HALF: ("cann-half-installed", "%s is half-installed", "all of its parts", _REPAIR),
     VERSION: ("cann-version-mismatch", "the files of %s name another version", "one version everywhere", _REPAIR),
-    KERNELS_VERSION: ("cann-kernels-version", "%s are not of their toolkit's version", "the same version", _REPAIR),
+    KERNELS_VERSION: ("cann-kernels-version", "%s do not match their toolkit's version", "the same version", _REPAIR),
     SET_ENV: ("cann-set-env-missing", "%s has no environment file", "its set_env.sh", _REPAIR),
     ARCHITECTURE: (
         "cann-architecture",
@@ -145,10 +145,15 @@ _FINDINGS = {
         "the files as they were installed",
         "ls -l FILE; lsof FILE  # who writes it? If it is CANN's own cache or log, no damage: send us its path",
     ),
-    ALTERED: ("cann-altered", "files of %s are lost or changed", "the files as they were installed", _REPAIR),
+    ALTERED: ("cann-altered", "files of %s are missing or changed", "the files as they were installed", _REPAIR),
     CLOSED: (rights.FINDING, "others cannot use %s", rights.WANTED, rights.REMEDY),
     EXTRA: ("cann-extra", "files were added to %s", "", "rpm -qf FILE; ls -l FILE  # who put them there?"),
-    UNREAD: ("cann-unverified", "%s was not verified in full", "", "ask once with deep: true, which reads all files"),
+    UNREAD: (
+        "cann-unverified",
+        "%s was not verified in full",
+        "",
+        "inspect it once with deep: true, which reads all files",
+    ),
 }
 
 

@@ -9,11 +9,21 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from typing import Any, Dict, Iterable, NamedTuple, Tuple
 
 from .. import atomic, files
 
 FILE = "cann-receipts.json"
+# Earlier versions named these differences by their texts of that time.
+_TEXTS = (
+    (r"missing (\S+)", r"\1"),
+    (r"(\S+) leads to nothing", r"\1"),
+    (r"(\S+) leads to no version that is there \((.*)\)", r"\1: \2"),
+    (r"(\S+) is mixed: (.*)", r"\1: \2"),
+    (r"(\S+) has no running version of (\S+)", r"\1: \2"),
+    (r"(\S+: line \d+): .*", r"\1"),
+)
 MOST_REPAIRED = 100  # a version of which more files change is not writing its own caches
 
 
@@ -38,7 +48,8 @@ def read(state_dir: str, version: str, package: str) -> Receipt:
     entry = _packages(_versions(state_dir), version).get(package)
     if not isinstance(entry, dict):
         return Receipt()
-    return Receipt(_names(entry.get("differs")), entry.get("proven") is True, _names(entry.get("repaired")))
+    differs = tuple(_present(name) for name in _names(entry.get("differs")))
+    return Receipt(differs, entry.get("proven") is True, _names(entry.get("repaired")))
 
 
 def write(state_dir: str, version: str, package: str, receipt: Receipt) -> None:
@@ -77,6 +88,13 @@ def _versions(state_dir: str) -> Dict[str, Any]:
 def _packages(versions: Dict[str, Any], version: str) -> Dict[str, Any]:
     packages = versions.get(version)
     return packages if isinstance(packages, dict) else {}
+
+
+def _present(name: str) -> str:
+    for text, present in _TEXTS:
+        if re.fullmatch(text, name):
+            return re.sub(text, present, name)
+    return name
 
 
 def _names(value: Any) -> Tuple[str, ...]:

@@ -79,12 +79,12 @@ class Wanted:
 
 
 def problems(wanted: Wanted, deep: bool = False) -> List[str]:
-    """Return how the environment differs from what is wanted; ["it is absent"] if there is none.
+    """Return how the environment differs from what is wanted; ["the environment is absent"] if there is none.
 
     ``deep`` compares every file with its sum instead of looking only at the upper folders.
     """
     if not os.path.isdir(wanted.path):
-        return ["it is absent"]
+        return ["the environment is absent"]
     found = _found(wanted, deep)
     return _differences(wanted, found) + _checkout_differences(wanted, found)
 
@@ -229,7 +229,7 @@ def _differences(wanted: Wanted, found: Environment) -> List[str]:
     causes = environment_differences(built, wanted.lock_digest, wanted.cann_home, bool(wanted.source))
     words = [each["problem"] for each in causes]
     if wanted.replace_python and not _runs(wanted):
-        words.append("it runs another Python than %s" % wanted.python)
+        words.append("the environment runs another Python than %s" % wanted.python)
     source = found["sources"].get(NAME)
     if wanted.source and source and source["recorded"] and source["archive"] != wanted.source.sha256:
         words.append("%s was unpacked from another archive" % NAME)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Dict, List, NamedTuple, Optional
 
 from ..finding import Cause, cause
 from ..text import listed
+from .findings import EDITABLE
 
 if TYPE_CHECKING:
-    from ..shapes import Checkout, Difference
+    from ..shapes import Checkout, Damage, Difference
 
 
 class Built(NamedTuple):
@@ -19,7 +20,7 @@ class Built(NamedTuple):
     lock_digest: Optional[str]
     cann_home: Optional[str]
     difference: Difference
-    problems: List[str]
+    problems: List[Damage]
     editable: Dict[str, str]
 
 
@@ -30,19 +31,24 @@ def environment_differences(built: Built, lock_digest: str, cann_home: str, edit
     lock. ``editable``: LLaMA-Factory should be a checkout.
     """
     complete = built.state == "complete"
-    causes = [] if complete else [cause("unfinished", "it was not finished", "its receipt", "none")]
-    digest, home = str(built.lock_digest), str(built.cann_home)
+    causes = [] if complete else [cause("unfinished", "the environment is not finished", "its receipt", "none")]
+    digest, home = built.lock_digest or "unknown", built.cann_home or "no CANN"
     if complete and digest != lock_digest:
-        words = "it was built from lock %s, not %s" % (digest, lock_digest)
+        words = "the environment was built from lock %s, not %s" % (digest, lock_digest)
         causes.append(cause("lock", words, lock_digest, digest))
     causes += _distributions(built.difference)
-    causes += [cause("damage", problem, subject=problem) for problem in built.problems]
+    causes += [_damage(each) for each in built.problems]
     if complete and home != cann_home:
-        causes.append(cause("cann-home", "it belongs to %s, not %s" % (home, cann_home), cann_home, home))
-    words = "llamafactory is not the editable checkout"
-    if editable and "llamafactory" not in built.editable and words not in built.problems:
-        causes.append(cause("editable", words, "the checkout", "a distribution"))
+        words = "the environment was built for %s, not %s" % (home, cann_home)
+        causes.append(cause("cann-home", words, cann_home, home))
+    known = (EDITABLE, "llamafactory") in [(each["name"], each["subject"]) for each in built.problems]
+    if editable and "llamafactory" not in built.editable and not known:
+        causes.append(cause("editable", "llamafactory is not the editable checkout", "the checkout", "a distribution"))
     return causes
+
+
+def _damage(each: Damage) -> Cause:
+    return cause("damage", each["problem"], subject=("%s %s" % (each["name"], each["subject"])).strip())
 
 
 def _distributions(difference: Difference) -> List[Cause]:
@@ -52,7 +58,7 @@ def _distributions(difference: Difference) -> List[Cause]:
     for name, (have, want) in sorted(difference["other"].items()):
         causes.append(cause("distribution-other", "%s is %s, not %s" % (name, have, want), want, have, name))
     for name, version in sorted(difference["extra"].items()):
-        problem = "%s %s is extra" % (name, version)
+        problem = "%s %s was added" % (name, version)
         causes.append(cause("distribution-extra", problem, "not in the environment", str(version), name))
     return causes
 
@@ -64,7 +70,7 @@ def checkout_differences(checkout: Checkout, version: str) -> List[Cause]:
     causes = []
     have, want = checkout["commit"] or "none", checkout["recorded_commit"] or "none"
     if have != want:
-        words = "the checkout is at commit %s, unpacked was %s" % (have, want)
+        words = "the checkout is at commit %s, not %s, which was unpacked" % (have, want)
         causes.append(cause("source-commit", words, want, have))
     if checkout["edited_count"]:
         files = listed(checkout["edited"], checkout["edited_count"])

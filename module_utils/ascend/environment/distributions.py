@@ -32,11 +32,16 @@ _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.!+_-]{0,79}")
 
 
 class Problem(NamedTuple):
-    """A problem of an environment: the finding's name, the text, and the path that a repair has to remove (or "")."""
+    """A problem of an environment: the finding's name, the text, and the path that a repair has to remove (or "").
+
+    ``subject`` is what it is about, a distribution or a file. Name and subject say which problem it is, whatever the
+    text says.
+    """
 
     name: str
     words: str
     path: str = ""
+    subject: str = ""
 
 
 class Distribution(NamedTuple):
@@ -95,7 +100,8 @@ def read(
     found: Dict[str, Distribution] = {}
     leftovers = [name for name in names if name.startswith(LEFTOVER)]
     problems = [
-        Problem(LEFT, shown("%s is left of an interrupted pip" % name), os.path.join(site, name)) for name in leftovers
+        Problem(LEFT, shown("an interrupted pip left %s behind" % name), os.path.join(site, name), name)
+        for name in leftovers
     ]
     listings = Listings(site, names)
     infos = [name for name in names if name.endswith(".dist-info") and name not in leftovers]
@@ -109,8 +115,8 @@ def read(
         if not distribution or (other and _owns(other.info, name)):
             continue
         if other:
-            words = "%s is there twice: %s and %s" % (distribution.name, other.version, distribution.version)
-            problems.append(Problem(BROKEN, shown(words)))
+            words = "%s is installed twice: %s and %s" % (distribution.name, other.version, distribution.version)
+            problems.append(Problem(BROKEN, shown(words), subject="%s twice" % distribution.name))
         found[distribution.name] = distribution
     return [found[name] for name in sorted(found)], problems
 
@@ -147,7 +153,8 @@ def _egg(info: str) -> Tuple[Optional[Distribution], List[Problem]]:
     name, version = name_version(os.path.join(info, inner) if os.path.isdir(info) else info)
     if name:
         return Distribution(name, version, info), []
-    return None, [Problem(BROKEN, shown("%s has no readable PKG-INFO" % os.path.basename(info)), info)]
+    egg = os.path.basename(info)
+    return None, [Problem(BROKEN, shown("%s has no readable PKG-INFO" % egg), info, egg)]
 
 
 def _dist_info(
@@ -156,13 +163,15 @@ def _dist_info(
     folder = os.path.basename(info)
     name, version = name_version(os.path.join(info, "METADATA"))
     if not name:
-        return None, [Problem(BROKEN, shown("%s has no readable METADATA" % folder))]
+        return None, [Problem(BROKEN, shown("%s has no readable METADATA" % folder), subject=folder)]
     if corrected is None:
         corrected = {folder + "/METADATA": ""}  # see ``corrections``: it may be as the wheel brought it
     data = record_file.content(os.path.join(info, "RECORD"))
     problem = record_file.problem(folder, data)
-    words = [text for text in (other_name(info, name), problem) if text]
-    problems = [Problem(BROKEN, shown("%s: %s" % (name, text))) for text in words]
+    texts = {"%s METADATA" % name: other_name(info, name), "%s RECORD" % name: problem}
+    problems = [
+        Problem(BROKEN, shown("%s: %s" % (name, text)), subject=subject) for subject, text in texts.items() if text
+    ]
     if not problem:
         problems += _deep(name, data, listings, corrected) if deep else _fast(info, name, data, listings, corrected)
     return Distribution(name, version, info), problems
@@ -180,7 +189,8 @@ def _fast(info: str, name: str, data: bytes, listings: Listings, corrected: Corr
             missing.append(file)
     more = " and %d more" % (len(missing) - 1) if len(missing) > 1 else ""
     words = shown("%s: %s is missing%s" % (name, missing[0], more)) if missing else ""
-    return ([Problem(ALTERED, words)] if words else []) + _counted(name, "altered", altered)
+    problems = [Problem(ALTERED, words, subject="%s missing" % name)] if words else []
+    return problems + _counted(name, "altered", altered)
 
 
 def _deep(name: str, data: bytes, listings: Listings, corrected: Corrections) -> List[Problem]:
@@ -189,7 +199,8 @@ def _deep(name: str, data: bytes, listings: Listings, corrected: Corrections) ->
     problems += _counted(name, "altered", [file for file, lost in found if not lost])
     unread = record_file.unreadable_rows(data)
     if unread:
-        problems.append(Problem(BROKEN, "%s: RECORD has %d lines that cannot be read" % (name, unread)))
+        words = "%s: RECORD has %s" % (name, "1 unreadable line" if unread == 1 else "%d unreadable lines" % unread)
+        problems.append(Problem(BROKEN, words, subject="%s RECORD" % name))
     return problems
 
 
@@ -197,14 +208,15 @@ def _counted(name: str, what: str, paths: List[str]) -> List[Problem]:
     if not paths:
         return []
     number = "1 file" if len(paths) == 1 else "%d files" % len(paths)
-    return [Problem(ALTERED, shown("%s: %s %s: %s" % (name, number, what, listed(paths, most=SHOWN))))]
+    words = shown("%s: %s %s: %s" % (name, number, what, listed(paths, most=SHOWN)))
+    return [Problem(ALTERED, words, subject="%s %s" % (name, what))]
 
 
 def other_name(info: str, name: str) -> str:
     """Return the problem of a dist-info folder with another distribution's METADATA; "" if it is its own."""
     folder = os.path.basename(info)
     own = folder[: -len(".dist-info")].rpartition("-")[0]
-    return "" if normalise(own) == name else "its METADATA lies in %s" % folder
+    return "" if normalise(own) == name else "its METADATA is in %s" % folder
 
 
 def _owns(info: str, name: str) -> bool:

@@ -39,9 +39,10 @@ def verify(here: str, known: List[Problem]) -> Tuple[List[Problem], List[str]]:
 
 def _problem(name: str, what: str, files: List[str]) -> Problem:
     if not files[0]:
-        return Problem(ALTERED, shown(what))  # of the manifest itself
+        return Problem(ALTERED, shown(what), subject=FILES)  # of the manifest itself
     number = "1 file" if len(files) == 1 else "%d files" % len(files)
-    return Problem(ALTERED, shown("%s: %s %s: %s" % (name, number, what, listed(sorted(files)))))
+    words = shown("%s: %s %s: %s" % (name, number, what, listed(sorted(files))))
+    return Problem(ALTERED, words, subject="%s %s" % (name, what))
 
 
 def _in_site(relative: str) -> Tuple[str, str]:

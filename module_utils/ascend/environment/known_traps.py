@@ -32,7 +32,7 @@ def _numpy(versions: Dict[str, str]) -> List[Trap]:
     numpy = versions.get("numpy", "")
     if _release(numpy) < (2,):
         return []
-    return [_trap(("numpy",), NUMPY, "numpy is %s, CANN needs one below 2" % numpy)]
+    return [_trap(("numpy",), NUMPY, "numpy is %s, but CANN needs a version below 2" % numpy)]
 
 
 def _setuptools(versions: Dict[str, str]) -> List[Trap]:
@@ -42,11 +42,11 @@ def _setuptools(versions: Dict[str, str]) -> List[Trap]:
         return []
     found = versions.get("setuptools")
     if found is None:
-        words = "setuptools is missing, torch 2.1 needs its pkg_resources" if torch else ""
+        words = "setuptools is missing, but torch 2.1 needs its pkg_resources" if torch else ""
     elif _release(found) == (70,):
-        words = "setuptools is 70.0.0, whose pkg_resources has lost packaging"
+        words = "setuptools is 70.0.0, whose pkg_resources lacks packaging"
     else:
-        words = "setuptools is %s, pkg_resources went with 82" % found if _release(found) >= (82,) else ""
+        words = "setuptools is %s, but 82 removed pkg_resources" % found if _release(found) >= (82,) else ""
     return [_trap(("setuptools",), SETUPTOOLS, words)] if words else []
 
 
@@ -55,7 +55,7 @@ def _pair(versions: Dict[str, str]) -> List[Trap]:
     npu, torch = versions.get("torch-npu"), versions.get("torch")
     if npu is None or _release(npu) == _release(torch or ""):
         return []
-    words = "torch-npu is %s, torch is %s" % (npu, torch or "missing")
+    words = "torch-npu is %s, but torch is %s" % (npu, torch or "missing")
     return [_trap(("torch", "torch-npu"), PAIR, words)]
 
 

@@ -33,11 +33,13 @@ def site_leaks(site: str, names: List[str], own: List[str]) -> List[Problem]:
         if name.endswith(".pth"):
             folders = [] if _normal(name) else _foreign_lines(site, path, own)
             if folders:
-                problems.append(Problem(LEAK, shown("%s brings in %s" % (name, listed(folders))), path))
+                words = "%s adds %s to sys.path" % (name, listed(folders))
+                problems.append(Problem(LEAK, shown(words), path, name))
         elif name.endswith(".egg-link"):
-            problems.append(Problem(LEAK, shown("%s brings in %s" % (name, linked_path(path))), path))
+            words = "%s points to %s" % (name, linked_path(path) or "no folder")
+            problems.append(Problem(LEAK, shown(words), path, name))
         elif name.partition(".")[0] in CUSTOM and name.partition(".")[2] in ("", "py", "pyc"):
-            problems.append(Problem(LEAK, "%s is run by every Python of the environment" % name, path))
+            problems.append(Problem(LEAK, "every Python of the environment runs %s" % name, path, name))
     return problems
 
 

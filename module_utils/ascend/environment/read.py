@@ -143,10 +143,12 @@ def inspect(
     if made:
         if not interpreter.problems and made.python not in (None, interpreter.version):
             words = "its Python is %s, not %s" % (interpreter.version, made.python)
-            problems.append(Problem(virtualenv.INTERPRETER, shown(words)))
+            problems.append(Problem(virtualenv.INTERPRETER, shown(words), subject="version"))
         problems += _not_as_made(here, found, editable, made)
     if by_receipt and receipt.get("cann_home") != cann_home:
-        warnings.append(Problem(environment_findings.HOME_ALTERED, shown("%s says %s" % (CANN_HOME, cann_home))))
+        warnings.append(
+            Problem(environment_findings.HOME_ALTERED, shown("%s names %s" % (CANN_HOME, cann_home or "no CANN")))
+        )
     problems += _lost_checkouts(editable, place)
     checkouts = _checkouts(here, receipt if by_receipt else {}, place, deep)
     closed = _closed(here, checkouts, place)
@@ -207,7 +209,10 @@ def _facts(environment: Environment, full: bool) -> EnvironmentFacts:
         "commit": environment.commit,
         "sources": {name: source.facts() for name, source in environment.checkouts.items()},
         "examples": environment.examples,
-        "problems": [problem.words for problem in environment.problems[:SHOWN]],
+        "problems": [
+            {"name": problem.name, "subject": shown(problem.subject), "problem": problem.words}
+            for problem in environment.problems[:SHOWN]
+        ],
         "problem_count": len(environment.problems),
     }
     if environment.closed:
@@ -227,7 +232,7 @@ def _findings(name: str, environment: Environment) -> List[Finding]:
     difference = environment.difference()
     differing = ["%s is missing" % other for other in difference["missing"]]
     differing += ["%s is %s, not %s" % (other, *versions) for other, versions in difference["other"].items()]
-    differing += ["%s %s is extra" % (other, version) for other, version in difference["extra"].items()]
+    differing += ["%s %s was added" % (other, version) for other, version in difference["extra"].items()]
     if differing:
         words[environment_findings.DIFFERS] = differing
     found = environment_findings.say(name, environment.path, words)
@@ -280,7 +285,8 @@ def _current(node: Node, env_dir: str) -> Tuple[Optional[str], List[Finding]]:
 def _receipt_problems(here: str, made: Optional[Made]) -> List[Problem]:
     if made or not os.path.lexists(os.path.join(here, RECEIPT)):
         return []
-    return [Problem(environment_findings.HALF, "its receipt cannot be read, or does not say what it was built from")]
+    words = "its receipt cannot be read, or does not say what it was built from"
+    return [Problem(environment_findings.HALF, words, subject=RECEIPT)]
 
 
 def _made(receipt: Facts) -> Optional[Made]:
@@ -309,14 +315,14 @@ def _not_as_made(here: str, found: List[Distribution], editable: Dict[str, str],
         if name in editable and name not in made.editable:
             words = "%s is an editable checkout of %s" % (name, editable[name])
             direct = os.path.join(info, checkout.DIRECT_URL)
-            problems.append(
-                Problem(environment_findings.EDITABLE, shown(words), direct if info.endswith(".dist-info") else "")
-            )
+            to_remove = direct if info.endswith(".dist-info") else ""
+            problems.append(Problem(environment_findings.EDITABLE, shown(words), to_remove, name))
         elif name in made.editable and name not in editable:
-            problems.append(Problem(environment_findings.EDITABLE, "%s is not the editable checkout" % name))
+            words = "%s is not the editable checkout" % name
+            problems.append(Problem(environment_findings.EDITABLE, words, subject=name))
         if not info.endswith(".dist-info") and info.startswith(here + "/"):
             words = "%s was not installed from a wheel: it has no RECORD" % name
-            problems.append(Problem(distributions.BROKEN, words, info))
+            problems.append(Problem(distributions.BROKEN, words, info, "%s egg" % name))
     return problems
 
 
@@ -351,12 +357,17 @@ def _closed(here: str, checkouts: Dict[str, Checkout], place: Place) -> List[str
 def _unrecorded(checkouts: Dict[str, Checkout]) -> List[Problem]:
     """An environment built before checkouts were recorded is repaired once because of that."""
     names = [name for name, source in checkouts.items() if not source.manifest]
-    return [Problem(environment_findings.HALF, shown("%s: what was unpacked is not recorded" % name)) for name in names]
+    return [
+        Problem(environment_findings.HALF, shown("%s: its checkout has no manifest" % name), subject=name)
+        for name in names
+    ]
 
 
 def _lost_checkouts(editable: Dict[str, str], place: Place) -> List[Problem]:
     return [
-        Problem(environment_findings.EDITABLE_MISSING, shown("%s: its source %s is missing" % (name, source)))
+        Problem(
+            environment_findings.EDITABLE_MISSING, shown("%s: its source %s is missing" % (name, source)), subject=name
+        )
         for name, source in sorted(editable.items())
         if not source.startswith("/") or not os.path.isdir(place(source))
     ]

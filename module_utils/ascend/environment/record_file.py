@@ -97,10 +97,10 @@ def problem(folder: str, data: bytes) -> str:
     if not data.startswith(own) and b"\n" + own not in data:
         other = _INFO.search(data)
         if other and other.group(1) != os.fsencode(folder):
-            return "RECORD speaks of %s" % os.fsdecode(other.group(1))
+            return "RECORD belongs to %s" % os.fsdecode(other.group(1))
         return "RECORD does not list its own METADATA"
     last = data.rstrip(b"\r\n").rpartition(b"\n")[2]
-    return "" if row(os.fsdecode(last)) else "RECORD is cut short"
+    return "" if row(os.fsdecode(last)) else "RECORD is truncated"
 
 
 def row(line: str) -> Optional[Row]:

@@ -46,14 +46,15 @@ def _listings(here: str, series: Optional[str]) -> Tuple[List[Tuple[str, List[st
     for site in distributions.sites(here):
         of = os.path.basename(os.path.dirname(site))
         if series and of != "python" + series:
-            words = "lib/%s is of another Python than %s" % (of, series)
-            problems.append(Problem(virtualenv.INTERPRETER, shown(words), os.path.dirname(site)))
+            words = "lib/%s belongs to another Python than %s" % (of, series)
+            problems.append(Problem(virtualenv.INTERPRETER, shown(words), os.path.dirname(site), "lib/%s" % of))
             continue
         try:
             listings.append((site, sorted(os.listdir(site))))
         except OSError as error:
-            words = "%s: %s" % (os.path.relpath(site, here), error.strerror)
-            problems.append(Problem(environment_findings.UNREADABLE, shown(words)))
+            folder = os.path.relpath(site, here)
+            words = "%s: %s" % (folder, error.strerror)
+            problems.append(Problem(environment_findings.UNREADABLE, shown(words), subject=folder))
     return listings, problems
 
 

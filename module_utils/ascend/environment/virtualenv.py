@@ -18,6 +18,7 @@ FILES = ".ascend-fleet.files"  # beside it: what the fast form compares its file
 INTERPRETER = "environment-interpreter"
 MOST_LINKS = 40  # the kernel follows as many
 MOST_LINES = 100
+_OTHER = "bin/python points to Python %s, but the environment was made with %s"
 
 Place = Callable[[str], str]
 
@@ -37,27 +38,27 @@ def read(here: str, place: Place) -> Interpreter:
     """Read the environment in the folder ``here``; ``place`` maps the node's absolute paths to where they are."""
     path = os.path.join(here, "bin", "python")
     program = resolved(path, place)
-    words = [_program_problem(path, program)]
+    texts = {"bin/python": _program_problem(path, program)}
     leak = ""
     if os.path.isdir(os.path.join(here, CONDA)):
         made_with = _conda_version(here)
-        words.append("it is a conda environment")
+        texts[CONDA] = "conda made the environment"
     else:
         config = files.text(os.path.join(here, CONFIG))
         settings = _config(config)
         made_with = _version(settings.get("version_info", "")) or _version(settings.get("version", ""))
-        words.append(_config_problem(config, settings, place))
+        texts[CONFIG] = _config_problem(config, settings, place)
         if settings.get("include-system-site-packages", "").lower() == "true":
-            leak = "%s takes in the system's site-packages" % CONFIG
+            leak = "%s includes the system's site-packages" % CONFIG
     version = _version_of(program) or made_with
     series = ".".join(version.split(".")[:2]) if version else None
     linked = re.fullmatch(r"python(3\.[0-9]{1,3})", os.path.basename(program))
     if linked and series and linked.group(1) != series:
-        words.append("bin/python leads to Python %s, it was made with %s" % (linked.group(1), version))
+        texts["version"] = _OTHER % (linked.group(1), version)
     elif made_with and version != made_with:
-        words.append("bin/python leads to Python %s, it was made with %s" % (version, made_with))
-    problems = [Problem(INTERPRETER, shown(problem)) for problem in words if problem]
-    problems += [Problem(LEAK, leak)] if leak else []
+        texts["version"] = _OTHER % (version, made_with)
+    problems = [Problem(INTERPRETER, shown(text), subject=subject) for subject, text in texts.items() if text]
+    problems += [Problem(LEAK, leak, subject=CONFIG)] if leak else []
     return Interpreter(version, linked.group(1) if linked else series, tuple(problems))
 
 
@@ -65,7 +66,7 @@ def _program_problem(path: str, program: str) -> str:
     if not os.path.lexists(path):
         return "bin/python is missing"
     if not os.path.lexists(program):
-        return "bin/python leads to %s, which is missing" % files.link(path)
+        return "bin/python points to %s, which is missing" % files.link(path)
     if not files.is_program(program):
         return "bin/python cannot be run"
     return "" if os.path.getsize(program) else "bin/python is empty"
@@ -81,7 +82,7 @@ def _config_problem(config: Optional[str], settings: Dict[str, str], place: Plac
         return "%s is missing" % CONFIG
     home = settings.get("home", "")
     if not home.startswith("/") or "\0" in home:
-        return "%s names no home" % CONFIG
+        return "%s does not name a home" % CONFIG
     return "" if os.path.isdir(place(home)) else "%s names the home %s, which is missing" % (CONFIG, home)
 
 

@@ -47,7 +47,7 @@ TABLES = {
 }
 # SQLite says these as OperationalError, as it does for what the machine lacks; Python 3.10 gives no code.
 DAMAGE = ("malformed", "unsupported file format", "no such table", "no such column")
-UNKNOWN = "what is new, gone or still there is not known in this report"
+UNKNOWN = "this report cannot say what is new, gone or still there"
 
 
 class _DamagedError(Exception):
@@ -126,6 +126,7 @@ def _add(path: Path, fleet: Fleet, keep_days: int) -> _Compared:
             since = database.execute("SELECT made FROM report ORDER BY number DESC LIMIT 1").fetchone()
             known = _open_episodes(database)
             found = {finding["id"]: _mention(node, finding, fleet["made"]) for node, finding in _findings(fleet)}
+            _rename(database, known, found)
             gone = [known[key] for key in _gone(fleet, known, found)]
             _store(database, fleet, found, gone)
             _prune(database, fleet["made"], keep_days)
@@ -207,6 +208,25 @@ def _open_episodes(database: sqlite3.Connection) -> dict[str, dict[str, str]]:
 def _trend(database: sqlite3.Connection) -> list[dict[str, Any]]:
     newest = f"SELECT {', '.join(POINT)} FROM report WHERE NOT partial ORDER BY number DESC LIMIT {TREND}"
     return [dict(row) for row in reversed(database.execute(newest).fetchall())]
+
+
+def _rename(database: sqlite3.Connection, known: dict[str, dict[str, str]], found: dict[str, dict[str, str]]) -> None:
+    """Give findings that were known by their text their present id, so that a better text is nothing new.
+
+    Earlier versions knew the damage of an environment so. One of the same name on the same node continues each.
+    """
+    same = ("node", "component", "name")
+    by_text = [key for key, mention in known.items() if key not in found and mention["subject"] == mention["problem"]]
+    for key in by_text:
+        fresh = (mention for number, mention in found.items() if number not in known)
+        present = next((each for each in fresh if all(each[name] == known[key][name] for name in same)), None)
+        if present:
+            values = {name: present[name] for name in ("id", "subject")}
+            known[present["id"]] = {**known.pop(key), **values}
+            database.execute(
+                "UPDATE episode SET id = :id, subject = :subject WHERE id = :old AND gone IS NULL",
+                {**values, "old": key},
+            )
 
 
 def _gone(fleet: Fleet, known: dict[str, dict[str, str]], found: dict[str, dict[str, str]]) -> Iterator[str]:

@@ -45,8 +45,8 @@ def unusable(node: str, error: AscendError, inventory: str) -> Finding:
     name = {OtherVersionError: "version", HelperError: "helper"}.get(type(error), "inventory")
     parts = {key: words for key, words in error.as_dict().items() if words}
     words = {
-        "wanted": "values that can be",
-        "found": "others",
+        "wanted": "usable values",
+        "found": "unusable values",
         "where": node,
         "remedy": _LOOK,
         **parts,

@@ -87,7 +87,7 @@ def require_whole(variables: Mapping[str, Any], problem: str, wanted: str) -> No
             wanted=wanted,
             found=found,
             where="the job template",
-            remedy="set its job slicing to 1; a workflow, no slice: do not name it like its job template",
+            remedy="set its job slicing to 1; a workflow that is no slice needs another name than its job template",
         )
 
 

@@ -12,7 +12,7 @@ from ...ascend.cann.layouts import LATER, OLDER
 from ...ascend.errors import AscendError
 from ...ascend.facts import SCHEMA
 from ...ascend.places import BESIDE
-from ...ascend.shapes import Checkout, Difference, Finding
+from ...ascend.shapes import Checkout, Damage, Difference, Finding
 from .documents import Document, read
 
 _Kind = TypeVar("_Kind")
@@ -244,7 +244,7 @@ class Environment:
     editable: dict[str, str] = field(default_factory=dict)
     sources: dict[str, Checkout] = field(default_factory=dict)
     examples: str | None = None
-    problems: list[str] = field(default_factory=list)
+    problems: list[Damage] = field(default_factory=list)
     problem_count: int = 0
     closed: str = ""
 

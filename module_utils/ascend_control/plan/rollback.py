@@ -110,7 +110,7 @@ def _nothing(problem: str, wanted: str, names: Iterable[str], ascend_root: str) 
 def _incomplete(name: str, environment: Environment) -> list[Refusal]:
     words = [] if environment.state == "complete" else [environment.state]
     if environment.problem_count:
-        words.append(listed(environment.problems, environment.problem_count))
+        words.append(listed([each["problem"] for each in environment.problems], environment.problem_count))
     if environment.difference_count:
         words.append(f"{environment.difference_count} distributions differ from its lock")
     if environment.closed:

@@ -125,7 +125,7 @@ def _interpreter(found: Found, python: WantedPython) -> list[Cause]:
     state = found.pythons.get(replaces, Python()).state
     why = "the release does not accept (release.yml, python.accepted)" if state == "complete" else "is " + state
     have = python.version or "none that it accepts"
-    words = f"it runs Python {replaces}, which {why}, and the depot has {have}"
+    words = f"the environment runs Python {replaces}, which {why}, and the depot has {have}"
     return [cause("python", words, have, replaces)]
 
 

@@ -81,28 +81,28 @@ def test_what_of_a_version_cfg_cannot_be_read() -> None:
     assert cfg.versions == {"runtime": one, "hccl": (), "opp": (), "toolkit": one}
     assert cfg.problems == (
         "line 2: a bracket is missing: [7.2:8.0.R",
-        "line 3: no [number:version]: [8.0.RC1]",
-        "line 4: no version of a component: colour",
+        "line 3: not a pair [number:version]: [8.0.RC1]",
+        "line 4: not the version of a component: colour",
         "line 5: a bracket is missing: x",
-        "line 5: no [number:version]: [a:b:c]",
+        "line 5: not a pair [number:version]: [a:b:c]",
     )
 
 
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        ("words alone", "no key=value: words alone"),
-        ("=8.0.RC1", "no key=value: =8.0.RC1"),
-        ("two words=1", "no key=value: two words=1"),
-        ('x_version="7.2', 'a quotation that does not end: x_version="7.2'),
-        ("x\0\0=1", "bytes that are no text"),
-        ("x=\ufffd", "bytes that are no text"),
-        ("Innerversion=", "no version: nothing"),
-        ("package_version=none", "no version: none"),
+        ("words alone", "not a key=value pair: words alone"),
+        ("=8.0.RC1", "not a key=value pair: =8.0.RC1"),
+        ("two words=1", "not a key=value pair: two words=1"),
+        ('x_version="7.2', 'a quotation without an end: x_version="7.2'),
+        ("x\0\0=1", "bytes that are not text"),
+        ("x=\ufffd", "bytes that are not text"),
+        ("Innerversion=", "not a version: nothing"),
+        ("package_version=none", "not a version: none"),
         ("compatible_version=[A],[B", "a bracket is missing: [B"),
         ("compatible_version=A", "a bracket is missing: A"),
-        ("compatible_version=[[A]", "no list in brackets: [[A]"),
-        ("compatible_version_fw=A]", "no list in brackets: A]"),
+        ("compatible_version=[[A]", "not a list in brackets: [[A]"),
+        ("compatible_version_fw=A]", "not a list in brackets: A]"),
         ("timestamp=20250101_000000000", "timestamp is given twice: 20240401_000000000 and 20250101_000000000"),
     ],
 )
@@ -121,7 +121,7 @@ def test_nothing_is_guessed() -> None:
     assert cann_files.parse_product_info("compatible_version=[],[ ]").problems == ()
     paths = cann_files.parse_install_info("Opp_Install_Path_Param=/x\nOPP_INSTALL_PATH=/y")
     assert paths.packages == {"opp": {"path": "/x"}}
-    assert paths.problems == ("line 2: another path than before: /y",)
+    assert paths.problems == ("line 2: a different path than before: /y",)
 
 
 def test_records_of_installations() -> None:
@@ -158,7 +158,7 @@ def test_reading(tmp_path: Path) -> None:
     assert cann_files.read(str(tmp_path / "file")) == ("version=8.0.RC1\ufffd\n", "")
     assert cann_files.read(str(tmp_path / "empty")) == (" \n", "empty")
     for name in ("pipe", "."):
-        assert cann_files.read(str(tmp_path / name)) == ("", "no regular file")
+        assert cann_files.read(str(tmp_path / name)) == ("", "not a regular file")
     for name in ("none", "file/below"):
         assert cann_files.read(str(tmp_path / name)) == ("", "missing")
 

@@ -111,8 +111,8 @@ def test_a_record_that_does_not_matter_stays(tmp_path: Path, env: dict[str, str]
     ("content", "found"),
     [
         ("Toolkit_InstallPath=/gone\n", "/gone, which does not exist"),
-        ("\x7fELF\x01\x02", "no key"),
-        (None, "no regular file"),
+        ("\x7fELF\x01\x02", "not a key"),
+        (None, "not a regular file"),
     ],
 )
 def test_a_record_that_an_installer_would_stop_at(

@@ -7,7 +7,14 @@ import shutil
 
 import pytest
 
-from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import layouts as cann_layouts
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.cann import (
+    layout as cann_layout,
+    layouts as cann_layouts,
+    packages as cann_packages,
+    proof as cann_proof,
+    receipts as cann_receipts,
+)
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.text import listed
 from tests.answers import names, write
 from tests.unit.cann.on_disk import (
     ALTERED,
@@ -49,16 +56,16 @@ FAULTS: dict[str, tuple[Fault, str, str, list[str]]] = {
     "info of another version": (
         put(INFO, f"version={NEW}\narch={MACHINE}\n"),
         HALF,
-        f"says version {NEW}",
+        f"names {NEW}",
         ["cann-version-mismatch"],
     ),
     "info torn": (
         put(INFO, "version=8.0.R"),
         HALF,
-        "says version 8.0.R",
+        "names 8.0.R",
         ["cann-version-mismatch"],
     ),
-    "info without a version": (put(INFO, "\0\0\0\0\n"), HALF, "line 1: bytes that are no text",
+    "info without a version": (put(INFO, "\0\0\0\0\n"), HALF, "line 1: bytes that are not text",
                                ["cann-half-installed", "cann-version-mismatch"]),
     "info says another machine": (
         put(INFO, f"version={V}\narch={FOREIGN}\n"),
@@ -81,13 +88,13 @@ FAULTS: dict[str, tuple[Fault, str, str, list[str]]] = {
     "component of another version": (
         put(f"{V}/opp/version.info", f"Version={NUMBER[V]}\nversion_dir={NEW}\n"),
         HALF,
-        f"opp/version.info says version {NEW}",
+        f"opp/version.info names {NEW}",
         ["cann-version-mismatch"],
     ),
     "component of another build": (
         put(f"{V}/opp/version.info", f"Version=7.2.0.1.099\nversion_dir={V}\n"),
         HALF,
-        f"says that opp is {NUMBER[V]}, its version.info 7.2.0.1.099",
+        f"gives {NUMBER[V]} for opp, but its version.info 7.2.0.1.099",
         ["cann-version-mismatch"],
     ),
     "library lost": (
@@ -123,29 +130,29 @@ FAULTS: dict[str, tuple[Fault, str, str, list[str]]] = {
     "version.cfg torn": (
         put("latest/version.cfg", f"runtime_running_version=[{NUMBER[V]}:{V}]\ncompiler_runn"),
         HALF,
-        "line 2: no key=value: compiler_runn",
+        "line 2: not a key=value pair: compiler_runn",
         ["cann-half-installed"],
     ),
     "version.cfg of another version": (
-        cfg(**dict.fromkeys(MANY, NEW)), HALF, f"says that hccl is of {NEW}", ["cann-version-mismatch"],
+        cfg(**dict.fromkeys(MANY, NEW)), HALF, f"gives CANN {NEW} for hccl", ["cann-version-mismatch"],
     ),
-    "version.cfg mixed": (cfg(opp=NEW), HALF, f"says that opp is of {NEW}", ["cann-version-mismatch"]),
+    "version.cfg mixed": (cfg(opp=NEW), HALF, f"gives CANN {NEW} for opp", ["cann-version-mismatch"]),
     "latest lost": (lose("latest"), HALF, "missing ascend-toolkit/latest", ["cann-latest-absent"]),
     "latest/opp lost": (lose("latest/opp"), HALF, "missing ascend-toolkit/latest/opp", ["cann-half-installed"]),
     "latest a link": (lead("latest", V), WHOLE, "", []),
     "latest a link to nothing": (
         lead("latest", NEW),
         HALF,
-        f"leads to no version that is there ({NEW}: latest)",
+        f"points to no installed version ({NEW}: latest)",
         ["cann-latest-dangling"],
     ),
     "latest's version is gone": (
         in_turn(lambda cann: cann.put_toolkit(NEW), lose(NEW)),
         HALF,
-        "leads to no version that is there (8.1.RC1: ",
+        "points to no installed version (8.1.RC1: ",
         ["cann-latest-dangling"],
     ),
-    "latest/aoe leads to nothing": (lead("latest/aoe", f"../{V}/none"), WHOLE, "", ["cann-latest-dangling"]),
+    "latest/aoe points to nothing": (lead("latest/aoe", f"../{V}/none"), WHOLE, "", ["cann-latest-dangling"]),
     "latest/aoe of another version": (lead("latest/aoe", f"../{NEW}/aoe"), WHOLE, "", ["cann-latest-mixed"]),
     "latest/opp of another version": (
         lead("latest/opp", f"../{NEW}/opp"),
@@ -208,6 +215,43 @@ def test_without_a_manifest_the_files_are_held_to_each_other(cann: Cann, name: s
     facts, findings = cann.read()
     assert facts["versions"][V]["toolkit"]["state"] == (WHOLE if state == ALTERED else state)
     assert names(findings) == [found for found in expected if found != "cann-altered"]
+
+
+LATEST = "ascend-toolkit/latest"
+CFG = f"{LATEST}/version.cfg"
+# A fault, and by which texts a receipt of an earlier version knows it.
+EARLIER: dict[str, tuple[Fault, list[str]]] = {
+    "link lost": (lose("latest/opp"), [f"missing {LATEST}/opp"]),
+    "link to nothing": (lead("latest/opp", f"../{V}/none"), [f"{LATEST}/opp leads to nothing"]),
+    "no version": (lead("latest", NEW), [f"{LATEST} leads to no version that is there ({NEW}: latest)"]),
+    "mixed": (
+        lead("latest/opp", f"../{NEW}/opp"),
+        [f"{LATEST} is mixed: {listed(sorted(set(MANY) - {'opp'}))} to {V}; opp to {NEW}"],
+    ),
+    "version.cfg torn": (
+        put("latest/version.cfg", f"runtime_running_version=[{NUMBER[V]}:{V}]\ncompiler_runn"),
+        [
+            f"{CFG}: line 2: no key=value: compiler_runn",
+            *(f"{CFG} has no running version of {part}" for part in cann_layouts.PARTS if part != "runtime"),
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", EARLIER)
+def test_a_receipt_knows_another_layout_whatever_the_words_are(cann: Cann, name: str) -> None:
+    """Also one that has the words of an earlier version: its CANN is not installed again after an upgrade."""
+    fault, texts = EARLIER[name]
+    fault(cann)
+    state = str(cann.root / STATE.strip("/"))
+    tree = cann_layout.Tree(str(cann.root / ROOT.strip("/")), state, str(cann.root))
+    differs = cann_proof.differing(tree, V, cann_packages.toolkit_problems(tree, V, deep=False) or [])
+    states = []
+    for known in (texts, differs, texts[1:]):
+        cann_receipts.write(state, V, "toolkit", cann_receipts.Receipt(tuple(known)))
+        states.append(cann.read()[0]["versions"][V]["toolkit"]["state"])
+    assert states == ["unproven", "unproven", HALF]
+    assert not set(differs) & set(texts)
 
 
 KERNEL_FAULTS: dict[str, tuple[Fault, str, list[str]]] = {

@@ -153,7 +153,7 @@ def test_a_toolkit_for_another_machine(tmp_path: Path) -> None:
     assert facts["versions"][V]["toolkit"] == {
         "state": HALF,
         "problems": [
-            f"it is for {FOREIGN}, this machine is {MACHINE}",
+            f"the package is for {FOREIGN}, this machine is {MACHINE}",
             f"{FOREIGN}-linux/ascend_toolkit_install.info is for {FOREIGN}, this machine is {MACHINE}",
         ],
         "problem_count": 2,

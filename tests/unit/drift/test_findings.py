@@ -66,7 +66,7 @@ def test_a_refusal_of_a_node_says_where_to_type_what() -> None:
 
 
 def test_a_step_is_a_finding_or_one_for_each_cause() -> None:
-    causes = [cause("distribution-extra", "fire 1 is extra", subject="fire"), cause("lock", "another lock", "a", "b")]
+    causes = [cause("distribution-extra", "fire 1 was added", subject="fire"), cause("lock", "another lock", "a", "b")]
     steps = [
         step("toolkit", "repair", "toolkit 8 is altered", "altered", "8", "/usr/local/Ascend"),
         step("environment", "repair", "environment e: ...", "complete", "e", "/opt/ascend/env/e", causes),

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.ascend.fleet.plugins.module_utils.ascend.facts import SCHEMA
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.drift import fleet, helper
 
 PACKAGE = "ansible_collections/ascend/fleet/plugins/module_utils/ascend/"
@@ -93,7 +94,7 @@ def test_it_tells_the_facts_and_takes_nothing_from_its_caller(program: Path, con
     told = ask(program, config, PYTHONPATH=str(evil), TMPDIR="/nowhere", PATH=str(evil), PYTHONHOME="")
     assert told["helper"] == "v"
     assert told["asked"] == ASKED
-    assert told["facts"]["schema"] == 2
+    assert told["facts"]["schema"] == SCHEMA
     assert not (tmp_path / "ran").exists()
 
 

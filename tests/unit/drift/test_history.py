@@ -72,6 +72,27 @@ def test_the_first_report_is_all_new(path: Path) -> None:
     assert (fleet["changes"]["gone"], fleet["changes"]["still"], fleet["history"]) == ([], 0, None)
 
 
+DAMAGE = ("change", "env", "damage", "", "", "", "", "/opt/ascend/env/x", "ansible-playbook site.yml")
+
+
+def damage(subject: str, words: str) -> fleets.Row:
+    return (*DAMAGE[:3], subject, words, *DAMAGE[5:])
+
+
+def test_damage_that_an_earlier_version_knew_by_its_words_is_not_new_when_these_improve(path: Path) -> None:
+    pth, twice = (damage(old, old) for old in ("x.pth brings in /o", "fire is there twice"))
+    added(path, report(day(1), {"npu-1": [pth, twice], "npu-2": [pth]}))
+    better = damage("environment-leak x.pth", "x.pth adds /o to sys.path")
+    third = damage("environment-record-broken fire twice", "fire is installed twice")
+    fleet = added(path, report(day(2), {"npu-1": [better, third], "npu-2": [CANN]}))
+    assert statuses(fleet) == [("npu-1", day(1), "still")] * 2 + [("npu-2", day(2), "new")]
+    assert [mention["node"] for mention in fleet["changes"]["gone"]] == ["npu-2"]
+    fleet = added(path, report(day(3), {"npu-1": [better], "npu-2": [better]}))
+    assert statuses(fleet) == [("npu-1", day(1), "still"), ("npu-2", day(3), "new")]
+    fleet = added(path, report(day(4), {"npu-1": [third], "npu-2": [better]}))
+    assert statuses(fleet) == [("npu-1", day(4), "new"), ("npu-2", day(3), "still")]
+
+
 def test_still_gone_and_back_again(path: Path) -> None:
     added(path, report(day(1), {"npu-1": [CANN, ENV]}))
     second = added(path, report(day(2), {"npu-1": [CANN, ENV]}))

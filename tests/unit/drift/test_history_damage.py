@@ -132,7 +132,7 @@ def test_a_locked_history_is_left_alone(
         fleet = added(path, report(day(2), {"npu-1": [CANN]}, limit))
         assert alone(fleet)
         assert fleet["history"] == (
-            f"{path} is used by another process: what is new, gone or still there is not known in this report. "
+            f"{path} is used by another process: this report cannot say what is new, gone or still there. "
             f"Next: fuser -v {path}"
         )
     assert path.read_bytes() == before

@@ -36,6 +36,11 @@ def one(root: Path, deep: bool = False) -> dict[str, Any]:
     return environment
 
 
+def words(found: dict[str, Any]) -> list[str]:
+    """The texts of an environment's problems."""
+    return [each["problem"] for each in found["problems"]]
+
+
 def names(root: Path, deep: bool = False) -> list[str]:
     return [finding["name"] for finding in read(root, deep)[1]]
 

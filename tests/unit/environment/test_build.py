@@ -35,7 +35,7 @@ def site_packages(wanted: environment.Wanted) -> Path:
 
 
 def test_build_and_nothing_left(wanted: environment.Wanted) -> None:
-    assert environment.problems(wanted) == ["it is absent"]
+    assert environment.problems(wanted) == ["the environment is absent"]
     environment.build(wanted, run)
     assert environment.problems(wanted) == []
     said = subprocess.run(
@@ -51,7 +51,9 @@ def test_another_python_is_a_difference_only_when_it_is_to_be_replaced(wanted: e
     other = replace(wanted, python="/opt/ascend/python/3.10.99/bin/python3")
     assert environment.problems(other) == []
     assert environment.problems(replace(wanted, replace_python=True)) == []
-    assert environment.problems(replace(other, replace_python=True)) == [f"it runs another Python than {other.python}"]
+    assert environment.problems(replace(other, replace_python=True)) == [
+        f"the environment runs another Python than {other.python}"
+    ]
 
 
 def test_nothing_counts_before_it_is_on_the_disk(wanted: environment.Wanted) -> None:
@@ -103,7 +105,7 @@ def test_damage_is_repaired_and_nothing_else_touched(wanted: environment.Wanted)
     untouched = site / "torch_npu" / "__init__.py"
     before = untouched.stat()
     words = " ".join(environment.problems(wanted))
-    for part in ("deepspeed is missing", "llamafactory is 0.1", "extra 1.0 is extra", "torch"):
+    for part in ("deepspeed is missing", "llamafactory is 0.1", "extra 1.0 was added", "torch"):
         assert part in words
     environment.build(wanted, run)
     assert environment.problems(wanted) == []
@@ -158,14 +160,17 @@ def other_python(site: Path) -> None:
 
 REPAIRED: dict[str, list[tuple[Callable[[Path], object], str]]] = {
     "in site-packages": [
-        (lambda site: (site / "x.pth").write_text("/other\n"), "x.pth brings in /other"),
-        (lambda site: (site / "x.egg-link").write_text("/other\n"), "x.egg-link brings in /other"),
-        (lambda site: (site / "sitecustomize.py").touch(), "sitecustomize.py is run"),
-        (lambda site: (site / "~orch").mkdir(), "~orch is left of an interrupted pip"),
-        (lambda site: (site / "old.egg-info").write_text("Name: old\nVersion: 1\n"), "old 1 is extra"),
+        (lambda site: (site / "x.pth").write_text("/other\n"), "x.pth adds /other to sys.path"),
+        (lambda site: (site / "x.egg-link").write_text("/other\n"), "x.egg-link points to /other"),
+        (lambda site: (site / "sitecustomize.py").touch(), "runs sitecustomize.py"),
+        (lambda site: (site / "~orch").mkdir(), "an interrupted pip left ~orch behind"),
+        (lambda site: (site / "old.egg-info").write_text("Name: old\nVersion: 1\n"), "old 1 was added"),
         (lambda site: (site / "older.egg-info").mkdir(), "older.egg-info has no readable PKG-INFO"),
-        (lambda site: (site.parents[1] / "python3.9/site-packages").mkdir(parents=True), "lib/python3.9 is of another"),
-        (lambda site: (site.parents[2] / ".cann_home").unlink(), "it belongs to None, not /usr/local"),
+        (lambda site: (site.parents[1] / "python3.9/site-packages").mkdir(parents=True), "lib/python3.9 belongs to"),
+        (
+            lambda site: (site.parents[2] / ".cann_home").unlink(),
+            "the environment was built for no CANN, not /usr/local",
+        ),
     ],
     "in distributions": [
         (lambda site: (site / "torch_npu" / "__init__.py").unlink(), "torch-npu: torch_npu/__init__.py is missing"),
@@ -175,10 +180,10 @@ REPAIRED: dict[str, list[tuple[Callable[[Path], object], str]]] = {
     ],
     "in dist-infos": [
         (lambda site: os.truncate(next(site.glob("torch_npu-*.dist-info")) / "RECORD", 70), "torch-npu: RECORD"),
-        (add_twin, "torch is there twice"),
+        (add_twin, "torch is installed twice"),
     ],
     "in a name": [(break_name, "torch is missing")],
-    "in the settings": [(alter_settings, "pyvenv.cfg takes in the system's site-packages")],
+    "in the settings": [(alter_settings, "pyvenv.cfg includes the system's site-packages")],
     "in no settings": [(lambda site: (site.parents[2] / "pyvenv.cfg").unlink(), "pyvenv.cfg is missing")],
     "in the link": [(lambda site: (site.parents[2] / "bin" / "python").unlink(), "bin/python is missing")],
     "in the record": [(other_python, "not 3.1.4")],
@@ -238,7 +243,9 @@ def test_a_wheel_that_is_not_as_its_own_record(wanted: environment.Wanted, tmp_p
 def test_another_lock_in_the_record_is_said(wanted: environment.Wanted) -> None:
     environment.build(wanted, run)
     other = environment.Wanted(**{**wanted.__dict__, "lock_digest": "f" * 12})
-    assert environment.problems(other) == [f"it was built from lock {wanted.lock_digest}, not ffffffffffff"]
+    assert environment.problems(other) == [
+        f"the environment was built from lock {wanted.lock_digest}, not ffffffffffff"
+    ]
     environment.build(other, run)
     assert environment.problems(other) == []
 
@@ -265,7 +272,7 @@ def test_an_interrupted_build_does_not_count_and_is_finished(wanted: environment
     (Path(wanted.path) / ".ascend-fleet.json").unlink()
     with pytest.raises(AscendError, match="an unfinished environment"):
         environment.make_current(wanted.path, str(Path(wanted.path).parent / "current"))
-    assert "it was not finished" in environment.problems(wanted)
+    assert "the environment is not finished" in environment.problems(wanted)
     environment.build(wanted, run)
     assert environment.problems(wanted) == []
 

@@ -90,7 +90,7 @@ def test_an_edited_checkout_is_restored_without_uv(source: environment.Wanted) -
     assert (Path(source.path) / environment_read.RECEIPT).stat().st_ino == record.st_ino, "it is never half-installed"
     (checkout / ".git").mkdir()
     (checkout / ".git/HEAD").write_text("a" * 40)
-    assert environment.problems(source) == [f"the checkout is at commit {'a' * 40}, unpacked was none"]
+    assert environment.problems(source) == [f"the checkout is at commit {'a' * 40}, not none, which was unpacked"]
     assert (Path(environment.build(source, no_run)) / ".git/HEAD").is_file()
     assert environment.problems(source) == []
 
@@ -100,7 +100,7 @@ def test_a_checkout_that_was_not_recorded_is_repaired_once(source: environment.W
     environment.build(source, run)
     (Path(source.path) / ".ascend-fleet-source-llamafactory.json").unlink()
     (Path(source.checkout) / "examples/lora.yaml").write_text("do_sample: true\n")
-    assert environment.problems(source) == ["llamafactory: what was unpacked is not recorded"]
+    assert environment.problems(source) == ["llamafactory: its checkout has no manifest"]
     kept = environment.build(source, run)
     assert (environment.problems(source, deep=True), environment.build(source, no_run)) == ([], "")
     assert (Path(kept) / "examples/lora.yaml").read_text() == "do_sample: true\n"

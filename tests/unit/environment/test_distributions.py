@@ -96,7 +96,7 @@ def pipe(site: Path) -> None:
 DAMAGE: list[tuple[Damage, list[str], list[str] | None]] = [
     (lambda site: (info(site) / "RECORD").unlink(), ["fire: RECORD is missing"], None),
     (lambda site: (info(site) / "RECORD").write_bytes(b""), ["fire: RECORD is missing"], None),
-    (lambda site: os.truncate(info(site) / "RECORD", 300), ["fire: RECORD is cut short"], None),
+    (lambda site: os.truncate(info(site) / "RECORD", 300), ["fire: RECORD is truncated"], None),
     (
         lambda site: (info(site) / "RECORD").write_bytes(b"\0\xff\n" * 9),
         ["fire: RECORD does not list its own METADATA"],
@@ -105,7 +105,7 @@ DAMAGE: list[tuple[Damage, list[str], list[str] | None]] = [
     (pipe, ["fire: RECORD is missing"], None),
     (
         replace_record("fire-0.7.0.dist-info", "fire-0.6.0.dist-info"),
-        ["fire: RECORD speaks of fire-0.6.0.dist-info"],
+        ["fire: RECORD belongs to fire-0.6.0.dist-info"],
         None,
     ),
     (lambda site: (info(site) / "METADATA").unlink(), ["fire-0.7.0.dist-info has no readable METADATA"], None),
@@ -145,18 +145,18 @@ DAMAGE: list[tuple[Damage, list[str], list[str] | None]] = [
     (
         replace_record("fire/core.py,sha256=", "fire/core.py,sha256"),
         [],
-        ["fire: RECORD has 1 lines that cannot be read"],
+        ["fire: RECORD has 1 unreadable line"],
     ),
     (lambda site: shutil.rmtree(site / "fire/__pycache__", ignore_errors=True), [], None),
-    (lambda site: (site / "~ire").mkdir(), ["~ire is left of an interrupted pip"], None),
+    (lambda site: (site / "~ire").mkdir(), ["an interrupted pip left ~ire behind"], None),
     (
         lambda site: (site / "~ire-0.7.0.dist-info").mkdir(),
-        ["~ire-0.7.0.dist-info is left of an interrupted pip"],
+        ["an interrupted pip left ~ire-0.7.0.dist-info behind"],
         None,
     ),
     (
         lambda site: info(site).rename(site / "hire-0.7.0.dist-info"),
-        ["fire: its METADATA lies in hire-0.7.0.dist-info", "fire: RECORD speaks of fire-0.7.0.dist-info"],
+        ["fire: its METADATA is in hire-0.7.0.dist-info", "fire: RECORD belongs to fire-0.7.0.dist-info"],
         None,
     ),
 ]
@@ -173,7 +173,7 @@ def test_one_is_never_taken_for_the_other_when_it_is_there_twice(site: Path) -> 
     tree.distribution(site, "fire", "0.6.0")
     versions, problems = read(site)
     assert versions["fire"] == "0.7.0"
-    assert "fire is there twice: 0.6.0 and 0.7.0" in problems
+    assert "fire is installed twice: 0.6.0 and 0.7.0" in problems
 
 
 def test_many_files_are_counted(site: Path) -> None:
@@ -320,7 +320,7 @@ def test_eggs(site: Path) -> None:
     (site / "fire.egg-info").write_text("Name: fire\nVersion: 0.7.0\n")
     versions, problems = read(site)
     assert versions == {"torch-npu": "2.1.0.post3", "fire": "0.7.0", "old-one": "1.0", "conda-one": "2", "zipped": "3"}
-    assert problems == ["bad.egg-info has no readable PKG-INFO", "fire is there twice: 0.7.0 and 0.7.0"]
+    assert problems == ["bad.egg-info has no readable PKG-INFO", "fire is installed twice: 0.7.0 and 0.7.0"]
 
 
 def test_oddities_never_raise(site: Path) -> None:
@@ -338,7 +338,7 @@ def test_oddities_never_raise(site: Path) -> None:
             assert f"{name}-1.dist-info has no readable METADATA" in words
     assert "folder/core.py" in words
     assert r"folder/\x00.py" in words
-    assert "RECORD has 2 lines that cannot be read" in words
+    assert "RECORD has 2 unreadable lines" in words
 
 
 def test_lib64_counts_once(tmp_path: Path, site: Path) -> None:

@@ -79,7 +79,7 @@ def facts_of(built: environment.Wanted) -> list[str]:
     found, findings = environment_read.read_environments(node, str(Path(built.path).parent))
     (there,) = found["all"].values()
     names = [finding["name"] for finding in findings if finding["where"].startswith(built.path)]
-    return [*there["problems"], *names]
+    return [*(problem["problem"] for problem in there["problems"]), *names]
 
 
 def test_of_several_environments_the_current_one_is_held_to_its_files(built: environment.Wanted) -> None:

@@ -80,7 +80,7 @@ def test_the_difference_to_what_it_was_built_from(place: Path, tmp_path: Path) -
     assert found["difference_count"] == 3
     (finding,) = read(tmp_path)[1]
     assert finding["name"] == "environment-differs"
-    assert finding["found"] == "fire is missing, numpy is 1.26.3, not 1.26.4, extra 1 is extra"
+    assert finding["found"] == "fire is missing, numpy is 1.26.3, not 1.26.4, extra 1 was added"
 
 
 def test_lists_are_bounded_and_counted(place: Path, tmp_path: Path) -> None:

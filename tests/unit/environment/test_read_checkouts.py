@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests import environment_tree as tree
-from tests.unit.environment.environment_facts import ROOT, editable, names, one, read, record, site, whole
+from tests.unit.environment.environment_facts import ROOT, editable, names, one, read, record, site, whole, words
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def test_an_editable_checkout_and_its_commit(place: Path, tmp_path: Path) -> Non
     source = f"{ROOT}/{tree.NAME}/src/LLaMA Factory"
     editable(place, source.replace(" ", "%20"))
     record(place, editable={"fire": source}, cann_home=tree.HOME)
-    assert one(tmp_path)["problems"] == [f"fire: its source {source} is missing"]
+    assert words(one(tmp_path)) == [f"fire: its source {source} is missing"]
     git = tmp_path / source.lstrip("/") / ".git"
     git.mkdir(parents=True)
     (git / "HEAD").write_text("ref: refs/heads/main\n")
@@ -40,7 +40,7 @@ def test_an_egg_link(place: Path, tmp_path: Path) -> None:
     found = one(tmp_path)
     assert found["editable"] == {"tool": "/src/tool"}
     assert found["difference"]["extra"] == {"tool": "3"}
-    assert found["problems"] == ["tool.egg-link brings in /src/tool", "tool is an editable checkout of /src/tool"]
+    assert words(found) == ["tool.egg-link points to /src/tool", "tool is an editable checkout of /src/tool"]
 
 
 SOURCE = f"{ROOT}/{tree.NAME}/src/LLaMA-Factory"
@@ -115,7 +115,7 @@ def test_a_checkout_that_nobody_recorded(checkout: Path, tmp_path: Path, text: s
     if text is not None:
         manifest.write_text(text)
     found = one(tmp_path)
-    assert found["problems"] == ["llamafactory: what was unpacked is not recorded"]
+    assert words(found) == ["llamafactory: its checkout has no manifest"]
     assert found["sources"]["llamafactory"]["recorded"] is False
     assert names(tmp_path) == ["environment-half-installed"]
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings, strategies as st
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.environment import read as environment_read
 from tests import environment_tree as tree
-from tests.unit.environment.environment_facts import Damage, editable, names, one, read, record, site, whole
+from tests.unit.environment.environment_facts import Damage, editable, names, one, read, record, site, whole, words
 
 
 @pytest.fixture
@@ -72,31 +72,43 @@ DAMAGE: list[tuple[Damage, list[str], str]] = [
     (lambda place: record(place, distributions={"fire": 1}), ["environment-half-installed"], "does not say"),
     (lambda place: record(place, python="3.10.14"), ["environment-interpreter"], "its Python is 3.10.13, not 3.10.14"),
     (lambda place: (place / "bin/python").unlink(), ["environment-interpreter"], "bin/python is missing"),
-    (link_python("/gone/python3"), ["environment-interpreter"], "bin/python leads to /gone/python3, which is missing"),
+    (link_python("/gone/python3"), ["environment-interpreter"], "bin/python points to /gone/python3, which is missing"),
     (link_python("python"), ["environment-interpreter"], "bin/python cannot be run"),
     (link_python("/opt/ascend/python/3.10.13/bin"), ["environment-interpreter"], "bin/python cannot be run"),
     (copied_python, ["environment-interpreter"], "bin/python is empty"),
     (lambda place: shutil.rmtree(depot_python(place)), ["environment-interpreter"], "which is missing"),
     (lambda place: (place / "pyvenv.cfg").unlink(), ["environment-interpreter"], "pyvenv.cfg is missing"),
-    (lambda place: (place / "pyvenv.cfg").write_bytes(b"\0\xff=\0"), ["environment-interpreter"], "names no home"),
-    (lambda place: (place / "pyvenv.cfg").write_text("home = /\0"), ["environment-interpreter"], "names no home"),
-    (pyvenv("3.10.13/bin", "3.9.1/bin"), ["environment-interpreter"], "the home /opt/ascend/python/3.9.1/bin, which"),
+    (
+        lambda place: (place / "pyvenv.cfg").write_bytes(b"\0\xff=\0"),
+        ["environment-interpreter"],
+        "does not name a home",
+    ),
+    (
+        lambda place: (place / "pyvenv.cfg").write_text("home = /\0"),
+        ["environment-interpreter"],
+        "does not name a home",
+    ),
+    (pyvenv("3.10.13/bin", "3.9.1/bin"), ["environment-interpreter"], "/opt/ascend/python/3.9.1/bin, which"),
     (
         pyvenv("= 3.10.13\n", "= 3.9.1\n"),
         ["environment-interpreter"],
-        "leads to Python 3.10.13, it was made with 3.9.1",
+        "points to Python 3.10.13, but the environment was made with 3.9.1",
     ),
-    (pyvenv("= false", "= True"), ["environment-leak"], "pyvenv.cfg takes in the system's site-packages"),
-    (lambda place: (place / "conda-meta").mkdir(), ["environment-interpreter"], "it is a conda environment"),
+    (pyvenv("= false", "= True"), ["environment-leak"], "pyvenv.cfg includes the system's site-packages"),
+    (lambda place: (place / "conda-meta").mkdir(), ["environment-interpreter"], "conda made the environment"),
     (
         lambda place: tree.distribution(place / "lib/python3.9/site-packages", "x", "1"),
         ["environment-interpreter"],
         "3.9",
     ),
-    (lambda place: (site(place) / "~orch").mkdir(), ["environment-leftover"], "~orch is left of an interrupted pip"),
-    (lambda place: (site(place) / "x.pth").write_text("/other\n"), ["environment-leak"], "x.pth brings in /other"),
-    (lambda place: (site(place) / "sitecustomize.py").touch(), ["environment-leak"], "sitecustomize.py is run by"),
-    (lambda place: (site(place) / "usercustomize").mkdir(), ["environment-leak"], "usercustomize is run by"),
+    (lambda place: (site(place) / "~orch").mkdir(), ["environment-leftover"], "an interrupted pip left ~orch behind"),
+    (
+        lambda place: (site(place) / "x.pth").write_text("/other\n"),
+        ["environment-leak"],
+        "x.pth adds /other to sys.path",
+    ),
+    (lambda place: (site(place) / "sitecustomize.py").touch(), ["environment-leak"], "runs sitecustomize.py"),
+    (lambda place: (site(place) / "usercustomize").mkdir(), ["environment-leak"], "runs usercustomize"),
     (
         lambda place: (site(place) / "fire/core.py").unlink(),
         ["environment-files-altered"],
@@ -107,14 +119,18 @@ DAMAGE: list[tuple[Damage, list[str], str]] = [
     (
         replace("torch", "2.1.2"),
         ["environment-differs", "environment-torch-pair"],
-        "torch-npu is 2.1.0.post3, torch is 2.1.2",
+        "torch-npu is 2.1.0.post3, but torch is 2.1.2",
     ),
     (replace("torch", "2.1.0+cpu"), ["environment-differs"], ""),
-    (remove("torch"), ["environment-differs", "environment-torch-pair"], "torch-npu is 2.1.0.post3, torch is missing"),
+    (
+        remove("torch"),
+        ["environment-differs", "environment-torch-pair"],
+        "torch-npu is 2.1.0.post3, but torch is missing",
+    ),
     (
         replace("numpy", "2.0.1"),
         ["environment-differs", "environment-numpy-2"],
-        "numpy is 2.0.1, CANN needs one below 2",
+        "numpy is 2.0.1, but CANN needs a version below 2",
     ),
     (replace("setuptools", "70.0.0"), ["environment-differs", "environment-setuptools"], "setuptools is 70.0.0"),
     (replace("setuptools", "82.0.0"), ["environment-differs", "environment-setuptools"], "setuptools is 82.0.0"),
@@ -131,15 +147,22 @@ DAMAGE: list[tuple[Damage, list[str], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("damage", "findings", "words"), DAMAGE)
+TRAPS = ("environment-numpy-2", "environment-setuptools", "environment-torch-pair")  # each at most once
+
+
+@pytest.mark.parametrize(("damage", "findings", "text"), DAMAGE)
 def test_damage_is_a_finding_and_a_problem(
-    place: Path, tmp_path: Path, damage: Damage, findings: list[str], words: str
+    place: Path, tmp_path: Path, damage: Damage, findings: list[str], text: str
 ) -> None:
     damage(place)
     assert names(tmp_path) == findings
     found = one(tmp_path)
     assert found["state"] == ("half-installed" if "environment-half-installed" in findings else "complete")
-    assert any(words in problem for problem in found["problems"]) == bool(words), found["problems"]
+    assert any(text in problem for problem in words(found)) == bool(text), found["problems"]
+    assert {problem["name"] for problem in found["problems"]} <= set(findings)
+    known_by = [(problem["name"], problem["subject"]) for problem in found["problems"]]
+    assert len(set(known_by)) == len(known_by)
+    assert all(subject or name in TRAPS for name, subject in known_by), known_by
     if found["state"] != "complete":
         assert found["difference_count"] == 0
 
@@ -155,7 +178,7 @@ def test_a_lock_that_walks_into_a_trap_is_no_damage(place: Path, tmp_path: Path)
 def test_an_egg_in_place_of_a_wheel(place: Path, tmp_path: Path) -> None:
     remove("fire")(place)
     (site(place) / "fire-0.7.0.egg-info").write_text("Name: fire\nVersion: 0.7.0\n")
-    assert one(tmp_path)["problems"] == ["fire was not installed from a wheel: it has no RECORD"]
+    assert words(one(tmp_path)) == ["fire was not installed from a wheel: it has no RECORD"]
     environment = environment_read.inspect(str(place))
     assert environment_read.foreign_paths(environment) == [str(site(place) / "fire-0.7.0.egg-info")]
 
@@ -164,14 +187,14 @@ def test_a_site_packages_that_cannot_be_listed(place: Path, tmp_path: Path) -> N
     shutil.rmtree(site(place))
     site(place).symlink_to("site-packages")
     assert names(tmp_path) == ["environment-differs", "environment-unreadable"]
-    assert "Too many levels of symbolic links" in one(tmp_path)["problems"][0]
+    assert "Too many levels of symbolic links" in words(one(tmp_path))[0]
 
 
 def test_words_that_no_terminal_takes(place: Path, tmp_path: Path) -> None:
     (site(place) / os.fsdecode(b"~\xff\x1b[31m\n")).mkdir()
     (place / ".cann_home").write_bytes(b"/x\x1b]0;\xff" + b"y" * 5000)
     found = one(tmp_path)
-    assert found["problems"] == [r"~\xdcff\x1b[31m\x0a is left of an interrupted pip"]
+    assert words(found) == [r"an interrupted pip left ~\xdcff\x1b[31m\x0a behind"]
     assert len(found["cann_home"]) == 160
     assert found["cann_home"].isprintable()
 

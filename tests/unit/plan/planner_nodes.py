@@ -104,6 +104,14 @@ def converged() -> dict[str, Any]:
     return found
 
 
+def damage(words: str) -> dict[str, Any]:
+    """What damaged an environment: these problems, and one of them as its facts have it."""
+    return {
+        "problems": [{"name": "environment-record-broken", "subject": "torch RECORD", "problem": words}],
+        "problem_count": 1,
+    }
+
+
 def steps(found: dict[str, Any], **changes: Any) -> list[tuple[str, str]]:
     return [(step["component"], step["action"]) for step in plan(found, wanted(**changes))["steps"]]
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend.finding import finding
-from tests.unit.plan.planner_nodes import converged, wanted
+from tests.unit.plan.planner_nodes import converged, damage, wanted
 from tests.unit.plan.role_run import Run
 
 pytestmark = pytest.mark.slow
@@ -50,7 +50,7 @@ def altered() -> dict[str, Any]:
     """What the deep form sees: an altered file of torch_npu."""
     found = whole()
     (environment,) = found["environments"]["all"].values()
-    environment.update(problems=["torch_npu/__init__.py is altered"], problem_count=1)
+    environment.update(damage("torch_npu/__init__.py is altered"))
     return found
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.rollback import Target, rollback
-from tests.unit.plan.planner_nodes import COMPLETE, converged
+from tests.unit.plan.planner_nodes import COMPLETE, converged, damage
 
 NEW, OLD, OTHER = "8.2.RC1-aaaaaaaaaaaa", "8.0.RC1-bbbbbbbbbbbb", "8.0.RC1-cccccccccccc"
 TOOLKIT = "/usr/local/Ascend/ascend-toolkit/"
@@ -173,8 +173,8 @@ def test_of_several_locks_of_a_release(
     ("change", "words"),
     [
         ({"state": "half-installed"}, "half-installed"),
-        ({"problems": ["torch: RECORD is missing"], "problem_count": 1}, "torch: RECORD is missing"),
-        ({"problems": ["a"], "problem_count": 7}, "a and 6 more"),
+        (damage("torch: RECORD is missing"), "torch: RECORD is missing"),
+        ({**damage("a"), "problem_count": 7}, "a and 6 more"),
         ({"difference_count": 2}, "2 distributions differ from its lock"),
     ],
 )

@@ -21,7 +21,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.r
     stops,
     under_current,
 )
-from tests.unit.plan.planner_nodes import COMPLETE, HOME, NAME, bare, converged, wanted
+from tests.unit.plan.planner_nodes import COMPLETE, HOME, NAME, bare, converged, damage, wanted
 
 OLD = "7.0.0-ba9876543210"
 OLD_HOME = "/usr/local/Ascend/ascend-toolkit/7.0.0"
@@ -255,7 +255,7 @@ def test_packages_are_cached_also_for_a_repair(component: str) -> None:
 @pytest.mark.parametrize("state", ["complete", "half-installed"])
 def test_the_current_environment_is_never_staged(state: str) -> None:
     found = now()
-    found["environments"]["all"][NAME].update(state=state, problems=["x is broken"], problem_count=1)
+    found["environments"]["all"][NAME].update(state=state, **damage("x is broken"))
     assert plan(found, wanted())["steps"]
     assert stage(found) == []
 
@@ -263,7 +263,7 @@ def test_the_current_environment_is_never_staged(state: str) -> None:
 def test_a_complete_environment_is_never_staged() -> None:
     """Jobs may run in it that began while it was current."""
     found = upgrade()
-    found["environments"]["all"][NAME] = environment(problems=["x is broken"], problem_count=1)
+    found["environments"]["all"][NAME] = environment(**damage("x is broken"))
     assert "environment" in [step["component"] for step in plan(found, wanted())["steps"]]
     assert stage(found) == ["python", "cache"]
 
@@ -301,7 +301,7 @@ def broken(found: dict[str, Any], component: str) -> dict[str, Any]:
     elif component == "kernels":
         version["kernels"] = {}
     elif component == "environment":
-        there.update(problems=["x is broken"], problem_count=1)
+        there.update(damage("x is broken"))
     elif component == "source":
         edited = {"commit": None, "recorded_commit": None, "edited": ["a.py"], "edited_count": 1}
         there["sources"] = {"llamafactory": {"path": "/src", "recorded": True, **edited}}

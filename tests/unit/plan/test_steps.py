@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend import rights
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.plan import plan
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.rollout import apply_to
-from tests.unit.plan.planner_nodes import NAME, bare, converged, refusals, steps, wanted
+from tests.unit.plan.planner_nodes import NAME, bare, converged, damage, refusals, steps, wanted
 
 
 def test_a_bare_node_needs_everything_in_order() -> None:
@@ -83,10 +83,10 @@ def test_kernels_alone() -> None:
     [
         (lambda env: env["difference"]["missing"].update({"torch": "2.1.0"}), "torch is missing"),
         (lambda env: env["difference"]["other"].update({"torch": ["2.2.0", "2.1.0"]}), "torch is 2.2.0, not 2.1.0"),
-        (lambda env: env["difference"]["extra"].update({"foo": "1"}), "foo 1 is extra"),
-        (lambda env: env.update(lock_digest="ffff"), "it was built from lock ffff, not 0123456789ab"),
-        (lambda env: env.update(lock_digest=None), "it was built from lock None, not 0123456789ab"),
-        (lambda env: env["problems"].append("torch: RECORD is missing"), "RECORD is missing"),
+        (lambda env: env["difference"]["extra"].update({"foo": "1"}), "foo 1 was added"),
+        (lambda env: env.update(lock_digest="ffff"), "the environment was built from lock ffff, not 0123456789ab"),
+        (lambda env: env.update(lock_digest=None), "the environment was built from lock unknown, not 0123456789ab"),
+        (lambda env: env.update(damage("torch: RECORD is missing")), "RECORD is missing"),
         (lambda env: env.update(state="half-installed"), "not finished"),
         (lambda env: env.update(cann_home="/elsewhere"), "/elsewhere"),
     ],
@@ -104,18 +104,34 @@ def test_what_an_environments_facts_do_not_list_is_counted() -> None:
     found["environments"]["all"][NAME].update(
         difference={"missing": {"b": "1", "a": "1"}, "other": {"c": ["1", "2"]}, "extra": {"d": "1"}},
         difference_count=24,
-        problems=["p: RECORD is missing", "q: RECORD is missing"],
+        problems=[*damage("p: RECORD is missing")["problems"], *damage("q: RECORD is missing")["problems"]],
         problem_count=12,
     )
     (step,) = plan(found, wanted())["steps"]
     assert [cause["name"] for cause in step["causes"]][-2:] == ["damage", "unlisted"]
-    words = "a is missing, b is missing, c is 1, not 2, d 1 is extra, p: RECORD is missing and 31 more"
+    words = "a is missing, b is missing, c is 1, not 2, d 1 was added, p: RECORD is missing and 31 more"
     assert step["reason"] == f"environment {NAME}: {words}"
+
+
+def causes(found: dict[str, Any], **changes: Any) -> list[tuple[str, str]]:
+    (step,) = plan(found, wanted(**changes))["steps"]
+    return [(cause["name"], cause["subject"]) for cause in step["causes"]]
+
+
+@pytest.mark.parametrize("words", ["torch: RECORD is missing", "torch: RECORD is truncated"])
+def test_damage_is_known_by_its_name_and_subject_whatever_its_words(words: str) -> None:
+    found = converged()
+    found["environments"]["all"][NAME].update(damage(words))
+    assert causes(found) == [("damage", "environment-record-broken torch RECORD")]
 
 
 def test_the_editable_checkout_is_wanted() -> None:
     environment = {**wanted()["environment"], "source": {"version": "0.9.1"}}
-    assert steps(converged(), environment=environment) == [("environment", "repair")]
+    found = converged()
+    assert causes(found, environment=environment) == [("editable", "")]
+    lost = {"name": "environment-editable", "subject": "llamafactory", "problem": "in any words"}
+    found["environments"]["all"][NAME].update(problems=[lost], problem_count=1)
+    assert causes(found, environment=environment) == [("damage", "environment-editable llamafactory")]
 
 
 def test_ascend_env_and_the_link() -> None:
@@ -164,8 +180,7 @@ def test_the_checkout_of_llamafactory() -> None:
     assert [cause["name"] for cause in step["causes"]] == ["source-commit"]
     assert steps(source(recorded=False, edited_count=1), environment=environment) == []
     broken = source(edited_count=1, edited=["x"])
-    broken["environments"]["all"][NAME]["problems"] = ["p"]
-    broken["environments"]["all"][NAME]["problem_count"] = 1
+    broken["environments"]["all"][NAME].update(damage("p"))
     assert steps(broken, environment=environment) == [("environment", "repair"), ("source", "repair")]
 
 

@@ -111,7 +111,7 @@ def test_an_update_of_the_distributions_python_is_no_damage(tmp_path: Path, debi
     # The next release of the distribution takes it away.
     (debian / "python3.11").unlink()
     (problem,) = virtualenv.read(str(place), tree.node(tmp_path).path).problems
-    assert problem.words == "bin/python leads to /usr/bin/python3.11, which is missing"
+    assert problem.words == "bin/python points to /usr/bin/python3.11, which is missing"
 
 
 # --- what the plan makes of it -----------------------------------------------------------------------------------
