@@ -16,7 +16,7 @@ description:
     server, it fetches everything from there.
   - After a broken connection the transfer resumes. The size and sha256 of each file are verified before it gets its
     final name. Existing files are not sent.
-  - The module checks the cache, fetches for a few seconds at a time, and gives received files their final names. Its
+  - The module checks the cache, fetches for some seconds at a time, and gives received files their final names. Its
     action plugin shows the progress, sends files, and sets the module's options C(state), C(uid) and C(files).
 author:
   - The ascend-fleet authors (@ascend-fleet)
@@ -50,6 +50,10 @@ options:
     description: The proxy between the node and the depot's web server; given by the action plugin.
     type: str
     default: ""
+  fetch_s:
+    description: How long to fetch before the module answers, in seconds; given by the action plugin.
+    type: int
+    default: 10
   state:
     description:
       - Report which files the cache lacks, or give received files their final names; given by the action plugin.
@@ -112,6 +116,7 @@ ARGUMENT_SPEC = {
     "mirror": {"type": "bool", "default": False},
     "source": {"type": "str", "default": ""},
     "depot_proxy": {"type": "str", "default": ""},
+    "fetch_s": {"type": "int", "default": 10},
     "state": {"type": "str", "choices": ["arrived", "lacking"], "default": "lacking"},
     "uid": {"type": "int", "default": 0},
 }
@@ -161,7 +166,7 @@ def lacking(wanted: List[Incoming], options: Dict[str, Any], check_mode: bool) -
 def _fetch(missing: List[Dict[str, Any]], options: Dict[str, Any], answer: Dict[str, Any]) -> List[Dict[str, Any]]:
     """Return what is missing after a while of fetching."""
     server = fetched.Server(options["source"], options["depot_proxy"])
-    left, problems = fetched.fetch(missing, options["cache_dir"], server, options["uid"])
+    left, problems = fetched.fetch(missing, options["cache_dir"], server, options["uid"], options["fetch_s"])
     came = _lacked_bytes(missing) - _lacked_bytes(left)
     broke = all(problem.kind == fetched.BROKE for problem in problems)
     answer["came_bytes"], answer["again"] = came, bool(left) and (not problems or (broke and came > 0))

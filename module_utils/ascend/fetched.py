@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fetch files from a server of the depot, a mirror or its web server, into ``incoming`` of the cache.
 
-A mirror names each file by its sha256, a web server by its path in the depot. One call fetches for a few seconds, so
+A mirror names each file by its sha256, a web server by its path in the depot. One call fetches for a limited time, so
 that the control node can show the progress and call again. What arrived of a file stays, and the next call, or the
 next run, continues there.
 """
@@ -20,7 +20,6 @@ from .errors import AscendError
 
 AT_ONCE = 4
 PIECE = 128 * 1024  # read at once, so that also a slow server notices the end of its time
-SLICE_S = 10.0  # how long one call fetches
 STALL_S = 20  # a server stands in the same rack or room
 PARTIAL = 206
 # Why a file did not come. What BROKE may come if it is asked for again.
@@ -43,14 +42,14 @@ class Problem(NamedTuple):
 
 
 def fetch(
-    missing: List[Dict[str, Any]], cache_dir: str, server: Server, uid: int
+    missing: List[Dict[str, Any]], cache_dir: str, server: Server, uid: int, for_s: float
 ) -> Tuple[List[Dict[str, Any]], List[Problem]]:
-    """Fetch for ``SLICE_S``; return what is still missing (incoming.lacking), and what failed.
+    """Fetch for ``for_s`` seconds; return what is still missing (incoming.lacking), and what failed.
 
     What arrived of a file belongs to the account ``uid``, which continues it. Raises AscendError and OSError.
     """
     folder = os.path.join(cache_dir, incoming.FOLDER)
-    problems = _fetch_all(missing, folder, server)
+    problems = _fetch_all(missing, folder, server, time.monotonic() + for_s)
     have = {each["sha256"]: _size(os.path.join(folder, each["sha256"])) for each in missing}
     whole = {each["path"]: each for each in missing if have[each["sha256"]] == each["size_bytes"]}
     wrong = {each["path"]: each["found"] for each in incoming.arrive(map(_named, whole.values()), cache_dir)}
@@ -77,12 +76,11 @@ def _size(path: str) -> int:
     return os.path.getsize(path) if os.path.exists(path) else 0
 
 
-def _fetch_all(missing: List[Dict[str, Any]], folder: str, server: Server) -> List[Problem]:
-    """Fetch what is missing into ``folder``; return what failed. Raises OSError of the disk.
+def _fetch_all(missing: List[Dict[str, Any]], folder: str, server: Server, until: float) -> List[Problem]:
+    """Fetch what is missing into ``folder`` until then; return what failed. Raises OSError of the disk.
 
     The first failure of the server itself ends it; a file that it lacks does not.
     """
-    until = time.monotonic() + SLICE_S
     problems: List[Problem] = []
 
     def fetch_one(file: Dict[str, Any]) -> None:

@@ -2,7 +2,7 @@
 """Action ``depot_files``: the module of that name; what is missing is fetched by the node, or sent from the depot.
 
 Arguments: ``wanted`` and ``steps``, or ``mirror``. A node fetches from its mirror first, or everything from the depot's
-web server, a few seconds per call of the module, so that the progress can be shown. Files are sent through the
+web server, some seconds per call of the module, so that the progress can be shown. Files are sent through the
 connection: the account that logs in writes them into a folder that the module made for it, so sudo needs neither a
 terminal nor an input for them; root takes them in.
 """
@@ -10,6 +10,7 @@ terminal nor an input for them; root takes them in.
 from __future__ import annotations
 
 import os
+from itertools import chain, repeat
 from typing import Any
 from urllib.parse import quote
 
@@ -28,6 +29,7 @@ from ansible_collections.ascend.fleet.plugins.plugin_utils.playbook import has_e
 from ansible_collections.ascend.fleet.plugins.plugin_utils.sender import BrokenError, Outgoing, Sender, to_send
 
 MODULE = "ascend.fleet.depot_files"
+FETCH_S = (10, 20, 30)  # the first calls, and all others: soon a number to see, then few calls of a thousand nodes
 TIMES = 3  # a connection that breaks goes on where it was; what arrived as another file is sent anew
 
 Answer = dict[str, Any]
@@ -98,8 +100,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         """Return what the module lacks when its server, if it has one, has given what it can."""
         by_path = {file.path: file for file in files}
         began, changed, progress = board.now(), False, None
-        while True:
-            answer = self._module("lacking", files, uid, task_vars)
+        for fetch_s in chain(FETCH_S, repeat(FETCH_S[-1])):
+            answer = self._module("lacking", files, uid, task_vars, fetch_s=fetch_s)
             changed, came = changed or answer["changed"], answer["came_bytes"]
             files = [by_path[each["path"]] for each in answer["missing"]]
             if came and progress is None:
@@ -119,9 +121,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         answer: Answer = self._low_level_execute_command(command, **how)
         return answer
 
-    def _module(self, state: str, files: list[Sent], uid: int, task_vars: Any) -> Answer:
+    def _module(self, state: str, files: list[Sent], uid: int, task_vars: Any, **options: Any) -> Answer:
         given = [{**file.as_option(), "address": self._server_path(file)} for file in files]
-        arguments = {**self._places(), "state": state, "uid": uid, "files": given}
+        arguments = {**self._places(), "state": state, "uid": uid, "files": given, **options}
         answer: Answer = self._execute_module(MODULE, module_args=arguments, task_vars=task_vars)
         if answer.get("failed"):
             raise UnsentError(answer)

@@ -96,6 +96,7 @@ class Node:
             "uid": NOBODY,
             "mirror": False,
             "depot_proxy": "",
+            "fetch_s": 60,
         }
         self.answer: dict[str, Any] = {}
 
@@ -203,7 +204,7 @@ def test_a_web_server_names_files_by_their_paths(node: Node) -> None:
 
 
 def test_a_call_ends_in_time_and_the_next_one_continues(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetched, "SLICE_S", 0.15)
+    node.options["fetch_s"] = 0.15
     monkeypatch.setattr(fetched, "PIECE", 10_000)
     calls, came = 0, 0
     with served("is slow") as (url, _):

@@ -117,7 +117,7 @@ def fetch(wanted: dict[str, Any], cache: Path) -> None:
     ]
     missing = incoming.lacking(files, str(cache))
     incoming.prepare(missing, str(cache), os.geteuid())
-    left, problems = fetched.fetch(missing, str(cache), fetched.Server(depot["url"]), os.geteuid())
+    left, problems = fetched.fetch(missing, str(cache), fetched.Server(depot["url"]), os.geteuid(), 60)
     assert (left, problems) == ([], [])
 
 
