@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Dict, List, NamedTuple, Tuple
 
 from . import depot_way, incoming
+from .change import fault_points
 from .depot_file import LOCAL
 from .errors import AscendError
 
@@ -116,3 +117,5 @@ def _write(source: Any, path: str, file: Dict[str, Any], until: float) -> None:
                 raise ValueError("%d bytes are missing at its end" % left)
             sink.write(data)
             left -= len(data)
+            fault_points.reached("file.fetching")
+    fault_points.reached("file.fetched")
