@@ -67,7 +67,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
     def _bring(self, files: list[Sent], task_vars: Any) -> tuple[list[Sent], int]:
         """Return the files that were missing, and how many bytes were sent; in check mode, what would be."""
         by_path = {file.path: file for file in files}
-        uid = 0 if self._task.check_mode else self._uid()
+        uid = 0 if self._task.check_mode or self._is_web else self._uid()
         missing: list[Sent] = []
         sent, problem = 0, Exception()
         for _ in range(TIMES):
@@ -134,23 +134,26 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible ships no types
         depot: dict[str, Any] = self._task.args.get("wanted", {}).get("depot", {})
         return depot
 
+    @property
+    def _is_web(self) -> bool:
+        """Whether the node fetches everything from the depot's web server, and is sent nothing."""
+        return self._depot.get("transport") == HTTP
+
     def _places(self) -> dict[str, Any]:
         places = {name: value for name, value in self._task.args.items() if name not in ("wanted", "steps")}
         depot = self._depot
-        if depot.get("transport") == HTTP:
+        if self._is_web:
             return {**places, "source": depot["url"], "depot_proxy": self._task.args["wanted"]["depot_proxy"]}
         return {**places, "source": SWARM if depot.get("transport") == SWARM else depot.get("mirror_url", "")}
 
     def _server_path(self, file: Sent) -> str:
         """Return a file's path on the server: in the depot, or "" on a mirror, which names it by its sum."""
-        return (
-            quote(os.path.relpath(file.source, self._depot["folder"])) if self._depot.get("transport") == HTTP else ""
-        )
+        return quote(os.path.relpath(file.source, self._depot["folder"])) if self._is_web else ""
 
     def _not_served(self, problem: Answer) -> None:
         """Warn that a mirror did not give everything. Raises AscendError if the depot's web server did not."""
         address, found = problem["address"], problem["found"]
-        if self._depot.get("transport") != HTTP:
+        if not self._is_web:
             Display().warning(
                 f"The mirror {self._depot['mirror']} did not serve every file, so the depot sends the rest. Found:"
                 f" {address}: {found}"

@@ -73,6 +73,7 @@ def test_a_mirror_is_filled_once_and_a_dead_one_is_replaced_by_the_depot(base: F
         assert run.code == 0, run.output[-6000:]
         assert re.search(rf"^{mirror}: [\d.]+ MB sent in", run.output, re.MULTILINE), run.output[-6000:]
         assert not re.search(rf"^(?:{one}|{two}): .* sent in", run.output, re.MULTILINE), "the mirror has all"
+        assert len(re.findall(rf"^(?:{one}|{two}): [\d.]+ MB fetched in", run.output, re.MULTILINE)) == 2
         served = sh(mirror, "find /srv/ascend-mirror -type f -printf '%f\\n' | sort").split()
         cache = "find /var/cache/ascend-fleet -type f -printf '%f\\n' | sort"
         assert len(served) == len(sh(one, cache).split()) == len(sh(two, cache).split())
