@@ -13,7 +13,7 @@ description:
   - Pings cards of other nodes from the cards of this one with C(hccn_tool -i I -ping -g address IP), several cards in
     parallel, and opens TCP connections from the address of this node's interface to those of others. Changes nothing.
   - A port that refuses the connection counts as reached, because the other kernel answers; one that a firewall drops
-    does not.
+    does not. A firewall that answers with a TCP reset looks like that kernel.
 author:
   - The ascend-fleet authors (@ascend-fleet)
 options:

@@ -129,11 +129,11 @@ def _links(ports: List[Port]) -> List[Finding]:
         finding(
             "network",
             "network-link-down",
-            "the link of cards is not up",
+            "the link of some cards is not up",
             "link status: UP",
             "%s: %s" % (word, _cards(group)),
             "hccn_tool -i %d -link -g" % group[0].device,
-            "hccn_tool -i %d -optical -g  # the cable, the module, the switch's port" % group[0].device,
+            "hccn_tool -i %d -optical -g  # check the cable, the optical module and the switch port" % group[0].device,
         )
         for word, group in groups.items()
     ]

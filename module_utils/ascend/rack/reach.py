@@ -69,7 +69,8 @@ def connect(source: str, interface: str, targets: Sequence[Target]) -> List[Targ
     """Return each of ``targets`` (``{"to", "address", "port"}``) with ``"ok"`` and ``"words"``.
 
     The connection starts from the interface's own address, like a rank's. A port that refuses it is reached, because
-    the other kernel answers although nobody listens there yet; a port that a firewall drops or forbids is not.
+    the other kernel answers although nobody listens there yet; a port that a firewall drops or prohibits is not. A
+    firewall that rejects with a TCP reset or "port unreachable" looks like that kernel.
     """
     if not targets:
         return []

@@ -173,15 +173,15 @@ def _failure(ranks: List[Dict[str, Any]], result: Result, logs: str, timeout_s: 
     unfinished = next(silent, next((rank for rank in ranks if not rank["done"]), {"at": "its start"}))
     words = _words(result)
     if signals:  # whatever its neighbours on this node say of it
-        kind, error = "killed", "a rank was killed by signal %d at: %s" % (signals[0], unfinished["at"])
+        kind, error = "killed", "a rank was killed by signal %d during: %s" % (signals[0], unfinished["at"])
     elif failed:
         kind, error = "own", failed[0]["error"]
     elif result.timed_out:
-        kind, error = "timeout", "nothing within %d s at: %s" % (timeout_s, unfinished["at"])
+        kind, error = "timeout", "nothing within %d s during: %s" % (timeout_s, unfinished["at"])
     elif any(rank["left"] for rank in ranks):
         kind, error = "left", next(rank["left"] for rank in ranks if rank["left"])
     else:
-        kind, error = "own", words or "exit code %d at: %s" % (result.code, unfinished["at"])
+        kind, error = "own", words or "exit code %d during: %s" % (result.code, unfinished["at"])
     known = recognise("\n".join([error, logs, result.printed]))[:1]
     return {
         "error": quoted(error),

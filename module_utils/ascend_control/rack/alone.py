@@ -58,7 +58,7 @@ def remarks(answer: Answer, wishes: Wishes) -> list[str]:
             words.append(f"{name} is {have or 'empty'}, not {want}: the kernel may give such a port away; run site.yml")
     words += [f"card {left['card']} is left out: {left['why']}" for left in answer.get("left_out", [])]
     if not look["interface"]["asked"] and look["interface"]["name"]:
-        words.append(f"train_interface is not set: HCCL takes {look['interface']['name']}")
+        words.append(f"train_interface is not set: HCCL will use {look['interface']['name']}")
     words += [f"{each['problem']}: {each['found']}" for each in facts["findings"] if each["name"] in _LATER]
     return words + (_of_cards(look["cards"]) if wishes.network else [])
 
@@ -198,11 +198,12 @@ def _taken(taken: list[Any]) -> list[Finding]:
     for each in taken:
         who = f", {each['pid']} ({each['command']}, {each['user']})" if each["pid"] else ""
         shown.append(f"{each['port']}: {each['why']}{who}")
-    remedy = f"ss -ltnp 'sport = :{taken[0]['port']}'  # end a left-over job; or train_master_port, HCCL_IF_BASE_PORT"
+    remedy = f"ss -ltnp 'sport = :{taken[0]['port']}'"
+    remedy += "  # end a left-over job, or change train_master_port or HCCL_IF_BASE_PORT"
     return [
         failure(
             "port-taken",
-            "ports that a job needs are taken",
+            "ports that a job needs are in use",
             "MASTER_PORT and 60000-60031 free",
             listed(shown, most=4),
             "bind()",
@@ -296,7 +297,8 @@ def _network(look: Any) -> list[Finding]:
     if flapping:
         number = flapping[0]["device"]
         shown = listed([f"card {card['device']}: {card['link_downs_of_day']} times" for card in flapping], most=8)
-        remedy = f"hccn_tool -i {number} -link_stat -g; hccn_tool -i {number} -optical -g  # the cable, the module"
+        remedy = f"hccn_tool -i {number} -link_stat -g; hccn_tool -i {number} -optical -g"
+        remedy += "  # check the cable and the optical module"
         found.append(
             failure(
                 "link-flaps",

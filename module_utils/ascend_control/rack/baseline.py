@@ -108,7 +108,7 @@ def _of_node(node: Mapping[str, Any], before: Mapping[str, Any], baseline: Mappi
         found.append(
             failure(
                 "switch-port-moved",
-                "cards are on other switch ports",
+                "cards are on different switch ports",
                 where,
                 listed(moved, most=8),
                 where,
@@ -116,7 +116,8 @@ def _of_node(node: Mapping[str, Any], before: Mapping[str, Any], baseline: Mappi
             )
         )
     if flaps:
-        remedy = "hccn_tool -i N -link_stat -g; hccn_tool -i N -optical -g  # the cable, the module, the switch's port"
+        remedy = "hccn_tool -i N -link_stat -g; hccn_tool -i N -optical -g"
+        remedy += "  # check the cable, the optical module and the switch port"
         found.append(
             failure(
                 "link-flaps",

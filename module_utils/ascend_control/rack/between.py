@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What differs between the nodes of a job. Pure: all answers in, failures by node out.
 
-A node is wrong if more others agree with each other than with it. If no value has a majority, as with two that differ,
-nobody can tell which is right, and all are reported.
+A node is wrong if its value is not the most common one. If two values tie for most common, nobody can tell which is
+right, and all nodes are reported.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def between(answers: Mapping[str, Answer], wishes: Wishes) -> Failures:
 
 
 def odd_ones(values: Mapping[Key, Any]) -> dict[Key, tuple[Any, Any]]:
-    """Return node -> (its value, what most have) of the nodes that differ from the majority; all if there is none."""
+    """Return node -> (its value, the most common one) of the nodes that differ from it; all nodes if two values tie."""
     ranked = Counter(values.values()).most_common()
     if len(ranked) < 2:
         return {}
@@ -47,7 +47,9 @@ def odd_ones(values: Mapping[Key, Any]) -> dict[Key, tuple[Any, Any]]:
         others = " or ".join(str(value) for value, _ in ranked[:4])
         return {node: (value, f"the same on all nodes (there are {others})") for node, value in values.items()}
     most = ranked[0][0]
-    return {node: (value, f"{most}, as {ranked[0][1]} nodes have") for node, value in values.items() if value != most}
+    return {
+        node: (value, f"{most} ({ranked[0][1]} nodes have this)") for node, value in values.items() if value != most
+    }
 
 
 def remarks(answers: Mapping[str, Answer]) -> list[str]:
@@ -119,10 +121,9 @@ def _add_path(found: Failures, looks: Mapping[str, Any], path: str) -> None:
         each = look["paths"].get(path)
         if each and not each["error"]:
             listings[node] = f"{each['files']} files, {each['bytes']} bytes, listing {each['sizes']}"
-    remedy = (
-        f"find {shlex.quote(path)} -type f -printf '%P %s\\n' | sort | sha256sum  # on both nodes; then copy it again"
-    )
-    _add(found, odd_ones(listings), "path-differs", f"{path} differs from the other nodes'", path, remedy)
+    remedy = f"find {shlex.quote(path)} -type f -printf '%P %s\\n' | sort | sha256sum"
+    remedy += "  # compare with another node, then copy it again"
+    _add(found, odd_ones(listings), "path-differs", f"{path} is not the same as on the other nodes", path, remedy)
 
 
 def _add_clocks(found: Failures, answers: Mapping[str, Answer], tolerance_s: float) -> None:
@@ -156,7 +157,7 @@ def _add_tls(found: Failures, looks: Mapping[str, Any]) -> None:
         wanted = str(most).replace("nodes have", "cards have")
     for node, cards in odd.items():
         remedy = "for i in {0..7}; do hccn_tool -i $i -tls -s enable 0; done  # the same on all nodes, 0 or 1"
-        problem = "the TLS switch of cards differs from the others', so they do not connect (EI0006)"
+        problem = "some cards have a different TLS setting, so they cannot connect to the others (EI0006)"
         found[node].append(
             failure("tls-differs", problem, wanted, listed(cards, most=8), "hccn_tool -i N -tls -g", remedy)
         )

@@ -148,7 +148,7 @@ def _pings(by: Sequence[Any], of: Sequence[Any]) -> Finding:
         "no packet lost",
         listed(shown, most=4),
         command,
-        command + "  # then the switch's ports, VLAN and PFC",
+        command + "  # then check the switch ports, VLAN and PFC",
     )
 
 

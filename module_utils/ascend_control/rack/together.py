@@ -58,7 +58,9 @@ def failures(answers: Mapping[str, Any], inventory: str) -> dict[str, list[Findi
     options = f"{inventory} --limit {shlex.quote(','.join(others))}".strip()
     again = f"ansible-playbook playbooks/preflight.yml {options}"
     found = {
-        guilty: [of_ranks("all-reduce", "the all_reduce over all nodes fails here first", {**first, "error": words})]
+        guilty: [
+            of_ranks("all-reduce", "the all_reduce over all nodes failed first on this node", {**first, "error": words})
+        ]
     }
     for name in others:
         problem = f"not proven: the all_reduce over all nodes ended with {guilty}"

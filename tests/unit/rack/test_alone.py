@@ -129,6 +129,6 @@ def test_remarks_fail_nobody_and_say_what_is_not_known() -> None:
     answer["look"]["cards"][0].update(switch_port=None, link_downs_of_day=1, unread={"lldp": "no output"})
     text = "\n".join(alone.remarks(answer, wishes()))
     assert "ip_local_reserved_ports is empty" in text
-    assert "HCCL takes bond0" in text
+    assert "HCCL will use bond0" in text
     assert "hccn_tool -lldp gave no answer for card 0: no output" in text
     assert "the link of card 0 went down 1 times" in text

@@ -45,15 +45,15 @@ def test_the_slowest_rank_counts() -> None:
 @pytest.mark.parametrize(
     ("ranks", "result", "logs", "kind", "words", "symptom"),
     [
-        ([DONE, rank(at="a matmul")], Result(1, SIGNAL, False), "", "killed", "by signal 9 at: a matmul", None),
+        ([DONE, rank(at="a matmul")], Result(1, SIGNAL, False), "", "killed", "by signal 9 during: a matmul", None),
         # What its neighbour says of it is not the first error, though it was told first.
         ([rank(error="Connection closed by peer", first=True), rank(at="a matmul")], Result(1, SIGNAL, False), "",
-         "killed", "by signal 9 at: a matmul", None),
+         "killed", "by signal 9 during: a matmul", None),
         ([rank(error="HCCL error", first=False)], Result(1, SIGNAL.replace("-9", "-6"), False), "",
          "own", "HCCL", None),
         ([rank(error="RuntimeError: x", first=True), rank()], Result(1, "", False), "", "own", "RuntimeError: x", None),
         ([rank(left="another rank failed")], Result(1, "", False), "", "left", "another rank failed", None),
-        ([rank(at="init_process_group")], Result(-9, "", True), "", "timeout", "60 s at: init_process_group", None),
+        ([rank(at="init_process_group")], Result(-9, "", True), "", "timeout", "60 s during: init_process_group", None),
         ([rank()], Result(127, "ascend-env: no environment\n", False), "", "own", "no environment", None),
         # What HCCL wrote into CANN's log says what the rank does not.
         ([rank(error="RuntimeError: HCCL error")], Result(1, "", False), "EI0015: topo exchange", "own", "HCCL error",

@@ -19,8 +19,8 @@ def own(error: str, first: bool | None) -> dict[str, Any]:
     return {"ok": False, "kind": "own", "error": error, "first": first}
 
 
-KILLED = {"ok": False, "kind": "killed", "error": "a rank was killed by signal 9 at: a matmul", "first": False}
-TIMEOUT = {"ok": False, "kind": "timeout", "error": "nothing within 600 s at: init_process_group", "first": None}
+KILLED = {"ok": False, "kind": "killed", "error": "a rank was killed by signal 9 during: a matmul", "first": False}
+TIMEOUT = {"ok": False, "kind": "timeout", "error": "nothing within 600 s during: init_process_group", "first": None}
 
 
 @pytest.mark.parametrize(
