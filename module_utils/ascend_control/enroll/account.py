@@ -185,8 +185,8 @@ _FAILURES = {
     "shell": (
         "the account belongs to a program: nobody can log in to it",
         "a new account, or one with a login shell",
-        "getent passwd ACCOUNT  # enroll another account (enroll_account and ansible_user); on a control node, the nightly "
-        "check's account is also called ascend-fleet",
+        "getent passwd ACCOUNT  # enroll another account (enroll_account and ansible_user); on a control node, the "
+        "nightly check's account is also called ascend-fleet",
     ),
     "home": (
         "the account cannot write to its own home",
