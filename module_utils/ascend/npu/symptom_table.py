@@ -233,7 +233,7 @@ TABLE = (
                  "package install failed, please retry")),
     Row("set-env-in-strict-shell",
         "set_env.sh was sourced by a shell with `set -u`, which it does not tolerate",
-        "/usr/local/bin/ascend-env COMMAND  # or run set +u before that line",
+        "/usr/local/bin/ascend-env COMMAND  # or run set +u before you source it",
         phrases=("LD_LIBRARY_PATH: unbound variable", "PYTHONPATH: unbound variable",
                  "LD_LIBRARY_PATH: parameter not set")),
     # Python environments
@@ -273,7 +273,7 @@ TABLE = (
         phrases=("Descriptors cannot be created directly", "Descriptors cannot not be created directly")),
     Row("torch-npu-mismatch",  # Ascend/pytorch#35, #37
         "torch and torch-npu do not match",
-        REPAIR + "  # torch-npu X.Y.Z.postN goes only with torch X.Y.Z",
+        REPAIR + "  # torch-npu X.Y.Z.postN works only with torch X.Y.Z",
         phrases=("no attribute get_npu_backend",),
         symbols=("c10::", "torch::", "at::", "caffe2::", "c10d::", "c10_npu::", "at_npu::", "torch_npu::", "THP*")),
     Row("stub-libraries-first",  # [acl]
@@ -283,10 +283,10 @@ TABLE = (
         codes=("100039",)),
     Row("nnal-mismatch",  # vllm-ascend#117
         "CANN's acceleration library (nnal, ATB) is not the version that the program was built for, or was not sourced",
-        "source /usr/local/Ascend/nnal/atb/set_env.sh  # install nnal of CANN's own version",
+        "source /usr/local/Ascend/nnal/atb/set_env.sh  # install the nnal of the same version as CANN",
         symbols=("atb::", "Mki::", "AsdOps::", "AsdSip::", "asdBlas*")),
     Row("cann-mismatch",  # triton-ascend#328
-        "CANN's libraries are not the version that the program was built for, or another CANN's come first",
+        "CANN's libraries are not the version that the program was built for, or libraries of another CANN come first",
         "/usr/local/bin/ascend-env COMMAND  # if it still fails, install CANN and torch-npu of "
         "one release; echo $LD_LIBRARY_PATH",
         symbols=("Msprof*", "acl*", "ge::", "gert::", "GE*", "Hccl*", "hccl::", "Hcom*", "hcom::", "rt[A-Z]*", "op::",
@@ -640,8 +640,8 @@ TABLE = (
         phrases=("command not found", "sh: .. : not found", "未找到命令"),
         fallback=True),
     Row("permission-denied",  # ssh's refusal is another matter
-        "this account is not allowed to do what the line says; whether this concerns the cards is unknown",
-        "id; namei -l {path}; findmnt -l | grep noexec  # who owns it, and can programs run there?",
+        "this account is not allowed to do something (the line says what); whether this concerns the cards is unknown",
+        "id; namei -l {path}; findmnt -l | grep noexec  # who owns the path, and can programs run there?",
         phrases=("Permission denied", "Operation not permitted", "You have no permission", "only root user",
                  "权限不够"),
         unless=("publickey", "gssapi", "(password", ",password"),
