@@ -3,8 +3,8 @@
 """What the first installation of several bare nodes in one batch takes beside that of one, and where the time goes.
 
 Simulated nodes and the demo's depot with the real wheels. The nodes run on this machine's own cores, which have to do
-the work of all of them: with real ones it is the control node's part and the network that grow. A node takes 6 GB of
-disk here, and 9 with the wheels that it is sent.
+the work of all of them: with real ones it is the control node's part and the network that grow. A node takes 9 GB of
+disk here.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from timing import ROOT, Timed
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ascend-fleet"
 FLEET = "ascend-bench-batch"
 LIMIT = 4
-NODE_GB = {"http": 6, "ssh": 9}  # what one takes on this machine; with ssh it keeps the wheels that it was sent
+NODE_GB = 9  # what one takes on this machine, with the wheels in its cache
 SHOWN_S = 1
 WAYS = {
     "ssh": {},  # the control node sends what a node lacks
@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--transport", choices=WAYS, default="http")
     arguments = parser.parse_args()
     free_gb = shutil.disk_usage("/var/lib/containers").free / 1e9
-    wanted_gb = arguments.nodes * NODE_GB[arguments.transport]
+    wanted_gb = arguments.nodes * NODE_GB
     if free_gb < wanted_gb:
         sys.exit(f"bench: {free_gb:.0f} GB free, {arguments.nodes} nodes take {wanted_gb}: fewer --nodes")
     with tempfile.TemporaryDirectory(prefix="ascend-bench-") as name:
