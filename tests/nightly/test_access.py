@@ -54,7 +54,7 @@ def test_a_virtual_environment_that_does_not_start_is_refused(checkout: Checkout
     empty.mkdir()
     said = checkout.part("access", nightly_user="root", __nightly_bin=str(empty))
     assert said.returncode == 2
-    assert "Next: make the virtual environment with a Python that every user may run" in told(said.stdout)
+    assert "Next: create the virtual environment with a Python that every user can run" in told(said.stdout)
 
 
 @as_root

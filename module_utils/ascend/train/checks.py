@@ -139,7 +139,7 @@ def cards(indexes: Sequence[int], npu: Mapping[str, Any], others: str) -> List[A
             problems.append(_wrong("card %d is in use" % index, "an idle card", who, others, "npu-smi"))
         elif card in npu["unclear"]:
             words = "cannot tell whether card %d is in use" % index
-            problems.append(_wrong(words, "an answer of npu-smi", "none", "npu-smi info", "npu-smi"))
+            problems.append(_wrong(words, "an answer from npu-smi", "none", "npu-smi info", "npu-smi"))
     return problems
 
 

@@ -158,7 +158,7 @@ def test_what_is_not_the_project_is_left_alone(machine: Machine) -> None:
     (machine.to / "letters").write_text("mine")
     done = machine.run()
     assert done.returncode == 1
-    assert "something else lies where the project goes" in done.stderr
+    assert "something else is where the project goes" in done.stderr
     assert [path.name for path in machine.to.iterdir()] == ["letters"]
     assert not machine.depot.exists(), "that is said before anything is unpacked"
 
@@ -226,7 +226,7 @@ def test_with_a_key_only_what_it_signed_is_unpacked(
 ) -> None:
     key = signed(machine.disk, tmp_path / "keys")
     other = signed(shutil.copytree(machine.disk, tmp_path / "other"), tmp_path / "other keys")
-    assert "SHA256SUMS is not signed by the key" in machine.stopped("--key", other)
+    assert "SHA256SUMS is not signed with the key" in machine.stopped("--key", other)
     sums = machine.disk / "SHA256SUMS"
     text = sums.read_text()
     sums.write_text(text + "\n")

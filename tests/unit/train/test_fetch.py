@@ -200,7 +200,10 @@ def test_the_runners_know_better_than_clocks() -> None:
     answers = {"a": answer(ended=90.0, **pointing), "b": answer(rank=1, ended=100.0)}
     assert fetched.first_error(answers) == "the first error: rank 1 (b): ValueError: mine"
     del answers["b"]
-    assert fetched.first_error(answers) == "the first error: rank 1 ended with code 5 (its node gave no files)"
+    assert (
+        fetched.first_error(answers)
+        == "the first error: rank 1 ended with code 5 (no files were fetched from its node)"
+    )
 
 
 @pytest.mark.parametrize(
