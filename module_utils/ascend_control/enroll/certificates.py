@@ -361,7 +361,7 @@ def user_certificate(
     found = parse(text)
     if found and found.signed_by != by.key.blob:
         raise AscendError(
-            "a certificate of another authority lies beside the private key",
+            "a certificate from another authority is beside the private key",
             wanted=f"one of {by.public}, or none",
             found=found.key_id,
             where=str(path),
