@@ -88,8 +88,7 @@ def fewer_visible(npu: Npu, device_nodes: int) -> List[Finding]:
             "as many chips in npu-smi as /dev/davinci<N>",
             "%d chips in npu-smi, %d device files" % (shown, device_nodes),
             "/dev/davinci*",
-            "npu-smi info -l; dmesg | grep -i davinci  # has a card fallen off the bus, or does this container have"
-            " only some of them?",
+            "npu-smi info -l; dmesg | grep -i davinci  # did a card fall off the bus, or has this container only some?",
         )
     ]
 
@@ -145,7 +144,7 @@ def _why_silent(program: str, result: Result, info: npu_smi.NpuSmiInfo, timeout_
         symptom = known[0]
         return finding("npu", symptom.name, symptom.what, wanted, last_words, program, symptom.remedy)
     if is_busy(result):
-        remedy = "ps -ef | grep -e npu-smi -e npu-exporter  # which program calls it all the time? then run it again"
+        remedy = "ps -ef | grep -e npu-smi -e npu-exporter  # which program keeps calling it? then run it again"
         words = "npu-smi was busy every time: the cards' state is unknown"
         return finding("npu", "npu-smi-busy", words, wanted, last_words, program, remedy)
     if result.code < 0:

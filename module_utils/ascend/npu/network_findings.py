@@ -69,7 +69,7 @@ def _busy(ports: List[Port]) -> List[Finding]:
             "an answer",
             "%s: %s" % (_cards(busy), busy[0].busy),
             "hccn_tool -i %d" % busy[0].device,
-            "ps -ef | grep hccn_tool  # which program calls it all the time? then check again",
+            "ps -ef | grep hccn_tool  # which program keeps calling it? then check again",
         )
     ]
 

@@ -181,7 +181,7 @@ class _Reader:
             self._problem("this is not a record: it has no line that says what it is")
         if not self._ended:
             wanted = (self._about or {}).get("sections", "?")
-            self._problem("the record is truncated: it ends in section %d of %s" % (len(self._sections), wanted))
+            self._problem("the record is cut: it ends in section %d of %s" % (len(self._sections), wanted))
         return Capture(self._about or {}, tuple(self._sections), tuple(self._problems[:MOST_PROBLEMS]))
 
     def _finish_line(self, end: str) -> None:

@@ -230,12 +230,12 @@ def test_with_a_key_only_what_it_signed_is_unpacked(
     sums = machine.disk / "SHA256SUMS"
     text = sums.read_text()
     sums.write_text(text + "\n")
-    assert "trust nothing of this bundle" in machine.stopped("--key", key)
+    assert "trust nothing in this bundle" in machine.stopped("--key", key)
     sums.write_text(text)
     signature = sums.with_name(f"SHA256SUMS.{suffix}")
     signature.rename(tmp_path / "signature")
-    assert f"wanted: SHA256SUMS.{suffix}, by the key in {key}" in machine.stopped("--key", key)
-    assert "the key is not there" in machine.stopped("--key", tmp_path / "no.pub")
+    assert f"wanted: SHA256SUMS.{suffix}, made with the key in {key}" in machine.stopped("--key", key)
+    assert "the key does not exist" in machine.stopped("--key", tmp_path / "no.pub")
     shutil.copy(tmp_path / "signature", signature)
     # The signature holds, so the next thing that is wrong is named.
     (machine.disk / "project.tar.gz").write_bytes(b"")

@@ -169,7 +169,7 @@ def test_too_many_new_times_are_said(
     for path in (installed.root / "opp").rglob("*"):
         os.utime(path)
     (found,) = installed.differences()
-    assert found == (UNREAD, "2 files have another time than at the installation and were not read")
+    assert found == (UNREAD, "2 files have a different time than when they were installed, and were not read")
     assert installed.differences(deep=True) == []
 
 

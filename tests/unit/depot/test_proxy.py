@@ -184,7 +184,7 @@ def test_the_control_node_asks_as_its_operator_does_and_says_so(
 ) -> None:
     monkeypatch.setenv("http_proxy", with_account(proxy, "alice:wrong99geheim"))
     file = download.File(f"{depot.address}/x.run", SHA256, "x.run")
-    with pytest.raises(AscendError, match=r"HTTP 407.*\(through the proxy http://alice:\*\*\*@.*of http_proxy\)"):
+    with pytest.raises(AscendError, match=r"HTTP 407.*\(through the proxy http://alice:\*\*\*@.*from http_proxy\)"):
         download.download([file], tmp_path, Web(), silent(), "a file")
     assert depot.asked == []
     assert "alice:" in proxies.all_ways()

@@ -97,7 +97,7 @@ def test_deepspeed_has_a_state_of_each_rank(tmp_path: Path) -> None:
     first.rename(second)
     assert problem(tmp_path) == "the optimizer state of rank 0 is missing"
     second.unlink()
-    assert problem(tmp_path) == "global_step40 has no state of the optimizer"
+    assert problem(tmp_path) == "global_step40 has no optimizer state"
     (place / "latest").unlink()
     assert problem(tmp_path) == "latest is missing"
 
