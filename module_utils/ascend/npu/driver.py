@@ -79,7 +79,7 @@ def _absent(path: str, loaded: str) -> Finding:
         "driver-missing",
         "a driver is loaded, but its files are missing",
         "the files of the loaded driver, and its record %s" % tools.INSTALL_INFO,
-        "nothing there; npu-smi says that %s is running" % loaded,
+        "nothing there; npu-smi shows a running %s" % loaded,
         path,
         "find / -xdev -path '*/driver/version.info' 2>/dev/null; cat %s  # removed since it was loaded? Then install"
         " Ascend HDK again; without it the cards are gone after a reboot" % tools.INSTALL_INFO,
