@@ -11,9 +11,9 @@ short_description: Report driver, cards, CANN, Pythons and environments of an As
 version_added: "0.1.0"
 description:
   - Observes an Ascend node in one round trip and changes nothing.
-  - Fails in time if the node does not answer, for example because of a dead network mount below one of its own places.
-    What others own, such as users' homes, is not read on network mounts, and elsewhere only in a child process with a
-    limit of a few seconds per place.
+  - Fails within its time limit if the node does not answer, for example because of a dead network mount below one of
+    its own places. What others own, such as users' homes, is not read on network mounts, and elsewhere only in a child
+    process with a limit of a few seconds per place.
   - Never fails because something is absent or broken on the node. RV(ansible_facts.ascend.findings) reports it instead,
     with the tool's own output and a remedy, so one bad node cannot hide the others.
   - Runs C(npu-smi info) once, and C(npu-smi info -t health) for each chip that is not OK, and C(timedatectl) once.

@@ -11,7 +11,7 @@ short_description: Install or remove CANN's toolkit or kernels
 version_added: "0.1.0"
 description:
   - Fetches a C(.run) package (or the official C(.zip) around one) from the depot, verifies its size and sha256, and
-    runs its installer with a time limit. The installed files decide about success, never the installer's output.
+    runs its installer with a time limit. The installed files decide whether that succeeded, never its output.
   - A complete package is not touched. A half-installed one, or one with a file lost or changed since its installation,
     is installed again. A file that changes again after its repair is reported and left as it is.
   - If the installer succeeds but its files differ from the documented layout, the package is unproven until
@@ -56,7 +56,7 @@ options:
         after a repair with what was installed, once more, so that V(present) installs them again.
       - V(running) points C(latest), the version that sessions get from CANN's common environment file, at an installed
         version, with CANN's own script.
-      - V(led-back) points C(latest) at its version before a repair of ours (O(repair)) that was interrupted.
+      - V(led-back) points C(latest) back at the version that it had before an interrupted repair (O(repair)).
       - V(proven) marks the toolkit and its kernels as proven by an environment that ran on the cards. If their layout
         is not the documented one, this makes them complete.
     type: str
@@ -255,7 +255,7 @@ def state_of(package: cann_install.Package, file: Optional[DepotFile], found: Pa
         return ASKED[asked]
     if asked == "proven":
         news = cann_proof.prove(package.tree, package.version, check_mode=True)
-        return "not noted as proven" if news else ASKED[asked]
+        return "not marked as proven" if news else ASKED[asked]
     # It was installed, and is not installed again: what is left to do is its proof.
     return ASKED[asked] if asked == "present" and found["state"] in cann_install.GOOD else str(found["state"])
 

@@ -13,7 +13,8 @@ description:
   - Observes a node in one round trip and changes nothing. Besides the facts of M(ascend.fleet.ascend_facts) it reports
     the network interface over which ranks connect, ports in use, the node's own name, models and data, and what the
     facts do not contain about each card's network.
-  - Fails in time if the node does not answer. It judges nothing; the action C(rack_report) compares the nodes.
+  - Fails within its time limit if the node does not answer. It judges nothing; the action C(rack_report) compares the
+    nodes.
 author:
   - The ascend-fleet authors (@ascend-fleet)
 extends_documentation_fragment:

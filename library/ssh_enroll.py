@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: ssh_enroll
-short_description: Pin the host keys of new nodes and make the fleet's account on them
+short_description: Pin the host keys of new nodes and create the fleet's account on them
 version_added: "0.1.0"
 description:
   - Enrolls all nodes of the play in one call, many at once. It compares each host key with the node's variables

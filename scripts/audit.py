@@ -29,7 +29,9 @@ LIMIT_S = 1800
 def main() -> int:
     parser = argparse.ArgumentParser(prog="audit", description=__doc__)
     parser.add_argument("--releases-dir", type=Path, default=ROOT / "releases")
-    parser.add_argument("--service", choices=["pypi", "osv"], default="pypi", help="whose database is asked")
+    parser.add_argument(
+        "--service", choices=["pypi", "osv"], default="pypi", help="the vulnerability database to query"
+    )
     options = parser.parse_args()
     files = sorted([*options.releases_dir.glob("*/lock-*.txt"), *(ROOT / "roles/depot/files").glob("*.txt")])
     try:
@@ -96,7 +98,7 @@ def judged(pins: dict[tuple[str, str], list[str]], answer: list[dict[str, Any]] 
             fixed = ", ".join(defect["fix_versions"]) or "no version"
             lines.append(f"{key[0]} {key[1]}: {defect['id']}, fixed in {fixed} ({', '.join(pins.get(key, []))})")
     left = sorted(set(pins) - checked)
-    reason = next((each["skip_reason"] for each in answer if "skip_reason" in each), "pip-audit does not name it")
+    reason = next((each["skip_reason"] for each in answer if "skip_reason" in each), "pip-audit does not report on it")
     if left:
         some = ", ".join(" ".join(key) for key in left[:5]) + (", ..." if len(left) > 5 else "")
         lines.append(f"Not checked, {len(left)} of {len(pins)}: {some}. The first reason: {reason}")

@@ -25,7 +25,7 @@ README = """\
 This is a bundle of ascend-fleet: a depot, the project, and what a control node needs to run it without a network.
 
     sh unbundle --help
-    sh unbundle                  # on the control node, as root: verifies every file, and says what to do next
+    sh unbundle                  # on the control node, as root: verifies every file and prints the next steps
     sh unbundle --key key.pub    # the same, where SHA256SUMS is signed (minisign or GPG)
 
 To check only the files, anywhere: sha256sum -c SHA256SUMS
@@ -49,16 +49,20 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bundle", description=__doc__)
     parser.add_argument("--depot", type=Path, default=Path("/srv/ascend-depot"))
-    parser.add_argument("--out", type=Path, required=True, help="a folder only for the bundle")
+    parser.add_argument("--out", type=Path, required=True, help="a folder for the bundle alone")
     parser.add_argument(
-        "--part-mb", type=int, default=4000, help="at most so many million bytes per part (FAT32: 4294)"
+        "--part-mb", type=int, default=4000, help="the largest size of a part, in millions of bytes (FAT32: 4294)"
     )
     parser.add_argument("--control", nargs="+", choices=["aarch64", "x86_64"], required=True)
     parser.add_argument(
         "--control-python", type=Path, nargs="+", default=[], help="a relocatable CPython in place of the depot's"
     )
-    parser.add_argument("--ansible-core", default="", help='a narrower version, "~=2.17.0" for nodes with Python 3.7')
-    parser.add_argument("--incoming", type=Path, help="a folder with wheels of yours, taken before any is downloaded")
+    parser.add_argument(
+        "--ansible-core", default="", help='limit the version, e.g. "~=2.17.0" for nodes with Python 3.7'
+    )
+    parser.add_argument(
+        "--incoming", type=Path, help="a folder with your own wheels, used before anything is downloaded"
+    )
     return parser.parse_args()
 
 

@@ -26,8 +26,10 @@ STEP = 5 * 10**9  # bytes between two lines
 def main() -> int:
     parser = argparse.ArgumentParser(prog="depot-check", description=__doc__)
     parser.add_argument("--depot", type=Path, default=Path("/srv/ascend-depot"))
-    parser.add_argument("--inventory", "-i", default="inventory/prod", help="says what the depot must contain")
-    parser.add_argument("--look", action="store_true", help="name damaged files, but leave them as they are")
+    parser.add_argument(
+        "--inventory", "-i", default="inventory/prod", help="the inventory, which defines what the depot must contain"
+    )
+    parser.add_argument("--look", action="store_true", help="list damaged files without replacing them")
     options = parser.parse_args()
     try:
         return _checked(options)

@@ -23,12 +23,17 @@ UV, SWARM = (ROOT / "roles" / "depot" / "files" / name for name in ("uv.txt", "l
 def main() -> int:
     fleet, depot = (_defaults(role) for role in ("ascend", "depot"))
     parser = argparse.ArgumentParser(prog="depot-list", description=__doc__)
-    parser.add_argument("--release", nargs="+", default=[fleet["ascend_release"]], help="one or more of make releases")
+    parser.add_argument(
+        "--release",
+        nargs="+",
+        default=[fleet["ascend_release"]],
+        help="one or more releases, as make releases lists them",
+    )
     parser.add_argument("--architecture", nargs="+", default=depot["depot_architectures"])
     parser.add_argument("--releases-dir", type=Path, default=ROOT / "releases")
-    parser.add_argument("--extra-index", default=depot["depot_extra_index"], help="has torch's +cpu builds")
-    parser.add_argument("--uv", type=Path, default=UV, help="pins the program uv")
-    parser.add_argument("--swarm", action="store_true", help="libtorrent as well, for depot_transport: swarm")
+    parser.add_argument("--extra-index", default=depot["depot_extra_index"], help="the index with torch's +cpu builds")
+    parser.add_argument("--uv", type=Path, default=UV, help="the requirements file that pins uv")
+    parser.add_argument("--swarm", action="store_true", help="list libtorrent as well, for depot_transport: swarm")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     found: list[listing.Listed] = []

@@ -56,7 +56,7 @@ _CLASSIFIERS = {
 def main() -> int:
     parser = argparse.ArgumentParser(prog="sbom", description=__doc__)
     parser.add_argument("--releases-dir", type=Path, default=ROOT / "releases")
-    parser.add_argument("--depot", type=Path, help="takes names and licences of its wheels")
+    parser.add_argument("--depot", type=Path, help="read names and licences from the wheels of this depot")
     parser.add_argument("--out", type=Path, default=Path("sbom"))
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -97,7 +97,10 @@ def document(release: dict[str, Any], architecture: str, pins: list[str], depot:
     problem = JsonStrictValidator(SchemaVersion.V1_6).validate_str(text)
     if problem:
         raise AscendError(
-            "the bill is not CycloneDX 1.6", wanted="valid", found=str(problem)[:500], remedy="a defect here"
+            "the bill of materials is not valid CycloneDX 1.6",
+            wanted="valid",
+            found=str(problem)[:500],
+            remedy="report this: it is a defect in scripts/sbom.py",
         )
     return text
 

@@ -69,7 +69,8 @@ def _environment(options: argparse.Namespace) -> int:
     _say(f"    {environment.prove(options.to)}")
     if environment.lacks_ssh():
         _say(
-            "    ssh is missing: install the distribution's OpenSSH client from its own medium before you reach a node"
+            "    ssh is missing: install the distribution's OpenSSH client from its installation medium before you"
+            " connect to a node"
         )
     if options.depot != DEFAULT_DEPOT:
         _say(f"    name the depot in inventory/prod/group_vars/all.yml: ascend_depot_dir: {options.depot}")

@@ -311,15 +311,20 @@ def main() -> None:
     parser.add_argument("--name", default="ascend-sim", help="the fleet (default ascend-sim)")
     parser.add_argument("--state", type=Path, default=ROOT / ".sim", help="its state (default .sim)")
     actions = parser.add_subparsers(dest="action", required=True)
-    start = actions.add_parser("up", help="start what is missing")
+    start = actions.add_parser("up", help="start the nodes that are missing")
     start.add_argument("--nodes", type=int, default=2)
     start.add_argument("--depot", type=Path, help="a folder to serve to the nodes as http://depot/")
-    start.add_argument("--like", metavar="NODE", help="new nodes have what this running node has on disk")
+    start.add_argument("--like", metavar="NODE", help="give new nodes the disk content of this running node")
     start.add_argument(
-        "--arch", default="", choices=sorted(DEBIAN), help="of new nodes, emulated (default: this machine's)"
+        "--arch",
+        default="",
+        choices=sorted(DEBIAN),
+        help="architecture of new nodes; another one is emulated (default: this machine's)",
     )
-    start.add_argument("--system", default=SYSTEM, choices=sorted(SUITES), help=f"of new nodes (default {SYSTEM})")
-    start.add_argument("--profile", default="", choices=PROFILES, help="of new nodes (default: none)")
+    start.add_argument(
+        "--system", default=SYSTEM, choices=sorted(SUITES), help=f"operating system of new nodes (default {SYSTEM})"
+    )
+    start.add_argument("--profile", default="", choices=PROFILES, help="profile of new nodes (default: none)")
     actions.add_parser("down", help="remove the fleet")
     actions.add_parser("list", help="name, address and hardware of each node")
     image = actions.add_parser("image", help="build only the node image")

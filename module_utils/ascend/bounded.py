@@ -129,7 +129,7 @@ def each(places: Sequence[str], read: Callable[[str], Any], limit_s: Optional[fl
             while left:
                 value = child.next(time.monotonic() + (PLACE_S if limit_s is None else limit_s))
                 if value is None:
-                    raise RuntimeError("the reading of %s ended without an answer" % left[0])
+                    raise RuntimeError("reading %s ended without an answer" % left[0])
                 looked.found[left.pop(0)] = value[0]
         except LateError:
             looked.hung.append(left.pop(0))

@@ -36,7 +36,7 @@ def opened(url: str, proxy: str, timeout_s: float, offset: int = 0) -> Any:
                 "ascend_depot_proxy is not a proxy's address",
                 wanted="http://host:port",
                 found=proxy,
-                remedy="set ascend_depot_proxy in the inventory; empty asks the depot directly",
+                remedy="set ascend_depot_proxy in the inventory; leave it empty to connect to the depot directly",
             )
         request.set_proxy(parts.netloc, "http")
         if account:
@@ -57,7 +57,11 @@ def command(url: str, proxy: str) -> str:
 
 
 def words(proxy: str) -> str:
-    return "asked through the proxy %s (ascend_depot_proxy)" % proxy if proxy else "asked directly, through no proxy"
+    return (
+        "requested through the proxy %s (ascend_depot_proxy)" % proxy
+        if proxy
+        else "requested directly, without a proxy"
+    )
 
 
 def is_missing(error: Exception) -> bool:

@@ -51,7 +51,7 @@ def bounded(findings: List[Finding], room: int) -> List[Finding]:
     left_out = [found["name"] for found in findings[kept:]]
     counts = ["%d x %s" % (left_out.count(name), name) for name in sorted(set(left_out))]
     problem = "%d more findings than the facts have room for" % len(left_out)
-    remedy = "ansible NODE -m ascend.fleet.ascend_facts  # again, once those above are cured"
+    remedy = "ansible NODE -m ascend.fleet.ascend_facts  # again, once those above are fixed"
     more = finding("facts", "findings-left-out", problem, "a node with few faults", ", ".join(counts), "", remedy)
     return [*findings[:kept], more]
 

@@ -61,7 +61,7 @@ def _shut_off() -> None:
 
 def _answer(arguments: List[str], config: str, lock: str) -> Dict[str, Any]:
     if arguments:
-        raise _refusal("the helper takes no argument", "none", "%d of them" % len(arguments), "its command line")
+        raise _refusal("the helper takes no arguments", "none", "%d of them" % len(arguments), "its command line")
     if not sys.flags.isolated:
         raise _refusal("the helper was started without isolation", "python3 -I", "python3 without -I", sys.argv[0])
     settings = _settings(config)
@@ -126,10 +126,10 @@ def _turn(path: str) -> Optional[int]:
                 os.close(number)
                 raise _refusal(
                     "another drift check is running on the node",
-                    "an end within %d s" % TURN_S,
+                    "one that finishes within %d s" % TURN_S,
                     "it is still running",
                     path,
-                    "fuser -v %s  # on the node: who? then check again" % path,
+                    "fuser -v %s  # on the node: which process holds it? then check again" % path,
                 ) from None
             time.sleep(0.1)
 

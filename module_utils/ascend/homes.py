@@ -112,7 +112,7 @@ def hung_findings(homes: Homes) -> List[Finding]:
     hung = list(dict.fromkeys(homes.hung))
     if not hung:
         return []
-    more = "; %d more were not asked" % homes.left if homes.left else ""
+    more = "; %d more were not checked" % homes.left if homes.left else ""
     return [
         finding(
             "system",

@@ -41,7 +41,7 @@ for name, at, left in json.loads(stream.readline().decode()):
     while left:
         data = stream.read(min(left, 1048576))
         if not data:
-            sys.exit("the connection gave less than was sent")
+            sys.exit("the connection delivered less than was sent")
         left -= len(data)
         while data:
             data = data[os.write(place, data):]

@@ -174,7 +174,7 @@ def _named(folders: Dict[str, List[List[Any]]]) -> List[str]:
 
 def _verify(root: str, manifest: Dict[str, Any], deep: bool) -> List[Difference]:
     if manifest.get("begun"):
-        return [Difference(BEGUN, "its installer began, and was not seen to end")]
+        return [Difference(BEGUN, "its installer started, and there is no record that it finished")]
     found: List[Difference] = []
     to_read: List[_File] = []
     touched: List[_File] = []
@@ -209,7 +209,7 @@ def _verify(root: str, manifest: Dict[str, Any], deep: bool) -> List[Difference]
     found += _contents(root, to_read + readable)
     found.sort(key=lambda difference: difference.words)
     if unread:
-        words = "%d files have another time than at the installation and were not read" % len(unread)
+        words = "%d files have a different time than when they were installed, and were not read" % len(unread)
         found.append(Difference(UNREAD, words))
     return found + (_extra(root, manifest) if deep else [])
 
@@ -251,7 +251,7 @@ def _contents(root: str, files: List[_File]) -> List[Difference]:
         if isinstance(digest, OSError):
             found.append(_gone(file.path, digest))
         elif digest != file.sha256:
-            found.append(Difference(ALTERED, "%s has another content" % _shown(file.path), file.path))
+            found.append(Difference(ALTERED, "%s has different content" % _shown(file.path), file.path))
     return found
 
 
@@ -340,14 +340,14 @@ def _load(path: str) -> Dict[str, Any]:
     header = json.loads(head)
     if header["schema"] == 1:
         entries = header["files"].values()
-        _require(all(type(entry) is int or entry.startswith("-> ") for entry in entries), "it has other entries")
+        _require(all(type(entry) is int or entry.startswith("-> ") for entry in entries), "it has unexpected entries")
         _require(isinstance(header["root"], str), "it has no root")
         return dict(header)
     _require(header["schema"] == 2, "it has schema %s" % header["schema"])
     _require(hashlib.sha256(body.encode("utf-8")).hexdigest() == header["sha256"], "it is damaged")
     manifest = dict(json.loads(body), schema=2)
     files = sum(len(column) for columns in manifest["folders"].values() for column in columns) // 4
-    _require(len(manifest["sha256"]) == files * 64, "it has another number of digests than of files")
+    _require(len(manifest["sha256"]) == files * 64, "it has more or fewer digests than files")
     return manifest
 
 

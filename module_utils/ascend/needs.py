@@ -37,7 +37,7 @@ NEEDS = (
     Need("bash", "CANN's installers and ascend-env are bash scripts", (*_CANN, "ascend-env"), ("bash",)),
     Need("tar", "CANN's installers unpack themselves with it", _CANN, ("tar",)),
     Need("gzip", "CANN's installers unpack themselves with it", _CANN, ("gzip",)),
-    Need("coreutils", "CANN's installers take themselves apart with it", _CANN, ("head", "dd", "cut")),
+    Need("coreutils", "CANN's installers split themselves into their parts with it", _CANN, ("head", "dd", "cut")),
     Need("libstdc++", "torch and CANN are linked with it", ("environment",), library="libstdc++.so.6"),
     Need("unzip", "parts of some CANN versions are unpacked with it", programs=("unzip",)),
     Need(

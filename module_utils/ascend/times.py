@@ -18,4 +18,4 @@ def utc(time_s: float) -> str:
     try:
         return time.strftime(UTC, time.gmtime(time_s))
     except (OverflowError, ValueError, OSError):
-        return "%s s after 1970" % time_s
+        return "%s s since 1970" % time_s

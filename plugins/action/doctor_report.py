@@ -63,6 +63,6 @@ def _require_whole(variables: Any) -> None:
     """A slice of the inventory looks like a fleet, and would overwrite the others' verdicts."""
     slices.require_whole(
         variables,
-        "a slice alone makes no verdict of the fleet",
+        "one slice is not enough for a verdict on the fleet",
         "one job over the whole inventory, or over what --limit names",
     )

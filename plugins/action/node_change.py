@@ -132,7 +132,7 @@ class Change:
             raise scheduler.nothing_resumes(self._node, str(drained.get("began")), file)
         result = scheduler.ask(self._resume)
         if result.code != 0:
-            left = "the node gets no jobs, until a run of the playbook resumes it"
+            left = "the node gets no jobs until a run of the playbook resumes it"
             raise scheduler.refused(scheduler.RESUME, self._resume, result, self._node, left)
         answer = self._ask("resumed")
         if answer.get("failed"):

@@ -10,28 +10,30 @@ from __future__ import annotations
 DOCUMENTATION = """
 name: fleet
 type: stdout
-short_description: Ansible's default output, with the nodes at work drawn below it on a terminal
+short_description: Ansible's default output, with the nodes in progress drawn below it on a terminal
 description:
-  - On a terminal a line for each node at work, as many as fit, how many nodes are done, failed, busy and waiting, and
-    how long it still takes. Above it stand messages, warnings and errors, in full. All else is in the log (log_path).
-  - Elsewhere, with C(-v), with C(--step) and where rich is missing, the output of C(ansible.builtin.default), and a
-    line on how far the play is when nothing else was shown for ten seconds.
-  - A drift check, a test of a rack and an enrolment end with their summary in place of a line a node.
-  - What every other playbook says of a silent node is followed by the reason, where it is known, and the next command.
-  - Secrets in what is printed or logged are masked.
-  - It also makes 3 of the exit code 2 when nodes could not be checked; with another callback that is 2 as well.
+  - On a terminal, it draws one line per node in progress, as many as fit, how many nodes are done, failed, busy and
+    waiting, and the time left. Messages, warnings and errors appear above in full. Everything else goes to the log
+    (log_path).
+  - Elsewhere, with C(-v), with C(--step) and if rich is not installed, it prints the output of
+    C(ansible.builtin.default), and one line of progress whenever nothing else was printed for ten seconds.
+  - A drift check, a rack test and an enrolment end with their summary instead of one line per node.
+  - In every other playbook, the error of an unreachable node is followed by the reason, if it is known, and the next
+    command.
+  - Secrets in the output and the log are masked.
+  - It changes the exit code 2 to 3 if nodes could not be checked; with another callback, that is 2 as well.
 options:
   view:
     description:
-      - C(auto) draws on a terminal. C(plain) is Ansible's default output. C(plan) shows warnings, errors and at the end
-        a table of what C(playbooks/plan.yml) found (C(make plan)).
+      - C(auto) draws on a terminal. C(plain) is Ansible's default output. C(plan) shows warnings, errors and, at the
+        end, a table of what C(playbooks/plan.yml) found (C(make plan)).
     type: str
     choices: [auto, plain, plan]
     default: auto
     env: [{name: ASCEND_FLEET_VIEW}]
     ini: [{section: ascend_fleet, key: view}]
   events_path:
-    description: A file to which every event of a run is added, a JSON object a line (docs/events.schema.json).
+    description: A file to which every event of a run is appended, one JSON object per line (docs/events.schema.json).
     type: path
     env: [{name: ASCEND_FLEET_EVENTS}]
     ini: [{section: ascend_fleet, key: events_path}]

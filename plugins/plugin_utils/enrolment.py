@@ -64,7 +64,8 @@ class Inventory:
             return []
         key = "" if self._options["public_key"] else f", ansible_ssh_private_key_file: {self._pair()}"
         return [
-            f"{listed(others)}: site.yml logs in by ansible_user, which is another; set ansible_user: {account}{key}"
+            f"{listed(others)}: site.yml logs in as ansible_user, which is a different account;"
+            f" set ansible_user: {account}{key}"
         ]
 
     def _node(self, name: str) -> Asked:
@@ -145,13 +146,15 @@ def fleet_certificates(
     paths = {name: Path(options[f"{name}_ca"]).expanduser() for name in ("host", "user") if options[f"{name}_ca"]}
     made = []
     if options["make_ca"]:
-        made = [f"{path} was made" for name, path in paths.items() if authority.made(path, f"{name}-ca", wishes.check)]
+        made = [
+            f"{path} was created" for name, path in paths.items() if authority.made(path, f"{name}-ca", wishes.check)
+        ]
     host, user = (authority.authority(paths[name]) if name in paths else None for name in ("host", "user"))
     if not host and not user:
         if options["renew"] and not wishes.check:
             raise AscendError(
                 "the fleet has no certificate authority",
-                wanted="a public key of one",
+                wanted="the public key of one",
                 found="none",
                 where=listed([f"{path}.pub" for path in paths.values()]) or "enroll_host_ca and enroll_user_ca",
                 remedy=f"ansible-playbook playbooks/ssh_certificates.yml {wishes.inventory} -e enroll_make_ca=true",
@@ -165,7 +168,7 @@ def fleet_certificates(
         days = int(options["user_days"])
         for pair in pairs:
             if certificates.user_certificate(pair, user, wishes.account, days, lines, wishes.check):
-                made.append(f"a certificate of {days} days was signed for {pair}")
+                made.append(f"a certificate valid for {days} days was signed for {pair}")
     made += [] if wishes.check else _revoke(lines, pairs, host, wishes)
     only = bool(options["certificates_only"])
     return Certifying(host, user, wishes.revoked, int(options["host_days"]), only), made

@@ -25,7 +25,7 @@ def paths_of(given: Any) -> list[str]:
     if not all(word.startswith("/") for word in listed):
         raise AscendError(
             "preflight_paths has an entry that is not a path",
-            wanted="paths from / on, such as [/data/models/llama3]",
+            wanted="absolute paths, such as [/data/models/llama3]",
             found=repr(given),
             where="the inventory, or -e",
             remedy='-e \'{"preflight_paths": ["/data/models/llama3"]}\'',

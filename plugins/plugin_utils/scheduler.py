@@ -33,7 +33,7 @@ def require_both(drain: list[str], resume: list[str]) -> None:
     """Raise AscendError if a node would be drained that nothing resumes."""
     if drain and not resume:
         raise AscendError(
-            f"{DRAIN} is set but {RESUME} is not, so nothing would give the node jobs again",
+            f"{DRAIN} is set but {RESUME} is not, so the node would never get jobs again",
             wanted="both of them, or neither; nothing was done to the node",
             found=f"{DRAIN}: {shlex.join(drain)}",
             where="the inventory",

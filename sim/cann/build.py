@@ -72,13 +72,13 @@ def digest_of_inputs(*words: str) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--output", type=Path, required=True, help="where the packages go")
+    parser.add_argument("--output", type=Path, required=True, help="the folder for the packages")
     parser.add_argument(
         "--torch-npu-wheel",
         type=Path,
         action="append",
         default=[],
-        help="a wheel whose needs the stub libraries meet; may be given again",
+        help="a wheel for which the stub libraries define what it needs; may be repeated",
     )
     parser.add_argument("--version", default="8.0.RC1")
     parser.add_argument(
@@ -94,12 +94,12 @@ def main() -> None:
     inputs = digest_of_inputs(version, arch, layout, *sorted(wheel.name for wheel in wheels))
     built = all(target.is_file() for target in targets_in(arguments.output, version, arch, layout))
     if built and note.is_file() and note.read_text(encoding="utf-8") == inputs:
-        print(f"    the packages of {version} exist")
+        print(f"    the packages of {version} are already built")
         return
     names: set[str] = set()
     for wheel in wheels:
         found = stubs.names_in(wheel, arch)
-        print(f"    {len(found)} functions of CANN are asked for by {wheel.name}", flush=True)
+        print(f"    {len(found)} functions of CANN are needed by {wheel.name}", flush=True)
         names.update(found)
     for path in build(arguments.output, version, arch, sorted(names), layout):
         print(f"    built {path.name}, {path.stat().st_size // 1024} KB", flush=True)

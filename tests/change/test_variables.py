@@ -97,7 +97,7 @@ def test_two_groups_by_their_own_variables(inventory: Inventory, tmp_path_factor
     inventory.write(all={**everywhere, "depot_cann_sha256": wrong}, secure=other, mounted=mount)
     refused = inventory.play("playbooks/depot.yml")
     assert refused.code == 2
-    assert "your package does not match the sum that you gave" in refused.output
+    assert "your package does not match the checksum that you gave" in refused.output
     inventory.write(all={**everywhere, "depot_cann_sha256": sums}, secure=other, mounted=mount)
     filled = inventory.play("playbooks/depot.yml")
     assert filled.code == 0, filled.output[-4000:]

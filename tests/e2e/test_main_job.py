@@ -108,7 +108,7 @@ def test_training_learns_and_goes_on_where_it_was(fleet: Fleet, tmp_path: Path, 
     )
     again = train(fleet, tmp_path, 60, NO_CARD, train_follow=True, train_resume=True)
     assert again.code == 0, again.output
-    assert "checkpoint-41 is skipped: trainer_state.json is of step 40" in " ".join(again.output.split())
+    assert "checkpoint-41 is skipped: trainer_state.json is from step 40" in " ".join(again.output.split())
     state = json.loads(node.file(f"{output}/trainer_state.json").content_string)
     assert (state["global_step"], state["log_history"][-2]["loss"] < lost[-1]) == (60, True)
     shown = fleet.playbook("playbooks/train_status.yml", "-i", "inventory/sim", "-e", "train_name=tiny")

@@ -32,7 +32,7 @@ def test_a_checkout_below_a_closed_folder_is_refused(checkout: Checkout, user: s
     checkout.folder.chmod(0o700)
     said = checkout.part("access", "--check", nightly_user=user)
     assert said.returncode == 2
-    assert f"Wanted: {user} reads the checkout and the inventory. Found: find:" in told(said.stdout)
+    assert f"Wanted: a checkout and an inventory that {user} can read. Found: find:" in told(said.stdout)
     assert "Permission denied" in said.stdout
 
 
@@ -54,7 +54,7 @@ def test_a_virtual_environment_that_does_not_start_is_refused(checkout: Checkout
     empty.mkdir()
     said = checkout.part("access", nightly_user="root", __nightly_bin=str(empty))
     assert said.returncode == 2
-    assert "Next: make the virtual environment with a Python that every user may run" in told(said.stdout)
+    assert "Next: create the virtual environment with a Python that every user can run" in told(said.stdout)
 
 
 @as_root
@@ -74,7 +74,7 @@ def test_a_depot_that_the_user_cannot_read_is_refused(checkout: Checkout) -> Non
     os.chown(one / "index.json", 65534, 65534)
     said = checkout.part("depot", "--check", nightly_user="root")
     assert said.returncode == 2
-    assert "Wanted: root reads the depot" in told(said.stdout)
+    assert "Wanted: a depot that root can read" in told(said.stdout)
     assert "Permission denied" in said.stdout
     assert f"namei -l {one}/index.json" in told(said.stdout)
 

@@ -62,7 +62,7 @@ def test_the_line_for_cron_runs_the_check_once_at_a_time(checkout: Checkout) -> 
 
 def test_what_cron_cannot_say_is_told_and_the_delay_is_in_the_line(checkout: Checkout) -> None:
     said = checkout.play("nightly", "-i", "npu-001,npu-002,", nightly_at="Mon..Fri 03:00", nightly_delay_s=600)
-    assert "(Mon..Fri 03:00 cannot be said to cron: change the first five fields)" in told(said.stdout)
+    assert "(Mon..Fri 03:00 cannot be written for cron: change the first five fields)" in told(said.stdout)
     assert "sleep $(shuf -n 1 -i 0-600) &&" in line(said.stdout)
     assert " -i npu-001,npu-002, " in line(said.stdout)
 

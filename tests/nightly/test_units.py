@@ -163,7 +163,7 @@ def test_a_time_that_systemd_cannot_read_is_refused(checkout: Checkout) -> None:
 
 def test_paths_of_which_the_service_has_its_own_are_refused(checkout: Checkout) -> None:
     said = refusal(checkout, __nightly_paths=["/opt/fleet", "/var/tmp/fleet"])
-    assert "of which the service has its own. Found: /var/tmp/fleet." in said
+    assert "of which the service has private ones. Found: /var/tmp/fleet." in said
 
 
 def test_a_password_program_is_refused(checkout: Checkout) -> None:

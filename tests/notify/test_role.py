@@ -95,7 +95,7 @@ def test_receivers_that_fail_are_named_and_the_others_are_notified(
     playbook.add(fleet(), {"notify_webhooks": webhooks, **mail, **PATIENT, "notify_sendmail": str(sendmail)})
     run = playbook.run()
     assert run.code == 0, run.output
-    refused = "it answered HTTP 200 but did not accept it"
+    refused = "it answered HTTP 200 but rejected the message"
     expired = "sign match fail or timestamp is not within one hour from current time"
     (line,) = run.outcomes
     assert line.split("; ") == [

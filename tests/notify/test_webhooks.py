@@ -149,7 +149,7 @@ LATE = "no answer within 10 s"
 UNTRUSTED = "its TLS certificate is not trusted"
 
 
-REFUSED = "it answered HTTP 200 but did not accept it"
+REFUSED = "it answered HTTP 200 but rejected the message"
 
 
 @pytest.mark.parametrize(

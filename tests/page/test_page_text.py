@@ -197,7 +197,7 @@ def test_any_length_of_the_trend_is_drawn(count: int) -> None:
     fleet["trend"] = ([*fleet["trend"], fleet["trend"][-1]])[:count]
     text = rendered(fleet)
     assert text.count("<g><title>") == (count if count > 1 else 0)
-    assert ("The trend begins with the second whole report." in text) == (count < 2)
+    assert ("The trend begins with the second complete report." in text) == (count < 2)
 
 
 def test_templates_are_those_of_the_role() -> None:

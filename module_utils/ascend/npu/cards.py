@@ -88,7 +88,7 @@ def fewer_visible(npu: Npu, device_nodes: int) -> List[Finding]:
             "as many chips in npu-smi as /dev/davinci<N>",
             "%d chips in npu-smi, %d device files" % (shown, device_nodes),
             "/dev/davinci*",
-            "npu-smi info -l; dmesg | grep -i davinci  # did a card fall off, or a container with a part of them?",
+            "npu-smi info -l; dmesg | grep -i davinci  # did a card fall off the bus, or has this container only some?",
         )
     ]
 
@@ -144,8 +144,8 @@ def _why_silent(program: str, result: Result, info: npu_smi.NpuSmiInfo, timeout_
         symptom = known[0]
         return finding("npu", symptom.name, symptom.what, wanted, last_words, program, symptom.remedy)
     if is_busy(result):
-        remedy = "ps -ef | grep -e npu-smi -e npu-exporter  # which program asks it all the time? then again"
-        words = "npu-smi was busy each time: the cards' state is unknown"
+        remedy = "ps -ef | grep -e npu-smi -e npu-exporter  # which program keeps calling it? then run it again"
+        words = "npu-smi was busy every time: the cards' state is unknown"
         return finding("npu", "npu-smi-busy", words, wanted, last_words, program, remedy)
     if result.code < 0:
         found = "ended by signal %d: %s" % (-result.code, last_words)

@@ -120,7 +120,7 @@ def admit(node: Node, users: Sequence[str], check: bool) -> List[Dict[str, str]]
                 wanted="%s in the group %s" % (each["name"], each["group"]),
                 found=output or after[0]["found"],
                 where="/etc/group",
-                remedy="gpasswd --add %(name)s %(group)s; id %(name)s  # a group of a directory is changed there"
+                remedy="gpasswd --add %(name)s %(group)s; id %(name)s  # a group from a directory must be changed there"
                 % each,
             )
     return joining
@@ -164,7 +164,7 @@ def _unread(user: User) -> Finding:
         "driver",
         "device-user-unread",
         "cannot tell whether %s can open the cards" % user["name"],
-        "an answer of the node's name service",
+        "an answer from the node's name service",
         user["found"],
         "ascend_users",
         "time id %s; systemctl status sssd nscd  # does the directory server answer?" % user["name"],

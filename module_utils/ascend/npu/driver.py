@@ -79,7 +79,7 @@ def _absent(path: str, loaded: str) -> Finding:
         "driver-missing",
         "a driver is loaded, but its files are missing",
         "the files of the loaded driver, and its record %s" % tools.INSTALL_INFO,
-        "nothing there; npu-smi says that %s runs" % loaded,
+        "nothing there; npu-smi shows a running %s" % loaded,
         path,
         "find / -xdev -path '*/driver/version.info' 2>/dev/null; cat %s  # removed since it was loaded? Then install"
         " Ascend HDK again; without it the cards are gone after a reboot" % tools.INSTALL_INFO,
@@ -102,9 +102,9 @@ def compare_loaded(driver: Driver, loaded: Optional[str]) -> List[Finding]:
             "driver-reboot-pending",
             "the loaded driver is not the installed one",
             "driver %s, as installed" % installed,
-            "driver %s runs" % loaded,
+            "driver %s is running" % loaded,
             os.path.join(driver["path"] or "", "version.info"),
-            "reboot  # the new driver is loaded then",
+            "reboot  # that loads the new driver",
         )
     ]
 

@@ -65,11 +65,11 @@ def _busy(ports: List[Port]) -> List[Finding]:
         finding(
             "network",
             "network-busy",
-            "hccn_tool was busy each time: the network's state is unknown",
+            "hccn_tool was busy every time: the network's state is unknown",
             "an answer",
             "%s: %s" % (_cards(busy), busy[0].busy),
             "hccn_tool -i %d" % busy[0].device,
-            "ps -ef | grep hccn_tool  # which program asks it all the time? then look again",
+            "ps -ef | grep hccn_tool  # which program keeps calling it? then check again",
         )
     ]
 
@@ -81,7 +81,7 @@ def _no_address(ports: List[Port]) -> List[Finding]:
     findings = []
     for configured, group in groups.items():
         number = group[0].device
-        remedy = "hccn_tool -i %d -ip -s address 10.0.0.2 netmask %s  # with a free address of your plan" % (
+        remedy = "hccn_tool -i %d -ip -s address 10.0.0.2 netmask %s  # with a free address from your plan" % (
             number,
             mask,
         )
@@ -117,7 +117,7 @@ def _duplicates(ports: List[Port]) -> List[Finding]:
             "a different address for every card",
             "; ".join("%s: %s" % (address, _cards(group)) for address, group in shared.items()),
             "hccn_tool -i %d -ip -g" % last.device,
-            "hccn_tool -i %d -ip -s address 10.0.0.2 netmask %s  # with a free address of your plan"
+            "hccn_tool -i %d -ip -s address 10.0.0.2 netmask %s  # with a free address from your plan"
             % (last.device, mask),
         )
     ]
@@ -209,7 +209,7 @@ def _not_persistent(ports: List[Port]) -> List[Finding]:
         finding(
             "network",
             "network-not-persistent",
-            "the address of cards is lost or changed at the next boot",
+            "cards will lose or change their address at the next boot",
             "the same settings in %s as now" % CONF,
             "; ".join("card %s: %s" % (port.label, words) for port, words in lost),
             CONF,

@@ -192,7 +192,7 @@ def _require_cards(result: Dict[str, Any], cards: List[Card], noise: str, progra
         known[0].what if known else "torch-npu does not see every card",
         symptom=known[0].name if known else None,
         cards=cards,
-        wanted="as %s: is_available() True, %d devices, each gives a tensor back" % (program.prover.name, expected),
+        wanted="as %s: is_available() True, %d devices, each returns a tensor" % (program.prover.name, expected),
         found=found,
         where=proof.environment,
         remedy=program.as_remedy(known[0].remedy) if known else "npu-smi info; dmesg | tail",
@@ -219,16 +219,16 @@ def _require_training(training: Dict[str, Any], program: _Program) -> None:
         raise ProbeError(
             "LLaMA-Factory cannot start training%s" % (": " + known[0].what if known else ""),
             symptom=known[0].name if known else None,
-            wanted="an import of llamafactory.train.tuner: LLaMA-Factory works with this environment's libraries",
+            wanted="llamafactory.train.tuner can be imported: LLaMA-Factory works with this environment's libraries",
             found=training["error"],
             where=proof.environment,
             remedy="choose the LLaMA-Factory of the release (make releases), or a lock of your own: releases/README.md",
         )
     if training["version"] != wanted:
-        found = "llamafactory.extras.env says %s" % training["version"]
+        found = "llamafactory.extras.env reports %s" % training["version"]
         remedy = "ansible-playbook site.yml --limit NODE  # restores the lock"
         raise ProbeError(
-            "LLaMA-Factory has another version", wanted=wanted, found=found, where=proof.environment, remedy=remedy
+            "LLaMA-Factory has a different version", wanted=wanted, found=found, where=proof.environment, remedy=remedy
         )
 
 

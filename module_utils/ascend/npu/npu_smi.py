@@ -257,7 +257,7 @@ class _Reader:
             self._second_table(number)
             return
         if kind in self._headers:
-            self._problem(number, "one more header than is known", str(columns))
+            self._problem(number, "one header too many", str(columns))
             return
         self._end_card()
         unknown = rows.unknown_names(columns)
@@ -283,11 +283,11 @@ class _Reader:
         elif row:
             self._chip_row(number, line, row)
         elif self._in_table() or cells.texts[0].lstrip()[:1].isdigit():
-            self._unread_row(number, "%d cells, which no header has" % len(cells.texts), line)
+            self._unread_row(number, "%d cells, which match no header" % len(cells.texts), line)
 
     def _card_row(self, number: int, line: str, row: Row) -> None:
         if not rows.is_card(row, self._headers, chip_expected=self._waiting is not None):
-            self._unread_row(number, "no row of a card", line)
+            self._unread_row(number, "not a row of a card", line)
             return
         self._end_card()
         self._accept(number, line, row)
@@ -295,7 +295,7 @@ class _Reader:
 
     def _chip_row(self, number: int, line: str, row: Row) -> None:
         if not self._waiting or not rows.is_chip(row, self._frame.has_borders()):
-            self._unread_row(number, "no row of a chip below its card's", line)
+            self._unread_row(number, "not a row of a chip below its card's", line)
             return
         _, card = self._waiting
         self._waiting = None
@@ -325,7 +325,7 @@ class _Reader:
     def _process_row(self, number: int, line: str) -> None:
         row = rows.process_row(self._headers[PROCESS], rows.row_cells(line))
         if not row or not rows.is_process(row):
-            self._unread_row(number, "no row of a process", line)
+            self._unread_row(number, "not a row of a process", line)
             self._unread_processes.append(row.values.get("npu_id") if row else None)
             return
         self._accept(number, line, row)

@@ -84,7 +84,7 @@ def parse_health(text: str) -> Health:
             if match:
                 codes.append(match.group(1).upper())
             elif not tool_output.is_absent(word):
-                problems.append("error code %s has not 8 hex digits" % tool_output.quoted(word))
+                problems.append("error code %s does not have 8 hex digits" % tool_output.quoted(word))
     errors = [look_up(block, "Error Information") or "" for block in answer.blocks]
     information = "\n".join(words for words in errors if not tool_output.is_absent(words))
     worst = max(statuses, key=_weight) if statuses else None

@@ -33,18 +33,20 @@ class Prover(NamedTuple):
 def prover(node: Node, users: Sequence[str]) -> Prover:
     """Return the proving account: the first known one of ``users``, else the owner of the device files, else root."""
     if os.geteuid() != device_users.ROOT:
-        return Prover(None, str(os.geteuid()), "the login's own account: become: true is not set")
+        return Prover(None, str(os.geteuid()), "the login account, because become: true is not set")
     unknown = ""
     for name in users:
         account, why = accounts.account(node, name)
         if account:
             return Prover(account, account.name, "of ascend_users" + unknown)
-        unknown = "; not known: %s" % (why or "the account %s" % name)
+        unknown = "; unknown: %s" % (why or "the account %s" % name)
     files = sorted(device_users.device_files(node), key=lambda file: not file.path.endswith(device_users.MANAGER))
     if not files:
         return Prover(None, "root", "no device files show who owns the cards" + unknown)
     if files[0].uid == device_users.ROOT:
-        return Prover(None, "root", "%s is root's: name those who train in ascend_users" % files[0].path + unknown)
+        return Prover(
+            None, "root", "%s belongs to root: name the accounts that train in ascend_users" % files[0].path + unknown
+        )
     account, why = accounts.account(node, str(files[0].uid))
     if account is None:
         gone = why or "the owner of %s, %d, has no account" % (files[0].path, files[0].uid)

@@ -64,7 +64,7 @@ if sys.argv[4] == "training":
     with open(program or os.devnull, "rb") as file:
         first = (file.readline().split() or [b""])[0].decode()
     if not program:
-        failed = "it is not there, or this account may not run it"
+        failed = "it does not exist, or this account may not run it"
     elif not (first.startswith("#!") and os.access(first[2:], os.X_OK)):
         failed = "its first line names no program: %s" % first
     else:

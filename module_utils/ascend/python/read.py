@@ -79,12 +79,12 @@ def _problem(path: str, name: str, deep: bool) -> Tuple[str, str]:
 def _main_problem(path: str, name: str) -> str:
     series = ".".join(name.split(".")[:2])
     if files.mapping(os.path.join(path, RECEIPT)).get("version") != name:
-        return "its receipt is missing or of another version"
+        return "its receipt is missing, or from another version"
     if not files.is_program(os.path.join(path, "bin", "python" + series)):
         return "bin/python%s cannot be run" % series
     if not files.is_program(os.path.join(path, "bin", "pip3")):
         return "bin/pip3, which CANN's installer calls, cannot be run"
     library = os.path.join(path, "lib", "python" + series)
     if os.path.isdir(library) and not os.path.isfile(os.path.join(library, "os.py")):
-        return "lib/python%s has lost the standard library" % series
+        return "lib/python%s lacks the standard library" % series
     return ""

@@ -113,9 +113,9 @@ class Recorder:
             elif [own, *query.argv[1:]] in asked:
                 continue
             elif late[own] >= MOST_LIMITS:
-                yield "%s   (the program did not answer in time before)" % words
+                yield "%s   (not run: this program has timed out before)" % words
             elif time.monotonic() >= deadline:
-                yield "%s   (the time for all questions was up)" % words
+                yield "%s   (not run: the time limit for all queries was reached)" % words
             else:
                 result = self.run([path, *query.argv[1:]], timeout_s)
                 late[own] += result.timed_out
@@ -383,7 +383,7 @@ def _contents(sections: List[Section]) -> List[str]:
         code = "late" if about.get("timed_out") else str(about.get("code", ""))
         seconds = "%.2f" % about["seconds"] if "seconds" in about else ""
         size = len(section.content.encode("utf-8", "surrogatepass"))
-        note = "   (left out: the record is long enough)" if about.get("full") else ""
+        note = "   (left out: the record has reached its maximum length)" if about.get("full") else ""
         title = record_text.escape(section.title)
         lines.append("%4d  %4s  %7s  %7d  %s%s" % (number, code, seconds, size, title, note))
     return lines

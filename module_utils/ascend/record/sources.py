@@ -133,7 +133,7 @@ def file_section(node: Node, path: str, pattern: str = "") -> Optional[Section]:
     try:
         status = os.stat(place)
         if not stat.S_ISREG(status.st_mode):
-            return Section(path, dict(about, state="no regular file"), "")
+            return Section(path, dict(about, state="not a regular file"), "")
         with open(place, "rb") as stream:
             content = stream.read(MOST_FILE_BYTES + 1)
     except FileNotFoundError:
@@ -142,7 +142,7 @@ def file_section(node: Node, path: str, pattern: str = "") -> Optional[Section]:
         return Section(path, dict(about, state="cannot be read: %s" % error.strerror), "")
     about.update(mode="%04o" % stat.S_IMODE(status.st_mode), size=status.st_size, state="whole")
     if b"\0" in content:
-        return Section(path, dict(about, state="no text"), "")
+        return Section(path, dict(about, state="not text"), "")
     text = content[:MOST_FILE_BYTES].decode("utf-8", "surrogateescape")
     if len(content) > MOST_FILE_BYTES:
         about["state"] = "cut"

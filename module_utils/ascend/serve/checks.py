@@ -41,7 +41,7 @@ def _files(model: Model, how: How, home: str) -> List[AscendError]:
         for path in str(value).split(",") if value else ():  # several adapters
             if path.startswith((".", "~")):
                 words = "%s is not an absolute path" % key
-                return [_wrong(model, words, "a path from /, or a model of a hub", path, os.path.join(home, path))]
+                return [_wrong(model, words, "an absolute path, or a model on a hub", path, os.path.join(home, path))]
             if path.startswith("/"):
                 paths[path] = key
 

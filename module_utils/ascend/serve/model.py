@@ -103,7 +103,7 @@ def _model(given: Any) -> Model:
         raise _wrong("a model of serve_models has an unknown key", listed(list(KEYS)), unknown[0])
     name = given.get("name")
     if not isinstance(name, str) or not NAME.fullmatch(name):
-        wanted = "small letters, digits and ._-, at most 40, and a letter or digit first"
+        wanted = "lowercase letters, digits and ._-, at most 40 characters, starting with a letter or digit"
         raise _wrong("a model of serve_models has no usable name", wanted, name)
     config = given.get("config")
     if not isinstance(config, Mapping) or not isinstance(config.get("model_name_or_path"), str):

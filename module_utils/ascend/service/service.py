@@ -212,7 +212,10 @@ def remarks(account: Account, run: Run) -> List[str]:
         return []
     if run(["busctl", "get-property", *REMOVE_IPC], ASK_S).output.strip() != "b true":
         return []
-    words = "when %s logs out of the node, logind removes all that %s has in /dev/shm, also of this run; next: %s"
+    words = (
+        "when %s logs out of the node, logind removes everything that %s has in /dev/shm, including this run's;"
+        " next: %s"
+    )
     return [words % (account.name, account.name, "loginctl enable-linger %s" % account.name)]
 
 

@@ -146,5 +146,5 @@ def restore(node: Node) -> List[str]:
             _write(node, name, ours.was[name], "sysctl -w %s='%s'  # then run it again" % (name, ours.was[name]))
             notes.append("%s is %s again" % (name, ours.was[name] or "empty"))
         elif have is not None:
-            notes.append("%s stays %s, because somebody else has set it since" % (name, have or "empty"))
+            notes.append("%s stays %s, because somebody else has changed it since" % (name, have or "empty"))
     return notes

@@ -119,7 +119,7 @@ class Life:
             return "the nodes are gone" if seed else "the depot is gone"
         if seed:
             return ""
-        return "no playbook asks any more" if time.time() - os.stat(self.job["lease"]).st_mtime > LEASE_S else ""
+        return "no playbook is waiting any more" if time.time() - os.stat(self.job["lease"]).st_mtime > LEASE_S else ""
 
 
 def started(pid: int) -> Optional[int]:

@@ -57,14 +57,16 @@ def _problem(path: str, step: int) -> str:
     saved_step = files.mapping(os.path.join(path, "trainer_state.json")).get("global_step")
     if saved_step != step:
         return (
-            "trainer_state.json is not whole" if saved_step is None else "trainer_state.json is of step %s" % saved_step
+            "trainer_state.json is incomplete"
+            if saved_step is None
+            else "trainer_state.json is from step %s" % saved_step
         )
     for problem in (_weights(path), _deepspeed(path), _ranks(path)):
         if problem:
             return problem
     for name in ("optimizer.pt", "scheduler.pt"):
         if os.path.exists(os.path.join(path, name)) and not _is_whole(os.path.join(path, name)):
-            return "%s is cut off" % name
+            return "%s is truncated" % name
     return ""
 
 
@@ -74,13 +76,13 @@ def _weights(path: str) -> str:
         if os.path.exists(os.path.join(path, index)):
             places = files.mapping(os.path.join(path, index)).get("weight_map")
             if not isinstance(places, dict) or not places:
-                return "%s is not whole" % index
+                return "%s is incomplete" % index
             shards += sorted({str(name) for name in places.values()})
     shards = shards or [name for name in WEIGHTS if os.path.exists(os.path.join(path, name))]
     if not shards:
         # DeepSpeed's own files hold the weights where they are not gathered.
         return "" if os.path.exists(os.path.join(path, "latest")) else "it has no weights"
-    return next(("%s is cut off" % name for name in shards if not _is_whole(os.path.join(path, name))), "")
+    return next(("%s is truncated" % name for name in shards if not _is_whole(os.path.join(path, name))), "")
 
 
 def _deepspeed(path: str) -> str:
@@ -90,11 +92,11 @@ def _deepspeed(path: str) -> str:
     folder = os.path.join(path, latest.strip())
     states = sorted(glob.glob(os.path.join(glob.escape(folder), "*optim_states.pt")))
     if not states:
-        return "%s has no state of the optimizer" % latest.strip()
+        return "%s has no optimizer state" % latest.strip()
     for each in glob.glob(os.path.join(glob.escape(folder), "*.pt")):
         if not _is_whole(each):
-            return "%s is cut off" % os.path.basename(each)
-    return _gap("the optimizer's state", [match.group(1) for match in map(_RANK.search, states) if match])
+            return "%s is truncated" % os.path.basename(each)
+    return _gap("the optimizer state", [match.group(1) for match in map(_RANK.search, states) if match])
 
 
 def _ranks(path: str) -> str:

@@ -139,7 +139,7 @@ def cards(indexes: Sequence[int], npu: Mapping[str, Any], others: str) -> List[A
             problems.append(_wrong("card %d is in use" % index, "an idle card", who, others, "npu-smi"))
         elif card in npu["unclear"]:
             words = "cannot tell whether card %d is in use" % index
-            problems.append(_wrong(words, "an answer of npu-smi", "none", "npu-smi info", "npu-smi"))
+            problems.append(_wrong(words, "an answer from npu-smi", "none", "npu-smi info", "npu-smi"))
     return problems
 
 
@@ -287,7 +287,7 @@ def _stage(asked: Asked, contents: Mapping[str, str]) -> int:
 def _memory_words(asked: Asked, parts: Optional[Mapping[str, int]]) -> List[str]:
     if parts is None:
         return ["cannot estimate the memory that the run needs: the model's config.json was not read"]
-    words = "estimate: some %.0f GB of %.0f GB a card" % (parts["all"] / 1024, asked.card_memory_mb / 1024)
+    words = "estimate: about %.0f GB of %.0f GB per card" % (parts["all"] / 1024, asked.card_memory_mb / 1024)
     if asked.card_memory_mb and parts["all"] > asked.card_memory_mb:
         words += ": it may not fit; a smaller batch, DeepSpeed ZeRO-3 or LoRA need less (docs/train.md)"
     return [words]
@@ -296,7 +296,15 @@ def _memory_words(asked: Asked, parts: Optional[Mapping[str, int]]) -> List[str]
 def _room(asked: Asked, seen: Mapping[str, Any], output: str, model: Optional[memory.Model]) -> List[AscendError]:
     if seen["free_mb"] is None:
         words = "%s cannot write to the output_dir" % asked.account.name
-        return [_wrong(words, "a folder of its own", "no write permission", "ls -ld %s" % seen["place"], seen["place"])]
+        return [
+            _wrong(
+                words,
+                "a folder that it can write to",
+                "no write permission",
+                "ls -ld %s" % seen["place"],
+                seen["place"],
+            )
+        ]
     if model is None:
         return []
     full = asked.config.get("finetuning_type", "lora") == "full"
@@ -310,7 +318,7 @@ def _room(asked: Asked, seen: Mapping[str, Any], output: str, model: Optional[me
     words = "not enough room for one checkpoint"
     found = "%d MB" % seen["free_mb"]
     return [
-        _wrong(words, "some %d MB" % (need // MB), found, "df -h %s; or choose another output_dir" % output, output)
+        _wrong(words, "about %d MB" % (need // MB), found, "df -h %s; or choose another output_dir" % output, output)
     ]
 
 

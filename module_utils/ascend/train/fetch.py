@@ -115,7 +115,7 @@ def _whole(path: str, since_s: float) -> Tuple[bytes, str]:
         if status.st_mtime < since_s:
             return b"", "it is from an earlier run"
         if status.st_size > logs.MOST:
-            return b"", "%d bytes are too many, at most %d are fetched" % (status.st_size, logs.MOST)
+            return b"", "%d bytes are too many; at most %d are fetched" % (status.st_size, logs.MOST)
         return stream.read(logs.MOST), ""
 
 

@@ -77,7 +77,7 @@ def place(state_dir: str, name: str) -> str:
     if not NAME.fullmatch(name):
         raise AscendError(
             "train_name cannot name a training run",
-            wanted="letters, digits and ._-, at most 64, and a letter or digit first",
+            wanted="letters, digits and ._-, at most 64 characters, starting with a letter or digit",
             found=repr(name),
             remedy="-e train_name=my-run",
         )

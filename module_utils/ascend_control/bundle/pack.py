@@ -74,7 +74,7 @@ def require_room(planned: dict[str, Any], out: Path, others_bytes: int) -> int:
     if free < wanted:
         raise AscendError(
             "not enough room for the bundle",
-            wanted=f"{wanted} bytes for {len(planned['parts'])} parts and what goes along",
+            wanted=f"{wanted} bytes for {len(planned['parts'])} parts and the accompanying files",
             found=f"{free} bytes free",
             where=str(out),
             remedy=f"df -h {shlex.quote(str(out))}  # make room, or choose another folder: make bundle OUT=...",

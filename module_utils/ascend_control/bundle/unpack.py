@@ -104,7 +104,7 @@ def _require_room(depot: Path, carried: Mapping[str, Any], ahead: Mapping[str, l
     if free < wanted:
         raise AscendError(
             "not enough room for the bundle on the depot's disk",
-            wanted=f"{wanted} bytes more, of {sum(entry['size_bytes'] for entry in carried.values())} as a whole",
+            wanted=f"{wanted} more bytes, of {sum(entry['size_bytes'] for entry in carried.values())} in total",
             found=f"{free} bytes free",
             where=str(depot),
             remedy=f"df -h {shlex.quote(str(depot))}  # make room, or name a folder on another disk: --depot",
@@ -145,7 +145,8 @@ def _take_part(path: Path, sha256: str, depot: Path, left: list[Piece], carried:
             wanted=f"sha256 {sha256}, as SHA256SUMS says",
             found=f"{path.stat().st_size} bytes, sha256 {summed.digest.hexdigest()}",
             where=str(path),
-            remedy=f"copy {path.name} again from the machine that made the bundle (its own: sha256sum {path.name})",
+            remedy=f"copy {path.name} again from the machine that made the bundle"
+            f" (check it there: sha256sum {path.name})",
         )
     if wanted:
         raise AscendError(f"{path.name} lacks files", wanted=listed(sorted(wanted)), where=str(path))
@@ -200,7 +201,7 @@ def _join(planned: Mapping[str, Any], depot: Path) -> None:
         if found != carried[file]["sha256"]:
             _forget(depot, file)
             raise AscendError(
-                "a file of several parts is not what it was in the depot",
+                "a file in several parts differs from the one in the depot",
                 wanted=f"sha256 {carried[file]['sha256']}",
                 found=f"sha256 {found}",
                 where=str(depot / file),

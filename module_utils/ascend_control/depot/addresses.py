@@ -55,7 +55,7 @@ def pinned(requirements: list[str], architecture: str, series: str) -> str:
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, env=variables)
     if done.returncode:
         raise AscendError(
-            "uv cannot choose distributions",
+            "uv cannot resolve the distributions",
             wanted=f"{' '.join(requirements)}, for CPython {series} on {architecture}",
             found=masked(done.stderr).strip()[-600:],
             remedy=fetch.REMEDY,

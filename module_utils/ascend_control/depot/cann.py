@@ -145,17 +145,18 @@ def _take_run(
     if own.name in sums and index.sum_of(own) != sums[own.name].lower():
         wanted = f"sha256 {sums[own.name]}"
         raise AscendError(
-            "your package does not match the sum that you gave",
+            "your package does not match the checksum that you gave",
             wanted=wanted,
             found=f"sha256 {index.sum_of(own)}",
             where=str(own),
-            remedy=f"download it again, or correct its sum in depot_cann_sha256: sha256sum {shlex.quote(str(own))}",
+            remedy="download it again, or correct its checksum in depot_cann_sha256:"
+            f" sha256sum {shlex.quote(str(own))}",
         )
     if index.known(relative) and (target.samefile(own) or index.sha256(relative) == index.sum_of(own)):
         return False
     warnings += makeself.inspect(own, package["architecture"], package["chip"])
     if own.name not in sums:
-        warnings.append(f"{own.name} in {own.parent} is used unchecked: no sum of it is given (depot_cann_sha256)")
+        warnings.append(f"{own.name} in {own.parent} is used unchecked: its checksum is not given (depot_cann_sha256)")
     if not check:
         place(own, target)
         index.enter(relative, index.sum_of(own))

@@ -30,7 +30,10 @@ AT_ONCE = 8
 FRUITLESS = 2  # tries in a row that bring no byte: a server is given up
 PAUSE_S = 1.0
 BLOCK = 1 << 20
-TRUST = "does a proxy or an authority of your own sign here? Then export SSL_CERT_FILE=/path/of/its/certificates.pem;"
+TRUST = (
+    "does a proxy or a CA of your own sign this server's certificate? Then export"
+    " SSL_CERT_FILE=/path/of/its/certificates.pem;"
+)
 _PASSING = (408, 425, 429, 500, 502, 503, 504)
 
 

@@ -21,7 +21,7 @@ from ...ascend.errors import AscendError
 BLOCK = 1 << 20
 MOST_HEADER = 1 << 20  # bytes; stock headers have 20 KB
 MOST_LISTED = 1 << 30  # unpacked bytes of the payload that are looked through for a name that tells
-DOWNLOAD = "download it again, log in where the site asks for it, and compare its sum with the published one"
+DOWNLOAD = "download it again, log in where the site asks for it, and compare its checksum with the published one"
 _STARTS = (
     (b"<", "a page of a web site, such as a login or an error"),
     (b"{", "a web site's answer, such as an error"),

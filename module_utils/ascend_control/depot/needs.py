@@ -67,7 +67,7 @@ def _require_one_lock(fills: list[Need]) -> None:
         if other != fill["lock"]:
             raise AscendError(
                 f"two locks of release {fill['release']} for {fill['architecture']}",
-                wanted="one lock of a release and an architecture in a depot",
+                wanted="one lock per release and architecture in a depot",
                 found=" and ".join(lock or "the lock of the release" for lock in (other, fill["lock"])),
                 where="ascend_locks in the inventory",
                 remedy="give one a release of its own (releases/README.md), or give the group its own ascend_depot_dir",

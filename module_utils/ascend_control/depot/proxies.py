@@ -25,12 +25,12 @@ def way(url: str) -> str:
         return ""
     if _bypassed(parts.hostname, parts.port):
         return f" (directly, since no_proxy names {parts.hostname})"
-    return f" (through the proxy {proxy}, of {_variable(parts.scheme)})"
+    return f" (through the proxy {proxy}, from {_variable(parts.scheme)})"
 
 
 def all_ways() -> str:
     """Return the proxies that are set, as text for an error of a program that asks several servers."""
-    found = [f"{proxy}, of {_variable(scheme)}" for scheme, proxy in sorted(getproxies().items()) if scheme != "no"]
+    found = [f"{proxy}, from {_variable(scheme)}" for scheme, proxy in sorted(getproxies().items()) if scheme != "no"]
     return f" (through the proxies {'; '.join(found)})" if found else ""
 
 

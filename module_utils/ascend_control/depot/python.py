@@ -170,7 +170,7 @@ def _from_here(index: Index, asked: Asked, tried: list[str]) -> Found:
         found = _archive_of(index, program, asked, tried)
         if found:
             return found
-    tried.append(f"no python{asked.series} on PATH, nor one of pyenv's")
+    tried.append(f"no python{asked.series} on PATH, nor in pyenv")
     return None
 
 

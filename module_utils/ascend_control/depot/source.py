@@ -74,7 +74,7 @@ def require_tested(name: str, version: str, requirements: dict[str, dict[str, An
             f"{name} {version} does not work with the libraries of this release",
             wanted=f"{row['minimum']} to {row['tested_maximum']}, without {', '.join(sorted(row['excluded']))}",
             found=excluded,
-            remedy="choose one of the table:\n" + table(requirements),
+            remedy="choose one from the table:\n" + table(requirements),
         )
     try:
         if Version(row["minimum"]) <= Version(version) <= Version(row["tested_maximum"]):
@@ -85,7 +85,7 @@ def require_tested(name: str, version: str, requirements: dict[str, dict[str, An
         f"{name} {version} was not tested with this release",
         wanted=f"{row['minimum']} to {row['tested_maximum']}",
         found=version,
-        remedy="choose one of the table:\n" + table(requirements),
+        remedy="choose one from the table:\n" + table(requirements),
     )
 
 

@@ -33,7 +33,7 @@ def of_depot(error: Exception, folder: str) -> AscendError:
             found=str(error),
             where=where,
             remedy=f"namei -l {shlex.quote(where)}  # then, for example: sudo install -d -o {user} {make}; or name a"
-            " folder of yours: ascend_depot_dir",
+            " folder of your own: ascend_depot_dir",
         )
     if error.errno == errno.ENOENT and named and "/" not in named:
         return AscendError(
@@ -106,7 +106,7 @@ def _trouble(folder: str) -> AscendError | None:
     return AscendError(
         "the depot is incomplete",
         wanted=f"{len(files)} files, as its index.json says",
-        found=f"{len(lost)} are missing or of another size: {listed(lost)}",
+        found=f"{len(lost)} are missing or have another size: {listed(lost)}",
         where=folder,
         remedy=f"{away}{FILL}",
     )

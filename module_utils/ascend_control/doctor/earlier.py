@@ -70,7 +70,7 @@ def read(kind: str, path: str, inventory: str, old_days: float, now: datetime) -
         if (schema, version) != (f"ascend-fleet/{kind}", VERSION):
             return unusable(f"not a report of playbooks/{kind}.yml: schema {schema}, version {version}")
         if found["inventory"] != inventory:
-            return unusable(f"of another inventory: {found['inventory'] or 'the default one'}")
+            return unusable(f"from another inventory: {found['inventory'] or 'the default one'}")
         made = datetime.strptime(found["made"], UTC).replace(tzinfo=timezone.utc)
         if made - now > _AHEAD:
             return unusable(f"made in the future, at {found['made']}: a clock was wrong")

@@ -75,7 +75,7 @@ def _test(kind: str, test: Mapping[str, Any]) -> str:
     level = f" ({test['level']})" if test["level"] else ""
     nodes, age = test["nodes"], age_text(timedelta(seconds=test["age_s"]))
     if test["state"] == OLD:
-        return f"{kind}{level}, {age}, too old to count: {nodes[FAIL]:,} failed, of the others nothing is known"
+        return f"{kind}{level}, {age}, too old to count: {nodes[FAIL]:,} failed, nothing is known about the others"
     return f"{kind}{level}, {age}: {nodes[PASS]:,} passed, {nodes[FAIL]:,} failed, {nodes[UNKNOWN]:,} not known"
 
 
@@ -85,7 +85,7 @@ def _unknown(report: Report) -> list[str]:
     if not nodes:
         return []
     parts = ", ".join(dict.fromkeys(part for node in nodes for part in node["unknown"]))
-    start = f"Not known, since the node could not tell: {parts} of "
+    start = f"Unknown, because the node could not tell: {parts} of "
     return [start + names_text([node["name"] for node in nodes], WIDTH - len(start))]
 
 
@@ -122,7 +122,7 @@ def _causes(report: Report, most: int) -> list[str]:
     for number, each in enumerate(report["causes"][:most], 1):
         text.append(cut(f"{number}. {_number(len(each['nodes']), 'node')}: {_name(each)}: {each['problem']}", WIDTH))
         text.append(_command(each))
-    title = "The commonest causes" if len(report["causes"]) > most else "The causes"
+    title = "The most common causes" if len(report["causes"]) > most else "The causes"
     return [f"{title}, each with its next command:", *text] if text else []
 
 

@@ -98,7 +98,7 @@ def keygen(*argv: str, given: str = "") -> subprocess.CompletedProcess[str]:
             start_new_session=True,
         )
     except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(argv, 255, "", f"no end within {_SIGN_S} s: does the agent answer?")
+        return subprocess.CompletedProcess(argv, 255, "", f"not finished within {_SIGN_S} s: does the agent answer?")
 
 
 def is_revoked(path: Path, line: str) -> bool:

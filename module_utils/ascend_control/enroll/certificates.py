@@ -303,7 +303,7 @@ def _ran(at: Target, access: Access, program: Sequence[str], given: str) -> list
         raise _error(at, problem, wanted, " ".join(failed[2:]), remedy.replace("ACCOUNT", access.account))
     if "done" not in lines:
         words = reply.errors or reply.output or f"code {reply.code}"
-        raise _error(at, "cannot inspect the certificates", "a program that ends", words, "sudo -n id")
+        raise _error(at, "cannot inspect the certificates", "a command that finishes", words, "sudo -n id")
     return lines
 
 
@@ -361,7 +361,7 @@ def user_certificate(
     found = parse(text)
     if found and found.signed_by != by.key.blob:
         raise AscendError(
-            "a certificate of another authority lies beside the private key",
+            "a certificate from another authority is beside the private key",
             wanted=f"one of {by.public}, or none",
             found=found.key_id,
             where=str(path),

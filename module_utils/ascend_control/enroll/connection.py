@@ -237,7 +237,7 @@ def _exchanged(stream: socket.socket, target: Target, kinds: Sequence[str]) -> p
         if not transport.is_active() or not transport.initial_kex_done:
             raise AscendError(
                 "the server did not finish the key exchange",
-                wanted=f"an end within {EXCHANGE_S} s",
+                wanted=f"a key exchange that finishes within {EXCHANGE_S} s",
                 found=f"{transport.remote_version or 'no version'}, then no answer",
                 where=target.shown,
                 remedy="on its console: systemctl restart sshd; uptime  # is it overloaded, or short of entropy?",

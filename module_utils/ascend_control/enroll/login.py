@@ -232,7 +232,7 @@ def executed(transport: paramiko.Transport, command: str, initial: Initial, term
     except (paramiko.SSHException, EOFError, OSError) as error:
         raise AscendError(
             "the session on the node ended early",
-            wanted="a command that ends",
+            wanted="a command that finishes",
             found=initial.password.without(one_line(str(error) or type(error).__name__)),
             where="the initial account's session",
             remedy="run the same command again; on the console: journalctl -u sshd | tail",
@@ -246,8 +246,8 @@ def _heard(channel: paramiko.Channel, initial: Initial) -> Answer:
         if time.monotonic() > until:
             channel.close()
             raise AscendError(
-                "a command on the node does not end",
-                wanted=f"an end within {COMMAND_S} s",
+                "a command on the node does not finish",
+                wanted=f"a command that finishes within {COMMAND_S} s",
                 found=initial.password.without(one_line(output[-300:])) or "no output",
                 where="the initial account's session",
                 remedy="df; ps -ef | tail  # log in; is the home on a file server that does not answer?",
@@ -292,7 +292,7 @@ def changed_password(target: Target, pinned: HostKey, initial: Initial, new: Pas
         raise AscendError(
             "the expired password was not changed",
             wanted="passwd, which takes enroll_new_password",
-            found=shortened(shown, 400) or "no word",
+            found=shortened(shown, 400) or "no output",
             where=f"{initial.user}@{target.shown}",
             remedy=f"by hand: ssh {initial.user}@{target.host}  # the rules are in /etc/security/pwquality.conf",
         )

@@ -200,5 +200,5 @@ def _ran(argv: list[str], given: str) -> Reply:
             start_new_session=True,
         )
     except subprocess.TimeoutExpired:
-        return Reply(255, "", f"no end within {_LOGIN_S} s: ssh, or sudo on the node")
+        return Reply(255, "", f"not finished within {_LOGIN_S} s: ssh, or sudo on the node")
     return Reply(done.returncode, done.stdout, done.stderr)

@@ -84,14 +84,14 @@ class Node:
     def at(self) -> Target:
         """Its target, known once it was inspected."""
         if self.target is None:
-            raise RuntimeError("the node was not looked at")
+            raise RuntimeError("the node was not inspected")
         return self.target
 
     @property
     def shown(self) -> HostKey:
         """The host key that it showed, known once it was inspected."""
         if self.key is None:
-            raise RuntimeError("the node was not looked at")
+            raise RuntimeError("the node was not inspected")
         return self.key
 
     def fail(self, error: AscendError) -> None:
@@ -312,7 +312,7 @@ def _unexpected(error: BaseException, node: Node) -> AscendError:
     words = node.asked.initial.password.without(one_line(f"{type(error).__name__}: {error}"))
     return AscendError(
         "the enrolment of the node failed",
-        wanted="an end, good or bad",
+        wanted="success, or a known reason for the failure",
         found=words,
         where=node.asked.name,
         remedy="run it again for this node; if it fails again, report it",

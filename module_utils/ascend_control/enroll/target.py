@@ -65,7 +65,7 @@ def target(host: str, port: int | None, options: Sequence[str], known_hosts: str
     if asked.returncode:
         raise AscendError(
             "OpenSSH rejects the node's connection options",
-            wanted="options of ssh",
+            wanted="options that ssh accepts",
             found=asked.stderr.strip() or f"code {asked.returncode}",
             where="ansible_ssh_common_args, ansible_ssh_extra_args, ansible_ssh_args or ~/.ssh/config",
             remedy=shlex.join(["ssh", "-G", *given, *options, "--", host]),

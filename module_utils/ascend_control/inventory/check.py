@@ -72,5 +72,5 @@ def _refused(owners: Mapping[tuple[str, str], list[str]], sources: list[str]) ->
         wanted="names and values that the roles accept",
         found="; ".join([*lines, *more]),
         where=", ".join(source for source in sources if not source.endswith("_vars")) or "-e",
-        remedy=f"correct {name} where it is set; every variable of ours: roles/*/defaults/main.yml",
+        remedy=f"correct {name} where it is set; all variables: roles/*/defaults/main.yml",
     )

@@ -180,7 +180,7 @@ def rejection(receiver: Receiver, answer: Mapping[str, Any], limit_s: int) -> st
     if 200 <= status < 300 and accepted:
         return ""
     reason = "" if _contains_secret(receiver, reason) else shown(reason, 120)
-    parts = [f"HTTP {status}" if not 200 <= status < 300 else "it answered HTTP 200 but did not accept it"]
+    parts = [f"HTTP {status}" if not 200 <= status < 300 else "it answered HTTP 200 but rejected the message"]
     parts += ["redirects are not followed"] if 300 <= status < 400 else []
     return ", ".join([*parts, *([f"code {shown(code, 20)}"] if code else []), *([reason] if reason else [])])
 

@@ -55,7 +55,7 @@ def remarks(answer: Answer, wishes: Wishes) -> list[str]:
     for name, want in sorted(wishes.kernel_settings.items()):
         have = facts["system"]["kernel_settings"].get(name)
         if have is not None and not drop_ins.fulfils(have, str(want)):
-            words.append(f"{name} is {have or 'empty'}, not {want}: the kernel may give such a port away; run site.yml")
+            words.append(f"{name} is {have or 'empty'}, not {want}: the kernel may hand out such a port; run site.yml")
     words += [f"card {left['card']} is left out: {left['why']}" for left in answer.get("left_out", [])]
     if not look["interface"]["asked"] and look["interface"]["name"]:
         words.append(f"train_interface is not set: HCCL will use {look['interface']['name']}")
@@ -91,7 +91,7 @@ def _cards(facts: Any) -> list[Finding]:
     if not npu["answered"] or not npu["devices"]:
         silent = next((each for each in facts["findings"] if each["subset"] in _OF_CARDS), None)
         remedy = "npu-smi info; dmesg | tail"
-        return [silent or failure("no-cards", "npu-smi names no card", "cards", "none", "npu-smi info", remedy)]
+        return [silent or failure("no-cards", "npu-smi shows no card", "cards", "none", "npu-smi info", remedy)]
     sick = [device for device in npu["devices"] if device["health"] != "OK" and not device.get("out")]
     if not sick:
         return []
@@ -125,7 +125,7 @@ def _environment(facts: Any) -> list[Finding]:
     environments = facts["environments"]
     if environments["current"] in environments["all"]:
         return []
-    found = environments["current"] or "no link current"
+    found = environments["current"] or "no link named current"
     remedy = "ansible-playbook site.yml --limit NODE"
     return [
         failure(
@@ -162,7 +162,7 @@ def _interface(found: Any) -> list[Finding]:
         remedy = f"{look}  # then set train_interface in the inventory, for this node if it differs"
         return [
             failure(
-                "interface-absent", "the interface of HCCL_SOCKET_IFNAME does not exist", asked, have, where, remedy
+                "interface-absent", "the interface in HCCL_SOCKET_IFNAME does not exist", asked, have, where, remedy
             )
         ]
     name = found["name"]
@@ -236,7 +236,7 @@ def _limits(look: Any, wishes: Wishes) -> list[Finding]:
 def _name(host: Any) -> list[Finding]:
     name = host["name"]
     remedy = f"getent hosts {shlex.quote(name)}; edit /etc/hosts: the address of train_interface, then {name}"
-    wanted = "an address of the node's own, not 127.*"
+    wanted = "one of the node's own addresses, not 127.*"
     if host["error"] or not host["addresses"]:
         return [
             failure(

@@ -78,9 +78,11 @@ def remarks(report: Mapping[str, Any], baseline: Mapping[str, Any]) -> list[str]
     new = sorted(names - set(baseline["nodes"]))
     words = [f"not in the baseline: {listed(new)}"] if new else []
     if baseline["device"] != report["device"]:
-        return [*words, f"the baseline's rates are of the {baseline['device']}: not compared"]
+        return [*words, f"the baseline's rates were measured on the {baseline['device']}: not compared"]
     if names != set(baseline["nodes"]):
-        return [*words, "the baseline's all_reduce was of other nodes: not compared"] if report["all_reduce"] else words
+        return (
+            [*words, "the baseline's all_reduce was over other nodes: not compared"] if report["all_reduce"] else words
+        )
     before = {row["bytes"]: row["bus_gb_s"] for row in baseline["all_reduce"]}
     for row in report["all_reduce"]:
         was = before.get(row["bytes"])

@@ -69,7 +69,7 @@ def remarks(answers: Mapping[str, Answer]) -> list[str]:
         alike = len({each["sizes"] for each in of_path.values()}) == 1
         if alike and len({each["times"] for each in of_path.values()}) > 1:
             words.append(
-                f"{path} has the same names and sizes on all nodes, but other times: were the copies made again?"
+                f"{path} has the same names and sizes on all nodes, but different times: were the copies made again?"
             )
     return words
 
@@ -103,10 +103,22 @@ def _firmware(look: Any) -> str:
 _SITE = "ansible-playbook site.yml --limit NODE"
 _HDK = "install the same Ascend HDK (driver and firmware) on all nodes, reboot"
 _COMPARED: list[tuple[str, str, Callable[[Any], str], str, str]] = [
-    ("release-differs", "the node has another release", _current, "/opt/ascend/env/current", _SITE),
-    ("cann-differs", "the node's environment is for another CANN", _cann, "/opt/ascend/env/current/.cann_home", _SITE),
-    ("driver-differs", "the node has another driver", _driver, "npu-smi info", _HDK),
-    ("firmware-differs", "the node has another firmware", _firmware, "/usr/local/Ascend/firmware/version.info", _HDK),
+    ("release-differs", "the node has a different release", _current, "/opt/ascend/env/current", _SITE),
+    (
+        "cann-differs",
+        "the node's environment is for a different CANN",
+        _cann,
+        "/opt/ascend/env/current/.cann_home",
+        _SITE,
+    ),
+    ("driver-differs", "the node has a different driver", _driver, "npu-smi info", _HDK),
+    (
+        "firmware-differs",
+        "the node has a different firmware",
+        _firmware,
+        "/usr/local/Ascend/firmware/version.info",
+        _HDK,
+    ),
 ]
 
 
@@ -173,12 +185,12 @@ def _add_addresses(found: Failures, looks: Mapping[str, Any]) -> None:
         for node in sorted({name for name, _ in cards}):
             others = [f"card {device} of {name}" for name, device in cards if name != node]
             if others:
-                remedy = "hccn_tool -i N -ip -s address 10.0.0.2 netmask 255.255.0.0  # a free one of your plan"
+                remedy = "hccn_tool -i N -ip -s address 10.0.0.2 netmask 255.255.0.0  # a free one from your plan"
                 words = f"{address}: also {listed(others)}"
                 found[node].append(
                     failure(
                         "address-twice",
-                        "a card has the address of a card of another node",
+                        "a card has the same address as a card of another node",
                         "an address of its own",
                         words,
                         "hccn_tool -i N -ip -g",

@@ -87,7 +87,7 @@ def slow_links(measured: Sequence[Mapping[str, Any]], marked: Mapping[str, str],
         return []
     middle = median(float(pair["bus_gb_s"]) for pair in measured)
     return [
-        f"between {' and '.join(pair['nodes'])}: {pair['bus_gb_s']:.3g} GB/s, of {middle:.3g} GB/s between most"
+        f"between {' and '.join(pair['nodes'])}: {pair['bus_gb_s']:.3g} GB/s; between most it is {middle:.3g} GB/s"
         for pair in measured
         if pair["bus_gb_s"] < part * middle and not marked.keys() & set(pair["nodes"])
     ]

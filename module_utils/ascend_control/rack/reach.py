@@ -125,7 +125,7 @@ def _connections(by: Sequence[Any], of: Sequence[Any]) -> Finding:
     remedy = (
         f"nc -vz {first['address']} {first['port']}; nft list ruleset  # firewall, VLAN, the right train_interface?"
     )
-    problem = "nodes do not reach each other by the interface of HCCL_SOCKET_IFNAME (EI0015)"
+    problem = "nodes cannot reach each other through the interface in HCCL_SOCKET_IFNAME (EI0015)"
     return failure(
         "not-reached",
         problem,
@@ -141,7 +141,7 @@ def _pings(by: Sequence[Any], of: Sequence[Any]) -> Finding:
     shown += [f"from card {each['device']} of {asker}: {each['words']}" for asker, each in of]
     first = by[0] if by else of[0][1]
     command = f"hccn_tool -i {first['device']} -ping -g address {first['address']}"
-    problem = "cards do not reach cards of other nodes"
+    problem = "cards cannot reach cards of other nodes"
     return failure(
         "card-not-reached",
         problem,
@@ -157,4 +157,4 @@ def unasked(answers: Mapping[str, Any]) -> list[str]:
     reasons = Counter(
         each["words"] for answer in answers.values() for each in answer.get("pings", []) if each["ok"] is None
     )
-    return [f"{count} pings were not done: {why}" for why, count in sorted(reasons.items())]
+    return [f"{count} pings were not sent: {why}" for why, count in sorted(reasons.items())]

@@ -158,7 +158,7 @@ def _rates(report: Mapping[str, Any]) -> list[str]:
             for row in report["all_reduce"]
         ]
     if report["pairs"]:
-        text.append("all_reduce between neighbours, of the largest size")
+        text.append("all_reduce between neighbours, at the largest size")
         text += [
             f"  {' - '.join(pair['nodes'])}: {pair['bus_gb_s']:.4g} GB/s" for pair in report["pairs"][:SHOWN_FAILING]
         ]

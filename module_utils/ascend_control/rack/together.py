@@ -63,8 +63,15 @@ def failures(answers: Mapping[str, Any], inventory: str) -> dict[str, list[Findi
         ]
     }
     for name in others:
-        problem = f"not proven: the all_reduce over all nodes ended with {guilty}"
+        problem = f"not proven: {guilty} made the all_reduce over all nodes fail"
         found[name] = [
-            failure("not-proven", problem, "an all_reduce of all nodes", f"{guilty}: {words}", "torchrun", again)
+            failure(
+                "not-proven",
+                problem,
+                "an all_reduce over all nodes that succeeds",
+                f"{guilty}: {words}",
+                "torchrun",
+                again,
+            )
         ]
     return found

@@ -76,7 +76,7 @@ def _cann(release: dict[str, Any], cann: str, row: dict[str, Any], public: Pins)
             found.append(_refusal(part, what, f"{row[part]} or newer", minimum, remedy))
     layout = layout_of(release)
     if row.get("layout", layout) != layout:
-        what = f"CANN {cann} has another layout on a node than the release says"
+        what = f"CANN {cann} has a different layout on nodes than the release says"
         remedy = f"set cann.layout in release.yml to {row['layout']}"
         found.append(_refusal("layout", what, f"layout {row['layout']}", layout, remedy))
     torch_npu = public.get("torch-npu", "")
@@ -88,7 +88,7 @@ def _cann(release: dict[str, Any], cann: str, row: dict[str, Any], public: Pins)
             parts = {"{chip}": chip, "{version}": cann, "{architecture}": architecture}
             name = functools.reduce(lambda text, part: text.replace(*part), parts.items(), row["kernels"])
             if package["file"] != name:
-                what = f"the kernels of CANN {cann} have another name"
+                what = f"the kernels of CANN {cann} have a different name"
                 remedy = "set the file and its url in packages.kernels of release.yml"
                 found.append(_refusal(f"kernels {chip} {architecture}", what, name, package["file"], remedy))
     return found

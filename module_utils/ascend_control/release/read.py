@@ -43,7 +43,7 @@ def read_release(folder: str) -> dict[str, Any]:
         raise AscendError(
             f"unknown release: {path.parent.name}",
             wanted=str(path),
-            found=", ".join(known) or "no release at all",
+            found=", ".join(known) or "no release",
             remedy="set ascend_release to one of those, or add a folder: releases/README.md",
         )
     return _release(str(path), path.stat().st_mtime_ns)

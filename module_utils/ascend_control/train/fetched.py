@@ -73,7 +73,7 @@ def lines(answers: Answers, picture: str) -> list[str]:
             continue
         text.append(f"{node}: {answer['run']['state']}, {answer['folder']}")
         text += [f"  {words}" for words in answer["remarks"]]
-    text.append(f"the loss: {picture}" if picture else "no loss to draw yet: no rank wrote one")
+    text.append(f"the loss: {picture}" if picture else "no loss to plot yet: no rank wrote one")
     error = first_error(answers)
     return [*text, error] if error else text
 
@@ -89,7 +89,7 @@ def first_error(answers: Answers) -> str:
     for run in sorted(pointing, key=_ended):
         node = of_rank.get(run["first_rank"])
         if node is None:
-            return f"the first error: {run['because']} (its node gave no files)"
+            return f"the first error: {run['because']} (no files were fetched from its node)"
         return _words(node, runs[node])
     failed = {node: run for node, run in runs.items() if run["state"] in ("failed", "lost")}
     first = min(failed, key=lambda node: _ended(failed[node]), default="")

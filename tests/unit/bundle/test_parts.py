@@ -278,7 +278,7 @@ def test_room_is_asked_for_before_anything_is_written(
     assert pack.require_room(planned, out, 1000) == total + 1000
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 9, 1))
     with pytest.raises(
-        AscendError, match=rf"not enough room for the bundle.*wanted: {sum(map(len, CONTENT.values())) + 25} bytes"
+        AscendError, match=rf"not enough room for the bundle.*wanted: {sum(map(len, CONTENT.values())) + 25} more bytes"
     ):
         taken(out, target)
     assert [path.name for path in target.iterdir()] == [".lock"]

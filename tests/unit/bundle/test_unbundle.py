@@ -158,7 +158,7 @@ def test_what_is_not_the_project_is_left_alone(machine: Machine) -> None:
     (machine.to / "letters").write_text("mine")
     done = machine.run()
     assert done.returncode == 1
-    assert "something else lies where the project goes" in done.stderr
+    assert "something else is where the project goes" in done.stderr
     assert [path.name for path in machine.to.iterdir()] == ["letters"]
     assert not machine.depot.exists(), "that is said before anything is unpacked"
 
@@ -226,16 +226,16 @@ def test_with_a_key_only_what_it_signed_is_unpacked(
 ) -> None:
     key = signed(machine.disk, tmp_path / "keys")
     other = signed(shutil.copytree(machine.disk, tmp_path / "other"), tmp_path / "other keys")
-    assert "SHA256SUMS is not signed by the key" in machine.stopped("--key", other)
+    assert "SHA256SUMS is not signed with the key" in machine.stopped("--key", other)
     sums = machine.disk / "SHA256SUMS"
     text = sums.read_text()
     sums.write_text(text + "\n")
-    assert "trust nothing of this bundle" in machine.stopped("--key", key)
+    assert "trust nothing in this bundle" in machine.stopped("--key", key)
     sums.write_text(text)
     signature = sums.with_name(f"SHA256SUMS.{suffix}")
     signature.rename(tmp_path / "signature")
-    assert f"wanted: SHA256SUMS.{suffix}, by the key in {key}" in machine.stopped("--key", key)
-    assert "the key is not there" in machine.stopped("--key", tmp_path / "no.pub")
+    assert f"wanted: SHA256SUMS.{suffix}, made with the key in {key}" in machine.stopped("--key", key)
+    assert "the key does not exist" in machine.stopped("--key", tmp_path / "no.pub")
     shutil.copy(tmp_path / "signature", signature)
     # The signature holds, so the next thing that is wrong is named.
     (machine.disk / "project.tar.gz").write_bytes(b"")

@@ -80,9 +80,9 @@ Change = Callable[[Path], Any]
     [
         (lambda root: (root / "opp/op.so").unlink(), (LOST, "missing opp/op.so")),
         (lambda root: write(root, "opp/op.so", "lib"), (ALTERED, "opp/op.so has 3 bytes, not 7")),
-        (lambda root: write(root, "opp/op.so", "LIBRARY"), (ALTERED, "opp/op.so has another content")),
+        (lambda root: write(root, "opp/op.so", "LIBRARY"), (ALTERED, "opp/op.so has different content")),
         (lambda root: write(root, "opp/empty", "x"), (ALTERED, "opp/empty has 1 bytes, not 0")),
-        (lambda root: write(root, "single", "A FILE AT THE TOP"), (ALTERED, "single has another content")),
+        (lambda root: write(root, "single", "A FILE AT THE TOP"), (ALTERED, "single has different content")),
         (lambda root: (root / "toolkit/run").chmod(0o644), (ALTERED, "toolkit/run has mode 0644, not 0755")),
         (lambda root: (root / "opp/op.so").chmod(0o244), (ALTERED, "opp/op.so has mode 0244, not 0644")),
         (lambda root: (root / "opp/op.so").chmod(0o640), (CLOSED, "opp/op.so (0640)")),
@@ -147,9 +147,9 @@ def test_what_is_no_difference(installed: Installed, change: Change) -> None:
 def test_a_change_behind_size_and_time(installed: Installed) -> None:
     hide(installed.root / "opp/op.so")
     assert installed.differences() == []
-    assert installed.differences(deep=True) == [(ALTERED, "opp/op.so has another content")]
+    assert installed.differences(deep=True) == [(ALTERED, "opp/op.so has different content")]
     hide(installed.root / "opp/version.info")
-    assert installed.differences() == [(ALTERED, "opp/version.info has another content")]
+    assert installed.differences() == [(ALTERED, "opp/version.info has different content")]
 
 
 def test_large_files_that_decide_are_not_read_in_the_fast_form(
@@ -158,7 +158,7 @@ def test_large_files_that_decide_are_not_read_in_the_fast_form(
     monkeypatch.setattr(manifest, "DECIDING_BYTES", 5)
     hide(installed.root / "opp/version.info")
     assert installed.differences() == []
-    assert installed.differences(deep=True) == [(ALTERED, "opp/version.info has another content")]
+    assert installed.differences(deep=True) == [(ALTERED, "opp/version.info has different content")]
 
 
 @pytest.mark.parametrize(("bound", "value"), [("MOST_TOUCHED", 2), ("MOST_TOUCHED_BYTES", 7)])
@@ -169,7 +169,7 @@ def test_too_many_new_times_are_said(
     for path in (installed.root / "opp").rglob("*"):
         os.utime(path)
     (found,) = installed.differences()
-    assert found == (UNREAD, "2 files have another time than at the installation and were not read")
+    assert found == (UNREAD, "2 files have a different time than when they were installed, and were not read")
     assert installed.differences(deep=True) == []
 
 

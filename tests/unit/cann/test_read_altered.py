@@ -53,7 +53,7 @@ def test_deep_reads_what_nobody_touched(cann: Cann) -> None:
     assert cann.read()[1] == []
     facts, findings = cann.read(deep=True)
     assert names(findings) == ["cann-altered", "cann-extra"]
-    assert facts["versions"][V]["toolkit"]["problems"] == ["aoe/content/part.bin has another content"]
+    assert facts["versions"][V]["toolkit"]["problems"] == ["aoe/content/part.bin has different content"]
     assert findings[1]["found"] == "opp/vendors/mine/op.so was added"
 
 

@@ -165,7 +165,7 @@ FAULTS: dict[str, tuple[Fault, str, str, list[str]]] = {
     "small file that decides": (
         lambda cann: rewrite(cann.home() / "aoe/version.info"),
         ALTERED,
-        "aoe/version.info has another content",
+        "aoe/version.info has different content",
         ["cann-altered"],
     ),
     "link leads elsewhere": (

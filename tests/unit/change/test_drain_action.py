@@ -223,7 +223,7 @@ def test_a_command_that_nobody_has_any_more(node: Node) -> None:
 
 def test_one_command_without_the_other_is_refused(node: Node) -> None:
     result = node.change("begun", resume="")
-    assert "rollout_resume_command is not, so nothing would give the node jobs again" in result["msg"]
+    assert "rollout_resume_command is not, so the node would never get jobs again" in result["msg"]
     assert node.asked() == []
 
 

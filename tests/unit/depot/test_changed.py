@@ -255,7 +255,7 @@ def test_files_that_are_lost_or_of_another_size(filled: tuple[Path, Path]) -> No
     found = trouble(folder)
     assert (found.problem, found.found) == (
         "the depot is incomplete",
-        f"1 are missing or of another size: cann/8.0.RC1/{OWN}",
+        f"1 are missing or have another size: cann/8.0.RC1/{OWN}",
     )
     assert cann(folder, incoming) == [OWN]
     target.unlink()

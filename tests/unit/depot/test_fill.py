@@ -286,7 +286,7 @@ def test_the_operators_own_package(depot: Index, tmp_path: Path) -> None:
     own = tmp_path / "Ascend-cann-toolkit.run"
     content = package(own)
     release = cann_release("0" * 64)
-    with pytest.raises(AscendError, match="does not match the sum that you gave"):
+    with pytest.raises(AscendError, match="does not match the checksum that you gave"):
         fill_cann(depot, release, tmp_path, {own.name: "0" * 64})
     taken, warnings = fill_cann(depot, release, tmp_path)
     assert (taken, len(warnings)) == ([own.name], 1)

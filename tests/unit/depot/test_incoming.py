@@ -150,7 +150,7 @@ def test_pieces_are_written_each_at_its_place(tmp_path: Path) -> None:
 
 def test_a_stream_that_ends_early_keeps_what_came(tmp_path: Path) -> None:
     done = receive(tmp_path, [["a", 0, 4], ["b", 0, 4]], b"abcdef")
-    assert (done.returncode, done.stderr.decode().strip()) == (1, "the connection gave less than was sent")
+    assert (done.returncode, done.stderr.decode().strip()) == (1, "the connection delivered less than was sent")
     assert ((tmp_path / "a").read_bytes(), (tmp_path / "b").read_bytes()) == (b"abcd", b"ef")
 
 

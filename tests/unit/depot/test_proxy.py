@@ -128,7 +128,7 @@ def test_a_proxy_that_refuses_is_named_with_the_status_and_without_its_password(
         take(file(depot.address, with_account(proxy, "alice:wrong99geheim")), str(tmp_path))
     error = caught.value
     assert error.found.startswith("HTTP 407 ")
-    assert error.where == f"asked through the proxy {with_account(proxy, 'alice:***')} (ascend_depot_proxy)"
+    assert error.where == f"requested through the proxy {with_account(proxy, 'alice:***')} (ascend_depot_proxy)"
     assert "wrong99geheim" not in str(error)
     assert depot.asked == []
 
@@ -136,7 +136,7 @@ def test_a_proxy_that_refuses_is_named_with_the_status_and_without_its_password(
 def test_a_depot_with_a_password_is_asked_with_it(private_depot: Server, proxy: Server, tmp_path: Path) -> None:
     assert take(file(with_account(private_depot, "fleet:geh%40im%2F99")), str(tmp_path / "a"))
     assert private_depot.accounts == ["fleet:geh@im/99"]
-    with pytest.raises(AscendError, match=r"HTTP 401 .*asked directly, through no proxy") as caught:
+    with pytest.raises(AscendError, match=r"HTTP 401 .*requested directly, without a proxy") as caught:
         take(file(with_account(private_depot, "fleet:wrong99geheim")), str(tmp_path / "b"))
     assert "wrong99geheim" not in str(caught.value)
 
@@ -184,7 +184,7 @@ def test_the_control_node_asks_as_its_operator_does_and_says_so(
 ) -> None:
     monkeypatch.setenv("http_proxy", with_account(proxy, "alice:wrong99geheim"))
     file = download.File(f"{depot.address}/x.run", SHA256, "x.run")
-    with pytest.raises(AscendError, match=r"HTTP 407.*\(through the proxy http://alice:\*\*\*@.*of http_proxy\)"):
+    with pytest.raises(AscendError, match=r"HTTP 407.*\(through the proxy http://alice:\*\*\*@.*from http_proxy\)"):
         download.download([file], tmp_path, Web(), silent(), "a file")
     assert depot.asked == []
     assert "alice:" in proxies.all_ways()

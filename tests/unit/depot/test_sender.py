@@ -106,7 +106,7 @@ def test_what_broke_off_goes_on_where_it_was(tmp_path: Path, there: Path, monkey
     monkeypatch.setattr(sender, "BLOCK", 2 * MB)
     (file,) = made(tmp_path, big=b"0123456789abcdef" * (MB // 2))
     breaks = Connection(whole=2)
-    with pytest.raises(AscendError, match="the connection gave less than was sent"):
+    with pytest.raises(AscendError, match="the connection delivered less than was sent"):
         Sender(breaks, breaks.run, str(there), "python3").send([file], lambda _: None)
     have = (there / "big").stat().st_size
     assert 4 * MB < have < 6 * MB

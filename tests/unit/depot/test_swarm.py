@@ -119,7 +119,7 @@ def test_whoever_asks_makes_the_peer_go_on(cache: Path) -> None:
     lease.touch()
     os.utime(lease, (0, 0))
     life = peer.Life({"lease": str(lease)})
-    assert life.end(depot=False, now=1000.0) == "no playbook asks any more"
+    assert life.end(depot=False, now=1000.0) == "no playbook is waiting any more"
     member.status(str(cache))
     assert life.end(depot=False, now=1000.0) == ""
 

@@ -69,8 +69,8 @@ def test_a_node_that_was_silent_did_not_fail(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"inventory": "-i inventory/lab"}, "of another inventory: -i inventory/lab"),
-        ({"inventory": ""}, "of another inventory: the default one"),
+        ({"inventory": "-i inventory/lab"}, "from another inventory: -i inventory/lab"),
+        ({"inventory": ""}, "from another inventory: the default one"),
         ({"version": 2}, "version 2"),
         ({"schema": "ascend-fleet/verify"}, "not a report of playbooks/preflight.yml"),
         ({"made": "2026-03-02T13:00:00Z"}, "made in the future"),

@@ -89,7 +89,7 @@ def test_what_the_node_could_not_tell_is_said() -> None:
         node["components"]["network"] = "unknown"
     report = reported(fleet)
     assert [node["unknown"] for node in report["nodes"]] == [["network"], ["network"], []]
-    assert "Not known, since the node could not tell: network of npu-[1-2]" in screen.lines(report, "doctor")
+    assert "Unknown, because the node could not tell: network of npu-[1-2]" in screen.lines(report, "doctor")
 
 
 def test_what_is_wrong_with_the_fleet_is_something_to_do() -> None:

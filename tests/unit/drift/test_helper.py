@@ -99,7 +99,7 @@ def test_it_tells_the_facts_and_takes_nothing_from_its_caller(program: Path, con
 
 
 def test_it_takes_no_argument_and_wants_to_be_isolated(program: Path, config: Path) -> None:
-    assert ask(program, config, "x")["refused"]["problem"] == "the helper takes no argument"
+    assert ask(program, config, "x")["refused"]["problem"] == "the helper takes no arguments"
     assert ask(program, config, flags="")["refused"]["problem"] == "the helper was started without isolation"
 
 

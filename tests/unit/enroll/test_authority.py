@@ -125,7 +125,7 @@ def test_the_control_nodes_certificate_is_for_the_account_and_forwards_nothing(t
     assert not certificates.user_certificate(*give, [], check=False)
     assert certificates.user_certificate(*give, [text.strip()], check=False)
     assert certificates.user_certificate(tmp_path / "key", by, "another", 1, [], check=False)
-    with pytest.raises(AscendError, match="of another authority"):
+    with pytest.raises(AscendError, match="from another authority"):
         certificates.user_certificate(tmp_path / "key", ca(tmp_path, "other_ca"), "another", 1, [], check=False)
 
 

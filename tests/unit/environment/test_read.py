@@ -172,10 +172,13 @@ def test_nothing_at_all(tmp_path: Path) -> None:
         (lambda place: (place / "bin/pip").touch(), ""),
         (lambda place: (place / "bin/python3.10").unlink(), "bin/python3.10 cannot be run"),
         (lambda place: (place / "bin/pip3").unlink(), "bin/pip3, which CANN's installer calls, cannot be run"),
-        (lambda place: (place / ".ascend-fleet.json").unlink(), "its receipt is missing or of another version"),
-        (lambda place: (place / ".ascend-fleet.json").write_text('{"version": "3.9.1"}'), "its receipt is missing or"),
-        (lambda place: (place / ".ascend-fleet.json").write_text("7"), "its receipt is missing or of another version"),
-        (lambda place: (place / "lib/python3.10").mkdir(parents=True), "lib/python3.10 has lost the standard library"),
+        (lambda place: (place / ".ascend-fleet.json").unlink(), "its receipt is missing, or from another version"),
+        (lambda place: (place / ".ascend-fleet.json").write_text('{"version": "3.9.1"}'), "its receipt is missing"),
+        (
+            lambda place: (place / ".ascend-fleet.json").write_text("7"),
+            "its receipt is missing, or from another version",
+        ),
+        (lambda place: (place / "lib/python3.10").mkdir(parents=True), "lib/python3.10 lacks the standard library"),
     ],
 )
 def test_pythons(tmp_path: Path, damage: Damage, problem: str) -> None:

@@ -193,7 +193,11 @@ def test_who_proves(dev: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (name, "bob" in why) == ("HwHiAiUser", True)
     assert chosen([], {"getent passwd 1000": Result(2, "", False)})[::2] == ("root", True)
     owned(monkeypatch, 0, 0)
-    assert chosen([], {}) == ("root", "/dev/davinci_manager is root's: name those who train in ascend_users", True)
+    assert chosen([], {}) == (
+        "root",
+        "/dev/davinci_manager belongs to root: name the accounts that train in ascend_users",
+        True,
+    )
     for name in (*FILES, "davinci_manager_docker"):
         (dev / "dev" / name).unlink()
     assert chosen([], {})[0] == "root"

@@ -59,7 +59,7 @@ def test_a_driver_that_runs_without_its_files(tmp_path: Path) -> None:
     _, (told,) = driver.read_driver(node(tmp_path), ROOT, "driver 24.1.rc1")
     assert told["name"] == "driver-missing"
     assert told["problem"] == "a driver is loaded, but its files are missing"
-    assert "driver 24.1.rc1 runs" in told["found"]
+    assert "a running driver 24.1.rc1" in told["found"]
     assert told["remedy"].startswith("find / -xdev -path '*/driver/version.info'")
 
 

@@ -284,7 +284,7 @@ def test_the_version_is_what_its_own_module_says(environment: Environment) -> No
     environment.write("llamafactory/extras/env.py", 'VERSION = "0.9.0"\nprint("version 0.9.1")\n')
     said = environment.refused()
     assert (said["problem"], said["wanted"], "0.9.0" in said["found"]) == (
-        "LLaMA-Factory has another version",
+        "LLaMA-Factory has a different version",
         "0.9.1",
         True,
     )
@@ -303,7 +303,7 @@ def test_versions_are_those_of_the_lock(environment: Environment, name: str, fou
         ("import sys; sys.exit('no such command')", 0o755, "#!/bin/sh", "exit code no such command"),
         ("import gradio_is_gone", 0o755, "#!/bin/sh", "this Python lacks the module"),
         ("raise TypeError('x')", 0o755, "#!/bin/sh", "TypeError: x"),
-        ("", 0o644, "#!/bin/sh", "it is not there, or this account may not run it"),
+        ("", 0o644, "#!/bin/sh", "it does not exist, or this account may not run it"),
         ("", 0o755, "#!/opt/gone/bin/python", "its first line names no program: #!/opt/gone/bin/python"),
         ("", 0o755, "", "its first line names no program"),
     ],

@@ -131,7 +131,7 @@ def test_a_job_that_began_meanwhile_is_not_disturbed(tmp_path: Path) -> None:
     run = Rollout(tmp_path, altered(), [BAD, GOOD], begun=busy)
     assert run.code == 2
     assert "build" not in run.names()
-    assert "a job began on the cards" in " ".join(run.output.split())
+    assert "a job has started on the cards" in " ".join(run.output.split())
 
 
 def test_no_card_left_is_no_proof(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ FAULTS: dict[str, tuple[dict[str, Any], list[str], str]] = {
     ),
     "cards of which nobody knows": ({"look.facts.npu.unclear": [1]}, ["cards-in-use"], "cards 1"),
     "a sick card": ({"look.facts.npu.devices.1.health": "Alarm"}, ["card-unhealthy"], "1: Alarm"),
-    "no environment": ({"look.facts.environments.current": None}, ["no-environment"], "no link current"),
+    "no environment": ({"look.facts.environments.current": None}, ["no-environment"], "no link named current"),
     "a change": (
         {"look.facts.changes.running": {"action": "provision", "who": "carol", "control": "c1", "began": "now"}},
         ["being-changed"],

@@ -63,7 +63,7 @@ def test_a_copy_with_other_times_is_a_remark() -> None:
     answers = rack(3)
     answers["npu-2"]["look"]["paths"]["/data/model"]["times"] = "dd"
     assert failing(answers) == {}
-    assert "other times" in between.remarks(answers)[0]
+    assert "different times" in between.remarks(answers)[0]
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ def test_what_was_not_asked_is_told_and_fails_nobody() -> None:
     answers = answered(2, "pairs", set())
     answers["npu-1"]["pings"][0].update(ok=None, words="the time was up")
     assert blamed(answers) == []
-    assert reach.unasked(answers) == ["1 pings were not done: the time was up"]
+    assert reach.unasked(answers) == ["1 pings were not sent: the time was up"]
 
 
 def test_a_node_that_answers_no_more_is_told() -> None:

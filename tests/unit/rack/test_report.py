@@ -129,11 +129,11 @@ def test_a_driver_that_was_started_anew_and_a_switch_that_is_silent_are_no_failu
 
 def test_other_nodes_and_another_back_end_are_not_compared(before: dict[str, Any]) -> None:
     document = report(rack(2), ran([(0, 1, 9.0)], 2, seconds=9.0), before)
-    assert any("of other nodes: not compared" in words for words in document["remarks"])
+    assert any("over other nodes: not compared" in words for words in document["remarks"])
     slower = copy.deepcopy(before)
     slower["device"] = "cpu"
     document = report(before=slower)
-    assert any("rates are of the cpu: not compared" in words for words in document["remarks"])
+    assert any("rates were measured on the cpu: not compared" in words for words in document["remarks"])
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": "ascend-fleet/preflight-baseline", "version": 2}', "{"])

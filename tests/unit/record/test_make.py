@@ -310,13 +310,13 @@ def test_a_hung_tool_is_not_waited_for_again_and_again(live: Live) -> None:
 
     text = capture.make(Node(hangs, live.find, str(live.root)), PLACES, 5)
     assert sum(argv[0].endswith("npu-smi") for argv in live.asked) == capture.MOST_LIMITS
-    assert "(the program did not answer in time before)" in text
+    assert "(not run: this program has timed out before)" in text
     assert re.search(r"late +[0-9.]+ +0  npu-smi info\n", text)
 
 
 def test_the_time_for_all_questions_has_an_end(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(capture, "MOST_SECONDS", 0)
-    assert "npu-smi info -t topo   (the time for all questions was up)" in live.make()
+    assert "npu-smi info -t topo   (not run: the time limit for all queries was reached)" in live.make()
 
 
 def test_long_outputs_and_long_records_are_bounded(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -164,7 +164,7 @@ def test_what_somebody_else_has_set_since_is_not_taken_back(tmp_path: Path) -> N
     change(there).apply()
     write(tmp_path, "/proc/sys/net/ipv4/ip_local_reserved_ports", "22,60000-60015\n")
     assert not change(there).changed, "it is as wished"
-    assert node_settings.restore(there) == [f"{PORTS} stays 22,60000-60015, because somebody else has set it since"]
+    assert node_settings.restore(there) == [f"{PORTS} stays 22,60000-60015, because somebody else has changed it since"]
     assert node_settings.kernel_setting(there, PORTS) == "22,60000-60015"
 
 

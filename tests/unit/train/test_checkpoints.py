@@ -56,7 +56,7 @@ def test_the_newest_that_is_whole_is_chosen(tmp_path: Path) -> None:
     chosen, skipped = checkpoints.newest(checkpoints.read(str(tmp_path)))
     assert chosen is not None
     assert (chosen.path, chosen.step) == (str(whole), 40)
-    assert [(each.step, each.problem) for each in skipped] == [(100, "trainer_state.json is not whole")]
+    assert [(each.step, each.problem) for each in skipped] == [(100, "trainer_state.json is incomplete")]
 
 
 @pytest.mark.parametrize("name", ["adapter_model.safetensors", "optimizer.pt", "trainer_state.json", "scheduler.pt"])
@@ -81,7 +81,7 @@ def test_a_shard_that_is_missing_is_seen(tmp_path: Path) -> None:
     safetensors(place / "model-1.safetensors")
     places = {"a": "model-1.safetensors", "b": "model-2.safetensors"}
     (place / "model.safetensors.index.json").write_text(json.dumps({"weight_map": places}))
-    assert problem(tmp_path) == "model-2.safetensors is cut off"
+    assert problem(tmp_path) == "model-2.safetensors is truncated"
     safetensors(place / "model-2.safetensors")
     assert problem(tmp_path) == ""
 
@@ -92,12 +92,12 @@ def test_deepspeed_has_a_state_of_each_rank(tmp_path: Path) -> None:
     assert problem(tmp_path) == ""
     first, second = sorted(folder.iterdir())
     second.write_bytes(second.read_bytes()[:50])
-    assert problem(tmp_path) == f"{second.name} is cut off"
+    assert problem(tmp_path) == f"{second.name} is truncated"
     second.unlink()
     first.rename(second)
-    assert problem(tmp_path) == "the optimizer's state of rank 0 is missing"
+    assert problem(tmp_path) == "the optimizer state of rank 0 is missing"
     second.unlink()
-    assert problem(tmp_path) == "global_step40 has no state of the optimizer"
+    assert problem(tmp_path) == "global_step40 has no optimizer state"
     (place / "latest").unlink()
     assert problem(tmp_path) == "latest is missing"
 

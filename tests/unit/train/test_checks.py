@@ -278,7 +278,7 @@ def test_it_goes_on_from_the_newest_checkpoint_that_is_whole(node: Node) -> None
     seen = node.seen()
     assert (seen.problems, seen.resume_from) == ([], str(whole))
     assert seen.remarks[1:] == [
-        f"{broken} is skipped: trainer_state.json is not whole",
+        f"{broken} is skipped: trainer_state.json is incomplete",
         f"resumes from {whole}",
     ]
     (whole / "trainer_state.json").unlink()

@@ -146,7 +146,7 @@ def test_a_large_file_is_named_and_a_large_log_shortened(place: Place, monkeypat
     place.file(place.state, b'{"a": "%s"}' % (b"x" * 2000))
     place.file(place.log, b"begun\n" + b"x" * 5000 + b"\nended\n")
     brought = place.read()
-    assert brought.remarks[0].startswith("trainer_state.json: 2009 bytes are too many, at most 1000 are fetched")
+    assert brought.remarks[0].startswith("trainer_state.json: 2009 bytes are too many; at most 1000 are fetched")
     log = texts(brought)["log"]
     assert log.startswith("begun")
     assert f"bytes are left out; all of it: {place.log}" in log
@@ -200,7 +200,10 @@ def test_the_runners_know_better_than_clocks() -> None:
     answers = {"a": answer(ended=90.0, **pointing), "b": answer(rank=1, ended=100.0)}
     assert fetched.first_error(answers) == "the first error: rank 1 (b): ValueError: mine"
     del answers["b"]
-    assert fetched.first_error(answers) == "the first error: rank 1 ended with code 5 (its node gave no files)"
+    assert (
+        fetched.first_error(answers)
+        == "the first error: rank 1 ended with code 5 (no files were fetched from its node)"
+    )
 
 
 @pytest.mark.parametrize(
@@ -286,7 +289,7 @@ def test_every_point_is_within_the_axes(steps: list[loss.Point], evals: list[los
     assert all(loss.TOP <= y <= loss.HEIGHT - loss.BOTTOM for _, y in places)
     words = ["".join(each.itertext()).strip() for each in top.iter(f"{svg}text")]
     assert words[0] == "my <&\"'> run"
-    assert ("no number" in words[1]) == (odd > 0)
+    assert ("not a number" in words[1]) == (odd > 0)
     assert ("evaluation loss" in words) == bool(evals)
     assert len(text) < 100_000
 
