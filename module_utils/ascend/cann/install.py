@@ -340,7 +340,7 @@ def uninstall(package: Package, run: Run) -> None:
         cann_latest.forget(package.tree, package.version)
     found = observe(package)
     if found["state"] != "absent":
-        raise _failure(package, script, result, found, "nothing of %s" % package.name)
+        raise _failure(package, script, result, found, "no files of %s" % package.name)
 
 
 def _with_it(package: Package) -> List[str]:

@@ -22,15 +22,15 @@ CHECKOUT_EDITED = "environment-source-edited"
 CHECKOUT_COMMIT = "environment-source-commit"
 
 _RESTORE = "ansible-playbook site.yml  # restores it; edited files are kept in the environment's folder edited"
-_REPAIR = "ansible-playbook site.yml  # repairs the release's environment; another one: rm -r"
+_REPAIR = "ansible-playbook site.yml  # repairs the release's environment; any other: rm -r"
 # Finding -> what is wrong, what is wanted, the remedy.
 MEANING: Dict[str, Tuple[str, str, str]] = {
     HALF: (
         "is not finished",
         "its receipt %s, written last" % virtualenv.RECEIPT,
-        "ansible-playbook site.yml  # finishes the release's environment; another one: rm -r",
+        "ansible-playbook site.yml  # finishes the release's environment; any other: rm -r",
     ),
-    DIFFERS: ("has missing, other or added distributions", "those of its receipt", _REPAIR),
+    DIFFERS: ("has missing, different or added distributions", "those in its receipt", _REPAIR),
     virtualenv.INTERPRETER: (
         "has a broken or different interpreter",
         "the Python it was built with",
