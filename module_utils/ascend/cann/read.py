@@ -152,7 +152,7 @@ _FINDINGS = {
         "cann-unverified",
         "%s was not verified in full",
         "",
-        "inspect it once with deep: true, which reads all files",
+        "inspect it once with deep: true, which reads every file",
     ),
 }
 

@@ -44,7 +44,7 @@ MEANING: Dict[str, Tuple[str, str, str]] = {
     EDITABLE_MISSING: ("lacks the source of an editable distribution", "the checkout", _REPAIR),
     leaks.LEAK: ("imports modules from outside", "only its own site-packages", _REPAIR),
     CHECKOUT_EDITED: ("has an edited checkout", "the files that were unpacked", _RESTORE),
-    CHECKOUT_COMMIT: ("has a checkout at another commit", "the commit that was unpacked", _RESTORE),
+    CHECKOUT_COMMIT: ("has a checkout at a different commit", "the commit that was unpacked", _RESTORE),
     HOME_ALTERED: ("does not name the CANN it was built for", "the CANN of its receipt in .cann_home", _REPAIR),
     known_traps.NUMPY: (
         "has a numpy that does not work with CANN's operators",
@@ -57,7 +57,7 @@ MEANING: Dict[str, Tuple[str, str, str]] = {
         "pin setuptools==75.6.0 in the lock, then: ansible-playbook site.yml",
     ),
     known_traps.PAIR: (
-        "has a torch and a torch-npu that do not match",
+        "has versions of torch and torch-npu that do not match",
         "torch of torch-npu's version",
         "pin the pair of the release in the lock, then: ansible-playbook site.yml",
     ),

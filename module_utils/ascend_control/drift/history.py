@@ -82,9 +82,7 @@ def update(path: Path, fleet: Fleet, keep_days: int = KEEP_DAYS) -> None:
         except _DamagedError as damage:
             aside = _move_aside(path, fleet["made"])
             compared = _add(path, fleet, keep_days)
-            note = (
-                f"{path} was damaged ({damage}). It is now {aside.name}; a new history starts, so every finding is new."
-            )
+            note = f"{path} was damaged ({damage}). It is now {aside.name}; a new history starts: every finding is new."
     except (_UnusableError, _DamagedError) as reason:
         compared, note = _without_history(fleet), f"{path} {reason}"
     except OSError as error:

@@ -108,7 +108,7 @@ REASONS = (
         "too-many-keys",
         r"too many authentication failures",
         "the node rejects the login because the ssh agent offers too many keys",
-        "the fleet's key as the first one",
+        "the fleet's key, offered first",
         "ansible NODE -m ping -e \"ansible_ssh_common_args='-o IdentitiesOnly=yes'\" --private-key KEY  # ssh-add -l",
     ),
     Reason(
@@ -212,7 +212,7 @@ REASONS = (
         "key",
         r"unprotected private key file|bad permissions|load key .{1,200}|invalid format|error in libcrypto"
         r"|sign_and_send_pubkey: .*(?:failed|refused)|no such identity|identity file .{1,200} not accessible",
-        "this control node cannot use the private key of the login",
+        "this control node cannot use the private key for the login",
         "a private key that only its owner can read",
         "ssh-keygen -y -f KEY; ls -l KEY  # KEY: ansible_ssh_private_key_file, or --private-key; chmod 600 KEY",
     ),

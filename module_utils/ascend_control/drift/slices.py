@@ -87,7 +87,7 @@ def require_whole(variables: Mapping[str, Any], problem: str, wanted: str) -> No
             wanted=wanted,
             found=found,
             where="the job template",
-            remedy="set its job slicing to 1; if it is not a slice, name the workflow differently from its job template",
+            remedy="set its job slicing to 1; if it is no slice, rename the workflow or its job template",
         )
 
 
@@ -104,7 +104,7 @@ def _name(check: str) -> str:
     if not _CHECK.fullmatch(check):
         raise AscendError(
             "a slice of a drift check needs a check name",
-            wanted="one name for all slices, of letters, digits, . _ and -; AWX numbers every workflow job",
+            wanted="one name for all slices, of letters, digits, . _ and -; in AWX, the workflow job's number",
             found=repr(check) if check else "none",
             where="drift_check",
             remedy="-e drift_check=$(date +%F)  # for example",

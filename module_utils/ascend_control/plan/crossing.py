@@ -54,7 +54,7 @@ def beside_words(found: Found, wanted: Wanted) -> str:
     ]
     if not others or not wanted.toolkit.beside:
         return ""
-    return f"; it is installed beside {listed(sorted(others))}, to {wanted.environment.cann_home}"
+    return f"; it is installed beside {listed(sorted(others))}, in {wanted.environment.cann_home}"
 
 
 def cross_refusals(found: Found, wanted: Wanted, steps: list[Step]) -> list[Refusal]:

@@ -162,7 +162,7 @@ def _cann_place(found: Found, wanted: Wanted) -> str:
 def _noexec(name: str, disk: Disk, places: list[str], paths: list[str]) -> Refusal:
     """The names of the variables come from the places, because one disk may have several."""
     names = [_VARIABLES[place] for place in places if place in _VARIABLES]
-    elsewhere = f"or name another place: {', '.join(sorted(set(names)))} in the inventory"
+    elsewhere = f"or set another place: {', '.join(sorted(set(names)))} in the inventory"
     measured = disk.path_measured or paths[0]
     remount = f"mount -o remount,exec $(findmnt -no TARGET -T {measured})"
     listed = ", ".join(paths)

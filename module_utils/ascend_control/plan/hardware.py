@@ -145,7 +145,7 @@ def _count(devices: Devices, wanted: Wanted) -> list[Refusal]:
     if not want or want in (count, len(shown.union(wanted.cards.out))):
         return []
     problem = f"there are {count} cards, not {want}"
-    remedy = "lspci | grep -i d802; dmesg | grep -i davinci  # a card fell off the bus? else correct ascend_card_count"
+    remedy = "lspci | grep -i d802; dmesg | grep -i davinci  # did a card fall off the bus? else set ascend_card_count"
     return [refusal("cards", "card-count", problem, f"{want} cards", f"{count} cards", remedy, _TABLE)]
 
 
@@ -266,6 +266,6 @@ def _order_unknown(what: str, version: str, minimum: str, wanted: Wanted, change
         f"cannot tell whether the {what} is new enough for release {wanted.release}",
         f"{what} {minimum} or newer",
         f"{version}, which cannot be compared" if version else "no version",
-        "ansible-playbook playbooks/verify.yml --limit NODE  # where every card works, it is new enough",
+        "ansible-playbook playbooks/verify.yml --limit NODE  # if every card works, it is new enough",
         _TABLE if what == "driver" else "firmware/version.info",
     )

@@ -99,7 +99,7 @@ def _latest(found: Found, wanted: Wanted, steps: list[Step]) -> list[Refusal]:
         refusal(
             "cann",
             "latest-other",
-            f"CANN's `latest` points to {latest}, so sessions that source its set_env.sh get another CANN",
+            f"CANN's `latest` points to {latest}, so sessions that source its set_env.sh get the wrong CANN",
             version,
             latest,
             remedy,
