@@ -62,7 +62,7 @@ def test_a_missing_program(tmp_path: Path, env: dict[str, str], name: str) -> No
 
 def test_a_pip_that_may_not_be_run_counts_as_missing(tmp_path: Path, env: dict[str, str]) -> None:
     (tmp_path / "bin/pip3").chmod(0o644)
-    assert "pip3 is missing" in str(refused(tmp_path, env))
+    assert "needs pip3, which is missing" in str(refused(tmp_path, env))
 
 
 @pytest.mark.parametrize(
