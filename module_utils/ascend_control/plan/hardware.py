@@ -213,7 +213,7 @@ def _firmware(found: Found, driver: str, wanted: Wanted, changes: bool) -> tuple
         f"the firmware is older than release {wanted.release} needs",
         f"firmware {minimum} or newer",
         version,
-        f"install the firmware of the driver's Ascend HDK {driver}, reboot; to continue regardless:"
+        f"install the firmware of Ascend HDK {driver}, the same as the driver's, reboot; to continue regardless:"
         " -e ascend_driver_policy=warn",
         "firmware/version.info",
     )

@@ -134,7 +134,7 @@ def test_facts_are_taken_from_the_same_version_that_was_asked_the_same() -> None
         (
             answer(asked={**ASKED, "tmp_dir": "/x"}),
             "the helper was set up with values other than the inventory's",
-            "another value",
+            "a different value",
         ),
         (answer(asked=None), "the helper was set up with values other than the inventory's", "a different value"),
         (answer(refused={"problem": "p", "found": "f"}), "p", "f"),
