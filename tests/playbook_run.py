@@ -37,7 +37,7 @@ class Run:
     def steps(self) -> list[str]:
         """The components of the plan, in its order; of a single node that was stopped, those left to do."""
         steps = re.findall(r"^ *(?:- ')? *\d+\. ([a-z-]+) ", self.output, re.MULTILINE)
-        left = re.search(r"steps left once that is cured: ([a-z, -]+)", self.output)
+        left = re.search(r"steps that remain once this is fixed: ([a-z, -]+)", self.output)
         return steps or (left.group(1).split(", ") if left else [])
 
     def told(self, node: str) -> str:

@@ -76,7 +76,7 @@ def remove(path: str) -> None:
 
 
 @contextmanager
-def removing(path: str, problem: str, wanted: str = "nothing of it") -> Iterator[None]:
+def removing(path: str, problem: str, wanted: str = "none of its files") -> Iterator[None]:
     """Turn an OSError of the block into ``problem``: the thing at ``path`` could not be removed.
 
     ``path`` is the node's own name for it, wherever the block accesses it. Raises AscendError.

@@ -57,7 +57,7 @@ _DISKS = (
     (
         "a disk or its file system returned an error",
         "files that can be read and written",
-        "dmesg | tail -n 30; findmnt -T %(place)s  # then the disk's, or the file server's, service",
+        "dmesg | tail -n 30; findmnt -T %(place)s  # then have the disk or the file server serviced",
         (errno.EIO, errno.EUCLEAN, errno.EBADMSG, errno.ESTALE),
         ("input/output error", "structure needs cleaning", "stale file handle"),
     ),

@@ -33,7 +33,7 @@ def drift(fleet: Fleet, node: str, folder: Path) -> tuple[int, list[str], list[s
     """Return the check's exit code, the names of its findings, and those of its remarks on CANN."""
     run = fleet.playbook("playbooks/drift.yml", "--limit", node, "-e", f"drift_dir={folder}")
     (told,) = json.loads((folder / "latest" / "fleet.json").read_text(encoding="utf-8"))["nodes"]
-    assert ("Remark, no drift: " + node in run.output) == bool(told["remarks"]), run.output[-3000:]
+    assert ("Remark (not drift): " + node in run.output) == bool(told["remarks"]), run.output[-3000:]
     remarks = [each["name"] for each in told["remarks"] if each["component"] == "cann"]
     return run.code, [each["name"] for each in told["findings"]], remarks
 

@@ -77,7 +77,7 @@ def test_killed_on_the_way_and_run_again(base: Fleet, nodes: list[str], before: 
         sh(node, f"echo {point} kill >/var/lib/ascend-fleet/stop-at")
     run = base.site("--limit", ",".join(nodes), *ALL_AT_ONCE, release=LATER)
     assert run.code == 2, run.output[-4000:]
-    assert f"toolkit {LATER} is absent; it goes beside {OLD}, to {BESIDE}" in run.output
+    assert f"toolkit {LATER} is absent; it is installed beside {OLD}, in {BESIDE}" in run.output
     assert f"CANN {LATER} replaces {OLD} (cann_cross: replace); a rollback to it has to install it again" in run.output
     # Beside it the older one stays current; what is replaced is taken away before.
     # (The link is taken away last, once it is written down as the way back.)

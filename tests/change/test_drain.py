@@ -112,7 +112,7 @@ def test_a_node_is_drained_before_its_change_and_resumed_whatever_becomes_of_it(
         "changed and verified": f"2 nodes ({', '.join(sorted((done, killed)))})",
         "failed before the change was complete": f"1 node ({failed})",
         "busy, left as they are": f"1 node ({busy})",
-        "busy since their change began, built but not yet current": f"1 node ({began})",
+        "became busy during the change, built but not yet current": f"1 node ({began})",
     }
     assert scheduler.asked(done) == ["drain, written down", "resume, written down, in step"]
     assert scheduler.asked(failed) == ["drain, written down", "resume, written down"]

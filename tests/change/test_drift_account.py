@@ -190,7 +190,7 @@ SAID = {
     "the helper is not on the node": f"rm {HELPER}",
     "sudo does not let the account run the helper": f"rm {HELPER_RULE}",
     "the helper is from another version of ascend-fleet": f"sed -i 's/^main(\"..../main(\"0000/' {HELPER}",
-    "the helper was set up with other values than the inventory's": f"sed -i 's|/opt/ascend|/opt/x|' {HELPER_CONFIG}",
+    "the helper was set up with values other than the inventory's": f"sed -i 's|/opt/ascend|/opt/x|' {HELPER_CONFIG}",
     "others can write the helper's settings": f"chmod 666 {HELPER_CONFIG}",
 }
 
@@ -209,7 +209,7 @@ def test_what_it_cannot_see_is_said(fleet: Account, problem: str) -> None:
 def test_the_deep_form_and_another_inventory_are_refused(fleet: Account) -> None:
     for arguments, words in (
         (["-e", "drift_deep=true"], "the helper cannot run a deep check"),
-        (["-e", '{"ascend_cards_out": [3]}'], "the helper was set up with other values than the inventory's"),
+        (["-e", '{"ascend_cards_out": [3]}'], "the helper was set up with values other than the inventory's"),
     ):
         (finding,) = fleet.by_helper("other", *arguments)["findings"]
         assert finding["problem"] == words

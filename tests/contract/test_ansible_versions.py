@@ -179,7 +179,7 @@ def test_nodes_that_hang_stop_nobody(tools: Path, tmp_path: Path) -> None:
     said = " ".join((done.stdout + done.stderr).split())
     assert f"the node does not answer: reading {dead} did not end" in said, said
     assert f"findmnt -T {dead}" in said
-    assert "steps left once that is cured: " in said, "the third has its plan"
+    assert "steps that remain once this is fixed: " in said, "the third has its plan"
     assert "refusals:" not in said, "in words alone"
     recap = {line.split()[0]: line for line in done.stdout.partition("PLAY RECAP")[2].splitlines() if ":" in line}
     assert {name: "unreachable=0" in recap[name] and "failed=1" in recap[name] for name in ("dead", "stuck")} == {

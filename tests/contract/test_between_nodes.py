@@ -70,7 +70,7 @@ def test_every_node_that_answers_is_compared_also_one_that_is_refused(tmp_path: 
     rack = Rack(tmp_path, **{"npu-1": "24.1.rc1", "npu-2": "24.1.rc1", "npu-3": "22.0.1", "npu-4": ""})
     planned = rack.playbook("plan.yml", "--check")
     assert planned.stdout.count(f"the fleet: warning: {PROBLEM} (24.1.rc1 on 2 nodes, 22.0.1 on 1 node (npu-3)") == 1
-    assert "npu-smi info of 3 nodes; 1 node gave no answer" in planned.stdout
+    assert "npu-smi info of 3 nodes; 1 node did not answer" in planned.stdout
     assert "peer" not in planned.stdout, "it is for the comparison"
     checked = rack.playbook("drift.yml")
     shown = " ".join(checked.stdout.split())

@@ -43,7 +43,7 @@ def test_it_is_installed_beside_the_older_one_and_proven(fleet: Fleet, node_of_8
     run = fleet.site(*TO)
     assert run.code == 0, run.output
     assert run.steps == ["system", "python", "toolkit", "kernels", "environment", "current"]
-    assert f"it goes beside {OLD}, to {HOME}" in run.output
+    assert f"it is installed beside {OLD}, in {HOME}" in run.output
     said = node_of_8.check_output("ascend-env llamafactory-cli env")
     for words in ("(NPU)", "Ascend910B", f"CANN version: {LATER}", "0.9.5", "PyTorch version: 2.7.1", "0.18.4"):
         assert words in said, said

@@ -305,7 +305,7 @@ def test_a_browser_that_cannot_open_by_style_is_opened_for_paper(show: Shower) -
 
 def test_a_clean_fleet_says_so_plainly(show: Shower) -> None:
     tab = show(fleets.fleet(1000, 0))
-    expect(tab.locator("#headline")).to_have_text("All 1,000 nodes are as the inventory says.")
+    expect(tab.locator("#headline")).to_have_text("All 1,000 nodes match the inventory.")
     expect(tab.locator("#headline i")).to_have_class("clean")
     expect(tab.locator("section:has(> #causes)")).to_contain_text("Nothing.")
     assert tab.locator(".racks i:not(.clean)").count() == 0

@@ -133,7 +133,7 @@ def test_a_remark_is_shown_on_a_clean_page() -> None:
     text = rendered(fleets.report(nodes))
     assert text.count("<h3>CANN lies &lt;i&gt;otherwise&lt;/i&gt;</h3>") == 1
     assert text.count("</i> CANN lies &lt;i&gt;otherwise&lt;/i&gt;</h3>") == 2, "each node says it"
-    assert "All 2 nodes are as the inventory says." in text
+    assert "All 2 nodes match the inventory." in text
     assert "Nothing." in text
     assert 'id="remarks"' not in rendered(fleets.fleet(2))
 

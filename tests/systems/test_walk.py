@@ -85,7 +85,7 @@ def test_every_command_of_the_walk(checkout: Path) -> None:
     )
     last = done.stdout.rpartition("## ")[2]
     assert done.returncode == 0, f"{run[int(last.split()[0]) - 1]}\n{last[-6000:]}"
-    assert "All 2 nodes are as the inventory says." in done.stdout
+    assert "All 2 nodes match the inventory." in done.stdout
     assert "192.0.2.12" not in (home / ".ssh" / "known_hosts").read_text()
 
 

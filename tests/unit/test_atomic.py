@@ -18,7 +18,7 @@ def test_what_cannot_be_removed_is_told_with_a_command_that_works(tmp_path: Path
     with pytest.raises(AscendError) as raised, atomic.removing(str(folder), "it stays"):
         raise OSError(16, "Device or resource busy", str(folder))
     told = raised.value.as_dict()
-    assert (told["problem"], told["wanted"], told["where"]) == ("it stays", "nothing of it", str(folder))
+    assert (told["problem"], told["wanted"], told["where"]) == ("it stays", "none of its files", str(folder))
     assert "Device or resource busy" in told["found"]
     shown = told["remedy"].partition(";")[0]
     done = subprocess.run(["/bin/sh", "-c", shown], capture_output=True, text=True, check=False)

@@ -138,9 +138,9 @@ def read(here: Node) -> tuple[list[tuple[str, str | None, str]], list[Finding]]:
 @pytest.mark.parametrize(
     ("place", "why"),
     [
-        ("/home/anna/CANN", "a user's own"),
-        ("/data/people/bob/Ascend", "a user's own"),
-        ("/root/cann9", "a user's own"),
+        ("/home/anna/CANN", "a user's installation"),
+        ("/data/people/bob/Ascend", "a user's installation"),
+        ("/root/cann9", "a user's installation"),
         ("/usr/local/CANN9.0.0", "another root"),
         ("/opt/Ascend", "another root"),
     ],
@@ -155,7 +155,7 @@ def test_places_with_a_name_like_cann_s(here: Node, place: str, why: str) -> Non
 def test_the_place_in_the_record(here: Node) -> None:
     installed(Path(here.root), "/data/tools")
     write(Path(here.root), CANN_INSTALL_RECORD, "[Toolkit]\nToolkit_InstallPath=/data/tools\n")
-    assert read(here)[0] == [("/data/tools/cann-9.0.0", "9.0.0", "in the record in /etc/Ascend")]
+    assert read(here)[0] == [("/data/tools/cann-9.0.0", "9.0.0", "named by the record in /etc/Ascend")]
 
 
 @pytest.mark.parametrize("script", ["cann-9.0.0/set_env.sh", "cann/set_env.sh"])

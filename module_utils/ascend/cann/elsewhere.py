@@ -74,9 +74,9 @@ def read_elsewhere(node: Node, tree: Tree, sessions: Homes) -> List[Elsewhere]:
     for folder in FOLDERS:
         names = [name for name in files.names(node.path(folder)) if CANN_NAME.fullmatch(name)]
         places.update((os.path.join(folder, name), "another root") for name in names if name not in _NOT_CANN)
-    places.update((place, "a user's own") for place in sessions.cann)
+    places.update((place, "a user's installation") for place in sessions.cann)
     for place in _recorded_places(node):
-        places.setdefault(place, "in the record in /etc/Ascend")
+        places.setdefault(place, "named by the record in /etc/Ascend")
     by = {place: place for place in sessions.cann}
     for script, profile in profiles.sourced(node, sessions):
         place = os.path.dirname(script)
@@ -162,7 +162,7 @@ def elsewhere_findings(elsewhere: List[Elsewhere]) -> List[Finding]:
     if not elsewhere:
         return []
     words = listed(["%(path)s (%(why)s)" % item for item in elsewhere])
-    remedy = "grep -n set_env.sh /etc/profile /etc/profile.d/* /root/.bashrc /home/*/.bashrc  # which do sessions take?"
+    remedy = "grep -n set_env.sh /etc/profile /etc/profile.d/* /root/.bashrc /home/*/.bashrc  # which do sessions use?"
     problem = "CANN is installed in other places too, and a session may use one of them"
     return [finding("cann", "cann-elsewhere", problem, "one place", words, str(elsewhere[0]["path"]), remedy)]
 

@@ -192,9 +192,9 @@ class _Lines:
         elif not found or not _KEY.fullmatch(key):
             self._object(number, "not a key=value pair: %s" % line)
         elif value[:1] in ("'", '"') and (len(value) < 2 or value[-1] != value[0]):
-            self._object(number, "a quotation without an end: %s" % line)
+            self._object(number, "an unclosed quotation: %s" % line)
         elif key in self._torn:
-            self._object(number, "%s is given again" % key)
+            self._object(number, "%s is repeated" % key)
         elif self._pairs.get(key, (0, _unquoted(value)))[1] != _unquoted(value):
             # Which of the two is right cannot be told, so neither is taken.
             self._object(number, "%s is given twice: %s and %s" % (key, self._pairs.pop(key)[1], _unquoted(value)))

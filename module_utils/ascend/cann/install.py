@@ -135,7 +135,7 @@ def require_allowed(package: Package, accept_eula: bool, allow_downgrade: bool, 
                 wanted="toolkit %s, complete" % package.version,
                 found="toolkit %s" % toolkit["state"],
                 where=package.home,
-                remedy="install package: toolkit of that version first",
+                remedy="install that version's toolkit first (package: toolkit)",
             )
 
 
@@ -207,7 +207,7 @@ def _write_manifests(package: Package) -> None:
     except OSError as error:
         raise AscendError(
             "cannot record the installed files",
-            wanted="every file of %s read once" % folder,
+            wanted="every file of %s to be readable" % folder,
             found=str(error),
             where=os.path.dirname(toolkit),
             remedy="dmesg | tail; df -h %s  # then run site.yml again" % package.state_dir,
@@ -340,7 +340,7 @@ def uninstall(package: Package, run: Run) -> None:
         cann_latest.forget(package.tree, package.version)
     found = observe(package)
     if found["state"] != "absent":
-        raise _failure(package, script, result, found, "nothing of %s" % package.name)
+        raise _failure(package, script, result, found, "no files of %s" % package.name)
 
 
 def _with_it(package: Package) -> List[str]:

@@ -42,14 +42,14 @@ def require(kind: str, root: str, env: Dict[str, str], run: Run, node_root: str 
 
 def lacking(env: Dict[str, str]) -> str:
     """Return, for the message of a failed installer, what some versions also need; "" if the node has it."""
-    return "" if shutil.which("unzip", path=env["PATH"]) else "unzip is missing, which some of its parts need"
+    return "" if shutil.which("unzip", path=env["PATH"]) else "unzip, which some of its parts need, is missing"
 
 
 def _require_program(program: str, path: str, remedy: str) -> None:
     if shutil.which(program, path=path):
         return
     raise AscendError(
-        "%s is missing, which CANN's installer needs" % program,
+        "CANN's installer needs %s, which is missing" % program,
         wanted="%s in the installer's PATH" % program,
         found="no such program",
         where=path,
@@ -65,7 +65,7 @@ def _require_pip(env: Dict[str, str], run: Run) -> None:
         return
     what = "no answer within %d s" % PIP_S if result.timed_out else "code %d" % result.code
     raise AscendError(
-        "pip3 does not run, which CANN's installer needs",
+        "CANN's installer needs pip3, but pip3 does not run",
         wanted="pip3 --version with code 0, as root",
         found="%s: %s" % (what, result.last_lines(3) or "no output"),
         where=program,

@@ -34,7 +34,7 @@ def failure(package: Package, path: str, result: Result, found: PackageFact, wan
     if not reason:
         # The log is of all runs: what stands last in it may be an older one's.
         error = _last_error(files.text(package.log) or "")
-        reason = "nothing; the last error in its log is: %s" % error if error else "nothing"
+        reason = "none; the last error in its log: %s" % error if error else "none"
     return AscendError(
         "the installer of %s %s %s" % (package.name, package.version, what),
         wanted=wanted,
@@ -46,7 +46,7 @@ def failure(package: Package, path: str, result: Result, found: PackageFact, wan
 
 def _left(package: Package, found: PackageFact, lacking: str) -> str:
     """Return what is wrong with the files, and what else may have caused it."""
-    words = [", ".join(found["problems"]) or "nothing of it"]
+    words = [", ".join(found["problems"]) or "none of its files"]
     if package.kind == "kernels":
         others = [chip for chip in cann_packages.chips_of(package.tree, package.version) if chip != package.chip]
         words += ["kernels for another chip are installed: %s" % ", ".join(others)] if others else []
@@ -59,7 +59,7 @@ def _remedy(package: Package, path: str, output: str) -> str:
         return disk
     if "No packages to install" in output:
         return (
-            "uname -m; bash %s --list | head -n 20  # for another architecture? Put the right one into the depot" % path
+            "uname -m; bash %s --list | head -n 20  # for another architecture? put the right one into the depot" % path
         )
     if os.path.exists(package.log):
         return "less %s  # on the node; then run site.yml again" % package.log

@@ -255,7 +255,7 @@ def _cfg_problems(tree: Tree, version: str, numbers: Dict[str, Optional[str]]) -
         for number, of_version in cfg.versions.get(part, ()):
             own = numbers.get(part)
             if own and number != own and same(of_version, version):
-                words = "%s gives %s for %s, but its version.info %s" % (name, number, part, own)
+                words = "%s gives %s for %s, but its version.info gives %s" % (name, number, part, own)
                 problems.append(Problem(NUMBER, words, os.path.join(part, "version.info")))
     return problems + _part_problems(tree, version, PARTS, VERSION)
 

@@ -115,18 +115,18 @@ def _read_version(tree: Tree, cann_root: str, version: str, deep: bool) -> Tuple
     return facts, findings
 
 
-_REPAIR = "ansible-playbook site.yml --limit NODE  # installs it again when it is the release's version"
+_REPAIR = "ansible-playbook site.yml --limit NODE  # installs it again if it is the release's version"
 _ROOT = "run it as root: ansible-playbook --become"
 _UNKNOWN = (
     "cann-layout-unknown",
     "the documented layout",
-    "ansible-playbook playbooks/record.yml --limit NODE  # read the record, then send it to us: it needs no repair",
+    "ansible-playbook playbooks/record.yml --limit NODE  # read the capture, then send it to us; no repair is needed",
 )
 _LAYOUT = (_UNKNOWN[0], "%s has an undocumented layout", *_UNKNOWN[1:])
 # Kind of problem -> name of the finding, what it says of a package, what is wanted, what helps.
 _FINDINGS = {
     HALF: ("cann-half-installed", "%s is half-installed", "all of its parts", _REPAIR),
-    VERSION: ("cann-version-mismatch", "the files of %s name another version", "one version everywhere", _REPAIR),
+    VERSION: ("cann-version-mismatch", "files of %s name a different version", "one version everywhere", _REPAIR),
     KERNELS_VERSION: ("cann-kernels-version", "%s do not match their toolkit's version", "the same version", _REPAIR),
     SET_ENV: ("cann-set-env-missing", "%s has no environment file", "its set_env.sh", _REPAIR),
     ARCHITECTURE: (
@@ -136,14 +136,14 @@ _FINDINGS = {
         "uname -m; then ansible-playbook site.yml --limit NODE",
     ),
     UNREADABLE: ("cann-unreadable", "%s cannot be read in full", "readable files", _ROOT),
-    NUMBER: ("cann-version-mismatch", "the files of %s name another number", "one number everywhere", _REPAIR),
+    NUMBER: ("cann-version-mismatch", "files of %s name a different number", "one number everywhere", _REPAIR),
     LAYOUT: _LAYOUT,
     UNPROVEN: _LAYOUT,
     ITSELF: (
         "cann-changes-itself",
         "recorded files of %s changed again after their repair, so they are not repaired again",
         "the files as they were installed",
-        "ls -l FILE; lsof FILE  # who writes it? If it is CANN's own cache or log, no damage: send us its path",
+        "ls -l FILE; lsof FILE  # who writes it? CANN's own cache or log is not damage: send us its path",
     ),
     ALTERED: ("cann-altered", "files of %s are missing or changed", "the files as they were installed", _REPAIR),
     CLOSED: (rights.FINDING, "others cannot use %s", rights.WANTED, rights.REMEDY),
@@ -152,7 +152,7 @@ _FINDINGS = {
         "cann-unverified",
         "%s was not verified in full",
         "",
-        "inspect it once with deep: true, which reads all files",
+        "inspect it once with deep: true, which reads every file",
     ),
 }
 

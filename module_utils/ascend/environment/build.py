@@ -180,7 +180,7 @@ def make_current(path: str, link: str) -> None:
     if os.path.isdir(link) and not os.path.islink(link):
         raise AscendError(
             "cannot create the link to the current environment",
-            wanted="a link, or nothing there",
+            wanted="a link, or nothing",
             found="a folder",
             where=link,
             remedy="mv %s %s.old" % (link, link),
@@ -229,10 +229,10 @@ def _differences(wanted: Wanted, found: Environment) -> List[str]:
     causes = environment_differences(built, wanted.lock_digest, wanted.cann_home, bool(wanted.source))
     words = [each["problem"] for each in causes]
     if wanted.replace_python and not _runs(wanted):
-        words.append("the environment runs another Python than %s" % wanted.python)
+        words.append("the environment's Python is not %s" % wanted.python)
     source = found["sources"].get(NAME)
     if wanted.source and source and source["recorded"] and source["archive"] != wanted.source.sha256:
-        words.append("%s was unpacked from another archive" % NAME)
+        words.append("%s was unpacked from a different archive" % NAME)
     return words
 
 

@@ -22,15 +22,15 @@ CHECKOUT_EDITED = "environment-source-edited"
 CHECKOUT_COMMIT = "environment-source-commit"
 
 _RESTORE = "ansible-playbook site.yml  # restores it; edited files are kept in the environment's folder edited"
-_REPAIR = "ansible-playbook site.yml  # repairs the release's environment; another one: rm -r"
+_REPAIR = "ansible-playbook site.yml  # repairs the release's environment; any other: rm -r"
 # Finding -> what is wrong, what is wanted, the remedy.
 MEANING: Dict[str, Tuple[str, str, str]] = {
     HALF: (
         "is not finished",
         "its receipt %s, written last" % virtualenv.RECEIPT,
-        "ansible-playbook site.yml  # finishes the release's environment; another one: rm -r",
+        "ansible-playbook site.yml  # finishes the release's environment; any other: rm -r",
     ),
-    DIFFERS: ("has missing, other or added distributions", "those of its receipt", _REPAIR),
+    DIFFERS: ("has missing, different or added distributions", "those in its receipt", _REPAIR),
     virtualenv.INTERPRETER: (
         "has a broken or different interpreter",
         "the Python it was built with",
@@ -44,7 +44,7 @@ MEANING: Dict[str, Tuple[str, str, str]] = {
     EDITABLE_MISSING: ("lacks the source of an editable distribution", "the checkout", _REPAIR),
     leaks.LEAK: ("imports modules from outside", "only its own site-packages", _REPAIR),
     CHECKOUT_EDITED: ("has an edited checkout", "the files that were unpacked", _RESTORE),
-    CHECKOUT_COMMIT: ("has a checkout at another commit", "the commit that was unpacked", _RESTORE),
+    CHECKOUT_COMMIT: ("has a checkout at a different commit", "the commit that was unpacked", _RESTORE),
     HOME_ALTERED: ("does not name the CANN it was built for", "the CANN of its receipt in .cann_home", _REPAIR),
     known_traps.NUMPY: (
         "has a numpy that does not work with CANN's operators",
@@ -57,7 +57,7 @@ MEANING: Dict[str, Tuple[str, str, str]] = {
         "pin setuptools==75.6.0 in the lock, then: ansible-playbook site.yml",
     ),
     known_traps.PAIR: (
-        "has a torch and a torch-npu that do not match",
+        "has versions of torch and torch-npu that do not match",
         "torch of torch-npu's version",
         "pin the pair of the release in the lock, then: ansible-playbook site.yml",
     ),

@@ -46,7 +46,7 @@ def _listings(here: str, series: Optional[str]) -> Tuple[List[Tuple[str, List[st
     for site in distributions.sites(here):
         of = os.path.basename(os.path.dirname(site))
         if series and of != "python" + series:
-            words = "lib/%s belongs to another Python than %s" % (of, series)
+            words = "lib/%s belongs to a Python other than %s" % (of, series)
             problems.append(Problem(virtualenv.INTERPRETER, shown(words), os.path.dirname(site), "lib/%s" % of))
             continue
         try:

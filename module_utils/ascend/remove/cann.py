@@ -55,7 +55,7 @@ class Uninstallers:
             )
         fault_points.reached("remove.uninstalled")
         aside = os.path.join(os.path.dirname(home), survey.REMOVING + os.path.basename(home))
-        with atomic.removing(path, "cannot remove what CANN's uninstaller left", "nothing of CANN %s" % version):
+        with atomic.removing(path, "cannot remove what CANN's uninstaller left", "no files of CANN %s" % version):
             if os.path.lexists(home):
                 atomic.remove(aside)
                 shutil.rmtree(_renamed(home, aside))

@@ -119,11 +119,15 @@ def where(names: list[str], together: Groups) -> str:
     if len(places) > FEW // 2:
         return f"in {len(places):,} of {len(racks):,} racks"
     return ", ".join(
-        f"all of {place['rack'] or 'those in no rack'}"
+        f"all of {place['rack'] or 'the nodes without a rack'}"
         if place["all"]
-        else f"{len(place['names'])} of {len(racks[place['rack']])} in {place['rack'] or 'no rack'}"
+        else f"{len(place['names'])} of {len(racks[place['rack']])} {_in_rack(place['rack'])}"
         for place in places
     )
+
+
+def _in_rack(rack: str) -> str:
+    return f"in {rack}" if rack else "without a rack"
 
 
 def command(found: Found, together: Groups) -> View:
@@ -141,7 +145,7 @@ def command(found: Found, together: Groups) -> View:
         return view
     forms = {_without(name, remedy) for name, remedy in remedies.items()}
     if len(forms) > 1:
-        return {**view, "note": f"{names[0]} alone: it differs from node to node"}
+        return {**view, "note": f"{names[0]} only: the command differs from node to node"}
     group = next((each for each, members in together.groups.items() if set(members) == set(names)), "")
     whole = forms.pop().replace("\0", group or ",".join(map(shlex.quote, names)))
     if group or len(names) <= FEW:

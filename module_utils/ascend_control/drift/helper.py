@@ -87,9 +87,9 @@ def facts(answer: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
     differs = _differs(json.loads(json.dumps(asked)), answered.get("asked") or {})
     if differs:
         raise HelperError(
-            "the helper was set up with other values than the inventory's",
+            "the helper was set up with values other than the inventory's",
             "what the inventory says of " + ", ".join(differs),
-            "another value when playbooks/drift_account.yml wrote it",
+            "a different value when playbooks/drift_account.yml wrote it",
             HELPER_CONFIG,
         )
     found: dict[str, Any] = answered["facts"]

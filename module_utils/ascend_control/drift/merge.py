@@ -112,7 +112,7 @@ def merge_words(merge: Mapping[str, Any]) -> str:
 def _of_another_check(found: Slice, code: str, now: datetime) -> str:
     """Return why a slice does not belong to this check; "" if it does."""
     if found["code"] != code:
-        return f"made by another ascend-fleet ({found['code']}, this one is {code})"
+        return f"made by another version of ascend-fleet ({found['code']}, this one is {code})"
     apart = age(found, now)
     if abs(apart) > APART:
         hours = round(abs(apart).total_seconds() / 3600)
@@ -124,10 +124,10 @@ def _require_one_question(in_order: list[tuple[str, Slice]], check: str, left_ou
     if not in_order:
         raise AscendError(
             "none of the slices can be merged",
-            wanted=f"slices of the check {check} by this ascend-fleet, started within 12 hours of the merge",
+            wanted=f"slices of the check {check} by this version of ascend-fleet, started within 12 hours of the merge",
             found=listed([f"{file}: {reason}" for file, reason in sorted(left_out.items())], most=_SHOWN),
             where="drift_slices_dir",
-            remedy=f"{again}  # each slice again",
+            remedy=f"{again}  # run every slice again",
         )
     first_file, first = in_order[0]
     for file, found in in_order:
@@ -137,7 +137,7 @@ def _require_one_question(in_order: list[tuple[str, Slice]], check: str, left_ou
                 wanted="slices with the same drift_components and drift_deep",
                 found=f"{_looked_at(first)} in {first_file}, {_looked_at(found)} in {file}",
                 where=f"the check {check}",
-                remedy=f"{again}  # all slices alike, under another name",
+                remedy=f"{again}  # run all slices with the same options, under a new name",
             )
 
 

@@ -184,7 +184,7 @@ def _racks(nodes: list[View], together: causes.Groups) -> list[View]:
     """
     if any(together.racks):
         by_name = {node["name"]: node for node in nodes}
-        parts = {rack or "in no rack": [by_name[name] for name in names] for rack, names in together.racks.items()}
+        parts = {rack or "without a rack": [by_name[name] for name in names] for rack, names in together.racks.items()}
     else:
         parts = {"With findings": [node for node in nodes if node["findings"]]}
         parts["Clean"] = [node for node in nodes if not node["findings"]]

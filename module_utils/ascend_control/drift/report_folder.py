@@ -179,7 +179,7 @@ def failing_as(directory: Path, problem: str) -> Iterator[None]:
         full = error.errno in FULL
         raise AscendError(
             problem,
-            wanted="room for some MB" if full else "a folder that this user can write to",
+            wanted="a few MB of free space" if full else "a folder that this user can write to",
             found=f"{error.strerror}: {error.filename}" if error.filename else str(error.strerror),
             where=str(directory),
             remedy=f"df -h {directory}" if full else f"ls -ld {directory}; id",

@@ -54,7 +54,7 @@ REASONS = (
         "task-timeout",
         r"^(?:task failed: )?timed out after \d[\d.]* second|failed to execute in the expected time frame",
         "the node did not finish the task in time",
-        "an end within the task's time limit",
+        "a task that ends within its time limit",
         _RAW
         + "'ps -eo pid,stat,wchan:30,args | grep \" D\"; dmesg | tail'  # what hangs? then run the same command again",
     ),
@@ -108,7 +108,7 @@ REASONS = (
         "too-many-keys",
         r"too many authentication failures",
         "the node rejects the login because the ssh agent offers too many keys",
-        "the fleet's key as the first one",
+        "the fleet's key, offered first",
         "ansible NODE -m ping -e \"ansible_ssh_common_args='-o IdentitiesOnly=yes'\" --private-key KEY  # ssh-add -l",
     ),
     Reason(
@@ -144,7 +144,7 @@ REASONS = (
     Reason(
         "disk-error",
         r"input/output error|structure needs cleaning|stale (?:nfs )?file handle|\[errno (?:5|116|117)\]",
-        "a disk of the node, or its file server, answers with an error",
+        "a disk of the node, or its file server, returns an error",
         "files that can be read and written",
         _RAW + "'dmesg | tail -n 30; findmnt'  # then repair the disk or the file server",
     ),
@@ -167,7 +167,7 @@ REASONS = (
     Reason(
         "no-temporary-folder",
         "failed to create temporary directory",
-        "Ansible cannot create its folder on the node: the disk is full or read-only, or the home is another's",
+        "Ansible cannot create its folder on the node: the disk is full or read-only, or another account owns the home",
         "a folder for Ansible's files",
         _RAW + "'ls -ld ~; df -h ~; df -i ~; findmnt -T ~'",
     ),
@@ -182,7 +182,7 @@ REASONS = (
         "sudo",
         r"a password is required|missing (?:sudo|su|become) password|incorrect (?:sudo|su|become) password"
         r"|incorrect password attempt|sorry, try again|su: authentication failure",
-        "the node's sudo asks for a password, or refuses the one that it got",
+        "the node's sudo asks for a password, or rejects the one that it was given",
         "sudo without a password, or ansible_become_password",
         "ansible NODE -m ping --become -K  # if that works: ansible_become_password in Vault, or NOPASSWD by visudo",
     ),
@@ -212,7 +212,7 @@ REASONS = (
         "key",
         r"unprotected private key file|bad permissions|load key .{1,200}|invalid format|error in libcrypto"
         r"|sign_and_send_pubkey: .*(?:failed|refused)|no such identity|identity file .{1,200} not accessible",
-        "this control node cannot use the private key of the login",
+        "this control node cannot use the private key for the login",
         "a private key that only its owner can read",
         "ssh-keygen -y -f KEY; ls -l KEY  # KEY: ansible_ssh_private_key_file, or --private-key; chmod 600 KEY",
     ),
@@ -321,7 +321,7 @@ REASONS = (
         "killed",
         r"(?:^|\n)(?:\S+: )?(?:line \d+: +)?(?:\d+ )?killed\b|out of memory: kill|oom-kill",
         "the check was killed on the node, usually by the kernel because memory is short",
-        "a check that ends by itself",
+        "a check that runs to its end",
         _RAW + "'dmesg | grep -i -e oom -e killed | tail; free -m'",
     ),
     Reason(

@@ -87,7 +87,7 @@ def require_whole(variables: Mapping[str, Any], problem: str, wanted: str) -> No
             wanted=wanted,
             found=found,
             where="the job template",
-            remedy="set its job slicing to 1; a workflow that is no slice needs another name than its job template",
+            remedy="set its job slicing to 1; if it is no slice, rename the workflow or its job template",
         )
 
 
@@ -103,8 +103,8 @@ def check_of(given: Any, variables: Mapping[str, Any]) -> str:
 def _name(check: str) -> str:
     if not _CHECK.fullmatch(check):
         raise AscendError(
-            "a slice of a drift check needs the name of its check",
-            wanted="one name for all slices, of letters, digits, . _ and -; AWX's workflow job has a number of its own",
+            "a slice of a drift check needs a check name",
+            wanted="one name for all slices, of letters, digits, . _ and -; in AWX, the workflow job's number",
             found=repr(check) if check else "none",
             where="drift_check",
             remedy="-e drift_check=$(date +%F)  # for example",
@@ -189,7 +189,7 @@ def _understood(found: Any) -> Slice:
     """Return a slice that is one. Raises ValueError."""
     if not isinstance(found, dict) or found.get("form") != FORM:
         form = found.get("form") if isinstance(found, dict) else None
-        raise ValueError(f"its form is {form}, not {FORM}: another version of ascend-fleet wrote it")
+        raise ValueError(f"it has format {form}, not {FORM}: another version of ascend-fleet wrote it")
     wrong = [key for key, kind in KEYS.items() if not isinstance(found.get(key), kind)]
     if wrong or not all(isinstance(node, dict) and node.keys() >= _OF_NODE for node in found["nodes"]):
         raise ValueError(f"{', '.join(wrong) or 'a node'} is missing or wrong for a slice")

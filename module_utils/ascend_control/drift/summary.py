@@ -62,15 +62,15 @@ def headline(counts: dict[str, int], limit: str | None) -> str:
     if not total:
         return "No nodes: the inventory has none" + (" within the limit." if limit is not None else ".")
     if not drifted and not unchecked:
-        return "The one node is as the inventory says." if total == 1 else f"All {nodes} are as the inventory says."
+        return "The one node matches the inventory." if total == 1 else f"All {nodes} match the inventory."
     if unchecked == total:
         return "The one node could not be checked." if total == 1 else f"None of the {nodes} could be checked."
     if not unchecked:
         return f"{drifted:,} of {nodes} drifted."
     if not drifted:
         others = total - unchecked
-        rest = "the other one is" if others == 1 else f"the other {others:,} are"
-        return f"{unchecked:,} of {nodes} could not be checked; {rest} as the inventory says."
+        rest = "the other one matches" if others == 1 else f"the other {others:,} match"
+        return f"{unchecked:,} of {nodes} could not be checked; {rest} the inventory."
     return f"{drifted:,} of {nodes} drifted, {unchecked:,} could not be checked."
 
 
@@ -189,7 +189,7 @@ def _remarks(fleet: Fleet) -> list[str]:
     for remark in between_of(fleet)["remarks"]:
         alike.setdefault(one_line(remark["problem"]), []).append(FLEET)
     kinds = sorted(alike.items(), key=lambda kind: (-len(kind[1]), kind[0]))
-    text = [f"Remark, no drift: {_names(sorted(set(names)))}: {problem}" for problem, names in kinds[:REMARKS]]
+    text = [f"Remark (not drift): {_names(sorted(set(names)))}: {problem}" for problem, names in kinds[:REMARKS]]
     left = len(kinds) - REMARKS
     if left > 0:
         text[-1] = f"and {_number(left + 1, 'other remark')}, see the report"

@@ -81,8 +81,8 @@ def _groups(drivers: Iterable[tuple[str, str]]) -> list[tuple[str, list[str]]]:
 
 def _where(compared: int, silent: int, limit: str | None) -> str:
     words = [f"npu-smi info of {nodes_text(compared)}"]
-    words += [f"{nodes_text(silent)} gave no answer"] if silent else []
-    return "; ".join([*words, *([f"the others were not asked (--limit {limit})"] if limit is not None else [])])
+    words += [f"{nodes_text(silent)} did not answer"] if silent else []
+    return "; ".join([*words, *([f"other nodes were not queried (--limit {limit})"] if limit is not None else [])])
 
 
 def _differ(cann: str, groups: list[tuple[str, list[str]]], hangs: bool, where: str, look: str) -> Refusal:
@@ -98,7 +98,7 @@ def _differ(cann: str, groups: list[tuple[str, list[str]]], hangs: bool, where: 
         f"{problem}, and HCCL hangs between them" if hangs else problem,
         "one driver on all nodes of a job",
         listed(texts, most=_SHOWN_DRIVERS),
-        f"{look}  # then the same Ascend HDK on all, and reboot; until then no job across different drivers",
+        f"{look}  # then install one Ascend HDK on all and reboot; until then run no job across different drivers",
         where,
         cann,
     )

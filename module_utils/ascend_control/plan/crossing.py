@@ -54,7 +54,7 @@ def beside_words(found: Found, wanted: Wanted) -> str:
     ]
     if not others or not wanted.toolkit.beside:
         return ""
-    return f"; it goes beside {listed(sorted(others))}, to {wanted.environment.cann_home}"
+    return f"; it is installed beside {listed(sorted(others))}, in {wanted.environment.cann_home}"
 
 
 def cross_refusals(found: Found, wanted: Wanted, steps: list[Step]) -> list[Refusal]:
@@ -69,7 +69,7 @@ def cross_refusals(found: Found, wanted: Wanted, steps: list[Step]) -> list[Refu
                 "cann",
                 "cann-cross",
                 f"CANN {version} would take over the links and environment files of the installed CANN",
-                f"no CANN of another layout in {root}",
+                f"no CANN of a different layout in {root}",
                 f"CANN {listed(list(others))}",
                 "-e cann_cross=replace  # uninstalls it first; a rollback to it then has to install it again",
                 root,
@@ -86,7 +86,7 @@ def cross_refusals(found: Found, wanted: Wanted, steps: list[Step]) -> list[Refu
             f"CANN {listed(list(foreign))} was installed by somebody else, and this plan would replace it",
             "a CANN that this project installed",
             listed([each.path for each in foreign.values()]),
-            f"ask whose it is; then bash {first.path}/*-linux/script/uninstall.sh on the node, or cann_cross: beside",
+            f"ask who owns it; then bash {first.path}/*-linux/script/uninstall.sh on the node, or cann_cross: beside",
             first.path,
         )
     ]

@@ -103,7 +103,7 @@ def _state(disk: Disk, paths: list[str]) -> list[Refusal]:
     total, inodes = disk.total_mb, disk.free_inodes
     if disk.device == UNREAD:
         problem, want, have = f"the file system of {listed} returns errors", "a readable file system", "an error"
-        remedy = f"dmesg | tail -n 30; findmnt -T {measured}  # then the disk's, or the file server's, service"
+        remedy = f"dmesg | tail -n 30; findmnt -T {measured}  # then have the disk or the file server serviced"
         return [refusal("system", "disk-error", problem, want, have, remedy, measured, listed)]
     if disk.read_only:
         return [_read_only("mounted-read-only", disk, paths)]
@@ -162,7 +162,7 @@ def _cann_place(found: Found, wanted: Wanted) -> str:
 def _noexec(name: str, disk: Disk, places: list[str], paths: list[str]) -> Refusal:
     """The names of the variables come from the places, because one disk may have several."""
     names = [_VARIABLES[place] for place in places if place in _VARIABLES]
-    elsewhere = f"or name another place: {', '.join(sorted(set(names)))} in the inventory"
+    elsewhere = f"or set another place: {', '.join(sorted(set(names)))} in the inventory"
     measured = disk.path_measured or paths[0]
     remount = f"mount -o remount,exec $(findmnt -no TARGET -T {measured})"
     listed = ", ".join(paths)
@@ -186,7 +186,7 @@ def _read_only(name: str, disk: Disk, paths: list[str]) -> Refusal:
         f"the file system of {', '.join(paths)} is read-only",
         "a writable file system",
         "read-only",
-        f"findmnt -T {measured}; dmesg | tail -n 30  # an error of the disk? else: mount -o remount,rw on its TARGET",
+        f"findmnt -T {measured}; dmesg | tail -n 30  # a disk error? if not: mount -o remount,rw on its TARGET",
         measured,
         ", ".join(paths),
     )

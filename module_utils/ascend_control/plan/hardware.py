@@ -145,7 +145,7 @@ def _count(devices: Devices, wanted: Wanted) -> list[Refusal]:
     if not want or want in (count, len(shown.union(wanted.cards.out))):
         return []
     problem = f"there are {count} cards, not {want}"
-    remedy = "lspci | grep -i d802; dmesg | grep -i davinci  # did a card fall off? else correct ascend_card_count"
+    remedy = "lspci | grep -i d802; dmesg | grep -i davinci  # did a card fall off the bus? else set ascend_card_count"
     return [refusal("cards", "card-count", problem, f"{want} cards", f"{count} cards", remedy, _TABLE)]
 
 
@@ -156,8 +156,8 @@ def _memory(devices: Devices, wanted: Wanted) -> list[Refusal]:
     others = [f"{count} x {size} MB" for size, count in sorted(sizes.items()) if size != want]
     if not want or not others:
         return []
-    remedy = "npu-smi info  # is it another model? else correct ascend_card_memory_mb"
-    problem = "the chips' memory size is not the inventory's"
+    remedy = "npu-smi info  # a different model? if not, correct ascend_card_memory_mb"
+    problem = "the chips' memory size differs from the inventory's"
     return [refusal("cards", "card-memory", problem, f"{want} MB on each chip", ", ".join(others), remedy, _TABLE)]
 
 
@@ -213,7 +213,7 @@ def _firmware(found: Found, driver: str, wanted: Wanted, changes: bool) -> tuple
         f"the firmware is older than release {wanted.release} needs",
         f"firmware {minimum} or newer",
         version,
-        f"install the firmware of Ascend HDK {driver}, the driver's own, reboot; to continue regardless: "
+        f"install the firmware of Ascend HDK {driver}, the same as the driver's, reboot; to continue regardless:"
         " -e ascend_driver_policy=warn",
         "firmware/version.info",
     )
@@ -266,6 +266,6 @@ def _order_unknown(what: str, version: str, minimum: str, wanted: Wanted, change
         f"cannot tell whether the {what} is new enough for release {wanted.release}",
         f"{what} {minimum} or newer",
         f"{version}, which cannot be compared" if version else "no version",
-        "ansible-playbook playbooks/verify.yml --limit NODE  # where every card works, it is new enough",
+        "ansible-playbook playbooks/verify.yml --limit NODE  # if every card works, it is new enough",
         _TABLE if what == "driver" else "firmware/version.info",
     )

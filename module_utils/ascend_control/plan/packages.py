@@ -68,7 +68,7 @@ def _refusal(name: str, needs: list[Need], found: Found, wanted: Wanted) -> Refu
     else:
         packages = " ".join(sorted(names[need.name] for need in needs))
         remedy = f"{found.system.package_manager} install {packages}"
-        remedy += "  # or ascend_system_packages: install in the inventory, and site.yml does it"
+        remedy += "  # or ascend_system_packages: install in the inventory, and site.yml installs them"
     problem = "; ".join(_problem(need) for need in needs)
     subject = ", ".join(need.name for need in needs)
     return refusal("system", name, problem, f"{subject} on the node", "absent", remedy, "", subject)

@@ -35,7 +35,7 @@ def places(settings: Document) -> dict[str, str]:
             )
     for name, variable in _VARIABLES.items():
         if settings[name] in _SYSTEM:
-            raise _wrong(variable, settings[name], f"a folder of its own, such as {settings[name]}/ascend-fleet")
+            raise _wrong(variable, settings[name], f"a separate folder, such as {settings[name]}/ascend-fleet")
     for name, variable in _ALL.items():
         same = [other for key, other in _ALL.items() if key != name and settings[key] == settings[name]]
         if same:

@@ -98,7 +98,7 @@ def batches(given: Any) -> list[int | str]:
     if not listed or not all(_BATCH.fullmatch(word) for word in listed):
         raise AscendError(
             "rollout_batches is not a list of batch sizes",
-            wanted='numbers of nodes from 1 on, or parts of those that need a change, such as [1, "10%", "100%"]',
+            wanted='numbers of nodes from 1 on, or percentages of those that need a change, such as [1, "10%", "100%"]',
             found=repr(given),
             where="the inventory, or -e",
             remedy="correct rollout_batches in group_vars/all.yml, "
@@ -110,7 +110,7 @@ def batches(given: Any) -> list[int | str]:
 
 def require_one_way(variable: str, values: Sequence[Any]) -> None:
     """Raise AscendError unless all nodes of a rollout have the same value of this; None does not count."""
-    ways = list(dict.fromkeys("no value of its own" if value is None else str(value) for value in values))
+    ways = list(dict.fromkeys("not set" if value is None else str(value) for value in values))
     if len(ways) > 1:
         raise AscendError(
             f"the nodes of a rollout have several values of {variable}",

@@ -52,7 +52,7 @@ Applied = TypedDict(
 TO_CHANGE, WAITING, BUSY = "ascend_to_change", "ascend_waiting", "ascend_busy"
 CONVERGED, REFUSED = "ascend_converged", "ascend_refused"
 DRAINED = "ascend_drained"  # by a run that died, and not changed by this one: only to be resumed
-_REMEDY = "wait for them to end: -e ascend_busy_policy=wait; --tags stage does now what disturbs no job"
+_REMEDY = "wait for them to end: -e ascend_busy_policy=wait; --tags stage does now the part that disturbs no job"
 
 
 def apply_to(facts: Document, resolved: Document, policy: str) -> Applied:

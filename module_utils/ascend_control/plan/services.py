@@ -37,7 +37,7 @@ def services_warnings(found: Found, wanted: Wanted) -> list[Refusal]:
             )
         elif each.digest != digests[name] or each.altered:
             words = f"{name} is not served as the inventory says"
-            differs = "another config, address or cards" if each.digest != digests[name] else each.altered
+            differs = "a different config, address or set of cards" if each.digest != digests[name] else each.altered
             observed.append(_warning("service-altered", name, words, "what serve_models says", differs, _CURE))
         else:
             observed += _elsewhere(each, found)

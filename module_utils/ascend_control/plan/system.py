@@ -27,7 +27,7 @@ def settings_step(found: Found, wanted: Wanted) -> list[Step]:
     causes = _kernel_causes(found, wanted) + _limit_causes(found, wanted)
     if not causes:
         return []
-    reason = f"the system is not set as release {wanted.release} wants: {listed(_problems(causes))}"
+    reason = f"system settings differ from those that release {wanted.release} needs: {listed(_problems(causes))}"
     where = ", ".join(sorted({_FILES[each["name"]] for each in causes}))
     return [step("system", "set", reason, "other settings", "those of the release", where, causes)]
 
@@ -122,7 +122,7 @@ def _limit_warnings(found: Found, wanted: Wanted, policy: str) -> list[Refusal]:
         if policy == APPLY:
             check, problem = (
                 "limit-of-session",
-                f"this session has a lower limit {name} than {drop_ins.LIMITS} says",
+                f"this session has a lower limit {name} than {drop_ins.LIMITS} sets",
             )
             remedy = (
                 "log in again; still lower? Is UsePAM yes in /etc/ssh/sshd_config, pam_limits.so in /etc/pam.d/sshd?"

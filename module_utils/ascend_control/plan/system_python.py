@@ -7,7 +7,7 @@ from ...ascend.finding import Refusal, refusal
 from .asked import WantedPython
 from .found import SystemPython
 
-_OTHERWISE = "take the depot's (ascend_python: depot)"
+_OTHERWISE = "use the depot's (ascend_python: depot)"
 
 
 def python_refusals(
@@ -23,7 +23,7 @@ def python_refusals(
             refusal(
                 "python",
                 "system-python",
-                f"the node has no Python {series} of its own",
+                f"the node's distribution provides no Python {series}",
                 f"Python {series} of the distribution, for release {release}",
                 others,
                 f"install the distribution's python{series} and its pip, or {_OTHERWISE}",
@@ -46,7 +46,7 @@ def _beside(name: str, series: str, path: str) -> Refusal:
         "system-python",
         f"CANN's installer would not find the {name} of Python {series}",
         f"{name} in {folder}, of Python {series}",
-        "none, or one of another Python",
+        "none, or one of a different Python",
         remedy,
         f"{folder}/{name}",
         name,

@@ -151,7 +151,7 @@ def cards_out(given: Any) -> list[int]:
     if not all(re.fullmatch("[0-9]{1,3}", word) for word in listed):
         raise AscendError(
             "ascend_cards_out is not a list of cards",
-            wanted="npu-smi's ids, each by itself, such as [4, 6]; [] excludes none",
+            wanted="npu-smi's ids, listed one by one, such as [4, 6]; [] excludes none",
             found=repr(given),
             where="the inventory, or -e",
             remedy="npu-smi info -l  # shows the ids; then correct ascend_cards_out in the inventory, "

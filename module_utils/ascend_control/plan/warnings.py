@@ -92,14 +92,14 @@ def _latest(found: Found, wanted: Wanted, steps: list[Step]) -> list[Refusal]:
     if not latest or latest == version or any(name in ("toolkit", "latest") for name in names_of(steps)):
         return []
     folder, name = os.path.split(wanted.environment.cann_home)
-    remedy = f"bash {folder}/{name}/create_version_softlink.sh  # CANN's own; ascend-env has the right one anyway"
+    remedy = f"bash {folder}/{name}/create_version_softlink.sh  # CANN's own; ascend-env uses the right one anyway"
     if wanted.toolkit.layout == LATER.name:
-        remedy = f"ln -sfn {name} {folder}/{LATER.link}  # ascend-env has the right one anyway"
+        remedy = f"ln -sfn {name} {folder}/{LATER.link}  # ascend-env uses the right one anyway"
     return [
         refusal(
             "cann",
             "latest-other",
-            f"CANN's `latest` points to {latest}, so sessions that source its set_env.sh get another CANN",
+            f"CANN's `latest` points to {latest}, so sessions that source its set_env.sh get the wrong CANN",
             version,
             latest,
             remedy,

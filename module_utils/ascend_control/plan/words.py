@@ -59,7 +59,7 @@ def stopped_text(plan: Document, node: str) -> str:
     """Return why a node must not be changed, its warnings, and the names of the remaining steps."""
     lines = [refusal_text(plan["refusals"], node), *_lines(plan.get("warnings", []), "warning")]
     if plan.get("steps"):
-        lines.append(f"steps left once that is cured: {', '.join(step['component'] for step in plan['steps'])}")
+        lines.append(f"steps that remain once this is fixed: {', '.join(step['component'] for step in plan['steps'])}")
     return "\n".join(lines)
 
 
@@ -80,7 +80,7 @@ def _blocks(plans: dict[str, Applied]) -> list[str]:
     lines = []
     for (problems, steps), hosts in sorted(alike.items(), key=lambda item: (item[0][0], -len(item[0][1]), item[1])):
         if problems:
-            then = "; once these are cured, these steps are left:" if steps else ""
+            then = "; once this is fixed, these steps remain:" if steps else ""
             lines.append(f"{_nodes(hosts)}: must not be changed: {', '.join(problems)}{then}")
         else:
             lines.append(f"{_nodes(hosts)}:{'' if steps else ' nothing to do'}")
@@ -221,7 +221,7 @@ def rollout_lines(groups: dict[str, list[str]], failed: list[str]) -> list[str]:
         "failed before the change was complete": lost & reached,
         "refused or unreachable, left as they were": lost - reached,
         "busy, left as they are": busy - lost - done - built,
-        "busy since their change began, built but not yet current": built - lost - done,
+        "became busy during the change, built but not yet current": built - lost - done,
         "not reached, left as they were": (chosen | reached) - done - lost - busy - built,
     }
     return [f"{fate}: {_nodes(sorted(hosts))}" for fate, hosts in fates.items() if hosts]

@@ -94,7 +94,7 @@ def test_what_of_a_version_cfg_cannot_be_read() -> None:
         ("words alone", "not a key=value pair: words alone"),
         ("=8.0.RC1", "not a key=value pair: =8.0.RC1"),
         ("two words=1", "not a key=value pair: two words=1"),
-        ('x_version="7.2', 'a quotation without an end: x_version="7.2'),
+        ('x_version="7.2', 'an unclosed quotation: x_version="7.2'),
         ("x\0\0=1", "bytes that are not text"),
         ("x=\ufffd", "bytes that are not text"),
         ("Innerversion=", "not a version: nothing"),

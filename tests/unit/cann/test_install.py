@@ -280,7 +280,7 @@ def test_installed_files_that_cannot_be_read_are_said(node: Node, monkeypatch: p
 @pytest.mark.parametrize(
     ("effect", "result", "words"),
     [
-        (None, done(), "found: absent: nothing of it"),
+        (None, done(), "found: absent: none of its files"),
         (None, done(3, "no space left"), "ended with code 3.*no space left"),
         ("half", done(), "half-installed: .*missing"),
         ("all", done(-9, "", True), "did not end within 7 s"),
@@ -353,7 +353,7 @@ def test_an_uninstaller_that_leaves_something_is_not_believed(node: Node) -> Non
     believed = Calls((None, done(output="[INFO] Ascend-cann-toolkit uninstall success")))
     with pytest.raises(AscendError) as told:
         cann_install.uninstall(node.package("toolkit"), believed)
-    assert told.value.wanted == "nothing of toolkit"
+    assert told.value.wanted == "no files of toolkit"
     assert str(script) in str(believed.seen)
 
 

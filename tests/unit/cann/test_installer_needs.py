@@ -53,7 +53,7 @@ def test_a_node_that_has_everything(tmp_path: Path, env: dict[str, str]) -> None
 @pytest.mark.parametrize("name", ALL)
 def test_a_missing_program(tmp_path: Path, env: dict[str, str], name: str) -> None:
     (tmp_path / "bin" / name).unlink()
-    assert refused(tmp_path, env).problem == f"{name} is missing, which CANN's installer needs"
+    assert refused(tmp_path, env).problem == f"CANN's installer needs {name}, which is missing"
     if name in installer_needs.PYTHON:
         hold(tmp_path, env, "kernels")
     else:
@@ -62,7 +62,7 @@ def test_a_missing_program(tmp_path: Path, env: dict[str, str], name: str) -> No
 
 def test_a_pip_that_may_not_be_run_counts_as_missing(tmp_path: Path, env: dict[str, str]) -> None:
     (tmp_path / "bin/pip3").chmod(0o644)
-    assert "pip3 is missing" in str(refused(tmp_path, env))
+    assert "needs pip3, which is missing" in str(refused(tmp_path, env))
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_pip_that_may_not_be_run_counts_as_missing(tmp_path: Path, env: dict[s
 def test_a_pip_that_does_not_run(tmp_path: Path, env: dict[str, str], script: str, found: str) -> None:
     (tmp_path / "bin/pip3").write_text(script)
     error = refused(tmp_path, env)
-    assert error.problem == "pip3 does not run, which CANN's installer needs"
+    assert error.problem == "CANN's installer needs pip3, but pip3 does not run"
     assert error.found.startswith(found)
     assert error.where == str(tmp_path / "bin/pip3")
     hold(tmp_path, env, "kernels")
@@ -152,8 +152,8 @@ class Failing:
 def test_an_installer_that_says_it_is_done_and_did_nothing(tmp_path: Path) -> None:
     error = Failing(tmp_path).told(Result(0, "", False))
     assert error.problem == "the installer of toolkit 8.0.RC1 ended with code 0 and installed nothing"
-    assert error.found.startswith("absent: nothing of it")
-    assert error.where == "/cache/x.run; its output: nothing"
+    assert error.found.startswith("absent: none of its files")
+    assert error.where == "/cache/x.run; its output: none"
     assert error.remedy.startswith("bash /cache/x.run --nox11 --check; ls -la /var/log/ascend_seclog")
 
 
@@ -167,7 +167,7 @@ def test_an_error_of_an_older_run_is_not_taken_for_this_one_s(tmp_path: Path, mo
     assert "its output: words" in failing.told(Result(1, "words\n", False)).where
     hung = failing.told(Result(-9, "", True))
     assert "did not end within 7 s" in hung.problem
-    assert hung.where.endswith("its output: nothing; the last error in its log is: [Toolkit] [t] [ERROR] older")
+    assert hung.where.endswith("its output: none; the last error in its log: [Toolkit] [t] [ERROR] older")
 
 
 def test_a_disk_that_filled_up_is_named(tmp_path: Path) -> None:

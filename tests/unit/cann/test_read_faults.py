@@ -94,7 +94,7 @@ FAULTS: dict[str, tuple[Fault, str, str, list[str]]] = {
     "component of another build": (
         put(f"{V}/opp/version.info", f"Version=7.2.0.1.099\nversion_dir={V}\n"),
         HALF,
-        f"gives {NUMBER[V]} for opp, but its version.info 7.2.0.1.099",
+        f"gives {NUMBER[V]} for opp, but its version.info gives 7.2.0.1.099",
         ["cann-version-mismatch"],
     ),
     "library lost": (

@@ -249,9 +249,9 @@ def test_elsewhere(cann: Cann) -> None:
     facts, findings = cann.read()
     assert facts["elsewhere"] == [
         {"path": f"{ROOT}/nnae/8.0.RC3", "version": "8.0.RC3", "why": "the product nnae"},
-        {"path": f"/root/Ascend/ascend-toolkit/{NEW}", "version": NEW, "why": "a user's own"},
-        {"path": f"/home/anna/Ascend/ascend-toolkit/{OLD}", "version": OLD, "why": "a user's own"},
-        {"path": "/home/berta/Ascend/cann-8.5.0", "version": "8.5.0", "why": "a user's own"},
+        {"path": f"/root/Ascend/ascend-toolkit/{NEW}", "version": NEW, "why": "a user's installation"},
+        {"path": f"/home/anna/Ascend/ascend-toolkit/{OLD}", "version": OLD, "why": "a user's installation"},
+        {"path": "/home/berta/Ascend/cann-8.5.0", "version": "8.5.0", "why": "a user's installation"},
     ]
     assert names(findings) == ["cann-elsewhere"]
     assert list(facts["versions"]) == [V]

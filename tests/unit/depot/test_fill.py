@@ -51,7 +51,7 @@ def test_nodes_with_the_same_plan_share_a_block() -> None:
         "12 nodes (n00, n01, n02, n03, n04, n05, n06, n07 and 4 more):",
         "  1. toolkit     install: toolkit 8.0.RC1 is absent",
         "1 node (ok): nothing to do",
-        "1 node (sick): must not be changed: cards are not healthy; once these are cured, these steps are left:",
+        "1 node (sick): must not be changed: cards are not healthy; once this is fixed, these steps remain:",
         "  1. toolkit     install: toolkit 8.0.RC1 is absent",
     ]
     plans["sick"]["steps"] = []

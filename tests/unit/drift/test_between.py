@@ -125,7 +125,7 @@ def test_with_a_limit_it_says_what_was_compared(nights: Nights) -> None:
     line = "<li>nodes beyond --limit npu-1,npu-3; drivers compared between 2 nodes</li>"
     assert line in (Path(two.folder) / "index.html").read_text()
     (told,) = two.fleet["between"]["findings"]
-    assert told["where"] == "npu-smi info of 2 nodes; the others were not asked (--limit npu-1,npu-3)"
+    assert told["where"] == "npu-smi info of 2 nodes; other nodes were not queried (--limit npu-1,npu-3)"
     other = nights.report({"npu-1": "24.1.rc1"}, limit="npu-1", components=["cann"])
     assert "Partial: --limit npu-1; looked at access, cann." in other.summary
 
@@ -138,7 +138,7 @@ def test_other_components_compare_nothing(nights: Nights) -> None:
 
 def test_the_summary_and_the_page_say_it(nights: Nights) -> None:
     clean, mixed = nights.report(ALIKE), nights.report(MIXED)
-    assert mixed.summary[0] == "All 5 nodes are as the inventory says."
+    assert mixed.summary[0] == "All 5 nodes match the inventory."
     assert mixed.summary[1].startswith(f"The fleet: {PROBLEM}: 24.1.rc1 ")
     assert "npu-3" in " ".join(mixed.summary[1:4])
     assert not any("The fleet" in line for line in clean.summary)
@@ -155,7 +155,7 @@ def test_a_remark_is_no_drift(nights: Nights) -> None:
     (remark,) = report.fleet["between"]["remarks"]
     assert remark["name"] == "drivers-not-alike"
     jsonschema.validate(report.fleet, json.loads((ROOT / "docs" / "fleet.schema.json").read_text()))
-    assert "Remark, no drift: the fleet: nodes with CANN 9.0.0 have different drivers" in report.summary
+    assert "Remark (not drift): the fleet: nodes with CANN 9.0.0 have different drivers" in report.summary
     drawn = (Path(report.folder) / "index.html").read_text()
     assert "<b>The fleet</b>" in drawn
     assert "<h3>nodes with CANN 9.0.0 have different drivers</h3>" in drawn
@@ -200,7 +200,7 @@ def test_reports_of_before_are_read(nights: Nights) -> None:
     fleet = nights.report(ALIKE).fleet
     del fleet["between"]
     jsonschema.validate(fleet, json.loads((ROOT / "docs" / "fleet.schema.json").read_text()))
-    assert summary.lines(fleet, "/reports/latest")[0] == "All 5 nodes are as the inventory says."
+    assert summary.lines(fleet, "/reports/latest")[0] == "All 5 nodes match the inventory."
     assert outputs.junit(fleet)
     assert outputs.prometheus(fleet)
     assert not is_due(fleet, False)

@@ -68,7 +68,7 @@ def test_remedies_that_differ_otherwise_are_the_first_nodes() -> None:
     assert command_of(some) == {
         "text": "npu-smi info -i 0",
         "on": "on a",
-        "note": "a alone: it differs from node to node",
+        "note": "a only: the command differs from node to node",
         "all": "",
     }
 

@@ -80,7 +80,7 @@ def test_the_exit_code_and_the_notice(reports: list[dict[str, Any]]) -> None:
 
 def test_the_summary_and_the_page_say_it_in_the_depots_own_words(reports: list[dict[str, Any]]) -> None:
     text = summary.lines(reports[1], "/reports/latest")
-    assert text[0] == f"All {NODES} nodes are as the inventory says."
+    assert text[0] == f"All {NODES} nodes match the inventory."
     assert text[1].startswith("Control node: the depot is gone: ")
     assert "no such folder" in " ".join(text[1:3])
     assert not [line for line in summary.lines(reports[0], "/reports/latest") if "Control node" in line]

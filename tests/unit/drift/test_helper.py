@@ -133,10 +133,10 @@ def test_facts_are_taken_from_the_same_version_that_was_asked_the_same() -> None
         (answer(helper="0" * 64), "the helper is from another version of ascend-fleet", "version 000000000000"),
         (
             answer(asked={**ASKED, "tmp_dir": "/x"}),
-            "the helper was set up with other values than the inventory's",
-            "another value",
+            "the helper was set up with values other than the inventory's",
+            "a different value",
         ),
-        (answer(asked=None), "the helper was set up with other values than the inventory's", "another value"),
+        (answer(asked=None), "the helper was set up with values other than the inventory's", "a different value"),
         (answer(refused={"problem": "p", "found": "f"}), "p", "f"),
         (
             {"rc": 1, "stdout": "", "stderr": "sudo: a password is required"},

@@ -267,7 +267,7 @@ def test_a_history_of_a_later_version_is_left_alone(path: Path) -> None:
     before = path.read_bytes()
     fleet = added(path, report(day(2), {"npu-1": [CANN]}))
     assert alone(fleet)
-    assert "a later ascend-fleet (format 3, this one knows 2)" in fleet["history"]
+    assert "a newer ascend-fleet (format 3, this one reads 2)" in fleet["history"]
     assert path.read_bytes() == before
 
 

@@ -189,7 +189,7 @@ def test_a_slice_of_another_ascend_fleet_does_not_count(control: Control) -> Non
     control.check(["npu-1"])
     control.edit(control.check(["npu-2"]), code="0123456789ab")
     merged = control.merge(["npu-1", "npu-2"])
-    reason = f"made by another ascend-fleet (0123456789ab, this one is {slices.code()})"
+    reason = f"made by another version of ascend-fleet (0123456789ab, this one is {slices.code()})"
     assert unheard(merged.fleet) == {"npu-2": f"a slice that was left out: {reason}"}
     assert merged.exit_code == 3
     assert reason in told(merged)
@@ -241,7 +241,7 @@ def test_the_newest_check_is_merged_or_the_one_that_is_named(control: Control) -
     assert control.merge(["npu-1"], check="zebra").fleet["merged"]["check"] == "zebra"
     with pytest.raises(AnsibleActionFail, match=r"no slice of a drift check to merge.* of the check lion"):
         control.merge(["npu-1"], check="lion")
-    with pytest.raises(AnsibleActionFail, match="needs the name of its check"):
+    with pytest.raises(AnsibleActionFail, match="needs a check name"):
         control.merge(["npu-1"], check="../slices/ape")
 
 
@@ -274,9 +274,9 @@ def test_a_depot_in_trouble_is_told_once(control: Control) -> None:
 
 def test_a_slice_of_awx_has_the_number_of_its_workflow_job(control: Control) -> None:
     assert control.check(["npu-1"], check="", variables=AWX).made.parent.name == "4711"
-    with pytest.raises(AnsibleActionFail, match=r"needs the name of its check.*found: none"):
+    with pytest.raises(AnsibleActionFail, match=r"needs a check name.*found: none"):
         control.check(["npu-1"], check="", variables={"awx_job_id": 1})
-    with pytest.raises(AnsibleActionFail, match=r"needs the name of its check.*found: 'a/b'"):
+    with pytest.raises(AnsibleActionFail, match=r"needs a check name.*found: 'a/b'"):
         control.check(["npu-1"], check="a/b")
 
 

@@ -189,7 +189,7 @@ def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(os, "fsync", full)
     told = refused(lambda: reports.write(tmp_path, fleet(), "<p>page</p>"))
     assert told["found"].startswith("No space left on device")
-    assert (told["wanted"], told["remedy"]) == ("room for some MB", f"df -h {tmp_path}")
+    assert (told["wanted"], told["remedy"]) == ("a few MB of free space", f"df -h {tmp_path}")
     assert os.listdir(tmp_path) == []
 
 

@@ -60,7 +60,7 @@ def test_a_report_of_a_bad_night() -> None:
 
 def test_a_report_of_a_good_night_is_four_lines() -> None:
     assert summary.lines(fleet(clean=1_000), FOLDER) == [
-        "All 1,000 nodes are as the inventory says.",
+        "All 1,000 nodes match the inventory.",
         "Since 2026-03-01 01:30 UTC: nothing new, nothing gone, 0 still there.",
         "",
         "Report: reports/20260302T013000Z/index.html",
@@ -76,13 +76,13 @@ def test_remarks_are_told_and_are_no_drift() -> None:
     text = summary.lines(made, FOLDER)
     assert text[0] == "1 of 3 nodes drifted."
     assert text[-4:-1] == [
-        "Remark, no drift: 3 nodes (clean-0000, clean-0001 and 1 more): CANN has an undocumented layout",
-        "Remark, no drift: npu-1: hccn_tool was busy",
+        "Remark (not drift): 3 nodes (clean-0000, clean-0001 and 1 more): CANN has an undocumented layout",
+        "Remark (not drift): npu-1: hccn_tool was busy",
         "",
     ]
     made["nodes"][1]["remarks"] = [unknown, *(fleets.remark("env", f"r{n}", f"remark {n}") for n in range(40))]
     assert summary.lines(made, FOLDER)[-4:-2] == [
-        "Remark, no drift: 3 nodes (clean-0000, clean-0001 and 1 more): CANN has an undocumented layout",
+        "Remark (not drift): 3 nodes (clean-0000, clean-0001 and 1 more): CANN has an undocumented layout",
         "and 41 other remarks, see the report",
     ]
 
@@ -91,15 +91,15 @@ def test_remarks_are_told_and_are_no_drift() -> None:
     ("drifted", "unchecked", "clean", "expected"),
     [
         (0, 0, 0, "No nodes: the inventory has none."),
-        (0, 0, 1, "The one node is as the inventory says."),
-        (0, 0, 2, "All 2 nodes are as the inventory says."),
+        (0, 0, 1, "The one node matches the inventory."),
+        (0, 0, 2, "All 2 nodes match the inventory."),
         (1, 0, 0, "1 of 1 node drifted."),
         (1, 0, 1, "1 of 2 nodes drifted."),
         (2, 0, 1_998, "2 of 2,000 nodes drifted."),
         (0, 1, 0, "The one node could not be checked."),
         (0, 3, 0, "None of the 3 nodes could be checked."),
-        (0, 1, 1, "1 of 2 nodes could not be checked; the other one is as the inventory says."),
-        (0, 1, 1_500, "1 of 1,501 nodes could not be checked; the other 1,500 are as the inventory says."),
+        (0, 1, 1, "1 of 2 nodes could not be checked; the other one matches the inventory."),
+        (0, 1, 1_500, "1 of 1,501 nodes could not be checked; the other 1,500 match the inventory."),
         (1, 1, 0, "1 of 2 nodes drifted, 1 could not be checked."),
     ],
 )

@@ -135,7 +135,7 @@ def test_who_may_not_enter_is_told_which_folder(closed: str) -> None:
             check=False,
         )
     assert done.returncode == 127
-    assert f"ascend-env: this account may not enter {folder}/{closed}\n" in done.stderr
+    assert f"ascend-env: this account is not allowed to enter {folder}/{closed}\n" in done.stderr
 
 
 def test_it_says_where_the_examples_are(environment: Path, tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_another_python_is_a_difference_only_when_it_is_to_be_replaced(wanted: e
     assert environment.problems(other) == []
     assert environment.problems(replace(wanted, replace_python=True)) == []
     assert environment.problems(replace(other, replace_python=True)) == [
-        f"the environment runs another Python than {other.python}"
+        f"the environment's Python is not {other.python}"
     ]
 
 

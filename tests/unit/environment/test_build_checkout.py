@@ -111,7 +111,7 @@ def test_another_archive_is_installed(source: environment.Wanted, tmp_path: Path
     checkout = tmp_path / "LLaMA-Factory"
     (checkout / "backend.py").write_text(BACKEND.replace("0.9.0", "0.9.1"))
     newer = from_archive(source, tmp_path / "newer.tar.gz", checkout)
-    assert environment.problems(newer) == ["llamafactory was unpacked from another archive"]
+    assert environment.problems(newer) == ["llamafactory was unpacked from a different archive"]
     environment.build(newer, run)
     assert environment.problems(newer, deep=True) == []
     assert environment_read.read_environment(newer.path)["versions"]["llamafactory"] == "0.9.1"

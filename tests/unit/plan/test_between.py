@@ -104,9 +104,9 @@ def test_nodes_that_shall_have_another_cann_are_in_no_job_with_them() -> None:
 def test_it_says_which_nodes_were_compared() -> None:
     given = peers(a="24.1.rc1", b="24.1.rc2", c="")
     (warning,) = compared(given, asked=5)["warnings"]
-    assert warning["where"] == "npu-smi info of 2 nodes; 3 nodes gave no answer"
+    assert warning["where"] == "npu-smi info of 2 nodes; 3 nodes did not answer"
     (warning,) = compared(given, asked=3, limit="rack1")["warnings"]
-    assert warning["where"].endswith("; 1 node gave no answer; the others were not asked (--limit rack1)")
+    assert warning["where"].endswith("; 1 node did not answer; other nodes were not queried (--limit rack1)")
 
 
 def test_what_a_node_is_compared_by() -> None:
@@ -156,7 +156,7 @@ def test_site_says_it_once_after_the_nodes(monkeypatch: pytest.MonkeyPatch) -> N
         f"the fleet: warning: {DIFFER} (24.1.rc1 on 2 nodes, 25.0.rc1 on 1 node (npu-2)"
     )
     assert shown.count("different drivers, ") == 1
-    assert "npu-smi info of 3 nodes; 1 node gave no answer" in shown
+    assert "npu-smi info of 3 nodes; 1 node did not answer" in shown
     assert "ansible-playbook playbooks/drift.yml -i inventory/prod  # " in shown
     assert "--limit" not in shown
 

@@ -80,7 +80,7 @@ def test_an_older_layout_goes_to_the_root_itself() -> None:
 def test_beside_an_earlier_one_nothing_of_that_is_touched_and_the_plan_says_where() -> None:
     node = found(OLD)
     todo = steps(node, later())
-    assert todo["toolkit"] == f"toolkit 9.0.0 is absent; it goes beside 8.0.RC1, to {APART}"
+    assert todo["toolkit"] == f"toolkit 9.0.0 is absent; it is installed beside 8.0.RC1, in {APART}"
     assert "cross" not in todo
     assert refused(node, later()) == []
     assert not apply_to(node, later(), "skip")["sets_aside"]

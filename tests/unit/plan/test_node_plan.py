@@ -187,7 +187,7 @@ def test_a_node_that_must_not_be_changed_fails_with_what_is_left_to_do(
     assert stopped["plan"]["refusals"]
     (warning, *_) = stopped["plan"]["warnings"]
     assert f"warning: {warning['problem']}" in stopped["msg"]
-    assert stopped["msg"].endswith(f"steps left once that is cured: {', '.join(stopped['components'])}")
+    assert stopped["msg"].endswith(f"steps that remain once this is fixed: {', '.join(stopped['components'])}")
     assert "facts" not in stopped
 
 

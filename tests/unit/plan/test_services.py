@@ -44,7 +44,7 @@ def test_a_node_that_serves_what_it_shall_has_nothing_to_tell() -> None:
             "service-silent",
             "it does not answer: refused",
         ),
-        ([served(digest="d0")], None, "service-altered", "another config, address or cards"),
+        ([served(digest="d0")], None, "service-altered", "a different config, address or set of cards"),
         ([served(altered="its unit was changed")], None, "service-altered", "its unit was changed"),
         ([served(environment="/opt/ascend/env/old")], None, "service-environment", "old"),
     ],

@@ -48,7 +48,7 @@ def test_every_node_of_a_rollout_has_its_fate() -> None:
 def test_a_job_that_began_meanwhile_is_no_failure() -> None:
     assert lines(to_change="a b", reached="a b", done="b", built="a") == [
         "changed and verified: 1 node (b)",
-        "busy since their change began, built but not yet current: 1 node (a)",
+        "became busy during the change, built but not yet current: 1 node (a)",
     ]
 
 
