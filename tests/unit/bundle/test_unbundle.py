@@ -89,7 +89,7 @@ def test_it_ends_with_ansible_keeps_the_inventory_and_may_run_again(machine: Mac
     assert "ascend_depot_dir: " + str(machine.depot) in first.stdout, "the depot is not where the role looks for it"
     assert (machine.to / "collections/ansible_collections/ascend/fleet").is_symlink()
     assert not machine.to.with_name("fleet.new").exists()
-    assert "inventory stays as it is" in first.stdout
+    assert "inventory is left as it is" in first.stdout
     machine.require_own()
     assert (machine.to.with_name("fleet.old") / "site.yml").read_text() == "older", "the way back"
     before = (machine.to / ".venv/installed").stat().st_mtime_ns
