@@ -104,18 +104,20 @@ def _fetch_all(missing: List[Dict[str, Any]], folder: str, server: Server, until
 
 
 def _write(source: Any, path: str, file: Dict[str, Any], until: float) -> None:
-    """Append what comes until then. A server that does not support ranges sends the file from the beginning."""
+    """Append what comes until then; to the end if the server has no ranges, as it would begin the file again."""
     begin = file["have_bytes"] if source.status == PARTIAL else 0
+    continues = begin > 0 or (not file["have_bytes"] and source.headers.get("Accept-Ranges") == "bytes")
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     with os.fdopen(handle, "wb") as sink:
         sink.seek(begin)
         sink.truncate()
         left = file["size_bytes"] - begin
-        while left > 0 and time.monotonic() < until:
+        while left > 0 and not (continues and time.monotonic() >= until):
             data = source.read(min(PIECE, left))
             if not data:
                 raise ValueError("%d bytes are missing at its end" % left)
             sink.write(data)
             left -= len(data)
             fault_points.reached("file.fetching")
-    fault_points.reached("file.fetched")
+    if not left:
+        fault_points.reached("file.fetched")

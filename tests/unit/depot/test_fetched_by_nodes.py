@@ -54,16 +54,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if how == "fails" or (how == "lacks one" and self.path == f"/{FILES[1].sha256}"):
             self.send_error(500 if how == "fails" else 404)
             return
-        ranges = how != "no ranges" and begin > 0
+        has_ranges = not how.startswith("no ranges")
+        ranges = has_ranges and begin > 0
         content = content[begin:] if ranges else content
         self.send_response(206 if ranges else 200)
         self.send_header("Content-Length", str(len(content)))
+        if has_ranges:
+            self.send_header("Accept-Ranges", "bytes")
         self.end_headers()
         if how == "breaks off":
             content = content[:20_000]
         if how == "another file":
             content = b"x" * len(content)
-        if how == "is slow":
+        if how.endswith("is slow"):
             with suppress(BrokenPipeError, ConnectionResetError):  # the node's time is over
                 for at in range(0, len(content), 10_000):
                     self.wfile.write(content[at : at + 10_000])
@@ -214,4 +217,19 @@ def test_a_call_ends_in_time_and_the_next_one_continues(node: Node, monkeypatch:
     came += node.answer["came_bytes"]
     assert calls, "the first call left something"
     assert came == sum(file.size_bytes for file in FILES), "what came before is not fetched again"
+    assert [(node.cache / file.path).read_bytes() for file in FILES] == CONTENTS
+
+
+def test_a_server_without_ranges_gives_a_file_that_takes_longer_than_a_call(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the call ended in time, each one would begin the file again, without end."""
+    node.options["fetch_s"] = 0.15
+    monkeypatch.setattr(fetched, "PIECE", 10_000)
+    calls = 1
+    with served("no ranges, is slow") as (url, asked):
+        while node.ask(url)[0]:
+            assert calls < len(FILES), "it never ends"
+            calls += 1
+    assert len(asked) == len(FILES), "each file is asked for once"
     assert [(node.cache / file.path).read_bytes() for file in FILES] == CONTENTS
