@@ -3,18 +3,13 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
-import http.server
 import json
 import os
 import pty
 import re
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +24,7 @@ from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.depot.transport import address
 from ansible_collections.ascend.fleet.plugins.module_utils.ascend_control.plan.wanted import resolve
 from ansible_collections.ascend.fleet.plugins.plugin_utils.mirrors import mirror_url
+from tests import served
 from tests.contract.tree import ROOT
 from tests.unit.plan.planner_nodes import bare
 from tests.unit.plan.test_wanted import settings
@@ -260,19 +256,11 @@ def over_the_web(wanted: dict[str, Any], url: str) -> dict[str, Any]:
     return {**wanted, **parts, "environment": environment, "depot": depot, "depot_proxy": ""}
 
 
-@contextmanager
-def web_server(folder: str) -> Iterator[str]:
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-
-
 @pytest.mark.slow
 def test_a_node_fetches_from_the_web_server_and_says_how_much(wanted: dict[str, Any], tmp_path: Path) -> None:
     steps = ["toolkit", "kernels", "environment"]
-    with web_server(wanted["depot"]["folder"]) as url:
+    with served.python_server(Path(wanted["depot"]["folder"])) as address:
+        url = f"http://{address}"
         play = Play(tmp_path, over_the_web(wanted, url), steps)
         output = play.run()
         assert re.search(r"^node: \d\.\d MB fetched in 0:\d\d", output, re.MULTILINE), output
@@ -286,7 +274,8 @@ def test_a_node_fetches_from_the_web_server_and_says_how_much(wanted: dict[str, 
 @pytest.mark.parametrize("kind", ["lacks it", "has another", "is down"])
 def test_a_web_server_that_does_not_serve_a_file_is_named(wanted: dict[str, Any], tmp_path: Path, kind: str) -> None:
     toolkit = Path(wanted["depot"]["folder"], SINGLE["toolkit"])
-    with web_server(wanted["depot"]["folder"]) as url:
+    with served.python_server(Path(wanted["depot"]["folder"])) as address:
+        url = f"http://{address}"
         play = Play(tmp_path, over_the_web(wanted, url), ["toolkit"])
         if kind == "has another":
             toolkit.write_bytes(b"x" * toolkit.stat().st_size)
@@ -296,13 +285,13 @@ def test_a_web_server_that_does_not_serve_a_file_is_named(wanted: dict[str, Any]
             output = play.failed()
     if kind == "is down":
         output = play.failed()
-    address = f"{url}/{SINGLE['toolkit']}"
-    assert address in output, output
+    file = f"{url}/{SINGLE['toolkit']}"
+    assert file in output, output
     if kind == "has another":
         assert "a file from the depot differs from the control node's" in output
     else:
         assert "the depot did not serve a file" in output
-        assert f"curl -fI --noproxy '*' {address}" in output
+        assert f"curl -fI --noproxy '*' {file}" in output
     assert play.files() == []
 
 
